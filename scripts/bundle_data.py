@@ -1,0 +1,84 @@
+"""Makes the data files of the package from their sources; the same bytes each time.
+
+    python scripts/bundle_data.py FOLDER
+
+FOLDER holds JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts (UEA archive), and digits.npz with
+X (1797, 8, 8) and y (1797,), the arrays `images` and `target` of scikit-learn's `load_digits`.
+"""
+
+import argparse
+import io
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.bundled import FILES
+from seqsweep.data.sequences import Sequences
+from seqsweep.data.ts import ts
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Makes the data files of the package.")
+    parser.add_argument("folder", type=Path, help="where the source files are")
+    parser.add_argument("--out", type=Path, default=FILES, help="where to write (%(default)s)")
+    arguments = parser.parse_args()
+    bundle(arguments.folder, arguments.out)
+
+
+def bundle(folder: Path, out: Path) -> None:
+    """Writes both data sets from `folder` to `out`, and prints their sizes."""
+    for name, arrays in (
+        ("japanese_vowels.npz", japanese_vowels(folder)),
+        ("digits.npz", digits(folder)),
+    ):
+        write_npz(out / name, arrays)
+        print(f"{out / name}: {(out / name).stat().st_size} bytes")
+
+
+def japanese_vowels(folder: Path) -> Arrays:
+    """The official split, each part's sequences one after the other."""
+    splits = ts(
+        str(folder / "JapaneseVowels_TRAIN.ts"), test_path=str(folder / "JapaneseVowels_TEST.ts")
+    )
+    assert splits.test is not None
+    arrays = joined(splits.train, "train") | joined(splits.test, "test")
+    arrays["channel_names"] = np.array([f"cepstrum_{i}" for i in range(1, 13)])
+    return arrays
+
+
+def joined(part: Sequences, split: str) -> Arrays:
+    """X (S, F) without padding, lengths (N,) and y (N,); S is the sum of lengths."""
+    labels = np.array([int(name) for name in part.class_names], dtype=np.uint8)[part.labels]
+    return {
+        f"X_{split}": part.x[part.valid],
+        f"lengths_{split}": part.lengths.astype(np.uint8),
+        f"y_{split}": labels,
+    }
+
+
+def digits(folder: Path) -> Arrays:
+    with np.load(folder / "digits.npz", allow_pickle=False) as source:
+        x, y = source["X"], source["y"]
+    names = np.array([f"column_{i}" for i in range(8)])
+    return {"X": x.astype(np.uint8), "y": y.astype(np.uint8), "channel_names": names}
+
+
+def write_npz(path: Path, arrays: Arrays) -> None:
+    """As `np.savez_compressed`, but without the time of writing in the archive."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, array in arrays.items():
+            member = io.BytesIO()
+            np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3  # else the archive tells Windows from the others
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9)
+
+
+if __name__ == "__main__":
+    main()

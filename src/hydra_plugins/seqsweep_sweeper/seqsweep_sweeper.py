@@ -1,0 +1,91 @@
+"""`hydra/sweeper=seqsweep`: the grid of Hydra's basic sweeper, checked as a whole, trained once.
+
+This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.errors import HydraException
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class SeqsweepSweeperConf:
+    """The sweeper's config: `params` as in the basic sweeper."""
+
+    _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
+    params: dict[str, Any] | None = None
+
+
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="seqsweep", node=SeqsweepSweeperConf, provider="seqsweep"
+)
+
+
+class SeqsweepSweeper(Sweeper):
+    """Expands the grid and hands it to `seqsweep.training.sweep.run_sweep` with the launcher.
+
+    Args:
+        params: overrides with comma-separated values, as on the command line, which wins over them.
+    """
+
+    def __init__(self, params: dict[str, Any] | None = None) -> None:
+        self.params = params or {}
+        self.launcher: Launcher | None = None
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> Any:
+        # Here and not above: see the module's docstring.
+        from rich.console import Console
+
+        from seqsweep.training.sweep import run_sweep
+
+        launcher, context, config = self.launcher, self.hydra_context, self.config
+        assert launcher is not None and context is not None and config is not None
+        loader = context.config_loader
+        failed = run_sweep(
+            self._expand(arguments, OverridesParser.create(config_loader=loader)),
+            lambda overrides: loader.load_sweep_config(config, list(overrides)),
+            lambda jobs: launcher.launch(jobs, initial_job_idx=0),
+            Path(config.hydra.sweep.dir),
+            Console(),
+        )
+        if failed:
+            raise SystemExit(1)
+
+    def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
+        """The grid: one list of overrides per member, the last argument varying fastest."""
+        params = [f"{key}={value}" for key, value in self.params.items()]
+        choices: dict[str, list[str]] = {}
+        for override in parser.parse_overrides([*params, *arguments]):
+            key = override.get_key_element()
+            if not override.is_sweep_override():
+                choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+            elif override.is_discrete_sweep():
+                choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+            else:
+                raise HydraException(
+                    f"{override.input_line}: an interval has no finite grid; give values, "
+                    "as in 1,2,4 or range(1,5)"
+                )
+        return [list(member) for member in itertools.product(*choices.values())]

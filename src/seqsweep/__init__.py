@@ -1,0 +1,1 @@
+"""seqsweep: train RNN sequence classifiers and sweep their configs."""

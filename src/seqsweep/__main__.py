@@ -1,0 +1,5 @@
+"""`python -m seqsweep`."""
+
+from seqsweep.cli import main
+
+main()

@@ -1,0 +1,125 @@
+"""The command `seqsweep`. Each part is imported when it is called: status needs no torch."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqsweep.suggest import did_you_mean
+
+_USAGE = """\
+usage: seqsweep COMMAND ...
+
+  train [KEY=VALUE ...]     train one run             seqsweep train data=digits
+  train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
+  status FOLDER             every run of a folder and how it stands
+  leaderboard FOLDER        the finished runs of a folder, best first
+
+  train --help              all config groups and values;  COMMAND --help  the options of a command
+  --version
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point. Exit code 0: done, 1: a run failed, 2: wrong input, 130: interrupted."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _dispatch(arguments)
+    except KeyboardInterrupt:
+        print("seqsweep: interrupted; the same command trains what is missing", file=sys.stderr)
+        code = 130
+    except BrokenPipeError:  # the reader of our output, head for instance, has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def _dispatch(arguments: list[str]) -> int:
+    command = arguments[0] if arguments else "--help"
+    if command in ("-h", "--help"):
+        print(_USAGE, end="")
+        return 0
+    if command == "--version":
+        from importlib.metadata import version
+
+        print(f"seqsweep {version('seqsweep')}")
+        return 0
+    if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
+        return _complete(arguments)
+    if command not in _COMMANDS:
+        return _refuse(f"no command {command!r}{did_you_mean(command, _COMMANDS)}")
+    return _COMMANDS[command](arguments[1:])
+
+
+def _train(arguments: list[str]) -> int:
+    from seqsweep.training.app import run
+
+    return run(arguments)
+
+
+def _complete(arguments: list[str]) -> int:
+    """What a shell asks on TAB. Hydra completes the overrides; the word `train` is not its own."""
+    line = os.environ.get("COMP_LINE", "")
+    program, _, rest = line.partition(" ")
+    if rest.startswith("train "):
+        os.environ["COMP_LINE"] = f"{program} {rest.removeprefix('train ')}"
+    elif line:
+        print(" ".join(name for name in _COMMANDS if name.startswith(rest)))
+        return 0
+    return _train(arguments)
+
+
+def _status(arguments: list[str]) -> int:
+    from rich.console import Console
+
+    from seqsweep.results.tables import status_line, status_table
+    from seqsweep.runs.ledger import read_folder
+
+    parser = _folder_parser("status", "Every run of a folder and how it stands.")
+    folder = parser.parse_args(arguments).folder
+    try:
+        entries = read_folder(folder)
+    except (OSError, ValueError) as error:
+        return _refuse(str(error))
+    console = Console()
+    console.print(status_table(entries))
+    console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
+    return 0
+
+
+def _leaderboard(arguments: list[str]) -> int:
+    from rich.console import Console
+
+    from seqsweep.results.leaderboard import leaderboard
+    from seqsweep.results.tables import leaderboard_table, status_line
+    from seqsweep.runs.ledger import read_folder
+
+    parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
+    parser.add_argument("--top", type=int, metavar="N", help="show the first N rows only")
+    options = parser.parse_args(arguments)
+    if options.top is not None and options.top < 1:
+        return _refuse(f"--top={options.top}: must be at least 1")
+    try:
+        entries = read_folder(options.folder)
+    except (OSError, ValueError) as error:
+        return _refuse(str(error))
+    console = Console()
+    console.print(leaderboard_table(leaderboard(entries), options.top))
+    if any(entry.state != "complete" for entry in entries):
+        console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
+    return 0
+
+
+def _folder_parser(command: str, text: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"seqsweep {command}", description=text)
+    parser.add_argument("folder", type=Path, help="a sweep's folder, or any folder of runs")
+    return parser
+
+
+def _refuse(message: str) -> int:
+    print(f"seqsweep: {message}", file=sys.stderr)
+    return 2
+
+
+_COMMANDS = {"train": _train, "status": _status, "leaderboard": _leaderboard}

@@ -1,0 +1,1 @@
+"""Labelled sequences: where they come from, how they are checked, split and scaled. NumPy only."""

@@ -1,0 +1,38 @@
+"""Real data sets that come with the package; where they are from stands in files/NOTICE.md."""
+
+from pathlib import Path
+
+from seqsweep.data.readers import npz
+from seqsweep.data.sequences import Splits
+
+FILES = Path(__file__).parent / "files"
+
+
+def japanese_vowels() -> Splits:
+    """Nine speakers told apart by two vowels: 270 sequences to train, 370 to test.
+
+    One of them is 20 frames long, its class is speaker 1, and it begins
+
+        x[0] = [1.861, -0.207, 0.262, -0.215, -0.171, -0.118, ...]
+
+    Shape: 12 channels (LPC cepstrum coefficients), 7 to 29 frames, 9 classes; the official split.
+
+    Source: M. Kudo, J. Toyama, M. Shimbo (1999), Multidimensional Curve Classification Using
+    Passing-Through Regions, Pattern Recognition Letters 20(11-13), 1103-1111.
+    """
+    return npz(str(FILES / "japanese_vowels.npz"))
+
+
+def digits() -> Splits:
+    """Handwritten digits read row by row: 1797 sequences of 8 steps, no official split.
+
+    One of them, a 0, begins with the rows
+
+        x[0] = [0, 0, 5, 13, 9, 1, 0, 0]    x[1] = [0, 0, 13, 15, 10, 15, 5, 0]
+
+    Shape: 8 channels (columns) with values from 0 to 16, 8 steps (rows), 10 classes.
+
+    Source: E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
+    Learning Repository; the part of it that scikit-learn has as `load_digits`.
+    """
+    return npz(str(FILES / "digits.npz"))

@@ -1,0 +1,215 @@
+"""NumPy files of labelled sequences.
+
+N sequences, T steps, F features, S the sum of all lengths.
+"""
+
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+import numpy as np
+
+from seqsweep.data.checks import Array, as_array, check_lengths, did_you_mean, label_array
+from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
+
+_SPLITS = ("train", "val", "test")
+_OF_A_SPLIT = ("x", "y", "lengths")
+_KEYS = (
+    *_OF_A_SPLIT,
+    *(f"{key}_{split}" for split in _SPLITS for key in _OF_A_SPLIT),
+    "class_names",
+    "channel_names",
+)
+_NEEDED = "X and y, or X_train, y_train, X_test and y_test"
+
+
+class _Stored(NamedTuple):
+    """A file, its known arrays by small key, and all its keys in words."""
+
+    file: Path
+    arrays: dict[str, Array]
+    found: str
+
+
+def npz(
+    path: str,
+    layout: Literal["batch_first", "time_first"] = "batch_first",
+    test_path: str | None = None,
+) -> Splits:
+    """Reads a NumPy .npz file; pickled arrays are never loaded.
+
+    Keys, capital or small, with `lengths` optional throughout:
+
+        X (N, T, F) or (N, T), y (N,), lengths (N,)    one split; X padded
+        X (S, F) or (S,), y (N,), lengths (N,)         one split; X one sequence after the other
+        X_train, y_train, lengths_train, X_val, ..., X_test, ...    several splits
+        class_names (C,), channel_names (F,)           optional strings
+
+    Args:
+        path: the file; `~` is the home folder.
+        layout: `time_first` where a padded X is (T, N, F) or (T, N).
+        test_path: a second file, whose X and y are the test split.
+
+    Raises:
+        FileNotFoundError: with the nearest names in that folder.
+        ValueError, TypeError: what is wrong with which key of which file.
+    """
+    stored = _read(path)
+    parts = {split or "train": part for split, part in _parts(stored).items()}
+    if "train" not in parts:
+        raise ValueError(f"{stored.file}: found keys {stored.found}; needed are {_NEEDED}")
+    if test_path is not None:
+        parts["test"] = _test_part(_read(test_path), stored, parts)
+    return make_splits(
+        {split: _unjoined(part, layout) for split, part in parts.items()},
+        class_names=_names(stored, "class_names"),
+        channel_names=_names(stored, "channel_names"),
+        layout=layout,
+    )
+
+
+def existing_file(path: str) -> Path:
+    """The file at `path`; where there is none the error says what stands near it."""
+    if not path:
+        raise ValueError("path is empty; give the path of a file")
+    file = Path(os.path.expanduser(path))
+    if file.is_dir():
+        files = sorted(entry.name for entry in file.iterdir() if entry.is_file())
+        listed = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
+        raise ValueError(f"{file} is a folder; give the path of one file (in it: {listed})")
+    if not file.exists():
+        here = f"no file {file} (current folder: {Path.cwd()})"
+        if not file.parent.is_dir():
+            raise FileNotFoundError(f"{here}; there is no folder {file.parent}")
+        raise FileNotFoundError(here + did_you_mean(file.name, os.listdir(file.parent)))
+    return file
+
+
+def _read(path: str) -> _Stored:
+    """The known arrays of an .npz file, each read once: an NpzFile reads again at every index."""
+    file = existing_file(path)
+    _check_is_zip(file)
+    arrays: dict[str, Array] = {}
+    with file.open("rb") as opened:  # np.load itself leaves a damaged file open
+        try:
+            stored = np.load(opened, allow_pickle=False)
+        except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
+            raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
+        for small, key in _known_keys(file, stored.files).items():
+            arrays[small] = _read_array(file, stored, key)
+        return _Stored(file, arrays, ", ".join(stored.files) or "none")
+
+
+def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
+    damaged = f"{file}: key {key} is cut off or damaged; make or copy the file again"
+    try:
+        array = cast(object, stored[key])
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
+        raise ValueError(damaged) from None
+    except ValueError as error:
+        if "Object arrays" in str(error):
+            raise ValueError(
+                f"{file}: key {key} holds pickled Python objects, which are never loaded: they can"
+                " run code; store numbers or strings, padded, with lengths in a key of its own"
+            ) from None
+        raise ValueError(damaged) from None
+    if not isinstance(array, np.ndarray):  # a member of the archive that is no array comes as bytes
+        raise ValueError(f"{file}: key {key} is no NumPy array")
+    return cast(Array, array)
+
+
+def _check_is_zip(file: Path) -> None:
+    with file.open("rb") as opened:
+        start = opened.read(6)
+    if start[:2] == b"PK" and zipfile.is_zipfile(file):
+        return
+    if start == b"\x93NUMPY":
+        raise ValueError(f"{file} is a single array (.npy); needed is an .npz with {_NEEDED}")
+    if start[:2] == b"PK":
+        raise ValueError(f"{file} is cut off or damaged; make or copy it again")
+    begins = f"begins with {start!r}" if start else "is empty"
+    raise ValueError(f"{file} is no .npz file: it {begins}")
+
+
+def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
+    """Small key to key as stored; a key that looks misspelt is refused, others are left alone."""
+    known: dict[str, str] = {}
+    for key in found:
+        small = key.lower()
+        if small in _KEYS and small in known:
+            raise ValueError(f"{file}: both {known[small]} and {key} are there; keep one")
+        if small in _KEYS:
+            known[small] = key
+    has_lengths = any(key.startswith("lengths") for key in known)
+    for key in set(found) - set(known.values()):
+        hint = did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85)
+        # Overlooked lengths would cost accuracy without a word.
+        if hint or ("len" in key.lower() and not has_lengths):
+            hint = hint or "; did you mean 'lengths'?"
+            raise ValueError(f"{file}: unknown key {key!r}{hint}")
+    return known
+
+
+def _parts(stored: _Stored) -> dict[str, RawPart]:
+    """The splits of a file; the key is empty for a plain X and y."""
+    parts: dict[str, RawPart] = {}
+    for split in ("", *_SPLITS):
+        keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
+        x, y, lengths = (stored.arrays.get(key) for key in keys)
+        if x is None and y is None and lengths is None:
+            continue
+        if x is None or y is None:
+            lacking = keys[0 if x is None else 1]
+            raise ValueError(
+                f"{stored.file}: key {lacking} is missing; found keys {stored.found}; needed are"
+                f" {_NEEDED}"
+            )
+        place = f"{stored.file} ({split})" if split else str(stored.file)
+        parts[split] = RawPart(x, y, lengths, place)
+    if "" in parts and len(parts) > 1:
+        raise ValueError(f"{stored.file}: found keys {stored.found}; needed are either {_NEEDED}")
+    return parts
+
+
+def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> RawPart:
+    """The only split of the file given as test_path."""
+    if "test" in parts:
+        raise ValueError(f"test_path={test.file}, but {train.file} has a test split; give one only")
+    tested = _parts(test)
+    if set(tested) not in ({""}, {"test"}):
+        raise ValueError(f"{test.file}: found keys {test.found}; needed are X and y of the test")
+    for key in ("class_names", "channel_names"):
+        if key in test.arrays and _names(test, key) != _names(train, key):
+            raise ValueError(f"{test.file}: {key} differ from those of {train.file}")
+    return next(iter(tested.values()))
+
+
+def _unjoined(part: RawPart, layout: str) -> RawPart:
+    """Pads x where its sequences stand one after the other."""
+    x, labels, lengths, where = part
+    if lengths is None or layout == "time_first" or x.ndim not in (1, 2):
+        return part
+    count = len(label_array(labels, where))
+    steps = check_lengths(lengths, count, None, where)
+    if len(x) == steps.sum():
+        return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
+    if x.ndim == 1 or len(x) != count:
+        raise ValueError(
+            f"{where}: X has {len(x)} rows; needed are {count} (padded, one for each label) or"
+            f" {steps.sum()} (one for each step, the sum of lengths)"
+        )
+    return part  # (N, T): padded, with one channel
+
+
+def _names(stored: _Stored, key: str) -> tuple[str, ...] | None:
+    if key not in stored.arrays:
+        return None
+    where = str(stored.file)
+    names = as_array(stored.arrays[key], key, "USTiu", "strings", where)
+    if names.ndim != 1:
+        raise ValueError(f"{where}: {key} has shape {names.shape}; needed is a vector of strings")
+    texts = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names.astype(np.str_)
+    return tuple(map(str, texts))

@@ -1,0 +1,224 @@
+"""Labelled sequences of mixed lengths: what every source of data gives.
+
+N sequences, T steps of the longest, F features (channels), C classes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.checks import (
+    Array,
+    as_array,
+    batch_first,
+    check_lengths,
+    check_names,
+    class_indices,
+    finite_float32,
+    label_array,
+    label_names,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """N labelled sequences, padded with zeros to the same number of steps.
+
+    Args:
+        x: (N, T, F) float32; what stands after a sequence's length is set to zero here.
+        lengths: (N,) int64, each in 1..T.
+        labels: (N,) int64, each a position in `class_names`.
+        class_names: C names; all splits of a data set share them.
+        channel_names: F names.
+    """
+
+    x: npt.NDArray[np.float32]
+    lengths: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    class_names: tuple[str, ...]
+    channel_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        count, longest, channels = self.x.shape
+        assert self.x.dtype == np.float32 and count > 0 and channels == len(self.channel_names)
+        assert self.lengths.dtype == np.int64 and self.labels.dtype == np.int64
+        assert self.lengths.shape == self.labels.shape == (count,)
+        assert self.lengths.min() >= 1 and self.lengths.max() <= longest
+        assert self.labels.min() >= 0 and self.labels.max() < len(self.class_names)
+        if self.x[~self.valid].any():  # NaN counts as not zero
+            zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
+            object.__setattr__(self, "x", zeroed)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def num_sequences(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def max_length(self) -> int:
+        """T, the steps that every sequence is padded to."""
+        return self.x.shape[1]
+
+    @property
+    def input_size(self) -> int:
+        return self.x.shape[2]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    @property
+    def valid(self) -> npt.NDArray[np.bool_]:
+        """(N, T): True at the steps of a sequence, False at its padding."""
+        return np.arange(self.max_length) < self.lengths[:, None]
+
+    def select(self, index: npt.ArrayLike) -> Self:
+        """The sequences at the given positions, in that order, still padded to T steps."""
+        rows = np.asarray(index)
+        assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
+        return replace(self, x=self.x[rows], lengths=self.lengths[rows], labels=self.labels[rows])
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of all content: shapes, values, lengths, labels and names."""
+        head = [self.x.shape, "<f4", self.class_names, self.channel_names]
+        digest = hashlib.sha256(json.dumps(head).encode())
+        digest.update(self.lengths.astype("<i8").tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        digest.update(self.x[self.valid].astype("<f4").tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """The parts of a data set; they share channels and class names."""
+
+    train: Sequences
+    val: Sequences | None = None
+    test: Sequences | None = None
+
+    def __post_init__(self) -> None:
+        for part in (self.val, self.test):
+            assert part is None or part.class_names == self.train.class_names
+            assert part is None or part.input_size == self.train.input_size
+
+    @property
+    def input_size(self) -> int:
+        return self.train.input_size
+
+    @property
+    def num_classes(self) -> int:
+        return self.train.num_classes
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.train.class_names
+
+    def fingerprint(self) -> str:
+        """sha256 (hex) of the content of all three parts."""
+        parts = (self.train, self.val, self.test)
+        prints = [None if part is None else part.fingerprint() for part in parts]
+        return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
+
+
+class RawPart(NamedTuple):
+    """One split as a file gives it, to be checked by `make_sequences`."""
+
+    x: Array
+    labels: Array
+    lengths: Array | None
+    where: str
+
+
+def make_sequences(
+    x: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    lengths: npt.ArrayLike | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    channel_names: Sequence[str] | None = None,
+    layout: Literal["batch_first", "time_first"] = "batch_first",
+    where: str,
+) -> Sequences:
+    """Checks raw arrays and turns them into `Sequences`.
+
+    Args:
+        x: (N, T, F), or (N, T) for one channel; any real type. NaN is let through as missing.
+        labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers count as positions in
+            `class_names` where these are given and none of them is a number itself.
+        lengths: (N,) integers in 1..T; without them every sequence has T steps.
+        class_names: what the labels may be, in the order of the class indices; without them,
+            the labels that occur, see `label_names`.
+        layout: `time_first` where x is (T, N, F) or (T, N).
+        where: begins every error message, such as the file's name.
+
+    Raises:
+        ValueError, TypeError: with the argument, the value it got, what is allowed, and the place.
+    """
+    targets = label_array(labels, where)
+    values = as_array(x, "x", "biuf", "real numbers", where)
+    values = batch_first(values, len(targets), layout, where)
+    count, longest, channels = values.shape
+    steps = np.full(count, longest, dtype=np.int64)
+    if lengths is not None:
+        steps = check_lengths(lengths, count, longest, where)
+    classes = label_names(targets, where=where) if class_names is None else tuple(class_names)
+    check_names("class_names", classes, where)
+    if len(classes) < 2:
+        raise ValueError(f"{where}: there is one class only, {classes}; needed are two or more")
+    default = [f"channel_{i}" for i in range(channels)]
+    named = tuple(default if channel_names is None else channel_names)
+    check_names("channel_names", named, where)
+    if len(named) != channels:
+        raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    return Sequences(
+        x=finite_float32(values, steps, where),
+        lengths=steps,
+        labels=class_indices(targets, classes, where),
+        class_names=classes,
+        channel_names=named,
+    )
+
+
+def make_splits(
+    parts: Mapping[str, RawPart],
+    *,
+    class_names: tuple[str, ...] | None = None,
+    channel_names: tuple[str, ...] | None = None,
+    layout: Literal["batch_first", "time_first"] = "batch_first",
+) -> Splits:
+    """The checked parts, with class indices in common; keys are train, val, test."""
+    if class_names is None:
+        names = [label_names(part.labels, where=part.where) for part in parts.values()]
+        class_names = label_names(*names)
+    made: dict[str, Sequences] = {}
+    for split, part in parts.items():
+        made[split] = make_sequences(
+            part.x,
+            part.labels,
+            part.lengths,
+            class_names=class_names,
+            channel_names=channel_names,
+            layout=layout,
+            where=part.where,
+        )
+        if made[split].input_size != made["train"].input_size:
+            raise ValueError(
+                f"{part.where}: {made[split].input_size} channels, but"
+                f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
+            )
+    return Splits(made["train"], made.get("val"), made.get("test"))
+
+
+def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
+    """(N, T, F) of the rows (S, F) of N sequences, one after the other; padded with zeros."""
+    longest = int(lengths.max())
+    padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
+    padded[np.arange(longest) < lengths[:, None]] = rows
+    return padded

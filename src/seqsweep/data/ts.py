@@ -1,0 +1,247 @@
+"""Text files of the UEA and UCR archives (.ts): a case a line, each error with its line.
+
+F channels, t steps of a case. Lines and channels: lines are counted from 1, as editors do,
+channels from 0, as NumPy does.
+"""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.checks import did_you_mean, listed
+from seqsweep.data.readers import existing_file
+from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
+
+_TAGS = (
+    *("problemName", "timeStamps", "missing", "univariate", "dimensions", "dimension"),
+    *("equalLength", "seriesLength", "classLabel", "targetLabel", "data"),
+)
+_LARGEST = float(np.finfo(np.float32).max)
+_STAMPED = re.compile(r"\([^()]*,([^(),]*)\)")  # (time stamp, value)
+_BETWEEN_CHANNELS = re.compile(r":(?![^(]*\))")  # a time stamp may itself hold colons
+
+
+class _Line(NamedTuple):
+    """A line that counts, and its file; makes the errors that name both."""
+
+    file: Path
+    number: int
+    text: str
+
+    def error(self, message: str) -> ValueError:
+        return ValueError(f"{self.file}:{self.number}: {message}")
+
+
+class _Expected(NamedTuple):
+    """How many channels or steps a case must have, and what says so."""
+
+    number: int
+    reason: str
+
+
+_Tags = dict[str, _Line]  # by name in small letters; the text is the tag's value
+
+
+def ts(path: str, test_path: str | None = None) -> Splits:
+    """Reads a .ts file of the UEA and UCR time series archives.
+
+    Channels stand between colons, steps between commas, the class last:
+
+        @dimensions 2
+        @classLabel true left right
+        @data
+        0.1,0.2,?:1.5,1.6,1.7:left
+
+    Missing values, `?` or NaN, become NaN. Of time-stamped values, `(time,value)`, the values are
+    kept in their order and the stamps left out, also where they are irregular.
+
+    Args:
+        path: the file; `~` is the home folder.
+        test_path: a second file, which becomes the test split.
+
+    Raises:
+        FileNotFoundError: with the nearest names in that folder.
+        ValueError: what is wrong, in which line.
+    """
+    train, classes = _read(path)
+    if test_path is None:
+        return make_splits({"train": train}, class_names=label_names(classes))
+    test, more = _read(test_path)
+    return make_splits({"train": train, "test": test}, class_names=label_names(classes, more))
+
+
+def _read(path: str) -> tuple[RawPart, list[str]]:
+    """The cases of a file, and the classes that it declares."""
+    file = existing_file(path)
+    tags, cases = _read_header(file, _lines(file))
+    classes = _classes(file, tags)
+    channels = _declared_channels(tags)
+    steps, equal = _declared_steps(tags)
+    stamped = _flag(tags, "timestamps")
+    rows: list[npt.NDArray[np.float32]] = []  # (t, F) each
+    labels: list[str] = []
+    for case in cases:
+        values, label = _read_case(case, stamped)
+        channels = channels or _Expected(len(values), f"line {case.number} has")
+        _check_shape(case, values, channels, steps)
+        steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)
+        if label not in classes:
+            hint = did_you_mean(label, classes)
+            raise case.error(f"label {_short(label)}; declared are {listed(classes)}{hint}")
+        rows.append(np.array(values, dtype=np.float32).T)
+        labels.append(label)
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    x = join_padded(np.concatenate(rows), lengths)
+    return RawPart(x, np.array(labels), lengths, str(file)), classes
+
+
+def _lines(file: Path) -> list[_Line]:
+    """The lines without blank ones and comments, stripped."""
+    content = file.read_bytes()
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:  # older files have comments in Latin-1, which takes any byte
+        text = content.decode("latin-1")
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    numbered = (_Line(file, number, line.strip()) for number, line in enumerate(lines, start=1))
+    return [line for line in numbered if line.text and line.text[0] not in "#%"]
+
+
+def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
+    """The tags, and the lines after @data, of which there is at least one."""
+    tags: _Tags = {}
+    for index, line in enumerate(lines):
+        if not line.text.startswith("@"):
+            raise line.error(f"{_short(line.text)}; needed is a tag such as @classLabel, or @data")
+        name, *values = line.text[1:].split() or [""]
+        if name.lower() == "data":
+            if index + 1 == len(lines):
+                raise line.error("there is no case after @data")
+            return tags, lines[index + 1 :]
+        _add_tag(tags, name, line._replace(text=" ".join(values)))
+    if not lines:
+        raise ValueError(f"{file} is empty; needed are tags such as @classLabel, @data and cases")
+    raise lines[-1].error("the file ends before @data")
+
+
+def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
+    small = name.lower()
+    if small not in [tag.lower() for tag in _TAGS]:
+        hint = did_you_mean(name, _TAGS, cutoff=0.85)
+        if hint:  # other tags are left alone: programs add their own
+            raise line.error(f"unknown tag @{name}{hint}")
+    small = "dimensions" if small == "dimension" else small
+    before = tags.setdefault(small, line)
+    if before.text != line.text:
+        raise line.error(
+            f"@{name} {_short(line.text)}, but line {before.number} says {_short(before.text)}"
+        )
+
+
+def _classes(file: Path, tags: _Tags) -> list[str]:
+    target = tags.get("targetlabel")
+    if target is not None and target.text.lower() != "false":
+        raise target.error("@targetLabel makes numbers to predict (regression); needed are classes")
+    if "classlabel" not in tags:
+        raise ValueError(f"{file}: there is no @classLabel; needed is @classLabel true, then names")
+    flag, *classes = tags["classlabel"].text.split() or [""]
+    if flag.lower() != "true" or not classes:
+        got = f"@classLabel {tags['classlabel'].text}".strip()
+        raise tags["classlabel"].error(f"{got}: needed is @classLabel true, then the class names")
+    return classes
+
+
+def _declared_channels(tags: _Tags) -> _Expected | None:
+    univariate = _flag(tags, "univariate")
+    declared = _count(tags, "dimensions")
+    if univariate and declared is not None and declared.number != 1:
+        raise tags["dimensions"].error(f"{declared.number} dimensions, but @univariate true")
+    if univariate:
+        return _Expected(1, f"line {tags['univariate'].number} says @univariate true:")
+    return declared
+
+
+def _declared_steps(tags: _Tags) -> tuple[_Expected | None, bool]:
+    """The length of each case, if declared, and whether all lengths must be equal."""
+    equal = _flag(tags, "equallength")
+    declared = _count(tags, "serieslength")
+    return (None if equal is False else declared), bool(equal)
+
+
+def _flag(tags: _Tags, name: str) -> bool | None:
+    if name not in tags:
+        return None
+    if tags[name].text.lower() not in ("true", "false"):
+        raise tags[name].error(f"@{name} {_short(tags[name].text)}; allowed are true, false")
+    return tags[name].text.lower() == "true"
+
+
+def _count(tags: _Tags, name: str) -> _Expected | None:
+    if name not in tags:
+        return None
+    line = tags[name]
+    if not re.fullmatch("[1-9][0-9]{0,8}", line.text):
+        raise line.error(f"@{name} {_short(line.text)}; needed is a whole number from 1")
+    return _Expected(int(line.text), f"line {line.number} says")
+
+
+def _read_case(case: _Line, stamped: bool | None) -> tuple[list[list[float]], str]:
+    """The values of each channel, and the label."""
+    stamps = "(" in case.text
+    if stamped is not None and stamped != stamps:
+        kinds = ("plain values", "values with time stamps")
+        raise case.error(f"{kinds[stamps]}, but @timeStamps {str(stamped).lower()}")
+    parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
+    if len(parts) < 2:
+        raise case.error(f"{_short(case.text)} is no case: there is no ':' before a label")
+    split = _stamped_values if stamps else _plain_values
+    channels = enumerate(parts[:-1])
+    values = [[_number(case, f, token) for token in split(case, f, text)] for f, text in channels]
+    return values, parts[-1].strip()
+
+
+def _plain_values(_case: _Line, _channel: int, text: str) -> list[str]:
+    return text.split(",")
+
+
+def _stamped_values(case: _Line, channel: int, text: str) -> list[str]:
+    left_over = _STAMPED.sub("", text).replace(",", "").strip()
+    values = _STAMPED.findall(text)
+    if left_over or not values:
+        raise case.error(f"channel {channel}: {_short(left_over or text)} is no (time,value)")
+    return values
+
+
+def _number(case: _Line, channel: int, token: str) -> float:
+    token = token.strip()
+    if token == "?":
+        return float("nan")
+    try:
+        value = float(token)
+    except ValueError:
+        value = float("inf")
+    if abs(value) > _LARGEST or "_" in token:  # Python reads 1_0 as 10
+        raise case.error(f"channel {channel}: {_short(token)} is no number within float32")
+    return value
+
+
+def _check_shape(
+    case: _Line, values: list[list[float]], channels: _Expected, steps: _Expected | None
+) -> None:
+    if len(values) != channels.number:
+        raise case.error(f"{len(values)} channels, but {channels.reason} {channels.number}")
+    first = len(values[0])
+    for channel, series in enumerate(values):
+        if len(series) != first:
+            raise case.error(
+                f"channel {channel} has {len(series)} steps, but channel 0 has {first}"
+            )
+    if steps is not None and first != steps.number:
+        raise case.error(f"{first} steps, but {steps.reason} {steps.number} and lengths are equal")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")

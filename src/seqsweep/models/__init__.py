@@ -1,0 +1,1 @@
+"""The networks, and the LightningModule that trains one."""

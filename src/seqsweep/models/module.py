@@ -1,0 +1,175 @@
+"""The LightningModule around a network that maps (x, lengths) to logits.
+
+B batch, T time steps, F features, C classes.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from seqsweep.data.batch import Batch
+from seqsweep.models.metrics import EpochSums
+from seqsweep.seeding import stream_seed
+
+Stage = Literal["train", "val", "test"]
+
+
+class SequenceClassifier(L.LightningModule):
+    """Trains a network by cross-entropy and logs once per epoch.
+
+    Logged: `{train,val,test}/{loss,acc,f1}`, `lr` and `train/grad_norm` (the mean over the epoch's
+    steps of the norm before clipping). The training metrics of an epoch are those of its steps, so
+    of a network that changes; accuracy and macro-F1 come from one confusion matrix per epoch.
+
+    `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test.
+
+    Optimisation is manual: for small networks Lightning's automatic loop costs as much as the
+    network itself (docs/benchmarks.md).
+
+    Args:
+        network: maps x (B, T, F) and lengths (B,) to logits (B, C).
+        num_classes: C.
+        optimizer: makes the optimizer from the network's parameters.
+        scheduler: makes the learning-rate scheduler from the optimizer; stepped after each epoch.
+        class_weights: (C,) weight of each class in the loss.
+        label_smoothing: in [0, 1), as in `torch.nn.CrossEntropyLoss`.
+        gradient_clip_val: largest norm of the whole gradient; None leaves it as it is.
+        monitor: the metric that a plateau scheduler looks at.
+        seed: the run's; dropout draws from its stream `dropout/<step>`.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        num_classes: int,
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        scheduler: Callable[[Optimizer], Any] | None = None,
+        class_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        gradient_clip_val: float | None = None,
+        monitor: str = "val/loss",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing={label_smoothing}: must be at least 0 and below 1")
+        if gradient_clip_val is not None and gradient_clip_val <= 0:
+            raise ValueError(f"gradient_clip_val={gradient_clip_val}: must be above 0, or null")
+        self.automatic_optimization = False
+        self.network = network
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.class_weights: Tensor | None
+        self.register_buffer("class_weights", class_weights, persistent=False)
+        self.label_smoothing = label_smoothing
+        self.gradient_clip_val = gradient_clip_val
+        self.monitor = monitor
+        self.dropout_seed = stream_seed(seed, "dropout")
+        self.val_metrics: dict[str, float] = {}
+        self.test_metrics: dict[str, float] = {}
+        self.epoch_metrics: dict[str, float] = {}
+        self.sums: dict[Stage, EpochSums] = {
+            "train": EpochSums(num_classes),
+            "val": EpochSums(num_classes),
+            "test": EpochSums(num_classes),
+        }
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.network(x, lengths)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self._seed_dropout()
+        optimizer = self.optimizers()
+        optimizer.zero_grad()  # pyright: ignore[reportAttributeAccessIssue]
+        loss = self._loss(batch, "train")
+        self.manual_backward(loss)
+        self.sums["train"].add_grad_norm(self._clip())
+        optimizer.step()  # pyright: ignore[reportAttributeAccessIssue]
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._loss(batch, "val")
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._loss(batch, "test")
+
+    def on_validation_epoch_end(self) -> None:
+        self.val_metrics = self._epoch_metrics("val")
+        self.log_dict(self.val_metrics, logger=False)
+
+    def on_test_epoch_end(self) -> None:
+        self.test_metrics = self._epoch_metrics("test")
+
+    def on_train_epoch_end(self) -> None:
+        """The epoch's one row: train and validation metrics together, then the scheduler's step."""
+        lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        metrics = self._epoch_metrics("train") | {"lr": lr}
+        if not math.isfinite(metrics["train/loss"]):
+            raise FloatingPointError(
+                f"the training loss is {metrics['train/loss']} in epoch {self.current_epoch}: the "
+                "run diverged; try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
+            )
+        self.log_dict(metrics, logger=False)
+        self.epoch_metrics = metrics | self.val_metrics
+        row = self.epoch_metrics | {"epoch": self.current_epoch}
+        for logger in self.loggers:
+            logger.log_metrics(row, step=self.global_step)
+        self._step_scheduler(self.epoch_metrics)
+        self.val_metrics = {}
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self.make_optimizer(self.network.parameters())
+        if self.make_scheduler is None:
+            return optimizer
+        return [optimizer], [{"scheduler": self.make_scheduler(optimizer)}]
+
+    def _loss(self, batch: Batch, stage: Stage) -> Tensor:
+        logits = self.network(batch.x, batch.lengths)  # (B, C)
+        loss = functional.cross_entropy(
+            logits, batch.labels, weight=self.class_weights, label_smoothing=self.label_smoothing
+        )
+        self.sums[stage].add(loss, logits, batch.labels, self.class_weights)
+        return loss
+
+    def _clip(self) -> Tensor:
+        """Clips the gradient where asked; its norm before."""
+        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        if self.gradient_clip_val is not None:
+            torch.nn.utils.clip_grads_with_norm_(
+                self.network.parameters(), self.gradient_clip_val, norm
+            )
+        return norm
+
+    def _seed_dropout(self) -> None:
+        """Masks are a function of (seed, step) alone: equal after a resume and in any company."""
+        step_seed = (self.dropout_seed + self.global_step) % 2**63
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(step_seed)
+        else:
+            torch.default_generator.manual_seed(step_seed)
+
+    def _epoch_metrics(self, stage: Stage) -> dict[str, float]:
+        sums = self.sums[stage]
+        if self.trainer.world_size > 1:
+            sums.reduce(lambda value: self.trainer.strategy.reduce(value, reduce_op="sum"))
+        metrics = sums.compute()
+        sums.reset()
+        return {f"{stage}/{name}": value for name, value in metrics.items()}
+
+    def _step_scheduler(self, metrics: dict[str, float]) -> None:
+        scheduler = self.lr_schedulers()
+        if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            if self.monitor not in metrics:
+                raise ValueError(
+                    f"scheduler=plateau looks at {self.monitor}, which this run does not log; "
+                    f"logged: {', '.join(sorted(metrics))}"
+                )
+            scheduler.step(metrics[self.monitor])
+        elif scheduler is not None:
+            scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]

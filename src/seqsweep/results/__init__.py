@@ -1,0 +1,1 @@
+"""What the records of finished runs say. Imports no torch."""

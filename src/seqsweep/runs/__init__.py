@@ -1,0 +1,1 @@
+"""What a run is called and what its folder holds. Knows files and plain values only."""

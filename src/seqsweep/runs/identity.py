@@ -1,0 +1,63 @@
+"""`run_id`: the name of a run's folder, a hash of everything that decides its result."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+SEMANTICS = 1
+"""Raised by hand when the same config begins to give another result: old runs stay apart."""
+
+WITHOUT_INFLUENCE = (
+    "name",
+    "output_dir",
+    "rerun",
+    "sweep",
+    "threads",
+    "logger",
+    "data.num_workers",
+    "trainer.progress_bar",
+    "trainer.profiler",
+)
+"""Keys, or whole sections, that cannot change a result. Not hashed."""
+
+
+def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
+    """16 hex digits of sha256 over the resolved config and the data's content.
+
+    Args:
+        config: the checked config, plain values.
+        data_fingerprint: of the sequences. It stands for the files: with it, the paths of the
+            source do not count. None for data that cannot be read beforehand.
+    """
+    decisive = {
+        key: value
+        for key, value in sorted(flatten(config))
+        if not _is_without_influence(key) and not (data_fingerprint and _is_path(key))
+    }
+    identity = {"config": decisive, "data": data_fingerprint, "semantics": SEMANTICS}
+    text = json.dumps(identity, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of nested dicts as (dotted key, value); a list is a leaf.
+
+    >>> list(flatten({"a": {"b": 1}, "c": [2]}))
+    [('a.b', 1), ('c', [2])]
+    """
+    for key, value in config.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            yield from flatten(value, f"{name}.")
+        else:
+            yield name, value
+
+
+def _is_without_influence(key: str) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in WITHOUT_INFLUENCE)
+
+
+def _is_path(key: str) -> bool:
+    section, _, name = key.rpartition(".")
+    return section == "data.source" and (name == "path" or name.endswith("_path"))

@@ -1,0 +1,84 @@
+"""A folder of runs: which there are, how each stands, in which keys their configs differ."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.record import RunFolder, State
+
+_NAMES_NO_CONFIG = ("name", "output_dir", "rerun", "sweep.name")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One run: folder, state, flat config, the record if complete, the error if failed."""
+
+    folder: RunFolder
+    state: State
+    config: dict[str, Any]
+    record: dict[str, Any] | None
+    error: str | None
+
+
+def read_folder(folder: Path) -> list[Entry]:
+    """The runs below a folder, or the one run that it is itself.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no run in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
+    if (folder / "config.yaml").is_file():
+        return [read_run(RunFolder(folder))]
+    paths = sorted(path.parent for path in folder.glob("*/config.yaml"))
+    if not paths:
+        raise ValueError(f"{folder}: no runs in it (a run's folder holds a config.yaml)")
+    return [read_run(RunFolder(path)) for path in paths]
+
+
+def read_run(folder: RunFolder) -> Entry:
+    """One run, from record.json alone when it is complete."""
+    record = folder.record()
+    if record is not None:
+        return Entry(folder, "complete", record["config"], record, None)
+    failure = folder.failure()
+    config = dict(flatten(folder.config() or {}))
+    state = "incomplete" if failure is None else "failed"
+    return Entry(folder, state, config, None, failure["error"] if failure else None)
+
+
+def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """The keys that do not have one value in all configs, in the order of the config."""
+    keys = dict.fromkeys(key for config in configs for key in config)
+    return [
+        key
+        for key in keys
+        if key not in _NAMES_NO_CONFIG and len({_text(c.get(key)) for c in configs}) > 1
+    ]
+
+
+def short_names(keys: Iterable[str]) -> dict[str, str]:
+    """Each dotted key by its last part, or by as many parts as it takes to tell them apart.
+
+    >>> short_names(["model.hidden_size", "data.source.seed", "seed"])
+    {'model.hidden_size': 'hidden_size', 'data.source.seed': 'source.seed', 'seed': 'seed'}
+    """
+    keys = list(keys)
+    return {key: _shortest(key, keys) for key in keys}
+
+
+def _shortest(key: str, keys: list[str]) -> str:
+    parts = key.split(".")
+    for count in range(1, len(parts)):
+        tail = ".".join(parts[-count:])
+        if sum(other == tail or other.endswith(f".{tail}") for other in keys) == 1:
+            return tail
+    return key
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,1 @@
+"""One run: its parts (optimizer, scheduler, trainer, loggers, callbacks) and its story."""

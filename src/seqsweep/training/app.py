@@ -1,0 +1,99 @@
+"""`seqsweep train`: Hydra's application, with one clear message for a wrong input."""
+
+import os
+import sys
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from seqsweep.command import hide_subcommand, restore_subcommand
+from seqsweep.config import CONF_DIR
+from seqsweep.config.messages import explain
+from seqsweep.config.schema import check
+from seqsweep.runs.record import RunFolder
+from seqsweep.training.planning import Member, Outcome, RunFailed, finished, plan
+
+OmegaConf.register_new_resolver(
+    "abspath", lambda path: str(Path(path).expanduser().absolute()), replace=True
+)
+
+
+def run(arguments: list[str]) -> int:
+    """Composes and trains. Returns the exit code."""
+    if any(argument.startswith("--experimental-rerun") for argument in arguments):
+        return _refuse("--experimental-rerun loads a pickle, which runs its code; not supported")
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
+    hide_subcommand(arguments)
+    try:
+        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except RunFailed as error:
+        if full_error:
+            raise
+        print(f"seqsweep: the run failed: {error}", file=sys.stderr)
+        return 1
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
+        if full_error:
+            raise
+        return _refuse(explain(error))
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
+    return 0
+
+
+def task(config: DictConfig) -> float | None:
+    """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
+    restore_subcommand()
+    hydra_config = HydraConfig.get()
+    root = Path(hydra_config.runtime.output_dir)
+    is_single = hydra_config.mode == RunMode.RUN
+    member = plan(check(config))
+    console = Console()
+    try:
+        outcome = finished(member, root) or _train(member, root, console if is_single else None)
+    except (ValueError, TypeError, OSError) as error:
+        if not is_single:
+            RunFolder(root / member.run_id).refuse(member.config, error)
+        raise
+    if is_single:
+        _report(outcome, console)
+    return outcome.record["metrics"].get(member.config["monitor"])
+
+
+def _train(member: Member, root: Path, console: Console | None) -> Outcome:
+    # Imported here, once the config is known to be right: torch and Lightning take five seconds.
+    from seqsweep.training.train import train
+
+    if console is None or not console.is_terminal:
+        return train(member, root)
+    from seqsweep.training.progress import RunProgressBar
+
+    return train(member, root, RunProgressBar(console))
+
+
+def _report(outcome: Outcome, console: Console) -> None:
+    """The end of a single run."""
+    record = outcome.record
+    metrics = record["metrics"]
+    names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
+    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
+    console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
+    how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
+    console.print(
+        f"{outcome.folder.path}  ({how}, {record['params']:,} parameters)",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _refuse(message: str) -> int:
+    print(f"seqsweep: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,105 @@
+"""Where a run's metrics go. Each epoch brings one row with all of its metrics (`COLUMNS`)."""
+
+import csv
+import logging
+from abc import abstractmethod
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
+from lightning.pytorch.utilities import rank_zero_only
+
+COLUMNS: tuple[str, ...] = (
+    "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
+    "val/loss", "val/acc", "val/f1",
+)  # fmt: skip
+"""The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
+
+log = logging.getLogger(__name__)
+
+
+class RunTensorBoardLogger(TensorBoardLogger):
+    """TensorBoard scalars in the run's folder itself.
+
+    Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
+    stands in config.yaml.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir, name="", version="", default_hp_metric=False)
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Flushes the writer; there is no hparams.yaml to write."""
+        self.experiment.flush()
+
+
+class EpochLogger(Logger):
+    """A logger that takes an epoch's row and nothing else. Subclasses write it."""
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        self.write({"epoch": int(metrics["epoch"]), "step": step} | {**metrics})
+
+    def log_hyperparams(
+        self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
+    ) -> None:
+        """Nothing: a run's config stands in config.yaml."""
+
+    @abstractmethod
+    def write(self, row: dict[str, Any]) -> None:
+        """One epoch: the keys of `COLUMNS`, as far as the epoch has them."""
+
+
+class EpochCSVLogger(EpochLogger):
+    """metrics.csv in the run's folder: one row per epoch, on disk when the epoch ends."""
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__()
+        self.path = Path(save_dir, "metrics.csv")
+
+    def write(self, row: dict[str, Any]) -> None:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if file.tell() == 0:
+                writer.writeheader()
+            writer.writerow(row)
+
+
+class TextLogger(EpochLogger):
+    """One line per epoch in train.log."""
+
+    def write(self, row: dict[str, Any]) -> None:
+        metrics = "  ".join(f"{name} {row[name]:.4g}" for name in COLUMNS[2:] if name in row)
+        log.info("epoch %d  step %d  %s", row["epoch"], row["step"], metrics)
+
+
+class PrintLoss(EpochLogger):
+    """Prints the training loss every `every_n_epochs` epochs, in the notebook's words.
+
+    Args:
+        max_epochs: the number after the slash.
+        every_n_epochs: at least 1.
+    """
+
+    def __init__(self, max_epochs: int, every_n_epochs: int = 5) -> None:
+        super().__init__()
+        if every_n_epochs < 1:
+            raise ValueError(f"every_n_epochs={every_n_epochs}: must be at least 1")
+        self.max_epochs = max_epochs
+        self.every_n_epochs = every_n_epochs
+
+    def write(self, row: dict[str, Any]) -> None:
+        epoch = row["epoch"] + 1
+        if epoch % self.every_n_epochs == 0:
+            print(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")

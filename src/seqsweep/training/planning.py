@@ -1,0 +1,90 @@
+"""What a config will be called, found before anything is trained and without importing torch."""
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqsweep.config.build import build
+from seqsweep.config.schema import Config
+from seqsweep.data.prepare import check_batch_size, prepare
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.runs.identity import run_id
+from seqsweep.runs.record import RunFolder
+
+_DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+_PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
+
+
+class RunFailed(Exception):
+    """Training failed after the run's folder was begun; the cause is the error."""
+
+    def __init__(self, folder: Path, error: BaseException) -> None:
+        super().__init__(f"{type(error).__name__}: {error} (traceback in {folder}/failure.json)")
+
+
+@dataclass(frozen=True)
+class Member:
+    """A checked config and what follows from it."""
+
+    config: Config
+    run_id: str
+    data_fingerprint: str | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run. `trained` is False where its folder was complete already."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    trained: bool
+
+
+def finished(member: Member, root: Path) -> Outcome | None:
+    """The run as it stands in `root`/run_id, if it is complete and `rerun` does not ask again."""
+    folder = RunFolder(root / member.run_id)
+    record = None if member.config["rerun"] else folder.record()
+    return None if record is None else Outcome(folder, record, trained=False)
+
+
+def plan(config: Config) -> Member:
+    """Identifies a run and refuses data that it could not train on.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
+    """
+    data = config["data"]
+    if data.get("_target_") != _DATA_MODULE:
+        return Member(config, run_id(config, None), None)
+    source = load_source(data["source"])
+    checked = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
+    _check_data(json.dumps([data["source"], checked], sort_keys=True))
+    fingerprint = source.fingerprint()
+    return Member(config, run_id(config, fingerprint), fingerprint)
+
+
+def load_source(source: Config) -> Splits:
+    """The sequences of `data.source`; read once for the runs of a sweep that share them."""
+    return _load_source(json.dumps(source, sort_keys=True))
+
+
+@functools.lru_cache(maxsize=8)
+def _load_source(source: str) -> Splits:
+    loaded = build(json.loads(source), "data.source")
+    if isinstance(loaded, Sequences):
+        return Splits(loaded)
+    if not isinstance(loaded, Splits):
+        raise TypeError(
+            f"data.source: {json.loads(source)['_target_']} returned {type(loaded).__name__}; "
+            "a source returns seqsweep.data.sequences.Splits or Sequences"
+        )
+    return loaded
+
+
+@functools.lru_cache(maxsize=64)
+def _check_data(key: str) -> None:
+    source, arguments = json.loads(key)
+    batch_size = arguments.pop("batch_size")
+    check_batch_size(batch_size, prepare(load_source(source), **arguments))

@@ -1,0 +1,75 @@
+"""The progress bar of a single run: drawn at most ten times a second, so that it costs nothing."""
+
+import time
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_SHOWN = ("train/loss", "val/loss", "val/acc")
+_SECONDS_BETWEEN_DRAWS = 0.1
+
+
+class RunProgressBar(ProgressBar):
+    """One line for the whole run: epochs, losses, accuracy, time left.
+
+    Lightning's bars redraw for every batch, which costs more than a step of a small network.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            TextColumn("{task.fields[metrics]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=None, epoch="", metrics="")
+        self._last_draw = 0.0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.progress.start()
+            total = (trainer.max_epochs or 1) * int(trainer.num_training_batches)
+            self.progress.update(self.task, total=total)
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        pl_module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        now = time.monotonic()
+        if now - self._last_draw >= _SECONDS_BETWEEN_DRAWS:
+            self._last_draw = now
+            self._draw(trainer)
+
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.progress.stop()
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        self.progress.stop()
+
+    def _draw(self, trainer: L.Trainer) -> None:
+        metrics = trainer.callback_metrics
+        shown = "  ".join(
+            f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics
+        )
+        self.progress.update(
+            self.task,
+            completed=trainer.global_step,
+            epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
+            metrics=shown,
+        )
+        self.progress.refresh()

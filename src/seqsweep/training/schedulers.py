@@ -1,0 +1,57 @@
+"""The learning-rate schedulers of conf/scheduler, each stepped once after an epoch."""
+
+from typing import Literal
+
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LinearLR,
+    LRScheduler,
+    ReduceLROnPlateau,
+    SequentialLR,
+    StepLR,
+)
+
+
+def cosine(
+    optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
+) -> LRScheduler:
+    """From the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
+
+    Loshchilov & Hutter 2017, SGDR, without restarts. With `warmup_epochs` the lr first rises
+    linearly from a hundredth.
+    """
+    if not 0 <= warmup_epochs < max_epochs:
+        raise ValueError(
+            f"scheduler.warmup_epochs={warmup_epochs}: must be at least 0 and below "
+            f"trainer.max_epochs={max_epochs}"
+        )
+    decay = CosineAnnealingLR(optimizer, T_max=max_epochs - warmup_epochs, eta_min=min_lr)
+    if warmup_epochs == 0:
+        return decay
+    warmup = LinearLR(optimizer, start_factor=0.01, total_iters=warmup_epochs)
+    return SequentialLR(optimizer, [warmup, decay], milestones=[warmup_epochs])
+
+
+def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRScheduler:
+    """Multiplies the lr by `gamma` in (0, 1] every `step_size` >= 1 epochs."""
+    if step_size < 1:
+        raise ValueError(f"scheduler.step_size={step_size}: must be at least 1 epoch")
+    if not 0 < gamma <= 1:
+        raise ValueError(f"scheduler.gamma={gamma}: must be above 0 and at most 1")
+    return StepLR(optimizer, step_size, gamma)
+
+
+def plateau(
+    optimizer: Optimizer,
+    mode: Literal["min", "max"] = "min",
+    factor: float = 0.1,
+    patience: int = 5,
+    min_lr: float = 0.0,
+) -> ReduceLROnPlateau:
+    """Multiplies the lr by `factor` in (0, 1) after `patience` epochs without improvement."""
+    if not 0 < factor < 1:
+        raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
+    if patience < 0:
+        raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
+    return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)

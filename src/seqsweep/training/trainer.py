@@ -1,0 +1,129 @@
+"""The Lightning Trainer of a run: quiet, in the run's folder, with what a small network needs."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from lightning.pytorch.profilers import Profiler, SimpleProfiler
+from lightning.pytorch.utilities import disable_possible_user_warnings
+
+
+def build_trainer(
+    max_epochs: int,
+    accelerator: Literal["auto", "cpu", "gpu"] = "auto",
+    devices: int | Literal["auto"] = 1,
+    strategy: Literal["auto", "ddp"] = "auto",
+    precision: Literal["32", "bf16-mixed"] = "32",
+    gradient_clip_val: float | None = None,
+    check_val_every_n_epoch: int = 1,
+    limit_train_batches: int | float | None = None,
+    limit_val_batches: int | float | None = None,
+    limit_test_batches: int | float | None = None,
+    overfit_batches: int | float = 0,
+    fast_dev_run: bool = False,
+    deterministic: bool = True,
+    detect_anomaly: bool = False,
+    profiler: Literal["simple"] | None = None,
+    progress_bar: bool = True,
+    *,
+    folder: Path,
+    logger: list[Logger],
+    callbacks: list[Callback],
+    progress: Callback | None = None,
+) -> L.Trainer:
+    """A `lightning.Trainer`; the arguments are its own, less what a sequence run does not need.
+
+    `gradient_clip_val` is read by the module, which optimises by hand. `deterministic` asks for
+    deterministic kernels on a GPU (on the CPU ours always are).
+
+    Raises:
+        ValueError: a GPU is asked for where none is, or a number out of its range.
+    """
+    _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
+    quiet()
+    bar = [progress] if progress is not None and progress_bar else []
+    on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        strategy=strategy,
+        precision=precision if precision != "32" else "32-true",
+        logger=logger,
+        callbacks=[*callbacks, *bar],
+        fast_dev_run=fast_dev_run,
+        max_epochs=max_epochs,
+        limit_train_batches=limit_train_batches,
+        limit_val_batches=limit_val_batches,
+        limit_test_batches=limit_test_batches,
+        overfit_batches=overfit_batches,
+        check_val_every_n_epoch=check_val_every_n_epoch,
+        num_sanity_val_steps=0,
+        enable_checkpointing=False if fast_dev_run else None,
+        enable_progress_bar=bool(bar),
+        enable_model_summary=False,
+        deterministic=deterministic and on_gpu,
+        use_distributed_sampler=False,  # EpochBatches shares the order among the processes
+        profiler=_profiler(profiler, folder),
+        detect_anomaly=detect_anomaly,
+        default_root_dir=folder,
+        plugins=[SameFolderCheckpointIO()],
+    )
+
+
+class SameFolderCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint under a temporary name beside its own and renames it.
+
+    Lightning's writer goes through the system's temporary folder: on another filesystem the last
+    step is a copy, and a kill leaves half a file under the final name.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.tmp")
+        torch.save(checkpoint, temporary)
+        temporary.replace(target)
+
+
+def quiet() -> None:
+    """Silences what Lightning tells every user of every run, and nothing else.
+
+    Its notices go (`GPU available`, tips, `Trainer.fit stopped`); its warnings stay, less those on
+    worker counts, which do not hold for data in memory.
+    """
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    disable_possible_user_warnings()
+    warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+
+
+def _profiler(kind: str | None, folder: Path) -> Profiler | None:
+    return None if kind is None else SimpleProfiler(dirpath=folder, filename="profile")
+
+
+def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:
+    if max_epochs < 1:
+        raise ValueError(f"trainer.max_epochs={max_epochs}: must be at least 1")
+    if every < 1:
+        raise ValueError(f"trainer.check_val_every_n_epoch={every}: must be at least 1")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if accelerator == "gpu" and gpus == 0:
+        build = (
+            "a CPU build" if torch.version.cuda is None else f"built for CUDA {torch.version.cuda}"
+        )
+        raise ValueError(
+            f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} ({build}); "
+            "use trainer=cpu, or trainer=auto to take a GPU where there is one"
+        )
+    if accelerator == "gpu" and isinstance(devices, int) and devices > gpus:
+        raise ValueError(f"trainer.devices={devices}: there are {gpus} GPUs")
+    if isinstance(devices, int) and not 1 <= devices <= 64:
+        raise ValueError(f"trainer.devices={devices}: must be 1 to 64, or auto")

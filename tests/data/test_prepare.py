@@ -1,0 +1,227 @@
+"""Cuts are stratified and exact, statistics come from train alone, padding stays zero."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.data.prepare import check_batch_size, prepare
+from seqsweep.data.sequences import Sequences, Splits, make_sequences
+
+T = 5
+
+
+def made(labels, names=None, seed=0) -> Sequences:
+    """Sequences of mixed lengths; channel 1 holds a number by which each is known again."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(3.0, 2.0, size=(len(labels), T, 3))
+    x[:, :, 1] = np.arange(len(labels))[:, None] + 1000 * seed
+    lengths = rng.integers(1, T + 1, size=len(labels))
+    return make_sequences(x, labels, lengths, class_names=names, where="made")
+
+
+def ready(splits: Splits, **options: Any) -> Splits:
+    defaults: dict[str, Any] = {
+        "val_fraction": 0.0,
+        "test_fraction": 0.0,
+        "split_seed": 0,
+        "standardize": False,
+        "missing": "error",
+    }
+    return prepare(splits, **(defaults | options))
+
+
+def known(part: Sequences | None) -> list[int]:
+    """Which of the sequences of `made` these are."""
+    assert part is not None
+    return part.x[:, 0, 1].astype(int).tolist()
+
+
+LABELS = [0] * 50 + [1] * 30 + [2] * 20
+
+
+def test_a_cut_is_stratified_exact_and_complete():
+    cut = ready(Splits(made(LABELS)), val_fraction=0.2, test_fraction=0.1)
+    assert cut.val is not None and cut.test is not None
+    assert np.bincount(cut.test.labels).tolist() == [5, 3, 2]
+    assert np.bincount(cut.val.labels).tolist() == [10, 6, 4]
+    assert np.bincount(cut.train.labels).tolist() == [35, 21, 14]
+    parts = [known(part) for part in (cut.train, cut.val, cut.test)]
+    assert sorted(n for part in parts for n in part) == list(range(100))
+    assert all(part == sorted(part) for part in parts)  # the source's order is kept
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 12), min_size=2, max_size=5),
+    fraction=st.floats(0.01, 0.99),
+    seed=st.integers(0, 2**32),
+)
+def test_sizes_are_exact_and_every_class_stays_in_train(counts, fraction, seed):
+    labels = np.repeat(np.arange(len(counts)), counts)
+    size = round(fraction * len(labels))
+    if not 1 <= size <= len(labels) - len(counts):
+        with pytest.raises(ValueError, match=r"^data.val_fraction="):
+            ready(Splits(made(labels)), val_fraction=fraction, split_seed=seed)
+        return
+    cut = ready(Splits(made(labels)), val_fraction=fraction, split_seed=seed)
+    assert cut.val is not None and len(cut.val) == size
+    assert np.bincount(cut.train.labels, minlength=len(counts)).min() >= 1
+    if min(counts) > 1 and max(fraction, 1 - fraction) < 0.8:  # then no class is at its limit
+        shares = np.bincount(cut.val.labels, minlength=len(counts))
+        exact = np.array(counts) * size / len(labels)
+        assert (np.abs(shares - exact) < 1).all() or (shares == np.array(counts) - 1).any()
+
+
+def test_a_cut_is_a_function_of_the_split_seed_alone():
+    options = {"val_fraction": 0.2, "test_fraction": 0.2}
+    splits = Splits(made(LABELS))
+    first = ready(splits, **options)
+    scaled = ready(splits, **options, standardize=True, missing="mean")
+    assert first.val is not None and scaled.val is not None
+    assert ready(splits, **options).fingerprint() == first.fingerprint()
+    same = np.array_equal(first.val.labels, scaled.val.labels)
+    assert same and np.array_equal(first.val.lengths, scaled.val.lengths)
+    assert known(ready(splits, **options, split_seed=1).val) != known(first.val)
+
+
+def test_a_cut_does_not_depend_on_the_order_of_classes():
+    names = np.array(["a", "b", "c"])[LABELS]
+    one = Splits(made(names, names=("a", "b", "c")))
+    two = Splits(made(names, names=("c", "a", "b")))
+    for fraction in (0.11, 0.25, 0.37):
+        cuts = [ready(splits, val_fraction=fraction, test_fraction=0.1) for splits in (one, two)]
+        assert known(cuts[0].val) == known(cuts[1].val)
+        assert known(cuts[0].test) == known(cuts[1].test)
+
+
+def test_given_splits_are_never_cut():
+    train, test, val = made(LABELS), made(LABELS, seed=1), made(LABELS, seed=2)
+    cut = ready(Splits(train, test=test), val_fraction=0.3, test_fraction=0.9)
+    assert cut.test is test and len(cut.train) == 70
+    assert set(known(cut.val)) < set(known(train))
+    cut = ready(Splits(train, val=val, test=test), val_fraction=0.3)
+    assert cut.train is train and cut.val is val
+    cut = ready(Splits(train, val=val), test_fraction=0.3)
+    assert cut.val is val and set(known(cut.test)) < set(known(train))
+
+
+def test_fraction_0_cuts_nothing():
+    splits = Splits(made(LABELS))
+    assert ready(splits).val is None and ready(splits).train is splits.train
+
+
+def test_standardised_over_the_valid_steps_of_train():
+    splits = Splits(made(LABELS), test=made(LABELS, seed=1))
+    scaled = ready(splits, standardize=True, val_fraction=0.2)
+    values = scaled.train.x[scaled.train.valid].astype(np.float64)
+    assert values.mean(axis=0) == pytest.approx(np.zeros(3), abs=1e-6)
+    assert values.std(axis=0) == pytest.approx(np.ones(3), abs=1e-6)
+    for part in (scaled.train, scaled.val, scaled.test):
+        assert part is not None and part.x.dtype == np.float32
+        assert not part.x[~part.valid].any()
+
+
+@pytest.mark.parametrize("missing", ["zero", "mean", "forward"])
+def test_test_and_val_are_not_looked_at_in_fitting(missing):
+    train, test = made(LABELS), made(LABELS, seed=1)
+    train.x[3, 0, 0] = np.nan
+    options = {"standardize": True, "missing": missing}
+    alone = ready(Splits(train), **options)
+    odd = replace(test, x=np.where(test.valid[:, :, None], test.x * 1000, 0).astype(np.float32))
+    odd.x[0, 0, 2] = np.nan
+    beside = ready(Splits(train, val=odd, test=odd), **options)
+    assert alone.train.fingerprint() == beside.train.fingerprint()
+
+
+def test_a_constant_channel_becomes_zero():
+    x = np.full((4, 7, 1), 0.1)  # in float64 the mean of many 0.1 is not quite 0.1
+    splits = Splits(make_sequences(x, [0, 1, 0, 1], where="made"))
+    assert not ready(splits, standardize=True).train.x.any()
+
+
+def holed() -> Splits:
+    nan = np.nan
+    x = np.array([[[nan, 1], [2, nan], [nan, nan], [4, 7]], [[1, nan], [5, 1], [nan, 9], [9, 9]]])
+    return Splits(make_sequences(x, [0, 1], [4, 2], where="made", channel_names=["u", "v"]))
+
+
+@pytest.mark.parametrize(
+    ("missing", "u", "v"),
+    [
+        ("zero", [[0, 2, 0, 4], [1, 5, 0, 0]], [[1, 0, 0, 7], [0, 1, 0, 0]]),
+        ("mean", [[3, 2, 3, 4], [1, 5, 0, 0]], [[1, 3, 3, 7], [3, 1, 0, 0]]),
+        ("forward", [[3, 2, 2, 4], [1, 5, 0, 0]], [[1, 1, 1, 7], [3, 1, 0, 0]]),
+    ],
+)
+def test_missing_values_are_filled_in(missing, u, v):
+    x = ready(holed(), missing=missing).train.x
+    assert x[:, :, 0].tolist() == u and x[:, :, 1].tolist() == v
+
+
+def test_missing_values_are_refused_with_the_place_in_the_source():
+    message = "data: 5 missing values .*in train, sequence 0, step 0, channel 'u'; set data.missing"
+    with pytest.raises(ValueError, match=message):
+        ready(holed())
+    train, test = made(LABELS), made(LABELS, seed=1)
+    test.x[80, 0, 2] = np.nan
+    with pytest.raises(
+        ValueError, match=r"first is in test, sequence 80, step 0, channel 'channel_2'"
+    ):
+        ready(Splits(train, test=test))
+    train.x[60, -1] = np.nan
+    train.x[60, -1, :] = np.nan
+    with pytest.raises(ValueError, match=r"or give lengths, if the ends are padding"):
+        ready(Splits(replace(train, lengths=np.full(100, T))))
+
+
+BAD = {
+    "val_fraction": ({"val_fraction": 1.0}, r"^data.val_fraction=1.0; allowed is 0 <= "),
+    "test_fraction": ({"test_fraction": -0.1}, r"^data.test_fraction=-0.1; allowed is 0 <= "),
+    "NaN": ({"test_fraction": float("nan")}, r"^data.test_fraction=nan; allowed is 0 <= "),
+    "sum": ({"val_fraction": 0.5, "test_fraction": 0.5}, "leave nothing to train; .* below 1"),
+    "none": ({"val_fraction": 0.004}, "data.val_fraction=0.004 of 100 sequences rounds to none"),
+    "all": ({"val_fraction": 0.98}, "is 98, but train has 100 .* one of each of its 3 classes"),
+    "seed": ({"split_seed": -1}, "^data.split_seed=-1; needed is at least 0"),
+    "missing": ({"missing": "forwards"}, "^data.missing='forwards'; .*mean 'forward'"),
+}
+
+
+@pytest.mark.parametrize(("options", "message"), BAD.values(), ids=BAD)
+def test_bad_options_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        ready(Splits(made(LABELS)), **options)
+
+
+def test_a_class_that_train_lacks_is_named():
+    names = ("a", "b", "c")
+    train, test = made(["a", "b"] * 5, names), made(["c", "a", "c"], names, seed=1)
+    message = r"^data: no sequence in train for class 'c' \(train 0, test 2\); each class needs one"
+    with pytest.raises(ValueError, match=message):
+        ready(Splits(train, test=test))
+
+
+def test_a_channel_without_values_has_no_mean():
+    splits = Splits(made(LABELS))
+    splits.train.x[:, :, 0] = np.where(splits.train.valid, np.nan, 0)
+    with pytest.raises(ValueError, match=r"channel channel_0 has no value in train.*missing=zero"):
+        ready(splits, missing="mean")
+    assert not ready(splits, missing="zero").train.x[:, :, 0].any()
+
+
+def test_values_that_scaling_drives_out_of_float32_are_refused():
+    train, test = made(LABELS), made(LABELS, seed=1)
+    train.x[:, :, 0] *= 1e-10
+    test.x[0, 0, 0] = 3e38
+    with pytest.raises(ValueError, match="channel 'channel_0' of test is too far from train's"):
+        ready(Splits(train, test=test), standardize=True)
+
+
+@pytest.mark.parametrize("batch_size", [0, 101])
+def test_a_batch_is_no_larger_than_train(batch_size):
+    with pytest.raises(ValueError, match=f"data.batch_size={batch_size}; allowed are 1 to 100"):
+        check_batch_size(batch_size, Splits(made(LABELS)))
+    check_batch_size(100, Splits(made(LABELS)))

@@ -1,0 +1,222 @@
+"""Every layout of .npz in use gives the same sequences; every broken file gives one message."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+
+from seqsweep.data.readers import npz
+
+LENGTHS = np.array([4, 1, 2])
+X = np.arange(1.0, 25.0).reshape(3, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
+JOINED = np.concatenate([row[:length] for row, length in zip(X, LENGTHS, strict=True)])
+Y = np.array([0, 1, 0])
+
+
+@pytest.fixture
+def save(tmp_path):
+    def save(name="data.npz", **arrays) -> str:
+        np.savez(tmp_path / name, **arrays)
+        return str(tmp_path / name)
+
+    return save
+
+
+def same(one, two) -> bool:
+    return one.fingerprint() == two.fingerprint()
+
+
+def test_padded_and_joined_are_the_same(save):
+    padded = npz(save(X=X, y=Y, lengths=LENGTHS))
+    assert np.array_equal(padded.train.x, X.astype(np.float32))
+    assert padded.train.lengths.tolist() == [4, 1, 2]
+    assert same(npz(save(X=JOINED, y=Y, lengths=LENGTHS)), padded)
+    assert same(npz(save(x=X, Y=Y, Lengths=LENGTHS.astype(np.uint8))), padded)
+    assert same(npz(save(X=X.swapaxes(0, 1), y=Y, lengths=LENGTHS), layout="time_first"), padded)
+
+
+def test_one_channel_padded_and_joined_are_the_same(save):
+    padded = npz(save(X=X[:, :, 0], y=Y, lengths=LENGTHS))
+    assert padded.train.x.shape == (3, 4, 1)
+    assert same(npz(save(X=JOINED[:, 0], y=Y, lengths=LENGTHS)), padded)
+    assert same(npz(save(X=JOINED[:, :1], y=Y, lengths=LENGTHS)), padded)
+
+
+def test_without_lengths_all_steps_count(save):
+    assert npz(save(X=X, y=Y)).train.lengths.tolist() == [4, 4, 4]
+
+
+def test_splits_in_one_file_share_classes_and_keep_their_own_length(save):
+    splits = npz(
+        save(
+            X_train=X, y_train=["b", "a", "b"], lengths_train=LENGTHS,
+            X_val=X[:2, :3], y_val=["b", "a"], X_test=X[:1], y_test=["c"],
+        )
+    )  # fmt: skip
+    assert splits.class_names == ("a", "b", "c")
+    assert splits.val is not None and splits.test is not None
+    assert splits.train.labels.tolist() == [1, 0, 1] and splits.test.labels.tolist() == [2]
+    assert splits.val.max_length == 3 and splits.train.lengths.tolist() == [4, 1, 2]
+
+
+def test_the_test_split_in_a_second_file(save):
+    one = npz(save(X_train=X, y_train=Y, X_test=X[1:], y_test=Y[1:]))
+    first = save("train.npz", X=X, y=Y)
+    assert same(npz(first, test_path=save("test.npz", X=X[1:], y=Y[1:])), one)
+    assert same(npz(first, test_path=save("test.npz", X_test=X[1:], y_test=Y[1:])), one)
+
+
+def test_names_in_the_file(save):
+    path = save(X=X, y=Y, class_names=["lo", "hi"], channel_names=["u", "v"])
+    assert npz(path).class_names == ("lo", "hi") and npz(path).train.channel_names == ("u", "v")
+
+
+def test_home_folder_and_other_keys(save, monkeypatch, tmp_path):
+    save(X=X, y=Y, history=np.array([{}], dtype=object))  # not needed, so never unpickled
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert len(npz("~/data.npz").train) == 3
+
+
+def test_every_key_is_read_once(save, monkeypatch):
+    path = save(X=X, y=Y, lengths=LENGTHS)
+    read = []
+    get = np.lib.npyio.NpzFile.__getitem__
+    monkeypatch.setattr(
+        np.lib.npyio.NpzFile, "__getitem__", lambda self, key: (read.append(key), get(self, key))[1]
+    )
+    npz(path)
+    assert sorted(read) == ["X", "lengths", "y"]
+
+
+BAD_ARRAYS = {
+    "no labels": ({"X": X}, "key y is missing; found keys X; needed are X and y"),
+    "no X": ({"y_test": Y}, "key x_test is missing; found keys y_test"),
+    "neither": ({"a": X, "b": Y}, "found keys a, b; needed are X and y"),
+    "no keys": ({}, "found keys none; needed are X and y"),
+    "only test": ({"X_test": X, "y_test": Y}, "found keys X_test, y_test; needed are"),
+    "ambiguous": (
+        {"X": X, "y": Y, "X_test": X, "y_test": Y},
+        "needed are either X and y, or X_train",
+    ),
+    "twice": ({"X": X, "x": X, "y": Y}, "both X and x are there; keep one"),
+    "misspelt": (
+        {"X": X, "y": Y, "lenghts": LENGTHS},
+        "unknown key 'lenghts'; did you mean 'lengths'",
+    ),
+    "renamed": (
+        {"X": X, "y": Y, "seq_len": LENGTHS},
+        "unknown key 'seq_len'; did you mean 'lengths'",
+    ),
+    "pickle": (
+        {"X": X, "y": Y.astype(object)},
+        "key y holds pickled Python objects, .* never load",
+    ),
+    "ragged": (
+        {"X": np.array([X[0], X[1, :1]], dtype=object), "y": Y[:2]},
+        "key X holds pickled Python objects",
+    ),
+    "sum of lengths": (
+        {"X": JOINED[:6], "y": Y, "lengths": LENGTHS},
+        r"X has 6 rows; needed are 3 \(padded, one for each label\) or 7 \(one for each step",
+    ),
+    "length 0": ({"X": JOINED, "y": Y, "lengths": [5, 0, 2]}, "sequence 1 has length 0"),
+    "time first": ({"X": X.swapaxes(0, 1), "y": Y}, "set data.source.layout=time_first"),
+    "channels": (
+        {"X_train": X, "y_train": Y, "X_test": X[:, :, :1], "y_test": Y},
+        r"\(test\): 1 channels, but .*\(train\) has 2; both must be equal",
+    ),
+    "test labels": (
+        {"X_train": X, "y_train": Y, "X_test": X, "y_test": Y[:2]},
+        r" \(test\): x has shape .* 2 labels",
+    ),
+    "names": ({"X": X, "y": Y, "class_names": [["a", "b"]]}, "class_names has shape"),
+    "names' type": ({"X": X, "y": Y, "class_names": [0.5, 1]}, "class_names has dtype float64"),
+}
+
+
+@pytest.mark.parametrize(("arrays", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS)
+def test_bad_arrays_are_refused(save, arrays, message):
+    with pytest.raises((ValueError, TypeError), match=rf"data\.npz.*{message}") as caught:
+        npz(save(**arrays))
+    assert "allow_pickle" not in str(caught.value)
+
+
+def test_bad_second_file(save):
+    whole = save("whole.npz", X_train=X, y_train=Y, X_test=X, y_test=Y)
+    plain = save("plain.npz", X=X, y=Y)
+    with pytest.raises(ValueError, match=r"whole.npz has a test split; give one only"):
+        npz(whole, test_path=plain)
+    with pytest.raises(ValueError, match=r"whole.npz: found keys .*; needed are X and y"):
+        npz(plain, test_path=whole)
+    named = save("named.npz", X=X, y=Y, class_names=["a", "b"])
+    with pytest.raises(ValueError, match=r"named.npz: class_names differ from those of"):
+        npz(plain, test_path=named)
+
+
+def archive(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+    return buffer.getvalue()
+
+
+def npy(array) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is no .npz file: it is empty"),
+        (b"1,2,3\n4,5,6\n", r"is no .npz file: it begins with b'1,2,3"),
+        (npy(X), r"is a single array \(.npy\); needed is an .npz"),
+        (archive(X=b"text", y=b"text"), "key X is no NumPy array"),
+        (archive(**{"X.npy": npy(X)[:-9], "y.npy": npy(Y)}), "key X is cut off or damaged"),
+    ],
+)
+def test_files_that_are_no_npz(tmp_path, content, message):
+    (tmp_path / "data.npz").write_bytes(content)
+    with pytest.raises(ValueError, match=f"data.npz.*{message}") as caught:
+        npz(str(tmp_path / "data.npz"))
+    assert "allow_pickle" not in str(caught.value)
+
+
+def refusal(path: str) -> str | None:
+    try:
+        npz(path)
+    except (ValueError, TypeError) as error:
+        return str(error)
+    return None
+
+
+def test_a_file_cut_off_or_flipped_anywhere_is_refused_or_read_alike(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, X=X, y=Y, lengths=LENGTHS)
+    whole, good = path.read_bytes(), npz(str(path))
+    for at in range(0, len(whole), 3):
+        path.write_bytes(whole[:at])
+        with pytest.raises(ValueError, match=r"data\.npz"):
+            npz(str(path))
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 4]) + whole[at + 1 :])
+        message = refusal(str(path))
+        if message is None:  # the flip was in what the reader does not need
+            assert same(npz(str(path)), good)
+        else:
+            assert "data.npz" in message and "allow_pickle" not in message
+
+
+def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
+    save("vowels.npz", X=X, y=Y)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"vowel.npz .current folder: /.*mean 'vowels.npz'"):
+        npz("vowel.npz")
+    with pytest.raises(FileNotFoundError, match="there is no folder nowhere"):
+        npz("nowhere/vowels.npz")
+    with pytest.raises(ValueError, match=r"is a folder; .* \(in it: vowels.npz\)"):
+        npz(str(tmp_path))
+    with pytest.raises(ValueError, match="path is empty"):
+        npz("")

@@ -1,0 +1,183 @@
+"""Raw arrays become `Sequences`, or one message with the argument, the value and the place."""
+
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.data.sequences import Sequences, Splits, label_names, make_sequences
+
+X = np.arange(24.0).reshape(3, 4, 2)  # N=3, T=4, F=2
+Y = np.array([0, 1, 0])
+
+
+def make(x: Any = X, labels: Any = Y, lengths: Any = None, **more: Any) -> Sequences:
+    return make_sequences(x, labels, lengths, where="some.npz", **more)
+
+
+def test_shapes_types_and_names():
+    made = make(lengths=[4, 1, 2])
+    assert made.x.dtype == np.float32 and made.x.shape == (3, 4, 2)
+    assert made.lengths.dtype == made.labels.dtype == np.int64
+    assert (len(made), made.num_sequences, made.max_length) == (3, 3, 4)
+    assert (made.input_size, made.num_classes) == (2, 2)
+    assert made.class_names == ("0", "1") and made.channel_names == ("channel_0", "channel_1")
+
+
+def test_padding_becomes_zero_whatever_stood_there():
+    x = X.copy()
+    x[1, 1:] = np.nan
+    x[2, 2:] = np.inf
+    made = make(x, lengths=[4, 1, 2])
+    assert not made.x[~made.valid].any()
+    assert np.array_equal(made.x[made.valid], X[made.valid].astype(np.float32))
+    assert np.isnan(x[1, 1, 0])  # the caller's array is left alone
+
+
+def test_missing_values_at_valid_steps_are_let_through():
+    x = X.copy()
+    x[0, 2, 1] = np.nan
+    assert np.argwhere(np.isnan(make(x).x)).tolist() == [[0, 2, 1]]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float16, np.int8, np.uint64, np.bool_])
+def test_every_real_type_becomes_float32(dtype):
+    assert np.array_equal(make(X.astype(dtype)).x, X.astype(dtype).astype(np.float32))
+
+
+def test_a_matrix_is_one_channel():
+    assert np.array_equal(make(X[:, :, 0]).x, X[:, :, :1].astype(np.float32))
+
+
+def test_time_first_is_the_transpose():
+    assert np.array_equal(make(X.swapaxes(0, 1), layout="time_first").x, make().x)
+    assert np.array_equal(make(X[:, :, 0].T, layout="time_first").x, make(X[:, :, 0]).x)
+
+
+def test_select_keeps_order_and_padding():
+    made = make(lengths=[4, 1, 2]).select([2, 1])
+    assert made.max_length == 4 and made.lengths.tolist() == [2, 1]
+    assert np.array_equal(made.x, make(lengths=[4, 1, 2]).x[[2, 1]])
+
+
+def test_fingerprint_is_of_the_content_alone():
+    same = make(lengths=[4, 1, 2]).fingerprint()
+    other_padding = X.copy()
+    other_padding[1, 3] = 77
+    assert make(other_padding.astype(np.float32), lengths=[4, 1, 2]).fingerprint() == same
+    assert re.fullmatch("[0-9a-f]{64}", same)
+    changed = X.copy()
+    changed[1, 0, 0] += 1
+    others = [
+        make(changed, lengths=[4, 1, 2]),
+        make(lengths=[4, 1, 3]),
+        make(labels=[0, 1, 1], lengths=[4, 1, 2]),
+        make(labels=["a", "b", "a"], lengths=[4, 1, 2]),
+        make(lengths=[4, 1, 2], channel_names=["a", "b"]),
+        make(np.pad(X, ((0, 0), (0, 1), (0, 0))), lengths=[4, 1, 2]),
+    ]
+    assert len({same, *(other.fingerprint() for other in others)}) == 7
+
+
+def test_fingerprint_of_splits_tells_the_parts_apart():
+    one, two = make(), make(labels=[1, 1, 0])
+    prints = [
+        Splits(one), Splits(one, val=two), Splits(one, test=two), Splits(one, two, two),
+        Splits(two, one),
+    ]  # fmt: skip
+    assert len({splits.fingerprint() for splits in prints}) == 5
+
+
+@pytest.mark.parametrize(
+    ("labels", "names", "indices"),
+    [
+        ([10, 2, 10], ("2", "10"), [1, 0, 1]),
+        (["10", "2", "1"], ("1", "2", "10"), [2, 1, 0]),
+        (["b", "10", "2"], ("10", "2", "b"), [2, 0, 1]),
+        ([1.0, -1.0, 1.0], ("-1", "1"), [1, 0, 1]),
+        ([True, False, True], ("False", "True"), [1, 0, 1]),
+        (np.array([b"no", b"yes", b"no"]), ("no", "yes"), [0, 1, 0]),
+        (["B", "a", "b"], ("B", "a", "b"), [0, 1, 2]),
+        (np.array([0, 255, 0], dtype=np.uint8), ("0", "255"), [0, 1, 0]),
+    ],
+)
+def test_labels_of_any_kind_become_indices_and_keep_their_names(labels, names, indices):
+    made = make(labels=labels)
+    assert made.class_names == names and made.labels.tolist() == indices
+
+
+def test_label_names_are_common_to_all_splits():
+    assert label_names([3, 1], [2.0, 10.0]) == ("1", "2", "3", "10")
+    assert label_names(["b"], np.array([b"a"])) == ("a", "b")
+
+
+def test_given_class_names_keep_their_order():
+    made = make(labels=["lo", "hi", "lo"], class_names=["lo", "mid", "hi"])
+    assert made.labels.tolist() == [0, 2, 0] and made.num_classes == 3
+
+
+def test_whole_numbers_are_positions_in_names_that_are_no_numbers():
+    assert make(labels=[2, 0, 2], class_names=["a", "b", "c"]).labels.tolist() == [2, 0, 2]
+    assert make(labels=[2, 1, 2], class_names=["1", "2"]).labels.tolist() == [1, 0, 1]
+
+
+def test_one_class_occurs_but_two_are_named():
+    assert make(labels=["b", "b", "b"], class_names=["a", "b"]).labels.tolist() == [1, 1, 1]
+
+
+BAD = {
+    "too few labels": ({"labels": [0, 1]}, r"x has shape \(3, 4, 2\).* 3 sequences.* 2 labels"),
+    "time first": (
+        {"x": X.swapaxes(0, 1)},
+        r"shape \(4, 3, 2\).*3 labels; it looks time first, set data.source.layout=time_first",
+    ),
+    "batch first": (
+        {"layout": "time_first"},
+        "it looks batch first, set data.source.layout=batch_first",
+    ),
+    "layout": ({"layout": "time-first"}, "layout='time-first'.*did you mean 'time_first'"),
+    "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); no dimension may be 0"),
+    "one dimension": ({"x": X[0, 0]}, r"x has shape \(2,\); allowed are \(N, T, F\)"),
+    "ragged": ({"x": [[1.0], [1.0, 2.0]]}, "x is ragged; pad it and give lengths"),
+    "object": ({"x": X.astype(object)}, "x has dtype object; allowed are real numbers"),
+    "complex": ({"x": X * 1j}, "x has dtype complex128; allowed are real numbers"),
+    "text": ({"x": X.astype(str)}, "x has dtype <U.*; allowed are real numbers"),
+    "infinite": (
+        {"x": np.where(X == 21, np.inf, X)},
+        r"x is inf at sequence 2, step 2, channel 1 \(1 such values\)",
+    ),
+    "beyond float32": ({"x": np.where(X == 3, -1e39, X)}, "x is -1e.39 at sequence 0, step 1"),
+    "length 0": ({"lengths": [1, 1, 0]}, "sequence 2 has length 0; allowed are 1 to 4"),
+    "length 5": ({"lengths": [1, 5, 1]}, "sequence 1 has length 5; allowed are 1 to 4"),
+    "lengths' number": ({"lengths": [1, 2]}, r"lengths has shape \(2,\); needed is \(3,\)"),
+    "lengths' type": ({"lengths": [1.0, 2.0, 1.0]}, "lengths has dtype float64; .* integers"),
+    "lengths of booleans": ({"lengths": [True] * 3}, "lengths has dtype bool; .* integers"),
+    "regression": ({"labels": [0, 0.37, 1]}, "sequence 1 has label 0.37.*regression"),
+    "NaN label": ({"labels": [0, 1, np.nan]}, "sequence 2 has label nan: it is missing"),
+    "infinite label": ({"labels": [0, 1, np.inf]}, "sequence 2 has label inf"),
+    "ignored label": ({"labels": [0, -100, 1]}, "sequence 1 has label -100.*leave such"),
+    "empty label": ({"labels": ["a", "", "b"]}, "sequence 1 has label ''"),
+    "one-hot": ({"labels": np.eye(3)}, r"labels have shape \(3, 3\).*argmax\(axis=1\)"),
+    "object labels": ({"labels": np.array(["a", None, 1], object)}, "labels has dtype object"),
+    "complex labels": ({"labels": [1j, 0, 0]}, "labels has dtype complex128"),
+    "undecodable": ({"labels": np.array([b"\xff", b"a", b"b"])}, "labels are not UTF-8"),
+    "one class": ({"labels": [7, 7, 7]}, r"one class only, \('7',\)"),
+    "unknown label": (
+        {"labels": ["setosa", "setoss", "setosa"], "class_names": ["setosa", "virginica"]},
+        "sequence 1 has label 'setoss'; allowed are setosa, virginica; did you mean 'setosa'",
+    ),
+    "unknown position": (
+        {"labels": [0, 1, 3], "class_names": ["a", "b", "c"]},
+        "sequence 2 has label '3'; allowed are 0 to 2, the positions in class_names",
+    ),
+    "class twice": ({"class_names": ["0", "1", "0"]}, "class_names has '0' more than once"),
+    "channel twice": ({"channel_names": ["a", "a"]}, "channel_names has 'a' more than once"),
+    "channels": ({"channel_names": ["a"]}, "1 channel_names for 2 channels of x"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD.values(), ids=BAD)
+def test_bad_input_is_refused_with_its_place(arguments, message):
+    with pytest.raises((ValueError, TypeError), match=f"^some.npz: .*{message}"):
+        make(**arguments)

@@ -1,0 +1,116 @@
+"""Generated data follow from their arguments, and hold what their docstrings promise."""
+
+import numpy as np
+import pytest
+
+from seqsweep.data.tasks import random_sequences, temporal_order
+
+
+def decoded(part):
+    """The classes read off the sequences: the letters X and Y in their order."""
+    letters = np.array(list("XYabcd"))[part.x.argmax(axis=2)]
+    return ["".join(letter for letter in row if letter in "XY") for row in letters]
+
+
+def test_random_sequences_are_standard_normal_and_even():
+    splits = random_sequences(2000, length=5, input_size=3, num_classes=4)
+    x, labels = splits.train.x, splits.train.labels
+    assert splits.val is None and splits.test is None
+    assert x.shape == (2000, 5, 3) and abs(x.mean()) < 0.02 and abs(x.std() - 1) < 0.02
+    assert np.bincount(labels).min() > 400
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_class_occurs_when_there_is_room(seed):
+    few = random_sequences(7, length=1, input_size=1, num_classes=7, seed=seed)
+    assert sorted(few.train.labels) == list(range(7))
+    assert len(set(random_sequences(3, 1, 1, 5, seed=seed).train.labels)) == 3
+    assert len(set(temporal_order(8, 0, 0, 10, num_symbols=3, seed=seed).train.labels)) == 8
+
+
+def test_given_labels_are_kept_and_do_not_change_x():
+    given = random_sequences(3, 2, 2, num_classes=2, labels=[0, 1, 0])
+    assert given.train.labels.tolist() == [0, 1, 0]
+    assert np.array_equal(given.train.x, random_sequences(3, 2, 2, num_classes=2).train.x)
+    example = [[2.131, 3.446], [-0.009, 0.629]]  # the docstring's
+    assert np.allclose(given.train.x[0], example, atol=5e-4)
+
+
+@pytest.mark.parametrize(("num_symbols", "length"), [(2, 4), (2, 20), (3, 4), (3, 31)])
+def test_the_class_is_the_order_of_the_symbols(num_symbols, length):
+    splits = temporal_order(300, 50, 20, length, num_symbols)
+    for part in (splits.train, splits.val, splits.test):
+        assert part is not None
+        assert decoded(part) == [part.class_names[label] for label in part.labels]
+        assert part.x.sum(axis=2).min() == part.x.sum(axis=2).max() == 1  # one-hot
+    assert splits.num_classes == 2**num_symbols and splits.input_size == 6
+
+
+@pytest.mark.parametrize(
+    ("num_symbols", "places"),
+    [(2, [(0.1, 0.3), (0.5, 0.7)]), (3, [(0.1, 0.3), (0.4, 0.6), (0.7, 0.9)])],
+)
+def test_symbols_fill_their_ranges_and_nothing_else(num_symbols, places):
+    part = temporal_order(3000, 0, 0, length=20, num_symbols=num_symbols).train
+    used = np.flatnonzero(part.x[:, :, :2].any(axis=(0, 2)))
+    ranges = [range(round(20 * start), round(20 * stop)) for start, stop in places]
+    assert used.tolist() == [step for steps in ranges for step in steps]
+
+
+@pytest.mark.parametrize("num_symbols", [2, 3])
+def test_every_length_from_the_shortest_has_room(num_symbols):
+    for length in range(4, 60):
+        part = temporal_order(20, 0, 0, length, num_symbols).train
+        assert {len(order) for order in decoded(part)} == {num_symbols}
+
+
+def test_the_docstrings_example():
+    part = temporal_order(5, 0, 0, length=10).train
+    letters = np.array(list("XYabcd"))[part.x[2].argmax(axis=1)]
+    assert "".join(letters) == "aaXbcaYdbd" and part.class_names[part.labels[2]] == "XY"
+
+
+def test_splits_are_independent_streams_of_the_seed():
+    base = temporal_order(30, 30, 30, length=10, seed=3)
+    prints = [part.fingerprint() for part in (base.train, base.val, base.test) if part]
+    assert len(set(prints)) == 3
+    other = temporal_order(30, 7, 0, length=10, seed=3)
+    assert other.train.fingerprint() == prints[0] and other.test is None
+    assert temporal_order(30, 30, 30, length=10, seed=3).fingerprint() == base.fingerprint()
+    assert temporal_order(30, 30, 30, length=10, seed=4).fingerprint() != base.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"num_sequences": 0}, ValueError, "num_sequences=0; needed is at least 1"),
+        ({"length": 2.0}, TypeError, "length=2.0 is a float; needed is an integer"),
+        ({"input_size": True}, TypeError, "input_size=True is a bool"),
+        ({"num_classes": 1}, ValueError, "num_classes=1; needed is at least 2"),
+        ({"seed": -1}, ValueError, "seed=-1; needed is at least 0"),
+        ({"seed": None}, TypeError, "seed=None is a NoneType"),
+        ({"labels": [0, 1]}, ValueError, "2 labels for num_sequences=3"),
+        ({"labels": [0, 1, 2]}, ValueError, "labels holds 2; .* allowed are 0 to 1"),
+        ({"labels": [0, 1, -1]}, ValueError, r"labels\[2\]=-1; needed is at least 0"),
+    ],
+)
+def test_random_sequences_refuses(arguments, error, message):
+    good = {"num_sequences": 3, "length": 2, "input_size": 2, "num_classes": 2}
+    with pytest.raises(error, match=f"^random_sequences: {message}"):
+        random_sequences(**(good | arguments))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"num_train": 0}, ValueError, "num_train=0; needed is at least 1"),
+        ({"num_val": -1}, ValueError, "num_val=-1; needed is at least 0"),
+        ({"num_test": "5"}, TypeError, "num_test='5' is a str"),
+        ({"length": 3}, ValueError, "length=3; needed is at least 4"),
+        ({"num_symbols": 4}, ValueError, "num_symbols=4; allowed are 2, 3"),
+    ],
+)
+def test_temporal_order_refuses(arguments, error, message):
+    good = {"num_train": 4, "num_val": 0, "num_test": 0, "length": 10}
+    with pytest.raises(error, match=f"^temporal_order: {message}"):
+        temporal_order(**(good | arguments))

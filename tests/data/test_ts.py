@@ -1,0 +1,181 @@
+"""The .ts reader takes files as they are found on disk, and names the line of what is wrong."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.data.ts import ts
+
+HEADER = "@dimensions 2\n@classLabel true left right\n@data\n"
+CASES = "1,2,3:4,5,6:left\n7,8:9,10:right\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content: str | bytes, name="case.ts") -> str:
+        content = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+def test_channels_steps_and_labels(write):
+    train = ts(write(HEADER + CASES)).train
+    assert train.x[0].tolist() == [[1, 4], [2, 5], [3, 6]]
+    assert train.x[1].tolist() == [[7, 9], [8, 10], [0, 0]]
+    assert train.lengths.tolist() == [3, 2] and train.labels.tolist() == [0, 1]
+    assert train.class_names == ("left", "right")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + HEADER + CASES,
+        (HEADER + CASES).replace("\n", "\r\n"),
+        (HEADER + CASES).replace("\n", "\r"),
+        "# free\n%text: 1,2\n\n" + HEADER + "\n# more\n" + CASES.replace("\n", "\n\n"),
+        "@CLASSLABEL\tTRUE left right\n  @Dimension  2\n@DATA\n" + CASES,
+        "@dimensions 2\n@dimension 2\n@problemName x\n@problemName x\n" + HEADER + CASES,
+        "@ownTag anything\n@targetLabel false\n" + HEADER + CASES,
+        "@equalLength false\n@seriesLength 9\n" + HEADER + CASES,
+        HEADER.replace("left right", "right left up") + CASES.replace(":left", " : left "),
+    ],
+)
+def test_variants_of_one_file(write, content):
+    train, plain = ts(write(content)).train, ts(write(HEADER + CASES)).train
+    assert np.array_equal(train.x, plain.x) and np.array_equal(train.labels, plain.labels)
+
+
+def test_comments_in_latin_1(write):
+    assert (
+        len(ts(write("# Universit\xe9\n".encode("latin-1") + (HEADER + CASES).encode())).train) == 2
+    )
+
+
+def test_missing_values(write):
+    x = ts(write(HEADER + "1, ? ,NaN:nan,-5,6:left\n" + CASES)).train.x[0]
+    assert np.array_equal(x, [[1, np.nan], [np.nan, -5], [np.nan, 6]], equal_nan=True)
+
+
+def test_time_stamps_are_left_out_and_signs_kept(write):
+    stamped = "(0,-1.5),(2,?),(7,-3e-1):(0,4),(2004-10-01 00:00:10,-5),(9,6):left\n"
+    x = ts(write("@timeStamps true\n" + HEADER + stamped)).train.x[0]
+    assert np.array_equal(
+        x, np.array([[-1.5, 4], [np.nan, -5], [-0.3, 6]], np.float32), equal_nan=True
+    )
+
+
+def test_labels_keep_their_case_and_sort_as_numbers(write):
+    cases = "@data\n1:Up\n2:up\n"
+    assert ts(write("@classLabel true up Up\n" + cases)).class_names == ("Up", "up")
+    cases = "@data\n1:10\n2:9\n"
+    assert ts(write("@classLabel true 10 9\n" + cases)).class_names == ("9", "10")
+
+
+def test_the_test_split_in_a_second_file(write):
+    train = write("@classLabel true a b\n@data\n1,2:a\n3:b\n", "train.ts")
+    test = write("@classLabel true c b\n@data\n4:c\n5:b\n", "test.ts")
+    splits = ts(train, test_path=test)
+    assert splits.test is not None and splits.class_names == ("a", "b", "c")
+    assert splits.test.labels.tolist() == [2, 1] and splits.train.labels.tolist() == [0, 1]
+    with pytest.raises(ValueError, match=r"test.ts: 2 channels, but .*train.ts has 1"):
+        ts(train, test_path=write(HEADER + CASES, "test.ts"))
+
+
+BAD = {  # content, line (0: none), message
+    "empty": ("", 0, "is empty"),
+    "comments only": ("# a\n\n% b\n", 0, "is empty"),
+    "no data": (HEADER, 3, "there is no case after @data"),
+    "no @data": ("@dimensions 2\n", 1, "the file ends before @data"),
+    "no tags": ("1,2:left\n", 1, "'1,2:left'; needed is a tag such as @classLabel, or @data"),
+    "regression": ("\n@targetLabel true\n@data\n1:2.5\n", 2, "regression"),
+    "unlabelled": ("@classLabel false\n@data\n1,2\n", 1, "@classLabel false: needed is @class"),
+    "no classes": ("@classLabel true\n@data\n1:a\n", 1, "then the class names"),
+    "no @classLabel": ("@univariate true\n@data\n1:a\n", 0, "there is no @classLabel"),
+    "misspelt": ("@clasLabel true a b\n@data\n1:a\n", 1, "unknown tag @clasLabel.*'classLabel'"),
+    "flag": ("@equalLength yes\n" + HEADER + CASES, 1, "@equallength 'yes'; allowed are true"),
+    "count": ("@seriesLength 0\n" + HEADER + CASES, 1, "'0'; needed is a whole number from 1"),
+    "contradiction": ("@dimension 3\n" + HEADER + CASES, 2, "'2', but line 1 says '3'"),
+    "univariate": ("@univariate true\n" + HEADER + CASES, 2, "2 dimensions, but @univariate true"),
+    "undeclared": (HEADER + CASES + "1:2:Left\n", 6, "'Left'; declared are left, right; .*'left'"),
+    "no label": (HEADER + CASES + "1,2\n", 6, "'1,2' is no case: there is no ':'"),
+    "channels": (HEADER + CASES + "1:left\n", 6, "1 channels, but line 1 says 2"),
+    "channels of the first": (
+        "@classLabel true a b\n@data\n1:2:a\n1:b\n", 4, "1 channels, but line 3 has 2"
+    ),
+    "unequal": (HEADER + "1,2:3:left\n", 4, "channel 1 has 1 steps, but channel 0 has 2"),
+    "equalLength": (
+        "@equalLength true\n" + HEADER + CASES, 6, "2 steps, but line 5 has 3 and lengths are equal"
+    ),
+    "seriesLength": ("@seriesLength 3\n" + HEADER + CASES, 6, "2 steps, but line 1 says 3"),
+    "number": (HEADER + "1,2:3,4x:left\n", 4, "channel 1: '4x' is no number"),
+    "underscore": (HEADER + "1,2:3,4_0:left\n", 4, "channel 1: '4_0' is no number"),
+    "empty value": (HEADER + "1,,2:3,4,5:left\n", 4, "channel 0: '' is no number"),
+    "infinite": (HEADER + "1,2:-inf,4:left\n", 4, "channel 1: '-inf' is no number within float32"),
+    "beyond float32": (HEADER + "1,1e39:3,4:left\n", 4, "channel 0: '1e39' is no number within"),
+    "stamps": ("@timeStamps false\n" + HEADER + "(0,1):(0,1):left\n", 5, "with time stamps, but"),
+    "no stamps": ("@timeStamps true\n" + HEADER + CASES, 5, "plain values, but @timeStamps true"),
+    "bad stamp": (HEADER + "(0,1),2:(0,1):left\n", 4, r"channel 0: '2' is no \(time,value\)"),
+    "bad stamped": (HEADER + "(0,1):(0,x):left\n", 4, "channel 1: 'x' is no number"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "line", "message"), BAD.values(), ids=BAD)
+def test_bad_files_are_refused_with_their_line(write, content, line, message):
+    place = rf"case\.ts:{line}: " if line else r"case\.ts"
+    with pytest.raises(ValueError, match=f"{place}.*{message}"):
+        ts(write(content))
+
+
+def test_a_missing_file(tmp_path):
+    (tmp_path / "Vowels_TRAIN.ts").touch()
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'Vowels_TRAIN.ts'"):
+        ts(str(tmp_path / "vowels_train.ts"))
+
+
+NAMES = st.lists(
+    st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,5}", fullmatch=True).filter(
+        lambda name: name not in ("nan", "NaN")
+    ),
+    min_size=2,
+    max_size=4,
+    unique=True,
+)
+VALUES = st.floats(width=32, allow_infinity=False)
+
+
+@st.composite
+def data_sets(draw):
+    """Class names, and cases as (label, values (F, t))."""
+    names, channels = draw(NAMES), draw(st.integers(1, 3))
+    cases = []
+    for _ in range(draw(st.integers(1, 4))):
+        steps = draw(st.integers(1, 4))
+        row = st.lists(VALUES, min_size=steps, max_size=steps)
+        cases.append((draw(st.sampled_from(names)), [draw(row) for _ in range(channels)]))
+    return names, cases
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=data_sets(), stamped=st.booleans(), newline=st.sampled_from(["\n", "\r\n"]))
+def test_what_is_written_is_read(tmp_path_factory, data, stamped, newline):
+    names, cases = data
+
+    def token(step, value):
+        text = "?" if np.isnan(value) else repr(value)
+        return f"({step},{text})" if stamped else text
+
+    lines = ["@classLabel true " + " ".join(names), f"@timeStamps {stamped}", "@data"]
+    for label, channels in cases:
+        joined = [",".join(token(t, v) for t, v in enumerate(channel)) for channel in channels]
+        lines.append(":".join([*joined, label]))
+    path = tmp_path_factory.getbasetemp() / "round.ts"
+    path.write_bytes(newline.join(lines).encode())
+    train = ts(str(path)).train
+    assert [train.class_names[i] for i in train.labels] == [label for label, _ in cases]
+    assert set(train.class_names) == set(names)
+    for n, (_, channels) in enumerate(cases):
+        expected = np.array(channels, dtype=np.float32).T
+        assert np.array_equal(train.x[n, : train.lengths[n]], expected, equal_nan=True)
