@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import nearest_or_all
 
 _USAGE = """\
 usage: seqsweep COMMAND ...
@@ -48,7 +48,7 @@ def _dispatch(arguments: list[str]) -> int:
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
-        return _refuse(f"no command {command!r}{did_you_mean(command, _COMMANDS)}")
+        return _refuse(f"no command {command!r}{nearest_or_all(command, _COMMANDS)}")
     return _COMMANDS[command](arguments[1:])
 
 
@@ -73,7 +73,7 @@ def _complete(arguments: list[str]) -> int:
 def _status(arguments: list[str]) -> int:
     from rich.console import Console
 
-    from seqsweep.results.tables import status_line, status_table
+    from seqsweep.results.tables import print_table, status_line, status_table
     from seqsweep.runs.ledger import read_folder
 
     parser = _folder_parser("status", "Every run of a folder and how it stands.")
@@ -83,7 +83,7 @@ def _status(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = Console()
-    console.print(status_table(entries))
+    print_table(console, status_table(entries))
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     return 0
 
@@ -92,7 +92,7 @@ def _leaderboard(arguments: list[str]) -> int:
     from rich.console import Console
 
     from seqsweep.results.leaderboard import leaderboard
-    from seqsweep.results.tables import leaderboard_table, status_line
+    from seqsweep.results.tables import leaderboard_table, print_table, status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
@@ -105,7 +105,7 @@ def _leaderboard(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = Console()
-    console.print(leaderboard_table(leaderboard(entries), options.top))
+    print_table(console, leaderboard_table(leaderboard(entries), options.top))
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0

@@ -1,21 +1,26 @@
 """The nearest right name, for error messages."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
-def did_you_mean(name: str, options: Iterable[str]) -> str:
-    """The end of an error message: the nearest of `options`, or all of them when they are few.
+def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """The end of a message: the known names nearest to `name`, or nothing.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "num_layers"])
-    '; did you mean hidden_size?'
+    "; did you mean 'hidden_size'?"
     """
-    names = sorted({str(option) for option in options})
-    lowered = {option.lower(): option for option in reversed(names)}
-    near = difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {lowered[near[0]]}?"
-    if not names:
-        return ""
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"; known: {shown}"
+    folded = {other.casefold(): other for other in known}
+    near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=cutoff)
+    return f"; did you mean {' or '.join(repr(folded[n]) for n in near)}?" if near else ""
+
+
+def nearest_or_all(name: str, known: Iterable[str]) -> str:
+    """The end of a message: the nearest known names, or where none is near all of them."""
+    names = sorted(known)
+    return did_you_mean(name, names) or (f"; known: {listed(names)}" if names else "")
+
+
+def listed(names: Sequence[str]) -> str:
+    """The names with commas between, cut after twenty."""
+    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

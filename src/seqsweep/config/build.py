@@ -39,7 +39,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         return functools.partial(target, **arguments, **injected)
     try:
         return target(**arguments, **injected)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise type(error)(_with_key(str(error), key, node)) from error
 
 

@@ -66,9 +66,9 @@ def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
         # 32 for "32": YAML reads a bare number where the constructor names a text
         if value == option or (isinstance(option, str) and str(value) == option):
             return option
-    hint = did_you_mean(str(value), map(str, allowed))
-    choices = ", ".join(map(str, allowed))
-    return _refuse(key, value, f"one of {choices}", hint if "mean" in hint else "")
+    choices = [str(option) for option in allowed]
+    hint = did_you_mean(str(value), choices)
+    return _refuse(key, value, f"one of {', '.join(choices)}", hint)
 
 
 def _union(value: Any, annotation: Any, key: str) -> Any:

@@ -4,7 +4,7 @@ from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import nearest_or_all
 
 
 def explain(error: BaseException) -> str:
@@ -27,8 +27,8 @@ def _missing_option(error: MissingConfigException) -> str:
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     options = list(error.options or [])
     if not group:
-        return f"no config {option!r}{did_you_mean(option, options)}"
-    return f"{group}={option}: no such option of {group}{did_you_mean(option, options)}"
+        return f"no config {option!r}{nearest_or_all(option, options)}"
+    return f"{group}={option}: no such option of {group}{nearest_or_all(option, options)}"
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
@@ -36,5 +36,5 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
     section = key.rpartition(".")[0] or "the config"
-    hint = did_you_mean(str(error.key), [name for name in known if name != "hydra"])
+    hint = nearest_or_all(str(error.key), [name for name in known if name != "hydra"])
     return f"{key}: no such key in {section}{hint}"

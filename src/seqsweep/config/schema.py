@@ -13,9 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
 from seqsweep.config.signatures import signature_of
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import nearest_or_all
 
 Config = dict[str, Any]
+
+
+Monitor = Literal["val/acc", "val/f1", "val/loss", "train/acc", "train/f1", "train/loss"]
 
 
 @dataclass
@@ -39,7 +42,7 @@ class TrainConfig:
 
     name: str
     seed: int
-    monitor: str
+    monitor: Monitor
     output_dir: str
     rerun: bool
     threads: int
@@ -65,7 +68,7 @@ _INJECTED = {
 
 
 def check(config: DictConfig) -> Config:
-    """The composed config as plain resolved values of the right types.
+    """The composed config, with or without its node `hydra`, as plain values of the right types.
 
     Raises:
         ValueError: an unknown key, a value of the wrong type, a value that is missing; names the
@@ -165,5 +168,5 @@ def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:
         if name not in known:
             where = prefix.rstrip(".") or "the config"
             raise ValueError(
-                f"{prefix}{name}: no such key in {where}{did_you_mean(str(name), known)}"
+                f"{prefix}{name}: no such key in {where}{nearest_or_all(str(name), known)}"
             )

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,
@@ -137,7 +137,7 @@ def _from_import(target: str, module_name: str, name: str) -> Signature:
         raise ValueError(f"_target_={target}: cannot import {module_name!r}: {error}") from error
     found = getattr(module, name, None)
     if found is None or not callable(found):
-        hint = did_you_mean(name, [key for key in vars(module) if not key.startswith("_")])
+        hint = nearest_or_all(name, [key for key in vars(module) if not key.startswith("_")])
         raise ValueError(f"_target_={target}: no {name!r} in {module_name}{hint}")
     return _from_inspect(found)
 

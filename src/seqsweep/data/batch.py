@@ -83,6 +83,11 @@ class EpochBatches(Sampler[list[int]]):
         self.world_size = world_size
         self.epoch = 0
 
+    @property
+    def sampler(self) -> "EpochBatches":
+        """Where Lightning looks for `set_epoch`: at a batch sampler's own sampler."""
+        return self
+
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
         self.epoch = epoch

@@ -4,13 +4,13 @@ N sequences, T steps of the longest, F features (channels). Sequences, steps and
 counted from 0 in every message, as NumPy counts them.
 """
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from seqsweep.suggest import did_you_mean, listed
 
 Array = npt.NDArray[Any]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -43,18 +43,6 @@ def check_lengths(
             f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}"
         )
     return steps.astype(np.int64)
-
-
-def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """`; did you mean 'x'?` with the known names nearest to `name`, or an empty string."""
-    folded = {other.casefold(): other for other in known}
-    near = difflib.get_close_matches(name.casefold(), folded, n=3, cutoff=cutoff)
-    return f"; did you mean {' or '.join(repr(folded[n]) for n in near)}?" if near else ""
-
-
-def listed(names: Sequence[str]) -> str:
-    """The names with commas between, cut after twenty."""
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
 
 
 def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: str) -> Array:

@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import did_you_mean, listed
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.suggest import did_you_mean, listed
 
 _MISSING = ("error", "zero", "mean", "forward")
 

@@ -12,8 +12,9 @@ from typing import Literal, NamedTuple, cast
 
 import numpy as np
 
-from seqsweep.data.checks import Array, as_array, check_lengths, did_you_mean, label_array
+from seqsweep.data.checks import Array, as_array, check_lengths, label_array
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
+from seqsweep.suggest import did_you_mean
 
 _SPLITS = ("train", "val", "test")
 _OF_A_SPLIT = ("x", "y", "lengths")

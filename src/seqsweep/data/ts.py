@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.checks import did_you_mean, listed
 from seqsweep.data.readers import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
+from seqsweep.suggest import did_you_mean, listed
 
 _TAGS = (
     *("problemName", "timeStamps", "missing", "univariate", "dimensions", "dimension"),

@@ -1,4 +1,4 @@
-"""Loss, accuracy and macro-F1 of an epoch from running sums.
+"""Loss, accuracy and macro-F1 of an epoch from sums over its batches.
 
 C classes, B batch.
 """
@@ -8,12 +8,15 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+_BATCHES_HELD = 64
+
 
 class EpochSums:
-    """Sums over the batches of an epoch, kept on the device; read once, at its end.
+    """Sums over the batches of an epoch, read once at its end.
 
     Accuracy and F1 come from one (C, C) confusion matrix, rows the true class: exact for batches
-    of unequal size, which a mean of batch means is not.
+    of unequal size, which a mean of batch means is not. Batches are held back and counted 64 at a
+    time: counting each would cost as much as a step of a small network, and wait for the GPU.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -21,49 +24,53 @@ class EpochSums:
         self.reset()
 
     def reset(self) -> None:
-        self.loss: Tensor | None = None
-        self.weight: Tensor | float = 0.0
-        self.confusion: Tensor | None = None
-        self.grad_norm: Tensor | None = None
-        self.steps = 0
+        self._held: list[tuple[Tensor, Tensor, Tensor, Tensor | None]] = []
+        self._norms: list[Tensor] = []
+        self.totals = torch.zeros(4, dtype=torch.float64)  # loss, its weight, grad norms, steps
+        self.confusion = torch.zeros(self.num_classes**2, dtype=torch.int64)
 
-    @torch.no_grad()
     def add(
         self, loss: Tensor, logits: Tensor, labels: Tensor, class_weights: Tensor | None
     ) -> None:
-        """Adds a batch: its mean loss, logits (B, C), labels (B,)."""
-        weight = len(labels) if class_weights is None else class_weights[labels].sum()
-        cells = labels * self.num_classes + logits.argmax(dim=1)
-        counts = torch.bincount(cells, minlength=self.num_classes**2)
-        weighted = loss.detach() * weight
-        self.loss = weighted if self.loss is None else self.loss + weighted
-        self.weight = self.weight + weight
-        self.confusion = counts if self.confusion is None else self.confusion.add_(counts)
+        """Adds a batch: its mean loss, logits (B, C), labels (B,), and the loss's weights (C,)."""
+        weight = None if class_weights is None else class_weights[labels].sum()
+        self._held.append((loss.detach(), logits.detach(), labels, weight))
+        if len(self._held) >= _BATCHES_HELD:
+            self._count()
 
     def add_grad_norm(self, norm: Tensor) -> None:
-        self.grad_norm = norm if self.grad_norm is None else self.grad_norm + norm
-        self.steps += 1
+        self._norms.append(norm)
 
     def reduce(self, reduce: Callable[[Tensor], Tensor]) -> None:
         """Sums over the processes of a distributed run."""
-        assert self.loss is not None
-        assert self.confusion is not None
-        self.weight = reduce(torch.as_tensor(self.weight, device=self.loss.device))
-        self.loss, self.confusion = reduce(self.loss), reduce(self.confusion)
+        self._count()
+        self.totals, self.confusion = reduce(self.totals), reduce(self.confusion)
 
     def compute(self) -> dict[str, float]:
-        """`loss`, `acc`, `f1`, and `grad_norm` where gradients were added."""
-        assert self.loss is not None
-        assert self.confusion is not None
+        """`loss`, `acc`, `f1`, and `grad_norm` (a mean) where norms were added."""
+        self._count()
+        loss, weight, norms, steps = self.totals.tolist()
         confusion = self.confusion.view(self.num_classes, self.num_classes).double()
         metrics = {
-            "loss": float(self.loss / self.weight),
+            "loss": loss / weight,
             "acc": float(confusion.trace() / confusion.sum()),
             "f1": macro_f1(confusion),
         }
-        if self.grad_norm is not None:
-            metrics["grad_norm"] = float(self.grad_norm / self.steps)
-        return metrics
+        return metrics | ({"grad_norm": norms / steps} if steps else {})
+
+    def _count(self) -> None:
+        if self._held:
+            losses, logits, labels, weights = zip(*self._held, strict=True)
+            sizes = [len(part) if w is None else w for part, w in zip(labels, weights, strict=True)]
+            weight = torch.stack([torch.as_tensor(size) for size in sizes]).cpu().double()
+            self.totals[0] += torch.stack(losses).cpu().double() @ weight
+            self.totals[1] += weight.sum()
+            cells = torch.cat(labels) * self.num_classes + torch.cat(logits).argmax(dim=1)
+            self.confusion += torch.bincount(cells, minlength=self.num_classes**2).cpu()
+        if self._norms:
+            self.totals[2] += torch.stack(self._norms).cpu().double().sum()
+            self.totals[3] += len(self._norms)
+        self._held, self._norms = [], []
 
 
 def macro_f1(confusion: Tensor) -> float:

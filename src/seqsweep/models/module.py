@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
+from seqsweep.models.gradients import FlatGradients
 from seqsweep.models.metrics import EpochSums
 from seqsweep.seeding import stream_seed
 
@@ -58,9 +59,13 @@ class SequenceClassifier(L.LightningModule):
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing={label_smoothing}: must be at least 0 and below 1")
+            raise ValueError(
+                f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1"
+            )
         if gradient_clip_val is not None and gradient_clip_val <= 0:
-            raise ValueError(f"gradient_clip_val={gradient_clip_val}: must be above 0, or null")
+            raise ValueError(
+                f"trainer.gradient_clip_val={gradient_clip_val}: must be above 0, or null"
+            )
         self.automatic_optimization = False
         self.network = network
         self.make_optimizer = optimizer
@@ -71,6 +76,7 @@ class SequenceClassifier(L.LightningModule):
         self.gradient_clip_val = gradient_clip_val
         self.monitor = monitor
         self.dropout_seed = stream_seed(seed, "dropout")
+        self.gradients: FlatGradients | None = None
         self.val_metrics: dict[str, float] = {}
         self.test_metrics: dict[str, float] = {}
         self.epoch_metrics: dict[str, float] = {}
@@ -84,13 +90,12 @@ class SequenceClassifier(L.LightningModule):
         return self.network(x, lengths)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        assert self.gradients is not None
         self._seed_dropout()
-        optimizer = self.optimizers()
-        optimizer.zero_grad()  # pyright: ignore[reportAttributeAccessIssue]
-        loss = self._loss(batch, "train")
-        self.manual_backward(loss)
-        self.sums["train"].add_grad_norm(self._clip())
-        optimizer.step()  # pyright: ignore[reportAttributeAccessIssue]
+        self.gradients.zero()
+        self.manual_backward(self._loss(batch, "train"))
+        self.sums["train"].add_grad_norm(self.gradients.clip(self.gradient_clip_val))
+        self.optimizers().step()  # pyright: ignore[reportAttributeAccessIssue]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._loss(batch, "val")
@@ -100,7 +105,7 @@ class SequenceClassifier(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         self.val_metrics = self._epoch_metrics("val")
-        self.log_dict(self.val_metrics, logger=False)
+        self._publish(self.val_metrics)
 
     def on_test_epoch_end(self) -> None:
         self.test_metrics = self._epoch_metrics("test")
@@ -114,7 +119,7 @@ class SequenceClassifier(L.LightningModule):
                 f"the training loss is {metrics['train/loss']} in epoch {self.current_epoch}: the "
                 "run diverged; try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
             )
-        self.log_dict(metrics, logger=False)
+        self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
         row = self.epoch_metrics | {"epoch": self.current_epoch}
         for logger in self.loggers:
@@ -123,6 +128,7 @@ class SequenceClassifier(L.LightningModule):
         self.val_metrics = {}
 
     def configure_optimizers(self) -> Any:
+        self.gradients = FlatGradients(self.network.parameters())  # they are on the device by now
         optimizer = self.make_optimizer(self.network.parameters())
         if self.make_scheduler is None:
             return optimizer
@@ -136,16 +142,6 @@ class SequenceClassifier(L.LightningModule):
         self.sums[stage].add(loss, logits, batch.labels, self.class_weights)
         return loss
 
-    def _clip(self) -> Tensor:
-        """Clips the gradient where asked; its norm before."""
-        gradients = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
-        if self.gradient_clip_val is not None:
-            torch.nn.utils.clip_grads_with_norm_(
-                self.network.parameters(), self.gradient_clip_val, norm
-            )
-        return norm
-
     def _seed_dropout(self) -> None:
         """Masks are a function of (seed, step) alone: equal after a resume and in any company."""
         step_seed = (self.dropout_seed + self.global_step) % 2**63
@@ -157,10 +153,19 @@ class SequenceClassifier(L.LightningModule):
     def _epoch_metrics(self, stage: Stage) -> dict[str, float]:
         sums = self.sums[stage]
         if self.trainer.world_size > 1:
-            sums.reduce(lambda value: self.trainer.strategy.reduce(value, reduce_op="sum"))
+            sums.reduce(self._sum_over_processes)
         metrics = sums.compute()
         sums.reset()
         return {f"{stage}/{name}": value for name, value in metrics.items()}
+
+    def _publish(self, metrics: dict[str, float]) -> None:
+        """For callbacks such as EarlyStopping: what `self.log` does, at a hundredth of its cost."""
+        self.trainer.callback_metrics.update(
+            {name: torch.tensor(value) for name, value in metrics.items()}
+        )
+
+    def _sum_over_processes(self, value: Tensor) -> Tensor:
+        return self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum").cpu()
 
     def _step_scheduler(self, metrics: dict[str, float]) -> None:
         scheduler = self.lr_schedulers()

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -25,14 +27,13 @@ def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
         and any(name in row.metrics for row in board.rows)
     ]
     has_seeds = any(row.n > 1 for row in board.rows)
-    table = Table(title=f"leaderboard by {board.monitor} of the best epoch", title_style="bold")
-    table.add_column("#", justify="right")
-    for key in board.keys:
-        table.add_column(escape(names[key]), justify="right", style="cyan")
-    if has_seeds:
-        table.add_column("seeds", justify="right")
-    for name in (*scores, "epoch", "params", "seconds"):
-        table.add_column(name, justify="right", style="bold" if name == board.monitor else "")
+    table = Table(box=SIMPLE_HEAD, title=f"by {board.monitor} of the best epoch", pad_edge=False)
+    _add_columns(table, ["#"])
+    _add_columns(table, [names[key] for key in board.keys], style="cyan")
+    _add_columns(table, ["seeds"] if has_seeds else [])
+    for name in scores:
+        _add_columns(table, [name], style="bold" if name == board.monitor else "")
+    _add_columns(table, ["epoch", "params", "seconds"])
     for rank, row in enumerate(board.rows[:top], start=1):
         table.add_row(*_cells(rank, row, board.keys, scores, has_seeds))
     return table
@@ -42,12 +43,11 @@ def status_table(entries: Sequence[Entry]) -> Table:
     """Every run of a folder: its differing keys, its state, its score or its error."""
     keys = differing_keys([entry.config for entry in entries])
     names = short_names(keys)
-    table = Table()
-    table.add_column("run")
-    for key in keys:
-        table.add_column(escape(names[key]), justify="right", style="cyan")
-    for name in ("state", "val/acc", "test/acc", "seconds"):
-        table.add_column(name, justify="left" if name == "state" else "right")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    _add_columns(table, ["run"])
+    _add_columns(table, [names[key] for key in keys], style="cyan")
+    table.add_column("state")
+    _add_columns(table, ["val/acc", "test/acc", "seconds"])
     for entry in entries:
         table.add_row(
             entry.folder.run_id,
@@ -56,6 +56,13 @@ def status_table(entries: Sequence[Entry]) -> Table:
             *_result(entry),
         )
     return table
+
+
+def print_table(console: Console, table: Table) -> None:
+    """Prints a table whole: rich would cut numbers short to fit a narrow terminal."""
+    wide = console.options.update(width=10_000)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)
+    console.print(table)
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
@@ -76,6 +83,13 @@ _STATES = {
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
 }
+
+
+def _add_columns(table: Table, names: Sequence[str], style: str = "") -> None:
+    """Columns of numbers; their names are broken where that makes them narrower."""
+    for name in names:
+        header = escape(name).replace("_", "_\n").replace("/", "/\n")
+        table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
 
 
 def _result(entry: Entry) -> tuple[str, str, str]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import cast
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,6 +15,7 @@ from rich.console import Console
 
 from seqsweep.command import hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
+from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
 from seqsweep.runs.record import RunFolder
@@ -31,8 +33,11 @@ def run(arguments: list[str]) -> int:
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
     hide_subcommand(arguments)
+    _errors.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+        if _errors:
+            raise _errors[0]
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except RunFailed as error:
@@ -52,23 +57,37 @@ def run(arguments: list[str]) -> int:
 def task(config: DictConfig) -> float | None:
     """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
     restore_subcommand()
-    hydra_config = HydraConfig.get()
+    hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
-    is_single = hydra_config.mode == RunMode.RUN
-    member = plan(check(config))
-    console = Console()
+    if hydra_config.mode == RunMode.MULTIRUN:
+        return _monitored(_train_member(plan(check(config)), root))
     try:
-        outcome = finished(member, root) or _train(member, root, console if is_single else None)
-    except (ValueError, TypeError, OSError) as error:
-        if not is_single:
-            RunFolder(root / member.run_id).refuse(member.config, error)
-        raise
-    if is_single:
+        console = Console()
+        member = plan(check(config))
+        outcome = finished(member, root) or _train(member, root, console)
         _report(outcome, console)
-    return outcome.record["metrics"].get(member.config["monitor"])
+        return _monitored(outcome)
+    except (ValueError, TypeError, OSError) as error:
+        _errors.append(with_place(error, hydra_config))
+    except RunFailed as error:
+        _errors.append(error)
+    return None
 
 
-def _train(member: Member, root: Path, console: Console | None) -> Outcome:
+_errors: list[Exception] = []
+"""The error of a single run: raised by `run`, since Hydra would print a line of its own for it."""
+
+
+def _train_member(member: Member, root: Path) -> Outcome:
+    """A run of a sweep; one that cannot be built leaves a failure as one that fails later does."""
+    try:
+        return finished(member, root) or _train(member, root)
+    except (ValueError, TypeError, OSError) as error:
+        RunFolder(root / member.run_id).refuse(member.config, error)
+        raise
+
+
+def _train(member: Member, root: Path, console: Console | None = None) -> Outcome:
     # Imported here, once the config is known to be right: torch and Lightning take five seconds.
     from seqsweep.training.train import train
 
@@ -77,6 +96,10 @@ def _train(member: Member, root: Path, console: Console | None) -> Outcome:
     from seqsweep.training.progress import RunProgressBar
 
     return train(member, root, RunProgressBar(console))
+
+
+def _monitored(outcome: Outcome) -> float | None:
+    return outcome.record["metrics"].get(outcome.record["config"]["monitor"])
 
 
 def _report(outcome: Outcome, console: Console) -> None:

@@ -1,6 +1,7 @@
 """What a run does at the end of an epoch besides logging: its checkpoints."""
 
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,12 @@ class BestAndLast(Checkpoint):
         folder = Path(trainer.default_root_dir, "checkpoints")
         assert isinstance(pl_module, SequenceClassifier)
         metrics = dict(pl_module.epoch_metrics)
-        if self._is_better(metrics):
+        is_better = self._is_better(metrics)
+        if is_better:
             self.best_epoch, self.best_metrics = trainer.current_epoch, metrics
-            trainer.save_checkpoint(folder / "best.ckpt")
         trainer.save_checkpoint(folder / "last.ckpt")
+        if is_better and trainer.is_global_zero:
+            _link(folder / "last.ckpt", folder / "best.ckpt")
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -55,6 +58,17 @@ class BestAndLast(Checkpoint):
             return False
         self._best_score = score
         return True
+
+
+def _link(source: Path, target: Path) -> None:
+    """`target` becomes the file that `source` is now; a second link costs no second writing."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError:  # a filesystem without hard links
+        shutil.copyfile(source, temporary)
+    temporary.replace(target)
 
 
 class EarlyStop(EarlyStopping):

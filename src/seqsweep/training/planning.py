@@ -58,6 +58,8 @@ def plan(config: Config) -> Member:
     data = config["data"]
     if data.get("_target_") != _DATA_MODULE:
         return Member(config, run_id(config, None), None)
+    if not isinstance(data.get("source"), dict):
+        raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
     source = load_source(data["source"])
     checked = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
     _check_data(json.dumps([data["source"], checked], sort_keys=True))

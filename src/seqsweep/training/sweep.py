@@ -1,5 +1,6 @@
 """A sweep, from its members' configs to its leaderboard. Imports no torch: its jobs do."""
 
+import json
 import shlex
 import threading
 import time
@@ -13,9 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.command import command_line, restore_subcommand
+from seqsweep.config.locate import with_place
 from seqsweep.config.schema import check
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.tables import leaderboard_table, show_value
+from seqsweep.results.tables import leaderboard_table, print_table, show_value
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run, short_names
 from seqsweep.runs.record import RunFolder
@@ -54,6 +56,7 @@ def run_sweep(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     if pending:
+        _build_each(pending, compose)
         with Watcher(pending, console):
             launch([member.overrides for member in pending])
     return _conclude(members, folder, console)
@@ -65,10 +68,11 @@ def plan_members(
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
     for overrides in jobs:
+        config = compose(overrides)
         try:
-            member = plan(check(compose(overrides)))
+            member = plan(check(config))
         except (ValueError, TypeError, OSError) as error:
-            raise type(error)(f"{error} (in {' '.join(overrides)})") from error
+            raise with_place(error, config.hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
     keys = short_names(differing_keys(list(flat.values())))
@@ -76,6 +80,23 @@ def plan_members(
         SweepMember(overrides, member, RunFolder(folder / run_id), _label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()
     ]
+
+
+def _build_each(members: Sequence[SweepMember], compose: Compose) -> None:
+    """Builds the parts of every member, once for all seeds, and throws them away.
+
+    Raises:
+        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+    """
+    # Imported here: a sweep that is complete never needs torch.
+    from seqsweep.training.train import build_run
+
+    distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
+    for member in distinct.values():
+        try:
+            build_run(member.member.config, member.folder)
+        except (ValueError, TypeError, OSError) as error:
+            raise with_place(error, compose(member.overrides).hydra) from error
 
 
 class Watcher:
@@ -137,7 +158,7 @@ def _conclude(members: Sequence[SweepMember], folder: Path, console: Console) ->
     entries = [read_run(member.folder) for member in members]
     complete = [entry for entry in entries if entry.record is not None]
     if complete:
-        console.print(leaderboard_table(leaderboard(complete)))
+        print_table(console, leaderboard_table(leaderboard(complete)))
     console.print(f"TensorBoard:  tensorboard --logdir {shlex.quote(str(folder))}", soft_wrap=True)
     failed = len(members) - len(complete)
     if failed:

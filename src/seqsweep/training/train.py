@@ -43,9 +43,7 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
     """
     folder = RunFolder(root / member.run_id)
     torch.set_num_threads(member.config["threads"])
-    data = build_data(member.config)
-    module = build_module(member.config, data)
-    trainer = _build_trainer(member.config, folder, progress)
+    trainer, module, data = build_run(member.config, folder, progress)
     if trainer.is_global_zero:
         folder.start(member.config, provenance(member.config["threads"], member.data_fingerprint))
     with _log_file(folder.path / "train.log"), _own_random_state():
@@ -63,6 +61,20 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
         if trainer.is_global_zero:
             folder.finish(record)
     return Outcome(folder, record, trained=True)
+
+
+def build_run(
+    config: Config, folder: RunFolder, progress: Callback | None = None
+) -> tuple[L.Trainer, SequenceClassifier, SequenceDataModule]:
+    """All parts of a run; writes nothing.
+
+    Raises:
+        ValueError, TypeError, OSError: something of the config is refused.
+    """
+    data = build_data(config)
+    module = build_module(config, data)
+    module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
+    return _build_trainer(config, data, folder, progress), module, data
 
 
 def build_data(config: Config) -> Any:
@@ -131,7 +143,9 @@ def _class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None
     return torch.tensor(setting)
 
 
-def _build_trainer(config: Config, folder: RunFolder, progress: Callback | None) -> L.Trainer:
+def _build_trainer(
+    config: Config, data: SequenceDataModule, folder: RunFolder, progress: Callback | None
+) -> L.Trainer:
     loggers = [
         build(section, f"logger.{name}", **_save_dir(section, folder.path))
         for name, section in (config["logger"] or {}).items()
@@ -143,6 +157,8 @@ def _build_trainer(config: Config, folder: RunFolder, progress: Callback | None)
         if section is not None
     ]
     section = {name: value for name, value in config["trainer"].items() if name != "_target_"}
+    if data.splits.val is None:
+        section["limit_val_batches"] = 0
     return build_trainer(
         **section,
         folder=folder.path,

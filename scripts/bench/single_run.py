@@ -1,0 +1,242 @@
+"""What one run costs: seqsweep, a plain PyTorch loop, and Lightning as most people set it up.
+
+    python scripts/bench/single_run.py [--epochs 30] [--repeats 5]
+
+All three train the same network on the same sequences in this process, on one thread, with the
+same initial weights, Adam, clipping and a validation after each epoch; the plain loop keeps its
+best weights in memory, the other two write logs and checkpoints. They take turns, and the least
+time of each counts. `step` is the time of an epoch's training batches over their number, `run` the
+whole of it. Every ratio is to the plain loop.
+"""
+
+import argparse
+import copy
+import io
+import logging
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from hydra import compose, initialize_config_dir
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+from torchmetrics.classification import MulticlassAccuracy
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import check
+from seqsweep.data.batch import EpochBatches
+from seqsweep.training.planning import Member, plan
+from seqsweep.training.train import build_data, build_module, train
+
+COMMON = ["trainer=cpu", "trainer.progress_bar=true", "logger=both"]
+CASES = {
+    "digits: 8 steps x 8, batch 64, hidden 32": ["data=digits", "data.batch_size=64"],
+    "random: 32 steps x 16, batch 64, hidden 32": ["data=random", "data.batch_size=64"],
+    "Japanese Vowels: 7-29 steps x 12, batch 32, hidden 32": ["data=japanese_vowels"],
+    "notebook: 6 steps x 5, batch 3, hidden 10": ["experiment=notebook_simple"],
+}
+
+
+@dataclass
+class Cost:
+    """Seconds of one optimiser step and of the whole run, and the last training loss."""
+
+    step: float
+    run: float
+    loss: float
+
+
+class EpochClock(L.Callback):
+    """Adds up the time from the start of each epoch to the end of its last training batch."""
+
+    def __init__(self) -> None:
+        self.seconds, self.steps, self.started = 0.0, 0, 0.0
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.started = time.process_time()
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+        if trainer.is_last_batch:
+            self.seconds += time.process_time() - self.started
+            self.steps += trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def ours(member: Member) -> Cost:
+    """The product's own path, from the checked config to record.json."""
+    clock = EpochClock()
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.process_time()
+        outcome = train(member, Path(folder), progress=clock)
+        run = time.process_time() - start
+        rows = (outcome.folder.path / "metrics.csv").read_text().splitlines()
+    column = rows[0].split(",").index("train/loss")
+    return Cost(clock.seconds / clock.steps, run, float(rows[-1].split(",")[column]))
+
+
+def plain(member: Member) -> Cost:
+    """The loop that a person writes: torch.optim.Adam, a best model kept by deepcopy."""
+    config, data, network = _parts(member)
+    start = time.process_time()
+    split, val = data.splits.train, data.splits.val
+    x, lengths, labels = map(torch.from_numpy, (split.x, split.lengths, split.labels))
+    batches = EpochBatches(len(split), config["data"]["batch_size"], config["seed"])
+    optimizer = torch.optim.Adam(network.parameters(), lr=config["optimizer"]["lr"])
+    clip = config["trainer"]["gradient_clip_val"]
+    seconds, steps, best, best_acc, loss = 0.0, 0, None, -1.0, float("nan")
+    for epoch in range(config["trainer"]["max_epochs"]):
+        batches.set_epoch(epoch)
+        network.train()
+        epoch_start = time.process_time()
+        total = correct = 0.0
+        for rows in map(torch.tensor, batches):
+            longest = int(lengths[rows].max())
+            logits = network(x[rows][:, :longest], lengths[rows])
+            batch_loss = nn.functional.cross_entropy(logits, labels[rows])
+            optimizer.zero_grad()
+            batch_loss.backward()
+            if clip is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), clip)
+            optimizer.step()
+            total += batch_loss.item() * len(rows)
+            correct += (logits.argmax(1) == labels[rows]).sum().item()
+            steps += 1
+        seconds += time.process_time() - epoch_start
+        loss = total / len(split)
+        if val is not None:
+            acc = _accuracy(network, torch.from_numpy(val.x), val.lengths, val.labels)
+            if acc > best_acc:
+                best, best_acc = copy.deepcopy(network.state_dict()), acc
+    if best is not None and data.splits.test is not None:
+        network.load_state_dict(best)
+        test = data.splits.test
+        _accuracy(network, torch.from_numpy(test.x), test.lengths, test.labels)
+    return Cost(seconds / steps, time.process_time() - start, loss)
+
+
+def template(member: Member) -> Cost:
+    """Lightning in the usual style: all defaults, a DataLoader per item, torchmetrics, self.log."""
+    config, data, network = _parts(member)
+    module = TemplateModule(network, data.splits.num_classes, config["optimizer"]["lr"])
+    loaders = [
+        None if split is None else DataLoader(
+            TensorDataset(*map(torch.from_numpy, (split.x, split.lengths, split.labels))),
+            batch_size=config["data"]["batch_size"] if split is data.splits.train else 512,
+            shuffle=split is data.splits.train,
+        )
+        for split in (data.splits.train, data.splits.val, data.splits.test)
+    ]  # fmt: skip
+    clock = EpochClock()
+    with tempfile.TemporaryDirectory() as folder, redirect_stdout(io.StringIO()):
+        start = time.process_time()
+        trainer = L.Trainer(
+            accelerator="cpu",
+            max_epochs=config["trainer"]["max_epochs"],
+            gradient_clip_val=config["trainer"]["gradient_clip_val"],
+            default_root_dir=folder,
+            logger=L.pytorch.loggers.TensorBoardLogger(folder),
+            callbacks=[clock],
+        )
+        trainer.fit(module, loaders[0], loaders[1])
+        loss = float(trainer.callback_metrics["train/loss"])
+        if loaders[2] is not None:
+            trainer.test(module, loaders[2], verbose=False)
+        run = time.process_time() - start
+    return Cost(clock.seconds / clock.steps, run, loss)
+
+
+class TemplateModule(L.LightningModule):
+    """What most templates ship: automatic optimisation, a torchmetrics accuracy per stage."""
+
+    def __init__(self, network: nn.Module, num_classes: int, lr: float) -> None:
+        super().__init__()
+        self.network, self.lr = network, lr
+        names = ("train", "val", "test")
+        self.acc = nn.ModuleDict({f"{n}_": MulticlassAccuracy(num_classes) for n in names})
+
+    def _step(self, batch: list[Tensor], stage: str) -> Tensor:
+        logits = self.network(batch[0], batch[1])
+        loss = nn.functional.cross_entropy(logits, batch[2])
+        metric = self.acc[f"{stage}_"]
+        metric(logits, batch[2])
+        self.log(f"{stage}/loss", loss, on_step=False, on_epoch=True, prog_bar=True)
+        self.log(f"{stage}/acc", metric, on_step=False, on_epoch=True, prog_bar=True)  # pyright: ignore[reportArgumentType]
+        return loss
+
+    def training_step(self, batch: list[Tensor], batch_idx: int) -> Tensor:
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self._step(batch, "val")
+
+    def test_step(self, batch: list[Tensor], batch_idx: int) -> None:
+        self._step(batch, "test")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=self.lr)
+
+
+def _parts(member: Member) -> tuple[dict[str, Any], Any, nn.Module]:
+    """The same data and initial weights for the other two."""
+    data = build_data(member.config)
+    return member.config, data, build_module(member.config, data).network
+
+
+def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float:
+    network.eval()
+    with torch.no_grad():
+        predicted = network(x, torch.from_numpy(lengths)).argmax(1)
+    return (predicted == torch.from_numpy(labels)).double().mean().item()
+
+
+def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
+    """The least step and run time of each, taken in turns."""
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        member = plan(check(compose("train", [*COMMON, *overrides])))
+    ways: dict[str, Callable[[Member], Cost]] = {
+        "plain PyTorch loop": plain,
+        "seqsweep": ours,
+        "Lightning's defaults": template,
+    }
+    costs: dict[str, list[Cost]] = {name: [] for name in ways}
+    for _ in range(repeats):
+        for name, way in ways.items():
+            costs[name].append(way(member))
+    return {
+        name: Cost(min(c.step for c in found), min(c.run for c in found), found[-1].loss)
+        for name, found in costs.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    print(f"torch {torch.__version__}, 1 thread, {options.epochs} epochs, CPU time, least of {options.repeats}")
+    for title, overrides in CASES.items():
+        notebook = "notebook" in title
+        size = [] if notebook else ["model.hidden_size=32"]
+        costs = measure([*overrides, *size, f"trainer.max_epochs={options.epochs}"], options.repeats)
+        base = costs["plain PyTorch loop"]
+        print(f"\n{title}")
+        print(f"  {'':22} {'step, us':>10} {'ratio':>6} {'run, s':>8} {'ratio':>6}  last train loss")
+        for name, cost in costs.items():
+            print(
+                f"  {name:22} {cost.step * 1e6:10.0f} {cost.step / base.step:6.2f} "
+                f"{cost.run:8.2f} {cost.run / base.run:6.2f}  {cost.loss:.6f}"
+            )
+
+
+if __name__ == "__main__":
+    main()

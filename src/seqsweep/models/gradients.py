@@ -1,0 +1,45 @@
+"""All gradients of a network as views of one buffer: zeroed, measured, clipped in one call."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class FlatGradients:
+    """Gives each parameter a `grad` that is a view of one flat buffer.
+
+    `torch.nn.utils.clip_grad_norm_` groups, stacks and scales tensor by tensor; for a small network
+    that is a fifth of an optimiser step. Autograd adds into a `grad` that is there, so the views
+    stay until somebody sets them to None, as Lightning does now and then; `zero` puts them back.
+
+    Raises:
+        ValueError: parameters of more than one dtype or device, or none at all.
+    """
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        trained = [parameter for parameter in parameters if parameter.requires_grad]
+        kinds = {(parameter.dtype, parameter.device) for parameter in trained}
+        if len(kinds) != 1:
+            raise ValueError(
+                f"the network's parameters must be of one dtype and device, not {kinds}"
+            )
+        dtype, device = kinds.pop()
+        sizes = [parameter.numel() for parameter in trained]
+        self.buffer = torch.zeros(sum(sizes), dtype=dtype, device=device)
+        parts = self.buffer.split(sizes)
+        self.views = [(p, part.view_as(p)) for p, part in zip(trained, parts, strict=True)]
+
+    def zero(self) -> None:
+        """Before the backward pass of a step."""
+        for parameter, view in self.views:
+            if parameter.grad is not view:
+                parameter.grad = view
+        self.buffer.zero_()
+
+    def clip(self, max_norm: float | None) -> Tensor:
+        """The norm of the whole gradient, which is then scaled down to `max_norm` if above it."""
+        norm = torch.linalg.vector_norm(self.buffer)
+        if max_norm is not None:
+            self.buffer.mul_(torch.clamp(max_norm / (norm + 1e-6), max=1.0))
+        return norm

@@ -1,0 +1,111 @@
+"""The teaching notebook's three classifiers and trainings are ours.
+
+Source: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb, as scripts/notebook_parity.py
+restates it.
+"""
+
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
+
+VARIANTS = ("simple", "multilayer", "bidirectional")
+INPUT, HIDDEN, LAYERS, CLASSES = 5, 10, 3, 4
+
+
+def _load_script():
+    path = Path(__file__).parents[1] / "scripts" / "notebook_parity.py"
+    spec = importlib.util.spec_from_file_location("notebook_parity", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+notebook = _load_script()
+
+
+@pytest.fixture
+def x():
+    """(B, T, F) = (3, 6, 5), as the notebook's."""
+    return torch.randn(3, 6, INPUT, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "sizes"),
+    [
+        (SimpleRNN, notebook.SimpleRNN, (INPUT, HIDDEN, CLASSES)),
+        (MultiLayerRNN, notebook.MultiLayerRNN, (INPUT, HIDDEN, LAYERS, CLASSES)),
+        (BiDirectionalRNN, notebook.BiDirectionalRNN, (INPUT, HIDDEN, LAYERS, CLASSES)),
+    ],
+)
+def test_same_weights_same_logits(ours, theirs, sizes, x):
+    model, reference = ours(*sizes), theirs(*sizes)
+    reference.load_state_dict(model.state_dict())  # the names and shapes are the same
+    # Not torch.equal: the notebook's out[:, -1, :] is a view with strides, and the product of the
+    # head may round it otherwise than the state that ours reads.
+    torch.testing.assert_close(model(x), reference(x), rtol=0, atol=1e-6)
+    assert torch.equal(model(x), model(x, torch.full((3,), 6)))
+
+
+def test_bidirectional_reads_each_direction_at_its_end(x):
+    """The notebook's first way to join the directions: from the outputs, each at its own end."""
+    model = BiDirectionalRNN(INPUT, HIDDEN, LAYERS, CLASSES)
+    output, hidden = model.rnn(x)  # (B, T, 2H), (2L, B, H)
+    ends = torch.cat((output[:, -1, :HIDDEN], output[:, 0, HIDDEN:]), dim=1)
+    assert torch.equal(ends, torch.cat((hidden[-2], hidden[-1]), dim=1))
+    assert torch.equal(model(x), model.fc(ends))
+    assert not torch.allclose(model(x), model.fc(output[:, -1, :]))
+
+
+def test_hidden_0_of_several_layers_is_the_first_layer_at_its_end(x):
+    model = MultiLayerRNN(INPUT, HIDDEN, LAYERS, CLASSES)
+    _, hidden = model.rnn(x)  # (L, B, H)
+    first = notebook.SimpleRNN(INPUT, HIDDEN, CLASSES).rnn
+    first.load_state_dict({k: v for k, v in model.rnn.state_dict().items() if k.endswith("_l0")})
+    assert torch.equal(first(x)[1][0], hidden[0])
+    assert torch.equal(model(x), model.fc(hidden[-1]))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_same_training_same_losses(variant, tmp_path):
+    """The product's path, Lightning's Trainer and metrics.csv included, against the plain loop."""
+    losses = notebook.parity(variant, tmp_path, seed=3)
+    assert len(losses.ours) == 20 and losses.ours[-1] < losses.ours[0] / 5
+    assert notebook.largest_difference(losses.ours, losses.notebook) <= notebook.BOUND
+    if variant != "multilayer":  # where the notebook's head reads a view, which may round otherwise
+        assert losses.ours == losses.fused  # the same Adam: not a bit of difference
+
+
+def test_seeds_are_shown_beside_what_the_notebook_printed(capsys):
+    notebook.print_seeds("bidirectional", notebook.BLOCKS["bidirectional"], seeds=3)
+    table = capsys.readouterr().out
+    assert re.search(r"printed +2\.2887 +1\.8511 +1\.6225 +1\.4792\n", table)
+    largest = re.search(r"max +(\d\.\d+)", table)
+    assert largest is not None and float(largest[1]) < 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_command_prints_the_notebooks_lines(variant, tmp_path):
+    """Four lines in the notebook's form; their losses are those of metrics.csv."""
+    done = subprocess.run(
+        [sys.executable, "-m", "seqsweep", "train", f"experiment=notebook_{variant}"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    (run,) = (tmp_path / "outputs" / "runs" / f"notebook_{variant}").iterdir()
+    losses = notebook.logged_losses(run)
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Epoch")]
+    assert lines == [f"Epoch [{n}/20], Loss: {losses[n - 1]:.4f}" for n in (5, 10, 15, 20)]
