@@ -65,7 +65,8 @@ def task(config: DictConfig) -> float | None:
         console = Console()
         member = plan(check(config))
         outcome = finished(member, root) or _train(member, root, console)
-        _report(outcome, console)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
+            _report(outcome, console)
         return _monitored(outcome)
     except (ValueError, TypeError, OSError) as error:
         _errors.append(with_place(error, hydra_config))

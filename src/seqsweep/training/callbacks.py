@@ -10,6 +10,8 @@ from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
 
 from seqsweep.models.module import SequenceClassifier
 
+_NO_SCORE = (-math.inf, -math.inf)
+
 
 class BestAndLast(Checkpoint):
     """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` of the run's folder.
@@ -24,7 +26,7 @@ class BestAndLast(Checkpoint):
         self.monitor = monitor
         self.best_epoch: int | None = None
         self.best_metrics: dict[str, float] = {}
-        self._best_score = (-math.inf, -math.inf)
+        self._best_score = _NO_SCORE
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         folder = Path(trainer.default_root_dir, "checkpoints")
@@ -51,7 +53,7 @@ class BestAndLast(Checkpoint):
 
     def _is_better(self, metrics: dict[str, float]) -> bool:
         if self.monitor not in metrics:
-            return True
+            return self._best_score == _NO_SCORE
         sign = -1 if self.monitor.endswith("loss") else 1
         score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
         if score <= self._best_score:

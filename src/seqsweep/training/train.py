@@ -46,7 +46,7 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
     trainer, module, data = build_run(member.config, folder, progress)
     if trainer.is_global_zero:
         folder.start(member.config, provenance(member.config["threads"], member.data_fingerprint))
-    with _log_file(folder.path / "train.log"), _own_random_state():
+    with _log_file(folder.path / "train.log", trainer.is_global_zero), _own_random_state():
         log.info("run %s: %s", member.run_id, dict(flatten(member.config)))
         try:
             record = _fit_and_test(trainer, module, data, folder.path)
@@ -54,7 +54,8 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
             raise KeyboardInterrupt from error
         except Exception as error:
             log.exception("failed")
-            folder.fail(error)
+            if trainer.is_global_zero:
+                folder.fail(error)
             raise RunFailed(folder.path, error) from error
         record = {"run_id": member.run_id, **record, "config": dict(flatten(member.config))}
         log.info("done: %s", record["metrics"])
@@ -181,6 +182,7 @@ def _fit_and_test(
     seconds = time.perf_counter() - start
     metrics, best_epoch = _best(trainer, module)
     if data.splits.test is not None:
+        trainer.strategy.barrier()  # the first process has written the checkpoint by now
         _load_weights(module, folder / "checkpoints" / "best.ckpt")
         trainer.test(module, datamodule=data, verbose=False)
         metrics |= module.test_metrics
@@ -220,8 +222,14 @@ def _own_random_state() -> Generator[None]:
 
 
 @contextmanager
-def _log_file(path: Path) -> Generator[None]:
-    """What seqsweep and Lightning log while the run goes on, in its train.log."""
+def _log_file(path: Path, is_global_zero: bool) -> Generator[None]:
+    """What seqsweep and Lightning log while the run goes on, in its train.log.
+
+    Of a distributed run, what its first process logs.
+    """
+    if not is_global_zero:
+        yield
+        return
     handler = logging.FileHandler(path, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]

@@ -1,13 +1,14 @@
 """The Lightning Trainer of a run: quiet, in the run's folder, with what a small network needs."""
 
 import logging
+import os
 import warnings
 from pathlib import Path
 from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, Checkpoint
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.profilers import Profiler, SimpleProfiler
@@ -48,6 +49,8 @@ def build_trainer(
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
     quiet()
     bar = [progress] if progress is not None and progress_bar else []
+    # A fast_dev_run leaves no checkpoints, and Lightning refuses whoever would write one.
+    kept = [c for c in callbacks if not (fast_dev_run and isinstance(c, Checkpoint))]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     return L.Trainer(
         accelerator=accelerator,
@@ -55,7 +58,7 @@ def build_trainer(
         strategy=strategy,
         precision=precision if precision != "32" else "32-true",
         logger=logger,
-        callbacks=[*callbacks, *bar],
+        callbacks=[*kept, *bar],
         fast_dev_run=fast_dev_run,
         max_epochs=max_epochs,
         limit_train_batches=limit_train_batches,
@@ -64,7 +67,7 @@ def build_trainer(
         overfit_batches=overfit_batches,
         check_val_every_n_epoch=check_val_every_n_epoch,
         num_sanity_val_steps=0,
-        enable_checkpointing=False if fast_dev_run else None,
+        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in kept),
         enable_progress_bar=bool(bar),
         enable_model_summary=False,
         deterministic=deterministic and on_gpu,
@@ -123,7 +126,6 @@ def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) ->
             f"trainer.accelerator=gpu: no GPU is visible to torch {torch.__version__} ({build}); "
             "use trainer=cpu, or trainer=auto to take a GPU where there is one"
         )
-    if accelerator == "gpu" and isinstance(devices, int) and devices > gpus:
-        raise ValueError(f"trainer.devices={devices}: there are {gpus} GPUs")
-    if isinstance(devices, int) and not 1 <= devices <= 64:
-        raise ValueError(f"trainer.devices={devices}: must be 1 to 64, or auto")
+    most = gpus if accelerator == "gpu" else max(gpus, os.cpu_count() or 1)
+    if isinstance(devices, int) and not 1 <= devices <= most:
+        raise ValueError(f"trainer.devices={devices}: must be 1 to {most} here, or auto")

@@ -1,0 +1,31 @@
+"""What all tests share: one thread, and configs composed as the command composes them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import Config, check
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def composed() -> Callable[..., DictConfig]:
+    """`composed("model=rnn", "seed=3")`: what Hydra makes of these arguments of `train`."""
+
+    def call(*overrides: str, **options: Any) -> DictConfig:
+        with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+            return compose("train", list(overrides), **options)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
+    """The same, checked: plain values of the right types."""
+    return lambda *overrides: check(composed(*overrides))

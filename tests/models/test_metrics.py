@@ -1,0 +1,107 @@
+"""Sums over batches of any sizes give what one computation over the whole epoch gives."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional
+
+from seqsweep.models.metrics import EpochSums
+
+
+def epoch(seed: int, count: int, classes: int) -> tuple[Tensor, Tensor, Tensor]:
+    """logits (N, C), labels (N,), class weights (C,)."""
+    generator = torch.Generator().manual_seed(seed)
+    logits = torch.randn(count, classes, generator=generator)
+    labels = torch.randint(classes, (count,), generator=generator)
+    return logits, labels, torch.rand(classes, generator=generator) + 0.1
+
+
+def computed(
+    logits: Tensor, labels: Tensor, sizes: list[int], weights: Tensor | None, smoothing: float = 0.0
+) -> dict[str, float]:
+    sums = EpochSums(logits.shape[1])
+    for part, truth in zip(logits.split(sizes), labels.split(sizes), strict=True):
+        loss = functional.cross_entropy(part, truth, weight=weights, label_smoothing=smoothing)
+        sums.add(loss, part, truth, weights)
+    return sums.compute()
+
+
+def brute_force_f1(predicted: list[int], truth: list[int]) -> float:
+    """F1 class by class, from its definition; the mean over those that occur."""
+    scores: list[float] = []
+    for c in {*predicted, *truth}:
+        hits = sum(p == t == c for p, t in zip(predicted, truth, strict=True))
+        precision = hits / max(predicted.count(c), 1)
+        recall = hits / max(truth.count(c), 1)
+        scores.append(2 * precision * recall / (precision + recall) if hits else 0.0)
+    return sum(scores) / len(scores)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**31),
+    # Beyond 64 batches too: so many are held back before they are counted.
+    sizes=st.one_of(
+        st.lists(st.integers(1, 9), min_size=1, max_size=8),
+        st.lists(st.integers(1, 2), min_size=60, max_size=140),
+    ),
+    classes=st.integers(2, 5),
+    weighted=st.booleans(),
+    smoothing=st.sampled_from([0.0, 0.1]),
+)
+def test_sums_equal_the_whole_epoch(seed, sizes, classes, weighted, smoothing):
+    logits, labels, weights = epoch(seed, sum(sizes), classes)
+    weights = weights if weighted else None
+    whole = functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
+    predicted, truth = logits.argmax(1).tolist(), labels.tolist()
+    hits = [p == t for p, t in zip(predicted, truth, strict=True)]
+    assert computed(logits, labels, sizes, weights, smoothing) == {
+        "loss": pytest.approx(float(whole), rel=1e-5),
+        "acc": pytest.approx(sum(hits) / len(hits), abs=1e-12),
+        "f1": pytest.approx(brute_force_f1(predicted, truth), abs=1e-12),
+    }
+
+
+def test_a_class_that_never_occurs_is_left_out_of_f1():
+    labels = torch.tensor([0, 0, 1, 1])
+    right = functional.one_hot(labels, 4).float()
+    assert computed(right, labels, [4], None)["f1"] == 1.0
+    # One that is predicted only does occur, with an F1 of 0: (2/3 + 1 + 0) / 3.
+    right[0] = torch.tensor([0.0, 0.0, 0.0, 1.0])
+    assert computed(right, labels, [4], None)["f1"] == pytest.approx(5 / 9)
+
+
+def test_grad_norm_is_the_mean_over_steps():
+    logits, labels, _ = epoch(0, 4, 3)
+    sums = EpochSums(3)
+    sums.add(torch.tensor(1.0), logits, labels, None)
+    assert "grad_norm" not in sums.compute()
+    for norm in (1.0, 2.0, 6.0):
+        sums.add_grad_norm(torch.tensor(norm))
+    assert sums.compute()["grad_norm"] == 3.0
+
+
+def test_reset_forgets_the_last_epoch():
+    first, second = epoch(0, 5, 3), epoch(1, 7, 3)
+    sums = EpochSums(3)
+    sums.add(torch.tensor(9.0), first[0], first[1], None)
+    sums.add_grad_norm(torch.tensor(1.0))
+    sums.compute()
+    sums.reset()
+    sums.add(functional.cross_entropy(second[0], second[1]), second[0], second[1], None)
+    assert sums.compute() == computed(second[0], second[1], [7], None)
+
+
+def test_reduce_adds_the_other_processes():
+    """Two processes with halves of an epoch, summed, are the epoch."""
+    logits, labels, weights = epoch(0, 10, 3)
+    halves = [EpochSums(3), EpochSums(3)]
+    for sums, part, truth in zip(halves, logits.split([3, 7]), labels.split([3, 7]), strict=True):
+        sums.add(functional.cross_entropy(part, truth, weights), part, truth, weights)
+    sent: list[Tensor] = []
+    halves[1].reduce(lambda value: sent.append(value) or value)
+    halves[0].reduce(lambda value: value + sent.pop(0))
+    whole = computed(logits, labels, [10], weights)
+    assert halves[0].compute() == pytest.approx(whole, rel=1e-6)
