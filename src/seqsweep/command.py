@@ -17,4 +17,5 @@ def restore_subcommand() -> None:
 
 def command_line() -> list[str]:
     """The command, as a person would give it again."""
-    return [Path(sys.argv[0]).name, *sys.argv[1:]]
+    name = Path(sys.argv[0]).name
+    return [*(["python", "-m", "seqsweep"] if name == "__main__.py" else [name]), *sys.argv[1:]]

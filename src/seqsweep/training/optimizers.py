@@ -19,7 +19,7 @@ def adam(
     weight_decay: float = 0.0,
 ) -> Optimizer:
     """`torch.optim.Adam`. lr > 0, betas in [0, 1), eps > 0, weight_decay >= 0."""
-    _check(lr, weight_decay)
+    _check(lr, weight_decay, betas=betas)
     return torch.optim.Adam(
         params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
     )
@@ -33,7 +33,7 @@ def adamw(
     weight_decay: float = 0.01,
 ) -> Optimizer:
     """`torch.optim.AdamW`, weight decay apart from the gradient. lr > 0, weight_decay >= 0."""
-    _check(lr, weight_decay)
+    _check(lr, weight_decay, betas=betas)
     return torch.optim.AdamW(
         params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
     )
@@ -47,7 +47,7 @@ def sgd(
     nesterov: bool = False,
 ) -> Optimizer:
     """`torch.optim.SGD`. lr > 0, momentum in [0, 1), weight_decay >= 0."""
-    _check(lr, weight_decay)
+    _check(lr, weight_decay, momentum=[momentum])
     return torch.optim.SGD(
         params,
         lr=lr,
@@ -67,7 +67,7 @@ def rmsprop(
     weight_decay: float = 0.0,
 ) -> Optimizer:
     """`torch.optim.RMSprop` (which has no fused kernel). lr > 0, alpha in [0, 1)."""
-    _check(lr, weight_decay)
+    _check(lr, weight_decay, momentum=[momentum], alpha=[alpha])
     return torch.optim.RMSprop(
         params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay
     )
@@ -78,8 +78,12 @@ def _pair(betas: Iterable[float]) -> tuple[float, float]:
     return first, second
 
 
-def _check(lr: float, weight_decay: float) -> None:
+def _check(lr: float, weight_decay: float, **fractions: Iterable[float]) -> None:
     if not 0 < lr <= 1e3:
         raise ValueError(f"optimizer.lr={lr}: must be above 0 and at most 1000")
     if weight_decay < 0:
         raise ValueError(f"optimizer.weight_decay={weight_decay}: must be at least 0")
+    for name, values in fractions.items():
+        for value in values:
+            if not 0 <= value < 1:
+                raise ValueError(f"optimizer.{name}: {value} must be at least 0 and below 1")

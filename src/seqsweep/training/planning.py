@@ -62,18 +62,25 @@ def plan(config: Config) -> Member:
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
     source = load_source(data["source"])
     checked = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
-    _check_data(json.dumps([data["source"], checked], sort_keys=True))
     fingerprint = source.fingerprint()
+    _check_data(source, json.dumps(checked, sort_keys=True))
     return Member(config, run_id(config, fingerprint), fingerprint)
 
 
 def load_source(source: Config) -> Splits:
     """The sequences of `data.source`; read once for the runs of a sweep that share them."""
-    return _load_source(json.dumps(source, sort_keys=True))
+    return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
+
+
+def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
+    """Path, time and size of each file that the source names: a changed one is read again."""
+    paths = [Path(value).expanduser() for value in source.values() if isinstance(value, str)]
+    found = [(path.absolute(), path.stat()) for path in paths if path.is_file()]
+    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
 
 @functools.lru_cache(maxsize=8)
-def _load_source(source: str) -> Splits:
+def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
     loaded = build(json.loads(source), "data.source")
     if isinstance(loaded, Sequences):
         return Splits(loaded)
@@ -86,7 +93,8 @@ def _load_source(source: str) -> Splits:
 
 
 @functools.lru_cache(maxsize=64)
-def _check_data(key: str) -> None:
-    source, arguments = json.loads(key)
-    batch_size = arguments.pop("batch_size")
-    check_batch_size(batch_size, prepare(load_source(source), **arguments))
+def _check_data(source: Splits, arguments: str) -> None:
+    """Once for the members of a sweep that share data (`Splits` are compared by identity)."""
+    options = json.loads(arguments)
+    batch_size = options.pop("batch_size")
+    check_batch_size(batch_size, prepare(source, **options))

@@ -53,7 +53,9 @@ def run_sweep(
     doubles = len(jobs) - len(members)
     console.print(
         f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} complete, "
-        f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
+        f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else ""),
+        soft_wrap=True,
+        highlight=False,
     )
     if pending:
         _build_each(pending, compose)

@@ -1,0 +1,65 @@
+"""The command line as a person uses it: a process of its own where something is trained."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from seqsweep.cli import main
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def seqsweep(tmp_path: Path) -> Command:
+    """Runs `seqsweep ARGUMENTS` as a process of its own, in the test's folder."""
+
+    def run(*arguments: str, **environment: str) -> Result:
+        done = subprocess.run(
+            [sys.executable, "-m", "seqsweep", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
+            text=True,
+            capture_output=True,
+            timeout=300,
+            check=False,
+        )
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., str]:
+    """Runs a command that must be refused before it writes anything; returns its one message."""
+
+    def run(*arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["seqsweep", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capsys.readouterr()
+        assert ended.value.code == 2, printed
+        lines = printed.err.strip().splitlines()
+        assert len(lines) == 1, printed
+        assert lines[0].startswith("seqsweep: ")
+        assert not list(tmp_path.rglob("config.yaml"))
+        return lines[0].removeprefix("seqsweep: ")
+
+    return run

@@ -1,0 +1,135 @@
+"""Each wrong input: one message that names what was given and what is right, exit code 2."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+Refused = Callable[..., str]
+
+
+def _save(path: Path, arrays: dict[str, Any]) -> None:
+    stored = {key: np.asarray(value) for key, value in arrays.items()}
+    np.savez(path, **stored)  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("model.hiden_size=3", "model.hiden_size: no such key in model; did you mean 'hid"),
+        ("modell=rnn", "modell: no such key in the config; did you mean 'model'?"),
+        ("+foo=1", "foo: no such key in the config"),
+        ("+model.foo=1", "model.foo: no such key in model"),
+        ("data.source.lenght=9", "data.source.lenght: no such key in data.source; did you mean"),
+        ("model=rn", "model=rn: no such option of model; did you mean 'rnn'?"),
+        ("experiment=notebok_simple", "did you mean 'notebook_simple'"),
+        ("model.hidden_size=ten", "model.hidden_size='ten': must be a whole number"),
+        ("model.bidirectional='False'", "model.bidirectional='False': must be true or false"),
+        ("model.cell=grru", "must be one of rnn, gru, lstm; did you mean 'gru'?"),
+        ("seed=null", "seed=null: must be a whole number"),
+        ("optimizer.lr=fast", "optimizer.lr='fast': must be a number"),
+        ("optimizer.lr=.nan", "optimizer.lr="),
+        ("optimizer.lr=0", "optimizer.lr=0.0: must be above 0"),
+        ("optimizer.betas=[0.9]", "optimizer.betas=[0.9]: must be a list of 2 values"),
+        ("optimizer.betas=[0.9,1.0]", "optimizer."),
+        ("model.hidden_size=-1", "model.hidden_size=-1: must be at least 1"),
+        ("model.dropout=1.0", "model.dropout=1.0: must be at least 0 and below 1"),
+        ("model.input_size=3", "model.input_size=3, but the data have 6 features per step"),
+        ("model.num_classes=9", "model.num_classes=9, but the data have 4 classes"),
+        ("data.source.num_train=0", "num_train=0"),
+        ("data.batch_size=0", "data.batch_size=0"),
+        ("data.batch_size=5000", "data.batch_size=5000; allowed are 1 to 1000"),
+        ("data.num_workers=-1", "data.num_workers=-1: must be at least 0"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0: must be at least 1"),
+        ("trainer.max_epochs=ten", "trainer.max_epochs='ten': must be a whole number"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val=-1.0: must be above 0"),
+        ("trainer.precision=16-true", "trainer.precision='16-true': must be one of 32, bf16-mixed"),
+        ("trainer.devices=64", "trainer.devices=64: must be 1 to"),
+        ("loss.label_smoothing=1.5", "loss.label_smoothing=1.5: must be at least 0 and below 1"),
+        ("loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
+        ("monitor=val/f2", "monitor='val/f2': must be one of"),
+        ("threads=0", "threads=0: must be at least 1"),
+        ("scheduler=cosine scheduler.warmup_epochs=99", "scheduler.warmup_epochs=99"),
+        ("model._target_=torch.nn.Linearr", "model._target_=torch.nn.Linearr: no 'Linearr'"),
+        ("model._target_=nowhere.Net", "model._target_=nowhere.Net: cannot import 'nowhere'"),
+        ("data=npz", "data.source.path needs a value"),
+        ("data=npz data.source.path=nope.npz", "no file nope.npz"),
+        ("data.source=3", "data.source=3: must be a group"),
+        ("model.hidden_size=[1", "cannot read the argument 'model.hidden_size=[1'"),
+        ("hidden", "cannot read the argument 'hidden'"),
+        ("--experimental-rerun=job.pickle", "--experimental-rerun loads a pickle"),
+        ("-m model.hidden_size=8,x", "model.hidden_size='x': must be a whole number"),
+        ("-m model.hidden_size=8,0", "model.hidden_size=0: must be at least 1"),
+        ("-m model=rnn,gru", "model=gru: no such option of model"),
+        ("-m data.batch_size=50,5000", "data.batch_size=5000"),
+        ("-m optimizer.lr=interval(0,1)", "an interval has no finite grid"),
+    ],
+)  # fmt: skip
+def test_config(refused: Refused, arguments: str, message: str) -> None:
+    assert message in refused("train", *arguments.split())
+
+
+def test_gpu_where_none_is(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "trainer.accelerator=gpu: no GPU is visible to torch" in refused("train", "trainer=gpu")
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"y": [0, 1] * 4}, "x has shape (10, 5, 2), so with layout=batch_first 10 sequences"),
+        ({"y": [0, 1, 0, 1, 0]}, "set data.source.layout=time_first"),
+        ({"lengths": [5] * 9 + [0]}, "sequence 9 has length 0"),
+        ({"lengths": [5] * 9 + [6]}, "sequence 9 has length 6"),
+        ({"y": [0.5] * 10}, "sequence 0 has label 0.5"),
+        ({"y": [1] * 10}, "one class only"),
+        ({"y": [-100] + [0, 1, 1] * 3}, "sequence 0 has label -100"),
+        ({"X": [[[np.nan] * 2] * 5] * 10}, "data.missing"),
+        ({"X": [[[np.inf] * 2] * 5] * 10}, "x is inf at sequence 0, step 0, channel 0"),
+        ({"y": np.array([None] * 10, dtype=object)}, "never loaded"),
+    ],
+)
+def test_arrays(refused: Refused, tmp_path: Path, arrays: dict[str, object], message: str) -> None:
+    good = {"X": np.ones((10, 5, 2)), "y": [0, 1] * 5}
+    _save(tmp_path / "my.npz", good | arrays)
+    options = ["data.source.path=my.npz", "data.batch_size=2"]
+    assert message in refused("train", "data=npz", *options)
+
+
+def test_class_missing_in_train(refused: Refused, tmp_path: Path) -> None:
+    x = np.ones((4, 5, 2))
+    splits = {"X_train": x, "y_train": list("abab"), "X_test": x, "y_test": list("abca")}
+    _save(tmp_path / "my.npz", splits)
+    options = ["data.source.path=my.npz", "data.batch_size=2", "data.val_fraction=0"]
+    assert "no sequence in train for class 'c'" in refused("train", "data=npz", *options)
+
+
+def test_truncated_file(refused: Refused, tmp_path: Path) -> None:
+    path = tmp_path / "my.npz"
+    np.savez(path, X=np.ones((10, 5, 2)), y=[0, 1] * 5)
+    path.write_bytes(path.read_bytes()[:-100])
+    message = refused("train", "data=npz", "data.source.path=my.npz")
+    assert "my.npz is cut off or damaged" in message
+
+
+def test_own_experiment_names_file_and_line(refused: Refused, tmp_path: Path) -> None:
+    experiment = tmp_path / "mine" / "experiment" / "small.yaml"
+    experiment.parent.mkdir(parents=True)
+    for key, message in (("hidden_sise: 3", "did you mean 'hidden_size'"), ("hidden_size: 0", "1")):
+        experiment.write_text(f"# @package _global_\nname: small\nmodel:\n  {key}\n")
+        said = refused("train", "--config-dir", "mine", "experiment=small")
+        assert message in said
+        assert said.endswith(f"(in {experiment}:4)")
+
+
+@pytest.mark.parametrize("command", ["status", "leaderboard"])
+def test_folders(refused: Refused, tmp_path: Path, command: str) -> None:
+    assert "nowhere: no such folder" in refused(command, "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "empty: no runs in it" in refused(command, "empty")
+
+
+def test_unknown_command(refused: Refused) -> None:
+    assert refused("trian") == "no command 'trian'; did you mean 'train'?"

@@ -1,0 +1,92 @@
+"""A sweep from the command line: trained once, told in one line a run, ranked."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+GRID = ("-m", "data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8", "seed=0,1")
+
+
+def _records(folder: Path) -> dict[str, Any]:
+    paths = folder.glob("outputs/sweeps/*/*/record.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path) -> None:
+    first = seqsweep("train", *GRID)
+    assert first.code == 0, first.err
+    assert first.err == ""
+    assert "sweep of 4 runs" in first.out
+    assert "[4/4] seed=1 hidden_size=8  val/acc 0." in first.out
+    assert "tensorboard --logdir" in first.out
+    before = _records(tmp_path)
+    assert len(before) == 4
+
+    same = seqsweep("train", *GRID, "model.num_layers=1")
+    assert "4 complete, 0 to train" in same.out
+    more = seqsweep("train", *GRID[:-1], "seed=0,1,2")
+    assert "4 complete, 2 to train" in more.out
+    after = _records(tmp_path)
+    assert len(after) == 6
+    assert {name: after[name] for name in before} == before
+
+    board = seqsweep("leaderboard", "outputs/sweeps/default")
+    assert "±" in board.out  # three seeds of each config in one row
+    assert len([line for line in board.out.splitlines() if " 3 " in line]) == 2
+    status = seqsweep("status", "outputs/sweeps/default")
+    assert "6 runs, 6 complete" in status.out
+
+
+def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", *GRID).code == 0
+    single = [option.replace("4,8", "8").replace("0,1", "1") for option in GRID if option != "-m"]
+    assert seqsweep("train", *single).code == 0
+    (alone,) = tmp_path.glob("outputs/runs/*/*/metrics.csv")
+    member = tmp_path / "outputs/sweeps/default" / alone.parent.name / "metrics.csv"
+    assert member.read_bytes() == alone.read_bytes()
+
+
+def test_equal_members_are_one_run(seqsweep: Command, tmp_path: Path) -> None:
+    lr = "optimizer.lr=0.01,1e-2,0.010"
+    result = seqsweep("train", "-m", "data=digits", "trainer.max_epochs=1", lr)
+    assert result.code == 0, result.err
+    assert "sweep of 1 runs" in result.out
+    assert "2 given twice" in result.out
+    assert len(_records(tmp_path)) == 1
+
+
+def test_one_failing_member_does_not_stop_the_others(seqsweep: Command, tmp_path: Path) -> None:
+    relu = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
+    grid = ("-m", "data=digits", "trainer.max_epochs=1", *relu, "optimizer.lr=1000,0.01")
+    result = seqsweep("train", *grid)
+    assert result.code == 1
+    assert "failed FloatingPointError: the training loss is" in result.out
+    assert "1 of 2 runs did not complete" in result.out
+    assert "python -m seqsweep train -m data=digits" in result.out
+    assert len(_records(tmp_path)) == 1
+    status = seqsweep("status", "outputs/sweeps/default")
+    assert "1 complete, 1 failed" in status.out
+    again = seqsweep("train", *grid)
+    assert "1 complete, 1 to train" in again.out
+
+
+def test_hydras_own_sweeper_and_launcher_work_too(seqsweep: Command, tmp_path: Path) -> None:
+    result = seqsweep("train", *GRID, "hydra/sweeper=basic", "hydra/launcher=basic")
+    assert result.code == 0, result.err
+    assert len(_records(tmp_path)) == 4
+
+
+def test_reading_a_folder_needs_no_torch(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", *GRID).code == 0
+    (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
+    for command in ("status", "leaderboard"):
+        assert seqsweep(command, "outputs/sweeps/default", PYTHONPATH=".").code == 0
+    done = seqsweep("train", *GRID, PYTHONPATH=".")
+    assert done.code == 0, done.err
+    assert "4 complete, 0 to train" in done.out

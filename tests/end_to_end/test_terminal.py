@@ -1,0 +1,86 @@
+"""What a person sees: help, config, completion, the progress bar."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Command = Callable[..., Any]
+SEQSWEEP = Path(sys.executable).with_name("seqsweep")
+
+
+@pytest.mark.slow
+def test_help_and_version(seqsweep: Command) -> None:
+    assert "train -m" in seqsweep("--help").out
+    assert seqsweep("--version").out.startswith("seqsweep ")
+    text = seqsweep("train", "--help").out
+    assert "sweep: architecture, none, seeds" in text
+    assert "hidden_size: 32" in text
+    assert "--top N" in seqsweep("leaderboard", "--help").out
+
+
+@pytest.mark.slow
+def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep: Command, tmp_path: Path) -> None:
+    result = seqsweep("train", "--cfg", "job", "model.hidden_size=5")
+    assert "hidden_size: 5" in result.out
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("line", "completed"),
+    [
+        ("seqsweep train model=bi", ["model=bidirectional"]),
+        ("seqsweep train model.hid", ["model.hidden_size="]),
+        ("seqsweep le", ["leaderboard"]),
+    ],
+)
+def test_bash_completes(line: str, completed: list[str]) -> None:
+    words = len(line.split()) - 1
+    script = (
+        f'eval "$(seqsweep train -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT={len(line)}; '
+        f'COMP_CWORD={words}; hydra_bash_completion; echo "${{COMPREPLY[@]}}"'
+    )
+    path = f"{SEQSWEEP.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script],
+        env={**os.environ, "PATH": path},
+        text=True,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout.split() == completed, done.stderr
+
+
+@pytest.mark.slow
+def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path) -> None:
+    master, slave = pty.openpty()
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120", "TERM": "xterm"}
+    with subprocess.Popen(
+        [SEQSWEEP, "train", "trainer.max_epochs=20"],
+        cwd=tmp_path,
+        env=environment,
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    ) as process:
+        os.close(slave)
+        printed = b""
+        while True:
+            try:
+                part = os.read(master, 65536)
+            except OSError:  # the other side has closed
+                break
+            printed += part
+        assert process.wait(60) == 0
+    os.close(master)
+    text = printed.decode()
+    assert "/20" in text
+    assert "val/acc" in text
+    assert "best epoch" in text.splitlines()[-2]

@@ -1,0 +1,163 @@
+"""One run from the command line: what it prints, what it leaves, what it does when asked again."""
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seqsweep.models.classifier import RNNClassifier
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+SHORT = ("data=digits", "trainer.max_epochs=3", "model.hidden_size=8")
+
+
+def _only_run(folder: Path) -> Path:
+    (record,) = folder.glob("outputs/runs/*/*/record.json")
+    return record.parent
+
+
+def test_a_run_leaves_its_folder_and_is_not_trained_again(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    first = seqsweep("train", *SHORT)
+    assert first.code == 0, first.err
+    assert first.err == ""
+    assert len(first.out.splitlines()) == 2  # the result and the folder: nothing of the libraries
+    run = _only_run(tmp_path)
+    names = {path.name.split(".")[0] for path in run.iterdir()}
+    assert names == {
+        "config", "provenance", "record", "metrics", "train", "events", "checkpoints"
+    }  # fmt: skip
+    assert {path.name for path in run.glob("checkpoints/*")} == {"best.ckpt", "last.ckpt"}
+    assert "epoch 2" in (run / "train.log").read_text()
+
+    before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
+    again = seqsweep("train", *SHORT, "output_dir=./outputs", "data.num_workers=0")
+    assert "complete already" in again.out
+    assert {path: path.stat().st_mtime_ns for path in run.rglob("*")} == before
+
+
+def test_the_files_of_a_run_agree(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", *SHORT).code == 0
+    run = _only_run(tmp_path)
+    record = json.loads((run / "record.json").read_text())
+    with (run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == [0, 1, 2]
+    best = rows[record["best_epoch"]]
+    for name in ("train/loss", "val/loss", "val/acc", "val/f1"):
+        assert record["metrics"][name] == float(best[name])
+    assert float(best["val/acc"]) == max(float(row["val/acc"]) for row in rows)
+
+    events = EventAccumulator(str(run))
+    events.Reload()
+    for name in ("train/loss", "val/acc", "lr", "train/grad_norm"):
+        points = events.Scalars(name)
+        assert [point.step for point in points] == [int(row["step"]) for row in rows]
+        assert [point.value for point in points] == pytest.approx([float(r[name]) for r in rows])
+    assert len(list(run.glob("events.*"))) == 1
+    assert set(events.Tags()["scalars"] or ()) == set(rows[0]) - {"step"}  # pyright: ignore
+
+    weights = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    network = RNNClassifier(input_size=8, hidden_size=8, num_classes=10)
+    network.load_state_dict({name.removeprefix("network."): w for name, w in weights.items()})
+
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["model"]["hidden_size"] == 8
+    provenance = json.loads((run / "provenance.json").read_text())
+    assert provenance["packages"]["torch"] == torch.__version__
+
+
+def test_a_run_can_be_made_again_to_the_bit(seqsweep: Command, tmp_path: Path) -> None:
+    options = (*SHORT, "model.num_layers=2", "model.dropout=0.3", "scheduler=cosine")
+    for folder in ("one", "two"):
+        assert seqsweep("train", *options, f"output_dir={folder}").code == 0
+    one, two = (next(tmp_path.glob(f"{name}/runs/*/*")) for name in ("one", "two"))
+    assert one.name == two.name
+    assert (one / "metrics.csv").read_bytes() == (two / "metrics.csv").read_bytes()
+    states = [torch.load(run / "checkpoints/last.ckpt", weights_only=True) for run in (one, two)]
+    for name, value in states[0]["state_dict"].items():
+        assert torch.equal(value, states[1]["state_dict"][name])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("debug=fast_dev_run",),
+        ("debug=profiler", "trainer.max_epochs=1"),
+        ("trainer=debug",),
+        ("trainer.precision=bf16-mixed",),
+        ("callbacks=early_stopping", "callbacks.early_stopping.patience=0", "optimizer.lr=1"),
+        ("scheduler=plateau", "optimizer=rmsprop", "logger=csv"),
+        ("data.val_fraction=0", "data.test_fraction=0", "logger=none"),
+        ("loss.class_weights=balanced", "loss.label_smoothing=0.1", "optimizer=adamw"),
+        ("data=random", "data.num_workers=2", "optimizer=sgd", "scheduler=step"),
+    ],
+)
+def test_every_option_trains(seqsweep: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
+    result = seqsweep("train", *SHORT, *options)
+    assert result.code == 0, result.err
+    assert result.err == ""
+    assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
+
+
+def test_overfit_learns_its_batches_by_heart(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", "debug=overfit", "data=digits").code == 0
+    assert (
+        json.loads((_only_run(tmp_path) / "record.json").read_text())["metrics"]["train/acc"] == 1
+    )
+
+
+def test_two_processes_share_the_data(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=16")
+    result = seqsweep("train", *SHORT, *options)
+    assert result.code == 0, result.err
+    assert len(result.out.splitlines()) == 2  # one process speaks
+    record = json.loads((_only_run(tmp_path) / "record.json").read_text())
+    share = math.ceil(record["num_train"] / 2)
+    assert record["steps"] == 3 * math.ceil(share / 16)
+
+
+def test_a_run_that_diverges_says_so(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("optimizer=sgd", "optimizer.lr=1000", "trainer.gradient_clip_val=null")
+    result = seqsweep("train", *SHORT, *options, "model.nonlinearity=relu")
+    assert result.code == 1
+    assert "the training loss is" in result.err
+    assert "Traceback" not in result.err
+    (failure,) = tmp_path.glob("outputs/runs/*/*/failure.json")
+    assert "FloatingPointError" in json.loads(failure.read_text())["traceback"]
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "seqsweep", "train", "trainer.max_epochs=100000"]
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "interrupted" in errors
+    assert not list(tmp_path.rglob("record.json"))
+    assert not list(tmp_path.rglob("failure.json"))
