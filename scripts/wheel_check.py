@@ -1,6 +1,6 @@
 """Builds the wheel, installs it in an empty environment and trains from a folder far from here.
 
-    python scripts/wheel_check.py
+python scripts/wheel_check.py
 """
 
 import os

@@ -5,8 +5,8 @@
 All three train the same network on the same sequences in this process, on one thread, with the
 same initial weights, Adam, clipping and a validation after each epoch; the plain loop keeps its
 best weights in memory, the other two write logs and checkpoints. They take turns, and the least
-time of each counts. `step` is the time of an epoch's training batches over their number, `run` the
-whole of it. Every ratio is to the plain loop.
+CPU time of each counts. `step` is the time of an epoch's training batches over their number,
+`run` that of all from the first batch to the test. Every ratio is to the plain loop.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from typing import Any
 import lightning as L
 import torch
 from hydra import compose, initialize_config_dir
+from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
@@ -62,7 +63,7 @@ class EpochClock(L.Callback):
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.started = time.process_time()
 
-    def on_train_batch_end(self, trainer: L.Trainer, *args: Any) -> None:
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
         if trainer.is_last_batch:
             self.seconds += time.process_time() - self.started
             self.steps += trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
@@ -140,7 +141,7 @@ def template(member: Member) -> Cost:
             max_epochs=config["trainer"]["max_epochs"],
             gradient_clip_val=config["trainer"]["gradient_clip_val"],
             default_root_dir=folder,
-            logger=L.pytorch.loggers.TensorBoardLogger(folder),
+            logger=TensorBoardLogger(folder),
             callbacks=[clock],
         )
         trainer.fit(module, loaders[0], loaders[1])
@@ -223,14 +224,19 @@ def main() -> None:
     warnings.simplefilter("ignore")
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    print(f"torch {torch.__version__}, 1 thread, {options.epochs} epochs, CPU time, least of {options.repeats}")
+    print(f"torch {torch.__version__}, one thread, CPU time, {options.epochs} epochs", end="")
+    print(f", least of {options.repeats}")
     for title, overrides in CASES.items():
         notebook = "notebook" in title
         size = [] if notebook else ["model.hidden_size=32"]
-        costs = measure([*overrides, *size, f"trainer.max_epochs={options.epochs}"], options.repeats)
+        costs = measure(
+            [*overrides, *size, f"trainer.max_epochs={options.epochs}"], options.repeats
+        )
         base = costs["plain PyTorch loop"]
         print(f"\n{title}")
-        print(f"  {'':22} {'step, us':>10} {'ratio':>6} {'run, s':>8} {'ratio':>6}  last train loss")
+        print(
+            f"  {'':22} {'step, us':>10} {'ratio':>6} {'run, s':>8} {'ratio':>6}  last train loss"
+        )
         for name, cost in costs.items():
             print(
                 f"  {name:22} {cost.step * 1e6:10.0f} {cost.step / base.step:6.2f} "

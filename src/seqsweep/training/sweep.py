@@ -48,6 +48,7 @@ def run_sweep(
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was started.
     """
     restore_subcommand()
+    started = time.monotonic()
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if finished(member.member, folder) is None]
     doubles = len(jobs) - len(members)
@@ -61,7 +62,7 @@ def run_sweep(
         _build_each(pending, compose)
         with Watcher(pending, console):
             launch([member.overrides for member in pending])
-    return _conclude(members, folder, console)
+    return _conclude(members, folder, console, time.monotonic() - started)
 
 
 def plan_members(
@@ -156,21 +157,26 @@ class Watcher:
         return f"  [dim]{_duration(left)} left[/]" if count < self.total else ""
 
 
-def _conclude(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+def _conclude(
+    members: Sequence[SweepMember], folder: Path, console: Console, seconds: float
+) -> int:
     entries = [read_run(member.folder) for member in members]
     complete = [entry for entry in entries if entry.record is not None]
     if complete:
         print_table(console, leaderboard_table(leaderboard(complete)))
-    console.print(f"TensorBoard:  tensorboard --logdir {shlex.quote(str(folder))}", soft_wrap=True)
     failed = len(members) - len(complete)
+    lines = [
+        f"{len(complete)} of {len(members)} runs complete ({_duration(seconds)}); look at them with",
+        f"  tensorboard --logdir {shlex.quote(str(folder))}",
+    ]
     if failed:
-        lines = (
+        lines += [
             f"[red]{failed} of {len(members)} runs did not complete[/]; why:",
             f"  seqsweep status {shlex.quote(str(folder))}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",
-        )
-        console.print("\n".join(lines), soft_wrap=True, highlight=False)
+        ]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return failed
 
 
