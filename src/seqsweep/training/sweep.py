@@ -166,7 +166,7 @@ def _conclude(
         print_table(console, leaderboard_table(leaderboard(complete)))
     failed = len(members) - len(complete)
     lines = [
-        f"{len(complete)} of {len(members)} runs complete ({_duration(seconds)}); look at them with",
+        f"{len(complete)} of {len(members)} runs complete ({_duration(seconds)}); look at them by",
         f"  tensorboard --logdir {shlex.quote(str(folder))}",
     ]
     if failed:

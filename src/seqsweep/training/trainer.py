@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.profilers import Profiler, SimpleProfiler
@@ -68,7 +68,7 @@ def build_trainer(
         check_val_every_n_epoch=check_val_every_n_epoch,
         num_sanity_val_steps=0,
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in kept),
-        enable_progress_bar=bool(bar),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in bar),
         enable_model_summary=False,
         deterministic=deterministic and on_gpu,
         use_distributed_sampler=False,  # EpochBatches shares the order among the processes
