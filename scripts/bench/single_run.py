@@ -41,7 +41,10 @@ CASES = {
     "digits: 8 steps x 8, batch 64, hidden 32": ["data=digits", "data.batch_size=64"],
     "random: 32 steps x 16, batch 64, hidden 32": ["data=random", "data.batch_size=64"],
     "Japanese Vowels: 7-29 steps x 12, batch 32, hidden 32": ["data=japanese_vowels"],
-    "notebook: 6 steps x 5, batch 3, hidden 10": ["experiment=notebook_simple", "~logger.print_loss"],
+    "notebook: 6 steps x 5, batch 3, hidden 10": [
+        "experiment=notebook_simple",
+        "~logger.print_loss",
+    ],
 }
 
 
