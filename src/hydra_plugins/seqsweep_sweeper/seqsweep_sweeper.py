@@ -58,20 +58,21 @@ class SeqsweepSweeper(Sweeper):
         # Here and not above: see the module's docstring.
         from rich.console import Console
 
+        from seqsweep.config.compose import MemberComposer
         from seqsweep.training.sweep import run_sweep
 
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None
         loader = context.config_loader
-        failed = run_sweep(
+        code = run_sweep(
             self._expand(arguments, OverridesParser.create(config_loader=loader)),
-            lambda overrides: loader.load_sweep_config(config, list(overrides)),
+            MemberComposer(loader, config),
             lambda jobs: launcher.launch(jobs, initial_job_idx=0),
             Path(config.hydra.sweep.dir),
             Console(),
         )
-        if failed:
-            raise SystemExit(1)
+        if code:
+            raise SystemExit(code)
 
     def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
         """The grid: one list of overrides per member, the last argument varying fastest."""

@@ -31,9 +31,15 @@ class LossConfig:
 
 @dataclass
 class SweepConfig:
-    """What a sweep is called: its folder below `output_dir`/sweeps."""
+    """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
+
+    `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
+    `retries` times at the most.
+    """
 
     name: str
+    on_error: Literal["continue", "stop", "retry"]
+    retries: int
 
 
 @dataclass
@@ -45,6 +51,7 @@ class TrainConfig:
     monitor: Monitor
     output_dir: str
     rerun: bool
+    locked: Literal["wait", "skip"]
     threads: int
     loss: LossConfig
     sweep: SweepConfig
@@ -63,7 +70,7 @@ _INJECTED = {
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
     "logger": {"save_dir"},
-    "trainer": {"folder", "logger", "callbacks", "progress"},
+    "trainer": {"folder", "logger", "callbacks"},
 }  # arguments that a run fills in itself; a config need not name them
 
 

@@ -95,9 +95,12 @@ class SequenceDataModule(L.LightningDataModule):
     def _loader(self, split: Sequences, batch_size: int, seed: int | None) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
+        batches = EpochBatches(len(split), batch_size, seed, rank, world_size)
+        # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
+        batches.set_epoch(trainer.current_epoch if trainer else 0)
         return DataLoader(
             SequenceDataset(split),
-            batch_sampler=EpochBatches(len(split), batch_size, seed, rank, world_size),
+            batch_sampler=batches,
             num_workers=self.num_workers,
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
             persistent_workers=self.num_workers > 0,

@@ -21,6 +21,17 @@ from seqsweep.seeding import stream_seed
 Stage = Literal["train", "val", "test"]
 
 
+class Diverged(FloatingPointError):
+    """The training loss of an epoch is NaN or infinite."""
+
+    def __init__(self, loss: float, epoch: int) -> None:
+        super().__init__(
+            f"the training loss is {loss} in epoch {epoch}; try a smaller optimizer.lr or "
+            "trainer.gradient_clip_val=1.0"
+        )
+        self.epoch = epoch
+
+
 class SequenceClassifier(L.LightningModule):
     """Trains a network by cross-entropy and logs once per epoch.
 
@@ -115,10 +126,7 @@ class SequenceClassifier(L.LightningModule):
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         if not math.isfinite(metrics["train/loss"]):
-            raise FloatingPointError(
-                f"the training loss is {metrics['train/loss']} in epoch {self.current_epoch}: the "
-                "run diverged; try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
-            )
+            raise Diverged(metrics["train/loss"], self.current_epoch)
         self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
         row = self.epoch_metrics | {"epoch": self.current_epoch}

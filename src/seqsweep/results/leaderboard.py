@@ -44,7 +44,7 @@ def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
     The order is that of the mean of the monitored validation metric, equal ones by validation
     loss; test metrics never decide. Without a validation split the training loss decides.
     """
-    complete = [entry for entry in entries if entry.record is not None]
+    complete = [entry for entry in entries if entry.state == "complete"]
     keys = [key for key in differing_keys([entry.config for entry in complete]) if key != "seed"]
     groups: dict[str, list[Entry]] = {}
     for entry in complete:

@@ -80,6 +80,9 @@ def show_value(value: Any) -> str:
 
 _STATES = {
     "complete": "[green]complete[/]",
+    "diverged": "[red]diverged[/]",
+    "running": "[cyan]running[/]",
+    "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
 }
@@ -93,7 +96,7 @@ def _add_columns(table: Table, names: Sequence[str], style: str = "") -> None:
 
 
 def _result(entry: Entry) -> tuple[str, str, str]:
-    if entry.record is None:
+    if entry.record is None or entry.state != "complete":
         return "", "", ""
     metrics = entry.record["metrics"]
     shown = [f"{metrics[name]:.4f}" if name in metrics else "" for name in ("val/acc", "test/acc")]

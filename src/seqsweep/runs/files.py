@@ -1,19 +1,33 @@
-"""Small files that are whole or not there."""
+"""Files that are whole or not there."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
 
+_TEMPORARY = ".{}.tmp"
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Writes under a temporary name in the same folder, syncs, renames.
+
+    Raises:
+        OSError: the file could not be written; what stood under its name stands there still.
+    """
+    temporary = path.with_name(_TEMPORARY.format(path.name))
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+
 
 def write_text(path: Path, text: str) -> None:
-    """Writes under a temporary name in the same folder, syncs, renames."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    write_bytes(path, text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -24,5 +38,23 @@ def read_json(path: Path) -> Any | None:
     """The value, or None where there is no such file or half of one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
+
+
+def link(source: Path, target: Path) -> None:
+    """`target` becomes the file that `source` is now, without a second writing of its content."""
+    temporary = target.with_name(_TEMPORARY.format(target.name))
+    temporary.unlink(missing_ok=True)
+    try:
+        temporary.hardlink_to(source)
+    except OSError:  # a filesystem without hard links
+        write_bytes(target, source.read_bytes())
+    else:
+        temporary.replace(target)
+
+
+def remove_temporary(folder: Path) -> None:
+    """What a killed process had begun to write."""
+    for path in folder.glob(_TEMPORARY.format("*")):
+        path.unlink(missing_ok=True)

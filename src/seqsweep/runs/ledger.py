@@ -6,15 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import flatten, is_below
 from seqsweep.runs.record import RunFolder, State
 
-_NAMES_NO_CONFIG = ("name", "output_dir", "rerun", "sweep.name")
+_NAMES = ("name", "output_dir", "rerun", "locked", "sweep")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One run: folder, state, flat config, the record if complete, the error if failed."""
+    """One run: folder, state, flat config; the record if done, the error if there is one."""
 
     folder: RunFolder
     state: State
@@ -44,11 +44,10 @@ def read_run(folder: RunFolder) -> Entry:
     """One run, from record.json alone when it is complete."""
     record = folder.record()
     if record is not None:
-        return Entry(folder, "complete", record["config"], record, None)
+        return Entry(folder, record["status"], record["config"], record, record.get("error"))
     failure = folder.failure()
     config = dict(flatten(folder.config() or {}))
-    state = "incomplete" if failure is None else "failed"
-    return Entry(folder, state, config, None, failure["error"] if failure else None)
+    return Entry(folder, folder.state(), config, None, failure["error"] if failure else None)
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
@@ -57,7 +56,7 @@ def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [
         key
         for key in keys
-        if key not in _NAMES_NO_CONFIG and len({_text(c.get(key)) for c in configs}) > 1
+        if not is_below(key, _NAMES) and len({_text(c.get(key)) for c in configs}) > 1
     ]
 
 

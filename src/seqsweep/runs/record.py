@@ -6,16 +6,22 @@ from typing import Any, Literal
 
 import yaml
 
-from seqsweep.runs.files import read_json, write_json, write_text
+from seqsweep.runs.files import read_json, remove_temporary, write_json, write_text
+from seqsweep.runs.lock import is_locked
 
-State = Literal["complete", "failed", "incomplete"]
+State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete"]
+"""`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
+a run that was killed: nobody trains it, and nobody could say why."""
+
+_RESULTS = ("record.json", "metrics.csv", "events.out.tfevents.*", "checkpoints/*.ckpt")
 
 
 class RunFolder:
     """The files of a run.
 
     `config.yaml  provenance.json  record.json  metrics.csv  train.log  events.out.tfevents.*
-    checkpoints/{best,last}.ckpt`, and failure.json after a failure. record.json is written last.
+    checkpoints/{best,last}.ckpt`, failure.json after a failure, and a lock while it is trained.
+    record.json is written last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,11 +34,11 @@ class RunFolder:
     def record(self) -> dict[str, Any] | None:
         """What the finished run says of itself; None while it is not finished."""
         record = read_json(self.path / "record.json")
-        complete = isinstance(record, dict) and record.get("status") == "complete"
-        return record if complete else None
+        done = isinstance(record, dict) and record.get("status") in ("complete", "diverged")
+        return record if done else None
 
     def failure(self) -> dict[str, Any] | None:
-        """The last attempt's error, unless the run has finished since."""
+        """Why the last attempt ended early, unless the run has finished since."""
         return read_json(self.path / "failure.json")
 
     def config(self) -> dict[str, Any] | None:
@@ -42,28 +48,36 @@ class RunFolder:
             return None
 
     def state(self) -> State:
-        if self.record() is not None:
-            return "complete"
-        return "incomplete" if self.failure() is None else "failed"
+        record = self.record()
+        if record is not None:
+            return record["status"]
+        if is_locked(self.path):
+            return "running"
+        failure = self.failure()
+        return "incomplete" if failure is None else failure["kind"]
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any]) -> None:
         """An empty folder with the config: what an unfinished attempt left behind is removed."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        (self.path / "checkpoints").mkdir(exist_ok=True)
-        for pattern in (
-            "record.json",
-            "metrics.csv",
-            "events.out.tfevents.*",
-            "checkpoints/*.ckpt",
-        ):
+        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        for pattern in _RESULTS:
             for path in self.path.glob(pattern):
                 path.unlink()
+        self.tidy()
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_json(self.path / "provenance.json", provenance)
 
+    def tidy(self) -> None:
+        """Removes what only a running or killed attempt needs."""
+        remove_temporary(self.path)
+        remove_temporary(self.path / "checkpoints")
+
     def finish(self, record: dict[str, Any]) -> None:
+        """The run's last word: `record`, whose `status` is complete or diverged."""
+        self.tidy()
+        for name in ("previous.ckpt", "next.ckpt"):
+            (self.path / "checkpoints" / name).unlink(missing_ok=True)
         (self.path / "failure.json").unlink(missing_ok=True)
-        write_json(self.path / "record.json", record | {"status": "complete"})
+        write_json(self.path / "record.json", record)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""
@@ -72,12 +86,22 @@ class RunFolder:
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        attempts = (self.failure() or {}).get("attempts", 0) + 1
+        """An attempt that ended by an error; attempts are counted."""
         write_json(
             self.path / "failure.json",
             {
+                "kind": "failed",
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": "".join(traceback.format_exception(error)),
-                "attempts": attempts,
+                "attempts": self.attempts() + 1,
             },
         )
+
+    def interrupt(self, reason: BaseException) -> None:
+        """An attempt that was told to stop; it does not count as a failed one."""
+        content = {"kind": "interrupted", "error": str(reason), "attempts": self.attempts()}
+        write_json(self.path / "failure.json", content)
+
+    def attempts(self) -> int:
+        """How many attempts have failed."""
+        return (self.failure() or {}).get("attempts", 0)

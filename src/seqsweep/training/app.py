@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +19,17 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
+from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import Member, Outcome, RunFailed, finished, plan
+from seqsweep.training.planning import (
+    STOP_FILE,
+    Interrupted,
+    Member,
+    Outcome,
+    RunFailed,
+    finished,
+    plan,
+)
 
 OmegaConf.register_new_resolver(
     "abspath", lambda path: str(Path(path).expanduser().absolute()), replace=True
@@ -27,7 +37,7 @@ OmegaConf.register_new_resolver(
 
 
 def run(arguments: list[str]) -> int:
-    """Composes and trains. Returns the exit code."""
+    """Composes and trains. Returns the exit code: 0, 1, 2, or 128 and the signal that came."""
     if any(argument.startswith("--experimental-rerun") for argument in arguments):
         return _refuse("--experimental-rerun loads a pickle, which runs its code; not supported")
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
@@ -40,11 +50,12 @@ def run(arguments: list[str]) -> int:
             raise _errors[0]
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
-    except RunFailed as error:
+    except Interrupted as error:
+        return _say(f"{error}; the same command goes on from the last epoch", error.exit_code)
+    except (RunFailed, Locked) as error:
         if full_error:
             raise
-        print(f"seqsweep: the run failed: {error}", file=sys.stderr)
-        return 1
+        return _say(str(error), 1)
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
             raise
@@ -60,18 +71,21 @@ def task(config: DictConfig) -> float | None:
     hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
-        return _monitored(_train_member(plan(check(config)), root))
+        return _train_member(plan(check(config)), root)
     try:
         console = Console()
         member = plan(check(config))
-        outcome = finished(member, root) or _train(member, root, console)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
-            _report(outcome, console)
-        return _monitored(outcome)
+        outcome = finished(member, root) or _train_when_free(member, root, console)
     except (ValueError, TypeError, OSError) as error:
         _errors.append(with_place(error, hydra_config))
-    except RunFailed as error:
+    except (RunFailed, Locked) as error:
         _errors.append(error)
+    else:
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
+            _report(outcome, console)
+        if outcome.record["status"] == "diverged":
+            _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
+        return _monitored(outcome)
     return None
 
 
@@ -79,13 +93,40 @@ _errors: list[Exception] = []
 """The error of a single run: raised by `run`, since Hydra would print a line of its own for it."""
 
 
-def _train_member(member: Member, root: Path) -> Outcome:
-    """A run of a sweep; one that cannot be built leaves a failure as one that fails later does."""
+def _train_member(member: Member, root: Path) -> float | None:
+    """A run of a sweep.
+
+    One that cannot be built leaves a failure as one that fails later does; one that another
+    process trains, or that comes after the sweep was stopped, is left alone.
+    """
+    if (root / STOP_FILE).exists():
+        return None
     try:
-        return finished(member, root) or _train(member, root)
+        outcome = finished(member, root) or _train(member, root)
+    except Locked:
+        return None
     except (ValueError, TypeError, OSError) as error:
         RunFolder(root / member.run_id).refuse(member.config, error)
         raise
+    if outcome.signum is not None:
+        raise Interrupted(outcome.signum)
+    return _monitored(outcome)
+
+
+def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
+    """A single run, after the process that trains it now has ended, if the config wants that."""
+    waiting = False
+    while True:
+        try:
+            return _train(member, root, console)
+        except Locked as error:
+            if member.config["locked"] == "skip":
+                raise
+            if not waiting:
+                console.print(f"{error}; waiting for it", soft_wrap=True, highlight=False)
+                waiting = True
+            while is_locked(root / member.run_id):
+                time.sleep(0.5)
 
 
 def _train(member: Member, root: Path, console: Console | None = None) -> Outcome:
@@ -100,12 +141,14 @@ def _train(member: Member, root: Path, console: Console | None = None) -> Outcom
 
 
 def _monitored(outcome: Outcome) -> float | None:
-    return outcome.record["metrics"].get(outcome.record["config"]["monitor"])
+    return outcome.record.get("metrics", {}).get(outcome.record["config"]["monitor"])
 
 
 def _report(outcome: Outcome, console: Console) -> None:
     """The end of a single run."""
     record = outcome.record
+    if record["status"] == "diverged":
+        return
     metrics = record["metrics"]
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
@@ -119,5 +162,9 @@ def _report(outcome: Outcome, console: Console) -> None:
 
 
 def _refuse(message: str) -> int:
+    return _say(message, 2)
+
+
+def _say(message: str, code: int) -> int:
     print(f"seqsweep: {message}", file=sys.stderr)
-    return 2
+    return code

@@ -1,76 +1,18 @@
-"""What a run does at the end of an epoch besides logging: its checkpoints."""
+"""When a run ends before its last epoch: early stopping, and signals."""
 
-import math
-import shutil
-from pathlib import Path
+import signal
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Checkpoint, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping
 
-from seqsweep.models.module import SequenceClassifier
+from seqsweep.training.planning import Interrupted
 
-_NO_SCORE = (-math.inf, -math.inf)
-
-
-class BestAndLast(Checkpoint):
-    """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` of the run's folder.
-
-    Args:
-        monitor: the metric that decides which epoch is best: highest for accuracies and F1, lowest
-            for losses. Equal ones are decided by `val/loss`, then by the earlier epoch. A run
-            without this metric (no validation split) keeps its last epoch as its best.
-    """
-
-    def __init__(self, monitor: str = "val/acc") -> None:
-        self.monitor = monitor
-        self.best_epoch: int | None = None
-        self.best_metrics: dict[str, float] = {}
-        self._best_score = _NO_SCORE
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        folder = Path(trainer.default_root_dir, "checkpoints")
-        assert isinstance(pl_module, SequenceClassifier)
-        metrics = dict(pl_module.epoch_metrics)
-        is_better = self._is_better(metrics)
-        if is_better:
-            self.best_epoch, self.best_metrics = trainer.current_epoch, metrics
-        trainer.save_checkpoint(folder / "last.ckpt")
-        if is_better and trainer.is_global_zero:
-            _link(folder / "last.ckpt", folder / "best.ckpt")
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "best_epoch": self.best_epoch,
-            "best_metrics": self.best_metrics,
-            "best_score": list(self._best_score),
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_metrics = state_dict["best_metrics"]
-        self._best_score = tuple(state_dict["best_score"])
-
-    def _is_better(self, metrics: dict[str, float]) -> bool:
-        if self.monitor not in metrics:
-            return self._best_score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
-        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
-        if score <= self._best_score:
-            return False
-        self._best_score = score
-        return True
-
-
-def _link(source: Path, target: Path) -> None:
-    """`target` becomes the file that `source` is now; a second link costs no second writing."""
-    temporary = target.with_name(f".{target.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    try:
-        temporary.hardlink_to(source)
-    except OSError:  # a filesystem without hard links
-        shutil.copyfile(source, temporary)
-    temporary.replace(target)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class EarlyStop(EarlyStopping):
@@ -89,3 +31,50 @@ class EarlyStop(EarlyStopping):
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
         mode = "min" if monitor.endswith("loss") else "max"
         super().__init__(monitor, min_delta, patience, mode=mode)
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """A run that had been told to stop, and was killed before it could, stops at once."""
+        if self.wait_count >= self.patience and self.wait_count > 0:
+            trainer.should_stop = True
+
+
+class StopOnSignal(Callback):
+    """Ends the training after the batch during which SIGINT, SIGTERM or SIGHUP came.
+
+    Not inside a batch: an exception in the middle of a write or of a C call is what leaves halves
+    behind. A second signal ends the process the usual way.
+    """
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+
+    @contextmanager
+    def listening(self) -> Generator[None]:
+        """Takes the signals while the block runs; only a process's main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {signum: signal.signal(signum, self._receive) for signum in _SIGNALS}
+        try:
+            yield
+        finally:
+            for signum, handler in before.items():
+                signal.signal(signum, handler)
+
+    def check(self) -> None:
+        """Raises Interrupted where a signal has come."""
+        if self.received is not None:
+            raise Interrupted(self.received)
+
+    def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.check()
+
+    def on_validation_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.check()
+
+    def on_test_batch_end(self, *args: Any, **kwargs: Any) -> None:
+        self.check()
+
+    def _receive(self, signum: int, frame: FrameType | None) -> None:
+        self.received = signum
+        signal.signal(signum, signal.SIG_DFL)

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,27 @@ _DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
 
 
+STOP_FILE = ".stop"
+"""In a sweep's folder: no further member is to be started."""
+
+
 class RunFailed(Exception):
     """Training failed after the run's folder was begun; the cause is the error."""
 
-    def __init__(self, folder: Path, error: BaseException) -> None:
-        super().__init__(f"{type(error).__name__}: {error} (traceback in {folder}/failure.json)")
+    def __init__(self, folder: Path, error: BaseException | str) -> None:
+        if isinstance(error, str):
+            super().__init__(f"the run diverged: {error} ({folder})")
+        else:
+            what = f"{type(error).__name__}: {error}"
+            super().__init__(f"the run failed: {what} (traceback in {folder}/failure.json)")
+
+
+class Interrupted(BaseException):
+    """A signal ended the training at a batch boundary. Like KeyboardInterrupt, not an Exception."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(f"interrupted by {signal.Signals(signum).name}")
+        self.exit_code = 128 + signum
 
 
 @dataclass(frozen=True)
@@ -35,11 +52,16 @@ class Member:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run. `trained` is False where its folder was complete already."""
+    """A finished run.
+
+    `trained` is False where its folder was complete already; `signum` is a signal that came too
+    late to stop this run, but means whoever has more to do.
+    """
 
     folder: RunFolder
     record: dict[str, Any]
     trained: bool
+    signum: int | None = None
 
 
 def finished(member: Member, root: Path) -> Outcome | None:

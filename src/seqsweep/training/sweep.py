@@ -2,28 +2,29 @@
 
 import json
 import shlex
-import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.command import command_line, restore_subcommand
+from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.config.schema import check
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import leaderboard_table, print_table, show_value
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run, short_names
+from seqsweep.runs.lock import is_locked
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import Member, finished, plan
+from seqsweep.training.planning import STOP_FILE, Interrupted, Member, finished, plan
+from seqsweep.training.watcher import Watcher, duration
 
-Compose = Callable[[Sequence[str]], DictConfig]
 Launch = Callable[[Sequence[Sequence[str]]], Any]
 
 
@@ -36,13 +37,21 @@ class SweepMember:
     folder: RunFolder
     label: str
 
+    def is_done(self) -> bool:
+        return finished(self.member, self.folder.path.parent) is not None
+
 
 def run_sweep(
-    jobs: Sequence[Sequence[str]], compose: Compose, launch: Launch, folder: Path, console: Console
+    jobs: Sequence[Sequence[str]],
+    compose: MemberComposer,
+    launch: Launch,
+    folder: Path,
+    console: Console,
 ) -> int:
-    """Trains the members that are not complete and prints the leaderboard.
+    """Trains the members that are not done and prints the leaderboard.
 
-    All members are checked before the first one starts. Returns how many did not complete.
+    All members are checked before the first one starts. Returns the exit code: 0, 1 where some did
+    not complete, 128 and its number where a signal ended the sweep.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was started.
@@ -50,23 +59,24 @@ def run_sweep(
     restore_subcommand()
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
-    pending = [member for member in members if finished(member.member, folder) is None]
-    doubles = len(jobs) - len(members)
-    console.print(
-        f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} complete, "
-        f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else ""),
-        soft_wrap=True,
-        highlight=False,
-    )
+    pending = [member for member in members if not member.is_done()]
+    _say_plan(members, pending, len(jobs), folder, console)
+    code = 0
     if pending:
         _build_each(pending, compose)
-        with Watcher(pending, console):
-            launch([member.overrides for member in pending])
-    return _conclude(members, folder, console, time.monotonic() - started)
+        try:
+            Training(pending, launch, folder, console).run()
+        except Interrupted as error:
+            console.print(f"[red]{error}[/]")
+            code = error.exit_code
+        except KeyboardInterrupt:
+            code = 130
+    failed = _conclude(members, folder, console, time.monotonic() - started)
+    return code or int(failed > 0)
 
 
 def plan_members(
-    jobs: Sequence[Sequence[str]], compose: Compose, folder: Path
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
@@ -75,7 +85,7 @@ def plan_members(
         try:
             member = plan(check(config))
         except (ValueError, TypeError, OSError) as error:
-            raise with_place(error, config.hydra) from error
+            raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
     keys = short_names(differing_keys(list(flat.values())))
@@ -85,117 +95,148 @@ def plan_members(
     ]
 
 
-def _build_each(members: Sequence[SweepMember], compose: Compose) -> None:
+class Training:
+    """Launches the members until each is done, has failed often enough, or is another's.
+
+    A member that another process trains is passed over and looked at again in the end: so two
+    sweeps of one folder share the work, and both end with the whole table.
+
+    Args:
+        members: those that are not done.
+        launch: gives jobs to Hydra's launcher and returns when they have ended.
+        folder: of the sweep.
+        console: for the line of each run.
+    """
+
+    def __init__(
+        self, members: Sequence[SweepMember], launch: Launch, folder: Path, console: Console
+    ) -> None:
+        self.members = members
+        self.launch = launch
+        self.stop_file = folder / STOP_FILE
+        self.console = console
+        config = members[0].member.config
+        self.on_error = config["sweep"]["on_error"]
+        self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
+        self.waits = config["locked"] == "wait"
+        self.failures_before = {m.folder.run_id: m.folder.attempts() for m in members}
+        self.launches: Counter[str] = Counter()
+
+    def run(self) -> None:
+        self.stop_file.unlink(missing_ok=True)
+        stop_file = self.stop_file if self.on_error == "stop" else None
+        try:
+            with Watcher(self.members, self.console, stop_file):
+                todo = list(self.members)
+                while todo:
+                    self.launches.update(member.folder.run_id for member in todo)
+                    self.launch([member.overrides for member in todo])
+                    todo = self._next()
+        finally:
+            self.stop_file.unlink(missing_ok=True)
+
+    def _next(self) -> list[SweepMember]:
+        """Whom to launch again; waits while others train what is left."""
+        while True:
+            left = [m for m in self.members if not m.is_done() and self._failures(m) < self.tries]
+            if self.on_error == "stop" and any(self._failures(m) for m in self.members):
+                return []
+            free = [member for member in left if not is_locked(member.folder.path)]
+            if free or not left or not self.waits:
+                return [member for member in free if self._may_start(member)]
+            time.sleep(0.2)
+
+    def _failures(self, member: SweepMember) -> int:
+        return member.folder.attempts() - self.failures_before[member.folder.run_id]
+
+    def _may_start(self, member: SweepMember) -> bool:
+        """A job that ends without a word, as one killed by its launcher does, is tried twice."""
+        silent = self.launches[member.folder.run_id] - self._failures(member)
+        return silent < 2 or is_locked(member.folder.path)
+
+
+def _build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     """Builds the parts of every member, once for all seeds, and throws them away.
 
     Raises:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     # Imported here: a sweep that is complete never needs torch.
-    from seqsweep.training.train import build_run
+    from seqsweep.training.parts import build_run
 
     distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
         try:
-            build_run(member.member.config, member.folder)
+            build_run(member.member.config, member.folder.path)
         except (ValueError, TypeError, OSError) as error:
-            raise with_place(error, compose(member.overrides).hydra) from error
+            raise with_place(error, compose.full(member.overrides).hydra) from error
 
 
-class Watcher:
-    """Prints one line per run as it ends, whatever launcher trains it: it looks at the folders."""
+def _say_plan(
+    members: Sequence[SweepMember],
+    pending: Sequence[SweepMember],
+    jobs: int,
+    folder: Path,
+    console: Console,
+) -> None:
+    doubles = jobs - len(members)
+    line = (
+        f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} complete, "
+        f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
+    )
+    console.print(line, soft_wrap=True, highlight=False)
+    for line in _others(members, folder):
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
-    def __init__(
-        self, members: Sequence[SweepMember], console: Console, every: float = 0.5
-    ) -> None:
-        self.waiting = {member.folder.run_id: member for member in members}
-        self.total = len(members)
-        self.console = console
-        self.every = every
-        self.started = time.time()
-        self.stopped = threading.Event()
-        self.thread = threading.Thread(target=self._watch, daemon=True)
-        self.attempts = {name: _attempts(m.folder) for name, m in self.waiting.items()}
 
-    def __enter__(self) -> None:
-        self.thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self.stopped.set()
-        self.thread.join()
-        self._look()
-
-    def _watch(self) -> None:
-        while not self.stopped.wait(self.every):
-            self._look()
-
-    def _look(self) -> None:
-        for name, member in list(self.waiting.items()):
-            result = self._result(name, member.folder)
-            if result is not None:
-                del self.waiting[name]
-                count = self.total - len(self.waiting)
-                width = len(str(self.total))
-                self.console.print(
-                    f"\\[{count:{width}}/{self.total}] {member.label}  {result}{self._eta(count)}",
-                    soft_wrap=True,
-                    highlight=False,
-                )
-
-    def _result(self, name: str, folder: RunFolder) -> str | None:
-        """What to say of a run that has ended since the start; None while it has not."""
-        path = folder.path / "record.json"
-        if path.is_file() and path.stat().st_mtime >= self.started - 1:
-            record = folder.record()
-            return None if record is None else _summary(record)
-        if _attempts(folder) > self.attempts[name]:
-            return f"[red]failed[/] {escape((folder.failure() or {})['error'])}"
-        return None
-
-    def _eta(self, count: int) -> str:
-        left = (time.time() - self.started) / count * (self.total - count)
-        return f"  [dim]{_duration(left)} left[/]" if count < self.total else ""
+def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
+    """Which runs of the folder are not this sweep's, and in which keys they differ from it."""
+    known = {member.folder.run_id for member in members}
+    paths = [p.parent for p in folder.glob("*/record.json") if p.parent.name not in known]
+    if not paths:
+        return []
+    ours = [dict(flatten(member.member.config)) for member in members]
+    values = {key: {json.dumps(config.get(key)) for config in ours} for key in ours[0]}
+    changed: Counter[str] = Counter()
+    for entry in (read_run(RunFolder(path)) for path in paths):
+        for key in differing_keys([entry.config, ours[0]]):
+            if json.dumps(entry.config.get(key)) not in values.get(key, set()):
+                changed[f"{key} ({show_value(entry.config.get(key))} there)"] += 1
+    most = ", ".join(name for name, _ in changed.most_common(5))
+    why = f"; not of this sweep by {most}" if most else ""
+    return [f"{len(paths)} other runs lie in this folder and stay apart{why}"]
 
 
 def _conclude(
     members: Sequence[SweepMember], folder: Path, console: Console, seconds: float
 ) -> int:
+    """The leaderboard and what to do next; returns how many are not done."""
     entries = [read_run(member.folder) for member in members]
-    complete = [entry for entry in entries if entry.record is not None]
-    if complete:
-        print_table(console, leaderboard_table(leaderboard(complete)))
-    failed = len(members) - len(complete)
+    states = Counter(entry.state for entry in entries)
+    if states["complete"]:
+        print_table(console, leaderboard_table(leaderboard(entries)))
+    diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
     lines = [
-        f"{len(complete)} of {len(members)} runs complete ({_duration(seconds)}); look at them by",
+        f"{states['complete']} of {len(members)} runs complete{diverged} ({duration(seconds)}); "
+        "look at them by",
         f"  tensorboard --logdir {shlex.quote(str(folder))}",
     ]
-    if failed:
+    left = len(members) - states["complete"] - states["diverged"]
+    if left:
+        why = ", ".join(
+            f"{count} {state}"
+            for state, count in states.items()
+            if state not in ("complete", "diverged")
+        )
         lines += [
-            f"[red]{failed} of {len(members)} runs did not complete[/]; why:",
+            f"[red]{left} of {len(members)} runs did not complete ({why})[/]; why:",
             f"  seqsweep status {shlex.quote(str(folder))}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",
         ]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
-    return failed
-
-
-def _summary(record: dict[str, Any]) -> str:
-    metrics = record["metrics"]
-    shown = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
-    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in shown)
-    return f"{scores}  {record['train_seconds']:.1f} s"
+    return left
 
 
 def _label(config: dict[str, Any], keys: dict[str, str]) -> str:
     return " ".join(f"{name}={show_value(config.get(key))}" for key, name in keys.items())
-
-
-def _attempts(folder: RunFolder) -> int:
-    return (folder.failure() or {}).get("attempts", 0)
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -4,15 +4,16 @@ import logging
 import os
 import warnings
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.profilers import Profiler, SimpleProfiler
 from lightning.pytorch.utilities import disable_possible_user_warnings
+
+from seqsweep.training.checkpoints import SealedCheckpointIO
 
 
 def build_trainer(
@@ -36,7 +37,6 @@ def build_trainer(
     folder: Path,
     logger: list[Logger],
     callbacks: list[Callback],
-    progress: Callback | None = None,
 ) -> L.Trainer:
     """A `lightning.Trainer`; the arguments are its own, less what a sequence run does not need.
 
@@ -48,9 +48,13 @@ def build_trainer(
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
     quiet()
-    bar = [progress] if progress is not None and progress_bar else []
     # A fast_dev_run leaves no checkpoints, and Lightning refuses whoever would write one.
-    kept = [c for c in callbacks if not (fast_dev_run and isinstance(c, Checkpoint))]
+    unwanted = tuple(
+        kind
+        for kind, is_unwanted in ((Checkpoint, fast_dev_run), (ProgressBar, not progress_bar))
+        if is_unwanted
+    )
+    kept = [callback for callback in callbacks if not isinstance(callback, unwanted)]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
     return L.Trainer(
         accelerator=accelerator,
@@ -58,7 +62,7 @@ def build_trainer(
         strategy=strategy,
         precision=precision if precision != "32" else "32-true",
         logger=logger,
-        callbacks=[*kept, *bar],
+        callbacks=kept,
         fast_dev_run=fast_dev_run,
         max_epochs=max_epochs,
         limit_train_batches=limit_train_batches,
@@ -68,32 +72,15 @@ def build_trainer(
         check_val_every_n_epoch=check_val_every_n_epoch,
         num_sanity_val_steps=0,
         enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in kept),
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in bar),
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in kept),
         enable_model_summary=False,
         deterministic=deterministic and on_gpu,
         use_distributed_sampler=False,  # EpochBatches shares the order among the processes
         profiler=_profiler(profiler, folder),
         detect_anomaly=detect_anomaly,
         default_root_dir=folder,
-        plugins=[SameFolderCheckpointIO()],
+        plugins=[SealedCheckpointIO()],
     )
-
-
-class SameFolderCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint under a temporary name beside its own and renames it.
-
-    Lightning's writer goes through the system's temporary folder: on another filesystem the last
-    step is a copy, and a kill leaves half a file under the final name.
-    """
-
-    def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
-    ) -> None:
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name}.tmp")
-        torch.save(checkpoint, temporary)
-        temporary.replace(target)
 
 
 def quiet() -> None:

@@ -1,0 +1,187 @@
+"""Kills a sweep again and again, finishes it by the same command, compares it with one left alone.
+
+    python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60]
+
+Twelve short runs with shuffling, dropout, a scheduler, early stopping and best checkpoints. Each
+kill is SIGKILL at a moment drawn from the seed after the training has begun, every fifth at the
+sight of a checkpoint that is being written. Prints kills, epochs lost and mismatches, which must
+be 0: run folders, records, weights, metrics.csv, TensorBoard curves, left-over files.
+"""
+
+import argparse
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+TIMES = ("train_seconds", "samples_per_s")
+OVERRIDES = (
+    "data=digits",
+    "model.num_layers=2",
+    "model.dropout=0.2",
+    "scheduler=plateau",
+    "scheduler.patience=3",
+    "callbacks=early_stopping",
+    "callbacks.early_stopping.patience=25",
+    "model.cell=rnn,gru,lstm",
+    "model.hidden_size=4,12",
+    "seed=0,1",
+)
+
+
+def command(folder: Path, overrides: tuple[str, ...]) -> list[str]:
+    """The sweep below `folder`."""
+    return [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}", *overrides]
+
+
+def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    """In a session of its own, so that its worker processes can be ended with it."""
+    return subprocess.Popen(
+        command(folder, overrides),
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def finish(folder: Path, overrides: tuple[str, ...]) -> float:
+    """Runs the sweep to its end; returns the seconds."""
+    began = time.monotonic()
+    code = start(folder, overrides).wait()
+    if code != 0:
+        sys.exit(f"the sweep in {folder} ended with exit code {code}")
+    return time.monotonic() - began
+
+
+def kill_once(
+    folder: Path, overrides: tuple[str, ...], draw: random.Random, longest: float, in_write: bool
+) -> bool:
+    """Starts the sweep and kills it; False where it ended before."""
+    process = start(folder, overrides)
+    while not list(folder.rglob("lock")) and process.poll() is None:
+        time.sleep(0.01)
+    deadline = time.monotonic() + draw.uniform(0, longest)
+    while time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.002)
+    if in_write:
+        deadline = time.monotonic() + 2
+        while time.monotonic() < deadline and not list(folder.rglob("checkpoints/.*.tmp")):
+            pass
+    killed = process.poll() is None
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        killed = False
+    process.wait()
+    return killed
+
+
+def runs(folder: Path) -> dict[str, Path]:
+    """The run folders of the only sweep below `folder`, by run_id."""
+    return {path.parent.name: path.parent for path in folder.glob("sweeps/*/*/config.yaml")}
+
+
+def mismatches(disturbed: Path, alone: Path) -> list[str]:
+    """What differs between two sweeps that should be equal, and what a kill left behind."""
+    one, other = runs(disturbed), runs(alone)
+    found = [f"{name}: in one of the sweeps only" for name in one.keys() ^ other.keys()]
+    for name in one.keys() & other.keys():
+        found += [f"{name}: {what}" for what in _differences(one[name], other[name])]
+    left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
+    return found + [f"{path} is left" for path in left]
+
+
+def _differences(one: Path, other: Path) -> list[str]:
+    found: list[str] = []
+    if {p.name.split(".")[0] for p in one.iterdir()} != {
+        p.name.split(".")[0] for p in other.iterdir()
+    }:
+        found.append("other files")
+    if _record(one) != _record(other):
+        found.append("record.json")
+    if (one / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes():
+        found.append("metrics.csv")
+    if _curves(one) != _curves(other):
+        found.append("TensorBoard curves")
+    for name in ("best.ckpt", "last.ckpt"):
+        weights = [
+            torch.load(run / "checkpoints" / name, weights_only=True) for run in (one, other)
+        ]
+        states = [checkpoint["state_dict"] for checkpoint in weights]
+        if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
+            found.append(f"weights of {name}")
+    if (one / "train.log").read_text().count(" INFO done: ") != 1:
+        found.append("trained again after it was complete")
+    return found
+
+
+def _record(run: Path) -> dict[str, Any]:
+    record = json.loads((run / "record.json").read_text())
+    config = {k: v for k, v in record["config"].items() if k != "output_dir"}
+    return {key: value for key, value in record.items() if key not in TIMES} | {"config": config}
+
+
+def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(run))
+    events.Reload()
+    tags = events.Tags()["scalars"]
+    assert isinstance(tags, list)
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
+
+
+def epochs_lost(folder: Path) -> int:
+    """Epochs that were trained more than once."""
+    lost = 0
+    for run in runs(folder).values():
+        epochs = re.findall(r" INFO epoch (\d+) ", (run / "train.log").read_text())
+        lost += len(epochs) - len(set(epochs))
+    return lost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kills a sweep and compares its results.")
+    parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("overrides", nargs="*", help="further overrides of the sweep")
+    options = parser.parse_args()
+    overrides = (*OVERRIDES, f"trainer.max_epochs={options.epochs}", *options.overrides)
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        alone, disturbed = Path(temporary, "alone"), Path(temporary, "disturbed")
+        alone.mkdir()
+        disturbed.mkdir()
+        seconds = finish(alone, overrides)
+        print(f"undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
+        kills = in_write = 0
+        for attempt in range(options.kills):
+            wants_write = attempt % 5 == 4
+            longest = 2 * seconds / options.kills
+            if not kill_once(disturbed, overrides, draw, longest, wants_write):
+                break
+            kills += 1
+            in_write += bool(list(disturbed.rglob("checkpoints/.*.tmp")))
+        finish(disturbed, overrides)
+        found = mismatches(disturbed, alone)
+        print(f"kills {kills}, {in_write} of them inside a checkpoint's write")
+        print(f"epochs trained again {epochs_lost(disturbed)}, at most one for each kill")
+        print(f"mismatches {len(found)}")
+        for line in found:
+            print(f"  {line}")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main()

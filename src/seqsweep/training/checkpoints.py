@@ -1,0 +1,242 @@
+"""Checkpoints: sealed by a digest, whole or not there, enough of them to go on after any kill.
+
+A checkpoint is torch's own zip file with one addition: the zip comment, which readers pass over,
+holds the sha256 of all that comes before it. So one rename publishes content and digest together,
+`torch.load` reads the file as ever, and a flipped bit or a cut is noticed.
+"""
+
+import hashlib
+import io
+import logging
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.files import link, write_bytes
+
+log = logging.getLogger(__name__)
+
+_DIGEST_LENGTH = 64
+_NO_SCORE = (float("-inf"), float("-inf"))
+
+
+class Damaged(ValueError):
+    """A checkpoint's content is not what was written."""
+
+
+def seal(archive: bytes) -> bytes:
+    """A zip archive without comment, with the digest of its content as comment."""
+    assert archive[-2:] == b"\0\0"  # the length of the comment ends the archive
+    content = archive[:-2] + _DIGEST_LENGTH.to_bytes(2, "little")
+    return content + hashlib.sha256(content).hexdigest().encode()
+
+
+def load_sealed(path: Path) -> dict[str, Any]:
+    """Tensors and plain values only: no pickled code is ever run.
+
+    Raises:
+        FileNotFoundError: no such file.
+        Damaged: the digest is not that of the content.
+    """
+    sealed = path.read_bytes()
+    content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        raise Damaged(f"{path} is damaged: its content does not match its digest")
+    return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
+
+
+class SealedCheckpointIO(TorchCheckpointIO):
+    """How Lightning's Trainer writes and reads a checkpoint here.
+
+    Its own way goes through the system's temporary folder (on another filesystem a kill leaves
+    half a file under the final name), takes a failed save for a good one, and reads addresses on
+    the network.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(target, seal(buffer.getvalue()))
+
+    def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
+        return load_sealed(Path(path))
+
+
+class BestAndLast(Checkpoint):
+    """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` of the run's folder.
+
+    While the run goes on there is also `previous.ckpt`, the last but one. Written at epoch ends
+    only, where the order of the next epoch and its dropout follow from (seed, epoch) and (seed,
+    step): so a run that goes on from one is the run that was never stopped, to the bit.
+
+    Args:
+        monitor: the metric that decides which epoch is best: highest for accuracies and F1, lowest
+            for losses. Equal ones are decided by `val/loss`, then by the earlier epoch. A run
+            without this metric (no validation split) keeps its last epoch as its best.
+
+    Attributes:
+        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
+            training, over all attempts.
+    """
+
+    def __init__(self, monitor: str = "val/acc") -> None:
+        self.monitor = monitor
+        self.epochs = 0
+        self.best_epoch: int | None = None
+        self.best_metrics: dict[str, float] = {}
+        self.seconds = 0.0
+        self._best_score = _NO_SCORE
+        self._clock = time.perf_counter()
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._clock = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        assert isinstance(pl_module, SequenceClassifier)
+        self.epochs = trainer.current_epoch + 1
+        is_better = self._is_better(pl_module.epoch_metrics)
+        if is_better:
+            self.best_epoch = trainer.current_epoch
+            self.best_metrics = dict(pl_module.epoch_metrics)
+        now = time.perf_counter()
+        self.seconds, self._clock = self.seconds + now - self._clock, now
+        folder = Path(trainer.default_root_dir, "checkpoints")
+        trainer.save_checkpoint(folder / "next.ckpt")
+        if trainer.is_global_zero:
+            _publish(folder, is_better)
+
+    def on_save_checkpoint(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """How long the run's other files are at this point: what comes later is cut off."""
+        root = Path(trainer.default_root_dir)
+        checkpoint["files"] = {path.name: path.stat().st_size for path in logs(root)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_metrics": self.best_metrics,
+            "best_score": list(self._best_score),
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.best_metrics = state_dict["best_metrics"]
+        self.seconds = state_dict["seconds"]
+        first, second = state_dict["best_score"]
+        self._best_score = (first, second)
+
+    def _is_better(self, metrics: dict[str, float]) -> bool:
+        if self.monitor not in metrics:
+            return self._best_score == _NO_SCORE
+        sign = -1 if self.monitor.endswith("loss") else 1
+        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
+        if score <= self._best_score:
+            return False
+        self._best_score = score
+        return True
+
+
+def logs(folder: Path) -> list[Path]:
+    """The files of a run that grow with its epochs."""
+    paths = [folder / "metrics.csv", *sorted(folder.glob("events.out.tfevents.*"))]
+    return [path for path in paths if path.is_file()]
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """The checkpoint that `resume_point` has chosen in this run's first process."""
+    paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
+    for path in paths:
+        try:
+            load_sealed(path)
+        except (FileNotFoundError, Damaged):
+            continue
+        return path
+    return None
+
+
+def resume_point(folder: Path) -> Path | None:
+    """The newest checkpoint that a run can go on from, its other files cut to that point.
+
+    A damaged one is passed over and said so. None: the run has to begin again.
+    """
+    for name in ("last.ckpt", "previous.ckpt"):
+        path = folder / "checkpoints" / name
+        try:
+            checkpoint = load_sealed(path)
+        except FileNotFoundError:
+            continue
+        except Damaged as error:
+            _say(f"{error}; going on from the checkpoint before it, or from the start")
+            continue
+        if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint["files"]):
+            return path
+        _say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
+        return None
+    return None
+
+
+def _publish(folder: Path, is_better: bool) -> None:
+    """next.ckpt becomes the last, and the best if it is better.
+
+    The best first: a kill in between leaves a best from an epoch that is then trained again, with
+    the same result. The other way round it would leave an old best for good.
+    """
+    new, last = folder / "next.ckpt", folder / "last.ckpt"
+    if is_better:
+        link(new, folder / "best.ckpt")
+    if last.exists():
+        link(last, folder / "previous.ckpt")
+    new.replace(last)
+
+
+def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
+    """Whether best.ckpt is that of this checkpoint's epochs, or of one yet to be trained again."""
+    states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
+    best_epoch = states[0]["best_epoch"] if states else None
+    best = path.with_name("best.ckpt")
+    if best_epoch == checkpoint["epoch"]:
+        link(path, best)
+        return True
+    try:
+        epoch = load_sealed(best)["epoch"]
+    except FileNotFoundError:
+        return False
+    except Damaged as error:
+        _say(str(error))
+        return False
+    return epoch == best_epoch or epoch > checkpoint["epoch"]
+
+
+def _cut_logs(folder: Path, sizes: dict[str, int]) -> bool:
+    """Cuts each file to its size at the checkpoint; False where one is shorter or missing."""
+    for name, size in sizes.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size < size:
+            return False
+    for path in logs(folder):
+        if path.name not in sizes:
+            path.unlink()
+        elif path.stat().st_size > sizes[path.name]:
+            with path.open("r+b") as file:
+                file.truncate(sizes[path.name])
+    return True
+
+
+def _say(message: str) -> None:
+    log.warning(message)
+    print(f"seqsweep: {message}", file=sys.stderr)

@@ -1,0 +1,72 @@
+"""More epochs of a run that is finished: its checkpoint is the beginning of the longer run."""
+
+import functools
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.record import RunFolder
+from seqsweep.training.checkpoints import logs
+from seqsweep.training.planning import Member
+
+log = logging.getLogger(__name__)
+
+_LENGTH = "trainer.max_epochs"
+_SCHEDULER_LENGTH = "scheduler.max_epochs"
+
+
+def take_over_shorter_run(member: Member, folder: Path) -> bool:
+    """Copies what a run of fewer epochs has, if this run is the same one but longer.
+
+    Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
+    makes each of them another, which is said.
+    """
+    shorter = [run for run in _finished_runs(folder.parent) if _is_shorter(run, member)]
+    for run in sorted(shorter, key=lambda run: run["config"][_LENGTH], reverse=True):
+        differing = _differing(run["config"], dict(flatten(member.config)))
+        path = folder.parent / run["run_id"]
+        if differing == {_LENGTH, _SCHEDULER_LENGTH}:
+            log.warning(
+                "%s has %d epochs of this config, but its scheduler is laid out over them: "
+                "trained from the start",
+                path,
+                run["epochs"],
+            )
+        elif differing == {_LENGTH} and _copy(path, folder):
+            log.info("goes on from the %d epochs of %s", run["epochs"], path)
+            return True
+    return False
+
+
+@functools.cache
+def _finished_runs(root: Path) -> list[dict[str, Any]]:
+    """The records of a folder, as they are when this process first asks."""
+    records = [RunFolder(path.parent).record() for path in sorted(root.glob("*/record.json"))]
+    return [record for record in records if record and record["status"] == "complete"]
+
+
+def _is_shorter(run: dict[str, Any], member: Member) -> bool:
+    """Fewer epochs of the same data, and not ended early, as early stopping does."""
+    epochs = run["config"].get(_LENGTH, 0)
+    return (
+        run["data_fingerprint"] == member.data_fingerprint is not None
+        and run["epochs"] == epochs < member.config["trainer"]["max_epochs"]
+    )
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    keys = {key for key in (*one, *other) if not is_below(key, WITHOUT_INFLUENCE)}
+    return {key for key in keys if one.get(key) != other.get(key)}
+
+
+def _copy(source: Path, target: Path) -> bool:
+    checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+    if not all(path.is_file() for path in checkpoints):
+        return False
+    for path in logs(source):
+        shutil.copy2(path, target / path.name)
+    for path in checkpoints:
+        shutil.copy2(path, target / "checkpoints" / path.name)
+    return True

@@ -1,0 +1,137 @@
+"""The parts of a run, built from its config: data, network, Trainer. Nothing is written here.
+
+C classes.
+"""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor
+
+from seqsweep.config.build import build
+from seqsweep.config.schema import Config
+from seqsweep.config.signatures import signature_of
+from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.seeding import global_stream
+from seqsweep.training.loggers import TextLogger
+from seqsweep.training.planning import load_source
+from seqsweep.training.trainer import build_trainer
+
+
+class Parts(NamedTuple):
+    """What Lightning needs for a run."""
+
+    trainer: L.Trainer
+    module: SequenceClassifier
+    data: SequenceDataModule
+
+
+def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
+    """All parts of a run in `folder`, with callbacks beside those of the config.
+
+    Raises:
+        ValueError, TypeError, OSError: something of the config is refused.
+    """
+    data = build_data(config)
+    module = build_module(config, data)
+    module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
+    return Parts(_build_trainer(config, data, folder, callbacks or []), module, data)
+
+
+def build_data(config: Config) -> Any:
+    """The DataModule; its source is shared with the runs of the same process."""
+    section = config["data"]
+    injected: dict[str, Any] = {}
+    if "source" in section:
+        injected["source"] = load_source(section["source"])
+    if "seed" in signature_of(section["_target_"]).parameters and section.get("seed") is None:
+        injected["seed"] = config["seed"]
+    return build(section, "data", **injected)
+
+
+def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier:
+    """The network, with weights from the stream `init`, in its LightningModule."""
+    splits = data.splits
+    sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
+    with global_stream(config["seed"], "init"):
+        network = build(config["model"], "model", **_sizes_from_data(config["model"], sizes))
+    weights = _class_weights(
+        config["loss"]["class_weights"], splits.train.labels, splits.num_classes
+    )
+    return SequenceClassifier(
+        network,
+        splits.num_classes,
+        optimizer=build(config["optimizer"], "optimizer"),
+        scheduler=build(config["scheduler"], "scheduler"),
+        class_weights=weights,
+        label_smoothing=config["loss"]["label_smoothing"],
+        gradient_clip_val=config["trainer"].get("gradient_clip_val"),
+        monitor=config["monitor"],
+        seed=config["seed"],
+    )
+
+
+def _sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
+    """Sizes that the network takes and the config leaves open.
+
+    Raises:
+        ValueError: the config gives another size than the data have.
+    """
+    known = signature_of(model["_target_"]).parameters
+    for name, size in sizes.items():
+        given = model.get(name)
+        if given is not None and given != size:
+            what = "features per step" if name == "input_size" else "classes"
+            raise ValueError(
+                f"model.{name}={given}, but the data have {size} {what}; "
+                f"leave model.{name} out to take it from the data"
+            )
+    return {name: size for name, size in sizes.items() if name in known}
+
+
+def _class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
+    """None, the weights as given, or N / (C * count): each class with the same total weight."""
+    if setting is None:
+        return None
+    if setting == "balanced":
+        counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
+        return len(labels) / (num_classes * counts.float())
+    if len(setting) != num_classes or min(setting) < 0:
+        raise ValueError(
+            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers of at least "
+            "0, one for each class of the data"
+        )
+    return torch.tensor(setting)
+
+
+def _build_trainer(
+    config: Config, data: SequenceDataModule, folder: Path, callbacks: list[Callback]
+) -> L.Trainer:
+    loggers = [
+        build(section, f"logger.{name}", **_save_dir(section, folder))
+        for name, section in (config["logger"] or {}).items()
+        if section is not None
+    ]
+    configured = [
+        build(section, f"callbacks.{name}")
+        for name, section in (config["callbacks"] or {}).items()
+        if section is not None
+    ]
+    section = {name: value for name, value in config["trainer"].items() if name != "_target_"}
+    if data.splits.val is None:
+        section["limit_val_batches"] = 0
+    return build_trainer(
+        **section,
+        folder=folder,
+        logger=[TextLogger(), *loggers],
+        callbacks=[*callbacks, *configured],
+    )
+
+
+def _save_dir(section: Config, folder: Path) -> dict[str, str]:
+    takes = "save_dir" in signature_of(section["_target_"]).parameters
+    return {"save_dir": str(folder)} if takes else {}
