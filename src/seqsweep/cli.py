@@ -13,8 +13,10 @@ usage: seqsweep COMMAND ...
 
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
+  plan [KEY=A,B ...]        what that sweep would train, how long, how much space
   status FOLDER             every run of a folder and how it stands
   leaderboard FOLDER        the finished runs of a folder, best first
+  reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
 
   train --help              all config groups and values;  COMMAND --help  the options of a command
   --version
@@ -58,12 +60,39 @@ def _train(arguments: list[str]) -> int:
     return run(arguments)
 
 
+def _plan(arguments: list[str]) -> int:
+    from seqsweep.training.app import run
+
+    if not {"-m", "--multirun"} & set(arguments):
+        arguments = ["-m", *arguments]
+    return run(arguments, "plan")
+
+
+def _reproduce(arguments: list[str]) -> int:
+    from seqsweep.training.reproduce import reproduce
+
+    parser = _folder_parser("reproduce", "Trains a run again and compares it to the bit.")
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="a _target_ of your own that its config may build, such as my_package.Net",
+    )
+    options = parser.parse_args(arguments)
+    try:
+        return reproduce(options.folder, options.allow)
+    except (OSError, ValueError, TypeError) as error:
+        return _refuse(str(error))
+
+
 def _complete(arguments: list[str]) -> int:
     """What a shell asks on TAB. Hydra completes the overrides; the word `train` is not its own."""
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
-    if rest.startswith("train "):
-        os.environ["COMP_LINE"] = f"{program} {rest.removeprefix('train ')}"
+    word, _, overrides = rest.partition(" ")
+    if word in ("train", "plan") and len(rest) > len(word):
+        os.environ["COMP_LINE"] = f"{program} {overrides}"
     elif line:
         print(" ".join(name for name in _COMMANDS if name.startswith(rest)))
         return 0
@@ -122,4 +151,10 @@ def _refuse(message: str) -> int:
     return 2
 
 
-_COMMANDS = {"train": _train, "status": _status, "leaderboard": _leaderboard}
+_COMMANDS = {
+    "train": _train,
+    "plan": _plan,
+    "status": _status,
+    "leaderboard": _leaderboard,
+    "reproduce": _reproduce,
+}

@@ -54,21 +54,27 @@ class SeqsweepSweeper(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep(self, arguments: list[str]) -> None:
         # Here and not above: see the module's docstring.
         from rich.console import Console
 
+        from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
-        from seqsweep.training.sweep import run_sweep
+        from seqsweep.training.sweep import run_sweep, show_plan
 
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None
         loader = context.config_loader
+        jobs = self._expand(arguments, OverridesParser.create(config_loader=loader))
+        composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
+        if subcommand() == "plan":
+            show_plan(jobs, composer, folder, Console())
+            return
         code = run_sweep(
-            self._expand(arguments, OverridesParser.create(config_loader=loader)),
-            MemberComposer(loader, config),
-            lambda jobs: launcher.launch(jobs, initial_job_idx=0),
-            Path(config.hydra.sweep.dir),
+            jobs,
+            composer,
+            lambda launched: launcher.launch(launched, initial_job_idx=0),
+            folder,
             Console(),
         )
         if code:

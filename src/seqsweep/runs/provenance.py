@@ -1,6 +1,7 @@
-"""Where a result comes from: versions, machine, code, command line."""
+"""Where a result comes from: versions, machine, code, command line. No environment variable."""
 
 import functools
+import hashlib
 import os
 import platform
 import subprocess
@@ -14,13 +15,22 @@ from seqsweep.command import command_line
 _PACKAGES = ("seqsweep", "torch", "lightning", "hydra-core", "omegaconf", "numpy", "tensorboard")
 
 
-def provenance(threads: int, data_fingerprint: str | None) -> dict[str, Any]:
-    """What a run's provenance.json holds. No environment variable is recorded."""
+def provenance(
+    threads: int, data_fingerprint: str | None, engine: dict[str, Any]
+) -> dict[str, Any]:
+    """What a run's provenance.json holds.
+
+    Args:
+        threads: of torch.
+        data_fingerprint: of the sequences.
+        engine: what torch says of the machine: instruction set, BLAS, devices.
+    """
     return {
         "command": command_line(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "data_fingerprint": data_fingerprint,
         "threads": threads,
+        **engine,
         **_environment(),
     }
 
@@ -34,7 +44,7 @@ def _environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "cpu": _cpu_name(),
         "cpu_count": os.cpu_count(),
-        "git": _git_commit(),
+        **_code(),
     }
 
 
@@ -47,10 +57,17 @@ def _cpu_name() -> str:
     return names[0] if names else platform.processor()
 
 
-def _git_commit() -> str | None:
-    """The commit of the code that runs, marked `-dirty` where files differ from it."""
-    folder = Path(__file__).parent
-    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=40"]
+def _code() -> dict[str, str | None]:
+    """The commit of this package's checkout, and a digest of what differs from it; else None."""
+    if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not a checkout
+        return {"git_commit": None, "git_diff": None}
+    diff = _git("diff", "HEAD") or ""
+    digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
+    return {"git_commit": _git("rev-parse", "HEAD"), "git_diff": digest}
+
+
+def _git(*arguments: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):

@@ -36,13 +36,16 @@ OmegaConf.register_new_resolver(
 )
 
 
-def run(arguments: list[str]) -> int:
-    """Composes and trains. Returns the exit code: 0, 1, 2, or 128 and the signal that came."""
+def run(arguments: list[str], subcommand: str = "train") -> int:
+    """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
+
+    Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
+    """
     if any(argument.startswith("--experimental-rerun") for argument in arguments):
         return _refuse("--experimental-rerun loads a pickle, which runs its code; not supported")
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
-    hide_subcommand(arguments)
+    hide_subcommand(subcommand, arguments)
     _errors.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()

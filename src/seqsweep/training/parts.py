@@ -135,3 +135,15 @@ def _build_trainer(
 def _save_dir(section: Config, folder: Path) -> dict[str, str]:
     takes = "save_dir" in signature_of(section["_target_"]).parameters
     return {"save_dir": str(folder)} if takes else {}
+
+
+def engine(trainer: L.Trainer) -> dict[str, Any]:
+    """What decides the last bits of a result, for its provenance."""
+    blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
+    cuda = trainer.strategy.root_device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(trainer.strategy.root_device) if cuda else "cpu",
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "blas": blas[0][:200] if blas else None,
+        "mkl": torch.backends.mkl.is_available(),
+    }

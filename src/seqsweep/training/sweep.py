@@ -75,6 +75,27 @@ def run_sweep(
     return code or int(failed > 0)
 
 
+def show_plan(
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
+) -> None:
+    """Says what `run_sweep` would do: each member, how it stands, what the rest will take.
+
+    Raises:
+        ValueError, TypeError, OSError: as `run_sweep`.
+    """
+    restore_subcommand()
+    members = plan_members(jobs, compose, folder)
+    pending = [member for member in members if not member.is_done()]
+    for member in members:
+        state = "to train" if member in pending else member.folder.state()
+        if member in pending and member.folder.path.is_dir():
+            state = f"{member.folder.state()}, to go on"
+        console.print(f"{member.folder.run_id}  {state:9}  {member.label}", soft_wrap=True)
+    _say_plan(members, pending, len(jobs), folder, console)
+    done = [member.folder for member in members if member not in pending]
+    console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
+
+
 def plan_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
@@ -207,6 +228,23 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     return [f"{len(paths)} other runs lie in this folder and stay apart{why}"]
 
 
+def _estimate(done: Sequence[RunFolder], pending: int) -> str:
+    """Time and space of what is left, from the mean of the runs that are done."""
+    records = [record for folder in done if (record := folder.record())]
+    seconds = [record["train_seconds"] for record in records if "train_seconds" in record]
+    if not pending:
+        return "nothing to train"
+    if not seconds:
+        return f"{pending} to train; no finished run yet to estimate their time from"
+    sizes = [
+        sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
+        for folder in done
+    ]
+    time_left = duration(pending * sum(seconds) / len(seconds))
+    space = pending * sum(sizes) / len(sizes) / 2**20
+    return f"{pending} to train, about {time_left} one after another and {space:.0f} MiB"
+
+
 def _conclude(
     members: Sequence[SweepMember], folder: Path, console: Console, seconds: float
 ) -> int:
@@ -223,11 +261,11 @@ def _conclude(
     ]
     left = len(members) - states["complete"] - states["diverged"]
     if left:
-        why = ", ".join(
-            f"{count} {state}"
-            for state, count in states.items()
-            if state not in ("complete", "diverged")
-        )
+        started = [entry for entry in entries if entry.folder.path.is_dir()]
+        ended = Counter(entry.state for entry in started)
+        ended.subtract({"complete": states["complete"], "diverged": states["diverged"]})
+        ended["not started"] = len(entries) - len(started)
+        why = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
         lines += [
             f"[red]{left} of {len(members)} runs did not complete ({why})[/]; why:",
             f"  seqsweep status {shlex.quote(str(folder))}",

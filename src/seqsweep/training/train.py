@@ -1,5 +1,6 @@
 """One run, from its config to its record."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Generator
@@ -23,7 +24,7 @@ from seqsweep.training.checkpoints import (
     resume_point,
 )
 from seqsweep.training.continuing import take_over_shorter_run
-from seqsweep.training.parts import Parts, build_run
+from seqsweep.training.parts import Parts, build_run, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 
 log = logging.getLogger(__name__)
@@ -65,29 +66,36 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
 def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
     """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
     try:
-        checkpoint = _begin(member, folder)
+        checkpoint = _begin(member, folder, parts)
         result = _fit_and_test(parts, folder.path, checkpoint)
     except Diverged as error:
         log.warning("diverged: %s", error)
         return _record(member, "diverged", {"error": str(error), "epoch": error.epoch})
-    except Interrupted as error:
-        log.warning("%s", error)
-        folder.interrupt(error)
-        raise
+    except (Interrupted, SystemExit) as error:
+        if stop.received is None:
+            raise
+        # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
+        reason = Interrupted(stop.received)
+        log.warning("%s", reason)
+        folder.interrupt(reason)
+        raise reason from error
     except Exception as error:
         log.exception("failed")
-        folder.fail(error)
+        with contextlib.suppress(OSError):  # a full disk is the failure itself
+            folder.fail(error)
         raise RunFailed(folder.path, error) from error
     log.info("done: %s", result["metrics"])
     return _record(member, "complete", result)
 
 
-def _begin(member: Member, folder: RunFolder) -> Path | None:
+def _begin(member: Member, folder: RunFolder, parts: Parts) -> Path | None:
     """The checkpoint to go on from; where there is none, an empty folder to start in."""
     folder.tidy()
     checkpoint = None if member.config["rerun"] else resume_point(folder.path)
     if checkpoint is None:
-        folder.start(member.config, provenance(member.config["threads"], member.data_fingerprint))
+        threads = member.config["threads"]
+        origin = provenance(threads, member.data_fingerprint, engine(parts.trainer))
+        folder.start(member.config, origin)
         if not member.config["rerun"] and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path)
     log.info("run %s from %s: %s", member.run_id, checkpoint or "the start", member.config)
@@ -153,10 +161,17 @@ def _own_random_state() -> Generator[None]:
     torch.use_deterministic_algorithms(deterministic)
 
 
+class _LogFile(logging.FileHandler):
+    """A log that cannot be written does not end a run, nor fill the terminal."""
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
 @contextmanager
 def _log_file(path: Path) -> Generator[None]:
     """What seqsweep and Lightning log while the run goes on, in its train.log."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]
     level = loggers[0].level

@@ -1,0 +1,77 @@
+"""How long a finished sweep takes to be recognised as finished.
+
+    python scripts/bench/planning.py [--members 1000]
+
+Writes the records of a sweep as if its members had been trained, then gives the sweep's command and
+times the whole process, from the shell and back. Prints seconds in all and milliseconds a member.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import check
+from seqsweep.runs.files import write_json
+from seqsweep.runs.identity import flatten
+from seqsweep.training.planning import plan
+
+CELLS = "rnn,gru,lstm"
+METRICS = {"val/acc": 0.9, "val/loss": 0.3, "test/acc": 0.9, "test/f1": 0.9, "train/loss": 0.2}
+RESULT = {"status": "complete", "metrics": METRICS, "best_epoch": 1, "params": 1, "epochs": 30}
+
+
+def write_records(folder: Path, seeds: int, sizes: int) -> int:
+    """A record for each cell, hidden size and seed; returns how many."""
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        config = check(compose("train", ["data=digits", f"output_dir={folder}"]))
+    count = 0
+    for cell in CELLS.split(","):
+        for size in range(1, sizes + 1):
+            for seed in range(seeds):
+                config["model"] |= {"cell": cell, "hidden_size": size}
+                config["seed"] = seed
+                run_id = plan(config).run_id
+                run = folder / "sweeps" / "default" / run_id
+                run.mkdir(parents=True, exist_ok=True)
+                flat = dict(flatten(config))
+                record = {"run_id": run_id, "train_seconds": 1.0, "config": flat}
+                write_json(run / "record.json", RESULT | record)
+                count += 1
+    return count
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Times a sweep of finished members.")
+    parser.add_argument("--members", type=int, default=1000)
+    options = parser.parse_args()
+    seeds = 10
+    sizes = round(options.members / seeds / 3)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        count = write_records(folder, seeds, sizes)
+        grid = [f"model.cell={CELLS}", f"model.hidden_size=range(1,{sizes + 1})", "seed=range(10)"]
+        command = [sys.executable, "-m", "seqsweep", "train", "-m", "data=digits", *grid]
+        began = time.perf_counter()
+        done = subprocess.run(
+            [*command, f"output_dir={folder}"],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        seconds = time.perf_counter() - began
+    first = done.stdout.splitlines()[0]
+    if f"{count} complete, 0 to train" not in first:
+        sys.exit(f"not recognised: {first}")
+    print(f"{count} finished members: {seconds:.1f} s in all, {seconds / count * 1e3:.1f} ms each")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
+
+import csv
+import functools
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from omegaconf import OmegaConf
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import check
+from seqsweep.runs.files import read_json
+from seqsweep.runs.record import RunFolder
+from seqsweep.suggest import nearest_or_all
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.planning import plan
+from seqsweep.training.train import train
+
+_NOT_THE_MACHINE = ("command", "started")
+
+
+def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
+    """Trains the run again in a scratch folder and prints how the two compare.
+
+    Args:
+        folder: of a complete run.
+        allowed: targets beside ours that its config may build.
+
+    Returns:
+        0 where losses and weights are identical, 1 where they differ.
+
+    Raises:
+        ValueError, TypeError, OSError: no complete run, or a config that is refused.
+    """
+    run = RunFolder(folder)
+    config, record = run.config(), run.record()
+    if config is None or record is None or record["status"] != "complete":
+        raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
+    refuse_foreign_targets(config, [*own_targets(), *allowed], str(folder / "config.yaml"))
+    member = plan(check(OmegaConf.create(config)))
+    if member.data_fingerprint != record["data_fingerprint"]:
+        print("the data are not those that the run was trained on")
+    with tempfile.TemporaryDirectory() as scratch:
+        again = train(member, Path(scratch)).folder.path
+        difference = _first_difference(folder, again) or _weights_differ(folder, again)
+        environment = _environments_differ(folder, again)
+    print(difference or "identical")
+    if difference and environment:
+        print("the environment differs:")
+    for line in environment if difference else []:
+        print(f"  {line}")
+    return int(difference is not None)
+
+
+@functools.cache
+def own_targets() -> frozenset[str]:
+    """Every `_target_` of the packaged configs: what a saved config may build."""
+    contents = (
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
+    )
+    return frozenset(target for content in contents for _, target in _targets(content, ""))
+
+
+def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
+    """A config out of a file may build what is on the list, name by name, and nothing else.
+
+    Raises:
+        ValueError: another target.
+    """
+    for key, target in _targets(config, ""):
+        if target not in allowed:
+            raise ValueError(
+                f"{where}: {key}={target} is not a target of seqsweep's own configs"
+                f"{nearest_or_all(str(target), allowed)}; if it is yours, give --allow {target}"
+            )
+
+
+def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    items = node.items() if isinstance(node, dict) else ()
+    items = enumerate(node) if isinstance(node, list) else items
+    for name, value in items:
+        place = f"{key}.{name}" if key else str(name)
+        if name == "_target_":
+            yield place, value
+        yield from _targets(value, place)
+
+
+def _first_difference(one: Path, other: Path) -> str | None:
+    """The first epoch whose metrics differ, and the largest difference of any."""
+    rows, again = (_rows(folder / "metrics.csv") for folder in (one, other))
+    if len(rows) != len(again):
+        return f"differs: {len(rows)} epochs, and {len(again)} again"
+    pairs = [
+        (int(row["epoch"]), name, row[name], second[name])
+        for row, second in zip(rows, again, strict=True)
+        for name in row
+        if row[name] != second[name]
+    ]
+    if not pairs:
+        return None
+    most = max(abs(float(a or "nan") - float(b or "nan")) for _, _, a, b in pairs)
+    epoch, name, _, _ = pairs[0]
+    return f"differs from epoch {epoch} ({name}), by at most {most:.3g}"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []  # a run without metrics.csv is compared by its weights alone
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _weights_differ(one: Path, other: Path) -> str | None:
+    for name in ("best.ckpt", "last.ckpt"):
+        paths = [folder / "checkpoints" / name for folder in (one, other)]
+        if not all(path.is_file() for path in paths):
+            continue
+        first, second = (load_sealed(path)["state_dict"] for path in paths)
+        most = max(float((first[key] - second[key]).abs().max()) for key in first)
+        if not all(torch.equal(first[key], second[key]) for key in first):
+            return f"differs: the weights of {name}, by at most {most:.3g}"
+    return None
+
+
+def _environments_differ(one: Path, other: Path) -> list[str]:
+    before, now = (read_json(folder / "provenance.json") or {} for folder in (one, other))
+    keys = [key for key in (*before, *now) if key not in _NOT_THE_MACHINE]
+    return [
+        f"{key}: {before.get(key)} then, {now.get(key)} now"
+        for key in dict.fromkeys(keys)
+        if before.get(key) != now.get(key)
+    ]
