@@ -2,7 +2,12 @@
 
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
-from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from omegaconf.errors import (
+    ConfigAttributeError,
+    ConfigKeyError,
+    InterpolationResolutionError,
+    OmegaConfBaseException,
+)
 
 from seqsweep.suggest import nearest_or_all
 
@@ -10,6 +15,8 @@ from seqsweep.suggest import nearest_or_all
 def explain(error: BaseException) -> str:
     """The message for a person: what was given, what is allowed, the nearest right name."""
     cause = error.__cause__
+    if isinstance(error, InterpolationResolutionError):
+        return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, OverrideParseException):
         first = str(error).splitlines()[0]
         return f"cannot read the argument {error.override!r}: {first}"

@@ -8,6 +8,10 @@ from typing import Any
 SEMANTICS = 1
 """Raised by hand when the same config begins to give another result: old runs stay apart."""
 
+ADDED_LATER: dict[str, Any] = {}
+"""Keys added since SEMANTICS was last raised, each with the value that means what was done before
+it was there. A key with that value is not hashed, so runs from before keep their names."""
+
 WITHOUT_INFLUENCE = (
     "name",
     "output_dir",
@@ -34,7 +38,9 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     decisive = {
         key: value
         for key, value in sorted(flatten(config))
-        if not is_below(key, WITHOUT_INFLUENCE) and not (data_fingerprint and _is_path(key))
+        if not is_below(key, WITHOUT_INFLUENCE)
+        and not (data_fingerprint and _is_path(key))
+        and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
     identity = {"config": decisive, "data": data_fingerprint, "semantics": SEMANTICS}
     text = json.dumps(identity, sort_keys=True, allow_nan=False)

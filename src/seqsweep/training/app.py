@@ -1,6 +1,7 @@
 """`seqsweep train`: Hydra's application, with one clear message for a wrong input."""
 
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -31,9 +32,24 @@ from seqsweep.training.planning import (
     plan,
 )
 
+
+def _folder_name(name: str, key: str) -> str:
+    """A name that is one folder, inside the folder where it belongs.
+
+    Raises:
+        ValueError: it could lead elsewhere.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
+        raise ValueError(
+            f"{key}={name!r}: must be letters, digits, '-', '_' and '.', a letter or digit first"
+        )
+    return str(name)
+
+
 OmegaConf.register_new_resolver(
     "abspath", lambda path: str(Path(path).expanduser().absolute()), replace=True
 )
+OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
 
 
 def run(arguments: list[str], subcommand: str = "train") -> int:
