@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
@@ -24,7 +24,9 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
 
 def _place(key: str, hydra_config: DictConfig) -> str:
     """` (in FILE:LINE)`, or nothing where the command line or no file gave the key."""
-    given = [str(override).lstrip("+~") for override in hydra_config.overrides.task]
+    # As given: an override may hold an interpolation that leads nowhere.
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    given = [str(override).lstrip("+~") for override in overrides]
     if any(override.startswith(f"{key}=") for override in given):
         return ""
     for path, package in _files(hydra_config):

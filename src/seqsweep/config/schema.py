@@ -84,7 +84,8 @@ def check(config: DictConfig) -> Config:
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
-        raise ValueError(f"{error.full_key or 'config'}: {error.msg or error}") from error
+        reason = str(error.msg or error).splitlines()[0]
+        raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
     plain = {str(key): value for key, value in plain.items() if key != "hydra"}
     _require_values(plain, "")
