@@ -25,7 +25,7 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
 def _place(key: str, hydra_config: DictConfig) -> str:
     """` (in FILE:LINE)`, or nothing where the command line or no file gave the key."""
     # As given: an override may hold an interpolation that leads nowhere.
-    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False)
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
     given = [str(override).lstrip("+~") for override in overrides]
     if any(override.startswith(f"{key}=") for override in given):
         return ""
