@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from seqsweep.config.reword import reworded
 
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
@@ -19,12 +21,14 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
     """
     key = re.match(r"\w+(\.\w+)*", str(error))
     place = _place(key[0], hydra_config) if key else ""
-    return type(error)(f"{error}{place}") if place else error
+    return reworded(error, f"{error}{place}") if place else error
 
 
 def _place(key: str, hydra_config: DictConfig) -> str:
     """` (in FILE:LINE)`, or nothing where the command line or no file gave the key."""
-    given = [str(override).lstrip("+~") for override in hydra_config.overrides.task]
+    # As given: an override may hold an interpolation that leads nowhere.
+    overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
+    given = [str(override).lstrip("+~") for override in overrides]
     if any(override.startswith(f"{key}=") for override in given):
         return ""
     for path, package in _files(hydra_config):

@@ -21,6 +21,17 @@ from seqsweep.seeding import stream_seed
 Stage = Literal["train", "val", "test"]
 
 
+class Diverged(FloatingPointError):
+    """A loss of an epoch is NaN or infinite."""
+
+    def __init__(self, name: str, loss: float, epoch: int) -> None:
+        super().__init__(
+            f"{name} is {loss} in epoch {epoch}; try a smaller optimizer.lr or "
+            "trainer.gradient_clip_val=1.0"
+        )
+        self.epoch = epoch
+
+
 class SequenceClassifier(L.LightningModule):
     """Trains a network by cross-entropy and logs once per epoch.
 
@@ -114,13 +125,11 @@ class SequenceClassifier(L.LightningModule):
         """The epoch's one row: train and validation metrics together, then the scheduler's step."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
-        if not math.isfinite(metrics["train/loss"]):
-            raise FloatingPointError(
-                f"the training loss is {metrics['train/loss']} in epoch {self.current_epoch}: the "
-                "run diverged; try a smaller optimizer.lr or trainer.gradient_clip_val=1.0"
-            )
         self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
+        for name in ("train/loss", "val/loss"):
+            if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
+                raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
         row = self.epoch_metrics | {"epoch": self.current_epoch}
         for logger in self.loggers:
             logger.log_metrics(row, step=self.global_step)

@@ -24,5 +24,5 @@ def read_json(path: Path) -> Any | None:
     """The value, or None where there is no such file or half of one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None

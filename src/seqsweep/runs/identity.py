@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 SEMANTICS = 1
@@ -33,7 +33,7 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     decisive = {
         key: value
         for key, value in sorted(flatten(config))
-        if not _is_without_influence(key) and not (data_fingerprint and _is_path(key))
+        if not is_below(key, WITHOUT_INFLUENCE) and not (data_fingerprint and _is_path(key))
     }
     identity = {"config": decisive, "data": data_fingerprint, "semantics": SEMANTICS}
     text = json.dumps(identity, sort_keys=True, allow_nan=False)
@@ -54,8 +54,9 @@ def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _is_without_influence(key: str) -> bool:
-    return any(key == name or key.startswith(f"{name}.") for name in WITHOUT_INFLUENCE)
+def is_below(key: str, sections: Iterable[str]) -> bool:
+    """Whether a dotted key is one of these, or lies in one of them."""
+    return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
 def _is_path(key: str) -> bool:

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder, State
-
-_NAMES_NO_CONFIG = ("name", "output_dir", "rerun", "sweep.name")
 
 
 @dataclass(frozen=True)
@@ -52,12 +50,12 @@ def read_run(folder: RunFolder) -> Entry:
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """The keys that do not have one value in all configs, in the order of the config."""
+    """The keys that decide a result and do not have one value in all configs, in their order."""
     keys = dict.fromkeys(key for config in configs for key in config)
     return [
         key
         for key in keys
-        if key not in _NAMES_NO_CONFIG and len({_text(c.get(key)) for c in configs}) > 1
+        if not is_below(key, WITHOUT_INFLUENCE) and len({_text(c.get(key)) for c in configs}) > 1
     ]
 
 
