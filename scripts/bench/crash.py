@@ -66,26 +66,82 @@ def finish(folder: Path, overrides: tuple[str, ...]) -> float:
 
 
 def kill_once(
-    folder: Path, overrides: tuple[str, ...], draw: random.Random, longest: float, in_write: bool
-) -> bool:
-    """Starts the sweep and kills it; False where it ended before."""
+    folder: Path, overrides: tuple[str, ...], wait: float, in_write: bool
+) -> tuple[bool, bool]:
+    """Starts the sweep and kills it `wait` seconds after its training has begun.
+
+    With `in_write` at the next sight of a checkpoint that is being written: the process is stopped
+    and looked at again, since the write may have ended by then.
+
+    Returns:
+        Whether it was killed, which it is not where it ended before, and whether inside a write.
+    """
     process = start(folder, overrides)
-    while not list(folder.rglob("lock")) and process.poll() is None:
-        time.sleep(0.01)
-    deadline = time.monotonic() + draw.uniform(0, longest)
-    while time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.002)
-    if in_write:
-        deadline = time.monotonic() + 2
-        while time.monotonic() < deadline and not list(folder.rglob("checkpoints/.*.tmp")):
-            pass
-    killed = process.poll() is None
     try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        killed = False
-    process.wait()
-    return killed
+        while not _trains(folder, process.pid) and process.poll() is None:
+            time.sleep(0.01)
+        deadline = time.monotonic() + wait
+        while time.monotonic() < deadline and process.poll() is None:
+            time.sleep(0.002)
+        while in_write and process.poll() is None and not _stopped_in_write(folder, process.pid):
+            pass
+        killed = process.poll() is None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    return killed, killed and _is_writing(folder)
+
+
+def _trains(folder: Path, pid: int) -> bool:
+    """Whether a lock names this process; those of the killed ones lie there still."""
+    for path in folder.glob("sweeps/*/*/lock"):
+        try:
+            if f'"pid": {pid},' in path.read_text():
+                return True
+        except FileNotFoundError:  # its run has just ended
+            continue
+    return False
+
+
+def _stopped_in_write(folder: Path, pid: int) -> bool:
+    if not _is_writing(folder):
+        return False
+    os.kill(pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    if _is_writing(folder):
+        return True
+    os.kill(pid, signal.SIGCONT)
+    return False
+
+
+def _is_writing(folder: Path) -> bool:
+    return any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.tmp"))
+
+
+def disturb(
+    folder: Path, overrides: tuple[str, ...], kills: int, draw: random.Random, training: float
+) -> tuple[int, int]:
+    """Kills the sweep `kills` times, spread over its `training` seconds, if it lasts as long.
+
+    Returns:
+        How many kills there were, and how many of them inside a checkpoint's write.
+    """
+    done = in_write = 0
+    for attempt in range(kills):
+        wait = draw.uniform(0, 2 * training / (kills + 1))
+        killed, inside = kill_once(folder, overrides, wait, attempt % 5 == 2)
+        if not killed:
+            break
+        done += 1
+        in_write += inside
+    return done, in_write
+
+
+def training_seconds(folder: Path) -> float:
+    """What the runs below `folder` took, without the start of their process."""
+    records = [json.loads((run / "record.json").read_text()) for run in runs(folder).values()]
+    return sum(record["train_seconds"] for record in records)
 
 
 def runs(folder: Path) -> dict[str, Path]:
@@ -98,12 +154,13 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
     one, other = runs(disturbed), runs(alone)
     found = [f"{name}: in one of the sweeps only" for name in one.keys() ^ other.keys()]
     for name in one.keys() & other.keys():
-        found += [f"{name}: {what}" for what in _differences(one[name], other[name])]
+        found += [f"{name}: {what}" for what in differences(one[name], other[name])]
     left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
     return found + [f"{path} is left" for path in left]
 
 
-def _differences(one: Path, other: Path) -> list[str]:
+def differences(one: Path, other: Path) -> list[str]:
+    """What differs between two folders of the same run, and whether the first went on when done."""
     found: list[str] = []
     if {p.name.split(".")[0] for p in one.iterdir()} != {
         p.name.split(".")[0] for p in other.iterdir()
@@ -122,7 +179,8 @@ def _differences(one: Path, other: Path) -> list[str]:
         states = [checkpoint["state_dict"] for checkpoint in weights]
         if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
             found.append(f"weights of {name}")
-    if (one / "train.log").read_text().count(" INFO done: ") != 1:
+    # A kill between this line and record.json makes the run test again, and write it again.
+    if " INFO epoch " in (one / "train.log").read_text().partition(" INFO done: ")[2]:
         found.append("trained again after it was complete")
     return found
 
@@ -165,14 +223,8 @@ def main() -> None:
         disturbed.mkdir()
         seconds = finish(alone, overrides)
         print(f"undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
-        kills = in_write = 0
-        for attempt in range(options.kills):
-            wants_write = attempt % 5 == 4
-            longest = 2 * seconds / options.kills
-            if not kill_once(disturbed, overrides, draw, longest, wants_write):
-                break
-            kills += 1
-            in_write += bool(list(disturbed.rglob("checkpoints/.*.tmp")))
+        training = training_seconds(alone)
+        kills, in_write = disturb(disturbed, overrides, options.kills, draw, training)
         finish(disturbed, overrides)
         found = mismatches(disturbed, alone)
         print(f"kills {kills}, {in_write} of them inside a checkpoint's write")

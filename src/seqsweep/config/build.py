@@ -11,6 +11,8 @@ from typing import Any
 
 from hydra.utils import get_object
 
+from seqsweep.config.reword import reworded
+
 
 def build(node: Any, key: str, **injected: Any) -> Any:
     """The object that a section describes; other values are returned as they are.
@@ -40,7 +42,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     try:
         return target(**arguments, **injected)
     except (ValueError, TypeError, OSError) as error:
-        raise type(error)(_with_key(str(error), key, node)) from error
+        raise reworded(error, _with_key(str(error), key, node)) from error
 
 
 def _locate(target: str, key: str) -> Any:

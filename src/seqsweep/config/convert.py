@@ -30,7 +30,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _sequence(value, arguments, origin is tuple or annotation is tuple, key)
     if annotation is None or annotation is type(None):
         return value if value is None else _refuse(key, value, "null")
-    scalar = _SCALARS.get(annotation)
+    scalar = _SCALARS.get(origin or annotation)
     return value if scalar is None else scalar(value, key)
 
 
@@ -58,7 +58,11 @@ def _str(value: Any, key: str) -> str:
     return str(value)
 
 
-_SCALARS = {bool: _bool, int: _int, float: _float, str: _str}
+def _dict(value: Any, key: str) -> dict[Any, Any]:
+    return value if isinstance(value, dict) else _refuse(key, value, "a group of keys")
+
+
+_SCALARS = {bool: _bool, int: _int, float: _float, str: _str, dict: _dict}
 
 
 def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
@@ -76,7 +80,8 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     messages: list[str] = []
-    for option in options:
+    # Its own type first: 1.0 of `int | float` stays the float that it is.
+    for option in sorted(options, key=lambda option: option is not type(value)):
         if option is not type(None):
             try:
                 return convert(value, option, key)

@@ -7,6 +7,8 @@ from pathlib import Path
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
+from seqsweep.config.reword import reworded
+
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
@@ -19,7 +21,7 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
     """
     key = re.match(r"\w+(\.\w+)*", str(error))
     place = _place(key[0], hydra_config) if key else ""
-    return type(error)(f"{error}{place}") if place else error
+    return reworded(error, f"{error}{place}") if place else error
 
 
 def _place(key: str, hydra_config: DictConfig) -> str:

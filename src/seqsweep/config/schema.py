@@ -12,7 +12,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
-from seqsweep.config.signatures import signature_of
+from seqsweep.config.signatures import REQUIRED, signature_of
+from seqsweep.runs.identity import flatten
 from seqsweep.suggest import nearest_or_all
 
 Config = dict[str, Any]
@@ -69,7 +70,6 @@ _INJECTED = {
     "data": {"seed"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
-    "logger": {"save_dir"},
     "trainer": {"folder", "logger", "callbacks"},
 }  # arguments that a run fills in itself; a config need not name them
 
@@ -81,6 +81,9 @@ def check(config: DictConfig) -> Config:
         ValueError: an unknown key, a value of the wrong type, a value that is missing; names the
             key, the value, what is allowed and the nearest right name.
     """
+    for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
+        if value == "???" and not key.startswith("hydra."):
+            raise ValueError(f"{key} needs a value: give {key}=VALUE")
     try:
         plain = OmegaConf.to_container(config, resolve=True, throw_on_missing=False)
     except OmegaConfBaseException as error:
@@ -88,26 +91,14 @@ def check(config: DictConfig) -> Config:
         raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
     plain = {str(key): value for key, value in plain.items() if key != "hydra"}
-    _require_values(plain, "")
     checked = _dataclass(plain, TrainConfig, "")
-    for section in ("model", "data", "optimizer", "scheduler", "trainer", "logger", "callbacks"):
-        injected = _INJECTED.get(section, set())
+    for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
+    for section in ("logger", "callbacks"):
+        checked[section] = _named(checked[section] or {}, section)
     if checked["threads"] < 1:
         raise ValueError(f"threads={checked['threads']}: must be at least 1")
     return checked
-
-
-def _require_values(node: Any, key: str) -> None:
-    if isinstance(node, str) and node == "???":
-        raise ValueError(f"{key} needs a value: give {key}=VALUE")
-    items = node.items() if isinstance(node, dict) else enumerate(node) if _is_list(node) else ()
-    for name, value in items:  # pyright: ignore[reportUnknownVariableType]
-        _require_values(value, f"{key}.{name}" if key else str(name))  # pyright: ignore
-
-
-def _is_list(node: Any) -> bool:
-    return isinstance(node, list)
 
 
 def _dataclass(node: Any, kind: Any, key: str) -> Config:
@@ -128,14 +119,44 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 
 
 def _section(node: Any, key: str, injected: set[str]) -> Any:
-    """A section: null, one `_target_`, or (loggers, callbacks) a group of named ones."""
+    """One `_target_` with every argument that has a plain default; or null for the scheduler.
+
+    Defaults are written in, so that a config is one run whether it names them or not.
+    """
+    if node is None and key == "scheduler":
+        return None
+    if not _has_target(node):
+        raise ValueError(f"{key}={node!r}: must be a group with a _target_")
+    checked = _target(node, key, injected)
+    for name, parameter in signature_of(checked["_target_"]).parameters.items():
+        if parameter.default is not REQUIRED and name not in injected:
+            checked.setdefault(name, parameter.default)
+    return checked
+
+
+def _named(group: Any, key: str) -> Config:
+    """Loggers or callbacks: a name and a `_target_` for each, or null for one that is left out."""
+    if not isinstance(group, dict):
+        raise ValueError(f"{key}={group!r}: must be a group of named ones, each with a _target_")
+    for name, node in group.items():
+        if node is not None and not _has_target(node):
+            raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
+    injected = {"save_dir"} if key == "logger" else set[str]()
+    return {
+        str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
+        for name, node in group.items()
+    }
+
+
+def _argument(node: Any, key: str) -> Any:
+    """The value of an argument, in which targets may be nested."""
     if isinstance(node, list):
-        return [_section(item, f"{key}[{index}]", set()) for index, item in enumerate(node)]
+        return [_argument(item, f"{key}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):
         return node
     if "_target_" in node:
-        return _target(node, key, injected)
-    return {str(name): _section(value, f"{key}.{name}", injected) for name, value in node.items()}
+        return _target(node, key, set())
+    return {str(name): _argument(value, f"{key}.{name}") for name, value in node.items()}
 
 
 def _target(node: Config, key: str, injected: set[str]) -> Config:
@@ -154,7 +175,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
                 raise ValueError(f"{key}.{name} is missing: {target} needs it")
     checked = {name: value for name, value in node.items() if _is_special(name)}
     for name, value in values.items():
-        nested = _section(value, f"{key}.{name}", set())
+        nested = _argument(value, f"{key}.{name}")
         inject_null = name in injected and value is None
         if name in known and not inject_null and not _has_target(nested):
             nested = convert(nested, known[name].annotation, f"{key}.{name}")

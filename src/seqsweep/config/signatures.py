@@ -23,12 +23,21 @@ _NAMES: dict[str, Any] = {
 }  # fmt: skip
 
 
+REQUIRED: Any = object()
+"""In place of a default: there is none, or none that a config could hold."""
+
+
 @dataclass(frozen=True)
 class Parameter:
-    """One argument: its annotation (Any where it is none of the plain types) and if it may lack."""
+    """One argument: its annotation (Any where it is none of the plain types), if it may lack, and
+    its default where that is a plain value."""
 
     annotation: Any
     required: bool
+    default: Any = REQUIRED
+
+
+_PLAIN = (bool, int, float, str, type(None))
 
 
 @dataclass(frozen=True)
@@ -103,14 +112,23 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
     positional = [*arguments.posonlyargs, *arguments.args]
     first_default = len(positional) - len(arguments.defaults)
     parameters: dict[str, Parameter] = {}
-    for index, argument in enumerate(positional):
+    defaults = [None] * first_default + arguments.defaults + arguments.kw_defaults
+    for argument, default in zip([*positional, *arguments.kwonlyargs], defaults, strict=True):
         if argument.arg != "self":
             annotation = _annotation(argument.annotation, names)
-            parameters[argument.arg] = Parameter(annotation, index < first_default)
-    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        annotation = _annotation(argument.annotation, names)
-        parameters[argument.arg] = Parameter(annotation, default is None)
+            parameters[argument.arg] = Parameter(annotation, default is None, _plain(default))
     return Signature(parameters, open=arguments.kwarg is not None)
+
+
+def _plain(default: ast.expr | None) -> Any:
+    """The value of a literal, a tuple as the list that a config holds."""
+    if default is None:
+        return REQUIRED
+    try:
+        value = ast.literal_eval(default)
+    except ValueError:
+        return REQUIRED
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
@@ -152,8 +170,13 @@ def _from_inspect(found: Any) -> Signature:
     except (NameError, TypeError):
         hints = {}
     kinds = [parameter.kind for parameter in signature.parameters.values()]
+    empty = inspect.Parameter.empty
     parameters = {
-        name: Parameter(hints.get(name, Any), parameter.default is inspect.Parameter.empty)
+        name: Parameter(
+            hints.get(name, Any),
+            parameter.default is empty,
+            parameter.default if isinstance(parameter.default, _PLAIN) else REQUIRED,
+        )
         for name, parameter in signature.parameters.items()
         if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }

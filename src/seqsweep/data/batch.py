@@ -106,6 +106,7 @@ class EpochBatches(Sampler[list[int]]):
         else:
             order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
         if self.world_size > 1:
-            order = torch.cat((order, order[: -self.size % self.world_size]))
+            filled = math.ceil(self.size / self.world_size) * self.world_size
+            order = order.repeat(math.ceil(filled / self.size))[:filled]
             order = order[self.rank :: self.world_size]
         return order.tolist()

@@ -22,11 +22,11 @@ Stage = Literal["train", "val", "test"]
 
 
 class Diverged(FloatingPointError):
-    """The training loss of an epoch is NaN or infinite."""
+    """A loss of an epoch is NaN or infinite."""
 
-    def __init__(self, loss: float, epoch: int) -> None:
+    def __init__(self, name: str, loss: float, epoch: int) -> None:
         super().__init__(
-            f"the training loss is {loss} in epoch {epoch}; try a smaller optimizer.lr or "
+            f"{name} is {loss} in epoch {epoch}; try a smaller optimizer.lr or "
             "trainer.gradient_clip_val=1.0"
         )
         self.epoch = epoch
@@ -125,10 +125,11 @@ class SequenceClassifier(L.LightningModule):
         """The epoch's one row: train and validation metrics together, then the scheduler's step."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
-        if not math.isfinite(metrics["train/loss"]):
-            raise Diverged(metrics["train/loss"], self.current_epoch)
         self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
+        for name in ("train/loss", "val/loss"):
+            if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
+                raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
         row = self.epoch_metrics | {"epoch": self.current_epoch}
         for logger in self.loggers:
             logger.log_metrics(row, step=self.global_step)

@@ -50,7 +50,7 @@ def status_table(entries: Sequence[Entry]) -> Table:
     _add_columns(table, ["val/acc", "test/acc", "seconds"])
     for entry in entries:
         table.add_row(
-            entry.folder.run_id,
+            escape(entry.folder.run_id),
             *(show_value(entry.config.get(key)) for key in keys),
             _STATES[entry.state] + (f" {escape(entry.error)}" if entry.error else ""),
             *_result(entry),

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.identity import flatten, is_below
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder, State
-
-_NAMES = ("name", "output_dir", "rerun", "locked", "sweep")
 
 
 @dataclass(frozen=True)
@@ -51,12 +49,12 @@ def read_run(folder: RunFolder) -> Entry:
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
-    """The keys that do not have one value in all configs, in the order of the config."""
+    """The keys that decide a result and do not have one value in all configs, in their order."""
     keys = dict.fromkeys(key for config in configs for key in config)
     return [
         key
         for key in keys
-        if not is_below(key, _NAMES) and len({_text(c.get(key)) for c in configs}) > 1
+        if not is_below(key, WITHOUT_INFLUENCE) and len({_text(c.get(key)) for c in configs}) > 1
     ]
 
 

@@ -1,7 +1,5 @@
 """The learning-rate schedulers of conf/scheduler, each stepped once after an epoch."""
 
-from typing import Literal
-
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import (
     CosineAnnealingLR,
@@ -44,14 +42,18 @@ def step(optimizer: Optimizer, step_size: int, gamma: float = 0.1) -> LRSchedule
 
 def plateau(
     optimizer: Optimizer,
-    mode: Literal["min", "max"] = "min",
+    monitor: str,
     factor: float = 0.1,
     patience: int = 5,
     min_lr: float = 0.0,
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` in (0, 1) after `patience` epochs without improvement."""
+    """Multiplies the lr by `factor` in (0, 1) after `patience` epochs without a better `monitor`.
+
+    Lower is better for losses, higher for the other metrics.
+    """
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
+    mode = "min" if monitor.endswith("loss") else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)

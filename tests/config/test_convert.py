@@ -1,0 +1,99 @@
+"""A value fits its annotation exactly, or the message names key, value and what is allowed."""
+
+import re
+from typing import Any, Literal
+
+import pytest
+
+from seqsweep.config.convert import convert
+
+INF, NAN = float("inf"), float("nan")
+Cell = Literal["rnn", "gru", "lstm"]
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "expected"),
+    [
+        (1, float, 1.0),
+        (1.0, float, 1.0),
+        (-0.5, float, -0.5),
+        (3, int, 3),
+        (3.0, int, 3),
+        (True, bool, True),
+        ("a", str, "a"),
+        (12, str, "12"),
+        ("gru", Cell, "gru"),
+        (32, Literal["32", "16"], "32"),
+        (None, int | None, None),
+        (3, int | None, 3),
+        (None, Cell | None, None),
+        ("auto", int | Literal["auto"], "auto"),
+        (2, int | Literal["auto"], 2),
+        (1, int | float, 1),
+        (1.0, int | float, 1.0),  # to Lightning all of the batches, where 1 is one batch
+        (0.5, int | float, 0.5),
+        (1.0, int | float | None, 1.0),
+        ([1, 2.5], list[float], [1.0, 2.5]),
+        ([0, 1.0], list[int], [0, 1]),
+        ([], list[int], []),
+        ([1, "a"], list, [1, "a"]),
+        ([[1, 2], [3]], list[list[float]], [[1.0, 2.0], [3.0]]),
+        ([0.9, 1], tuple[float, float], [0.9, 1.0]),
+        ([1, 2, 3], tuple[float, ...], [1.0, 2.0, 3.0]),
+        ("balanced", Literal["balanced"] | list[float] | None, "balanced"),
+        ([1, 2], Literal["balanced"] | list[float] | None, [1.0, 2.0]),
+        ({"a": 1}, dict[str, int], {"a": 1}),
+        ({"a": 1}, Any, {"a": 1}),
+        ("x", complex, "x"),
+    ],
+)
+def test_fits(value, annotation, expected):
+    found = convert(value, annotation, "key")
+    assert found == expected
+    flat = [found, *found] if isinstance(found, list) else [found]
+    wanted = [expected, *expected] if isinstance(expected, list) else [expected]
+    assert list(map(type, flat)) == list(map(type, wanted))
+
+
+@pytest.mark.parametrize(
+    ("value", "annotation", "message"),
+    [
+        (True, int, "key=true: must be a whole number"),
+        (False, float, "key=false: must be a number"),
+        (2.5, int, "key=2.5: must be a whole number"),
+        (INF, int, "key=inf: must be a whole number"),
+        ("3", int, "key='3': must be a whole number"),
+        ("ten", int, "key='ten': must be a whole number"),
+        ("ten", float, "key='ten': must be a number"),
+        ("1e0", float, "key='1e0': must be a number"),
+        (None, float, "key=null: must be a number"),
+        (NAN, float, "key=nan: must be a finite number"),
+        (INF, float, "key=inf: must be a finite number"),
+        (-INF, float | None, "key=-inf: must be a finite number"),
+        (NAN, int | float, "key=nan: must be"),
+        ("False", bool, "key='False': must be true or false"),
+        (1, bool, "key=1: must be true or false"),
+        (True, str, "key=true: must be text"),
+        (None, str, "key=null: must be text"),
+        (["a"], str, "key=['a']: must be text"),
+        ("gro", Cell, "key='gro': must be one of rnn, gru, lstm; did you mean 'gru'?"),
+        ("xyz", Cell, "key='xyz': must be one of rnn, gru, lstm"),
+        (None, Cell, "key=null: must be one of rnn, gru, lstm"),
+        ("x", int | None, "key='x': must be a whole number or null"),
+        (1, None, "key=1: must be null"),
+        (3, list[int], "key=3: must be a list"),
+        ("abc", list[str], "key='abc': must be a list"),
+        ([0, "b"], list[int], "key[1]='b': must be a whole number"),
+        ([[1.0], [True]], list[list[float]], "key[1][0]=true: must be a number"),
+        ([0.9], tuple[float, float], "key=[0.9]: must be a list of 2 values"),
+        (3, dict[str, int], "key=3: must be"),
+    ],
+)
+def test_is_refused(value, annotation, message):
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        convert(value, annotation, "key")
+
+
+def test_a_union_with_a_literal_still_says_what_was_meant():
+    with pytest.raises(ValueError, match="did you mean 'balanced'"):
+        convert("balancd", Literal["balanced"] | list[float] | None, "loss.class_weights")

@@ -1,0 +1,44 @@
+"""What Hydra refuses, in one line that names the key and the nearest right name."""
+
+import pytest
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from seqsweep.config.messages import explain
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("modle.hidden_size=3", ["modle: no such key in the config", "did you mean 'model'"]),
+        ("model.hiden_size=3", ["model.hiden_size: no such key in model", "'hidden_size'"]),
+        ("data.source.lenght=3", ["data.source.lenght: no such key in data.source", "'length'"]),
+        ("model=gru", ["model=gru: no such option of model", "bidirectional", "rnn", "simple"]),
+        ("experiment=digit", ["experiment=digit: no such option", "did you mean 'digits'"]),
+        ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
+        ("modle=rnn", ["modle: no such key in the config", "did you mean 'model'"]),
+        ("model.hidden_size=[1", ["cannot read the argument 'model.hidden_size=[1'"]),
+        ("hidden size", ["cannot read the argument 'hidden size'"]),
+    ],
+)
+def test_a_wrong_argument_is_explained_in_one_line(override, parts, composed):
+    with pytest.raises((HydraException, OmegaConfBaseException)) as refused:
+        composed(override)
+    message = explain(refused.value)
+    assert all(part in message for part in parts), message
+    assert "\n" not in message
+    assert "hydra" not in message  # as in `known: ..., hydra, ...`
+
+
+def test_an_error_of_omegaconf_begins_with_its_key():
+    config = OmegaConf.create({"a": {"b": "${nope}"}})
+    with pytest.raises(OmegaConfBaseException) as refused:
+        OmegaConf.to_container(config, resolve=True)
+    assert explain(refused.value).startswith("a.b: ")
+
+
+def test_an_error_of_ours_is_its_own_message():
+    assert explain(ValueError("seed='ten': must be a whole number")) == (
+        "seed='ten': must be a whole number"
+    )

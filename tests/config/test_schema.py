@@ -1,0 +1,97 @@
+"""Every mistake in a config is refused before anything starts, by its dotted key."""
+
+import re
+
+import pytest
+from omegaconf import OmegaConf, open_dict
+
+from seqsweep.config.schema import check
+
+
+def test_a_checked_config_holds_plain_values(checked):
+    config = checked()
+    assert type(config) is dict and type(config["model"]) is dict
+    assert "hydra" not in config
+    assert config["callbacks"]["checkpoint"]["monitor"] == config["monitor"]  # resolved
+    assert check(OmegaConf.create(config)) == config
+
+
+@pytest.mark.parametrize("written", ["1", "1.0", "1e0"])
+def test_one_value_however_it_is_written(written, checked):
+    lr = checked(f"optimizer.lr={written}")["optimizer"]["lr"]
+    assert (lr, type(lr)) == (1.0, float)
+    from_file = OmegaConf.create(f"lr: {written}")
+    assert checked(f"optimizer.lr={from_file.lr}")["optimizer"]["lr"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "parts"),
+    [
+        # unknown keys, with the nearest right one
+        (["+modle=1"], ["modle: ", "did you mean", "model"]),
+        (["+model.hiden_size=3"], ["model.hiden_size: ", "did you mean", "hidden_size"]),
+        (["+data.source.lenght=3"], ["data.source.lenght: ", "did you mean", "length"]),
+        (["+loss.label_smothing=0"], ["loss.label_smothing: ", "did you mean", "label_smoothing"]),
+        (["+sweep.nam=a"], ["sweep.nam: ", "name"]),
+        (["+logger.csv.file=a"], ["logger.csv.file: "]),
+        (["+trainer.max_epoch=3"], ["trainer.max_epoch: ", "did you mean", "max_epochs"]),
+        # wrong types
+        (["seed=ten"], ["seed='ten': ", "whole number"]),
+        (["seed=null"], ["seed=null: ", "whole number"]),
+        (["rerun=1"], ["rerun=1: ", "true or false"]),
+        (["loss=3"], ["loss=3: "]),
+        (["loss.class_weights=[1,a]"], ["loss.class_weights"]),
+        (["optimizer.lr=ten"], ["optimizer.lr='ten': ", "a number"]),
+        (["optimizer.lr=nan"], ["optimizer.lr=nan: ", "finite"]),
+        (["model.bidirectional='False'"], ["model.bidirectional='False': ", "true or false"]),
+        (["model.num_layers=true"], ["model.num_layers=true: ", "whole number"]),
+        (["model.cell=gro"], ["model.cell='gro': ", "did you mean", "gru"]),
+        (["data.source.length=2.5"], ["data.source.length=2.5: ", "whole number"]),
+        (["optimizer.betas=[0.9]"], ["optimizer.betas=[0.9]: "]),
+        (["monitor=val/acuracy"], ["monitor='val/acuracy': ", "val/acc"]),
+        # out of range
+        (["threads=0"], ["threads=0: ", "at least 1"]),
+        # missing
+        (["~seed"], ["seed is missing"]),
+        (["~model.hidden_size"], ["model.hidden_size is missing"]),
+        (["~data.source.length"], ["data.source.length is missing"]),
+        (["~loss.label_smoothing"], ["loss.label_smoothing is missing"]),
+        (["data=npz"], ["data.source.path needs a value: give data.source.path=VALUE"]),
+        (["data.batch_size=???"], ["data.batch_size needs a value"]),
+        (["monitor=???"], ["monitor"]),
+        # interpolations and targets that lead nowhere
+        (["optimizer.lr=${nope}"], ["optimizer.lr: ", "nope"]),
+        (
+            ["model._target_=seqsweep.models.classifier.RNNClassifer"],
+            ["model._target_=", "did you mean"],
+        ),
+        (["model._target_=nowhere.Net"], ["model._target_=nowhere.Net: "]),
+    ],
+    ids=" ".join,
+)
+def test_a_mistake_is_refused_by_its_key(overrides, parts, checked):
+    with pytest.raises(ValueError, match=re.escape(parts[0])) as refused:
+        checked(*overrides)
+    message = str(refused.value)
+    assert all(part in message for part in parts)
+    assert "\n" not in message
+
+
+def test_a_section_that_names_no_target_is_refused(composed):
+    """A run could do nothing with it."""
+    config = composed()
+    with open_dict(config):
+        config.callbacks.mine = {"patience": 3}
+    with pytest.raises(ValueError, match=r"callbacks\.mine"):
+        check(config)
+
+
+def test_what_a_run_fills_in_need_not_be_there(checked):
+    model = checked("model=simple")["model"]
+    assert (model["input_size"], model["num_classes"]) == (None, None)
+    assert "params" not in checked()["optimizer"]
+
+
+def test_loggers_and_callbacks_may_be_none_or_null(checked):
+    assert checked("logger=none")["logger"] == {}
+    assert checked("callbacks.checkpoint=null")["callbacks"] == {"checkpoint": None}

@@ -1,0 +1,144 @@
+"""What is read from the source is what `inspect` sees, without the import."""
+
+import importlib
+import inspect
+import re
+import subprocess
+import sys
+import types
+import typing
+from typing import Any, Literal
+
+import pytest
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.signatures import signature_of
+
+TARGETS = sorted(
+    {
+        target
+        for path in CONF_DIR.rglob("*.yaml")
+        for target in re.findall(r"_target_: *(\S+)", path.read_text(encoding="utf-8"))
+    }
+)
+PLAIN = (Any, bool, float, int, str, dict, list, tuple, type(None))
+
+
+def is_plain(hint: Any) -> bool:
+    """Made of the types that a config can hold, and nothing else."""
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return True
+    if origin in (types.UnionType, typing.Union, list, tuple, dict):
+        return all(map(is_plain, typing.get_args(hint)))
+    return hint in PLAIN
+
+
+def imported(target: str) -> Any:
+    module, _, name = target.rpartition(".")
+    return getattr(importlib.import_module(module), name)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_equals_inspect_for_every_target_of_conf(target):
+    found = imported(target)
+    expected = inspect.signature(found).parameters
+    hints = typing.get_type_hints(found.__init__ if inspect.isclass(found) else found)
+    signature = signature_of(target)
+    assert list(signature.parameters) == list(expected)
+    assert not signature.open
+    for name, parameter in signature.parameters.items():
+        assert parameter.required == (expected[name].default is inspect.Parameter.empty), name
+        assert parameter.annotation == (hints[name] if is_plain(hints[name]) else Any), name
+
+
+def test_conf_names_targets():
+    """Guards the test above against a pattern that finds nothing."""
+    assert len(TARGETS) >= 15
+    assert "seqsweep.models.classifier.RNNClassifier" in TARGETS
+
+
+@pytest.mark.slow
+def test_reading_our_own_imports_neither_torch_nor_lightning():
+    code = f"""
+import sys
+from seqsweep.config.signatures import signature_of
+for target in {TARGETS}:
+    signature_of(target)
+print([name for name in ("torch", "lightning") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_class_of_another_package_is_imported():
+    parameters = signature_of("torch.nn.Linear").parameters
+    assert list(parameters)[:3] == ["in_features", "out_features", "bias"]
+    assert (parameters["in_features"].annotation, parameters["in_features"].required) == (int, True)
+    assert (parameters["bias"].annotation, parameters["bias"].required) == (bool, False)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Writes a module of a user's and gives its name."""
+
+    def write(source: str) -> str:
+        (tmp_path / "users_own.py").write_text(source, encoding="utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        importlib.invalidate_caches()
+        return "users_own"
+
+    yield write
+    sys.modules.pop("users_own", None)
+    signature_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [
+        ("Child", "class Base:\n  def __init__(self, a: int, b: float = 1.0): ...\n"
+                  "class Child(Base): ..."),
+        ("Data", "from dataclasses import dataclass\n"
+                 "@dataclass\nclass Data:\n  a: int\n  b: float = 1.0"),
+        ("wrapped", "import functools\n"
+                    "def same(f):\n  @functools.wraps(f)\n  def g(*a, **k): return f(*a, **k)\n"
+                    "  return g\n"
+                    "@same\ndef wrapped(a: int, b: float = 1.0): ..."),
+        ("late", "from __future__ import annotations\ndef late(a: int, b: float = 1.0): ..."),
+        ("named", "def _made(a: int, b: float = 1.0): ...\nnamed = _made"),
+    ],
+)  # fmt: skip
+def test_a_users_module_in_any_style(module, name, source):
+    parameters = signature_of(f"{module(source)}.{name}").parameters
+    found = {key: (p.annotation, p.required) for key, p in parameters.items()}
+    assert found == {"a": (int, True), "b": (float, False)}
+
+
+def test_kwargs_make_a_signature_open(module):
+    assert signature_of(f"{module('def f(a: int, **more): ...')}.f").open
+
+
+def test_our_source_is_read_and_not_run(module):
+    """An import would raise."""
+    name = module("raise RuntimeError\ndef f(a: int): ...")
+    assert signature_of(f"{name}.f").parameters["a"].annotation is int
+    assert name not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("target", "parts"),
+    [
+        (
+            "seqsweep.models.classifier.RNNClassifer",
+            ["RNNClassifer", "did you mean", "RNNClassifier"],
+        ),
+        ("seqsweep.models.clasifier.RNNClassifier", ["seqsweep.models.clasifier"]),
+        ("nowhere.at.All", ["nowhere.at"]),
+        ("RNNClassifier", ["RNNClassifier"]),
+        ("", ["_target_="]),
+    ],
+)
+def test_an_unknown_target_is_refused_by_name(target, parts):
+    with pytest.raises(ValueError, match=f"_target_={re.escape(target)}") as refused:
+        signature_of(target)
+    assert all(part in str(refused.value) for part in parts)

@@ -1,0 +1,133 @@
+"""The order of an epoch is a function of (seed, epoch); processes and workers share it exactly."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset
+from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.data.sequences import Splits, make_sequences
+
+N, T, F = 23, 6, 2
+
+
+def splits() -> Splits:
+    """N sequences of mixed lengths up to T, the step t of sequence n being n + t / 10."""
+    x = np.arange(N)[:, None, None] + np.arange(T)[:, None] / 10 + np.zeros(F)
+    lengths = 1 + np.arange(N) % T
+    return Splits(make_sequences(x, np.arange(N) % 3, lengths, where="test"))
+
+
+def order(size: int, batch_size: int, seed: int | None, epoch: int = 0, **ranks: int) -> list[int]:
+    batches = EpochBatches(size, batch_size, seed, **ranks)
+    batches.set_epoch(epoch)
+    return list(itertools.chain.from_iterable(batches))
+
+
+sizes = st.integers(1, 40)
+
+
+@settings(deadline=None)
+@given(size=sizes, batch_size=st.integers(1, 45), seed=st.none() | st.integers(0, 3))
+def test_every_index_once_per_epoch(size, batch_size, seed):
+    batches = EpochBatches(size, batch_size, seed)
+    drawn = list(batches)
+    assert sorted(itertools.chain.from_iterable(drawn)) == list(range(size))
+    assert len(batches) == len(drawn)
+    assert all(len(batch) == batch_size for batch in drawn[:-1])
+
+
+def test_the_order_is_a_function_of_seed_and_epoch():
+    drawn = {(seed, epoch): order(50, 8, seed, epoch) for seed in (0, 1) for epoch in (0, 1, 2)}
+    assert drawn == {key: order(50, 8, *key) for key in reversed(drawn)}
+    assert len({tuple(indices) for indices in drawn.values()}) == len(drawn)
+    assert order(50, 8, 0) == order(50, 3, 0)  # and not of the batch size
+    assert order(50, 8, 0) != list(range(50))  # 0 is a seed
+
+
+def test_no_seed_keeps_the_order_of_the_data():
+    assert order(50, 8, None, epoch=3) == list(range(50))
+
+
+@settings(deadline=None)
+@given(
+    size=sizes, batch_size=st.integers(1, 9), world_size=st.integers(2, 6), epoch=st.integers(0, 2)
+)
+def test_processes_share_one_order_evenly(size, batch_size, world_size, epoch):
+    """As `DistributedSampler`: filled up from its own start until it divides, then dealt out."""
+    whole = order(size, batch_size, 5, epoch)
+    each = [
+        order(size, batch_size, 5, epoch, rank=rank, world_size=world_size)
+        for rank in range(world_size)
+    ]
+    share = -(-size // world_size)
+    assert [len(part) for part in each] == [share] * world_size
+    dealt = [each[i % world_size][i // world_size] for i in range(share * world_size)]
+    assert dealt == list(itertools.islice(itertools.cycle(whole), share * world_size))
+    batches = EpochBatches(size, batch_size, 5, 0, world_size)
+    assert len(batches) == len(list(batches))
+
+
+@pytest.mark.parametrize("indices", [[0], [4, 0, 17], [22, 22, 5, 11], list(range(N))])
+def test_a_batch_is_its_rows_stacked_up_to_padding(indices):
+    dataset = SequenceDataset(splits().train)
+    batch = dataset.__getitems__(indices)
+    rows = [dataset[index] for index in indices]
+    longest = int(max(row.lengths for row in rows))
+    assert batch.x.shape == (len(indices), longest, F)
+    assert torch.equal(batch.x, torch.stack([row.x[:longest] for row in rows]))
+    assert torch.equal(batch.lengths, torch.stack([row.lengths for row in rows]))
+    assert torch.equal(batch.labels, torch.stack([row.labels for row in rows]))
+    assert all(not row.x[longest:].any() for row in rows)  # what is cut off is padding
+
+
+def epochs(num_workers: int, shuffle: bool = True) -> list[Batch]:
+    """The batches of two epochs of the DataModule."""
+    data = SequenceDataModule(
+        splits(), batch_size=4, num_workers=num_workers, val_fraction=0, test_fraction=0,
+        shuffle=shuffle, seed=3,
+    )  # fmt: skip
+    loader = data.train_dataloader()
+    batches = loader.batch_sampler
+    assert isinstance(batches, EpochBatches)
+    drawn: list[Batch] = []
+    for epoch in (0, 1):
+        batches.set_epoch(epoch)
+        drawn += loader
+    return drawn
+
+
+@pytest.mark.parametrize("num_workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_loader_gives_the_batches_of_the_order(num_workers):
+    data = SequenceDataModule(splits(), batch_size=4, val_fraction=0, test_fraction=0)
+    dataset = SequenceDataset(data.splits.train)
+    expected: list[list[int]] = []
+    for epoch in (0, 1):
+        indices = order(N, 4, 3, epoch)
+        expected += [indices[start : start + 4] for start in range(0, N, 4)]
+    for batch, indices in zip(epochs(num_workers), expected, strict=True):
+        assert all(map(torch.equal, batch, dataset.__getitems__(indices)))
+
+
+def test_without_shuffle_every_epoch_has_the_order_of_the_data():
+    drawn = epochs(0, shuffle=False)
+    labels = torch.cat([batch.labels for batch in drawn])
+    assert labels.tolist() == [*(n % 3 for n in range(N))] * 2
+
+
+def test_evaluation_keeps_the_order_whatever_the_seed():
+    data = SequenceDataModule(
+        Splits(splits().train, splits().train, splits().train), batch_size=4, eval_batch_size=7
+    )
+    for loader in (data.val_dataloader(), data.test_dataloader()):
+        assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
+
+
+def test_loading_draws_nothing_from_the_global_state():
+    before = torch.get_rng_state()
+    epochs(0)
+    assert torch.equal(torch.get_rng_state(), before)

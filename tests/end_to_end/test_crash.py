@@ -1,0 +1,51 @@
+"""A sweep that is killed again and again ends as the sweep that nobody disturbed."""
+
+import importlib.util
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+SCRIPT = Path(__file__).parents[2] / "scripts" / "bench" / "crash.py"
+KILLS = 5
+
+
+@pytest.fixture(scope="module")
+def crash() -> Any:
+    """scripts/bench/crash.py, a program and no package, as a module."""
+    spec = importlib.util.spec_from_file_location("crash", SCRIPT)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_sweep_killed_five_times_equals_one_left_alone(
+    crash: Any, seqsweep: Command, tmp_path: Path
+) -> None:
+    alone, killed = tmp_path / "alone", tmp_path / "killed"
+    alone.mkdir()
+    killed.mkdir()
+    overrides = (
+        *crash.OVERRIDES,
+        "trainer.max_epochs=8",
+        "data.batch_size=64",
+        "scheduler.patience=1",
+        "callbacks.early_stopping.patience=3",
+    )
+    crash.finish(alone, overrides)
+    training = crash.training_seconds(alone)
+    kills, in_write = crash.disturb(killed, overrides, KILLS, random.Random(0), training)
+    assert (kills, in_write > 0) == (KILLS, True)
+    crash.finish(killed, overrides)
+    assert len(crash.runs(killed)) == 12
+    assert crash.mismatches(killed, alone) == []
+    assert crash.epochs_lost(killed) <= kills
+
+    again = seqsweep("train", "-m", f"output_dir={killed}", *overrides)
+    assert "12 complete, 0 to train" in again.out

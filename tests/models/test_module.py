@@ -1,0 +1,297 @@
+"""Training through Lightning is the plain loop; nothing but its config changes a run's result."""
+
+import csv
+import random
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqsweep.data.batch import EpochBatches, SequenceDataset
+from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.data.sequences import Sequences, Splits, make_sequences
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.seeding import global_stream
+from seqsweep.training.loggers import EpochLogger
+from seqsweep.training.planning import plan
+from seqsweep.training.train import train
+from seqsweep.training.trainer import build_trainer
+
+N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
+
+
+class Rows(EpochLogger):
+    """Keeps the rows of a run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: list[dict[str, Any]] = []
+
+    def write(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+
+def sequences(seed: int = 0) -> Sequences:
+    """N of mixed lengths; the last batch of an epoch is smaller than the others."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(2, T + 1, N)
+    return make_sequences(rng.normal(size=(N, T, F)), np.arange(N) % C, lengths, where="test")
+
+
+def network(dropout: float = 0.0) -> RNNClassifier:
+    with global_stream(SEED, "init"):
+        return RNNClassifier(F, 8, C, num_layers=2, dropout=dropout)
+
+
+def fit(
+    folder: Path, model: nn.Module, val: Sequences | None = None, **options: Any
+) -> list[dict[str, Any]]:
+    """Trains `model` in place with a real Trainer; the rows that the loggers got."""
+    rows = Rows()
+    callbacks: list[Callback] = []
+    options = {"optimizer": adam} | options
+    trainer = build_trainer(EPOCHS, "cpu", folder=folder, logger=[rows], callbacks=callbacks)
+    data = SequenceDataModule(
+        Splits(sequences(), val), BATCH, val_fraction=0, test_fraction=0, standardize=False,
+        seed=SEED,
+    )  # fmt: skip
+    if val is None:
+        trainer.limit_val_batches = 0
+    trainer.fit(SequenceClassifier(model, C, seed=SEED, **options), datamodule=data)
+    return rows.rows
+
+
+def plain_loop(
+    model: nn.Module,
+    optimizer: Any,
+    scheduler: Any = None,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    gradient_clip_val: float | None = None,
+) -> list[float]:
+    """The loop that anyone would write; the loss of each epoch over all of its sequences."""
+    optimizer = optimizer(model.parameters())
+    scheduler = scheduler(optimizer) if scheduler else None
+    dataset, batches = SequenceDataset(sequences()), EpochBatches(N, BATCH, SEED)
+    losses: list[float] = []
+    for epoch in range(EPOCHS):
+        batches.set_epoch(epoch)
+        total = weight = 0.0
+        for indices in batches:
+            x, lengths, labels = dataset.__getitems__(indices)
+            optimizer.zero_grad()
+            loss = functional.cross_entropy(
+                model(x, lengths), labels, class_weights, label_smoothing=label_smoothing
+            )
+            loss.backward()
+            if gradient_clip_val is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), gradient_clip_val)
+            optimizer.step()
+            share = len(labels) if class_weights is None else float(class_weights[labels].sum())
+            total, weight = total + loss.item() * share, weight + share
+        losses.append(total / weight)
+        if scheduler:
+            scheduler.step()
+    return losses
+
+
+def adam(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.01)
+
+
+def sgd(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
+
+
+def halved(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
+    return torch.optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+
+
+@pytest.mark.parametrize(
+    ("options", "same_bits"),
+    [
+        ({"optimizer": adam}, True),
+        # The norm is summed in one go here, tensor by tensor there: equal up to rounding.
+        ({"optimizer": adam, "gradient_clip_val": 0.05}, False),
+        ({"optimizer": sgd, "scheduler": halved}, True),
+        (
+            {
+                "optimizer": adam,
+                "class_weights": torch.tensor([0.5, 1.0, 2.0]),
+                "label_smoothing": 0.1,
+            },
+            True,
+        ),
+    ],
+    ids=["adam", "adam-clipped", "sgd-scheduled", "weighted-smoothed"],
+)
+def test_equals_a_plain_loop(options, same_bits, tmp_path):
+    ours, plain = network(), network()
+    rows = fit(tmp_path, ours, val=sequences(seed=1), **options)
+    losses = plain_loop(plain, **options)
+    assert [row["epoch"] for row in rows] == list(range(EPOCHS))
+    tolerance = 1e-12 if same_bits else 1e-6
+    assert [row["train/loss"] for row in rows] == pytest.approx(losses, rel=tolerance)
+    for name, parameter in ours.state_dict().items():
+        expected = plain.state_dict()[name]
+        assert not torch.equal(parameter, network().state_dict()[name])
+        if same_bits:
+            assert torch.equal(parameter, expected)
+        else:
+            torch.testing.assert_close(parameter, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_rows_hold_all_metrics_and_the_lr_of_the_epoch(tmp_path):
+    rows = fit(tmp_path, network(), val=sequences(seed=1), optimizer=sgd, scheduler=halved)
+    names = {f"{split}/{name}" for split in ("train", "val") for name in ("loss", "acc", "f1")}
+    assert set(rows[0]) == {"epoch", "step", "lr", "train/grad_norm", *names}
+    assert [row["lr"] for row in rows] == [0.1, 0.1, 0.05, 0.05]
+    assert [row["step"] for row in rows] == [5, 10, 15, 20]
+
+
+def test_validation_leaves_the_training_as_it_is(tmp_path):
+    """With dropout: validation draws nothing that training would have drawn."""
+    without, with_val = network(dropout=0.5), network(dropout=0.5)
+    losses = [
+        [row["train/loss"] for row in fit(tmp_path, model, val)]
+        for model, val in ((without, None), (with_val, sequences(seed=1)))
+    ]
+    assert losses[0] == losses[1]
+    for one, other in zip(without.parameters(), with_val.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+class Diverging(RNNClassifier):
+    """Logits that give a loss which is no finite number from the second epoch on."""
+
+    def __init__(self, last: list[float], in_training: bool) -> None:
+        super().__init__(F, 4, C)
+        self.last = torch.tensor(last)
+        self.in_training = in_training
+        self.steps = 0
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        self.steps += self.training
+        diverged = self.steps > 5 and self.training == self.in_training
+        return super().forward(x, lengths) + (self.last if diverged else 0)
+
+
+@pytest.mark.parametrize("in_training", [True, False], ids=["train", "val"])
+@pytest.mark.parametrize("last", [[0.0, 0.0, float("nan")], [0.0, 0.0, float("-inf")]])
+def test_a_loss_that_is_not_finite_ends_the_run_and_names_the_epoch(last, in_training, tmp_path):
+    """Of validation too: such a number is no score, and record.json could not hold it."""
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf) in epoch 1\b"):
+        fit(tmp_path, Diverging(last, in_training), val=sequences(seed=1))
+
+
+@pytest.fixture
+def trained(checked, tmp_path):
+    """Trains a small run with dropout of the whole product; its record and its best weights."""
+
+    def call(folder: str, *overrides: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        config = checked(
+            "model.num_layers=2", "model.dropout=0.5", "trainer.max_epochs=2", "trainer=cpu",
+            "data.source.num_train=100", "data.source.num_val=20", "data.source.num_test=20",
+            *overrides,
+        )  # fmt: skip
+        outcome = train(plan(config), tmp_path / folder)
+        best = outcome.folder.path / "checkpoints" / "best.ckpt"
+        return outcome.record["metrics"], torch.load(best, weights_only=True)["state_dict"]
+
+    return call
+
+
+def global_state() -> list[Any]:
+    return [torch.get_rng_state().tolist(), str(np.random.get_state()), random.getstate()]
+
+
+def test_a_run_is_its_config_whatever_ran_before(trained):
+    """Neither the global random state nor another run changes it, and it changes neither."""
+    alone = trained("alone")
+    torch.rand(7)
+    before = global_state()
+    other = trained("other", "seed=1")
+    assert global_state() == before
+    after = trained("after")
+    assert alone[0] == after[0] != other[0]
+    for name, weights in alone[1].items():
+        assert torch.equal(weights, after[1][name])
+
+
+@pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
+def test_plateau_waits_while_the_monitored_metric_gets_better(monitor, checked, tmp_path):
+    """Better is higher for an accuracy: the lr of each epoch is that of torch's own scheduler."""
+    config = checked(
+        "scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5", "trainer=cpu",
+        "trainer.max_epochs=6", f"monitor={monitor}", "optimizer.lr=0.01", "model.hidden_size=10",
+        "data.source.num_train=200", "data.source.num_val=100",
+    )  # fmt: skip
+    outcome = train(plan(config), tmp_path)
+    with (outcome.folder.path / "metrics.csv").open(encoding="utf-8") as file:
+        rows = [
+            {name: float(row[name]) for name in (monitor, "lr")} for row in csv.DictReader(file)
+        ]
+
+    def expected(mode: Any) -> list[float]:
+        optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.01)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, mode, 0.5, patience=0)
+        lrs: list[float] = []
+        for row in rows:
+            lrs.append(optimizer.param_groups[0]["lr"])
+            scheduler.step(row[monitor])
+        return lrs
+
+    assert expected("max") != expected("min")
+    lrs = [row["lr"] for row in rows]
+    assert lrs == expected("min" if monitor.endswith("loss") else "max")
+
+
+def test_dropout_masks_change_with_the_step_and_the_seed(tmp_path):
+    """The mask of a step, seen through a network that is nothing but dropout."""
+
+    class Mask(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(C))
+            self.seen: list[Tensor] = []
+
+        def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+            mask = functional.dropout(torch.ones(64), 0.5)
+            self.seen.append(mask)
+            return self.weight.expand(len(x), C)
+
+    def masks(seed: int) -> list[list[float]]:
+        model = Mask()
+        data = SequenceDataModule(
+            Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False
+        )
+        trainer: L.Trainer = build_trainer(2, "cpu", folder=tmp_path, logger=[], callbacks=[])
+        trainer.limit_val_batches = 0
+        trainer.fit(SequenceClassifier(model, C, adam, seed=seed), datamodule=data)
+        return [mask.tolist() for mask in model.seen]
+
+    first, again, other = masks(0), masks(0), masks(1)
+    assert first == again
+    distinct = {tuple(mask) for mask in first + other}
+    assert len(distinct) == len(first + other) == 20
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0: "),
+        ({"label_smoothing": -0.1}, "label_smoothing=-0.1: "),
+        ({"gradient_clip_val": 0.0}, "gradient_clip_val=0.0: "),
+        ({"gradient_clip_val": -1.0}, "gradient_clip_val=-1.0: "),
+    ],
+)
+def test_a_bad_argument_is_refused_by_name_and_value(arguments: dict[str, Any], message):
+    with pytest.raises(ValueError, match=message):
+        SequenceClassifier(network(), C, adam, **arguments)

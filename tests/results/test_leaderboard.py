@@ -1,0 +1,124 @@
+"""Seeds fold into mean and sample deviation; the validation metric orders, test never does."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.record import RunFolder
+
+
+def board(folder: Path, *runs: dict[str, Any]) -> Leaderboard:
+    """The leaderboard of finished runs on disk; keys with a slash are metrics."""
+    for number, run in enumerate(runs):
+        config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
+        metrics = {"train/loss": 1.0} | {k: v for k, v in run.items() if "/" in k}
+        made = RunFolder(folder / f"{number:016x}")
+        made.start(config, {})
+        made.finish(
+            {"config": config, "metrics": metrics, "best_epoch": number, "params": 100 * number,
+             "train_seconds": 0.5}
+        )  # fmt: skip
+    return leaderboard(read_folder(folder))
+
+
+def order(found: Leaderboard, key: str = "h") -> list[Any]:
+    return [row.config[key] for row in found.rows]
+
+
+def test_seeds_fold_to_mean_and_sample_deviation(tmp_path):
+    accuracies = [0.5, 0.7, 0.9]
+    found = board(
+        tmp_path,
+        *({"h": 1, "seed": seed, "val/acc": acc} for seed, acc in enumerate(accuracies)),
+        {"h": 2, "seed": 0, "val/acc": 0.6},
+    )
+    assert found.keys == ["h"]
+    assert [(row.config, row.n) for row in found.rows] == [({"h": 1}, 3), ({"h": 2}, 1)]
+    folded, single = (row.metrics["val/acc"] for row in found.rows)
+    assert folded.mean == pytest.approx(0.7)
+    assert folded.std == pytest.approx(statistics.stdev(accuracies))
+    assert (single.mean, single.std) == (0.6, None)
+
+
+def test_a_seed_of_the_data_is_no_seed_of_the_run(tmp_path):
+    found = board(
+        tmp_path,
+        *({"data.source.seed": s, "seed": s, "val/acc": 0.5} for s in (0, 1)),
+    )
+    assert found.keys == ["data.source.seed"]
+    assert len(found.rows) == 2
+
+
+@pytest.mark.parametrize("key", ["threads", "trainer.progress_bar", "data.num_workers"])
+def test_seeds_fold_across_what_cannot_change_a_result(key, tmp_path):
+    """Half of a sweep begun at a terminal and half in a job, say: their ids do not tell apart."""
+    found = board(
+        tmp_path, *({"h": 1, "seed": seed, key: seed, "val/acc": 0.5} for seed in (0, 1, 2))
+    )
+    assert (found.keys, [row.n for row in found.rows]) == ([], [3])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "values", "best_first"),
+    [
+        ("val/acc", [0.1, 0.3, 0.2], [1, 2, 0]),
+        ("val/f1", [0.1, 0.3, 0.2], [1, 2, 0]),
+        ("val/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
+        ("train/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
+    ],
+)
+def test_the_monitored_metric_orders(monitor, values, best_first, tmp_path):
+    found = board(
+        tmp_path, *({"h": h, "monitor": monitor, monitor: v} for h, v in enumerate(values))
+    )
+    assert (found.monitor, order(found)) == (monitor, best_first)
+
+
+def test_equal_ones_are_ordered_by_validation_loss(tmp_path):
+    losses = [0.3, 0.1, 0.2]
+    runs = ({"h": h, "val/acc": 0.5, "val/loss": loss} for h, loss in enumerate(losses))
+    assert order(board(tmp_path, *runs)) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
+def test_the_test_split_never_decides(monitor, tmp_path):
+    """Nor does it between equal ones: these keep the order of their folders."""
+    runs = [
+        {"h": h, "monitor": monitor, "val/acc": 0.5, "val/loss": 0.5,
+         "test/acc": h / 10, "test/f1": h / 10, "test/loss": -h}
+        for h in range(4)
+    ]  # fmt: skip
+    assert order(board(tmp_path / "up", *runs)) == [0, 1, 2, 3]
+    assert order(board(tmp_path / "down", *runs[::-1])) == [3, 2, 1, 0]
+
+
+def test_without_validation_the_training_loss_orders(tmp_path):
+    found = board(tmp_path, {"h": 1, "train/loss": 0.3}, {"h": 2, "train/loss": 0.2})
+    assert (found.monitor, order(found)) == ("train/loss", [2, 1])
+
+
+def test_a_run_without_the_metric_comes_last(tmp_path):
+    found = board(tmp_path, {"h": 1}, {"h": 2, "val/acc": 0.1})
+    assert order(found) == [2, 1]
+
+
+def test_runs_that_monitor_different_metrics_are_ordered_by_the_default(tmp_path):
+    found = board(
+        tmp_path,
+        {"h": 1, "monitor": "val/loss", "val/acc": 0.1, "val/loss": 0.1},
+        {"h": 2, "monitor": "val/f1", "val/acc": 0.2, "val/loss": 0.2},
+    )
+    assert found.monitor == "val/acc"
+    assert order(found) == [2, 1]
+
+
+def test_runs_that_are_not_complete_are_left_out(tmp_path):
+    RunFolder(tmp_path / "f").refuse({"h": 9}, ValueError("no"))
+    RunFolder(tmp_path / "g").start({"h": 8}, {})
+    found = board(tmp_path, {"h": 1, "val/acc": 0.5})
+    assert (found.keys, len(found.rows)) == ([], 1)
+    assert leaderboard([]).rows == []

@@ -1,0 +1,121 @@
+"""Terminal tables show values as they are: nothing in them is read as rich's markup."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.tables import (
+    leaderboard_table,
+    print_table,
+    show_value,
+    status_line,
+    status_table,
+)
+from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.record import RunFolder
+
+MARKUP = "[red]x[/red] [/] \\[b]"
+
+
+def printed(table: Table, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    print_table(console, table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def lines(table: Table) -> list[list[str]]:
+    """The cells of the rows below the header."""
+    below = printed(table).rpartition("─")[2]
+    return [line.split() for line in below.splitlines() if line.strip()]
+
+
+def made(folder: Path, *runs: dict[str, Any], names: Iterable[str] = "abcdef") -> list[Entry]:
+    """Finished runs on disk: of a config, with an accuracy."""
+    for number, (name, run) in enumerate(zip(names, runs, strict=False)):
+        config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
+        run_folder = RunFolder(folder / name)
+        run_folder.start(config, {})
+        run_folder.finish(
+            {"config": config, "metrics": {k: v for k, v in run.items() if "/" in k},
+             "best_epoch": number, "params": 1234567, "train_seconds": 2.04}
+        )  # fmt: skip
+    return read_folder(folder)
+
+
+def test_leaderboard_has_a_row_per_config_best_first(tmp_path):
+    entries = made(
+        tmp_path,
+        {"model.hidden_size": 4, "val/acc": 0.5, "test/acc": 0.25},
+        {"model.hidden_size": 8, "val/acc": 0.75, "test/acc": 0.125},
+    )
+    board = leaderboard(entries)
+    assert lines(leaderboard_table(board)) == [
+        ["1", "8", "0.7500", "0.1250", "1", "1,234,567", "2.0"],
+        ["2", "4", "0.5000", "0.2500", "0", "1,234,567", "2.0"],
+    ]
+    assert len(lines(leaderboard_table(board, top=1))) == 1
+    assert "by val/acc" in printed(leaderboard_table(board))
+
+
+def test_leaderboard_counts_seeds_and_shows_their_deviation(tmp_path):
+    runs = ({"h": h, "seed": s, "val/acc": 0.5 + s / 10} for h in (4, 8) for s in (0, 1, 2))
+    (first, _) = lines(leaderboard_table(leaderboard(made(tmp_path, *runs))))
+    assert first[:5] == ["1", "4", "3", "0.6000", "±0.1000"]
+
+
+def test_status_shows_every_run_and_how_it_stands(tmp_path):
+    RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
+    RunFolder(tmp_path / "c").start({"monitor": "val/acc", "h": 16}, {})
+    entries = made(tmp_path, {"h": 4, "val/acc": 0.5})
+    assert lines(status_table(entries)) == [
+        ["a", "4", "complete", "0.5000", "2.0"],
+        ["b", "8", "failed", "ValueError:", "no", "luck"],
+        ["c", "16", "incomplete"],
+    ]
+    line = status_line(Path("outputs/a"), entries)
+    assert line == "outputs/a: 3 runs, 1 complete, 1 failed, 1 incomplete"
+
+
+def test_markup_in_values_and_keys_is_shown_as_it_is(tmp_path):
+    entries = made(
+        tmp_path,
+        {"loss": MARKUP, "[b]key": [1, 2], "val/acc": 0.5},
+        {"loss": "plain", "[b]key": [3, 4], "val/acc": 0.4},
+    )
+    for table in (leaderboard_table(leaderboard(entries)), status_table(entries)):
+        shown = printed(table)
+        assert MARKUP in shown
+        assert "[b]key" in shown and "[1, 2]" in shown
+
+
+def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
+    RunFolder(tmp_path / "a").refuse({}, ValueError(MARKUP))
+    assert f"ValueError: {MARKUP}" in printed(status_table(read_folder(tmp_path)))
+
+
+def test_markup_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
+    """Of a copy that somebody named, say; run ids have none."""
+    entries = made(tmp_path, {"val/acc": 0.5}, names=["a [old]"])
+    assert "a [old]" in printed(status_table(entries))
+
+
+def test_a_narrow_terminal_cuts_nothing(tmp_path):
+    runs = ({"optimizer.some_long_name": n, "val/acc": 0.123456} for n in (10**9, 10**9 + 1))
+    shown = printed(leaderboard_table(leaderboard(made(tmp_path, *runs))), width=20)
+    assert "1000000001" in shown and "1,234,567" in shown and "…" not in shown
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(True, "true"), (False, "false"), (None, "null"), (1, "1"), (0, "0"), (1e-8, "1e-08"),
+     ("a", "a"), ([1, 2], "[1, 2]")],
+)  # fmt: skip
+def test_values_are_written_as_on_the_command_line(value, shown):
+    assert show_value(value) == shown

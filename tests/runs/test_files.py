@@ -1,0 +1,231 @@
+"""A file is whole or not there, whatever call fails on the way."""
+
+import errno
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.files import (
+    link,
+    read_json,
+    remove_temporary,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+
+def no_space(*_: Any, **__: Any) -> Any:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("old", [b"old content, and longer than the new", None])
+def test_a_file_is_written_and_replaced(tmp_path: Path, old: bytes | None) -> None:
+    path = tmp_path / "a.bin"
+    if old is not None:
+        path.write_bytes(old)
+    write_bytes(path, b"\0new")
+    assert path.read_bytes() == b"\0new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+@pytest.mark.parametrize("failing", ["os.fsync", "pathlib.Path.replace", "pathlib.Path.open"])
+@pytest.mark.parametrize("old", [b"old", None])
+def test_a_write_that_fails_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, old: bytes | None
+) -> None:
+    path = tmp_path / "a.bin"
+    if old is not None:
+        path.write_bytes(old)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(failing, no_space)
+        write_bytes(path, b"new")
+    assert names(tmp_path) == ([] if old is None else ["a.bin"])
+    assert old is None or path.read_bytes() == old
+
+
+def test_a_write_that_fails_half_way_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fills up while the bytes go out: the temporary file holds some of them."""
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    opened = Path.open
+
+    class Full:
+        """A file that takes half of what it is given."""
+
+        def __init__(self, file: Any) -> None:
+            self.file = file
+
+        def __enter__(self) -> "Full":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self.file.close()
+
+        def write(self, data: bytes) -> None:
+            self.file.write(data[: len(data) // 2])
+            self.file.flush()
+            no_space()
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        patch.setattr(Path, "open", lambda self, *a: Full(opened(self, *a)))
+        write_bytes(path, b"new content")
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_the_content_is_synced_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, seen = tmp_path / "a.bin", list[bytes]()
+
+    def sync(_: int) -> None:
+        seen.extend(file.read_bytes() for file in tmp_path.iterdir() if file != path)
+        assert not path.exists()
+
+    monkeypatch.setattr("os.fsync", sync)
+    write_bytes(path, b"content")
+    assert seen == [b"content"]
+
+
+def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        write_bytes(tmp_path / "none" / "a.bin", b"new")
+    assert names(tmp_path) == []
+
+
+def test_a_folder_under_the_files_name_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").mkdir()
+    with pytest.raises(OSError):  # noqa: PT011 (its number depends on the system)
+        write_bytes(tmp_path / "a.bin", b"new")
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_text_and_json_come_back(tmp_path: Path) -> None:
+    write_text(tmp_path / "a.txt", "ä\n")
+    assert (tmp_path / "a.txt").read_bytes() == "ä\n".encode()
+    value = {"a": [1, 0.1, None, True], "b": "ä"}
+    write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {"a": object()}])
+def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -> None:
+    write_json(tmp_path / "a.json", 1)
+    with pytest.raises((ValueError, TypeError)):
+        write_json(tmp_path / "a.json", value)
+    assert read_json(tmp_path / "a.json") == 1
+    assert names(tmp_path) == ["a.json"]
+
+
+def test_half_a_json_file_is_none(tmp_path: Path) -> None:
+    """Every cut of an object is noticed, also one inside a letter of two bytes."""
+    whole = json.dumps({"a": [1, 2], "b": {"c": "ä"}}, ensure_ascii=False).encode()
+    path = tmp_path / "a.json"
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        assert read_json(path) is None, length
+    path.write_bytes(whole)
+    assert read_json(path) == {"a": [1, 2], "b": {"c": "ä"}}
+
+
+@pytest.mark.parametrize("content", [b"\0" * 40, b"\xff\xfe", b"{'a': 1}"])
+def test_what_is_no_json_is_none(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.json").write_bytes(content)
+    assert read_json(tmp_path / "a.json") is None
+
+
+def test_a_json_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+    assert read_json(tmp_path / "none.json") is None
+    (tmp_path / "file").touch()
+    assert read_json(tmp_path / "file" / "none.json") is None
+
+
+@pytest.mark.parametrize("hard_links", [True, False], ids=["hard links", "no hard links"])
+@pytest.mark.parametrize("old", [b"old", None], ids=["over an old one", "new"])
+def test_a_linked_file_has_the_content_of_its_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool, old: bytes | None
+) -> None:
+    source, target = tmp_path / "next", tmp_path / "best"
+    source.write_bytes(b"new")
+    if old is not None:
+        target.write_bytes(old)
+    if not hard_links:
+        monkeypatch.setattr("pathlib.Path.hardlink_to", no_space)
+    link(source, target)
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["best", "next"]
+    assert source.samefile(target) == hard_links
+    write_bytes(source, b"newer")  # a new file under the source's name: the target keeps its own
+    assert target.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("hard_links", [True, False], ids=["hard links", "no hard links"])
+def test_linking_twice_leaves_no_temporary_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hard_links: bool
+) -> None:
+    """POSIX: rename does nothing where both names are links to one file."""
+    source, target = tmp_path / "last", tmp_path / "best"
+    source.write_bytes(b"new")
+    if not hard_links:
+        monkeypatch.setattr("pathlib.Path.hardlink_to", no_space)
+    link(source, target)
+    link(source, target)
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["best", "last"]
+
+
+def test_a_temporary_link_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
+    source, target = tmp_path / "next", tmp_path / "best"
+    source.write_bytes(b"new")
+    (tmp_path / ".best.tmp").write_bytes(b"half")
+    link(source, target)
+    assert target.read_bytes() == b"new"
+    assert names(tmp_path) == ["best", "next"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "hard_links"),
+    [("pathlib.Path.replace", True), ("pathlib.Path.replace", False), ("os.fsync", False)],
+)
+def test_a_link_that_fails_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str, hard_links: bool
+) -> None:
+    source, target = tmp_path / "next", tmp_path / "best"
+    source.write_bytes(b"new")
+    target.write_bytes(b"old")
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+        if not hard_links:
+            patch.setattr("pathlib.Path.hardlink_to", no_space)
+        patch.setattr(failing, no_space)
+        link(source, target)
+    assert target.read_bytes() == b"old"
+    assert names(tmp_path) == ["best", "next"]
+
+
+def test_temporary_files_are_removed_and_others_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a killed process had begun: a KeyboardInterrupt here cannot tidy up either."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_bytes(tmp_path / "a.tmp", b"a file of that name")
+    (tmp_path / ".hidden").touch()
+    (tmp_path / "b.json").touch()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("pathlib.Path.replace", killed)
+        write_bytes(tmp_path / "b.json", b"new")
+    assert len(names(tmp_path)) == 4
+    remove_temporary(tmp_path)
+    assert names(tmp_path) == [".hidden", "a.tmp", "b.json"]
+    remove_temporary(tmp_path / "none")

@@ -1,0 +1,88 @@
+"""The id of a run changes with what decides its result, and with nothing else."""
+
+import re
+
+import numpy as np
+import pytest
+
+from seqsweep.runs.identity import flatten, run_id
+from seqsweep.training.planning import plan
+
+SMALL = ("data.source.num_train=8", "data.source.num_val=8", "data.source.num_test=8",
+         "data.source.length=10", "data.batch_size=4")  # fmt: skip
+
+
+@pytest.fixture
+def id_of(checked):
+    """The id of a small run, as `seqsweep train` finds it."""
+    return lambda *overrides: plan(checked(*SMALL, *overrides)).run_id
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["seed=1", "model.hidden_size=8"], ["model.hidden_size=8", "seed=1"]),
+        ([], ["model.pooling=last", "optimizer.lr=0.003"]),
+        ([], ["~model.pooling"]),
+        ([], ["~optimizer.betas"]),
+        ([], ["data=temporal_order", "model=rnn"]),
+        ([], ["output_dir=/elsewhere", "name=mine", "sweep.name=theirs"]),
+        ([], ["logger=csv"]),
+        ([], ["logger=none"]),
+        ([], ["threads=2", "rerun=true", "data.num_workers=2"]),
+        ([], ["trainer.progress_bar=false", "trainer.profiler=simple"]),
+        (["optimizer.lr=1"], ["optimizer.lr=1.0"]),
+        (["optimizer.lr=1"], ["optimizer.lr=1e0"]),
+        (["model.hidden_size=8"], ["model.hidden_size=8.0"]),
+        (["trainer.precision=32"], ["trainer.precision='32'"]),
+    ],
+    ids=lambda overrides: " ".join(overrides) or "default",
+)
+def test_the_same_result_is_the_same_run(one, other, id_of):
+    assert id_of(*one) == id_of(*other)
+
+
+def test_what_decides_the_result_makes_another_run(id_of):
+    """Each of these, and the default, are distinct."""
+    changes = [
+        [], ["seed=1"], ["monitor=val/loss"], ["model.hidden_size=8"], ["model.cell=gru"],
+        ["model=simple"], ["optimizer.lr=0.004"], ["optimizer=sgd"], ["scheduler=cosine"],
+        ["data.batch_size=2"], ["data.shuffle=false"], ["data.source.seed=1"],
+        ["data.source.num_test=9"], ["trainer.max_epochs=2"], ["trainer.gradient_clip_val=null"],
+        ["loss.label_smoothing=0.1"], ["loss.class_weights=balanced"], ["callbacks=early_stopping"],
+    ]  # fmt: skip
+    ids = {id_of(*overrides): overrides for overrides in changes}
+    assert len(ids) == len(changes)
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
+
+
+def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):
+    def id_of(name: str, shift: float) -> str:
+        path = tmp_path / name / "data.npz"
+        path.parent.mkdir(exist_ok=True)
+        x = np.arange(24.0).reshape(12, 2) + shift
+        np.savez(path, X=x, y=np.arange(12) % 2)
+        config = checked("data=npz", f"data.source.path={path}", "data.batch_size=2")
+        return plan(config).run_id
+
+    here, moved, edited = id_of("a", 0), id_of("b", 0), id_of("a", 1)
+    assert here == moved != edited
+
+
+def test_without_a_fingerprint_the_path_counts():
+    """Data that cannot be read beforehand are known by nothing else."""
+    configs = [{"data": {"source": {"path": path}}, "seed": 0} for path in ("a", "b")]
+    assert len({run_id(config, None) for config in configs}) == 2
+    assert len({run_id(config, "f") for config in configs}) == 1
+
+
+def test_the_order_of_keys_does_not_count_and_that_of_a_list_does():
+    assert run_id({"a": 1, "b": {"c": 2, "d": 3}}, None) == run_id(
+        {"b": {"d": 3, "c": 2}, "a": 1}, None
+    )
+    assert run_id({"a": [1, 2]}, None) != run_id({"a": [2, 1]}, None)
+
+
+def test_flatten_keeps_lists_and_empty_groups():
+    nested = {"a": {"b": {"c": 1}, "d": [1, {"e": 2}]}, "f": {}, "g": None}
+    assert dict(flatten(nested)) == {"a.b.c": 1, "a.d": [1, {"e": 2}], "f": {}, "g": None}

@@ -1,0 +1,72 @@
+"""What a folder of runs tells: which there are, how each stands, in which keys they differ."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqsweep.runs.ledger import differing_keys, read_folder, short_names
+from seqsweep.runs.record import RunFolder
+
+
+def test_each_run_with_its_state(tmp_path):
+    for name in ("c", "b", "a"):
+        RunFolder(tmp_path / name).start({"seed": 0, "model": {"hidden_size": 4}}, {})
+    flat = {"seed": 0, "model.hidden_size": 4}
+    RunFolder(tmp_path / "a").finish({"config": flat, "metrics": {}})
+    RunFolder(tmp_path / "b").fail(ValueError("no"))
+    (tmp_path / "plots").mkdir()
+    (tmp_path / "notes.md").touch()
+    entries = read_folder(tmp_path)
+    assert [(e.folder.run_id, e.state, e.error) for e in entries] == [
+        ("a", "complete", None), ("b", "failed", "ValueError: no"), ("c", "incomplete", None),
+    ]  # fmt: skip
+    assert [entry.config for entry in entries] == [flat] * 3
+    assert [entry.record is not None for entry in entries] == [True, False, False]
+    (one,) = read_folder(tmp_path / "b")
+    assert (one.folder.path, one.error) == (tmp_path / "b", "ValueError: no")
+
+
+def test_a_folder_without_runs_is_refused_by_its_path(tmp_path):
+    missing = tmp_path / "missing"
+    with pytest.raises(FileNotFoundError, match=re.escape(str(missing))):
+        read_folder(missing)
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
+        read_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("configs", "expected"),
+    [
+        ([], []),
+        ([{"a": 1}], []),
+        ([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["b"]),
+        ([{"z": 1, "a": 1}, {"z": 2, "a": 2}], ["z", "a"]),  # the order of the config
+        ([{"a": 1}, {"a": 1, "b": 2}], ["b"]),  # lacking in one of them
+        ([{"a": [1, 2]}, {"a": [2, 1]}], ["a"]),
+        ([{"a": True}, {"a": 1}], ["a"]),
+        ([{"a": {"x": 1, "y": 2}}, {"a": {"y": 2, "x": 1}}], []),
+        ([{"name": "a", "output_dir": "b", "sweep.name": "c", "rerun": True}, {"name": "d"}], []),
+    ],
+)
+def test_differing_keys(configs, expected):
+    assert differing_keys(configs) == expected
+
+
+keys = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(".".join), unique=True)
+
+
+@given(keys)
+def test_short_names_are_distinct_ends_of_their_keys(keys):
+    names = short_names(keys)
+    assert list(names) == keys
+    assert len(set(names.values())) == len(keys)
+    assert all(f".{key}".endswith(f".{name}") for key, name in names.items())
+
+
+def test_short_names_are_as_short_as_they_can_be():
+    assert short_names(["model.lr", "optimizer.lr", "data.source.seed", "data.batch_size"]) == {
+        "model.lr": "model.lr", "optimizer.lr": "optimizer.lr",
+        "data.source.seed": "seed", "data.batch_size": "batch_size",
+    }  # fmt: skip

@@ -1,0 +1,345 @@
+"""One writer: a lock that dies with its process, and that looking at it does not disturb."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from seqsweep.runs import lock
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.record import RunFolder
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+HOLD = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import RunLock
+with RunLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("released", flush=True)
+sys.stdin.readline()
+"""
+
+TRY = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+print(is_locked(Path(sys.argv[1])), flush=True)
+try:
+    with RunLock(Path(sys.argv[1])):
+        print("taken", flush=True)
+except Locked as error:
+    print(error, flush=True)
+"""
+
+# Waits for the go, takes the lock of each folder, keeps what it got until all have been asked.
+RACE = """
+import contextlib, sys
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock
+print("ready", flush=True)
+with contextlib.ExitStack() as stack:
+    for folder in sorted(Path(sys.argv[1]).iterdir()):
+        sys.stdin.readline()
+        try:
+            stack.enter_context(RunLock(folder))
+            print(folder.name, flush=True)
+        except Locked:
+            print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+# Takes and gives back one lock again and again: how often does it find another at work?
+TAKE = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock
+folder, refused = Path(sys.argv[1]), 0
+for _ in range(int(sys.argv[2])):
+    (folder / "lock").write_text('{"host": "gone", "pid": 1}')
+    __import__("os").utime(folder / "lock", (1, 1))
+    try:
+        with RunLock(folder):
+            pass
+    except Locked:
+        refused += 1
+print(refused, flush=True)
+"""
+
+
+@pytest.fixture
+def start() -> Generator[Start]:
+    """Starts a program with arguments as a process of its own; all are ended with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def run(program: str, *arguments: object) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        )
+        started.append(process)
+        return process
+
+    yield run
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "0123456789abcdef"
+    folder.mkdir()
+    return folder
+
+
+def line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def go(process: "subprocess.Popen[str]") -> None:
+    assert process.stdin is not None
+    process.stdin.write("\n")
+    process.stdin.flush()
+
+
+def leave_lock_of(host: str, folder: Path, age: float) -> None:
+    """The lock file of a process that is not there, beaten `age` seconds ago."""
+    content = {"host": host, "pid": 4711, "since": time.time() - 1000}
+    (folder / "lock").write_text(json.dumps(content), encoding="utf-8")
+    then = time.time() - age
+    os.utime(folder / "lock", (then, then))
+
+
+def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
+    assert not is_locked(folder)
+    assert not (folder / "lock").exists()
+    before = time.time()
+    with RunLock(folder):
+        assert is_locked(folder)
+        holder = json.loads((folder / "lock").read_bytes())  # ours is dropped by this reading
+    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert before <= holder["since"] <= time.time()
+    assert not is_locked(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    with RunLock(tmp_path / "a" / "b"):
+        assert is_locked(tmp_path / "a" / "b")
+
+
+def test_an_error_inside_gives_the_lock_back(folder: Path) -> None:
+    with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
+        raise RuntimeError("inside")
+    assert not (folder / "lock").exists()
+    with RunLock(folder):
+        pass
+
+
+def test_a_process_does_not_lock_a_run_twice(folder: Path) -> None:
+    with RunLock(folder):
+        for _ in range(2):
+            with pytest.raises(Locked, match=r"0123456789abcdef is .* by this process"):
+                RunLock(folder).__enter__()
+        assert is_locked(folder)
+    with RunLock(folder):
+        pass
+
+
+def test_the_holder_beats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    with RunLock(folder):
+        os.utime(folder / "lock", (1, 1))
+        ends = time.monotonic() + 10
+        while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert time.time() - (folder / "lock").stat().st_mtime < 60
+
+
+@pytest.mark.slow
+def test_a_second_process_is_told_who_holds_the_lock(folder: Path, start: Start) -> None:
+    holder = start(HOLD, folder)
+    assert line(holder) == "held"
+    assert is_locked(folder)
+    assert RunFolder(folder).state() == "running"
+    who = rf"0123456789abcdef is .* process {holder.pid} on {socket.gethostname()}"
+    with pytest.raises(Locked, match=who), RunLock(folder):
+        pass
+    assert is_locked(folder)  # the attempt has not disturbed it
+    go(holder)
+    assert line(holder) == "released"
+    assert not is_locked(folder)
+    assert not (folder / "lock").exists()
+    with RunLock(folder):
+        pass
+
+
+@pytest.mark.slow
+def test_a_killed_holder_frees_the_lock_at_once(folder: Path, start: Start) -> None:
+    holder = start(HOLD, folder)
+    assert line(holder) == "held"
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert (folder / "lock").exists()
+    assert not is_locked(folder)
+    assert (folder / "lock").exists()  # looking removes nothing
+    with RunLock(folder):
+        assert json.loads((folder / "lock").read_bytes())["pid"] == os.getpid()
+    assert not (folder / "lock").exists()
+
+
+@pytest.mark.slow
+def test_looking_from_the_holder_does_not_drop_the_lock(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To close any descriptor of a file drops the process's POSIX locks on it."""
+    monkeypatch.chdir(folder.parent)
+    with RunLock(folder):
+        assert is_locked(folder)
+        assert is_locked(Path(folder.name))
+        assert RunFolder(folder).state() == "running"
+        with suppress(Locked):
+            RunLock(folder).__enter__()
+        other = start(TRY, folder)
+        assert line(other) == "True"
+        assert f"process {os.getpid()} on" in line(other)
+        assert is_locked(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", ["link", "0123456789abcdef/../0123456789abcdef"])
+def test_another_path_to_the_folder_is_the_same_lock(
+    folder: Path, start: Start, path: str
+) -> None:
+    (folder.parent / "link").symlink_to(folder)
+    with RunLock(folder):
+        assert is_locked(folder.parent / path)
+        with pytest.raises(Locked), RunLock(folder.parent / path):
+            pass
+        other = start(TRY, folder)
+        assert line(other) == "True"
+        assert "process" in line(other)
+
+
+@pytest.mark.slow
+def test_a_child_of_the_holder_cannot_take_the_lock_with_it(folder: Path, start: Start) -> None:
+    """As DataLoader workers: forked while the lock is held, ended while it is held."""
+    with RunLock(folder):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert line(start(TRY, folder)) == "True"
+
+
+@pytest.mark.slow
+def test_a_child_that_outlives_the_holder_holds_nothing(folder: Path, start: Start) -> None:
+    """A killed process may leave its DataLoader workers for seconds; flock would stay held."""
+    program = HOLD.replace("    sys.stdin", "    import os, time\n    os.fork() or time.sleep(60)\n"
+                           "    print(os.getpid(), flush=True)\n    sys.stdin")  # fmt: skip
+    holder = start(program, folder)
+    assert line(holder) == "held"
+    assert int(line(holder)) == holder.pid
+    holder.kill()
+    holder.wait()
+    assert not is_locked(folder)
+    with RunLock(folder):
+        pass
+
+
+@pytest.mark.slow
+def test_of_two_that_race_for_a_stale_lock_one_gets_it(tmp_path: Path, start: Start) -> None:
+    folders = [tmp_path / f"{index:02}" for index in range(20)]
+    for path in folders:
+        path.mkdir()
+        leave_lock_of(socket.gethostname(), path, age=0)
+    racers = [start(RACE, tmp_path), start(RACE, tmp_path)]
+    assert [line(racer) for racer in racers] == ["ready", "ready"]
+    for path in folders:
+        for racer in racers:
+            go(racer)
+        assert sorted(line(racer) for racer in racers) == [path.name, "locked"]
+        assert is_locked(path)
+    for racer in racers:
+        go(racer)
+        assert racer.wait(10) == 0
+    assert [path for path in folders if (path / "lock").exists()] == []
+
+
+@pytest.mark.slow
+def test_who_looks_is_not_taken_for_a_holder(folder: Path, start: Start) -> None:
+    """A lock must not be refused because somebody asks just then whether it is held."""
+    taker = start(TAKE, folder, 1500)
+    while taker.poll() is None:
+        is_locked(folder)
+    assert line(taker) == "0"
+
+
+@pytest.mark.parametrize("age", [0.0, 50.0])
+def test_a_fresh_lock_of_another_host_is_respected(folder: Path, age: float) -> None:
+    leave_lock_of("elsewhere", folder, age)
+    before = (folder / "lock").stat().st_mtime
+    with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
+        pass
+    assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
+    assert (folder / "lock").stat().st_mtime == before
+
+
+def test_a_fresh_lock_of_another_host_is_seen(folder: Path) -> None:
+    """Whoever asks gets the same answer as whoever tries."""
+    leave_lock_of("elsewhere", folder, age=0)
+    assert is_locked(folder)
+    leave_lock_of("elsewhere", folder, age=120)
+    assert not is_locked(folder)
+
+
+@pytest.mark.parametrize(
+    ("host", "age"), [("elsewhere", 120.0), (socket.gethostname(), 0.0)], ids=["host", "process"]
+)
+def test_a_stale_lock_is_taken_over(folder: Path, host: str, age: float) -> None:
+    leave_lock_of(host, folder, age)
+    with RunLock(folder):
+        holder = json.loads((folder / "lock").read_bytes())
+        assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert not (folder / "lock").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\0", b"[1]", b'"text"', b"7", b"null", b"{}"])
+def test_a_lock_file_that_says_nothing_holds_nothing(folder: Path, content: bytes) -> None:
+    (folder / "lock").write_bytes(content)
+    os.utime(folder / "lock", (1, 1))
+    with RunLock(folder):
+        assert is_locked(folder)
+    assert not (folder / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_lock_that_cannot_be_written_holds_nothing(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"), RunLock(folder):
+        patch.setattr("os.pwrite", full)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        with pytest.raises(OSError, match="No space"), RunLock(folder):
+            pass
+    other = start(TRY, folder)
+    assert [line(other), line(other)] == ["False", "taken"]

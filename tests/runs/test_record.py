@@ -1,0 +1,107 @@
+"""A run is done if and only if its record.json says so."""
+
+import json
+
+import pytest
+
+from seqsweep.runs.record import RunFolder
+
+RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    """A run that was started and not finished."""
+    folder = RunFolder(tmp_path / "0123456789abcdef")
+    folder.start({"seed": 0}, {"threads": 1})
+    return folder
+
+
+def failed(folder: RunFolder, message: str) -> None:
+    try:
+        raise RuntimeError(message)
+    except RuntimeError as error:
+        folder.fail(error)
+
+
+def test_a_run_is_complete_with_its_record_only(folder):
+    assert (folder.state(), folder.record()) == ("incomplete", None)
+    failed(folder, "lost")
+    assert folder.state() == "failed"
+    folder.finish(RESULT)
+    assert (folder.state(), folder.failure()) == ("complete", None)
+    assert folder.record() == RESULT | {"status": "complete"}
+
+
+def test_a_folder_that_is_not_there_is_incomplete(tmp_path):
+    folder = RunFolder(tmp_path / "none")
+    assert (folder.state(), folder.record(), folder.config()) == ("incomplete", None, None)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(RESULT | {"status": "complete"})[:-9].encode(),
+        b"",
+        b"\0" * 64,
+        b"\xff\xfe\x80",
+        b"[]",
+        b'"complete"',
+        json.dumps(RESULT).encode(),
+        json.dumps(RESULT | {"status": "running"}).encode(),
+    ],
+    ids=["half", "empty", "zeros", "not utf-8", "list", "text", "no status", "other status"],
+)
+def test_a_damaged_record_is_no_record(content, folder):
+    (folder.path / "record.json").write_bytes(content)
+    assert (folder.state(), folder.record()) == ("incomplete", None)
+
+
+def test_a_record_is_written_under_another_name_first(folder, monkeypatch):
+    """Killed before the rename, a run is not done."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pathlib.Path.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.finish(RESULT)
+    assert folder.state() == "incomplete"
+
+
+def test_start_clears_what_an_attempt_left_and_nothing_else(folder):
+    left = ("record.json", "metrics.csv", "events.out.tfevents.1.host", "checkpoints/best.ckpt")
+    foreign = ("notes.md", "checkpoints/keep.txt", "plots/a.png")
+    for name in (*left, *foreign):
+        path = folder.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old", encoding="utf-8")
+    folder.start({"seed": 1}, {"threads": 2})
+    assert [name for name in left if (folder.path / name).exists()] == []
+    assert [name for name in foreign if not (folder.path / name).exists()] == []
+    assert folder.config() == {"seed": 1}
+    provenance = (folder.path / "provenance.json").read_text(encoding="utf-8")
+    assert json.loads(provenance) == {"threads": 2}
+
+
+def test_config_comes_back_as_it_was(folder):
+    config = {"b": {"lr": 1e-8, "x": None, "on": True, "name": "no"}, "a": [1, 2.5, "1e3"]}
+    folder.start(config, {})
+    assert folder.config() == config
+    assert list(folder.config() or {}) == ["b", "a"]
+
+
+def test_failures_are_counted_and_tell_the_last_error(folder):
+    failed(folder, "first")
+    folder.start({"seed": 0}, {})  # the next attempt
+    failed(folder, "second")
+    failure = folder.failure()
+    assert failure is not None and failure["attempts"] == 2
+    assert failure["error"] == "RuntimeError: second"
+    assert "test_record.py" in failure["traceback"]
+
+
+def test_a_run_that_cannot_be_built_is_a_failure_with_its_config(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    folder.refuse({"seed": 3}, ValueError("no"))
+    assert (folder.state(), folder.config()) == ("failed", {"seed": 3})

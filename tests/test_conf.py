@@ -1,0 +1,73 @@
+"""Every option of every group composes and passes the check; the values that others rely on."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
+from seqsweep.config import CONF_DIR
+from seqsweep.config.build import build
+
+OPTIONS = sorted(
+    f"{path.parent.relative_to(CONF_DIR)}={path.stem}"
+    for path in CONF_DIR.glob("*/*.yaml")
+    if not path.stem.startswith("_")
+)
+NEED_A_FILE = ("data=npz", "data=ts")
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_composes_and_is_right(option, checked):
+    """What is wrong in one of them, `check` raises."""
+    checked(option, *(["data.source.path=a.file"] if option in NEED_A_FILE else []))
+
+
+def test_every_group_has_a_default():
+    defaults = OmegaConf.load(CONF_DIR / "train.yaml").defaults
+    groups = {key for default in defaults if not isinstance(default, str) for key in default}
+    of_options = {option.partition("=")[0] for option in OPTIONS}
+    assert of_options == {group for group in groups if not str(group).startswith("override")}
+
+
+@pytest.mark.parametrize(
+    ("experiment", "model"),
+    [
+        ("notebook_simple", {"_target_": "seqsweep.models.classifier.SimpleRNN"}),
+        (
+            "notebook_multilayer",
+            {"_target_": "seqsweep.models.classifier.MultiLayerRNN", "num_layers": 4},
+        ),
+        (
+            "notebook_bidirectional",
+            {"_target_": "seqsweep.models.classifier.BiDirectionalRNN", "num_layers": 2},
+        ),
+    ],
+)
+def test_the_notebooks_trainings_have_its_hyper_parameters(experiment, model, checked):
+    """Source: the notebook's cells; input 5, hidden 10, T 6, three sequences in one batch."""
+    config = checked(f"experiment={experiment}")
+    sizes = {"input_size": None, "hidden_size": 10, "num_classes": None}
+    assert config["model"] == model | sizes
+    source = build(config["data"]["source"], "data.source")
+    assert source.train.x.shape == (3, 6, 5)
+    assert (source.train.labels.tolist(), source.num_classes) == ([0, 1, 0], 2)
+    data = {key: config["data"][key] for key in ("batch_size", "val_fraction", "test_fraction")}
+    assert data == {"batch_size": 3, "val_fraction": 0, "test_fraction": 0}
+    assert not config["data"]["standardize"] and not config["data"]["shuffle"]
+    assert config["optimizer"] == {
+        "_target_": "seqsweep.training.optimizers.adam", "_partial_": True,
+        "lr": 0.01, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.0,
+    }  # fmt: skip
+    assert config["loss"] == {"class_weights": None, "label_smoothing": 0.0}
+    assert config["scheduler"] is None
+    assert (config["trainer"]["max_epochs"], config["trainer"]["gradient_clip_val"]) == (20, None)
+
+
+@pytest.mark.parametrize(("sweep", "members"), [("architecture", 24), ("seeds", 5)])
+def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
+    config = composed(f"sweep={sweep}", return_hydra_config=True)
+    params = OmegaConf.to_container(config.hydra.sweeper.params)
+    assert isinstance(params, dict)
+    sweeper = SeqsweepSweeper({str(key): value for key, value in params.items()})
+    expanded = sweeper._expand([], OverridesParser.create())
+    assert len({tuple(member) for member in expanded}) == len(expanded) == members

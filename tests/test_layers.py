@@ -1,0 +1,169 @@
+"""Imports point one way: an arrow that runs back, or torch where none belongs, fails here."""
+
+import ast
+import graphlib
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import seqsweep
+
+SOURCE = Path(seqsweep.__file__).parents[1]
+PLUGINS = SOURCE / "hydra_plugins"
+
+LEAVES = {"seqsweep.suggest", "seqsweep.seeding", "seqsweep.command"}
+KNOWS = {
+    "data": {"data"},
+    "models": {"models", "data.batch"},
+    "runs": {"runs"},
+    "config": {"config", "runs"},
+    "training": {"training", "models", "data", "runs", "config"},
+    "training.sweep": {"results"},
+    "results": {"results", "runs"},
+}
+"""What a part may import besides the leaves; a longer name adds to its part's."""
+
+ARRAYS_ONLY = ("sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks")
+
+
+class Import(NamedTuple):
+    """One import: from which module, of which, and if it happens when the module is loaded."""
+
+    module: str
+    imported: str
+    at_top: bool
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {module_name(path): path for path in SOURCE.rglob("*.py")}
+
+
+def imports_of(module: str) -> Iterator[Import]:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    inner = {
+        node
+        for function in ast.walk(tree)
+        if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for node in ast.walk(function)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative import"
+            parent = node.module or ""
+            members = [f"{parent}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else parent for name in members]
+        else:
+            continue
+        for name in names:
+            yield Import(module, name, node not in inner)
+
+
+IMPORTS = [found for module in MODULES for found in imports_of(module)]
+
+
+def below(module: str, *parts: str) -> bool:
+    """Whether a module is one of the parts of seqsweep, or in one."""
+    return any(f"{module}.".startswith(f"seqsweep.{part}.") for part in parts)
+
+
+def ours(found: Import) -> bool:
+    return found.imported.split(".")[0] == "seqsweep"
+
+
+def top(found: Import) -> str:
+    return found.imported.split(".")[0]
+
+
+def unwanted(found: Import) -> bool:
+    known = {name for part, names in KNOWS.items() if below(found.module, part) for name in names}
+    return found.imported not in LEAVES and not below(found.imported, *known)
+
+
+def test_the_imports_are_read():
+    """Guards the tests below against reading nothing."""
+    assert Import("seqsweep.models.module", "seqsweep.models.metrics", True) in IMPORTS
+    assert Import("seqsweep.cli", "seqsweep.training.app", False) in IMPORTS
+    assert Import("seqsweep.data.batch", "torch", True) in IMPORTS
+    parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
+    assert parts - {"seqsweep_sweeper"} == {name for name in KNOWS if "." not in name}
+
+
+def test_no_arrow_runs_back():
+    inside = [found for found in IMPORTS if ours(found) and below(found.module, *KNOWS)]
+    assert [found for found in inside if unwanted(found)] == []
+
+
+def test_leaves_know_nobody():
+    assert [found for found in IMPORTS if found.module in LEAVES and ours(found)] == []
+
+
+def test_the_command_and_the_plugins_import_parts_when_called():
+    starts = [
+        found
+        for found in IMPORTS
+        if found.module == "seqsweep.cli" or found.module.startswith("hydra_plugins.")
+    ]
+    early = [found for found in starts if found.at_top and ours(found)]
+    assert [found for found in early if found.imported not in LEAVES] == []
+
+
+def test_there_is_no_cycle():
+    """Only an import at the top counts: another is not there while modules load."""
+    graph: dict[str, set[str]] = {}
+    for found in IMPORTS:
+        if found.at_top and found.imported in MODULES:
+            graph.setdefault(found.module, set()).add(found.imported)
+    graphlib.TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize(
+    ("package", "allowed"),
+    [
+        ("torch", ("data.datamodule", "data.batch", "models", "training", "seeding")),
+        ("lightning", ("data.datamodule", "models.module", "training")),
+        ("hydra", ("config", "training.app")),
+        ("omegaconf", ("config", "training.app", "training.sweep")),
+        ("rich", ("results", "training", "cli")),
+    ],
+)
+def test_a_package_is_imported_where_it_belongs(package, allowed):
+    users = [found for found in IMPORTS if top(found) == package]
+    assert users
+    outside = [found for found in users if not below(found.module, *allowed)]
+    if package in ("hydra", "omegaconf", "rich"):  # the plugins are Hydra's
+        outside = [found for found in outside if not found.module.startswith("hydra_plugins.")]
+    assert outside == []
+
+
+@pytest.mark.parametrize("name", ARRAYS_ONLY)
+def test_data_are_arrays_until_they_are_batched(name):
+    used = {top(found) for found in imports_of(f"seqsweep.data.{name}")}
+    assert used - sys.stdlib_module_names - {"seqsweep"} <= {"numpy"}
+
+
+def test_plugins_are_a_namespace_that_loads_no_torch():
+    """An `__init__.py` in hydra_plugins would hide every other package's plugins."""
+    assert not (PLUGINS / "__init__.py").exists()
+    early = {top(f) for f in IMPORTS if f.module.startswith("hydra_plugins.") and f.at_top}
+    assert early - sys.stdlib_module_names <= {"hydra", "omegaconf"}
+
+
+@pytest.mark.slow
+def test_planning_tables_and_the_command_start_without_torch():
+    code = """
+import sys
+import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planning, seqsweep.training.sweep
+import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
+print([name for name in ("torch", "lightning") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
