@@ -20,7 +20,7 @@ KNOWS = {
     "data": {"data"},
     "models": {"models", "data.batch"},
     "runs": {"runs"},
-    "config": {"config"},
+    "config": {"config", "runs"},
     "training": {"training", "models", "data", "runs", "config"},
     "training.sweep": {"results"},
     "results": {"results", "runs"},

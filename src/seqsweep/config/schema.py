@@ -136,7 +136,7 @@ def _named(group: Any, key: str) -> Config:
             raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
     injected = {"save_dir"} if key == "logger" else set[str]()
     return {
-        str(name): _target(node, f"{key}.{name}", injected) if _has_target(node) else None
+        str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
         for name, node in group.items()
     }
 
