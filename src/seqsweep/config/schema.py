@@ -125,7 +125,7 @@ def _section(node: Any, key: str, injected: set[str]) -> Any:
     """
     if node is None and key == "scheduler":
         return None
-    if not _has_target(node):
+    if not isinstance(node, dict) or not _has_target(node):
         raise ValueError(f"{key}={node!r}: must be a group with a _target_")
     checked = _target(node, key, injected)
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
