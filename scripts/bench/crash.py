@@ -56,10 +56,21 @@ def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
     )
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kills it and what it has started, where it has not ended by itself."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
 def finish(folder: Path, overrides: tuple[str, ...]) -> float:
     """Runs the sweep to its end; returns the seconds."""
     began = time.monotonic()
-    code = start(folder, overrides).wait()
+    process = start(folder, overrides)
+    try:
+        code = process.wait()
+    finally:
+        end(process)
     if code != 0:
         sys.exit(f"the sweep in {folder} ended with exit code {code}")
     return time.monotonic() - began
@@ -87,9 +98,7 @@ def kill_once(
             pass
         killed = process.poll() is None
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        end(process)
     return killed, killed and _is_writing(folder)
 
 

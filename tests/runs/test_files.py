@@ -43,9 +43,10 @@ def test_a_write_that_fails_changes_nothing(
     path = tmp_path / "a.bin"
     if old is not None:
         path.write_bytes(old)
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(failing, no_space)
-        write_bytes(path, b"new")
+        with pytest.raises(OSError, match="No space left"):
+            write_bytes(path, b"new")
     assert names(tmp_path) == ([] if old is None else ["a.bin"])
     assert old is None or path.read_bytes() == old
 
@@ -75,9 +76,10 @@ def test_a_write_that_fails_half_way_changes_nothing(
             self.file.flush()
             no_space()
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         patch.setattr(Path, "open", lambda self, *a: Full(opened(self, *a)))
-        write_bytes(path, b"new content")
+        with pytest.raises(OSError, match="No space left"):
+            write_bytes(path, b"new content")
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == ["a.bin"]
 
@@ -202,11 +204,12 @@ def test_a_link_that_fails_leaves_the_old_file(
     source, target = tmp_path / "next", tmp_path / "best"
     source.write_bytes(b"new")
     target.write_bytes(b"old")
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space left"):
+    with monkeypatch.context() as patch:
         if not hard_links:
             patch.setattr("pathlib.Path.hardlink_to", no_space)
         patch.setattr(failing, no_space)
-        link(source, target)
+        with pytest.raises(OSError, match="No space left"):
+            link(source, target)
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["best", "next"]
 
@@ -222,9 +225,10 @@ def test_temporary_files_are_removed_and_others_are_not(
     write_bytes(tmp_path / "a.tmp", b"a file of that name")
     (tmp_path / ".hidden").touch()
     (tmp_path / "b.json").touch()
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.replace", killed)
-        write_bytes(tmp_path / "b.json", b"new")
+        with pytest.raises(KeyboardInterrupt):
+            write_bytes(tmp_path / "b.json", b"new")
     assert len(names(tmp_path)) == 4
     remove_temporary(tmp_path)
     assert names(tmp_path) == [".hidden", "a.tmp", "b.json"]

@@ -30,6 +30,23 @@ print("released", flush=True)
 sys.stdin.readline()
 """
 
+HOLD_WITH_CHILDREN = """
+import os, sys, time
+from pathlib import Path
+from seqsweep.runs.lock import RunLock
+with RunLock(Path(sys.argv[1])):
+    first = os.fork()
+    if first == 0:
+        os._exit(0)
+    os.waitpid(first, 0)
+    second = os.fork()
+    if second == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(second, flush=True)
+    sys.stdin.readline()
+"""
+
 TRY = """
 import sys
 from pathlib import Path
@@ -42,15 +59,17 @@ except Locked as error:
     print(error, flush=True)
 """
 
-# Waits for the go, takes the lock of each folder, keeps what it got until all have been asked.
+# Takes the lock of each folder at the moment it is told; keeps what it got until all are done.
 RACE = """
-import contextlib, sys
+import contextlib, sys, time
 from pathlib import Path
 from seqsweep.runs.lock import Locked, RunLock
 print("ready", flush=True)
 with contextlib.ExitStack() as stack:
     for folder in sorted(Path(sys.argv[1]).iterdir()):
-        sys.stdin.readline()
+        moment = float(sys.stdin.readline())
+        while time.time() < moment:
+            pass
         try:
             stack.enter_context(RunLock(folder))
             print(folder.name, flush=True)
@@ -61,13 +80,13 @@ with contextlib.ExitStack() as stack:
 
 # Takes and gives back one lock again and again: how often does it find another at work?
 TAKE = """
-import sys
+import os, sys
 from pathlib import Path
 from seqsweep.runs.lock import Locked, RunLock
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
     (folder / "lock").write_text('{"host": "gone", "pid": 1}')
-    __import__("os").utime(folder / "lock", (1, 1))
+    os.utime(folder / "lock", (1, 1))
     try:
         with RunLock(folder):
             pass
@@ -111,9 +130,9 @@ def line(process: "subprocess.Popen[str]") -> str:
     return process.stdout.readline().strip()
 
 
-def go(process: "subprocess.Popen[str]") -> None:
+def tell(process: "subprocess.Popen[str]", text: str = "") -> None:
     assert process.stdin is not None
-    process.stdin.write("\n")
+    process.stdin.write(f"{text}\n")
     process.stdin.flush()
 
 
@@ -181,7 +200,7 @@ def test_a_second_process_is_told_who_holds_the_lock(folder: Path, start: Start)
     with pytest.raises(Locked, match=who), RunLock(folder):
         pass
     assert is_locked(folder)  # the attempt has not disturbed it
-    go(holder)
+    tell(holder)
     assert line(holder) == "released"
     assert not is_locked(folder)
     assert not (folder / "lock").exists()
@@ -223,9 +242,7 @@ def test_looking_from_the_holder_does_not_drop_the_lock(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", ["link", "0123456789abcdef/../0123456789abcdef"])
-def test_another_path_to_the_folder_is_the_same_lock(
-    folder: Path, start: Start, path: str
-) -> None:
+def test_another_path_to_the_folder_is_the_same_lock(folder: Path, start: Start, path: str) -> None:
     (folder.parent / "link").symlink_to(folder)
     with RunLock(folder):
         assert is_locked(folder.parent / path)
@@ -237,29 +254,20 @@ def test_another_path_to_the_folder_is_the_same_lock(
 
 
 @pytest.mark.slow
-def test_a_child_of_the_holder_cannot_take_the_lock_with_it(folder: Path, start: Start) -> None:
-    """As DataLoader workers: forked while the lock is held, ended while it is held."""
-    with RunLock(folder):
-        child = os.fork()
-        if child == 0:
-            os._exit(0)
-        os.waitpid(child, 0)
-        assert line(start(TRY, folder)) == "True"
-
-
-@pytest.mark.slow
-def test_a_child_that_outlives_the_holder_holds_nothing(folder: Path, start: Start) -> None:
-    """A killed process may leave its DataLoader workers for seconds; flock would stay held."""
-    program = HOLD.replace("    sys.stdin", "    import os, time\n    os.fork() or time.sleep(60)\n"
-                           "    print(os.getpid(), flush=True)\n    sys.stdin")  # fmt: skip
-    holder = start(program, folder)
-    assert line(holder) == "held"
-    assert int(line(holder)) == holder.pid
-    holder.kill()
-    holder.wait()
-    assert not is_locked(folder)
-    with RunLock(folder):
-        pass
+def test_forked_children_neither_drop_nor_keep_the_lock(folder: Path, start: Start) -> None:
+    """As DataLoader workers: one ends while its parent holds the lock, one outlives the parent."""
+    holder = start(HOLD_WITH_CHILDREN, folder)
+    child = int(line(holder))
+    assert is_locked(folder)
+    try:
+        holder.kill()
+        holder.wait()
+        assert not is_locked(folder)
+        with RunLock(folder):
+            pass
+        os.kill(child, 0)  # it is there still
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -271,12 +279,13 @@ def test_of_two_that_race_for_a_stale_lock_one_gets_it(tmp_path: Path, start: St
     racers = [start(RACE, tmp_path), start(RACE, tmp_path)]
     assert [line(racer) for racer in racers] == ["ready", "ready"]
     for path in folders:
+        moment = time.time() + 0.02
         for racer in racers:
-            go(racer)
+            tell(racer, str(moment))
         assert sorted(line(racer) for racer in racers) == [path.name, "locked"]
         assert is_locked(path)
     for racer in racers:
-        go(racer)
+        tell(racer)
         assert racer.wait(10) == 0
     assert [path for path in folders if (path / "lock").exists()] == []
 
@@ -335,8 +344,6 @@ def test_a_lock_that_cannot_be_written_holds_nothing(
     def full(*_: object) -> int:
         raise OSError(28, "No space left on device")
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="No space"), RunLock(folder):
-        patch.setattr("os.pwrite", full)
     with monkeypatch.context() as patch:
         patch.setattr("os.pwrite", full)
         with pytest.raises(OSError, match="No space"), RunLock(folder):

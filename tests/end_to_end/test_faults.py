@@ -1,0 +1,394 @@
+"""A fault at every write call of a run, in SQLite's manner.
+
+A small run is trained once for each of its calls that change a file, and that call fails: the
+process is killed before it or in the middle of it, the disk is full from there on, or permission is
+denied. After each fault only whole files may stand under their final names, and an error must have
+been raised; then the same run, trained again, must equal one that nothing ever happened to.
+
+Run as a program this file is the driver: one thread, torch imported once, a fork for each run.
+"""
+
+import argparse
+import builtins
+import contextlib
+import errno
+import importlib.util
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import check
+from seqsweep.runs.provenance import provenance
+from seqsweep.training.checkpoints import Damaged, load_sealed
+from seqsweep.training.loggers import COLUMNS
+from seqsweep.training.planning import Member, RunFailed, plan
+from seqsweep.training.train import train
+
+CRASH = Path(__file__).parents[2] / "scripts" / "bench" / "crash.py"
+OVERRIDES = (
+    "data=digits",
+    "model.hidden_size=4",
+    "model.num_layers=2",
+    "model.dropout=0.2",
+    "scheduler=plateau",
+    "trainer.max_epochs=3",
+    "trainer.limit_train_batches=3",
+    "trainer.progress_bar=false",
+)
+FINISHED, RAISED, WRONG, STUCK = 0, 3, 4, 5
+NEED_SPACE = ("open", "write", "mkdir", "link", "fsync")
+LOGS = ("metrics.csv", "events.out.tfevents", "train.log")
+
+
+# -- what the tests do ----------------------------------------------------------------------------
+
+
+def _other_filesystems() -> list[str]:
+    """A writable folder on another filesystem than the tests', if the machine has one."""
+    here = os.stat(tempfile.gettempdir()).st_dev
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    candidates = ("/dev/shm", "/run/shm", "/var/tmp", *mounts)
+    return [
+        path
+        for path in candidates
+        if os.path.isdir(path) and os.stat(path).st_dev != here and os.access(path, os.W_OK)
+    ][:1]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "stride", "temporary"),
+    [
+        ("kill", 1, None),
+        ("kill-half", 1, None),
+        ("ENOSPC", 2, None),
+        ("EACCES", 2, None),
+        *[("kill", 3, path) for path in _other_filesystems()],
+    ],
+)
+def test_a_fault_at_every_write_call(
+    tmp_path: Path, kind: str, stride: int, temporary: str | None
+) -> None:
+    with tempfile.TemporaryDirectory(dir=temporary or tmp_path) as scratch:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(tmp_path / "runs"), kind, str(stride)],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": scratch},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            printed, _ = process.communicate(timeout=280)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        assert process.returncode == 0, printed
+        assert os.listdir(scratch) == []
+    report = json.loads(printed.splitlines()[-1])
+    assert report["calls"] > 50
+    assert report["faults"] >= (20 if kind == "kill-half" else report["calls"] // (2 * stride))
+    assert report["found"] == []
+
+
+# -- faults ---------------------------------------------------------------------------------------
+
+
+class Faults:
+    """Counts the calls of this process that change a file; from `install` on, one of them fails.
+
+    Args:
+        kind: `kill` ends the process before the call, `kill-half` in the middle of a write;
+            `ENOSPC` refuses, from the call on, all that needs space, after half of the first write;
+            `EACCES` refuses this one call; `none` only counts.
+        at: the call, from 0.
+    """
+
+    def __init__(self, kind: str, at: int = -1) -> None:
+        self.kind = kind
+        self.at = at
+        self.calls: list[tuple[str, str]] = []
+
+    def install(self) -> None:
+        opened = io.open
+        io.open = builtins.open = lambda *given, **named: self._open(opened, *given, **named)
+        for name in ("replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir"):
+            self._wrap(name)
+        for name in ("fsync", "ftruncate", "truncate"):
+            self._wrap(name)
+        for name in ("write", "pwrite"):
+            self._wrap_write(name)
+        os_open = os.open
+
+        def open_descriptor(path: Any, flags: int, *given: Any, **named: Any) -> int:
+            if flags & os.O_CREAT:
+                self.call("open", path)
+            return os_open(path, flags, *given, **named)
+
+        os.open = open_descriptor
+
+    def call(self, what: str, where: Any, half: Callable[[], Any] | None = None) -> None:
+        """Before a call: lets it pass, or does what is to go wrong with it."""
+        number = len(self.calls)
+        self.calls.append((what, _name(where)))
+        if number == self.at and self.kind in ("kill", "kill-half"):
+            if self.kind == "kill-half" and half is not None:
+                half()
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == self.at and self.kind == "EACCES":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), _name(where))
+        if number >= self.at and self.kind == "ENOSPC" and what in NEED_SPACE:
+            if number == self.at and half is not None:
+                half()
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _name(where))
+
+    def _open(self, opened: Callable[..., Any], path: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
+        if not set(mode) & set("wax+"):
+            return opened(path, mode, *given, **named)
+        self.call("open", path)
+        return _File(opened(path, mode, *given, **named), path, self)
+
+    def _wrap(self, name: str) -> None:
+        original = getattr(os, name)
+
+        def wrapped(path: Any, *given: Any, **named: Any) -> Any:
+            self.call(name, given[0] if name in ("replace", "rename", "link") else path)
+            return original(path, *given, **named)
+
+        setattr(os, name, wrapped)
+
+    def _wrap_write(self, name: str) -> None:
+        original = getattr(os, name)
+
+        def wrapped(descriptor: int, data: Any, *given: Any) -> int:
+            half = data[: len(data) // 2]
+            self.call("write", descriptor, lambda: original(descriptor, half, *given))
+            return original(descriptor, data, *given)
+
+        setattr(os, name, wrapped)
+
+
+class _File:
+    """An open file whose writes are counted."""
+
+    def __init__(self, file: Any, path: Any, faults: Faults) -> None:
+        self._file = file
+        self._path = path
+        self._faults = faults
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def __enter__(self) -> "_File":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._file.close()
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._file)
+
+    def write(self, data: Any) -> int:
+        self._faults.call("write", self._path, lambda: self._write_half(data))
+        return self._file.write(data)
+
+    def _write_half(self, data: Any) -> None:
+        self._file.write(data[: len(data) // 2])
+        self._file.flush()
+
+
+def _name(where: Any) -> str:
+    if isinstance(where, int):
+        where = os.readlink(f"/proc/self/fd/{where}")
+    return Path(os.fsdecode(where)).name
+
+
+# -- the driver -----------------------------------------------------------------------------------
+
+
+class Driver:
+    """Trains one run over and over in `root`, each time in a process of its own."""
+
+    def __init__(self, root: Path) -> None:
+        with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+            config = compose("train", [*OVERRIDES, f"output_dir={root}"])
+        self.member: Member = plan(check(config))
+        self.root = root
+        self.crash = _load(CRASH)
+        provenance(1, None, {})  # asks git once, here, for all the processes
+
+    def folder(self, name: str) -> Path:
+        return self.root / name / self.member.run_id
+
+    def train(self, name: str, faults: Faults) -> tuple[int, str]:
+        """Returns how the process ended, negative for a signal, and what it printed."""
+        assert len(os.listdir("/proc/self/task")) == 1
+        printed = self.root / f"{name}.txt"
+        pid = os.fork()
+        if pid == 0:
+            self._child(name, faults, printed)
+        return _wait(pid), printed.read_text()
+
+    def _child(self, name: str, faults: Faults, printed: Path) -> None:
+        code = WRONG
+        try:
+            descriptor = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            os.dup2(descriptor, 1)
+            os.dup2(descriptor, 2)
+            calls = open(self.root / f"{name}.json", "w")
+            faults.install()
+            code = self._train(name)
+            json.dump(faults.calls, calls)
+            calls.close()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _train(self, name: str) -> int:
+        try:
+            train(self.member, self.root / name)
+        except (RunFailed, OSError):
+            return RAISED
+        return FINISHED
+
+    def try_fault(self, kind: str, at: int, call: tuple[str, str]) -> list[str]:
+        """What is wrong after the call `at` has failed, and after the run was then finished."""
+        name = f"{kind}-{at}"
+        code, printed = self.train(name, Faults(kind, at))
+        found = [*self._ended_badly(kind, call, code, name), *self._broken(name, kind, call)]
+        if "Traceback" in printed:
+            found.append(f"printed: {printed[:2000]}")
+        code, printed = self.train(name, Faults("none"))
+        if code != FINISHED:
+            found.append(f"not finished afterwards: {code} {printed[-2000:]}")
+        else:
+            found += [f"afterwards: {what}" for what in self._unequal(name)]
+        if not found:
+            shutil.rmtree(self.root / name)
+        return [f"{kind} at call {at} ({' '.join(call)}): {what}" for what in found]
+
+    def _ended_badly(self, kind: str, call: tuple[str, str], code: int, name: str) -> list[str]:
+        """A kill kills; an error is raised, or was none: then the run is whole."""
+        if kind.startswith("kill"):
+            return [] if code == -signal.SIGKILL else [f"ended with {code} and was not killed"]
+        if code == RAISED:
+            lock = self.folder(name) / "lock"
+            return ["the lock is left"] if lock.exists() else []
+        if code != FINISHED:
+            return [f"ended with {code}"]
+        if call[0] != "link" and call[1] != "train.log":  # these may fail: see runs/files.py
+            return ["no error was raised"]
+        return self._unequal(name)
+
+    def _broken(self, name: str, kind: str, call: tuple[str, str]) -> list[str]:
+        """Files that stand under their final names and are not whole."""
+        folder = self.folder(name)
+        found: list[str] = []
+        for path in folder.rglob("*.json"):
+            with contextlib.suppress(ValueError):
+                json.loads(path.read_text())
+                continue
+            found.append(f"{path.name} is no whole JSON")
+        config = folder / "config.yaml"
+        if config.exists() and config.read_bytes() != self._reference(config.name).read_bytes():
+            found.append("config.yaml is not whole")
+        for path in folder.glob("checkpoints/*.ckpt"):
+            try:
+                load_sealed(path)
+            except Damaged as error:
+                found.append(str(error))
+        torn = kind == "kill-half" and call == ("write", "metrics.csv")  # a log; cut off later
+        if not torn:
+            found += _half_rows(folder / "metrics.csv")
+        return found
+
+    def _unequal(self, name: str) -> list[str]:
+        folder, reference = self.folder(name), self.folder("reference")
+        left = [p.name for p in folder.rglob("*") if p.suffix == ".tmp" or p.name == "lock"]
+        checkpoints = [{p.name for p in f.glob("checkpoints/*")} for f in (folder, reference)]
+        found = [f"{name} is left" for name in left]
+        if checkpoints[0] != checkpoints[1]:
+            found.append(f"checkpoints {checkpoints[0]}")
+        return found + self.crash.differences(folder, reference)
+
+    def _reference(self, name: str) -> Path:
+        return self.folder("reference") / name
+
+
+def _half_rows(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines(keepends=True)
+    whole = all(line.endswith("\n") and line.count(",") == len(COLUMNS) - 1 for line in lines)
+    return [] if whole else [f"metrics.csv has half a row: {lines[-1]!r}"]
+
+
+def _wait(pid: int, seconds: float = 30) -> int:
+    """The exit code of a child, STUCK where it had to be killed."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if ended:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return STUCK
+
+
+def _load(path: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def drive(root: Path, kind: str, stride: int) -> None:
+    """Prints, as JSON, how many calls a run makes, how many of them failed and what was found."""
+    root.mkdir()
+    driver = Driver(root)
+    code, printed = driver.train("reference", Faults("none"))
+    assert code == FINISHED, printed
+    calls = [(what, name) for what, name in json.loads((root / "reference.json").read_text())]
+    chosen = [at for at, (what, _) in enumerate(calls) if _concerns(kind, what)][::stride]
+    found: list[str] = []
+    for at in chosen:
+        found += driver.try_fault(kind, at, calls[at])
+    print(json.dumps({"calls": len(calls), "faults": len(chosen), "found": found}))
+
+
+def _concerns(kind: str, what: str) -> bool:
+    return {"kill-half": what == "write", "ENOSPC": what in NEED_SPACE}.get(kind, True)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("root", type=Path)
+    parser.add_argument("kind")
+    parser.add_argument("stride", type=int)
+    options = parser.parse_args(arguments)
+    drive(options.root, options.kind, options.stride)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Two processes with the same work share it: each run is trained by one of them, once."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Start = Callable[..., subprocess.Popen[str]]
+RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=5")
+SWEEP = ("-m", "data=digits", "model.hidden_size=4,5,6,7,8,9", "trainer.max_epochs=10")
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `seqsweep ARGUMENTS`; what still runs when the test ends is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seqsweep", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _trained_once(folder: Path) -> int:
+    """How many runs there are; each of them begun once and done once."""
+    logs = [path.read_text() for path in folder.rglob("train.log")]
+    assert [log.count(" INFO done: ") for log in logs] == [1] * len(logs)
+    assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * len(logs)
+    assert not list(folder.rglob("lock"))
+    return len(logs)
+
+
+def test_two_identical_sweeps_share_the_work(start: Start, tmp_path: Path) -> None:
+    sweeps = [start("train", *SWEEP) for _ in range(2)]
+    for process in sweeps:
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == 0, out + err
+        assert err == ""
+        assert "6 of 6 runs complete" in out
+        table = out.partition("by val/acc of the best epoch")[2]
+        assert len(re.findall(r"(?m)^ [1-6] +[4-9] ", table)) == 6, out
+    assert _trained_once(tmp_path) == 6
+
+
+def test_a_run_of_another_process_is_waited_for_or_left(start: Start, tmp_path: Path) -> None:
+    """The first process is held up after it has taken the run, so that the others meet it."""
+    first = start("train", *RUN)
+    deadline = time.monotonic() + 100
+    while not list(tmp_path.rglob("lock")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    first.send_signal(signal.SIGSTOP)
+    holder = rf"is being trained by process {first.pid} on \S+"
+
+    skipping = start("train", *RUN, "locked=skip")
+    out, err = skipping.communicate(timeout=100)
+    assert skipping.returncode == 1, out + err
+    assert re.search(holder, err), err
+    assert len(err.splitlines()) == 1
+
+    waiting = start("train", *RUN)
+    assert waiting.stdout is not None
+    said = waiting.stdout.readline()
+    assert re.search(rf"{holder}; waiting for it", said), said
+    first.send_signal(signal.SIGCONT)
+    out, err = first.communicate(timeout=100)
+    assert first.returncode == 0, err
+    second, err = waiting.communicate(timeout=100)
+    assert waiting.returncode == 0, err
+    assert "complete already" in second
+    assert second.splitlines()[0] == out.splitlines()[0]  # the same metrics
+    assert _trained_once(tmp_path) == 1

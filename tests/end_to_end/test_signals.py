@@ -1,0 +1,120 @@
+"""SIGINT, SIGTERM and SIGHUP stop the training, say so, and cost nothing of the result."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+Start = Callable[..., subprocess.Popen[str]]
+RUN = (
+    "data=digits",
+    "model.hidden_size=8",
+    "model.num_layers=2",
+    "model.dropout=0.2",
+    "trainer.max_epochs=25",
+)
+SWEEP = ("-m", *RUN, "seed=0,1")  # its first member is RUN
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a command in the test's folder; what still runs when the test ends is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*command: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """metrics.csv of each run of SWEEP, by run_id."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    command = [sys.executable, "-m", "seqsweep", "train", *SWEEP]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        command, cwd=folder, env=environment, check=True, timeout=300, capture_output=True
+    )
+    return _metrics(folder)
+
+
+def _metrics(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in folder.rglob("metrics.csv")}
+
+
+def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 100
+    while not list(folder.rglob(name)):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+@pytest.mark.parametrize(
+    ("arguments", "folder"), [(RUN, "runs/default"), (SWEEP, "sweeps/default")], ids=["run", "sweep"]
+)
+def test_a_signal_stops_and_the_same_command_goes_on(
+    seqsweep: Command,
+    start: Start,
+    undisturbed: dict[str, bytes],
+    tmp_path: Path,
+    arguments: tuple[str, ...],
+    folder: str,
+    signum: str,
+    code: int,
+) -> None:
+    process = start(sys.executable, "-m", "seqsweep", "train", *arguments)
+    _wait_for(tmp_path, "last.ckpt", process)
+    process.send_signal(signal.Signals[signum])
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == code, out + err
+    assert f"interrupted by {signum}" in out + err
+    assert "Traceback" not in out + err
+    assert not list(tmp_path.rglob("record.json"))
+    assert not list(tmp_path.rglob("lock"))
+    status = seqsweep("status", f"outputs/{folder}")
+    assert "1 runs, 1 interrupted" in status.out
+    assert f"interrupted by {signum}" in status.out
+
+    again = seqsweep("train", *arguments)
+    assert again.code == 0, again.err
+    metrics = _metrics(tmp_path)
+    assert len(metrics) == (1 if folder.startswith("runs") else 2)
+    assert metrics == {run_id: undisturbed[run_id] for run_id in metrics}
+    (log, *_) = sorted(tmp_path.rglob("train.log"), key=os.path.getmtime)
+    assert "checkpoints/last.ckpt" in log.read_text()  # gone on, not begun again
+    assert not list(tmp_path.rglob("failure.json"))
+
+
+def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(
+    start: Start, tmp_path: Path
+) -> None:
+    process = start("nohup", sys.executable, "-m", "seqsweep", "train", *RUN)
+    _wait_for(tmp_path, "last.ckpt", process)
+    process.send_signal(signal.SIGHUP)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == 0, out + err
+    assert list(tmp_path.rglob("record.json"))

@@ -1,0 +1,432 @@
+"""Any change of a checkpoint is noticed, and a run goes on from what is whole."""
+
+import io
+import os
+import pickle
+import random
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import lightning as L
+import pytest
+import torch
+from torch import Tensor, nn
+
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.training.checkpoints import (
+    BestAndLast,
+    Damaged,
+    SealedCheckpointIO,
+    load_sealed,
+    newest_checkpoint,
+    resume_point,
+    seal,
+)
+
+CONTENT: dict[str, Any] = {
+    "epoch": 3,
+    "state_dict": {"w": torch.arange(6.0).reshape(2, 3), "b": torch.tensor([0.1, -0.0])},
+    "plain": [1, 0.5, None, True, "text", {"a": (1, 2)}],
+}
+
+
+def archive(content: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def write(path: Path, content: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(seal(archive(content)))
+    return path
+
+
+class Malice:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return os.mkdir, (str(self.marker),)
+
+
+@pytest.fixture
+def sealed(tmp_path: Path) -> Path:
+    return write(tmp_path / "a.ckpt", CONTENT)
+
+
+def assert_equal(one: Any, other: Any) -> None:
+    assert type(one) is type(other)
+    if isinstance(one, Tensor):
+        assert torch.equal(one, other)
+    elif isinstance(one, dict):
+        assert list(one) == list(other)
+        for key, value in one.items():
+            assert_equal(value, other[key])
+    else:
+        assert one == other
+
+
+def test_a_sealed_checkpoint_comes_back(sealed: Path) -> None:
+    assert_equal(load_sealed(sealed), CONTENT)
+
+
+def test_torch_reads_a_sealed_checkpoint_too(sealed: Path) -> None:
+    assert_equal(torch.load(sealed, weights_only=True), CONTENT)
+
+
+def test_the_trainers_way_is_the_sealed_one(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "a.ckpt"
+    SealedCheckpointIO().save_checkpoint(CONTENT, path)
+    assert_equal(load_sealed(path), CONTENT)
+    assert_equal(SealedCheckpointIO().load_checkpoint(path), CONTENT)
+    assert [file.name for file in path.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_a_save_that_fails_is_an_error_and_keeps_the_old_one(
+    sealed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        SealedCheckpointIO().save_checkpoint({"epoch": 4}, sealed)
+    assert_equal(load_sealed(sealed), CONTENT)
+    assert [file.name for file in sealed.parent.iterdir()] == ["a.ckpt"]
+
+
+def test_every_flipped_bit_is_noticed(sealed: Path) -> None:
+    whole = sealed.read_bytes()
+    rng = random.Random(0)
+    places = {*range(100), *range(len(whole) - 100, len(whole))}
+    places |= {rng.randrange(len(whole)) for _ in range(200)}
+    for place in sorted(places):
+        changed = bytearray(whole)
+        changed[place] ^= 1 << rng.randrange(8)
+        sealed.write_bytes(changed)
+        with pytest.raises(Damaged, match=r"a\.ckpt is damaged"):
+            load_sealed(sealed)
+    sealed.write_bytes(whole)
+    assert_equal(load_sealed(sealed), CONTENT)
+
+
+def test_every_cut_is_noticed(sealed: Path) -> None:
+    whole = sealed.read_bytes()
+    lengths = {*range(100), *range(100, len(whole), 13), *range(len(whole) - 100, len(whole))}
+    for length in sorted(lengths):
+        sealed.write_bytes(whole[:length])
+        with pytest.raises(Damaged, match=r"a\.ckpt is damaged"):
+            load_sealed(sealed)
+
+
+@pytest.mark.parametrize("more", [b"\0", b"more"])
+def test_what_is_added_is_noticed(sealed: Path, more: bytes) -> None:
+    sealed.write_bytes(sealed.read_bytes() + more)
+    with pytest.raises(Damaged):
+        load_sealed(sealed)
+
+
+def test_what_was_never_sealed_is_damaged(sealed: Path) -> None:
+    sealed.write_bytes(archive(CONTENT))
+    with pytest.raises(Damaged):
+        load_sealed(sealed)
+
+
+@pytest.mark.parametrize("force", ["0", "1"])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "bare pickle"])
+def test_code_in_a_checkpoint_is_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, zipped: bool, force: str
+) -> None:
+    """Correctly sealed, as an attacker would; torch's own escape hatch does not open it either."""
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", force)
+    marker, path = tmp_path / "marker", tmp_path / "a.ckpt"
+    content = {"epoch": 0, "state_dict": {}, "evil": Malice(marker)}
+    data = archive(content) if zipped else pickle.dumps(content) + b"\0\0"
+    path.write_bytes(seal(data))
+    with pytest.raises(Exception, match=r"(?s).") as refused:
+        load_sealed(path)
+    assert isinstance(refused.value, (ValueError, pickle.UnpicklingError))
+    assert not marker.exists()
+
+
+def test_a_refused_checkpoint_does_not_advise_to_run_its_code(tmp_path: Path) -> None:
+    """torch's own message ends in `weights_only=False`."""
+    path = write(tmp_path / "a.ckpt", {"epoch": 0, "evil": Malice(tmp_path / "marker")})
+    with pytest.raises(ValueError, match=r"a\.ckpt") as refused:
+        load_sealed(path)
+    assert "weights_only" not in str(refused.value)
+
+
+class Folder:
+    """A run's folder after epoch 3 of a run whose best epoch is 1."""
+
+    def __init__(self, path: Path, best_epoch: int = 1) -> None:
+        self.path = path
+        self.last, self.previous, self.best = (
+            path / "checkpoints" / f"{name}.ckpt" for name in ("last", "previous", "best")
+        )
+        (path / "checkpoints").mkdir(parents=True)
+        self.csv, self.events = path / "metrics.csv", path / "events.out.tfevents.1.host"
+        self.csv.write_bytes(b"row2" + b"row3" + b"row4")
+        self.events.write_bytes(b"event2" + b"event3")
+        self.write(self.previous, 2, best_epoch, {self.csv.name: 4, self.events.name: 6})
+        self.write(self.last, 3, best_epoch, {self.csv.name: 8, self.events.name: 12})
+        self.write(self.best, best_epoch, best_epoch, {self.csv.name: 0, self.events.name: 0})
+
+    def write(self, path: Path, epoch: int, best_epoch: int, files: dict[str, int]) -> None:
+        callbacks = {"Other": {"best_epoch": 77}, "BestAndLast": {"best_epoch": best_epoch}}
+        content = {"epoch": epoch, "state_dict": {}, "callbacks": callbacks, "files": files}
+        write(path, content | {"state_dict": {"w": torch.tensor(float(epoch))}})
+
+    def contents(self) -> dict[str, bytes]:
+        paths = [path for path in self.path.rglob("*") if path.is_file()]
+        return {str(path.relative_to(self.path)): path.read_bytes() for path in paths}
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 16
+    path.write_bytes(content)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "0123456789abcdef")
+
+
+def test_a_run_goes_on_from_its_last_checkpoint(
+    run: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume_point(run.path) == run.last
+    assert capsys.readouterr().err == ""
+
+
+def test_the_logs_are_cut_to_the_checkpoint(run: Folder) -> None:
+    later = run.path / "events.out.tfevents.2.host"
+    later.write_bytes(b"of an attempt after the checkpoint")
+    other = run.path / "notes.txt"
+    other.write_bytes(b"mine")
+    resume_point(run.path)
+    assert run.csv.read_bytes() == b"row2row3"
+    assert run.events.read_bytes() == b"event2event3"
+    assert not later.exists()
+    assert other.read_bytes() == b"mine"
+
+
+def test_going_on_twice_is_going_on_once(run: Folder) -> None:
+    assert resume_point(run.path) == run.last
+    before = run.contents()
+    assert resume_point(run.path) == run.last
+    assert run.contents() == before
+
+
+def test_an_empty_folder_begins_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert resume_point(tmp_path / "none") is None
+    assert newest_checkpoint(tmp_path / "none") is None
+    assert capsys.readouterr().err == ""
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    run: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(run.last)
+    assert resume_point(run.path) == run.previous
+    assert newest_checkpoint(run.path) == run.previous
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.startswith(f"seqsweep: {run.last} is damaged")
+    assert run.csv.read_bytes() == b"row2"
+    assert run.events.read_bytes() == b"event2"
+
+
+def test_a_missing_last_falls_back_to_the_one_before(run: Folder) -> None:
+    run.last.unlink()
+    assert resume_point(run.path) == run.previous
+
+
+def test_two_damaged_checkpoints_begin_at_the_start(
+    run: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(run.last)
+    damage(run.previous)
+    before = run.contents()
+    assert resume_point(run.path) is None
+    assert newest_checkpoint(run.path) is None
+    assert [line[:9] for line in capsys.readouterr().err.splitlines()] == ["seqsweep:"] * 2
+    assert run.contents() == before
+
+
+@pytest.mark.parametrize("lost", ["csv", "events"])
+@pytest.mark.parametrize("how", ["shorter", "gone"])
+def test_a_log_that_is_too_short_begins_at_the_start(
+    run: Folder, capsys: pytest.CaptureFixture[str], lost: str, how: str
+) -> None:
+    path: Path = getattr(run, lost)
+    if how == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(b"row")
+    before = run.contents()
+    assert resume_point(run.path) is None
+    assert run.contents() == before
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "from the start" in said
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone", "of another epoch"])
+def test_a_lost_best_begins_at_the_start(
+    run: Folder, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    if how == "damaged":
+        damage(run.best)
+    elif how == "gone":
+        run.best.unlink()
+    else:
+        run.write(run.best, 0, 0, {})
+    assert resume_point(run.path) is None
+    assert "from the start" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("how", ["damaged", "gone", "older", "whole"])
+def test_a_best_that_is_the_last_is_put_back(tmp_path: Path, how: str) -> None:
+    """A kill between the publishing of best and last, in either order, loses nothing."""
+    run = Folder(tmp_path / "run", best_epoch=3)
+    if how == "damaged":
+        damage(run.best)
+    elif how == "gone":
+        run.best.unlink()
+    elif how == "older":
+        run.write(run.best, 0, 0, {})
+    assert resume_point(run.path) == run.last
+    assert load_sealed(run.best)["epoch"] == 3
+    assert [path for path in run.contents() if path.endswith(".tmp")] == []
+
+
+def test_a_best_of_an_epoch_yet_to_come_is_no_obstacle(run: Folder) -> None:
+    """Published just before the kill; its epoch is trained again, with the same result."""
+    run.write(run.best, 4, 4, {})
+    assert resume_point(run.path) == run.last
+
+
+def test_names_in_a_checkpoint_lead_nowhere(run: Folder, tmp_path: Path) -> None:
+    """A hostile list of files: nothing outside the run's folder is cut, removed or made."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"do not cut this")
+    before = run.contents()
+    run.write(run.last, 3, 1, {"../victim": 3, str(victim): 3, run.csv.name: 8})
+    resume_point(run.path)
+    assert victim.read_bytes() == b"do not cut this"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [run.path.name, "victim"]
+    assert before["checkpoints/best.ckpt"] == run.best.read_bytes()
+
+
+def test_a_log_that_is_a_link_is_not_followed(run: Folder, tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"do not cut this")
+    run.csv.unlink()
+    run.csv.symlink_to(victim)
+    resume_point(run.path)
+    assert victim.read_bytes() == b"do not cut this"
+
+
+class Epochs:
+    """What BestAndLast sees of a trainer and its module, epoch by epoch, on real files."""
+
+    def __init__(self, folder: Path, callback: BestAndLast) -> None:
+        self.folder, self.callback, self.epoch = folder, callback, -1
+        (folder / "checkpoints").mkdir()
+        self.module = SequenceClassifier(
+            nn.Linear(1, 2), num_classes=2, optimizer=lambda params: torch.optim.SGD(params)
+        )
+
+    def __call__(self, **metrics: float) -> int:
+        """One more epoch with these metrics (`val_acc` for `val/acc`); the best epoch so far."""
+        self.epoch += 1
+        self.module.epoch_metrics = {k.replace("_", "/"): v for k, v in metrics.items()}
+        trainer = SimpleNamespace(
+            current_epoch=self.epoch,
+            default_root_dir=str(self.folder),
+            is_global_zero=True,
+            save_checkpoint=lambda path: write(path, {"epoch": self.epoch}),
+        )
+        self.callback.on_train_epoch_end(cast("L.Trainer", trainer), self.module)
+        assert load_sealed(self.folder / "checkpoints" / "last.ckpt")["epoch"] == self.epoch
+        best = load_sealed(self.folder / "checkpoints" / "best.ckpt")["epoch"]
+        assert best == self.callback.best_epoch
+        return best
+
+
+@pytest.fixture
+def epochs(tmp_path: Path) -> Callable[..., Epochs]:
+    return lambda monitor: Epochs(tmp_path, BestAndLast(monitor))
+
+
+def test_an_accuracy_is_best_when_highest(epochs: Callable[..., Epochs]) -> None:
+    epoch = epochs("val/acc")
+    assert [epoch(val_acc=a, val_loss=1.0) for a in (0.5, 0.4, 0.6, 0.55)] == [0, 0, 2, 2]
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "train/loss"])
+def test_a_loss_is_best_when_lowest(epochs: Callable[..., Epochs], monitor: str) -> None:
+    epoch, name = epochs(monitor), monitor.replace("/", "_")
+    assert [epoch(**{name: loss}) for loss in (0.5, 0.6, 0.4, 0.45)] == [0, 0, 2, 2]
+
+
+def test_equal_accuracies_are_decided_by_the_loss_then_by_the_earlier_epoch(
+    epochs: Callable[..., Epochs],
+) -> None:
+    epoch = epochs("val/acc")
+    rows = [(0.5, 1.0), (0.5, 1.1), (0.5, 0.9), (0.5, 0.9), (0.4, 0.1), (0.6, 3.0), (0.6, 3.0)]
+    assert [epoch(val_acc=a, val_loss=b) for a, b in rows] == [0, 0, 2, 2, 2, 5, 5]
+
+
+def test_without_the_metric_the_last_epoch_is_the_best(epochs: Callable[..., Epochs]) -> None:
+    epoch = epochs("val/acc")
+    assert [epoch(train_loss=loss) for loss in (0.5, 0.6, 0.7)] == [0, 1, 2]
+
+
+def test_an_epoch_without_the_metric_is_not_better_than_one_with_it(
+    epochs: Callable[..., Epochs],
+) -> None:
+    """`trainer.check_val_every_n_epoch=2`: the first, odd ones and the even ones."""
+    epoch = epochs("val/acc")
+    assert epoch(train_loss=1.0) == 0
+    assert epoch(train_loss=0.9, val_acc=0.1, val_loss=1.0) == 1
+    assert epoch(train_loss=0.8) == 1
+    assert epoch(train_loss=0.7, val_acc=0.0, val_loss=1.0) == 1
+    assert epoch(train_loss=0.6, val_acc=0.2, val_loss=1.0) == 4
+
+
+def test_the_state_goes_on_where_it_was(tmp_path: Path) -> None:
+    """Epochs 0 and 1 by one process, 2 and 3 by the next: as all four by one."""
+    first = Epochs(tmp_path, BestAndLast("val/acc"))
+    assert [first(val_acc=0.5, val_loss=1.0), first(val_acc=0.5, val_loss=0.9)] == [0, 1]
+    state = first.callback.state_dict()
+    assert_equal(load_sealed(write(tmp_path / "state.ckpt", state)), state)
+    second = BestAndLast("val/acc")
+    second.load_state_dict(state)
+    assert (second.epochs, second.best_epoch) == (2, 1)
+    assert second.best_metrics == {"val/acc": 0.5, "val/loss": 0.9}
+    assert second.seconds == first.callback.seconds > 0
+    first.callback = second
+    assert first(val_acc=0.5, val_loss=0.95) == 1
+    assert first(val_acc=0.6, val_loss=2.0) == 3
+
+
+def test_the_last_but_one_is_kept(tmp_path: Path) -> None:
+    epoch = Epochs(tmp_path, BestAndLast("val/acc"))
+    for index in range(4):
+        epoch(val_acc=0.5 - index / 10, val_loss=1.0)
+        names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+        assert names == ["best.ckpt", "last.ckpt", *["previous.ckpt"] * (index > 0)]
+        if index:
+            previous = load_sealed(tmp_path / "checkpoints" / "previous.ckpt")
+            assert previous["epoch"] == index - 1
