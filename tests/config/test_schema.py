@@ -92,6 +92,15 @@ def test_what_a_run_fills_in_need_not_be_there(checked):
     assert "params" not in checked()["optimizer"]
 
 
+def test_defaults_are_written_in_but_for_what_a_run_fills_in(checked):
+    """A default of the data's `seed` would win over the run's."""
+    assert checked("~model.pooling", "~optimizer.betas") == checked()
+    assert "seed" not in checked()["data"]
+    assert checked("model=simple")["model"].keys() == {
+        "_target_", "input_size", "hidden_size", "num_classes",
+    }  # fmt: skip
+
+
 def test_loggers_and_callbacks_may_be_none_or_null(checked):
     assert checked("logger=none")["logger"] == {}
     assert checked("callbacks.checkpoint=null")["callbacks"] == {"checkpoint": None}

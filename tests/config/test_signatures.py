@@ -49,6 +49,10 @@ def test_equals_inspect_for_every_target_of_conf(target):
     assert not signature.open
     for name, parameter in signature.parameters.items():
         assert parameter.required == (expected[name].default is inspect.Parameter.empty), name
+        default = expected[name].default
+        if default is not inspect.Parameter.empty:
+            plain = list(default) if isinstance(default, tuple) else default
+            assert parameter.default == plain, name
         assert parameter.annotation == (hints[name] if is_plain(hints[name]) else Any), name
 
 
