@@ -22,8 +22,9 @@ from torch import Tensor, nn, optim
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
+from seqsweep.training.parts import build_data, build_module
 from seqsweep.training.planning import plan
-from seqsweep.training.train import build_data, build_module, train
+from seqsweep.training.train import train
 
 INPUT_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH, BATCH_SIZE = 5, 10, 6, 3
 LABELS = (0, 1, 0)

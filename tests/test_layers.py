@@ -131,7 +131,7 @@ def test_there_is_no_cycle():
         ("torch", ("data.datamodule", "data.batch", "models", "training", "seeding")),
         ("lightning", ("data.datamodule", "models.module", "training")),
         ("hydra", ("config", "training.app")),
-        ("omegaconf", ("config", "training.app", "training.sweep")),
+        ("omegaconf", ("config", "training.app", "training.reproduce", "training.sweep")),
         ("rich", ("results", "training", "cli")),
     ],
 )

@@ -68,7 +68,7 @@ def main() -> None:
         )
         seconds = time.perf_counter() - began
     first = done.stdout.splitlines()[0]
-    if f"{count} complete, 0 to train" not in first:
+    if f"{count} done, 0 to train" not in first:
         sys.exit(f"not recognised: {first}")
     print(f"{count} finished members: {seconds:.1f} s in all, {seconds / count * 1e3:.1f} ms each")
 

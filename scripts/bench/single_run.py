@@ -33,8 +33,9 @@ from torchmetrics.classification import MulticlassAccuracy
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.data.batch import EpochBatches
+from seqsweep.training.parts import build_data, build_module
 from seqsweep.training.planning import Member, plan
-from seqsweep.training.train import build_data, build_module, train
+from seqsweep.training.train import train
 
 COMMON = ["trainer=cpu", "trainer.progress_bar=true", "logger=both"]
 CASES = {

@@ -1,7 +1,8 @@
 """One seed per run; every use of randomness draws from its own stream, derived by name.
 
 Nothing depends on the global random state or on what ran before: the weights come from the stream
-`init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from `dropout/s`.
+`init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from the seed of the
+stream `dropout` plus s.
 """
 
 import hashlib

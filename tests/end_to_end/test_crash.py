@@ -48,4 +48,4 @@ def test_a_sweep_killed_five_times_equals_one_left_alone(
     assert crash.epochs_lost(killed) <= kills
 
     again = seqsweep("train", "-m", f"output_dir={killed}", *overrides)
-    assert "12 complete, 0 to train" in again.out
+    assert "12 done, 0 to train" in again.out

@@ -136,11 +136,12 @@ def test_a_run_that_diverges_says_so(seqsweep: Command, tmp_path: Path) -> None:
     options = ("optimizer=sgd", "optimizer.lr=1000", "trainer.gradient_clip_val=null")
     result = seqsweep("train", *SHORT, *options, "model.nonlinearity=relu")
     assert result.code == 1
-    assert "the training loss is" in result.err
+    assert "diverged: train/loss is" in result.err
     assert "Traceback" not in result.err
-    (failure,) = tmp_path.glob("outputs/runs/*/*/failure.json")
-    assert "FloatingPointError" in json.loads(failure.read_text())["traceback"]
-    assert not list(tmp_path.rglob("record.json"))
+    record = json.loads((_only_run(tmp_path) / "record.json").read_text())
+    assert record["status"] == "diverged"
+    assert record["epoch"] == 0
+    assert "metrics" not in record
 
 
 def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
@@ -160,4 +161,3 @@ def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert not list(tmp_path.rglob("record.json"))
-    assert not list(tmp_path.rglob("failure.json"))

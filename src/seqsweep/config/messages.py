@@ -5,7 +5,6 @@ from omegaconf import DictConfig
 from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
-    InterpolationResolutionError,
     OmegaConfBaseException,
 )
 
@@ -15,7 +14,7 @@ from seqsweep.suggest import nearest_or_all
 def explain(error: BaseException) -> str:
     """The message for a person: what was given, what is allowed, the nearest right name."""
     cause = error.__cause__
-    if isinstance(error, InterpolationResolutionError):
+    if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, OverrideParseException):
         first = str(error).splitlines()[0]
@@ -26,7 +25,10 @@ def explain(error: BaseException) -> str:
         if isinstance(found, (ConfigKeyError, ConfigAttributeError)):
             return _unknown_key(found)
     if isinstance(error, OmegaConfBaseException):
-        return f"{error.full_key}: {error.msg or error}" if error.full_key else str(error)
+        reason = str(error.msg or error).splitlines()[0]
+        return f"{error.full_key}: {reason}" if error.full_key else reason
+    if "Config group override must be" in str(error):
+        return f"{str(error).strip()}; a group takes the name of an option, as in model=rnn"
     return str(error).strip()
 
 

@@ -13,6 +13,9 @@ class FlatGradients:
     that is a fifth of an optimiser step. Autograd adds into a `grad` that is there, so the views
     stay until somebody sets them to None, as Lightning does now and then; `zero` puts them back.
 
+    A parameter that the loss never reaches has a zero gradient here, not None: weight decay
+    moves it.
+
     Raises:
         ValueError: parameters of more than one dtype or device, or none at all.
     """

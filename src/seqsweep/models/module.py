@@ -153,7 +153,8 @@ class SequenceClassifier(L.LightningModule):
 
     def _seed_dropout(self) -> None:
         """Masks are a function of (seed, step) alone: equal after a resume and in any company."""
-        step_seed = (self.dropout_seed + self.global_step) % 2**63
+        step = self.global_step + (self.global_rank << 40)  # other masks in each process
+        step_seed = (self.dropout_seed + step) % 2**63
         if self.device.type == "cuda":
             torch.cuda.manual_seed(step_seed)
         else:

@@ -69,7 +69,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
     """`outputs/sweeps/architecture: 24 runs, 23 complete, 1 failed`."""
     counts = Counter(entry.state for entry in entries)
     parts = [f"{counts[state]} {state}" for state in _STATES if counts[state]]
-    return f"{folder}: {len(entries)} runs, {', '.join(parts)}"
+    return f"{escape(str(folder))}: {len(entries)} runs, {', '.join(parts)}"
 
 
 def show_value(value: Any) -> str:

@@ -44,14 +44,20 @@ def read_json(path: Path) -> Any | None:
 
 def link(source: Path, target: Path) -> None:
     """`target` becomes the file that `source` is now, without a second writing of its content."""
+    if target.exists() and target.samefile(source):
+        return  # a rename between two names of one file does nothing, and leaves both
     temporary = target.with_name(_TEMPORARY.format(target.name))
     temporary.unlink(missing_ok=True)
     try:
         temporary.hardlink_to(source)
     except OSError:  # a filesystem without hard links
         write_bytes(target, source.read_bytes())
-    else:
+        return
+    try:
         temporary.replace(target)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def remove_temporary(folder: Path) -> None:

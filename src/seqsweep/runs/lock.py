@@ -4,12 +4,12 @@ import fcntl
 import json
 import os
 import socket
+import struct
+import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Self
-
-from seqsweep.runs.files import read_json
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -36,13 +36,14 @@ class RunLock:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder.absolute() / "lock"
+        self.folder = folder
+        self.path = _lock_path(folder)
         self._stopped = threading.Event()
         self._descriptor = -1
 
     def __enter__(self) -> Self:
         if self.path in _held:
-            raise Locked(f"{self.path.parent} is being trained by this process")
+            raise Locked(f"{self.folder} is being trained by this process")
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while not self._take():
             pass
@@ -52,10 +53,8 @@ class RunLock:
 
     def __exit__(self, *error: object) -> None:
         self._stopped.set()
-        # Removed while it is still held: who opens the file later opens a new one.
-        self.path.unlink(missing_ok=True)
-        os.close(self._descriptor)
         _held.discard(self.path)
+        self._drop(self._descriptor)
 
     def _take(self) -> bool:
         """False where the file was removed between its opening and its locking: try again."""
@@ -63,29 +62,30 @@ class RunLock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            holder = read_json(self.path)
+            holder = _holder(descriptor)
             os.close(descriptor)
-            raise Locked(f"{self.path.parent} is being trained by {_who(holder)}") from None
+            raise Locked(f"{self.folder} is being trained by {_who(holder)}") from None
         if not _is_same_file(descriptor, self.path):
             os.close(descriptor)
             return False
-        self._refuse_other_host(descriptor)
+        holder = _other_host(descriptor)
+        if holder is not None:
+            os.close(descriptor)
+            raise Locked(f"{self.folder} is being trained by {_who(holder)}")
         here = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.time()}
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(here).encode(), 0)
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(here).encode(), 0)
+        except OSError:
+            self._drop(descriptor)
+            raise
         self._descriptor = descriptor
         return True
 
-    def _refuse_other_host(self, descriptor: int) -> None:
-        content = os.pread(descriptor, 4096, 0)
-        age = time.time() - os.fstat(descriptor).st_mtime
-        try:
-            holder = json.loads(content) if content else None
-        except ValueError:
-            return
-        if holder and holder.get("host") != socket.gethostname() and age < STALE_SECONDS:
-            os.close(descriptor)
-            raise Locked(f"{self.path.parent} is being trained by {_who(holder)}")
+    def _drop(self, descriptor: int) -> None:
+        # Removed while it is still held: who opens the file later opens a new one.
+        self.path.unlink(missing_ok=True)
+        os.close(descriptor)
 
     def _beat(self) -> None:
         while not self._stopped.wait(BEAT_SECONDS):
@@ -97,7 +97,7 @@ class RunLock:
 
 def is_locked(folder: Path) -> bool:
     """Whether some process trains this run now; takes nothing and waits for nobody."""
-    path = folder.absolute() / "lock"
+    path = _lock_path(folder)
     if path in _held:
         return True
     try:
@@ -105,13 +105,42 @@ def is_locked(folder: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    else:
-        return False
+        return _is_held(descriptor) or _other_host(descriptor) is not None
     finally:
         os.close(descriptor)
+
+
+def _lock_path(folder: Path) -> Path:
+    return folder.resolve() / "lock"
+
+
+def _is_held(descriptor: int) -> bool:
+    """Asks the system, by F_GETLK: to try the lock would keep it from others for a moment."""
+    if sys.platform == "darwin":
+        layout, query = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+        kind = 3
+    else:
+        layout, query = "hhqqi", (fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind = 0
+    answer = fcntl.fcntl(descriptor, fcntl.F_GETLK, struct.pack(layout, *query))
+    return struct.unpack(layout, answer)[kind] != fcntl.F_UNLCK
+
+
+def _other_host(descriptor: int) -> dict[str, Any] | None:
+    """Who holds it on another host, as far as the file says so and its last beat is not old."""
+    holder = _holder(descriptor)
+    is_old = time.time() - os.fstat(descriptor).st_mtime >= STALE_SECONDS
+    if holder is None or is_old or holder.get("host") in (None, socket.gethostname()):
+        return None
+    return holder
+
+
+def _holder(descriptor: int) -> dict[str, Any] | None:
+    try:
+        holder = json.loads(os.pread(descriptor, 4096, 0))
+    except ValueError:
+        return None
+    return holder if isinstance(holder, dict) else None
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:
@@ -121,7 +150,7 @@ def _is_same_file(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _who(holder: Any) -> str:
-    if not isinstance(holder, dict):
+def _who(holder: dict[str, Any] | None) -> str:
+    if holder is None:
         return "another process"
     return f"process {holder.get('pid')} on {holder.get('host')}"

@@ -72,12 +72,12 @@ class RunFolder:
         remove_temporary(self.path / "checkpoints")
 
     def finish(self, record: dict[str, Any]) -> None:
-        """The run's last word: `record`, whose `status` is complete or diverged."""
+        """The run's last word: `record`, whose `status` is complete where it says nothing else."""
         self.tidy()
         for name in ("previous.ckpt", "next.ckpt"):
             (self.path / "checkpoints" / name).unlink(missing_ok=True)
         (self.path / "failure.json").unlink(missing_ok=True)
-        write_json(self.path / "record.json", record)
+        write_json(self.path / "record.json", {"status": "complete"} | record)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""

@@ -142,7 +142,9 @@ def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
             if member.config["locked"] == "skip":
                 raise
             if not waiting:
-                console.print(f"{error}; waiting for it", soft_wrap=True, highlight=False)
+                console.print(
+                    f"{error}; waiting for it", soft_wrap=True, highlight=False, markup=False
+                )
                 waiting = True
             while is_locked(root / member.run_id):
                 time.sleep(0.5)
@@ -175,6 +177,7 @@ def _report(outcome: Outcome, console: Console) -> None:
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{outcome.folder.path}  ({how}, {record['params']:,} parameters)",
+        markup=False,
         highlight=False,
         soft_wrap=True,
     )

@@ -100,10 +100,10 @@ def _class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None
     if setting == "balanced":
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
         return len(labels) / (num_classes * counts.float())
-    if len(setting) != num_classes or min(setting) < 0:
+    if len(setting) != num_classes or min(setting) <= 0:
         raise ValueError(
-            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers of at least "
-            "0, one for each class of the data"
+            f"loss.class_weights={setting}: must be balanced, or {num_classes} numbers above 0, "
+            "one for each class of the data"
         )
     return torch.tensor(setting)
 

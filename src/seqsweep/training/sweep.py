@@ -90,7 +90,8 @@ def show_plan(
         state = "to train" if member in pending else member.folder.state()
         if member in pending and member.folder.path.is_dir():
             state = f"{member.folder.state()}, to go on"
-        console.print(f"{member.folder.run_id}  {state:9}  {member.label}", soft_wrap=True)
+        line = f"{member.folder.run_id}  {state:9}  {member.label}"
+        console.print(line, soft_wrap=True, highlight=False)
     _say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member not in pending]
     console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
@@ -202,10 +203,10 @@ def _say_plan(
 ) -> None:
     doubles = jobs - len(members)
     line = (
-        f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} complete, "
+        f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
-    console.print(line, soft_wrap=True, highlight=False)
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
@@ -257,7 +258,7 @@ def _conclude(
     lines = [
         f"{states['complete']} of {len(members)} runs complete{diverged} ({duration(seconds)}); "
         "look at them by",
-        f"  tensorboard --logdir {shlex.quote(str(folder))}",
+        f"  tensorboard --logdir {escape(shlex.quote(str(folder)))}",
     ]
     left = len(members) - states["complete"] - states["diverged"]
     if left:
@@ -268,7 +269,7 @@ def _conclude(
         why = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
         lines += [
             f"[red]{left} of {len(members)} runs did not complete ({why})[/]; why:",
-            f"  seqsweep status {shlex.quote(str(folder))}",
+            f"  seqsweep status {escape(shlex.quote(str(folder)))}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",
         ]

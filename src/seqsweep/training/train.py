@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -45,32 +46,29 @@ def train(member: Member, root: Path, progress: Callback | None = None) -> Outco
         RunFailed: training failed; failure.json holds the traceback.
     """
     folder = RunFolder(root / member.run_id)
-    torch.set_num_threads(member.config["threads"])
     stop = StopOnSignal()
     callbacks: list[Callback] = [stop] if progress is None else [stop, progress]
     parts = build_run(member.config, folder.path, callbacks)
     if not parts.trainer.is_global_zero:  # the other processes of a distributed run only train
-        with _own_random_state():
-            result = _fit_and_test(parts, folder.path, newest_checkpoint(folder.path))
+        with _own_torch_state():
+            result = _fit_and_test(
+                parts, folder.path, newest_checkpoint(folder.path), member.config["threads"]
+            )
         return Outcome(folder, _record(member, "complete", result), trained=True)
     with RunLock(folder.path):
         outcome = finished(member, root)
         if outcome is not None:  # by another process, since we looked
             return outcome
-        with _log_file(folder.path / "train.log"), _own_random_state(), stop.listening():
+        with _log_file(folder.path / "train.log"), _own_torch_state(), stop.listening():
             record = _attempt(member, folder, parts, stop)
-        folder.finish(record)
     return Outcome(folder, record, trained=True, signum=stop.received)
 
 
 def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
     """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
     try:
-        checkpoint = _begin(member, folder, parts)
-        result = _fit_and_test(parts, folder.path, checkpoint)
-    except Diverged as error:
-        log.warning("diverged: %s", error)
-        return _record(member, "diverged", {"error": str(error), "epoch": error.epoch})
+        record = _outcome(member, parts, folder.path, _begin(member, folder, parts))
+        folder.finish(record)
     except (Interrupted, SystemExit) as error:
         if stop.received is None:
             raise
@@ -84,7 +82,17 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
         with contextlib.suppress(OSError):  # a full disk is the failure itself
             folder.fail(error)
         raise RunFailed(folder.path, error) from error
-    log.info("done: %s", result["metrics"])
+    log.info("done: %s", record.get("metrics", record.get("error")))
+    return record
+
+
+def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+    """The record of a run that is complete, or that has diverged and would again."""
+    try:
+        result = _fit_and_test(parts, folder, checkpoint, member.config["threads"])
+    except Diverged as error:
+        log.warning("diverged: %s", error)
+        return _record(member, "diverged", {"error": str(error), "epoch": error.epoch})
     return _record(member, "complete", result)
 
 
@@ -113,8 +121,11 @@ def _record(member: Member, status: str, result: dict[str, Any]) -> dict[str, An
     }
 
 
-def _fit_and_test(parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+def _fit_and_test(
+    parts: Parts, folder: Path, checkpoint: Path | None, threads: int
+) -> dict[str, Any]:
     trainer, module, data = parts
+    torch.set_num_threads(threads)
     start = time.perf_counter()
     trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
     kept = _kept(parts, time.perf_counter() - start)
@@ -124,6 +135,8 @@ def _fit_and_test(parts: Parts, folder: Path, checkpoint: Path | None) -> dict[s
         _load_weights(module, folder / "checkpoints" / "best.ckpt")
         trainer.test(module, datamodule=data, verbose=False)
         metrics |= module.test_metrics
+        if not math.isfinite(metrics["test/loss"]):
+            raise Diverged("test/loss", metrics["test/loss"], kept.best_epoch or 0)
     return {
         "metrics": metrics,
         "best_epoch": kept.best_epoch,
@@ -153,12 +166,16 @@ def _load_weights(module: SequenceClassifier, checkpoint: Path) -> None:
 
 
 @contextmanager
-def _own_random_state() -> Generator[None]:
-    """Leaves torch's global generators and its deterministic mode as they were."""
+def _own_torch_state() -> Generator[None]:
+    """Leaves torch's generators, threads and deterministic mode as they were."""
     deterministic = torch.are_deterministic_algorithms_enabled()
-    with torch.random.fork_rng():
-        yield
-    torch.use_deterministic_algorithms(deterministic)
+    threads = torch.get_num_threads()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(threads)
 
 
 class _LogFile(logging.FileHandler):

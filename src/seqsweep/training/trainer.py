@@ -47,6 +47,14 @@ def build_trainer(
         ValueError: a GPU is asked for where none is, or a number out of its range.
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
+    if not limit_train_batches and limit_train_batches is not None:
+        raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
+    _check_parts(
+        limit_train_batches=limit_train_batches,
+        limit_val_batches=limit_val_batches,
+        limit_test_batches=limit_test_batches,
+        overfit_batches=overfit_batches,
+    )
     quiet()
     # A fast_dev_run leaves no checkpoints, and Lightning refuses whoever would write one.
     unwanted = tuple(
@@ -97,6 +105,17 @@ def quiet() -> None:
 
 def _profiler(kind: str | None, folder: Path) -> Profiler | None:
     return None if kind is None else SimpleProfiler(dirpath=folder, filename="profile")
+
+
+def _check_parts(**limits: int | float | None) -> None:
+    """A whole number of batches, or a part of them as a number with a point."""
+    for name, limit in limits.items():
+        too_large = isinstance(limit, float) and limit > 1
+        if limit is not None and (limit < 0 or too_large):
+            raise ValueError(
+                f"trainer.{name}={limit}: must be a whole number of batches, or a part of them "
+                "from 0.0 to 1.0"
+            )
 
 
 def _check(max_epochs: int, accelerator: str, devices: int | str, every: int) -> None:

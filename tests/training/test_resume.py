@@ -1,0 +1,705 @@
+"""Interrupted is uninterrupted: a run that was stopped at any moment and trained on is, to the
+last bit, the run that was left alone."""
+
+import csv
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+from rich.console import Console
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
+from torch import Tensor
+
+from seqsweep.config.schema import Config
+from seqsweep.training import continuing
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, plan
+from seqsweep.training.progress import RunProgressBar
+from seqsweep.training.train import train
+
+Plan = Callable[..., Member]
+
+# 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate in 2 batches, 8 to test on.
+BASE = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
+    "data.eval_batch_size=4", "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=5",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false",
+)  # fmt: skip
+STEPS_PER_EPOCH, EPOCHS = 3, 5
+
+CONFIGS: dict[str, tuple[str, ...]] = {
+    "dropout": ("model.num_layers=2", "model.dropout=0.4"),
+    "plateau": ("scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5"),
+    "cosine": ("scheduler=cosine", "scheduler.warmup_epochs=2"),
+    "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5"),
+    "momentum": ("optimizer=sgd", "optimizer.nesterov=true"),
+    "rmsprop": ("optimizer=rmsprop", "optimizer.momentum=0.9"),
+    "seldom validated": ("trainer.check_val_every_n_epoch=2",),
+    "never validated": ("data.val_fraction=0", "monitor=train/loss"),
+    "never tested": ("data.test_fraction=0",),
+    "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1"),
+    "gru": ("model.cell=gru", "model.bidirectional=true", "loss.class_weights=balanced"),
+    "one log": ("logger=csv",),
+}
+EARLY = (
+    "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=1",
+    "optimizer.lr=0.3", "trainer.max_epochs=20",
+)  # fmt: skip
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does: nothing of ours catches it, so nothing is tidied up."""
+
+
+class Broken(RuntimeError):
+    """Ends a run as an error does."""
+
+
+class At(Callback):
+    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
+
+    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
+        self.left, self.error = n, error
+        setattr(self, hook, self.count)
+
+    def count(self, *_: object, **__: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise self.error("here")
+
+
+@pytest.fixture
+def planned(checked: Callable[..., Config]) -> Plan:
+    """A member of the small config, with these arguments more."""
+    return lambda *overrides: plan(check_later(checked, overrides))
+
+
+def check_later(checked: Callable[..., Config], overrides: Sequence[str]) -> Config:
+    return checked(*BASE, *overrides)
+
+
+@pytest.fixture(autouse=True)
+def new_process() -> None:
+    """What a process remembers of the runs in a folder is forgotten."""
+    continuing._finished_runs.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[Member], dict[str, Any]]:
+    """The results of a run left alone; each config is trained once for all tests."""
+    results: dict[str, dict[str, Any]] = {}
+
+    def call(member: Member) -> dict[str, Any]:
+        if member.run_id not in results:
+            outcome = train(member, tmp_path_factory.mktemp("undisturbed"))
+            results[member.run_id] = result(outcome.folder.path)
+        return results[member.run_id]
+
+    return call
+
+
+def interrupt(
+    member: Member, root: Path, at: Callback, error: type[BaseException] = Killed
+) -> None:
+    with pytest.raises(error):
+        train(member, root, at)
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """All that a run has come to, except for how long it took."""
+    return {
+        "csv": (folder / "metrics.csv").read_bytes(),
+        "curves": curves(folder),
+        "record": record(folder),
+        "best": checkpoint(folder, "best"),
+        "last": checkpoint(folder, "last"),
+        "files": files(folder),
+    }
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """Each scalar's (step, value) as TensorBoard reads them, with all that it might pass over."""
+    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    return {
+        tag: sorted((event.step, event.value) for event in events.Scalars(tag))
+        for tag in events.Tags()["scalars"]
+    }
+
+
+def record(folder: Path) -> dict[str, Any]:
+    from seqsweep.runs.record import RunFolder
+
+    found = RunFolder(folder).record()
+    assert found is not None
+    influential = {k: v for k, v in found["config"].items() if k not in ("rerun", "threads")}
+    times = ("train_seconds", "samples_per_s")
+    return {k: v for k, v in found.items() if k not in times} | {"config": influential}
+
+
+def checkpoint(folder: Path, name: str) -> Any:
+    content = load_sealed(folder / "checkpoints" / f"{name}.ckpt")
+    del content["files"]
+    content["callbacks"]["BestAndLast"].pop("seconds")
+    return plain(content)
+
+
+def plain(value: Any) -> Any:
+    """Tensors as their type, shape and bytes: two of these are equal if equal to the bit."""
+    if isinstance(value, Tensor):
+        return str(value.dtype), tuple(value.shape), value.numpy().tobytes()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    return [plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def files(folder: Path) -> set[str]:
+    """Names without the times in those of event files; at most as many of these as attempts."""
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {"events" if path.name.startswith("events.out") else str(path) for path in paths}
+
+
+def assert_equal(found: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Part by part: a difference is then easy to read."""
+    for key, value in expected.items():
+        if key in ("best", "last"):
+            for part in value:
+                assert found[key][part] == value[part], f"{part} of {key}.ckpt"
+        assert found[key] == value, key
+
+
+def epochs_in_log(folder: Path) -> list[int]:
+    lines = (folder / "train.log").read_text(encoding="utf-8").splitlines()
+    words = [line.split("INFO epoch ") for line in lines if "INFO epoch " in line]
+    return [int(rest.split()[0]) for _, rest in words]
+
+
+def test_an_undisturbed_run_leaves_these_files_and_no_other(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]]
+) -> None:
+    found = undisturbed(planned())
+    assert found["files"] == {
+        "config.yaml", "provenance.json", "record.json", "metrics.csv", "train.log", "events",
+        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+    }  # fmt: skip
+    steps = [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(EPOCHS)]
+    assert [int(row["step"]) for row in csv.DictReader(found["csv"].decode().splitlines())] == steps
+    assert [step for step, _ in found["curves"]["val/acc"]] == steps
+
+
+@pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
+def test_interrupted_at_any_step(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    step: int,
+) -> None:
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    assert not (tmp_path / member.run_id / "record.json").exists()
+    outcome = train(member, tmp_path)
+    assert outcome.trained
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+    # Whole epochs are kept: none is trained twice but the one that was interrupted.
+    whole = (step - 1) // STEPS_PER_EPOCH
+    assert epochs_in_log(outcome.folder.path) == [*range(whole), *range(whole, EPOCHS)]
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
+@pytest.mark.parametrize("seed", range(3))
+def test_interrupted_with(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    name: str,
+    seed: int,
+) -> None:
+    """At a random step of an early, a middle and a late epoch."""
+    member = planned(*CONFIGS[name])
+    steps = 2 if name == "few batches" else STEPS_PER_EPOCH
+    epoch = (seed * EPOCHS) // 3 + 1
+    step = epoch * steps - random.Random(f"{name} {seed}").randrange(steps)
+    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    outcome = train(member, tmp_path)
+    if name == "one log":
+        assert "events" not in files(outcome.folder.path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+HOOKS = [
+    ("on_fit_start", 1), ("on_train_start", 1), ("on_train_epoch_start", 1),
+    ("on_train_epoch_start", 3), ("on_train_batch_start", 7), ("on_validation_start", 2),
+    ("on_validation_batch_end", 1), ("on_validation_batch_end", 6), ("on_validation_end", 4),
+    ("on_validation_end", 5), ("on_train_epoch_end", 1), ("on_train_epoch_end", 3),
+    ("on_train_epoch_end", 5), ("on_train_end", 1), ("on_fit_end", 1), ("on_test_start", 1),
+    ("on_test_batch_end", 1), ("on_test_batch_end", 2), ("on_test_end", 1), ("teardown", 1),
+    ("teardown", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
+def test_interrupted_between_steps(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    hook: str,
+    n: int,
+) -> None:
+    """At epoch boundaries, in validation, in test, before the record."""
+    member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
+    interrupt(member, tmp_path, At(hook, n))
+    outcome = train(member, tmp_path)
+    assert outcome.trained
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("step", [2, 7])
+def test_a_failed_run_goes_on_too(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    step: int,
+) -> None:
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, At("on_train_batch_end", step, Broken), RunFailed)
+    interrupt(member, tmp_path, At("on_train_batch_end", 1, Broken), RunFailed)
+    outcome_of_failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
+    assert '"attempts": 2' in outcome_of_failure
+    assert "Broken: here" in outcome_of_failure
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
+def test_stopped_by_a_signal(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    signum: signal.Signals,
+    hook: str,
+) -> None:
+    class Signal(At):
+        def count(self, *_: object, **__: object) -> None:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signum)
+
+    member = planned(*CONFIGS["dropout"])
+    handlers = [signal.getsignal(number) for number in (2, 15, 1)]
+    with pytest.raises(Interrupted, match=signum.name) as stopped:
+        train(member, tmp_path, Signal(hook, 5))
+    assert stopped.value.exit_code == 128 + signum
+    assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
+    folder = tmp_path / member.run_id
+    assert '"interrupted"' in (folder / "failure.json").read_text(encoding="utf-8")
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_interrupted_several_times_in_a_row(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    seed: int,
+) -> None:
+    name = ("dropout", "plateau", "cosine", "seldom validated")[seed]
+    member, rng = planned(*CONFIGS[name]), random.Random(seed)
+    for _ in range(5):
+        hook, n = rng.choice([("on_train_batch_end", rng.randint(1, 6)), rng.choice(HOOKS)])
+        try:
+            train(member, tmp_path, At(hook, n))
+        except Killed:
+            continue
+        break  # it had less left than that
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_rename(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after: bool,
+) -> None:
+    """Every file of ours gets its name by a rename: the n-th is the last thing that happens."""
+    member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
+    expected = undisturbed(member)
+    rename, n = Path.replace, 0
+    while True:
+        n += 1
+        calls = 0
+
+        def replace(self: Path, target: Path, n: int = n) -> Path:
+            nonlocal calls
+            calls += 1
+            if calls > n or (calls == n and not after):
+                raise Killed
+            renamed = rename(self, target)
+            if calls == n:
+                raise Killed
+            return renamed
+
+        root = tmp_path / str(n)
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", replace)
+            try:
+                train(member, root)
+            except Killed:
+                killed = True
+            else:
+                killed = False
+        outcome = train(member, root)
+        assert_equal(result(outcome.folder.path), expected)
+        if not killed:
+            break
+    assert n > 2 + 3 * EPOCHS
+
+
+def test_early_stopping_stops_where_it_would_have(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    member = planned(*EARLY)
+    expected = undisturbed(member)
+    assert 2 < expected["record"]["epochs"] < 20
+    for step in range(2, expected["record"]["steps"] + 1, 3):
+        root = tmp_path / str(step)
+        interrupt(member, root, At("on_train_batch_end", step))
+        assert_equal(result(train(member, root).folder.path), expected)
+
+
+@pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
+def test_early_stopping_interrupted_after_its_decision(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, hook: str
+) -> None:
+    member = planned(*EARLY)
+    interrupt(member, tmp_path, At(hook, 1))
+    interrupt(member, tmp_path, At("on_test_start", 1))
+    assert_equal(result(train(member, tmp_path).folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_early_stopping_interrupted_in_its_last_epoch(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, every: int
+) -> None:
+    """Before the epoch's checkpoint: the decision is taken again."""
+    member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
+    expected = undisturbed(member)
+    assert expected["record"]["epochs"] < 20
+    epochs = expected["record"]["epochs"]
+    interrupt(member, tmp_path, At("on_validation_end", epochs // every))
+    interrupt(member, tmp_path, At("on_train_epoch_end", 1))
+    assert_equal(result(train(member, tmp_path).folder.path), expected)
+
+
+WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a machine of one core
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WORKERS)
+def test_interrupted_with_workers(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Equal to a run without any, too: workers are not part of the run's id."""
+    member = planned(*CONFIGS["dropout"], "data.num_workers=2")
+    alone = planned(*CONFIGS["dropout"])
+    assert member.run_id == alone.run_id
+    for at in (At("on_train_batch_end", 5), At("on_validation_batch_end", 3)):
+        interrupt(member, tmp_path, at)
+    outcome = train(member, tmp_path)
+    found, expected = result(outcome.folder.path), undisturbed(alone)
+    assert found["record"]["config"].pop("data.num_workers") == 2
+    config = {k: v for k, v in expected["record"]["config"].items() if k != "data.num_workers"}
+    assert_equal(found, expected | {"record": expected["record"] | {"config": config}})
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
+def test_a_damaged_file_costs_time_and_nothing_else(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, At("on_train_batch_end", 11))
+    (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
+    path.write_bytes(path.read_bytes()[:-40])
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+    again = 2 if name == "last.ckpt" else 0
+    assert epochs_in_log(outcome.folder.path)[-EPOCHS + again :] == list(range(again, EPOCHS))
+
+
+def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path) -> None:
+    member = planned()
+    first = train(member, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
+    second = train(member, tmp_path, At("on_fit_start", 1))
+    assert (first.trained, second.trained) == (True, False)
+    assert second.record == first.record
+    assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
+
+
+def test_rerun_starts_again(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    """A complete run and one that was interrupted, from the first epoch on."""
+    train(planned(), tmp_path)
+    again = planned("rerun=true")
+    assert again.run_id == planned().run_id
+    for _ in range(2):
+        interrupt(again, tmp_path, At("on_train_batch_end", 8))
+        assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
+    outcome = train(again, tmp_path)
+    assert outcome.trained
+    assert epochs_in_log(outcome.folder.path)[-EPOCHS:] == list(range(EPOCHS))
+    assert_equal(result(outcome.folder.path), undisturbed(again))
+
+
+LONGER = {
+    "constant": (),
+    "dropout": CONFIGS["dropout"],
+    "step": CONFIGS["step"],
+    "plateau": CONFIGS["plateau"],
+    "patient": (*EARLY[:2], "callbacks.early_stopping.patience=50"),
+    "seldom validated": CONFIGS["seldom validated"],
+}
+
+
+@pytest.mark.parametrize("name", LONGER)
+def test_more_epochs_continue_a_finished_run(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, name: str
+) -> None:
+    """5 epochs, then 8, then 10: each trains its own epochs and is the run of that length."""
+    before = 0
+    for epochs in (5, 8, 10):
+        continuing._finished_runs.cache_clear()
+        member = planned(*LONGER[name], f"trainer.max_epochs={epochs}")
+        outcome = train(member, tmp_path)
+        assert epochs_in_log(outcome.folder.path) == list(range(before, epochs))
+        assert_equal(result(outcome.folder.path), undisturbed(member))
+        before = epochs
+    assert len(list(tmp_path.iterdir())) == 3
+    assert_equal(
+        result(tmp_path / planned(*LONGER[name]).run_id), undisturbed(planned(*LONGER[name]))
+    )
+
+
+def test_more_epochs_that_are_interrupted_go_on(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    train(planned(), tmp_path)
+    member = planned("trainer.max_epochs=8")
+    for step in (2, 5):
+        continuing._finished_runs.cache_clear()
+        interrupt(member, tmp_path, At("on_train_batch_end", step))
+    outcome = train(member, tmp_path)
+    assert epochs_in_log(outcome.folder.path) == [5, 6, 7]
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("damaged", ["last.ckpt", "best.ckpt", "metrics.csv"])
+def test_more_epochs_of_a_damaged_run_start_again(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, damaged: str
+) -> None:
+    shorter = train(planned(), tmp_path).folder.path
+    (path,) = shorter.rglob(damaged)
+    path.write_bytes(path.read_bytes()[:-10])
+    continuing._finished_runs.cache_clear()
+    member = planned("trainer.max_epochs=6")
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize(
+    "other", ["seed=1", "data.batch_size=6", "optimizer.lr=0.01", "data.source.seed=1"]
+)
+def test_another_run_is_not_continued(planned: Plan, tmp_path: Path, other: str) -> None:
+    train(planned(), tmp_path)
+    continuing._finished_runs.cache_clear()
+    outcome = train(planned(other, "trainer.max_epochs=6"), tmp_path)
+    assert epochs_in_log(outcome.folder.path) == list(range(6))
+
+
+def test_a_run_that_stopped_early_is_not_the_beginning_of_a_longer_one(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    train(planned(*EARLY), tmp_path)
+    continuing._finished_runs.cache_clear()
+    member = planned(*EARLY, "trainer.max_epochs=30")
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    shorter = train(planned("scheduler=cosine"), tmp_path).folder.path
+    continuing._finished_runs.cache_clear()
+    member = planned("scheduler=cosine", "trainer.max_epochs=7")
+    outcome = train(member, tmp_path)
+    text = (outcome.folder.path / "train.log").read_text(encoding="utf-8")
+    assert f"{shorter} has 5 epochs of this config, but its scheduler is laid out over them" in text
+    assert epochs_in_log(outcome.folder.path) == list(range(7))
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+DIVERGING = (
+    "optimizer=sgd", "optimizer.lr=1000", "optimizer.momentum=0.0", "model.num_layers=2",
+    "model.nonlinearity=relu", "trainer.gradient_clip_val=null", "trainer.max_epochs=20",
+)  # fmt: skip
+
+
+def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> None:
+    member = planned(*DIVERGING)
+    first = train(member, tmp_path)
+    assert first.trained
+    assert first.folder.state() == "diverged"
+    epoch = first.record["epoch"]
+    assert first.record["status"] == "diverged"
+    assert f"in epoch {epoch}" in first.record["error"]
+    assert epochs_in_log(first.folder.path) == list(range(epoch))
+    assert not (first.folder.path / "failure.json").exists()
+    second = train(member, tmp_path, At("on_fit_start", 1))
+    assert (second.trained, second.record) == (False, first.record)
+
+
+def test_a_diverging_run_diverges_after_an_interruption(planned: Plan, tmp_path: Path) -> None:
+    member = planned(*DIVERGING)
+    expected = train(member, tmp_path / "undisturbed").record
+    interrupt(member, tmp_path, At("on_train_batch_end", 1))
+    interrupt(member, tmp_path, At("on_train_epoch_end", 1))
+    assert train(member, tmp_path).record == expected
+
+
+@pytest.mark.parametrize("unseen", ["data.val_fraction=0", "data.test_fraction=0"])
+def test_a_run_that_diverges_at_its_end_has_a_record(
+    planned: Plan, tmp_path: Path, unseen: str
+) -> None:
+    """The longest run that does not diverge: its last step may have broken the weights."""
+    options = (*DIVERGING, "monitor=train/loss", unseen)
+    epoch = train(planned(*options), tmp_path).record["epoch"]
+    for epochs in range(1, epoch + 2):
+        outcome = train(planned(*options, f"trainer.max_epochs={epochs}"), tmp_path)
+        assert outcome.folder.record() == outcome.record
+
+
+def test_one_thread_or_two(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Layers of 64 and 2,000 values a step: enough for torch to share some of them out."""
+    wide = ("model.hidden_size=64", "model.num_layers=2", "trainer.max_epochs=2")
+    one, two = planned(*wide), planned(*wide, "threads=2")
+    assert one.run_id == two.run_id
+    try:
+        outcome = train(two, tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(1)
+    assert_equal(result(outcome.folder.path), undisturbed(one))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WORKERS)
+def test_no_workers_or_two(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    outcome = train(planned("data.num_workers=2"), tmp_path)
+    found, expected = result(outcome.folder.path), undisturbed(planned())
+    for key in ("csv", "curves", "best", "last"):
+        assert found[key] == expected[key], key
+
+
+def column(csv_bytes: bytes, name: str) -> list[str]:
+    return [row[name] for row in csv.DictReader(csv_bytes.decode().splitlines())]
+
+
+@pytest.mark.parametrize(
+    "validation", ["trainer.limit_val_batches=0", "trainer.check_val_every_n_epoch=3"]
+)
+def test_with_validation_or_without(
+    planned: Plan,
+    undisturbed: Callable[[Member], dict[str, Any]],
+    validation: str,
+) -> None:
+    options = (*CONFIGS["dropout"], "monitor=train/loss")
+    always, seldom = undisturbed(planned(*options)), undisturbed(planned(*options, validation))
+    assert "" in column(seldom["csv"], "val/loss")
+    assert "" not in column(always["csv"], "val/loss")
+    for name in ("train/loss", "train/acc", "train/grad_norm"):
+        assert column(seldom["csv"], name) == column(always["csv"], name)
+    assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
+
+
+def test_with_a_progress_bar_or_without(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    screen = io.StringIO()
+    bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
+    bare = planned(*CONFIGS["dropout"])
+    shown = planned(*CONFIGS["dropout"], "trainer.progress_bar=true")
+    assert shown.run_id == bare.run_id
+    outcome = train(shown, tmp_path, bar)
+    assert "epoch" in screen.getvalue()
+    found, expected = result(outcome.folder.path), undisturbed(bare)
+    for key in ("csv", "curves", "best", "last"):
+        assert found[key] == expected[key], key
+
+
+ALONE = """
+import json, sys
+from pathlib import Path
+from seqsweep.training.planning import Member
+from seqsweep.training.train import train
+config, run_id, fingerprint = json.loads(sys.argv[1])
+train(Member(config, run_id, fingerprint), Path(sys.argv[2]))
+"""
+
+
+@pytest.mark.slow
+def test_alone_or_the_last_of_five(planned: Plan, tmp_path: Path) -> None:
+    """In a process of its own, and after four others that leave their traces where they can."""
+    import json
+
+    member = planned(*CONFIGS["dropout"])
+    argument = json.dumps([member.config, member.run_id, member.data_fingerprint])
+    subprocess.run(
+        [sys.executable, "-c", ALONE, argument, str(tmp_path / "alone")],
+        check=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    others = (
+        ("seed=1",),
+        ("trainer.detect_anomaly=true", "seed=2", "trainer.max_epochs=1"),
+        ("model.cell=lstm", "trainer.deterministic=false", "trainer.precision=bf16-mixed"),
+        DIVERGING,
+    )
+    for overrides in others:
+        train(planned(*overrides), tmp_path / "five")
+    outcome = train(member, tmp_path / "five")
+    assert_equal(result(outcome.folder.path), result(tmp_path / "alone" / member.run_id))
+
+
+def test_a_run_leaves_the_global_random_state_alone(planned: Plan, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    outcome: Outcome = train(planned(*CONFIGS["dropout"]), tmp_path / "first")
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(4)
+    again = train(planned(*CONFIGS["dropout"]), tmp_path / "second")
+    assert_equal(result(again.folder.path), result(outcome.folder.path))
