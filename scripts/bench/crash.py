@@ -188,7 +188,7 @@ def differences(one: Path, other: Path) -> list[str]:
         states = [checkpoint["state_dict"] for checkpoint in weights]
         if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
             found.append(f"weights of {name}")
-    # A kill between this line and record.json makes the run test again, and write it again.
+    # Not how often it says so: a kill between record.json and this line leaves it out.
     if " INFO epoch " in (one / "train.log").read_text().partition(" INFO done: ")[2]:
         found.append("trained again after it was complete")
     return found

@@ -8,10 +8,10 @@ been raised; then the same run, trained again, must equal one that nothing ever 
 Run as a program this file is the driver: one thread, torch imported once, a fork for each run.
 """
 
-import argparse
 import builtins
 import contextlib
 import errno
+import functools
 import importlib.util
 import io
 import json
@@ -21,9 +21,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,27 +46,22 @@ OVERRIDES = (
     "model.num_layers=2",
     "model.dropout=0.2",
     "scheduler=plateau",
+    "optimizer.lr=0.03",
     "trainer.max_epochs=3",
-    "trainer.limit_train_batches=3",
+    "trainer.limit_train_batches=5",
     "trainer.progress_bar=false",
 )
 FINISHED, RAISED, WRONG, STUCK = 0, 3, 4, 5
 NEED_SPACE = ("open", "write", "mkdir", "link", "fsync")
-LOGS = ("metrics.csv", "events.out.tfevents", "train.log")
-
-
-# -- what the tests do ----------------------------------------------------------------------------
 
 
 def _other_filesystems() -> list[str]:
-    """A writable folder on another filesystem than the tests', if the machine has one."""
+    """A writable folder on another filesystem than the tests', where the machine has one."""
     here = os.stat(tempfile.gettempdir()).st_dev
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-    candidates = ("/dev/shm", "/run/shm", "/var/tmp", *mounts)
     return [
         path
-        for path in candidates
-        if os.path.isdir(path) and os.stat(path).st_dev != here and os.access(path, os.W_OK)
+        for path in ("/dev/shm", "/run", "/var/tmp", "/tmp", str(Path.home()))
+        if os.path.isdir(path) and os.access(path, os.W_OK) and os.stat(path).st_dev != here
     ][:1]
 
 
@@ -75,8 +71,8 @@ def _other_filesystems() -> list[str]:
     [
         ("kill", 1, None),
         ("kill-half", 1, None),
-        ("ENOSPC", 2, None),
-        ("EACCES", 2, None),
+        ("ENOSPC", 1, None),
+        ("EACCES", 1, None),
         *[("kill", 3, path) for path in _other_filesystems()],
     ],
 )
@@ -101,12 +97,9 @@ def test_a_fault_at_every_write_call(
         assert process.returncode == 0, printed
         assert os.listdir(scratch) == []
     report = json.loads(printed.splitlines()[-1])
-    assert report["calls"] > 50
-    assert report["faults"] >= (20 if kind == "kill-half" else report["calls"] // (2 * stride))
-    assert report["found"] == []
-
-
-# -- faults ---------------------------------------------------------------------------------------
+    assert report["calls"] > 60
+    assert report["faults"] >= (15 if kind == "kill-half" else report["calls"] // (2 * stride))
+    assert report["found"] == [], "\n".join(report["found"])
 
 
 class Faults:
@@ -125,22 +118,18 @@ class Faults:
         self.calls: list[tuple[str, str]] = []
 
     def install(self) -> None:
-        opened = io.open
-        io.open = builtins.open = lambda *given, **named: self._open(opened, *given, **named)
-        for name in ("replace", "rename", "link", "unlink", "remove", "mkdir", "rmdir"):
-            self._wrap(name)
-        for name in ("fsync", "ftruncate", "truncate"):
-            self._wrap(name)
-        for name in ("write", "pwrite"):
-            self._wrap_write(name)
-        os_open = os.open
-
-        def open_descriptor(path: Any, flags: int, *given: Any, **named: Any) -> int:
-            if flags & os.O_CREAT:
-                self.call("open", path)
-            return os_open(path, flags, *given, **named)
-
-        os.open = open_descriptor
+        """From now on; pathlib, csv, logging and TensorBoard all go through these."""
+        for module, name, broken in (
+            (io, "open", self._open),
+            (builtins, "open", self._open),
+            (os, "open", self._open_descriptor),
+            *[(os, name, self._call_by_path) for name in ("unlink", "remove", "mkdir", "rmdir")],
+            *[(os, name, self._call_by_path) for name in ("fsync", "ftruncate", "truncate")],
+            *[(os, name, self._call_by_target) for name in ("replace", "rename", "link")],
+            *[(os, name, self._write) for name in ("write", "pwrite")],
+        ):
+            original = getattr(module, name)
+            setattr(module, name, functools.partial(broken, name, original))
 
     def call(self, what: str, where: Any, half: Callable[[], Any] | None = None) -> None:
         """Before a call: lets it pass, or does what is to go wrong with it."""
@@ -157,30 +146,35 @@ class Faults:
                 half()
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), _name(where))
 
-    def _open(self, opened: Callable[..., Any], path: Any, mode: str = "r", *given: Any, **named: Any) -> Any:
+    def _open(
+        self, _: str, original: Any, path: Any, mode: str = "r", *given: Any, **named: Any
+    ) -> Any:
         if not set(mode) & set("wax+"):
-            return opened(path, mode, *given, **named)
+            return original(path, mode, *given, **named)
         self.call("open", path)
-        return _File(opened(path, mode, *given, **named), path, self)
+        return _File(original(path, mode, *given, **named), path, self)
 
-    def _wrap(self, name: str) -> None:
-        original = getattr(os, name)
+    def _open_descriptor(
+        self, _: str, original: Any, path: Any, flags: int, *given: Any, **named: Any
+    ) -> Any:
+        if flags & os.O_CREAT:
+            self.call("open", path)
+        return original(path, flags, *given, **named)
 
-        def wrapped(path: Any, *given: Any, **named: Any) -> Any:
-            self.call(name, given[0] if name in ("replace", "rename", "link") else path)
-            return original(path, *given, **named)
+    def _call_by_path(self, name: str, original: Any, path: Any, *given: Any, **named: Any) -> Any:
+        self.call(name, path)
+        return original(path, *given, **named)
 
-        setattr(os, name, wrapped)
+    def _call_by_target(
+        self, name: str, original: Any, source: Any, target: Any, *given: Any, **named: Any
+    ) -> Any:
+        self.call(name, target)
+        return original(source, target, *given, **named)
 
-    def _wrap_write(self, name: str) -> None:
-        original = getattr(os, name)
-
-        def wrapped(descriptor: int, data: Any, *given: Any) -> int:
-            half = data[: len(data) // 2]
-            self.call("write", descriptor, lambda: original(descriptor, half, *given))
-            return original(descriptor, data, *given)
-
-        setattr(os, name, wrapped)
+    def _write(self, name: str, original: Any, descriptor: int, data: Any, *given: Any) -> Any:
+        half = data[: len(data) // 2]
+        self.call("write", descriptor, lambda: original(descriptor, half, *given))
+        return original(descriptor, data, *given)
 
 
 class _File:
@@ -214,11 +208,8 @@ class _File:
 
 def _name(where: Any) -> str:
     if isinstance(where, int):
-        where = os.readlink(f"/proc/self/fd/{where}")
+        where = os.path.realpath(f"/dev/fd/{where}")
     return Path(os.fsdecode(where)).name
-
-
-# -- the driver -----------------------------------------------------------------------------------
 
 
 class Driver:
@@ -237,7 +228,7 @@ class Driver:
 
     def train(self, name: str, faults: Faults) -> tuple[int, str]:
         """Returns how the process ended, negative for a signal, and what it printed."""
-        assert len(os.listdir("/proc/self/task")) == 1
+        assert threading.active_count() == 1  # or a fork would be half a process
         printed = self.root / f"{name}.txt"
         pid = os.fork()
         if pid == 0:
@@ -250,11 +241,11 @@ class Driver:
             descriptor = os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(descriptor, 1)
             os.dup2(descriptor, 2)
-            calls = open(self.root / f"{name}.json", "w")
+            record = os.open(self.root / f"{name}.json", os.O_WRONLY | os.O_CREAT)
+            write = os.write
             faults.install()
             code = self._train(name)
-            json.dump(faults.calls, calls)
-            calls.close()
+            write(record, json.dumps(faults.calls).encode())
         except BaseException:
             traceback.print_exc()
         finally:
@@ -275,7 +266,7 @@ class Driver:
         code, printed = self.train(name, Faults(kind, at))
         found = [*self._ended_badly(kind, call, code, name), *self._broken(name, kind, call)]
         if "Traceback" in printed:
-            found.append(f"printed: {printed[:2000]}")
+            found.append(f"a traceback is printed, ending in {printed.strip().splitlines()[-1]}")
         code, printed = self.train(name, Faults("none"))
         if code != FINISHED:
             found.append(f"not finished afterwards: {code} {printed[-2000:]}")
@@ -286,15 +277,16 @@ class Driver:
         return [f"{kind} at call {at} ({' '.join(call)}): {what}" for what in found]
 
     def _ended_badly(self, kind: str, call: tuple[str, str], code: int, name: str) -> list[str]:
-        """A kill kills; an error is raised, or was none: then the run is whole."""
+        """A kill kills; otherwise an error is raised, or the run is whole in spite of it."""
         if kind.startswith("kill"):
             return [] if code == -signal.SIGKILL else [f"ended with {code} and was not killed"]
         if code == RAISED:
-            lock = self.folder(name) / "lock"
-            return ["the lock is left"] if lock.exists() else []
+            left = (self.folder(name) / "lock").exists() and call != ("unlink", "lock")
+            return ["the lock is left"] if left else []
         if code != FINISHED:
             return [f"ended with {code}"]
-        if call[0] != "link" and call[1] != "train.log":  # these may fail: see runs/files.py
+        # A folder that is there already, a filesystem without hard links, a log for people.
+        if call[0] not in ("mkdir", "link") and call[1] != "train.log":
             return ["no error was raised"]
         return self._unequal(name)
 
@@ -308,7 +300,8 @@ class Driver:
                 continue
             found.append(f"{path.name} is no whole JSON")
         config = folder / "config.yaml"
-        if config.exists() and config.read_bytes() != self._reference(config.name).read_bytes():
+        reference = self.folder("reference") / config.name
+        if config.exists() and config.read_bytes() != reference.read_bytes():
             found.append("config.yaml is not whole")
         for path in folder.glob("checkpoints/*.ckpt"):
             try:
@@ -328,9 +321,6 @@ class Driver:
         if checkpoints[0] != checkpoints[1]:
             found.append(f"checkpoints {checkpoints[0]}")
         return found + self.crash.differences(folder, reference)
-
-    def _reference(self, name: str) -> Path:
-        return self.folder("reference") / name
 
 
 def _half_rows(path: Path) -> list[str]:
@@ -380,14 +370,5 @@ def _concerns(kind: str, what: str) -> bool:
     return {"kill-half": what == "write", "ENOSPC": what in NEED_SPACE}.get(kind, True)
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("root", type=Path)
-    parser.add_argument("kind")
-    parser.add_argument("stride", type=int)
-    options = parser.parse_args(arguments)
-    drive(options.root, options.kind, options.stride)
-
-
 if __name__ == "__main__":
-    main()
+    drive(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))

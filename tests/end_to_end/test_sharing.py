@@ -66,7 +66,8 @@ def test_a_run_of_another_process_is_waited_for_or_left(start: Start, tmp_path: 
     """The first process is held up after it has taken the run, so that the others meet it."""
     first = start("train", *RUN)
     deadline = time.monotonic() + 100
-    while not list(tmp_path.rglob("lock")) and time.monotonic() < deadline:
+    while not any(path.read_text() for path in tmp_path.rglob("lock")):
+        assert time.monotonic() < deadline
         time.sleep(0.005)
     first.send_signal(signal.SIGSTOP)
     holder = rf"is being trained by process {first.pid} on \S+"

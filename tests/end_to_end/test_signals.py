@@ -27,7 +27,7 @@ SWEEP = ("-m", *RUN, "seed=0,1")  # its first member is RUN
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a command in the test's folder; what still runs when the test ends is killed."""
+    """Starts a command, in a process group of its own; what runs at the test's end is killed."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*command: str) -> subprocess.Popen[str]:
@@ -38,13 +38,15 @@ def start(tmp_path: Path) -> Iterator[Start]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
         started.append(process)
         return process
 
     yield begin
     for process in started:
-        process.kill()
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
@@ -74,7 +76,9 @@ def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
 
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize(
-    ("arguments", "folder"), [(RUN, "runs/default"), (SWEEP, "sweeps/default")], ids=["run", "sweep"]
+    ("arguments", "folder"),
+    [(RUN, "runs/default"), (SWEEP, "sweeps/default")],
+    ids=["run", "sweep"],
 )
 def test_a_signal_stops_and_the_same_command_goes_on(
     seqsweep: Command,
@@ -107,6 +111,31 @@ def test_a_signal_stops_and_the_same_command_goes_on(
     (log, *_) = sorted(tmp_path.rglob("train.log"), key=os.path.getmtime)
     assert "checkpoints/last.ckpt" in log.read_text()  # gone on, not begun again
     assert not list(tmp_path.rglob("failure.json"))
+
+
+@pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_to_the_workers_too(
+    seqsweep: Command,
+    start: Start,
+    undisturbed: dict[str, bytes],
+    tmp_path: Path,
+    signum: str,
+    code: int,
+) -> None:
+    """A terminal, `timeout` and cluster managers signal the whole group: workers end of it."""
+    arguments = ("train", *RUN, "data.num_workers=2")
+    process = start(sys.executable, "-m", "seqsweep", *arguments)
+    _wait_for(tmp_path, "last.ckpt", process)
+    os.killpg(process.pid, signal.Signals[signum])
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == code, out + err
+    assert f"interrupted by {signum}" in err
+    assert len(err.splitlines()) == 1, err
+    assert "1 interrupted" in seqsweep("status", "outputs/runs/default").out
+    again = seqsweep(*arguments)
+    assert again.code == 0, again.err
+    ((run_id, metrics),) = _metrics(tmp_path).items()
+    assert metrics == undisturbed[run_id]
 
 
 def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(

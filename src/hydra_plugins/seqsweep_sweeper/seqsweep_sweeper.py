@@ -73,7 +73,9 @@ class SeqsweepSweeper(Sweeper):
         code = run_sweep(
             jobs,
             composer,
-            lambda launched: launcher.launch(launched, initial_job_idx=0),
+            lambda launched: launcher.launch(
+                [[*job, f"hydra.sweep.dir='{folder}'"] for job in launched], initial_job_idx=0
+            ),
             folder,
             Console(),
         )

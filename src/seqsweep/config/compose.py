@@ -45,9 +45,11 @@ class MemberComposer:
         Raises:
             HydraException: an override that cannot be applied.
         """
-        setting = {text for text in overrides if self._sets_value(text)}
-        others = tuple(text for text in overrides if text not in setting)
         try:
+            setting = {text for text in overrides if self._sets_value(text)}
+            others = tuple(text for text in overrides if text not in setting)
+            if any(not self._chooses(text) for text in others):
+                return self._without_hydra(self.full(overrides))  # their order counts
             base = self._base(others)
             config = copy.deepcopy(base)
             for text in overrides:
@@ -80,6 +82,12 @@ class MemberComposer:
         if override.type != OverrideType.CHANGE or override.package is not None:
             return False
         return not key.startswith("hydra") and not self._is_group(key)
+
+    def _chooses(self, text: str) -> bool:
+        """`group=option`, or one of Hydra's own."""
+        override = self._parse(text)
+        key = override.key_or_group
+        return key.startswith("hydra") or self._is_group(key)
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:

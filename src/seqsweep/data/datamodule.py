@@ -1,5 +1,6 @@
 """The LightningDataModule: prepared splits on ordinary DataLoaders."""
 
+import signal
 from typing import Any, Literal
 
 import lightning as L
@@ -97,13 +98,20 @@ class SequenceDataModule(L.LightningDataModule):
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), batch_size, seed, rank, world_size)
         # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
-        batches.set_epoch(trainer.current_epoch if trainer else 0)
+        batches.set_epoch(trainer.fit_loop.epoch_progress.current.processed if trainer else 0)
         return DataLoader(
             SequenceDataset(split),
             batch_sampler=batches,
             num_workers=self.num_workers,
+            worker_init_fn=_leave_signals_to_the_trainer,
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
             persistent_workers=self.num_workers > 0,
             # Its own generator: a loader draws a base seed, which must not come from global state.
             generator=torch.Generator().manual_seed(0),
         )
+
+
+def _leave_signals_to_the_trainer(worker: int) -> None:
+    """A signal to the whole process group must not end the workers before their trainer stops."""
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(signum, signal.SIG_IGN)

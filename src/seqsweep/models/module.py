@@ -127,7 +127,7 @@ class SequenceClassifier(L.LightningModule):
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
-        for name in ("train/loss", "val/loss"):
+        for name in ("train/loss", "val/loss", "train/grad_norm"):
             if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
                 raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
         row = self.epoch_metrics | {"epoch": self.current_epoch}

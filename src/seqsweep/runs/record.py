@@ -46,6 +46,9 @@ class RunFolder:
             return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{self.path / 'config.yaml'}: {reason}") from None
 
     def state(self) -> State:
         record = self.record()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import hydra
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -75,6 +76,10 @@ def run(arguments: list[str], subcommand: str = "train") -> int:
         if full_error:
             raise
         return _say(str(error), 1)
+    except yaml.YAMLError as error:
+        if full_error:
+            raise
+        return _refuse(" ".join(str(error).split()))
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
             raise
@@ -124,12 +129,21 @@ def _train_member(member: Member, root: Path) -> float | None:
         outcome = finished(member, root) or _train(member, root)
     except Locked:
         return None
+    except RunFailed:
+        _stop_if_asked(member, root)
+        raise
     except (ValueError, TypeError, OSError) as error:
         RunFolder(root / member.run_id).refuse(member.config, error)
+        _stop_if_asked(member, root)
         raise
     if outcome.signum is not None:
         raise Interrupted(outcome.signum)
     return _monitored(outcome)
+
+
+def _stop_if_asked(member: Member, root: Path) -> None:
+    if member.config["sweep"]["on_error"] == "stop":
+        (root / STOP_FILE).touch()
 
 
 def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:

@@ -54,7 +54,9 @@ class StopOnSignal(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {signum: signal.signal(signum, self._receive) for signum in _SIGNALS}
+        # What was ignored when we were started, as nohup does, stays ignored.
+        heard = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
+        before = {signum: signal.signal(signum, self._receive) for signum in heard}
         try:
             yield
         finally:

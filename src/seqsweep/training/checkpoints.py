@@ -8,6 +8,7 @@ holds the sha256 of all that comes before it. So one rename publishes content an
 import hashlib
 import io
 import logging
+import pickle
 import sys
 import time
 from pathlib import Path
@@ -49,7 +50,10 @@ def load_sealed(path: Path) -> dict[str, Any]:
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise Damaged(f"{path} is damaged: its content does not match its digest")
-    return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
+    try:
+        return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError):  # torch's text advises to run code
+        raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
@@ -226,7 +230,7 @@ def _cut_logs(folder: Path, sizes: dict[str, int]) -> bool:
     """Cuts each file to its size at the checkpoint; False where one is shorter or missing."""
     for name, size in sizes.items():
         path = folder / name
-        if not path.is_file() or path.stat().st_size < size:
+        if path.is_symlink() or not path.is_file() or path.stat().st_size < size:
             return False
     for path in logs(folder):
         if path.name not in sizes:

@@ -1,10 +1,14 @@
 """Where a run's metrics go. Each epoch brings one row with all of its metrics (`COLUMNS`)."""
 
+import contextlib
 import csv
+import io
 import logging
+import os
+import threading
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,21 @@ COLUMNS: tuple[str, ...] = (
 """The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
 
 log = logging.getLogger(__name__)
+
+
+def _raise_once(
+    hook: Callable[[threading.ExceptHookArgs], Any],
+) -> Callable[[threading.ExceptHookArgs], None]:
+    """TensorBoard's writer thread prints its error, and raises it in the training as well."""
+
+    def hooked(args: threading.ExceptHookArgs) -> None:
+        if type(args.thread).__module__ != "tensorboard.summary.writer.event_file_writer":
+            hook(args)
+
+    return hooked
+
+
+threading.excepthook = _raise_once(threading.excepthook)
 
 
 class RunTensorBoardLogger(TensorBoardLogger):
@@ -80,11 +99,19 @@ class EpochCSVLogger(EpochLogger):
         self.path = Path(save_dir, "metrics.csv")
 
     def write(self, row: dict[str, Any]) -> None:
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            if file.tell() == 0:
-                writer.writeheader()
-            writer.writerow(row)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, COLUMNS)
+        size = self.path.stat().st_size if self.path.exists() else 0
+        if size == 0:
+            writer.writeheader()
+        writer.writerow(row)
+        try:
+            with self.path.open("ab") as file:
+                file.write(text.getvalue().encode())
+        except OSError:  # a full disk takes half a row
+            with contextlib.suppress(OSError):
+                os.truncate(self.path, size)
+            raise
 
 
 class TextLogger(EpochLogger):

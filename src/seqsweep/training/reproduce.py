@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_json
+from seqsweep.runs.identity import flatten
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
 from seqsweep.training.checkpoints import load_sealed
@@ -40,13 +41,20 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     config, record = run.config(), run.record()
     if config is None or record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
+    for key, value in flatten(config):
+        if "${" in str(value):  # a resolver could make what the list below does not let through
+            raise ValueError(f"{folder / 'config.yaml'}: {key}={value}: no place for ${{}}")
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(folder / "config.yaml"))
     member = plan(check(OmegaConf.create(config)))
     if member.data_fingerprint != record["data_fingerprint"]:
         print("the data are not those that the run was trained on")
     with tempfile.TemporaryDirectory() as scratch:
         again = train(member, Path(scratch)).folder.path
-        difference = _first_difference(folder, again) or _weights_differ(folder, again)
+        difference = (
+            _first_difference(folder, again)
+            or _weights_differ(folder, again)
+            or _records_differ(folder, again)
+        )
         environment = _environments_differ(folder, again)
     print(difference or "identical")
     if difference and environment:
@@ -117,13 +125,24 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _weights_differ(one: Path, other: Path) -> str | None:
     for name in ("best.ckpt", "last.ckpt"):
         paths = [folder / "checkpoints" / name for folder in (one, other)]
-        if not all(path.is_file() for path in paths):
+        there = [path.is_file() for path in paths]
+        if not any(there):
             continue
+        if not all(there):
+            return f"differs: {name} is there {'then' if there[0] else 'again'} only"
         first, second = (load_sealed(path)["state_dict"] for path in paths)
+        if first.keys() != second.keys():
+            return f"differs: the weights of {name} have other names"
         most = max(float((first[key] - second[key]).abs().max()) for key in first)
         if not all(torch.equal(first[key], second[key]) for key in first):
             return f"differs: the weights of {name}, by at most {most:.3g}"
     return None
+
+
+def _records_differ(one: Path, other: Path) -> str | None:
+    a, b = ((RunFolder(folder).record() or {}).get("metrics", {}) for folder in (one, other))
+    names = [name for name in dict.fromkeys((*a, *b)) if a.get(name) != b.get(name)]
+    return f"differs: {', '.join(names)} of the record" if names else None
 
 
 def _environments_differ(one: Path, other: Path) -> list[str]:

@@ -106,6 +106,8 @@ def _begin(member: Member, folder: RunFolder, parts: Parts) -> Path | None:
         folder.start(member.config, origin)
         if not member.config["rerun"] and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path)
+            if checkpoint is None:
+                folder.start(member.config, origin)
     log.info("run %s from %s: %s", member.run_id, checkpoint or "the start", member.config)
     return checkpoint
 
@@ -188,6 +190,8 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def _log_file(path: Path) -> Generator[None]:
     """What seqsweep and Lightning log while the run goes on, in its train.log."""
+    if path.is_symlink():
+        path.unlink()
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     loggers = [logging.getLogger(name) for name in ("seqsweep", "lightning.pytorch")]

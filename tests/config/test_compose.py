@@ -1,0 +1,206 @@
+"""A member composed the quick way is the config that Hydra composes for its job."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.schema import check
+
+
+@pytest.fixture(scope="module")
+def loader() -> Iterator[ConfigLoader]:
+    with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        yield GlobalHydra.instance().config_loader()
+
+
+def composer(loader: ConfigLoader, *overrides: str) -> MemberComposer:
+    """As the sweeper makes it, for `seqsweep train -m` and these overrides of Hydra's node."""
+    return MemberComposer(
+        loader, loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+    )
+
+
+@pytest.fixture(scope="module")
+def compose(loader: ConfigLoader) -> MemberComposer:
+    """One for all tests, so that each also sees what the ones before have left in it."""
+    return composer(loader)
+
+
+def by_hydra(compose: MemberComposer, overrides: list[str]) -> DictConfig:
+    config = compose.full(overrides)
+    with open_dict(config):
+        del config["hydra"]
+    return config
+
+
+def config_or_error(composing: Callable[[], DictConfig]) -> Any:
+    try:
+        return composing()
+    except Exception as error:  # of whatever type: it is the result
+        return type(error), str(error)
+
+
+def resolved(config: DictConfig) -> Any:
+    return OmegaConf.to_container(config, resolve=True)
+
+
+def assert_same(found: DictConfig, expected: DictConfig) -> None:
+    """Values, their types, their order, interpolations before and after, and closed to new keys."""
+    assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected)
+    one, other = (OmegaConf.to_container(config) for config in (found, expected))
+    assert repr(one) == repr(other)
+    one, other = (config_or_error(partial(resolved, config)) for config in (found, expected))
+    assert repr(one) == repr(other)
+    assert found == expected
+    for flag in (OmegaConf.is_struct, OmegaConf.is_readonly):
+        assert flag(found) == flag(expected)
+
+
+OVERRIDES = {
+    "nothing": [],
+    "a number": ["seed=3"],
+    "values": ["model.hidden_size=8", "optimizer.lr=1e-2", "trainer.progress_bar=false"],
+    "a text": ["name=mine", "model.cell=gru"],
+    "quoted texts": ["name='a b'", 'sweep.name="c, d"', "output_dir='it\\'s'"],
+    "a quoted number": ["name='3'", "trainer.precision='32'"],
+    "an empty text": ["name=''"],
+    "null": ["trainer.gradient_clip_val=null", "data.source.labels=null"],
+    "a list": ["optimizer.betas=[0.5,0.9]"],
+    "an empty list": ["optimizer.betas=[]"],
+    "a list for null": ["loss.class_weights=[1,2,3.5]", "data.source.seed=[1,[2,a]]"],
+    "a dict into a dict": ["loss={label_smoothing:0.1}"],
+    "a dict for a value": ["loss.class_weights={a:1}"],
+    "a section by null": ["scheduler=null", "callbacks=null"],
+    "a part by null": ["callbacks.checkpoint=null"],
+    "a number for a section": ["data.source=3"],
+    "signs and points": ["optimizer.lr=-.5", "optimizer.eps=1_000", "seed=1e3"],
+    "special numbers": ["optimizer.lr=inf"],
+    "words": ["model.bidirectional=yes", "rerun=True", "data.shuffle=off"],
+    "a cast": ["name=str(3)", "optimizer.lr=float(1)", "seed=int(2.0)"],
+    "an interpolation": ["name=${model.cell}-${seed}", "seed=7"],
+    "an interpolation of a group": ["loss=${data.source}"],
+    "what others refer to": ["monitor=val/loss", "name=mine"],
+    "max_epochs of a scheduler": ["scheduler=cosine", "trainer.max_epochs=7"],
+    "max_epochs before its scheduler": ["trainer.max_epochs=7", "scheduler=cosine"],
+    "groups": ["model=bidirectional", "data=digits", "optimizer=sgd"],
+    "a group that changes all": ["experiment=japanese_vowels"],
+    "a group of no package": ["sweep=seeds"],
+    "groups and values": ["model=multilayer", "model.num_layers=2", "optimizer=sgd",
+                          "optimizer.momentum=0.5", "seed=1"],
+    "a value before its group": ["optimizer.momentum=0.5", "optimizer=sgd"],
+    "a value of an experiment": ["experiment=digits", "model.hidden_size=3", "name=n"],
+    "an experiment after a value": ["name=n", "model.hidden_size=3", "experiment=digits"],
+    "a group added": ["+experiment=digits"],
+    "a group forced": ["++model=simple"],
+    "a group in a package": ["+optimizer@second=sgd", "second.lr=5"],
+    "a key added": ["+model.new=1"],
+    "a key added and set": ["+extra.a=1", "extra.a=2"],
+    "a key forced": ["++model.hidden_size=4", "++model.new=1"],
+    "a key removed": ["~trainer.profiler"],
+    "a key with its value removed": ["~seed=0"],
+    "a group removed": ["~logger"],
+    "a key set and removed": ["trainer.profiler=simple", "~trainer.profiler"],
+    "the same key twice": ["seed=1", "seed=2"],
+    "the same key forced, then set": ["++seed=1", "seed=2"],
+    "the same key set, then forced": ["seed=1", "++seed=2"],
+    "set, forced, set": ["seed=1", "++seed=2", "seed=3"],
+    "a section, then in it": ["loss={label_smoothing:0.1}", "loss.label_smoothing=0.2"],
+    "in a section, then it": ["loss.label_smoothing=0.2", "loss={label_smoothing:0.1}"],
+    "null, then in it": ["+loss.class_weights.a=1"],
+    "of Hydra": ["hydra.job.name=x", "seed=1"],
+    "a launcher": ["hydra/launcher=basic", "seed=1"],
+    "a missing value": ["data=npz"],
+    "a missing value given": ["data=npz", "data.source.path=/a/b.npz"],
+    "no such key": ["model.hiden_size=3"],
+    "no such key among good ones": ["seed=1", "model.hiden_size=3", "model.cell=gru"],
+    "no such top key": ["modell=rnn"],
+    "no such section": ["nothing.at.all=3"],
+    "a key of a value": ["seed.deep=3"],
+    "a key of a list": ["optimizer.betas.first=3"],
+    "a key of null": ["scheduler.step_size=3"],
+    "a key of another group": ["model=simple", "model.num_layers=3"],
+    "a key of the group before": ["optimizer.momentum=0.9", "optimizer=adam"],
+    "no such option": ["model=rn"],
+    "no such option among good ones": ["seed=1", "model=rn", "seed=2"],
+    "nothing to remove": ["~model.hiden_size"],
+    "another value to remove": ["~seed=5"],
+    "there already": ["+seed=1", "model.cell=gru"],
+    "removed, then set": ["~trainer.profiler", "trainer.profiler=simple"],
+    "set, then removed, then set": ["seed=1", "~seed", "seed=2"],
+    "cannot be read": ["model.hidden_size=[1"],
+    "not an override": ["hidden"],
+    "an unknown node of Hydra": ["hydra.nothing=1"],
+    "a group as a section": ["model={_target_:a}"],
+    "a group as null": ["model=null"],
+    "a group as a list": ["model=[rnn]"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES)
+def test_equals_hydra(compose: MemberComposer, overrides: list[str]) -> None:
+    """The same config, or an error of the same type and text."""
+    expected = config_or_error(lambda: by_hydra(compose, overrides))
+    for _ in range(2):  # the second time from what it has kept
+        found = config_or_error(lambda: compose(overrides))
+        if isinstance(expected, DictConfig):
+            assert isinstance(found, DictConfig), found
+            assert_same(found, expected)
+        else:
+            assert found == expected
+
+
+def test_equals_hydra_over_a_grid(compose: MemberComposer) -> None:
+    """The members of a sweep, in its order: groups change slowly, values fast."""
+    for model in ("rnn", "multilayer"):
+        for scheduler in ("none", "cosine"):
+            for epochs in (5, 50):
+                for weights in ("null", "[1,2,3,4]"):
+                    overrides = [
+                        f"model={model}",
+                        f"scheduler={scheduler}",
+                        f"trainer.max_epochs={epochs}",
+                        f"loss.class_weights={weights}",
+                    ]
+                    found, expected = compose(overrides), by_hydra(compose, overrides)
+                    assert_same(found, expected)
+                    assert check(found) == check(expected)
+
+
+def test_the_master_overrides_of_hydra_are_kept(loader: ConfigLoader) -> None:
+    compose = composer(loader, "hydra.job.name=mine", "hydra/launcher=basic")
+    assert compose.full(["seed=3"]).hydra.job.name == "mine"
+    assert_same(compose(["seed=3"]), by_hydra(compose, ["seed=3"]))
+
+
+def test_a_member_is_its_callers_own(compose: MemberComposer) -> None:
+    """What is done to one changes neither the next nor what was composed before."""
+    first = compose(["optimizer.betas=[0.5,0.9]"])
+    before = OmegaConf.to_container(first)
+    with open_dict(first):
+        first.seed, first.model.hidden_size, first.new = 99, 99, 99
+    first.optimizer.betas.append(0.1)
+    assert OmegaConf.to_container(compose(["optimizer.betas=[0.5,0.9]"])) == before
+    assert_same(compose([]), by_hydra(compose, []))
+
+
+def test_the_order_of_values_does_not_matter_for_the_base(compose: MemberComposer) -> None:
+    """Members of the same groups share one composition; its cost is the point of the class."""
+    compose(["model=bidirectional", "seed=1"])
+    full, calls = compose.full, list[object]()
+    compose.full = lambda overrides: calls.append(overrides) or full(overrides)  # pyright: ignore
+    try:
+        for seed in range(20):
+            member = compose(["model=bidirectional", f"seed={seed}", "model.hidden_size=3"])
+            assert (member.seed, member.model.hidden_size) == (seed, 3)
+    finally:
+        del compose.full
+    assert calls == []

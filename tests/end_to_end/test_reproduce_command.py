@@ -1,0 +1,92 @@
+"""`seqsweep reproduce`: a run trained again is the run, however it came about."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+RUN = (
+    "data=digits",
+    "model.hidden_size=8",
+    "model.num_layers=2",
+    "model.dropout=0.2",
+    "trainer.max_epochs=12",
+)
+
+
+def _state(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+def _is_identical(seqsweep: Command, folder: Path) -> None:
+    """`identical`, and the folder is only looked at."""
+    (run,) = (path.parent for path in folder.rglob("record.json"))
+    before = _state(folder)
+    result = seqsweep("reproduce", str(run.relative_to(folder)))
+    assert result.out.splitlines() == ["identical"]
+    assert result.err == ""
+    assert result.code == 0
+    assert _state(folder) == before
+
+
+def test_a_run_and_the_same_run_changed(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", *RUN).code == 0
+    _is_identical(seqsweep, tmp_path)
+
+    (metrics,) = tmp_path.rglob("metrics.csv")
+    lines = metrics.read_text().splitlines(keepends=True)
+    lines[4] = lines[4].replace(",0.", ",1.", 1)  # the learning rate of epoch 3, by 1
+    metrics.write_text("".join(lines))
+    result = seqsweep("reproduce", str(metrics.parent))
+    assert result.code == 1
+    assert result.out.splitlines()[0] == "differs from epoch 3 (lr), by at most 1"
+
+
+def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
+    first, *_ = sorted(tmp_path.glob("outputs/sweeps/default/*/record.json"))
+    first.unlink()  # one record is left
+    _is_identical(seqsweep, tmp_path)
+
+
+def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqsweep", "train", *RUN],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 100
+        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        time.sleep(random.Random(0).uniform(0, 0.1))
+    finally:
+        process.kill()
+        process.wait()
+    assert not list(tmp_path.rglob("record.json"))
+    assert seqsweep("train", *RUN).code == 0
+    (log,) = tmp_path.rglob("train.log")
+    assert "checkpoints/last.ckpt" in log.read_text()  # gone on, not begun again
+    _is_identical(seqsweep, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nowhere", "empty", "unfinished"])
+def test_no_folder_of_a_run(seqsweep: Command, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "unfinished").mkdir()
+    (tmp_path / "unfinished/config.yaml").write_text("seed: 0\n")
+    result = seqsweep("reproduce", name)
+    assert result.code == 2
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"seqsweep: {name}: ")
+    assert result.out == ""

@@ -1,0 +1,422 @@
+"""Hostile input: no code of it runs, and nothing is written outside the folder of the outputs."""
+
+import io
+import os
+import pickle
+import sys
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from seqsweep.cli import main
+from seqsweep.config.schema import Config
+from seqsweep.training.checkpoints import seal
+from seqsweep.training.planning import plan
+from seqsweep.training.train import train
+
+TRAIN = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.batch_size=8", "model.hidden_size=4",
+    "trainer.max_epochs=2", "trainer.accelerator=cpu", "trainer.progress_bar=false",
+)  # fmt: skip
+
+
+class Said(NamedTuple):
+    """How a command ended and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Place:
+    """A folder to work in, with outputs/ for what may be written and a marker for code that ran."""
+
+    def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.root, self.capsys = root, capsys
+        self.here = root / "a" / "b" / "here"
+        self.here.mkdir(parents=True)
+        self.marker = root / "marker"
+
+    def __call__(self, *arguments: str) -> Said:
+        """`seqsweep ARGUMENTS`, in this process."""
+        sys.argv = ["seqsweep", *arguments]
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = self.capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Said(ended.value.code, printed.out, printed.err)
+
+    @contextmanager
+    def unharmed(self) -> Generator[None]:
+        """No code has run inside, and all outside of here/outputs is as it was."""
+        before = self.outside()
+        yield
+        assert not self.marker.exists(), "code of the input has run"
+        assert self.outside() == before
+
+    def outside(self) -> dict[str, bytes | None]:
+        outputs = self.here / "outputs"
+        paths = (p for p in self.root.rglob("*") if not p.is_relative_to(outputs))
+        return {str(path): path.read_bytes() if path.is_file() else None for path in paths}
+
+    def write(self, name: str, content: str | bytes) -> Path:
+        path = self.here / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+
+@pytest.fixture
+def place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Place:
+    place = Place(tmp_path, capsys)
+    monkeypatch.chdir(place.here)
+    monkeypatch.setattr("sys.argv", sys.argv)
+    return place
+
+
+class Malice:
+    """Unpickled, it makes the marker."""
+
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return os.mkdir, (str(self.marker),)
+
+
+def archive(content: Any) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+NAMES = {
+    "up": "../../x",
+    "up inside": "x/../../../y",
+    "two points": "..",
+    "one point": ".",
+    "hidden": ".git",
+    "absolute": "/ROOT/elsewhere",
+    "a folder in a folder": "a/b",
+    "backslash": "a\\b",
+    "home": "~",
+    "home of another": "~root/x",
+    "newline": "a\nb",
+    "newline at the end": "a\n",
+    "nul": "a\0b",
+    "empty": "",
+    "blank": " ",
+    "option": "-rf",
+    "shell": "a;touch${IFS}marker",
+    "substitution": "$(touch marker)",
+    "backticks": "`touch marker`",
+    "wildcard": "*",
+    "tag": "[/red]",
+    "escape": "\x1b]0;x\x07",
+    "not latin": "ä",
+    "right to left": "a\u202eb",
+}
+
+
+def quoted(name: str) -> str:
+    """A value that Hydra's grammar reads as exactly this text, but for interpolations."""
+    backslashed = name.replace("\\", "\\\\") if name.endswith("\\") else name
+    return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
+
+
+@pytest.mark.parametrize("key", ["name", "sweep.name"])
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+def test_a_name_leads_nowhere(
+    place: Place, monkeypatch: pytest.MonkeyPatch, key: str, name: str
+) -> None:
+    """Refused in one line, before anything is made."""
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("a run was started")
+
+    monkeypatch.setattr("seqsweep.training.train.train", never)
+    value = quoted(name.replace("/ROOT", str(place.root)))
+    sweep = ["-m"] if key == "sweep.name" else []
+    with place.unharmed():
+        said = place("train", *sweep, *TRAIN, f"{key}={value}")
+    assert said.code == 2, said
+    assert said.err.startswith("seqsweep: ")
+    assert said.err.count("\n") == 1
+    assert not (place.here / "outputs").exists()
+    assert "\x1b" not in said.err
+
+
+@pytest.mark.parametrize("key", ["name", "sweep.name", "output_dir"])
+@pytest.mark.parametrize("names", ["good,../../x", "../../x,good", "good,other"])
+def test_a_swept_name_stays_in_the_folder_of_the_sweep(place: Place, key: str, names: str) -> None:
+    """A sweep is one folder: that which it says, with all its runs, or it is refused."""
+    with place.unharmed():
+        said = place("train", "-m", *TRAIN, f"{key}={names}")
+    assert "did not complete" not in said.out
+    assert said.code in (0, 2), said
+    records = list(place.root.rglob("record.json"))
+    sweep = place.here / "outputs" / "sweeps" / "default"
+    assert {path.parent.parent for path in records} == ({sweep} if said.code == 0 else set())
+
+
+def test_a_name_out_of_an_experiment_leads_nowhere(place: Place) -> None:
+    place.write("mine/experiment/evil.yaml", "# @package _global_\nname: ../../../evil\n")
+    with place.unharmed():
+        for sweep in ([], ["-m"]):
+            said = place("train", *sweep, "--config-dir", "mine", *TRAIN, "experiment=evil")
+            assert said.code == 2, said
+            assert "name='../../../evil'" in said.err
+
+
+@pytest.mark.parametrize("command", ["train", "plan"])
+def test_a_name_is_seen_before_a_plan(place: Place, command: str) -> None:
+    with place.unharmed():
+        assert place(command, "-m", *TRAIN, "sweep.name=../x", "seed=0,1").code == 2
+
+
+@pytest.mark.parametrize("arguments", [["name="], ["-m", "sweep.name="]], ids=" ".join)
+def test_a_name_too_long_for_a_folder_is_refused(place: Place, arguments: list[str]) -> None:
+    *options, key = arguments
+    with place.unharmed():
+        said = place("train", *options, *TRAIN, f"{key}{'a' * 300}")
+    assert said.code == 2, said
+    assert said.err.startswith("seqsweep: ")
+    assert said.err.count("\n") == 1
+
+
+def test_a_good_name_is_one_folder(place: Place) -> None:
+    with place.unharmed():
+        said = place("train", *TRAIN, "name=a.B_c-1")
+    assert said.code == 0, said
+    (record,) = place.here.glob("outputs/runs/a.B_c-1/*/record.json")
+    assert record.parent.name.isalnum()
+
+
+# ---- arguments ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [
+        "+trainer.folder=ROOT/elsewhere",
+        "+trainer.default_root_dir=ROOT/elsewhere",
+        "+logger.csv.save_dir=ROOT/elsewhere",
+        "+logger.tensorboard.save_dir=ROOT/elsewhere",
+        "+callbacks.checkpoint.dirpath=ROOT/elsewhere",
+        "+data.source.path=ROOT/elsewhere",
+    ],
+)
+def test_no_argument_sends_a_runs_files_elsewhere(place: Place, argument: str) -> None:
+    with place.unharmed():
+        said = place("train", *TRAIN, argument.replace("ROOT", str(place.root)))
+    assert said.code in (0, 2), said
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("option", ["--experimental-rerun", "--experimental-rerun="])
+def test_no_pickled_job_is_run(place: Place, option: str) -> None:
+    path = place.write("job.pickle", pickle.dumps(Malice(place.marker)))
+    arguments = [f"{option}{path}"] if option.endswith("=") else [option, str(path)]
+    with place.unharmed():
+        said = place("train", *arguments)
+    assert said.code == 2
+    assert "pickle" in said.err
+
+
+TAGS = {
+    "object": "!!python/object/apply:os.mkdir ['MARKER']",
+    "new": "!!python/object/new:os.mkdir ['MARKER']",
+    "name": "!!python/name:os.mkdir",
+    "module": "!!python/module:os",
+}
+
+
+@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+def test_a_tag_in_a_config_is_not_run(place: Place, tag: str) -> None:
+    text = f"# @package _global_\nname: {tag.replace('MARKER', str(place.marker))}\n"
+    place.write("mine/experiment/evil.yaml", text)
+    with place.unharmed():
+        said = place("train", "--config-dir", "mine", *TRAIN, "experiment=evil")
+    assert said.code == 2, said
+    assert "Traceback" not in said.err
+
+
+# ---- a run's folder from somebody else ----------------------------------------------------------
+
+
+@pytest.fixture
+def run(place: Place, checked: Callable[..., Config]) -> Path:
+    """A finished run in here/outputs/runs/default."""
+    root = place.here / "outputs" / "runs" / "default"
+    return train(plan(checked(*TRAIN)), root).folder.path
+
+
+@pytest.mark.parametrize("command", ["status", "leaderboard", "reproduce"])
+@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+def test_a_tag_in_a_saved_config_is_not_run(
+    place: Place, run: Path, command: str, tag: str
+) -> None:
+    (run / "config.yaml").write_text(f"name: {tag.replace('MARKER', str(place.marker))}\n")
+    if command != "reproduce":
+        (run / "record.json").unlink()
+    with place.unharmed():
+        said = place(command, str(run))
+    assert "Traceback" not in said.err
+    assert said.code in (0, 2), said
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"_target_": "os.mkdir", "path": "MARKER"},
+        {"_target_": "pathlib.Path.mkdir", "self": "MARKER"},
+        {"_target_": "numpy.load", "file": "EVIL", "allow_pickle": True},
+        {"_target_": "torch.load", "f": "EVIL", "weights_only": False},
+        {"_target_": "shutil.copyfile", "src": "EVIL", "dst": "MARKER"},
+        {"_target_": "builtins.open", "file": "MARKER", "mode": "w"},
+        {"_target_": "builtins.exec", "source": "open('MARKER', 'w')"},
+        {"_target_": "evil_module.anything"},
+        {"_target_": "seqsweep.data.readers.os.mkdir", "path": "MARKER"},
+        "${oc.create:{_target_:os.mkdir,path:'MARKER'}}",
+    ],
+    ids=str,
+)
+def test_a_foreign_target_is_not_built(
+    place: Place, run: Path, source: dict[str, Any] | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evil = place.write("evil.pickle", pickle.dumps(Malice(place.marker)))
+    place.write("evil_module.py", f"open({str(place.marker)!r}, 'w')\n")
+    monkeypatch.syspath_prepend(place.here)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    words = {"MARKER": str(place.marker), "EVIL": str(evil)}
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: filled(item) for key, item in value.items()}
+        for word, path in words.items():
+            value = value.replace(word, path) if isinstance(value, str) else value
+        return value
+
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    config["data"]["source"] = filled(source)
+    (run / "config.yaml").write_text(yaml.safe_dump(config))
+    with place.unharmed():
+        said = place("reproduce", str(run))
+    assert said.code == 2, said
+    assert said.err.count("\n") == 1
+
+
+SEALS: dict[str, Callable[[Any], bytes]] = {
+    "bare pickle": lambda content: pickle.dumps(content),
+    "archive": archive,
+    "sealed archive": lambda content: seal(archive(content)),
+    "sealed pickle": lambda content: seal(pickle.dumps(content, protocol=2) + b"\0\0"),
+}
+
+
+@pytest.mark.parametrize("name", ["last", "previous", "best"])
+@pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
+def test_a_checkpoint_with_code_is_not_run_on_the_way_on(
+    place: Place, run: Path, how: Callable[[Any], bytes], name: str
+) -> None:
+    """The run seems unfinished, so it goes on from its checkpoints, or from the start."""
+    (run / "record.json").unlink()
+    if name == "previous":
+        (run / "checkpoints" / "last.ckpt").unlink()
+    content = {
+        "epoch": 0, "global_step": 3, "pytorch-lightning_version": "2.6.1",
+        "state_dict": Malice(place.marker), "loops": {}, "callbacks": {}, "files": {},
+    }  # fmt: skip
+    (run / "checkpoints" / f"{name}.ckpt").unlink(missing_ok=True)
+    (run / "checkpoints" / f"{name}.ckpt").write_bytes(how(content))
+    with place.unharmed():
+        said = place("train", *TRAIN)
+    assert "weights_only" not in said.out + said.err
+    assert said.code == 0, said
+    assert (run / "record.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["last", "best"])
+@pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
+def test_a_checkpoint_with_code_is_not_run_to_compare(
+    place: Place, run: Path, how: Callable[[Any], bytes], name: str
+) -> None:
+    path = run / "checkpoints" / f"{name}.ckpt"
+    path.unlink()
+    path.write_bytes(how({"state_dict": Malice(place.marker)}))
+    with place.unharmed():
+        said = place("reproduce", str(run))
+    assert said.code == 2, said
+    assert path.name in said.err
+    assert said.err.count("\n") == 1
+    assert "weights_only" not in said.err
+
+
+def test_a_list_of_files_leads_nowhere(place: Place, run: Path) -> None:
+    """A checkpoint names the logs that are to be cut, and how far."""
+    victim = place.root / "victim"
+    victim.write_bytes(b"not to be cut")
+    (run / "record.json").unlink()
+    last = run / "checkpoints" / "last.ckpt"
+    content = torch.load(last, weights_only=True)
+    depth = os.path.relpath(victim, run)
+    content["files"] |= {str(victim): 1, depth: 1}
+    last.unlink()
+    last.write_bytes(seal(archive(content)))
+    with place.unharmed():
+        said = place("train", *TRAIN)
+    assert said.code == 0, said
+
+
+@pytest.mark.parametrize("name", ["metrics.csv", "train.log", "config.yaml", "lock"])
+def test_a_link_out_of_the_folder_is_not_written_through(
+    place: Place, run: Path, name: str
+) -> None:
+    victim = place.root / "victim"
+    victim.write_bytes(b"x" * 100_000)
+    (run / "record.json").unlink()
+    (run / name).unlink(missing_ok=True)
+    (run / name).symlink_to(victim)
+    with place.unharmed():
+        place("train", *TRAIN)
+
+
+# ---- data ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["X", "y", "lengths", "class_names", "more"])
+def test_a_pickled_array_is_not_loaded(place: Place, key: str) -> None:
+    arrays: dict[str, Any] = {"X": np.ones((10, 4, 2)), "y": np.arange(10) % 2}
+    arrays[key] = np.array([Malice(place.marker)] * 10, dtype=object)
+    np.savez(place.here / "evil.npz", **arrays)
+    with place.unharmed():
+        said = place(
+            "train", "data=npz", "data.source.path=evil.npz", "data.batch_size=2",
+            "trainer.max_epochs=1", "trainer.accelerator=cpu", "model.hidden_size=2",
+        )  # fmt: skip
+    if key == "more":  # no key of ours: not even read
+        assert said.code == 0, said
+    else:
+        assert said.code == 2, said
+        assert "never loaded" in said.err
+        assert "allow_pickle" not in said.err
+
+
+@pytest.mark.parametrize("name", ["evil.npz", "evil.npy", "evil.csv"])
+def test_a_bare_pickle_is_not_loaded(place: Place, name: str) -> None:
+    place.write(name, pickle.dumps(Malice(place.marker)))
+    with place.unharmed():
+        said = place("train", "data=npz", f"data.source.path={name}")
+    assert said.code == 2, said
+    assert "allow_pickle" not in said.err
