@@ -98,7 +98,9 @@ class SequenceDataModule(L.LightningDataModule):
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), batch_size, seed, rank, world_size)
         # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
-        batches.set_epoch(trainer.fit_loop.epoch_progress.current.processed if trainer else 0)
+        if trainer:
+            current: Any = trainer.fit_loop.epoch_progress.current
+            batches.set_epoch(current.processed)
         return DataLoader(
             SequenceDataset(split),
             batch_sampler=batches,
