@@ -33,13 +33,13 @@ def test_a_sweep_killed_five_times_equals_one_left_alone(
     killed.mkdir()
     overrides = (
         *crash.OVERRIDES,
-        "trainer.max_epochs=8",
+        "trainer.max_epochs=12",
         "data.batch_size=64",
         "scheduler.patience=1",
         "callbacks.early_stopping.patience=3",
     )
     crash.finish(alone, overrides)
-    training = crash.training_seconds(alone)
+    training = 0.3 * crash.training_seconds(alone)  # the machine may be quicker the next time
     kills, in_write = crash.disturb(killed, overrides, KILLS, random.Random(0), training)
     assert (kills, in_write > 0) == (KILLS, True)
     crash.finish(killed, overrides)
