@@ -185,11 +185,11 @@ def resume_point(folder: Path) -> Path | None:
         except FileNotFoundError:
             continue
         except Damaged as error:
-            _say(f"{error}; going on from the checkpoint before it, or from the start")
+            say(f"{error}; going on from the checkpoint before it, or from the start")
             continue
         if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint["files"]):
             return path
-        _say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
+        say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
         return None
     return None
 
@@ -221,7 +221,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     except FileNotFoundError:
         return False
     except Damaged as error:
-        _say(str(error))
+        say(str(error))
         return False
     return epoch == best_epoch or epoch > checkpoint["epoch"]
 
@@ -241,6 +241,6 @@ def _cut_logs(folder: Path, sizes: dict[str, int]) -> bool:
     return True
 
 
-def _say(message: str) -> None:
+def say(message: str) -> None:
     log.warning(message)
     print(f"seqsweep: {message}", file=sys.stderr)

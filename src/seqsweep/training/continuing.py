@@ -8,7 +8,7 @@ from typing import Any
 
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.checkpoints import logs
+from seqsweep.training.checkpoints import logs, say
 from seqsweep.training.planning import Member
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,9 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
         differing = _differing(run["config"], dict(flatten(member.config)))
         path = folder.parent / run["run_id"]
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
-            log.warning(
-                "%s has %d epochs of this config, but its scheduler is laid out over them: "
-                "trained from the start",
-                path,
-                run["epochs"],
+            say(
+                f"{path} has {run['epochs']} epochs of this config, but its scheduler is laid out "
+                "over them: trained from the start"
             )
         elif differing == {_LENGTH} and _copy(path, folder):
             log.info("goes on from the %d epochs of %s", run["epochs"], path)
