@@ -71,3 +71,9 @@ def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     sweeper = SeqsweepSweeper({str(key): value for key, value in params.items()})
     expanded = sweeper._expand([], OverridesParser.create())
     assert len({tuple(member) for member in expanded}) == len(expanded) == members
+
+
+def test_debug_wins_over_an_experiment(composed):
+    config = composed("experiment=japanese_vowels", "debug=overfit")
+    assert (config.name, config.trainer.max_epochs) == ("debug", 100)
+    assert config.model.hidden_size == 64

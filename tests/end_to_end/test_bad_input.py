@@ -49,6 +49,17 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("trainer.devices=64", "trainer.devices=64: must be 1 to"),
         ("loss.label_smoothing=1.5", "loss.label_smoothing=1.5: must be at least 0 and below 1"),
         ("loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
+        ("model.hidden_size=2000000", "out of memory: "),
+        ("data=random data.source.num_sequences=200000000000", "out of memory: "),
+        (
+            "data=digits data.val_fraction=0 callbacks=early_stopping",
+            "callbacks.early_stopping.monitor='val/acc': must be one of train/acc, train/f1",
+        ),
+        (
+            "data=digits data.val_fraction=0 scheduler=plateau",
+            "scheduler.monitor='val/acc': must be one of train/acc",
+        ),
+        ("callbacks=early_stopping callbacks.early_stopping.monitor=val/f2", "must be one of"),
         ("monitor=val/f2", "monitor='val/f2': must be one of"),
         ("threads=0", "threads=0: must be at least 1"),
         ("scheduler=cosine scheduler.warmup_epochs=99", "scheduler.warmup_epochs=99"),

@@ -105,3 +105,14 @@ def test_a_run_that_cannot_be_built_is_a_failure_with_its_config(tmp_path):
     folder = RunFolder(tmp_path / "new")
     folder.refuse({"seed": 3}, ValueError("no"))
     assert (folder.state(), folder.config()) == ("failed", {"seed": 3})
+
+
+def test_a_kill_after_an_interrupt_is_no_interrupt(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({}, {})
+    folder.fail(ValueError("no"))
+    folder.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    assert folder.state() == "interrupted"
+    folder.forget_interrupt()  # goes on, and is killed
+    assert folder.state() == "incomplete"
+    assert folder.attempts() == 1

@@ -69,6 +69,12 @@ class RunFolder:
         write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
         write_json(self.path / "provenance.json", provenance)
 
+    def forget_interrupt(self) -> None:
+        """The run goes on: if it is killed now, nobody has interrupted it."""
+        failure = self.failure()
+        if failure is not None and failure["kind"] == "interrupted":
+            write_json(self.path / "failure.json", failure | {"kind": "incomplete", "error": ""})
+
     def tidy(self) -> None:
         """Removes what only a running or killed attempt needs."""
         remove_temporary(self.path)

@@ -80,6 +80,8 @@ def run(arguments: list[str], subcommand: str = "train") -> int:
         if full_error:
             raise
         return _refuse(" ".join(str(error).split()))
+    except BrokenPipeError:  # the reader of our output has gone: the command line knows
+        raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
             raise

@@ -4,7 +4,7 @@ C classes.
 """
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import lightning as L
 import torch
@@ -12,14 +12,19 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 
 from seqsweep.config.build import build
-from seqsweep.config.schema import Config
+from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import TextLogger
-from seqsweep.training.planning import load_source
+from seqsweep.training.planning import load_source, out_of_memory_is_said
 from seqsweep.training.trainer import build_trainer
+
+_WATCHING = (
+    "seqsweep.training.callbacks.EarlyStop",
+    "seqsweep.training.schedulers.plateau",
+)
 
 
 class Parts(NamedTuple):
@@ -30,6 +35,7 @@ class Parts(NamedTuple):
     data: SequenceDataModule
 
 
+@out_of_memory_is_said()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
     """All parts of a run in `folder`, with callbacks beside those of the config.
 
@@ -37,9 +43,27 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         ValueError, TypeError, OSError: something of the config is refused.
     """
     data = build_data(config)
+    _check_monitors(config, data)
     module = build_module(config, data)
     module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
     return Parts(_build_trainer(config, data, folder, callbacks or []), module, data)
+
+
+def _check_monitors(config: Config, data: SequenceDataModule) -> None:
+    """Whoever stops the run or changes its lr by a metric needs one that the run logs.
+
+    (The checkpoints do without: a run without validation keeps its last epoch as its best.)
+    """
+    sections = {"scheduler": config["scheduler"]}
+    sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
+    known = [name for name in get_args(Monitor) if data.splits.val or not name.startswith("val/")]
+    for key, section in sections.items():
+        if section is None or section["_target_"] not in _WATCHING:
+            continue
+        monitor = section.get("monitor")
+        if monitor not in known:
+            lacks = "" if data.splits.val else " (there is no validation split)"
+            raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
 
 
 def build_data(config: Config) -> Any:

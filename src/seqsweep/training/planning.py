@@ -3,6 +3,8 @@
 import functools
 import json
 import signal
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,18 @@ def finished(member: Member, root: Path) -> Outcome | None:
     return None if record is None else Outcome(folder, record, trained=False)
 
 
+@contextmanager
+def out_of_memory_is_said() -> Generator[None]:
+    """Turns numpy's and torch's errors for want of memory into an OSError of one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
+
+
+@out_of_memory_is_said()
 def plan(config: Config) -> Member:
     """Identifies a run and refuses data that it could not train on.
 

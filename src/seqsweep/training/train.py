@@ -99,6 +99,7 @@ def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None
 def _begin(member: Member, folder: RunFolder, parts: Parts) -> Path | None:
     """The checkpoint to go on from; where there is none, an empty folder to start in."""
     folder.tidy()
+    folder.forget_interrupt()
     checkpoint = None if member.config["rerun"] else resume_point(folder.path)
     if checkpoint is None:
         threads = member.config["threads"]
