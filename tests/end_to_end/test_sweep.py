@@ -88,3 +88,11 @@ def test_reading_a_folder_needs_no_torch(seqsweep: Command, tmp_path: Path) -> N
     done = seqsweep("train", *GRID, PYTHONPATH=".")
     assert done.code == 0, done.err
     assert "4 done, 0 to train" in done.out
+
+
+def test_rerun_trains_each_member_once_more(seqsweep: Command, tmp_path: Path) -> None:
+    assert seqsweep("train", *GRID).code == 0
+    again = seqsweep("train", *GRID, "rerun=true")
+    assert again.code == 0, again.err
+    for log in tmp_path.rglob("train.log"):
+        assert log.read_text().count(" INFO done: ") == 2

@@ -4,8 +4,7 @@ import json
 import shlex
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +19,10 @@ from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import leaderboard_table, print_table, show_value
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run, short_names
-from seqsweep.runs.lock import is_locked
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import STOP_FILE, Interrupted, Member, finished, plan
-from seqsweep.training.watcher import Watcher, duration
-
-Launch = Callable[[Sequence[Sequence[str]]], Any]
-
-
-@dataclass(frozen=True)
-class SweepMember:
-    """A member's overrides as Hydra takes them, its config, its folder and its name for people."""
-
-    overrides: Sequence[str]
-    member: Member
-    folder: RunFolder
-    label: str
-
-    def is_done(self) -> bool:
-        return finished(self.member, self.folder.path.parent) is not None
+from seqsweep.training.launching import Launch, SweepMember, Training
+from seqsweep.training.planning import Interrupted, Member, plan
+from seqsweep.training.watcher import duration
 
 
 def run_sweep(
@@ -115,66 +99,6 @@ def plan_members(
         SweepMember(overrides, member, RunFolder(folder / run_id), _label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()
     ]
-
-
-class Training:
-    """Launches the members until each is done, has failed often enough, or is another's.
-
-    A member that another process trains is passed over and looked at again in the end: so two
-    sweeps of one folder share the work, and both end with the whole table.
-
-    Args:
-        members: those that are not done.
-        launch: gives jobs to Hydra's launcher and returns when they have ended.
-        folder: of the sweep.
-        console: for the line of each run.
-    """
-
-    def __init__(
-        self, members: Sequence[SweepMember], launch: Launch, folder: Path, console: Console
-    ) -> None:
-        self.members = members
-        self.launch = launch
-        self.stop_file = folder / STOP_FILE
-        self.console = console
-        config = members[0].member.config
-        self.on_error = config["sweep"]["on_error"]
-        self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
-        self.waits = config["locked"] == "wait"
-        self.failures_before = {m.folder.run_id: m.folder.attempts() for m in members}
-        self.launches: Counter[str] = Counter()
-
-    def run(self) -> None:
-        self.stop_file.unlink(missing_ok=True)
-        stop_file = self.stop_file if self.on_error == "stop" else None
-        try:
-            with Watcher(self.members, self.console, stop_file):
-                todo = list(self.members)
-                while todo:
-                    self.launches.update(member.folder.run_id for member in todo)
-                    self.launch([member.overrides for member in todo])
-                    todo = self._next()
-        finally:
-            self.stop_file.unlink(missing_ok=True)
-
-    def _next(self) -> list[SweepMember]:
-        """Whom to launch again; waits while others train what is left."""
-        while True:
-            left = [m for m in self.members if not m.is_done() and self._failures(m) < self.tries]
-            if self.on_error == "stop" and any(self._failures(m) for m in self.members):
-                return []
-            free = [member for member in left if not is_locked(member.folder.path)]
-            if free or not left or not self.waits:
-                return [member for member in free if self._may_start(member)]
-            time.sleep(0.2)
-
-    def _failures(self, member: SweepMember) -> int:
-        return member.folder.attempts() - self.failures_before[member.folder.run_id]
-
-    def _may_start(self, member: SweepMember) -> bool:
-        """A job that ends without a word, as one killed by its launcher does, is tried twice."""
-        silent = self.launches[member.folder.run_id] - self._failures(member)
-        return silent < 2 or is_locked(member.folder.path)
 
 
 def _build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:

@@ -3,7 +3,6 @@
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from rich.console import Console
@@ -27,8 +26,6 @@ class Watcher:
     Args:
         members: the runs to wait for.
         console: where to.
-        stop_file: made when the first run fails, for the runs to see; None for a sweep that goes
-            on in any case.
         every: seconds between two looks.
     """
 
@@ -36,13 +33,11 @@ class Watcher:
         self,
         members: Sequence[Watched],
         console: Console,
-        stop_file: Path | None = None,
         every: float = 0.5,
     ) -> None:
         self.waiting = {member.folder.run_id: member for member in members}
         self.total = len(members)
         self.console = console
-        self.stop_file = stop_file
         self.every = every
         self.started = time.time()
         self.stopped = threading.Event()
@@ -81,8 +76,6 @@ class Watcher:
             record = folder.record()
             return None if record is None else _summary(record)
         if folder.attempts() > self.attempts[name]:
-            if self.stop_file is not None:
-                self.stop_file.touch()
             return f"[red]failed[/] {escape((folder.failure() or {})['error'])}"
         return None
 
