@@ -1,0 +1,1 @@
+"""Many small networks as one program. Torch alone: knows nothing of configs, folders or Lightning."""

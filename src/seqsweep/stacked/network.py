@@ -1,0 +1,441 @@
+"""K recurrent classifiers, forward and backward, as batched products.
+
+K members, D directions, N = K*D lanes, T steps, B batch, F features, H hidden (padded), L layers,
+C classes, P numbers of a lane.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from seqsweep.stacked.batches import StackBatch
+from seqsweep.stacked.buffers import Buffers
+from seqsweep.stacked.cells import GRU, make_cell
+from seqsweep.stacked.layout import Layout, StackShape
+
+
+class Layer(NamedTuple):
+    """What the backward pass reads of a layer: its inputs as (N, T*B, I), its states and mask."""
+
+    own: Tensor
+    other: Tensor | None
+    states: Tensor
+    mask: Tensor | None
+
+
+class StackedNetwork:
+    """The networks of a stack, equal in all but width, dropout and weights.
+
+    Weights lie in `flat` (N, P), gradients in `gradient`, both as `Layout` tells; the network reads
+    and fills them. Widths are padded to that of the stack with zero weights: a padded unit's state
+    is zero, and so is every gradient to and from it.
+
+    Args:
+        shape: what the members share.
+        hidden: width of each member.
+        dropout: of each member, between layers, in [0, 1).
+        dtype: of weights and gradients.
+        compute_dtype: of everything in between; bfloat16 on a GPU.
+    """
+
+    def __init__(
+        self,
+        shape: StackShape,
+        hidden: Sequence[int],
+        dropout: Sequence[float],
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+        compute_dtype: torch.dtype | None = None,
+    ) -> None:
+        self.shape = shape
+        self.hidden = list(hidden)
+        self.dropout = list(dropout) if shape.num_layers > 1 else [0.0] * len(hidden)
+        self.layout = Layout(shape)
+        self.device = torch.device(device)
+        lanes = len(hidden) * shape.directions
+        self.flat = torch.zeros(lanes, self.layout.size, dtype=dtype, device=self.device)
+        self.gradient = torch.zeros_like(self.flat)
+        self.compute_dtype = dtype if compute_dtype is None else compute_dtype
+        self.buffers = Buffers(self.compute_dtype, self.device)
+        self._computed = self.flat
+        if self.compute_dtype != dtype:
+            self._computed = torch.zeros_like(self.flat, dtype=self.compute_dtype)
+        self.weights = {name: b.of(self._computed) for name, b in self.layout.blocks.items()}
+        self.cells = [
+            make_cell(shape.cell, shape.nonlinearity, self.buffers, layer)
+            for layer in range(shape.num_layers)
+        ]
+        self._layers: list[Layer] = []
+
+    @property
+    def members(self) -> int:
+        return len(self.hidden)
+
+    def rows(self, flat: Tensor) -> Tensor:
+        """(N, P) as one row of all its numbers for each member, (K, D*P)."""
+        return flat.view(self.members, -1)
+
+    def load(self, member: int, vector: Tensor) -> None:
+        """Sets a member's weights from those of its `RNNClassifier`, as one vector."""
+        self.rows(self.flat)[member].zero_()
+        positions = self.layout.positions(self.hidden[member]).to(self.device)
+        self.rows(self.flat)[member, positions] = vector.to(self.flat)
+
+    def vector(self, member: int, flat: Tensor | None = None) -> Tensor:
+        """A member's weights, or its part of another buffer of the same layout, as one vector."""
+        row = self.rows(self.flat if flat is None else flat)[member]
+        return row[self.layout.positions(self.hidden[member]).to(self.device)]
+
+    def forward(self, batch: StackBatch, generators: Sequence[torch.Generator] = ()) -> Tensor:
+        """Logits (K, B, C). With a generator for each member its dropout is drawn from it."""
+        if self._computed is not self.flat:
+            self._computed.copy_(self.flat)
+        lanes, steps, size, _ = batch.x.shape
+        masks = self._masks(batch, generators)
+        self._layers = []
+        own, other = batch.x.view(lanes, steps * size, -1), None
+        for layer in range(self.shape.num_layers):
+            states = self._layer_states(layer, own, other, batch)
+            mask = masks[layer] if layer < len(masks) else None
+            self._layers.append(Layer(own, other, states, mask))
+            if layer + 1 < self.shape.num_layers:
+                own, other = self._outputs(layer, states, mask, batch)
+        return self._head(self._layers[-1].states, batch)
+
+    def backward(self, logits_gradient: Tensor, batch: StackBatch) -> None:
+        """Fills `gradient` from that of the logits of the last `forward`, (K, B, C)."""
+        parts: dict[tuple[int, str, str], list[Tensor]] = {}
+        outer, final_only = self._head_backward(logits_gradient, batch, parts)
+        for layer in range(self.shape.num_layers - 1, -1, -1):
+            inputs = self._layer_backward(layer, outer, final_only, batch, parts)
+            if layer:
+                outer, final_only = self._below(layer, inputs, batch), False
+        pieces = [piece for name in self.layout.blocks for piece in parts[name]]
+        if self._computed is self.flat:
+            torch.cat(pieces, 1, out=self.gradient)
+        else:
+            self.gradient.copy_(torch.cat(pieces, 1))
+
+    def _layer_states(
+        self, layer: int, own: Tensor, other: Tensor | None, batch: StackBatch
+    ) -> Tensor:
+        """(N, T*B, I) -> states (N, T, B, H)."""
+        lanes, steps, size, _ = batch.x.shape
+        cell = self.cells[layer]
+        inputs: dict[str, Tensor] = {}
+        hidden: dict[str, Tensor] = {}
+        for group in self.layout.groups:
+            bias = self.weights[layer, group, "bias"]
+            if isinstance(cell, GRU) and group == "tanh":
+                cell.hidden_bias = bias[:, 1:]
+                bias = bias[:, :1]
+            else:
+                bias = bias.sum(1, keepdim=True)
+            weight = self.weights[layer, group, "own"]
+            sums = self.buffers(f"inputs_{group}", lanes, steps * size, weight.shape[2])
+            torch.baddbmm(bias, own, weight, out=sums)
+            if other is not None:
+                sums.baddbmm_(other, self.weights[layer, group, "other"])
+            inputs[group] = sums.view(lanes, steps, size, -1)
+            hidden[group] = self.weights[layer, group, "hidden"]
+        states = self.buffers(f"states{layer}", lanes, steps, size, self.shape.hidden)
+        if batch.counts[-1] < size:
+            states.zero_()
+        cell.forward(inputs, hidden, states, batch.counts)
+        is_read_whole = layer == self.shape.num_layers - 1 and self.shape.pooling != "last"
+        if batch.ends is not None and (is_read_whole or self.shape.nonlinearity == "relu"):
+            # relu's states could grow without bound where a sequence has ended already
+            self._per_member(states).masked_fill_(~self._valid(batch), 0)
+        return states
+
+    def _outputs(
+        self, layer: int, states: Tensor, mask: Tensor | None, batch: StackBatch
+    ) -> tuple[Tensor, Tensor | None]:
+        """What the next layer reads: the lane's own output, and that of the other direction."""
+        lanes, steps, size, width = states.shape
+        if mask is not None:
+            states = torch.mul(states, mask, out=self.buffers(f"dropped{layer}", *states.shape))
+        own = states.view(lanes, steps * size, width)
+        if batch.swap is None:
+            return own, None
+        other = self.buffers(f"other{layer}", *own.shape)
+        torch.index_select(own.view(-1, width), 0, batch.swap, out=other.view(-1, width))
+        return own, other
+
+    def _layer_backward(
+        self,
+        layer: int,
+        outer: Tensor,
+        final_only: bool,
+        batch: StackBatch,
+        parts: dict[tuple[int, str, str], list[Tensor]],
+    ) -> dict[str, Tensor]:
+        """From the gradient of the states to those of the weights and of the gates' inputs."""
+        lanes, steps, size, width = outer.shape
+        own, other, states, _ = self._layers[layer]
+        hidden = {g: self.weights[layer, g, "hidden"] for g in self.layout.groups}
+        by_input, by_state = self.cells[layer].backward(
+            outer, hidden, states, batch.counts, final_only
+        )
+        before = states.view(lanes, steps * size, width)[:, : (steps - 1) * size]
+        found: dict[str, Tensor] = {}
+        for group in self.layout.groups:
+            sums = by_input[group].view(lanes, steps * size, -1)
+            inner = by_state[group].view(lanes, steps * size, -1)
+            found[group] = sums
+            parts[layer, group, "own"] = [self._product(own, sums, f"own_{group}{layer}")]
+            if other is not None:
+                parts[layer, group, "other"] = [
+                    self._product(other, sums, f"other_{group}{layer}")
+                ]
+            parts[layer, group, "hidden"] = [
+                self._product(before, inner[:, size:], f"hidden_{group}{layer}")
+            ]
+            bias = sums.sum(1)
+            parts[layer, group, "bias"] = [bias, bias if inner is sums else inner.sum(1)]
+        return found
+
+    def _product(self, inputs: Tensor, gradient: Tensor, name: str) -> Tensor:
+        """A weight's gradient: (N, T*B, I), (N, T*B, O) -> (N, I*O)."""
+        out = self.buffers(name, inputs.shape[0], inputs.shape[2], gradient.shape[2])
+        if inputs.shape[1] == 0:
+            out.zero_()
+        else:
+            torch.bmm(inputs.transpose(1, 2), gradient, out=out)
+        return out.flatten(1)
+
+    def _below(self, layer: int, sums: dict[str, Tensor], batch: StackBatch) -> Tensor:
+        """The gradient of the states of the layer below, (N, T, B, H)."""
+        lanes, steps, size, _ = batch.x.shape
+        shape = (lanes, steps * size, self.shape.hidden)
+        below = self._input_gradient("below", shape, layer, sums, "own")
+        if batch.swap is not None:
+            other = self._input_gradient("below_other", shape, layer, sums, "other")
+            swapped = self.buffers("below_swapped", *shape)
+            rows = (-1, self.shape.hidden)
+            torch.index_select(other.view(rows), 0, batch.swap, out=swapped.view(rows))
+            below.add_(swapped)
+        mask = self._layers[layer - 1].mask
+        below = below.view(lanes, steps, size, -1)
+        return below if mask is None else below.mul_(mask)
+
+    def _input_gradient(
+        self,
+        name: str,
+        shape: tuple[int, int, int],
+        layer: int,
+        sums: dict[str, Tensor],
+        kind: str,
+    ) -> Tensor:
+        out = self.buffers(name, *shape)
+        for index, group in enumerate(self.layout.groups):
+            weight = self.weights[layer, group, kind].transpose(1, 2)
+            if index == 0:
+                torch.bmm(sums[group], weight, out=out)
+            else:
+                out.baddbmm_(sums[group], weight)
+        return out
+
+    def _head(self, states: Tensor, batch: StackBatch) -> Tensor:
+        """The pooled states of each lane, then both lanes' share of the logits."""
+        self._pooled = self._pool(states, batch)  # (N, B, H)
+        level = self.shape.num_layers, ""
+        lanes, size, _ = self._pooled.shape
+        logits = self.buffers("logits", lanes, size, self.shape.num_classes)
+        torch.baddbmm(
+            self.weights[*level, "head_bias"], self._pooled, self.weights[*level, "head"], out=logits
+        )
+        if self.shape.directions == 1:
+            return logits
+        return logits.view(self.members, 2, size, -1).sum(1)
+
+    def _head_backward(
+        self,
+        gradient: Tensor,
+        batch: StackBatch,
+        parts: dict[tuple[int, str, str], list[Tensor]],
+    ) -> tuple[Tensor, bool]:
+        """The gradient of the last layer's states; True: it is zero but at the last step."""
+        level = self.shape.num_layers, ""
+        members, size, classes = gradient.shape
+        directions = self.shape.directions
+        gradient = gradient.to(self.compute_dtype)
+        lanes = gradient
+        bias = gradient.sum(1)
+        if directions == 2:
+            lanes = gradient[:, None].expand(-1, 2, -1, -1).reshape(2 * members, size, classes)
+            bias = torch.stack([bias, torch.zeros_like(bias)], 1).view(2 * members, classes)
+        parts[*level, "head"] = [self._product(self._pooled, lanes, "head_gradient")]
+        parts[*level, "head_bias"] = [bias]
+        pooled = torch.bmm(
+            lanes,
+            self.weights[*level, "head"].transpose(1, 2),
+            out=self.buffers("pooled_gradient", *self._pooled.shape),
+        )
+        return self._pool_backward(pooled, batch)
+
+    def _pool(self, states: Tensor, batch: StackBatch) -> Tensor:
+        """(N, T, B, H) -> (N, B, H)."""
+        lanes, steps, size, width = states.shape
+        if self.shape.pooling == "last":
+            if batch.ends is None:
+                return states[:, -1]
+            return states.view(-1, width).index_select(0, self._end_rows(batch)).view(
+                lanes, size, width
+            )
+        if self.shape.pooling == "mean":
+            return self._per_member(states.sum(1)).div_(self._lengths(batch)).view(lanes, size, width)
+        whole = states
+        if batch.ends is not None:
+            whole = states.clone()
+            self._per_member(whole).masked_fill_(~self._valid(batch), float("-inf"))
+        pooled, self._chosen = whole.max(1)
+        return pooled
+
+    def _pool_backward(self, pooled: Tensor, batch: StackBatch) -> tuple[Tensor, bool]:
+        lanes, size, width = pooled.shape
+        steps = batch.x.shape[1]
+        outer = self.buffers("outer", lanes, steps, size, width)
+        if self.shape.pooling == "last" and batch.ends is None:
+            outer[:, -1] = pooled
+            return outer, True
+        if self.shape.pooling == "mean":
+            outer.copy_(self._per_member(pooled).div_(self._lengths(batch)).view_as(pooled)[:, None])
+            if batch.ends is not None:
+                self._per_member(outer).masked_fill_(~self._valid(batch), 0)
+            return outer, False
+        outer.zero_()
+        if self.shape.pooling == "max":
+            outer.scatter_(1, self._chosen[:, None], pooled[:, None])
+        else:
+            outer.view(-1, width).index_copy_(0, self._end_rows(batch), pooled.view(-1, width))
+        return outer, False
+
+    def _end_rows(self, batch: StackBatch) -> Tensor:
+        """The rows of (N, T, B) at which the sequences end, (N*B,)."""
+        assert batch.ends is not None
+        lanes, steps, size, _ = batch.x.shape
+        ends = batch.ends.repeat_interleave(self.shape.directions, 0)  # (N, B)
+        lane = torch.arange(lanes, device=self.device)[:, None]
+        column = torch.arange(size, device=self.device)
+        return ((lane * steps + ends) * size + column).flatten()
+
+    def _lengths(self, batch: StackBatch) -> Tensor | int:
+        """For (K, D, B, H)."""
+        if batch.ends is None:
+            return batch.x.shape[1]
+        return (batch.ends + 1)[:, None, :, None].to(self.compute_dtype)
+
+    def _valid(self, batch: StackBatch) -> Tensor:
+        """For (K, D, T, B, H): True within a sequence."""
+        valid = batch.valid()
+        assert valid is not None
+        return valid[:, None, :, :, None]
+
+    def _per_member(self, lanes: Tensor) -> Tensor:
+        return lanes.view(self.members, self.shape.directions, *lanes.shape[1:])
+
+    def _masks(
+        self, batch: StackBatch, generators: Sequence[torch.Generator]
+    ) -> list[Tensor | None]:
+        """The dropout mask of each layer but the last, (N, T, B, H); 1 / (1 - p) where it keeps.
+
+        Drawn as `torch.nn.RNN` draws it, layer after layer, in the shape of the unpadded output
+        (T, B, D*h) or, for mixed lengths, of its packed rows: the same generator at the same
+        place gives nn.RNN's own masks.
+        """
+        if not generators or not any(self.dropout):
+            return []
+        lanes, steps, size, _ = batch.x.shape
+        directions, width = self.shape.directions, self.shape.hidden
+        valid = batch.valid()
+        masks: list[Tensor | None] = []
+        for layer in range(self.shape.num_layers - 1):
+            mask = self.buffers(f"mask{layer}", self.members, directions, steps, size, width)
+            mask.fill_(1)
+            for k, (p, hidden) in enumerate(zip(self.dropout, self.hidden, strict=True)):
+                if p:
+                    noise = _noise(
+                        (steps, size), directions * hidden, p, None if valid is None else valid[k],
+                        generators[k], self.buffers,
+                    )  # (T, B, D*h)
+                    mask[k, :, :, :, :hidden] = noise.unflatten(2, (directions, hidden)).movedim(
+                        2, 0
+                    )
+            if batch.swap is not None:  # the reverse lane's own order of time
+                back = batch.swap.view(self.members, 2, -1)[:, 0].flatten()
+                mask[:, 1] = mask.view(-1, width).index_select(0, back).view_as(mask[:, 1])
+            masks.append(mask.view(lanes, steps, size, width))
+        return masks
+
+
+def _noise(
+    shape: tuple[int, int],
+    width: int,
+    p: float,
+    valid: Tensor | None,
+    generator: torch.Generator,
+    buffers: Buffers,
+) -> Tensor:
+    """(T, B, width) of 0 and 1 / (1 - p); 1 where `valid` (T, B) leaves rows out."""
+    if valid is None:
+        noise = buffers("noise", *shape, width)
+        return noise.bernoulli_(1 - p, generator=generator).div_(1 - p)
+    packed = torch.empty(
+        int(valid.sum()), width, dtype=buffers.dtype, device=buffers.device
+    ).bernoulli_(1 - p, generator=generator)
+    whole = torch.ones(*shape, width, dtype=buffers.dtype, device=buffers.device)
+    whole[valid] = packed.div_(1 - p)
+    return whole
+
+
+class StackedLoss:
+    """Cross-entropy of each member, with its class weights and label smoothing.
+
+    `torch.nn.functional.cross_entropy`: the mean over a batch, weighted by the labels' weights.
+
+    Args:
+        class_weights: (C,) of each member, or None.
+        label_smoothing: of each member, in [0, 1).
+        num_classes: C.
+    """
+
+    def __init__(
+        self,
+        class_weights: Sequence[Tensor | None],
+        label_smoothing: Sequence[float],
+        num_classes: int,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        self.is_weighted = any(weights is not None for weights in class_weights)
+        ones = torch.ones(num_classes, dtype=dtype)
+        each = [ones if weights is None else weights.to(dtype) for weights in class_weights]
+        self.weights = torch.stack(each).to(device)  # (K, C)
+        smoothing = torch.tensor(label_smoothing, dtype=torch.float64)[:, None, None]
+        hard = (1 - smoothing) * torch.eye(num_classes, dtype=torch.float64)
+        soft = hard + smoothing / num_classes  # (K, C, C): by label, the target of each class
+        self.targets = (soft.to(device, dtype) * self.weights[:, None, :]).flatten(0, 1)
+        self.offsets = torch.arange(len(each), device=device)[:, None] * num_classes
+
+    def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Loss (K,), its gradient by the logits (K, B, C), and the batch's weight (K,).
+
+        logits (K, B, C), labels (K, B).
+        """
+        logits = logits.to(self.targets.dtype)
+        log_probabilities = functional.log_softmax(logits, 2)
+        places = labels + self.offsets
+        targets = self.targets.index_select(0, places.flatten()).view_as(logits)
+        if self.is_weighted:
+            weight = self.weights.flatten()[places].sum(1)
+            gradient = log_probabilities.exp() * targets.sum(2, keepdim=True) - targets
+            loss = (targets * log_probabilities).sum((1, 2)).neg_() / weight
+            return loss, gradient.div_(weight[:, None, None]), weight
+        size = labels.shape[1]
+        loss = (targets * log_probabilities).sum((1, 2)).div_(-size)
+        gradient = log_probabilities.exp_().sub_(targets).div_(size)
+        return loss, gradient, torch.full_like(loss, size)
