@@ -54,6 +54,7 @@ class TrainConfig:
     rerun: bool
     locked: Literal["wait", "skip"]
     threads: int
+    engine: Literal["auto", "stacked", "autograd"]
     loss: LossConfig
     sweep: SweepConfig
     model: Any

@@ -2,14 +2,22 @@
 
 import json
 import os
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 _TEMPORARY = ".{}.tmp"
+TEMPORARY = _TEMPORARY.format("*")
+"""What a killed process had begun to write."""
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     """Writes under a temporary name in the same folder, syncs, renames.
+
+    Args:
+        sync: without it a file is whole or not there as long as the power stays on. For what is
+            synced later, or is noticed and made again where it is damaged.
 
     Raises:
         OSError: the file could not be written; what stood under its name stands there still.
@@ -19,7 +27,8 @@ def write_bytes(path: Path, data: bytes) -> None:
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)
@@ -60,7 +69,38 @@ def link(source: Path, target: Path) -> None:
         raise
 
 
+def sync(paths: Iterable[Path]) -> None:
+    """What has been written to these files is on disk; those that are not there are passed over.
+
+    Raises:
+        OSError: something of it could not be written.
+    """
+    for path in paths:
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def remove(folder: Path, *patterns: str) -> None:
+    """Removes the files of a folder whose names match; the folder is read once for all patterns."""
+    for path in matching(folder, *patterns):
+        path.unlink(missing_ok=True)
+
+
+def matching(folder: Path, *patterns: str) -> list[Path]:
+    """The files of a folder whose names match one of the patterns; none where there is no folder."""
+    try:
+        names = os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [folder / name for name in names if any(fnmatchcase(name, p) for p in patterns)]
+
+
 def remove_temporary(folder: Path) -> None:
     """What a killed process had begun to write."""
-    for path in folder.glob(_TEMPORARY.format("*")):
-        path.unlink(missing_ok=True)
+    remove(folder, TEMPORARY)

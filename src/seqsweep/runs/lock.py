@@ -1,5 +1,6 @@
 """One writer for a run's folder: a lock that dies with its process, and says who holds it."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -8,6 +9,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,6 +19,12 @@ STALE_SECONDS = 60.0
 _held: set[Path] = set()
 """The locks of this process. They must not be opened again: closing any descriptor of a file drops
 the process's POSIX locks on it."""
+
+_idle = threading.Event()
+"""Set when the last of them is given back: the thread that beats ends."""
+
+_changing = threading.Lock()
+"""Held while the two above change."""
 
 
 class Locked(Exception):
@@ -38,7 +46,6 @@ class RunLock:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = _lock_path(folder)
-        self._stopped = threading.Event()
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -47,14 +54,14 @@ class RunLock:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         while not self._take():
             pass
-        _held.add(self.path)
-        threading.Thread(target=self._beat, daemon=True).start()
+        _add_held(self.path)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._stopped.set()
-        _held.discard(self.path)
-        self._drop(self._descriptor)
+        if _discard_held(self.path):
+            self._drop(self._descriptor)
+        else:  # in a forked child: the lock is its parent's
+            os.close(self._descriptor)
 
     def _take(self) -> bool:
         """False where the file was removed between its opening and its locking: try again."""
@@ -76,8 +83,9 @@ class RunLock:
         try:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(here).encode(), 0)
-        except OSError:
+        except OSError as error:
             self._drop(descriptor)
+            error.filename = os.fspath(self.path)
             raise
         self._descriptor = descriptor
         return True
@@ -87,12 +95,21 @@ class RunLock:
         self.path.unlink(missing_ok=True)
         os.close(descriptor)
 
-    def _beat(self) -> None:
-        while not self._stopped.wait(BEAT_SECONDS):
-            try:
-                os.utime(self.path)
-            except OSError:
-                return
+
+def take_free(folders: Sequence[Path], stack: contextlib.ExitStack) -> list[Path]:
+    """Locks as many of these folders as nobody else holds, until `stack` is closed.
+
+    Returns those that are held now, in their order.
+
+    Raises:
+        OSError: a lock could not be written; names the file. `stack` holds those taken before it.
+    """
+    taken: list[Path] = []
+    for folder in folders:
+        with contextlib.suppress(Locked):
+            stack.enter_context(RunLock(folder))
+            taken.append(folder)
+    return taken
 
 
 def is_locked(folder: Path) -> bool:
@@ -108,6 +125,44 @@ def is_locked(folder: Path) -> bool:
         return _is_held(descriptor) or _other_host(descriptor) is not None
     finally:
         os.close(descriptor)
+
+
+def _add_held(path: Path) -> None:
+    """One thread beats for all locks: it is started with the first and ends with the last."""
+    global _idle
+    with _changing:
+        if not _held:
+            _idle = threading.Event()
+            threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
+        _held.add(path)
+
+
+def _discard_held(path: Path) -> bool:
+    """Whether this process held it."""
+    with _changing:
+        if path not in _held:
+            return False
+        _held.discard(path)
+        if not _held:
+            _idle.set()
+        return True
+
+
+def _beat(idle: threading.Event) -> None:
+    while not idle.wait(BEAT_SECONDS):
+        for path in tuple(_held):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+
+def _forget_held() -> None:
+    """In a forked child, which holds none of its parent's locks and has no thread but its own."""
+    global _changing
+    _changing = threading.Lock()  # another thread may have held it at the fork
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forget_held)
 
 
 def _lock_path(folder: Path) -> Path:

@@ -6,14 +6,24 @@ from typing import Any, Literal
 
 import yaml
 
-from seqsweep.runs.files import read_json, remove_temporary, write_json, write_text
+from seqsweep.runs.config_text import from_text, to_text
+from seqsweep.runs.files import (
+    TEMPORARY,
+    matching,
+    read_json,
+    remove,
+    remove_temporary,
+    sync,
+    write_json,
+    write_text,
+)
 from seqsweep.runs.lock import is_locked
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete"]
 """`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
 a run that was killed: nobody trains it, and nobody could say why."""
 
-_RESULTS = ("record.json", "metrics.csv", "events.out.tfevents.*", "checkpoints/*.ckpt")
+_LOGS = ("metrics.csv", "events.out.tfevents.*")
 
 
 class RunFolder:
@@ -43,7 +53,7 @@ class RunFolder:
 
     def config(self) -> dict[str, Any] | None:
         try:
-            return yaml.safe_load((self.path / "config.yaml").read_text(encoding="utf-8"))
+            return from_text((self.path / "config.yaml").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except yaml.YAMLError as error:
@@ -61,12 +71,12 @@ class RunFolder:
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any]) -> None:
         """An empty folder with the config: what an unfinished attempt left behind is removed."""
-        (self.path / "checkpoints").mkdir(parents=True, exist_ok=True)
-        for pattern in _RESULTS:
-            for path in self.path.glob(pattern):
-                path.unlink()
-        self.tidy()
-        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        checkpoints = self.path / "checkpoints"
+        checkpoints.mkdir(parents=True, exist_ok=True)
+        (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
+        remove(self.path, *_LOGS, TEMPORARY)
+        remove(checkpoints, "*.ckpt", TEMPORARY)
+        write_text(self.path / "config.yaml", to_text(config))
         write_json(self.path / "provenance.json", provenance)
 
     def forget_interrupt(self) -> None:
@@ -81,17 +91,19 @@ class RunFolder:
         remove_temporary(self.path / "checkpoints")
 
     def finish(self, record: dict[str, Any]) -> None:
-        """The run's last word: `record`, whose `status` is complete where it says nothing else."""
-        self.tidy()
-        for name in ("previous.ckpt", "next.ckpt"):
-            (self.path / "checkpoints" / name).unlink(missing_ok=True)
-        (self.path / "failure.json").unlink(missing_ok=True)
+        """The run's last word: `record`, whose `status` is complete where it says nothing else.
+
+        The logs, which grow without a sync, are on disk before it can be seen.
+        """
+        remove(self.path, "failure.json", TEMPORARY)
+        remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
+        sync(matching(self.path, *_LOGS))
         write_json(self.path / "record.json", {"status": "complete"} | record)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        write_text(self.path / "config.yaml", to_text(config))
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:

@@ -31,9 +31,7 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 class Cell(Protocol):
     """One layer of all lanes."""
 
-    def forward(
-        self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]
-    ) -> None:
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
         """Fills `states` (N, T, B, H) from `inputs` (N, T, B, G*H) and hidden weights (N, H, G*H).
 
         `states` is zero where `counts` leaves rows out.
@@ -66,7 +64,9 @@ def step_rows(tensor: Tensor, counts: Sequence[int]) -> list[Tensor]:
     ]
 
 
-def _gradient_buffer(buffers: Buffers, name: str, shape: torch.Size, counts: Sequence[int]) -> Tensor:
+def _gradient_buffer(
+    buffers: Buffers, name: str, shape: torch.Size, counts: Sequence[int]
+) -> Tensor:
     """Zero where rows do not count: the weights' gradients sum over all of it."""
     buffer = buffers(name, *shape)
     if counts[-1] < shape[2]:
@@ -87,9 +87,7 @@ class TanhOrRelu:
         self.relu = relu
         self.minus_one = torch.tensor(-1.0, dtype=buffers.dtype, device=buffers.device)
 
-    def forward(
-        self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]
-    ) -> None:
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
         weight = weights["tanh"]
         lanes, _, _, width = states.shape
         scale = 1 if self.relu else 2
@@ -173,9 +171,7 @@ class GRU:
         lanes, steps, batch, width = shape
         return self.buffers(f"{name}{self.layer}", steps, lanes, batch, gates * width)
 
-    def forward(
-        self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]
-    ) -> None:
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
         width = states.shape[3]
         gates_all = self._saved("gates", states.shape, 2)
         news_all = self._saved("news", states.shape, 1)
@@ -292,9 +288,7 @@ class LSTM:
         lanes, steps, batch, width = shape
         return self.buffers(f"{name}{self.layer}", steps, lanes, batch, gates * width)
 
-    def forward(
-        self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]
-    ) -> None:
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
         width = states.shape[3]
         saved = {
             name: self._saved(name, states.shape, gates)
@@ -352,9 +346,7 @@ class LSTM:
             torch.Size((lanes, steps, batch, 3 * width)),
             counts,
         )
-        new_all = _gradient_buffer(
-            self.buffers, f"new_gradient{self.layer}", states.shape, counts
-        )
+        new_all = _gradient_buffer(self.buffers, f"new_gradient{self.layer}", states.shape, counts)
         outer = step_rows(gradient, counts)
         gates, new = step_rows(gates_all, counts), step_rows(new_all, counts)
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
@@ -413,7 +405,9 @@ class LSTM:
         }
 
 
-def make_cell(kind: str, nonlinearity: str, buffers: Buffers, layer: int) -> TanhOrRelu | GRU | LSTM:
+def make_cell(
+    kind: str, nonlinearity: str, buffers: Buffers, layer: int
+) -> TanhOrRelu | GRU | LSTM:
     """The cell of one layer, with its scratch memory."""
     if kind == "gru":
         return GRU(buffers, layer)

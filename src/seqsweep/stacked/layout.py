@@ -11,9 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-WIDTH = 16
-"""Hidden sizes are padded to a multiple of it: a batched product of width 10 takes twice the time
-of one of width 16."""
+from seqsweep.stacked.grouping import padded  # noqa: F401 TEMP
 
 # The gates of a cell in torch's order, gathered into groups that one activation serves: sigmoid
 # gates together, tanh gates together. Positions are those of torch's rows.
@@ -136,8 +134,3 @@ class Layout:
         rows, columns = block.shape
         start = direction * self.size + block.start
         return torch.arange(start, start + rows * columns).view(rows, columns)
-
-
-def padded(hidden: int) -> int:
-    """The least width that a network of `hidden` units is stacked with."""
-    return -(-hidden // WIDTH) * WIDTH

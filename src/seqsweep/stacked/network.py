@@ -188,9 +188,7 @@ class StackedNetwork:
             found[group] = sums
             parts[layer, group, "own"] = [self._product(own, sums, f"own_{group}{layer}")]
             if other is not None:
-                parts[layer, group, "other"] = [
-                    self._product(other, sums, f"other_{group}{layer}")
-                ]
+                parts[layer, group, "other"] = [self._product(other, sums, f"other_{group}{layer}")]
             parts[layer, group, "hidden"] = [
                 self._product(before, inner[:, size:], f"hidden_{group}{layer}")
             ]
@@ -246,7 +244,10 @@ class StackedNetwork:
         lanes, size, _ = self._pooled.shape
         logits = self.buffers("logits", lanes, size, self.shape.num_classes)
         torch.baddbmm(
-            self.weights[*level, "head_bias"], self._pooled, self.weights[*level, "head"], out=logits
+            self.weights[*level, "head_bias"],
+            self._pooled,
+            self.weights[*level, "head"],
+            out=logits,
         )
         if self.shape.directions == 1:
             return logits
@@ -283,11 +284,15 @@ class StackedNetwork:
         if self.shape.pooling == "last":
             if batch.ends is None:
                 return states[:, -1]
-            return states.view(-1, width).index_select(0, self._end_rows(batch)).view(
-                lanes, size, width
+            return (
+                states.view(-1, width)
+                .index_select(0, self._end_rows(batch))
+                .view(lanes, size, width)
             )
         if self.shape.pooling == "mean":
-            return self._per_member(states.sum(1)).div_(self._lengths(batch)).view(lanes, size, width)
+            return (
+                self._per_member(states.sum(1)).div_(self._lengths(batch)).view(lanes, size, width)
+            )
         whole = states
         if batch.ends is not None:
             whole = states.clone()
@@ -303,7 +308,9 @@ class StackedNetwork:
             outer[:, -1] = pooled
             return outer, True
         if self.shape.pooling == "mean":
-            outer.copy_(self._per_member(pooled).div_(self._lengths(batch)).view_as(pooled)[:, None])
+            outer.copy_(
+                self._per_member(pooled).div_(self._lengths(batch)).view_as(pooled)[:, None]
+            )
             if batch.ends is not None:
                 self._per_member(outer).masked_fill_(~self._valid(batch), 0)
             return outer, False
@@ -359,8 +366,12 @@ class StackedNetwork:
             for k, (p, hidden) in enumerate(zip(self.dropout, self.hidden, strict=True)):
                 if p:
                     noise = _noise(
-                        (steps, size), directions * hidden, p, None if valid is None else valid[k],
-                        generators[k], self.buffers,
+                        (steps, size),
+                        directions * hidden,
+                        p,
+                        None if valid is None else valid[k],
+                        generators[k],
+                        self.buffers,
                     )  # (T, B, D*h)
                     mask[k, :, :, :, :hidden] = noise.unflatten(2, (directions, hidden)).movedim(
                         2, 0
@@ -439,3 +450,11 @@ class StackedLoss:
         loss = (targets * log_probabilities).sum((1, 2)).div_(-size)
         gradient = log_probabilities.exp_().sub_(targets).div_(size)
         return loss, gradient, torch.full_like(loss, size)
+
+    def of_rows(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """The loss of each row times its weight, and the weight: (K, B) each."""
+        logits = logits.to(self.targets.dtype)
+        places = (labels + self.offsets).flatten()
+        targets = self.targets.index_select(0, places).view_as(logits)
+        losses = (targets * functional.log_softmax(logits, 2)).sum(2).neg_()
+        return losses, self.weights.flatten()[places].view_as(losses)

@@ -30,7 +30,9 @@ from seqsweep.training.planning import (
     Outcome,
     RunFailed,
     finished,
+    monitored,
     plan,
+    stop_if_asked,
 )
 
 
@@ -111,7 +113,7 @@ def task(config: DictConfig) -> float | None:
             _report(outcome, console)
         if outcome.record["status"] == "diverged":
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
-        return _monitored(outcome)
+        return monitored(outcome.record)
     return None
 
 
@@ -132,20 +134,15 @@ def _train_member(member: Member, root: Path) -> float | None:
     except Locked:
         return None
     except RunFailed:
-        _stop_if_asked(member, root)
+        stop_if_asked(member, root)
         raise
     except (ValueError, TypeError, OSError) as error:
         RunFolder(root / member.run_id).refuse(member.config, error)
-        _stop_if_asked(member, root)
+        stop_if_asked(member, root)
         raise
     if outcome.signum is not None:
         raise Interrupted(outcome.signum)
-    return _monitored(outcome)
-
-
-def _stop_if_asked(member: Member, root: Path) -> None:
-    if member.config["sweep"]["on_error"] == "stop":
-        (root / STOP_FILE).touch()
+    return monitored(outcome.record)
 
 
 def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
@@ -175,10 +172,6 @@ def _train(member: Member, root: Path, console: Console | None = None) -> Outcom
     from seqsweep.training.progress import RunProgressBar
 
     return train(member, root, RunProgressBar(console))
-
-
-def _monitored(outcome: Outcome) -> float | None:
-    return outcome.record.get("metrics", {}).get(outcome.record["config"]["monitor"])
 
 
 def _report(outcome: Outcome, console: Console) -> None:

@@ -11,6 +11,7 @@ import logging
 import pickle
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,14 @@ def load_sealed(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
 
 
+def save_sealed(checkpoint: dict[str, Any], path: Path) -> None:
+    """Whole or not there: written under another name, synced, renamed."""
+    buffer = io.BytesIO()
+    torch.save(checkpoint, buffer)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(path, seal(buffer.getvalue()))
+
+
 class SealedCheckpointIO(TorchCheckpointIO):
     """How Lightning's Trainer writes and reads a checkpoint here.
 
@@ -67,14 +76,68 @@ class SealedCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
-        buffer = io.BytesIO()
-        torch.save(checkpoint, buffer)
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(target, seal(buffer.getvalue()))
+        save_sealed(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
         return load_sealed(Path(path))
+
+
+class BestEpoch:
+    """Which epoch of a run is its best so far, and how long the run has trained.
+
+    Args:
+        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Equal
+            ones are decided by `val/loss`, then by the earlier epoch. A run without this metric
+            (no validation split) keeps its last epoch as its best.
+
+    Attributes:
+        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
+            training, over all attempts.
+    """
+
+    def __init__(self, monitor: str) -> None:
+        self.monitor = monitor
+        self.epochs = 0
+        self.best_epoch: int | None = None
+        self.best_metrics: dict[str, float] = {}
+        self.seconds = 0.0
+        self._score = _NO_SCORE
+
+    def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
+        """Takes in a finished epoch; whether it is the best so far."""
+        self.epochs = epoch + 1
+        self.seconds += seconds
+        is_better = self._is_better(metrics)
+        if is_better:
+            self.best_epoch, self.best_metrics = epoch, dict(metrics)
+        return is_better
+
+    def state_dict(self) -> dict[str, Any]:
+        return {
+            "epochs": self.epochs,
+            "best_epoch": self.best_epoch,
+            "best_metrics": self.best_metrics,
+            "best_score": list(self._score),
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.epochs = state_dict["epochs"]
+        self.best_epoch = state_dict["best_epoch"]
+        self.best_metrics = state_dict["best_metrics"]
+        self.seconds = state_dict["seconds"]
+        first, second = state_dict["best_score"]
+        self._score = (first, second)
+
+    def _is_better(self, metrics: Mapping[str, float]) -> bool:
+        if self.monitor not in metrics:
+            return self._score == _NO_SCORE
+        sign = -1 if self.monitor.endswith("loss") else 1
+        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
+        if score <= self._score:
+            return False
+        self._score = score
+        return True
 
 
 class BestAndLast(Checkpoint):
@@ -85,22 +148,11 @@ class BestAndLast(Checkpoint):
     step): so a run that goes on from one is the run that was never stopped, to the bit.
 
     Args:
-        monitor: the metric that decides which epoch is best: highest for accuracies and F1, lowest
-            for losses. Equal ones are decided by `val/loss`, then by the earlier epoch. A run
-            without this metric (no validation split) keeps its last epoch as its best.
-
-    Attributes:
-        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
-            training, over all attempts.
+        monitor: see `BestEpoch`.
     """
 
     def __init__(self, monitor: str = "val/acc") -> None:
-        self.monitor = monitor
-        self.epochs = 0
-        self.best_epoch: int | None = None
-        self.best_metrics: dict[str, float] = {}
-        self.seconds = 0.0
-        self._best_score = _NO_SCORE
+        self.best = BestEpoch(monitor)
         self._clock = time.perf_counter()
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -108,57 +160,35 @@ class BestAndLast(Checkpoint):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, SequenceClassifier)
-        self.epochs = trainer.current_epoch + 1
-        is_better = self._is_better(pl_module.epoch_metrics)
-        if is_better:
-            self.best_epoch = trainer.current_epoch
-            self.best_metrics = dict(pl_module.epoch_metrics)
         now = time.perf_counter()
-        self.seconds, self._clock = self.seconds + now - self._clock, now
+        seconds, self._clock = now - self._clock, now
+        is_better = self.best.see(trainer.current_epoch, pl_module.epoch_metrics, seconds)
         folder = Path(trainer.default_root_dir, "checkpoints")
         trainer.save_checkpoint(folder / "next.ckpt")
         if trainer.is_global_zero:
-            _publish(folder, is_better)
+            publish(folder, is_better)
 
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """How long the run's other files are at this point: what comes later is cut off."""
-        root = Path(trainer.default_root_dir)
-        checkpoint["files"] = {path.name: path.stat().st_size for path in logs(root)}
+        checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
 
     def state_dict(self) -> dict[str, Any]:
-        return {
-            "epochs": self.epochs,
-            "best_epoch": self.best_epoch,
-            "best_metrics": self.best_metrics,
-            "best_score": list(self._best_score),
-            "seconds": self.seconds,
-        }
+        return self.best.state_dict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = state_dict["epochs"]
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_metrics = state_dict["best_metrics"]
-        self.seconds = state_dict["seconds"]
-        first, second = state_dict["best_score"]
-        self._best_score = (first, second)
-
-    def _is_better(self, metrics: dict[str, float]) -> bool:
-        if self.monitor not in metrics:
-            return self._best_score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
-        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
-        if score <= self._best_score:
-            return False
-        self._best_score = score
-        return True
+        self.best.load_state_dict(state_dict)
 
 
 def logs(folder: Path) -> list[Path]:
     """The files of a run that grow with its epochs."""
     paths = [folder / "metrics.csv", *sorted(folder.glob("events.out.tfevents.*"))]
     return [path for path in paths if path.is_file()]
+
+
+def sizes_of_logs(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in logs(folder)}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -173,10 +203,13 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
-def resume_point(folder: Path) -> Path | None:
+def resume_point(folder: Path, engine: str) -> Path | None:
     """The newest checkpoint that a run can go on from, its other files cut to that point.
 
     A damaged one is passed over and said so. None: the run has to begin again.
+
+    Args:
+        engine: that goes on; a checkpoint of the other one does not serve it.
     """
     for name in ("last.ckpt", "previous.ckpt"):
         path = folder / "checkpoints" / name
@@ -187,6 +220,9 @@ def resume_point(folder: Path) -> Path | None:
         except Damaged as error:
             say(f"{error}; going on from the checkpoint before it, or from the start")
             continue
+        if checkpoint.get("engine", "autograd") != engine:
+            say(f"{path} was not made by the {engine} engine; the run is trained from the start")
+            return None
         if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint["files"]):
             return path
         say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
@@ -194,7 +230,7 @@ def resume_point(folder: Path) -> Path | None:
     return None
 
 
-def _publish(folder: Path, is_better: bool) -> None:
+def publish(folder: Path, is_better: bool) -> None:
     """next.ckpt becomes the last, and the best if it is better.
 
     The best first: a kill in between leaves a best from an epoch that is then trained again, with

@@ -1,4 +1,4 @@
-"""More epochs of a run that is finished: its checkpoint is the beginning of the longer run."""
+"""Where a run begins: at its last checkpoint, at the end of a shorter run, or in an empty folder."""
 
 import functools
 import logging
@@ -7,14 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.checkpoints import logs, say
+from seqsweep.training.checkpoints import logs, resume_point, say
 from seqsweep.training.planning import Member
 
 log = logging.getLogger(__name__)
 
 _LENGTH = "trainer.max_epochs"
 _SCHEDULER_LENGTH = "scheduler.max_epochs"
+
+
+def begin(member: Member, folder: RunFolder, engine: dict[str, Any]) -> Path | None:
+    """The checkpoint to go on from; where there is none, an empty folder to start in.
+
+    Args:
+        engine: what of the machine and the engine decides the last bits, for provenance.json.
+    """
+    folder.tidy()
+    folder.forget_interrupt()
+    reruns, kind = member.config["rerun"], engine["engine"]
+    checkpoint = None if reruns else resume_point(folder.path, kind)
+    if checkpoint is None:
+        origin = provenance(member.config["threads"], member.data_fingerprint, engine)
+        folder.start(member.config, origin)
+        if not reruns and take_over_shorter_run(member, folder.path):
+            checkpoint = resume_point(folder.path, kind)
+            if checkpoint is None:
+                folder.start(member.config, origin)
+    return checkpoint
 
 
 def take_over_shorter_run(member: Member, folder: Path) -> bool:

@@ -1,20 +1,17 @@
 """Where a run's metrics go. Each epoch brings one row with all of its metrics (`COLUMNS`)."""
 
-import contextlib
-import csv
-import io
 import logging
-import os
-import threading
+import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
-from tensorboard.compat.proto.summary_pb2 import Summary  # pyright: ignore[reportAttributeAccessIssue]
+
+from seqsweep.training.events import EventFile, Row, append_bytes
 
 COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
@@ -22,52 +19,14 @@ COLUMNS: tuple[str, ...] = (
 )  # fmt: skip
 """The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
 
+_COLUMNS = frozenset(COLUMNS)
+_CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
+
 log = logging.getLogger(__name__)
 
 
-def _raise_once(
-    hook: Callable[[threading.ExceptHookArgs], Any],
-) -> Callable[[threading.ExceptHookArgs], None]:
-    """TensorBoard's writer thread prints its error, and raises it in the training as well."""
-
-    def hooked(args: threading.ExceptHookArgs) -> None:
-        if type(args.thread).__module__ != "tensorboard.summary.writer.event_file_writer":
-            hook(args)
-
-    return hooked
-
-
-threading.excepthook = _raise_once(threading.excepthook)
-
-
-class RunTensorBoardLogger(TensorBoardLogger):
-    """TensorBoard scalars in the run's folder itself.
-
-    Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
-    stands in config.yaml.
-    """
-
-    def __init__(self, save_dir: str) -> None:
-        super().__init__(save_dir, name="", version="", default_hp_metric=False)
-
-    @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """One event for all metrics of a step: a tenth of the time of one event each."""
-        values = [
-            Summary.Value(tag=name, simple_value=float(metrics[name])) for name in sorted(metrics)
-        ]
-        writer = self.experiment.file_writer
-        assert writer is not None
-        writer.add_summary(Summary(value=values), step)
-        writer.flush()
-
-    @rank_zero_only
-    def save(self) -> None:
-        """Nothing: an epoch is flushed as it is logged, and there is no hparams.yaml to write."""
-
-
-class EpochLogger(Logger):
-    """A logger that takes an epoch's row and nothing else. Subclasses write it."""
+class RowLogger(Logger):
+    """A logger that takes the rows of epochs and nothing else. Subclasses write them."""
 
     @property
     def name(self) -> str:
@@ -79,7 +38,7 @@ class EpochLogger(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.write({"epoch": int(metrics["epoch"]), "step": step} | {**metrics})
+        self.write([{**metrics, "step": step}])
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -87,42 +46,98 @@ class EpochLogger(Logger):
         """Nothing: a run's config stands in config.yaml."""
 
     @abstractmethod
-    def write(self, row: dict[str, Any]) -> None:
-        """One epoch: the keys of `COLUMNS`, as far as the epoch has them."""
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Some epochs in their order: the keys of `COLUMNS`, as far as each epoch has them."""
 
 
-class EpochCSVLogger(EpochLogger):
-    """metrics.csv in the run's folder: one row per epoch, on disk when the epoch ends."""
+class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[reportIncompatibleMethodOverride]
+    """TensorBoard scalars in the run's folder itself.
+
+    Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
+    stands in config.yaml. Rows go to an event file of our own, `events`. A SummaryWriter, with its
+    thread and a second file, is made for whoever uses `experiment`.
+    """
+
+    def __init__(self, save_dir: str) -> None:
+        super().__init__(save_dir, name="", version="", default_hp_metric=False)
+        self.events = EventFile(Path(save_dir), suffix=".rows")
+
+    @property
+    def experiment(self) -> Any:
+        """The SummaryWriter, made when it is used: Lightning asks for it before every run."""
+        return self._experiment or _OnDemand(self._summary_writer)
+
+    log_metrics = RowLogger.log_metrics
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        self.events.write(event_rows(rows))
+        if self._experiment is not None:  # the checkpoint of the epoch notes how long its file is
+            self._experiment.flush()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Nothing: rows are on disk when they are logged, and there is no hparams.yaml to write."""
+
+    def _summary_writer(self) -> Any:
+        return super().experiment
+
+
+class _OnDemand:
+    """Stands for an object that is made when an attribute of it is asked for."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._make(), name)
+
+
+def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
+    """Rows for an `EventFile`, at the time of now; a row's tags are its keys without `step`."""
+    now = time.time()
+    return [
+        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag != "step"})
+        for row in rows
+    ]
+
+
+class EpochCSVLogger(RowLogger):
+    """metrics.csv in the run's folder: one row per epoch, on disk when it is logged."""
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()
         self.path = Path(save_dir, "metrics.csv")
 
-    def write(self, row: dict[str, Any]) -> None:
-        text = io.StringIO(newline="")
-        writer = csv.DictWriter(text, COLUMNS)
-        size = self.path.stat().st_size if self.path.exists() else 0
-        if size == 0:
-            writer.writeheader()
-        writer.writerow(row)
-        try:
-            with self.path.open("ab") as file:
-                file.write(text.getvalue().encode())
-        except OSError:  # a full disk takes half a row
-            with contextlib.suppress(OSError):
-                os.truncate(self.path, size)
-            raise
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        """Raises OSError, and ValueError for a key that is no column; then nothing is written."""
+        text = "".join([csv_line(row) for row in rows])
+        append_bytes(self.path, text.encode(), header=_CSV_HEADER)
 
 
-class TextLogger(EpochLogger):
+def csv_line(row: dict[str, Any]) -> str:
+    """What csv.DictWriter makes of a row of numbers, in half of its time."""
+    if not _COLUMNS.issuperset(row):
+        unknown = ", ".join(sorted(row.keys() - _COLUMNS))
+        raise ValueError(f"{unknown}: no column of metrics.csv, which has {', '.join(COLUMNS)}")
+    values = [row.get(name) for name in COLUMNS]
+    return ",".join(["" if value is None else str(value) for value in values]) + "\r\n"
+
+
+class TextLogger(RowLogger):
     """One line per epoch in train.log."""
 
-    def write(self, row: dict[str, Any]) -> None:
-        metrics = "  ".join(f"{name} {row[name]:.4g}" for name in COLUMNS[2:] if name in row)
-        log.info("epoch %d  step %d  %s", row["epoch"], row["step"], metrics)
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            log.info(text_line(row))
 
 
-class PrintLoss(EpochLogger):
+def text_line(row: dict[str, Any]) -> str:
+    """An epoch's message in train.log."""
+    metrics = "  ".join([f"{name} {row[name]:.4g}" for name in COLUMNS[2:] if name in row])
+    return f"epoch {row['epoch']}  step {row['step']}  {metrics}"
+
+
+class PrintLoss(RowLogger):
     """Prints the training loss every `every_n_epochs` epochs, in the notebook's words.
 
     Args:
@@ -137,7 +152,8 @@ class PrintLoss(EpochLogger):
         self.max_epochs = max_epochs
         self.every_n_epochs = every_n_epochs
 
-    def write(self, row: dict[str, Any]) -> None:
-        epoch = row["epoch"] + 1
-        if epoch % self.every_n_epochs == 0:
-            print(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        for row in rows:
+            epoch = row["epoch"] + 1
+            if epoch % self.every_n_epochs == 0:
+                print(f"Epoch [{epoch}/{self.max_epochs}], Loss: {row['train/loss']:.4f}")

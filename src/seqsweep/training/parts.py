@@ -82,8 +82,8 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     splits = data.splits
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     with global_stream(config["seed"], "init"):
-        network = build(config["model"], "model", **_sizes_from_data(config["model"], sizes))
-    weights = _class_weights(
+        network = build(config["model"], "model", **sizes_from_data(config["model"], sizes))
+    weights = class_weights(
         config["loss"]["class_weights"], splits.train.labels, splits.num_classes
     )
     return SequenceClassifier(
@@ -94,12 +94,17 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
         class_weights=weights,
         label_smoothing=config["loss"]["label_smoothing"],
         gradient_clip_val=config["trainer"].get("gradient_clip_val"),
-        monitor=config["monitor"],
+        monitor=plateau_monitor(config),
         seed=config["seed"],
     )
 
 
-def _sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
+def plateau_monitor(config: Config) -> str:
+    """What a plateau scheduler looks at: its own choice, or the run's."""
+    return (config["scheduler"] or {}).get("monitor", config["monitor"])
+
+
+def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
     """Sizes that the network takes and the config leaves open.
 
     Raises:
@@ -117,7 +122,7 @@ def _sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
     return {name: size for name, size in sizes.items() if name in known}
 
 
-def _class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
+def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     """None, the weights as given, or N / (C * count): each class with the same total weight."""
     if setting is None:
         return None
@@ -135,11 +140,6 @@ def _class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None
 def _build_trainer(
     config: Config, data: SequenceDataModule, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
-    loggers = [
-        build(section, f"logger.{name}", **_save_dir(section, folder))
-        for name, section in (config["logger"] or {}).items()
-        if section is not None
-    ]
     configured = [
         build(section, f"callbacks.{name}")
         for name, section in (config["callbacks"] or {}).items()
@@ -151,9 +151,18 @@ def _build_trainer(
     return build_trainer(
         **section,
         folder=folder,
-        logger=[TextLogger(), *loggers],
+        logger=[TextLogger(), *build_loggers(config, folder)],
         callbacks=[*callbacks, *configured],
     )
+
+
+def build_loggers(config: Config, folder: Path) -> list[Any]:
+    """The loggers of the config, writing into a run's folder."""
+    return [
+        build(section, f"logger.{name}", **_save_dir(section, folder))
+        for name, section in (config["logger"] or {}).items()
+        if section is not None
+    ]
 
 
 def _save_dir(section: Config, folder: Path) -> dict[str, str]:
@@ -161,11 +170,12 @@ def _save_dir(section: Config, folder: Path) -> dict[str, str]:
     return {"save_dir": str(folder)} if takes else {}
 
 
-def engine(trainer: L.Trainer) -> dict[str, Any]:
-    """What decides the last bits of a result, for its provenance."""
+def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:
+    """What decides the last bits of a result, for its provenance; `kind`: stacked or autograd."""
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {
+        "engine": kind,
         "device": torch.cuda.get_device_name(trainer.strategy.root_device) if cuda else "cpu",
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "blas": blas[0][:200] if blas else None,

@@ -13,7 +13,7 @@ from seqsweep.config.build import build
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.runs.identity import run_id
+from seqsweep.runs.identity import flatten, run_id
 from seqsweep.runs.record import RunFolder
 
 _DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
@@ -51,6 +51,16 @@ class Member:
     run_id: str
     data_fingerprint: str | None
 
+    def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
+        """What record.json says: the result, and all that a table needs to know of the config."""
+        return {
+            "run_id": self.run_id,
+            "status": status,
+            **result,
+            "data_fingerprint": self.data_fingerprint,
+            "config": dict(flatten(self.config)),
+        }
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -71,6 +81,17 @@ def finished(member: Member, root: Path) -> Outcome | None:
     folder = RunFolder(root / member.run_id)
     record = None if member.config["rerun"] else folder.record()
     return None if record is None else Outcome(folder, record, trained=False)
+
+
+def monitored(record: dict[str, Any]) -> float | None:
+    """The run's result in one number, for sweepers that read it."""
+    return record.get("metrics", {}).get(record["config"]["monitor"])
+
+
+def stop_if_asked(member: Member, root: Path) -> None:
+    """A run has failed: no further one is started, if the sweep wants that."""
+    if member.config["sweep"]["on_error"] == "stop":
+        (root / STOP_FILE).touch()
 
 
 @contextmanager
@@ -96,11 +117,20 @@ def plan(config: Config) -> Member:
         return Member(config, run_id(config, None), None)
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    source = load_source(data["source"])
-    checked = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
-    fingerprint = source.fingerprint()
-    _check_data(source, json.dumps(checked, sort_keys=True))
+    fingerprint = load_source(data["source"]).fingerprint()
+    prepared(config)
     return Member(config, run_id(config, fingerprint), fingerprint)
+
+
+def prepared(config: Config) -> Splits:
+    """The splits that a run of ours trains on; made once for the runs of a sweep that share them.
+
+    Raises:
+        ValueError, TypeError, OSError: as `plan`.
+    """
+    data = config["data"]
+    options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
+    return _prepared(load_source(data["source"]), json.dumps(options, sort_keys=True))
 
 
 def load_source(source: Config) -> Splits:
@@ -128,9 +158,11 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
     return loaded
 
 
-@functools.lru_cache(maxsize=64)
-def _check_data(source: Splits, arguments: str) -> None:
-    """Once for the members of a sweep that share data (`Splits` are compared by identity)."""
+@functools.lru_cache(maxsize=8)
+def _prepared(source: Splits, arguments: str) -> Splits:
+    """`Splits` are compared by identity."""
     options = json.loads(arguments)
     batch_size = options.pop("batch_size")
-    check_batch_size(batch_size, prepare(source, **options))
+    splits = prepare(source, **options)
+    check_batch_size(batch_size, splits)
+    return splits

@@ -37,8 +37,7 @@ class RunProgressBar(ProgressBar):
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         if trainer.is_global_zero:
             self.progress.start()
-            total = (trainer.max_epochs or 1) * int(trainer.num_training_batches)
-            self.progress.update(self.task, total=total)
+            self.progress.update(self.task, total=trainer.max_epochs)
 
     def on_train_batch_end(
         self,
@@ -51,7 +50,7 @@ class RunProgressBar(ProgressBar):
         now = time.monotonic()
         if now - self._last_draw >= _SECONDS_BETWEEN_DRAWS:
             self._last_draw = now
-            self._draw(trainer)
+            self._draw(trainer, (batch_idx + 1) / int(trainer.num_training_batches))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.stop()
@@ -61,14 +60,14 @@ class RunProgressBar(ProgressBar):
     ) -> None:
         self.progress.stop()
 
-    def _draw(self, trainer: L.Trainer) -> None:
+    def _draw(self, trainer: L.Trainer, part: float) -> None:
         metrics = trainer.callback_metrics
         shown = "  ".join(
             f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics
         )
         self.progress.update(
             self.task,
-            completed=trainer.global_step,
+            completed=trainer.current_epoch + part,
             epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
             metrics=shown,
         )

@@ -3,6 +3,8 @@
 import logging
 import os
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -101,6 +103,27 @@ def quiet() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     disable_possible_user_warnings()
     warnings.filterwarnings("ignore", message=".*LeafSpec.*is deprecated.*")
+
+
+@contextmanager
+def own_torch_state(threads: int) -> Generator[None]:
+    """Inside, so many threads; after, torch's generators, threads and deterministic mode as before."""
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.use_deterministic_algorithms(deterministic)
+        torch.set_num_threads(before)
+
+
+def takes_gpu(accelerator: str) -> bool:
+    """Whether Lightning takes a GPU for it here."""
+    if accelerator != "auto":
+        return accelerator == "gpu"
+    return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
 def _profiler(kind: str | None, folder: Path) -> Profiler | None:

@@ -1,0 +1,76 @@
+"""`hydra/launcher=stacked`: the jobs of a multirun, those that can as stacks of many.
+
+This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+_OUR_TASK = "seqsweep.training.app"
+
+
+@dataclass
+class StackedLauncherConf:
+    """The launcher's config: processes that train stacks side by side, null for one a core."""
+
+    _target_: str = "hydra_plugins.seqsweep_stacked.seqsweep_stacked.StackedLauncher"
+    processes: int | None = None
+
+
+ConfigStore.instance().store(
+    group="hydra/launcher", name="stacked", node=StackedLauncherConf, provider="seqsweep"
+)
+
+
+class StackedLauncher(Launcher):
+    """Trains runs of equal data, cell, depth and directions as one program.
+
+    The others, and the jobs of any other Hydra app, go to Hydra's basic launcher, one after
+    another.
+
+    Args:
+        processes: that train stacks side by side; None for one a core where that pays.
+    """
+
+    def __init__(self, processes: int | None = None) -> None:
+        self.processes = processes
+        self.basic: Launcher | None = None
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+        self.is_ours = False
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.is_ours = task_function.__module__ == _OUR_TASK
+        basic = config.copy()
+        with open_dict(basic):
+            basic.hydra.launcher = {
+                "_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+            }
+        self.basic = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=basic
+        )
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        context, config, basic = self.hydra_context, self.config, self.basic
+        assert context is not None and config is not None and basic is not None
+        if not self.is_ours or config.hydra.callbacks:  # their hooks belong to single jobs
+            return basic.launch(job_overrides, initial_job_idx)
+        # Here and not above: see the module's docstring.
+        from seqsweep.training.stacks.jobs import launch_jobs
+
+        return launch_jobs(
+            job_overrides, initial_job_idx, context.config_loader, config, basic, self.processes
+        )

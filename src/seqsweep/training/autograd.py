@@ -1,0 +1,126 @@
+"""One run by Lightning and autograd, from its config to its record."""
+
+import contextlib
+import logging
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.callbacks import Callback
+
+from seqsweep.models.module import Diverged, SequenceClassifier
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.record import RunFolder
+from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.checkpoints import (
+    BestAndLast,
+    BestEpoch,
+    load_sealed,
+    newest_checkpoint,
+)
+from seqsweep.training.continuing import begin
+from seqsweep.training.parts import Parts, build_run, engine
+from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
+from seqsweep.training.textlog import log_file
+from seqsweep.training.trainer import own_torch_state
+
+log = logging.getLogger(__name__)
+
+
+def train_by_autograd(member: Member, root: Path, progress: Callback | None = None) -> Outcome:
+    """`training.train.train` for any network, one that is not ours included."""
+    folder = RunFolder(root / member.run_id)
+    stop = StopOnSignal()
+    callbacks: list[Callback] = [stop] if progress is None else [stop, progress]
+    parts = build_run(member.config, folder.path, callbacks)
+    if not parts.trainer.is_global_zero:  # the other processes of a distributed run only train
+        with own_torch_state(member.config["threads"]):
+            result = _fit_and_test(parts, folder.path, newest_checkpoint(folder.path))
+        return Outcome(folder, member.record("complete", result), trained=True)
+    with RunLock(folder.path):
+        outcome = finished(member, root)
+        if outcome is not None:  # by another process, since we looked
+            return outcome
+        with (
+            log_file(folder.path / "train.log"),
+            own_torch_state(member.config["threads"]),
+            stop.listening(),
+        ):
+            record = _attempt(member, folder, parts, stop)
+    return Outcome(folder, record, trained=True, signum=stop.received)
+
+
+def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
+    """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
+    try:
+        start = begin(member, folder, engine(parts.trainer, "autograd"))
+        log.info("run %s from %s: %s", member.run_id, start or "the start", member.config)
+        record = _outcome(member, parts, folder.path, start)
+        folder.finish(record)
+    except (Interrupted, SystemExit) as error:
+        if stop.received is None:
+            raise
+        # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
+        reason = Interrupted(stop.received)
+        log.warning("%s", reason)
+        folder.interrupt(reason)
+        raise reason from error
+    except Exception as error:
+        log.exception("failed")
+        with contextlib.suppress(OSError):  # a full disk is the failure itself
+            folder.fail(error)
+        raise RunFailed(folder.path, error) from error
+    log.info("done: %s", record.get("metrics", record.get("error")))
+    return record
+
+
+def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+    """The record of a run that is complete, or that has diverged and would again."""
+    try:
+        result = _fit_and_test(parts, folder, checkpoint)
+    except Diverged as error:
+        log.warning("diverged: %s", error)
+        return member.record("diverged", {"error": str(error), "epoch": error.epoch})
+    return member.record("complete", result)
+
+
+def _fit_and_test(parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+    trainer, module, data = parts
+    start = time.perf_counter()
+    trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
+    kept = _kept(parts, time.perf_counter() - start)
+    metrics = dict(kept.best_metrics)
+    if data.splits.test is not None:
+        trainer.strategy.barrier()  # the first process has written the checkpoint by now
+        _load_weights(module, folder / "checkpoints" / "best.ckpt")
+        trainer.test(module, datamodule=data, verbose=False)
+        metrics |= module.test_metrics
+        if not math.isfinite(metrics["test/loss"]):
+            raise Diverged("test/loss", metrics["test/loss"], kept.best_epoch or 0)
+    return {
+        "metrics": metrics,
+        "best_epoch": kept.best_epoch,
+        "epochs": kept.epochs,
+        "steps": trainer.global_step,
+        "params": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
+        "train_seconds": round(kept.seconds, 3),
+        "samples_per_s": round(kept.epochs * len(data.splits.train) / kept.seconds, 1),
+        "num_train": len(data.splits.train),
+    }
+
+
+def _kept(parts: Parts, seconds: float) -> BestEpoch:
+    """What the run's checkpoint callback knows of its epochs; without one, of the last epoch."""
+    for callback in parts.trainer.checkpoint_callbacks:
+        if isinstance(callback, BestAndLast):
+            return callback.best
+    last = BestEpoch(parts.module.monitor)
+    last.epochs, last.seconds = parts.trainer.current_epoch, seconds
+    last.best_epoch, last.best_metrics = last.epochs - 1, parts.module.epoch_metrics
+    return last
+
+
+def _load_weights(module: SequenceClassifier, checkpoint: Path) -> None:
+    if checkpoint.is_file():
+        module.load_state_dict(load_sealed(checkpoint)["state_dict"])

@@ -1,0 +1,217 @@
+"""TensorBoard's event files, written row by row without its thread and without its protobufs.
+
+An event file is a sequence of records: the length of an event, a checksum of the length, the event
+and a checksum of the event. All rows with the same tags differ in their time, step and floats
+alone, so their events are copies of one template with these bytes put in: a matrix (R rows, E
+bytes), of which all checksums are taken at once.
+"""
+
+import contextlib
+import itertools
+import os
+import socket
+import struct
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = tuple[int, float, Mapping[str, float]]
+"""A step, the time in seconds since 1970, and a value for each tag."""
+Bytes = NDArray[np.uint8]
+
+_WALL_TIME, _STEP = slice(1, 9), slice(10, 20)  # of an event's bytes
+_SEPTETS = np.arange(0, 70, 7, dtype=np.uint64)
+_count = itertools.count()
+
+
+class EventFile:
+    """A TensorBoard event file of one run, appended to row by row.
+
+    It is open only while rows are written: thousands of runs need no thread and no descriptor each.
+
+    Args:
+        folder: the run's.
+        suffix: ends the name. SummaryWriter counts its own files, so in a folder that has one of
+            its files too only a suffix keeps the names apart.
+    """
+
+    def __init__(self, folder: Path, suffix: str = "") -> None:
+        self.folder = folder
+        self.suffix = suffix
+        self.path: Path | None = None
+        self._version = b""
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Appends some rows; when it returns, the operating system has them.
+
+        Raises:
+            OSError: nothing of these rows is in the file.
+        """
+        self.append(*encode([rows]))
+
+    def append(self, data: bytes) -> None:
+        """Appends rows that `encode` has made, as `write` does."""
+        if self.path is None:
+            now, host = time.time(), socket.gethostname()
+            name = f"events.out.tfevents.{int(now):010d}.{host}.{os.getpid()}.{next(_count)}"
+            self.path = self.folder / f"{name}{self.suffix}"
+            self._version = _version(now)
+        append_bytes(self.path, data, header=self._version)
+
+
+def write_many(files: Sequence[EventFile], rows_of_each: Sequence[Sequence[Row]]) -> None:
+    """Appends to many files at a fraction of the time of a `write` for each.
+
+    Raises:
+        OSError: the first; all files were tried.
+    """
+    errors: list[OSError] = []
+    for file, data in zip(files, encode(rows_of_each), strict=True):
+        try:
+            file.append(data)
+        except OSError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
+
+
+def append_bytes(path: Path, data: bytes, header: bytes = b"") -> None:
+    """Appends to a file, after a header where it is new or empty; nothing if there are no data.
+
+    Raises:
+        OSError: the file is as it was; a full disk would have taken half of the data.
+    """
+    if not data:
+        return
+    file = path.open("ab")
+    size = file.tell()
+    try:
+        with file:
+            file.write(data if size else header + data)
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.truncate(path, size)
+        raise
+
+
+def encode(rows_of_each: Sequence[Sequence[Row]]) -> list[bytes]:
+    """The records of the rows of some files, one string of bytes for each file."""
+    rows = list(itertools.chain.from_iterable(rows_of_each))
+    places: dict[tuple[str, ...], list[int]] = {}
+    for place, (_, _, values) in enumerate(rows):
+        places.setdefault(tuple(values), []).append(place)
+    records = [b""] * len(rows)
+    for tags, among in places.items():
+        encoded = _frame(_events(tags, [rows[place] for place in among]))
+        for place, record in zip(among, encoded, strict=True):
+            records[place] = record
+    left = iter(records)
+    return [b"".join(itertools.islice(left, len(rows))) for rows in rows_of_each]
+
+
+def _events(tags: tuple[str, ...], rows: list[Row]) -> Bytes:
+    """(R, E): one event for each of the rows, which all have these tags."""
+    tags, template, floats_at = _template(tags)
+    events = np.tile(template, (len(rows), 1))
+    wall_times = np.array([wall_time for _, wall_time, _ in rows], "<f8")
+    events[:, _WALL_TIME] = _as_bytes(wall_times[:, None])
+    steps = np.array([step for step, _, _ in rows], np.int64)
+    events[:, _STEP] = _varints(steps)
+    values = np.array([[values[tag] for tag in tags] for _, _, values in rows], np.float64)
+    with np.errstate(over="ignore"):  # infinite, as in a float of C
+        events[:, floats_at] = _as_bytes(values.astype("<f4"))
+    return events
+
+
+@lru_cache
+def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np.intp]]:
+    """The sorted tags, an event of theirs full of zeros, and where the bytes of its floats are.
+
+    By the fields of event.proto and summary.proto: Event has wall_time = 1, step = 2, summary = 5;
+    Summary has value = 1; its Value has tag = 1, simple_value = 2.
+    """
+    summary, ends = b"", [0]
+    for tag in sorted(tags):
+        summary += _field(1, _field(1, tag.encode()) + b"\x15" + bytes(4))
+        ends.append(len(summary))
+    event = b"\x09" + bytes(8) + b"\x10" + bytes(10) + _field(5, summary)
+    starts = np.array(ends[1:], np.intp) - 4 + len(event) - len(summary)
+    floats_at = (starts[:, None] + np.arange(4)).ravel()
+    return tuple(sorted(tags)), np.frombuffer(event, np.uint8), floats_at
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """A field of a protobuf that has a length: a string or a message."""
+    length, size = b"", len(content)
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def _varints(numbers: NDArray[np.int64]) -> Bytes:
+    """(R, 10): the protobuf's integers, each at its greatest length, so that rows are of one."""
+    septets = numbers.view(np.uint64)[:, None] >> _SEPTETS & np.uint64(127)
+    septets[:, :-1] |= np.uint64(128)
+    return septets.astype(np.uint8)
+
+
+def _version(wall_time: float) -> bytes:
+    """The first record of a file: Event has file_version = 3."""
+    event = b"\x09" + struct.pack("<d", wall_time) + _field(3, b"brain.Event:2")
+    return _frame(np.frombuffer(event, np.uint8)[None])[0]
+
+
+def _frame(events: Bytes) -> list[bytes]:
+    """The records of some events of one length, as TFRecord has them."""
+    count, length = events.shape
+    records = np.empty((count, length + 16), np.uint8)
+    records[:, :12] = _length(length)
+    records[:, 12:-4] = events
+    records[:, -4:] = _masked_crc(events)
+    data, size = records.tobytes(), length + 16
+    return [data[start : start + size] for start in range(0, len(data), size)]
+
+
+@lru_cache
+def _length(length: int) -> Bytes:
+    """The twelve bytes before an event of this length."""
+    number = np.frombuffer(struct.pack("<Q", length), np.uint8)
+    return np.concatenate([number, _masked_crc(number[None])[0]])
+
+
+def _masked_crc(messages: Bytes) -> Bytes:
+    """(R, 4): the CRC-32C of each of (R, n) messages, masked as TFRecord has it."""
+    starts = np.arange(messages.shape[1]) * 256
+    parts = _crc_tables(messages.shape[1]).take(messages + starts)
+    crc = np.bitwise_xor.reduce(parts, axis=1)
+    masked = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(0xA282EAD8)
+    return _as_bytes(masked.astype("<u4")[:, None])
+
+
+@lru_cache
+def _crc_tables(length: int) -> NDArray[np.uint32]:
+    """What each byte of a message contributes to its CRC-32C, by its place and value: (n * 256).
+
+    A CRC is linear: the exclusive or of one term for each byte of the message, so no byte waits
+    for the one before it. It begins with ones, as if the first four bytes were inverted.
+    """
+    one, eight, low = np.uint32(1), np.uint32(8), np.uint32(255)
+    last = np.arange(256, dtype=np.uint32)
+    for _ in range(8):
+        last = last >> one ^ np.uint32(0x82F63B78) * (last & one)
+    tables = [last]
+    for _ in range(length - 1):
+        tables.append(last[tables[-1] & low] ^ tables[-1] >> eight)
+    begin = np.bitwise_xor.reduce([table[255] for table in tables[-4:]])
+    tables[-1] = tables[-1] ^ begin ^ np.uint32(0xFFFFFFFF)
+    return np.concatenate(tables[::-1])
+
+
+def _as_bytes(numbers: NDArray[np.generic]) -> Bytes:
+    """(R, V) numbers as they lie in memory: (R, V * their size)."""
+    return np.ascontiguousarray(numbers).view(np.uint8)

@@ -1,0 +1,178 @@
+"""The fit of a stack: what happens to its members' folders after each epoch, and at their end."""
+
+import contextlib
+import math
+import time
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import lightning as L
+
+from seqsweep.models.module import Diverged
+from seqsweep.training.checkpoints import publish, save_sealed
+from seqsweep.training.planning import Outcome, RunFailed
+from seqsweep.training.stacks.data import StackDataModule
+from seqsweep.training.stacks.files import StackFile, save_members
+from seqsweep.training.stacks.members import StackMember
+from seqsweep.training.stacks.module import Ended, StackModule, evaluate
+from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
+
+_SHARE_OF_LOGS = 0.05
+
+
+class StackFit:
+    """Trains a stack from where it stands to the end of each member.
+
+    Args:
+        stack: at the epoch from which it goes on.
+        data: of its members.
+        trainer: fresh.
+        file: where the stack is kept between epochs; None for a stack of one.
+        check: called after each step; raises what ends the training.
+
+    Attributes:
+        outcomes: by run_id, of those that have ended.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: StackDataModule,
+        trainer: L.Trainer,
+        file: StackFile | None,
+        check: Any,
+    ) -> None:
+        self.stack = stack
+        self.data = data
+        self.trainer = trainer
+        self.file = file
+        self.outcomes: dict[str, Outcome | BaseException] = {}
+        config = stack.members[0].config["trainer"]
+        self.max_epochs: int = config["max_epochs"]
+        self.module = StackModule(
+            stack,
+            data,
+            self.max_epochs,
+            config.get("check_val_every_n_epoch", 1),
+            flush=self._flush,
+            save=self._save,
+            end=self._end,
+            check=check,
+        )
+        self._flushed = time.perf_counter()
+        self._flush_seconds = 0.0
+        self._saved = False
+
+    def run(self) -> None:
+        """Raises what ends the training early; `stack.members` are those that have not ended."""
+        self._let_go_the_finished()
+        if not self.stack.members:
+            return
+        progress = self.trainer.fit_loop.epoch_progress.current
+        progress.ready = progress.started = self.stack.epochs
+        progress.processed = progress.completed = self.stack.epochs
+        self.trainer.fit(self.module, datamodule=self.data)
+
+    def _let_go_the_finished(self) -> None:
+        """Those that were killed between their last epoch and their record."""
+        is_last = self.stack.epochs >= self.max_epochs
+        ended = [m for m in self.stack.members if is_last or m.had_stopped()]
+        if ended:
+            self._end([(member, None) for member in ended])
+            self.stack.let_go(set(ended))
+
+    def _flush(self) -> Ended:
+        """Writes the members' logs, unless that would take more than a small part of the time."""
+        start = time.perf_counter()
+        if start - self._flushed < self._flush_seconds / _SHARE_OF_LOGS:
+            return []
+        failed: list[tuple[StackMember, Exception | None]] = []
+        for member in self.stack.members:
+            try:
+                member.log.flush()
+            except OSError as error:
+                failed.append((member, error))
+        self._flushed = time.perf_counter()
+        self._flush_seconds = self._flushed - start
+        return failed
+
+    def _save(self, better: Collection[StackMember]) -> None:
+        if self.file is None:
+            (member,) = self.stack.members
+            folder = member.folder.path / "checkpoints"
+            last, _ = cut(self.stack.state_dict(), member)
+            save_sealed(last, folder / "next.ckpt")
+            publish(folder, member in better)
+            return
+        self.file.save(self.stack)
+        if not self._saved:  # what the members went on from is older now
+            self._saved = True
+            for member in self.stack.members:
+                for name in ("last.ckpt", "previous.ckpt"):
+                    (member.folder.path / "checkpoints" / name).unlink(missing_ok=True)
+
+    def _end(self, ended: Ended) -> None:
+        """Records of the members that have ended, each for itself."""
+        done = [member for member, why in ended if why is None]
+        tested = self._test(done)
+        state = self.stack.state_dict() if done and self.file is not None else None
+        for member, why in ended:
+            try:
+                self._end_one(member, why, tested.get(member, {}), state)
+            except OSError as error:
+                self._fail(member, error)
+
+    def _end_one(
+        self,
+        member: StackMember,
+        why: Exception | None,
+        tested: dict[str, float],
+        state: Checkpoint | None,
+    ) -> None:
+        if why is not None and not isinstance(why, Diverged):
+            self._fail(member, why)
+            return
+        if why is None and not math.isfinite(tested.get("test/loss", 0.0)):
+            why = Diverged("test/loss", tested["test/loss"], member.best.best_epoch or 0)
+        member.log.flush()
+        if self.file is not None:  # a diverged one keeps what it was before
+            checkpoint = state if why is None else self.file.load()
+            if checkpoint is not None and member.run_id in checkpoint["run_ids"]:
+                save_members(checkpoint, [member])
+        if why is None:
+            record = member.member.record("complete", self._result(member, tested))
+        else:
+            record = member.member.record("diverged", {"error": str(why), "epoch": why.epoch})
+        member.folder.finish(record)
+        member.log.say(f"done: {record.get('metrics', record.get('error'))}")
+        self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
+
+    def _fail(self, member: StackMember, error: Exception) -> None:
+        member.log.say(f"failed: {error}", level="ERROR")
+        with contextlib.suppress(OSError):  # a full disk is the failure itself
+            member.folder.fail(error)
+        self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
+
+    def _test(self, members: Sequence[StackMember]) -> dict[StackMember, dict[str, float]]:
+        """Of the best epoch's weights: looked at once, chooses nothing."""
+        if not members or self.data.splits.test is None:
+            return {}
+        network, loss = self.stack.best_of(members)
+        found = {name: v.tolist() for name, v in evaluate(network, loss, self.data, "test").items()}
+        return {
+            member: {f"test/{name}": values[index] for name, values in found.items()}
+            for index, member in enumerate(members)
+        }
+
+    def _result(self, member: StackMember, tested: dict[str, float]) -> dict[str, Any]:
+        best, size = member.best, len(self.data.splits.train)
+        return {
+            "metrics": best.best_metrics | tested,
+            "best_epoch": best.best_epoch,
+            "epochs": best.epochs,
+            "steps": self.stack.steps,
+            "params": member.params,
+            "train_seconds": round(best.seconds, 3),
+            "samples_per_s": round(best.epochs * size / best.seconds, 1),
+            "num_train": size,
+        }

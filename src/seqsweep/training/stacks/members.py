@@ -1,0 +1,211 @@
+"""One run of a stack: what it has for itself, from its first weights to its stopping.
+
+C classes, P parameters of the network.
+"""
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from seqsweep.config.build import build
+from seqsweep.config.schema import Config
+from seqsweep.data.sequences import Splits
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.runs.record import RunFolder
+from seqsweep.seeding import global_stream, stream_seed
+from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
+from seqsweep.training.callbacks import EarlyStop
+from seqsweep.training.checkpoints import BestAndLast, BestEpoch
+from seqsweep.training.engine import Network, network_of
+from seqsweep.training.parts import build_loggers, class_weights, sizes_from_data
+from seqsweep.training.planning import Member
+from seqsweep.training.stacks.log import MemberLog
+
+
+class Schedule:
+    """An optimizer's options through the epochs, moved by a scheduler of torch's.
+
+    The scheduler acts on an optimizer of one unused number: the stack's own reads its options from
+    there. Members of equal options share one, unless a metric moves it.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.optimizer: Optimizer = build(config["optimizer"], "optimizer")(
+            [nn.Parameter(torch.zeros(1))]
+        )
+        make = build(config["scheduler"], "scheduler")
+        self.scheduler: Any = None if make is None else make(self.optimizer)
+        kind = flat_optimizer_for(self.optimizer)
+        assert kind is not None, "only optimizers of ours come here"
+        self.kind: type[FlatOptimizer] = kind
+
+    @property
+    def follows_metric(self) -> bool:
+        return isinstance(self.scheduler, ReduceLROnPlateau)
+
+    @property
+    def lr(self) -> float:
+        return float(self.optimizer.param_groups[0]["lr"])
+
+    def options(self) -> dict[str, float]:
+        return hyperparameters(self.optimizer)
+
+    def step(self, monitored: float | None) -> None:
+        """After an epoch."""
+        if self.scheduler is None:
+            return
+        self.optimizer.step()  # moves nothing, but a scheduler warns where it never happened
+        if self.follows_metric:
+            self.scheduler.step(monitored)
+        else:
+            self.scheduler.step()
+
+    def state_dict(self) -> dict[str, Any] | None:
+        if self.scheduler is None:
+            return None
+        options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
+        return {"scheduler": self.scheduler.state_dict(), "options": options}
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        if state is not None and self.scheduler is not None:
+            self.scheduler.load_state_dict(state["scheduler"])
+            self.optimizer.param_groups[0].update(state["options"])
+
+
+class StackMember:
+    """A run's own part of a stack, built from its config; nothing is written.
+
+    Args:
+        member: checked and identified.
+        folder: of the run.
+        splits: the data, shared with the others.
+        schedules: those made so far, by their configs: for members that can share one.
+
+    Raises:
+        ValueError, TypeError, OSError: something of the config is refused.
+    """
+
+    def __init__(
+        self, member: Member, folder: Path, splits: Splits, schedules: dict[str, Schedule]
+    ) -> None:
+        config = member.config
+        network = network_of(config["model"])
+        assert network is not None, "only networks of ours come here"
+        self.member = member
+        self.config = config
+        self.folder = RunFolder(folder)
+        self.network: Network = network
+        self.template = _template(
+            json.dumps(config["model"], sort_keys=True), splits.input_size, splits.num_classes
+        )
+        self.schedule = _schedule(config, schedules)
+        self.class_weights = class_weights(
+            config["loss"]["class_weights"], splits.train.labels, splits.num_classes
+        )
+        self.label_smoothing: float = config["loss"]["label_smoothing"]
+        self.clip: float | None = config["trainer"].get("gradient_clip_val")
+        seed = config["data"].get("seed")
+        self.shuffle_seed: int = config["seed"] if seed is None else seed
+        self.dropout_seed = stream_seed(config["seed"], "dropout")
+        self.early_stop: EarlyStop | None = None
+        for name, section in (config["callbacks"] or {}).items():
+            if section is not None:
+                callback = build(section, f"callbacks.{name}")
+                if isinstance(callback, EarlyStop):
+                    self.early_stop = callback
+                elif isinstance(callback, BestAndLast):
+                    self.best: BestEpoch = callback.best
+        self.log = MemberLog(folder, build_loggers(config, folder))
+
+    @property
+    def run_id(self) -> str:
+        return self.member.run_id
+
+    @property
+    def params(self) -> int:
+        return sum(parameter.numel() for parameter in self.template.parameters())
+
+    def initial_vector(self) -> Tensor:
+        """The first weights, those that the network's constructor draws from the stream `init`."""
+        with global_stream(self.config["seed"], "init"):
+            self.template.rnn.reset_parameters()
+            self.template.fc.reset_parameters()
+        return torch.cat([p.detach().flatten() for p in self.template.parameters()])
+
+    def named(self, vector: Tensor) -> dict[str, Tensor]:
+        """Weights (P,) by the names that they have in a `SequenceClassifier`."""
+        named = list(self.template.named_parameters())
+        parts = vector.split([parameter.numel() for _, parameter in named])
+        return {
+            f"network.{name}": part.view(parameter.shape)
+            for (name, parameter), part in zip(named, parts, strict=True)
+        }
+
+    def vector(self, state_dict: Mapping[str, Tensor]) -> Tensor:
+        """The reverse: (P,)."""
+        names = [f"network.{name}" for name, _ in self.template.named_parameters()]
+        return torch.cat([state_dict[name].flatten() for name in names])
+
+    def state_dict(self) -> dict[str, Any]:
+        """All but tensors, for a checkpoint.
+
+        Plain values go as one text: torch.save takes a microsecond for each value, and a stack has
+        many thousands of them.
+        """
+        callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
+        if self.early_stop is not None:
+            stop = self.early_stop.state_dict()
+            callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
+        plain = {"callbacks": callbacks, "files": self.log.files, "pending": self.log.pending}
+        return {"plain": json.dumps(plain), "schedule": self.schedule.state_dict()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """From a checkpoint of this run, `unpacked`."""
+        self.best.load_state_dict(state["callbacks"]["BestAndLast"])
+        if self.early_stop is not None:
+            stop = state["callbacks"]["EarlyStop"]
+            self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
+        self.schedule.load_state_dict(state["schedule"])
+        self.log.files, self.log.pending = state["files"], list(state["pending"])
+
+    def had_stopped(self) -> bool:
+        """Whether it was told to stop already, and killed before it could."""
+        stop = self.early_stop
+        return stop is not None and 0 < stop.wait_count >= stop.patience
+
+    def should_stop(self, metrics: Mapping[str, float]) -> bool:
+        """Whether early stopping ends the run after an epoch of these metrics."""
+        if self.early_stop is None:
+            return False
+        current = torch.tensor(metrics[self.early_stop.monitor])
+        stop, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
+        return stop
+
+
+def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What `StackMember.state_dict` made one text of, as keys again."""
+    return {"schedule": state["schedule"], **json.loads(state["plain"])}
+
+
+def _schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
+    key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
+    if key not in schedules:
+        schedules[key] = Schedule(config)
+    elif schedules[key].follows_metric:
+        return Schedule(config)
+    return schedules[key]
+
+
+@functools.lru_cache(maxsize=512)
+def _template(model: str, input_size: int, num_classes: int) -> RNNClassifier:
+    """One network for all members of a model: names, shapes and first weights are read off it."""
+    section = json.loads(model)
+    sizes = {"input_size": input_size, "num_classes": num_classes}
+    return build(section, "model", **sizes_from_data(section, sizes))

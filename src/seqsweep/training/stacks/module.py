@@ -1,0 +1,213 @@
+"""The LightningModule that trains a stack: an epoch of all members, then what follows for each.
+
+K members, B batch, C classes.
+"""
+
+import math
+import time
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from seqsweep.models.module import Diverged
+from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.stack import train_step
+from seqsweep.training.parts import plateau_monitor
+from seqsweep.training.stacks.data import Block, StackDataModule, evaluation_batches
+from seqsweep.training.stacks.members import StackMember
+from seqsweep.training.stacks.metrics import Array, StackSums, confusion, scores
+from seqsweep.training.stacks.stack import Stack
+
+Ended = Sequence[tuple[StackMember, Exception | None]]
+"""Members that have ended: None at their end, or why they diverged or failed."""
+
+_EVALUATED_NUMBERS = 2**20
+
+
+class StackModule(L.LightningModule):
+    """Trains a stack by manual optimisation; validates after an epoch; lets members go that end.
+
+    A `training_step` is a block of batches. The stack has its own optimizer, so Lightning is given
+    none; it counts the steps all the same.
+
+    Args:
+        stack: the members; those that end are taken out of it.
+        data: theirs.
+        max_epochs: of each.
+        check_val_every_n_epoch: as in `lightning.Trainer`.
+        flush: called after each epoch; returns the members whose logs cannot be written.
+        save: called then, with those whose best epoch it was.
+        end: called with the members that have ended, before they are taken out.
+        check: called after each step; raises what ends the training.
+    """
+
+    def __init__(
+        self,
+        stack: Stack,
+        data: StackDataModule,
+        max_epochs: int,
+        check_val_every_n_epoch: int,
+        flush: Callable[[], Ended],
+        save: Callable[[Collection[StackMember]], None],
+        end: Callable[[Ended], None],
+        check: Callable[[], None],
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.stack = stack
+        self.data = data
+        self.max_epochs = max_epochs
+        self.val_every = check_val_every_n_epoch
+        self.flush = flush
+        self.save = save
+        self.end = end
+        self.check = check
+        self.sums = StackSums(stack.shape.num_classes)
+        self._clock = time.perf_counter()
+
+    def configure_optimizers(self) -> list[Any]:
+        return []
+
+    def on_train_start(self) -> None:
+        self._clock = time.perf_counter()
+
+    def training_step(self, block: Block, batch_idx: int) -> None:
+        stack = self.stack
+        train = self.data.on_device("train", self.device)
+        for index, counts in enumerate(block.counts):
+            batch = train.batch(
+                block.rows[index], counts, None if block.ends is None else block.ends[index]
+            )
+            result = train_step(
+                stack.network, stack.loss, stack.optimizer, batch, stack.max_norm,
+                self._generators(),
+            )  # fmt: skip
+            self.sums.add(result, batch)
+            self.check()
+        _count_steps(self.trainer, len(block.counts))
+
+    def on_train_epoch_end(self) -> None:
+        stack, epoch = self.stack, self.current_epoch
+        rows = self._rows(epoch)
+        now = time.perf_counter()
+        share = (now - self._clock) / len(rows)
+        self._clock = now
+        diverged = [(m, why) for m, row in rows.items() if (why := _why_diverged(row, epoch))]
+        sound = rows.keys() - {member for member, _ in diverged}
+        better = {m for m in sound if m.best.see(epoch, _metrics(rows[m]), share)}
+        stack.keep_best(better)
+        stack.epochs = epoch + 1
+        self._let_go(diverged)  # before the checkpoint: it would go on from there
+        stopping = [member for member in stack.members if self._after_epoch(member, rows[member])]
+        self._publish(next(iter(rows.values())))
+        self._let_go(self.flush())
+        if not stack.members:
+            return
+        stack.optimizer.set([member.schedule.options() for member in stack.members])
+        self.save(better)
+        is_last = epoch + 1 == self.max_epochs
+        self._let_go([(m, None) for m in stack.members if is_last or m in stopping])
+
+    def _after_epoch(self, member: StackMember, row: dict[str, Any]) -> bool:
+        """Log, schedule, early stopping: True where it ends the run."""
+        member.log.add(row)
+        monitor = plateau_monitor(member.config)
+        if member.schedule.follows_metric and monitor in row:
+            member.schedule.step(row[monitor])
+        looks = "val/loss" in row or self.val_every == 1
+        return looks and member.should_stop(row)
+
+    def _let_go(self, ended: Ended) -> None:
+        if ended:
+            self.end(ended)
+            self.stack.let_go({member for member, _ in ended})
+        if not self.stack.members:
+            self.trainer.should_stop = True
+
+    def _rows(self, epoch: int) -> dict[StackMember, dict[str, Any]]:
+        """The epoch's row of every member: metrics of training and validation, lr."""
+        columns = {f"train/{name}": values for name, values in self.sums.compute().items()}
+        self.sums.reset()
+        has_val = self.data.splits.val is not None and (epoch + 1) % self.val_every == 0
+        if has_val:
+            found = evaluate(self.stack.network, self.stack.loss, self.data, "val")
+            columns |= {f"val/{name}": values for name, values in found.items()}
+        lists = {name: values.tolist() for name, values in columns.items()}
+        shared = {"epoch": epoch, "step": self.stack.steps}
+        rows = {
+            member: shared
+            | {"lr": member.schedule.lr}
+            | {name: lists[name][index] for name in lists}
+            for index, member in enumerate(self.stack.members)
+        }
+        for schedule in {id(m.schedule): m.schedule for m in self.stack.members}.values():
+            if not schedule.follows_metric:
+                schedule.step(None)
+        return rows
+
+    def _generators(self) -> list[torch.Generator]:
+        """Of each member's dropout: its masks are a function of (seed, step) alone."""
+        if not any(self.stack.network.dropout):
+            return []
+        return [
+            torch.Generator(self.device).manual_seed(
+                (member.dropout_seed + self.stack.steps) % 2**63
+            )
+            for member in self.stack.members
+        ]
+
+    def _publish(self, row: dict[str, Any]) -> None:
+        """For a progress bar."""
+        self.trainer.callback_metrics.update(
+            {name: torch.tensor(value) for name, value in _metrics(row).items()}
+        )
+
+
+def evaluate(
+    network: StackedNetwork, loss: StackedLoss, data: StackDataModule, split: str
+) -> dict[str, Array]:
+    """`loss`, `acc`, `f1` of a split, (K,) each.
+
+    The rows' losses are summed at the end, in one order: so the result does not depend on how many
+    are evaluated at once, nor on the company.
+    """
+    sequences = data.on_device(split, network.device)
+    per_row = network.flat.shape[0] * sequences.longest * network.shape.hidden
+    size = min(data.eval_batch_size, max(16, _EVALUATED_NUMBERS // per_row // 16 * 16))
+    losses: list[Tensor] = []
+    weights: list[Tensor] = []
+    predicted: list[Tensor] = []
+    labels: list[Tensor] = []
+    for batch in evaluation_batches(sequences, network.members, size):
+        logits = network.forward(batch)
+        row_loss, row_weight = loss.of_rows(logits, batch.labels)
+        losses.append(row_loss)
+        weights.append(row_weight)
+        predicted.append(logits.argmax(2))
+        labels.append(batch.labels)
+    total = torch.cat(losses, 1).cpu().double().sum(1) / torch.cat(weights, 1).cpu().double().sum(1)
+    counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
+    return {"loss": np.asarray(total), **scores(counts)}
+
+
+def _metrics(row: dict[str, Any]) -> dict[str, float]:
+    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
+
+
+def _why_diverged(row: dict[str, Any], epoch: int) -> Diverged | None:
+    for name in ("train/loss", "val/loss", "train/grad_norm"):
+        if not math.isfinite(row.get(name, 0.0)):
+            return Diverged(name, row[name], epoch)
+    return None
+
+
+def _count_steps(trainer: L.Trainer, steps: int) -> None:
+    """Lightning counts the steps of optimizers that it wraps; ours it does not see."""
+    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    progress.increment_ready()
+    progress.total.completed += steps
+    progress.current.completed += steps
