@@ -19,9 +19,10 @@ LEAVES = {"seqsweep.suggest", "seqsweep.seeding", "seqsweep.command"}
 KNOWS = {
     "data": {"data"},
     "models": {"models", "data.batch"},
+    "stacked": {"stacked"},
     "runs": {"runs"},
     "config": {"config", "runs"},
-    "training": {"training", "models", "data", "runs", "config"},
+    "training": {"training", "models", "stacked", "data", "runs", "config"},
     "training.sweep": {"results"},
     "results": {"results", "runs"},
 }
@@ -94,7 +95,9 @@ def test_the_imports_are_read():
     assert Import("seqsweep.cli", "seqsweep.training.app", False) in IMPORTS
     assert Import("seqsweep.data.batch", "torch", True) in IMPORTS
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    assert parts - {"seqsweep_sweeper"} == {name for name in KNOWS if "." not in name}
+    assert parts - {"seqsweep_sweeper", "seqsweep_stacked"} == {
+        name for name in KNOWS if "." not in name
+    }
 
 
 def test_no_arrow_runs_back():
@@ -128,10 +131,10 @@ def test_there_is_no_cycle():
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [
-        ("torch", ("data.datamodule", "data.batch", "models", "training", "seeding")),
+        ("torch", ("data.datamodule", "data.batch", "models", "stacked", "training", "seeding")),
         ("lightning", ("data.datamodule", "models.module", "training")),
-        ("hydra", ("config", "training.app")),
-        ("omegaconf", ("config", "training.app", "training.reproduce", "training.sweep")),
+        ("hydra", ("config", "training.app", "training.stacks.jobs")),
+        ("omegaconf", ("config", "training.app", "training.reproduce", "training.stacks.jobs")),
         ("rich", ("results", "training", "cli")),
     ],
 )
@@ -162,7 +165,9 @@ def test_planning_tables_and_the_command_start_without_torch():
     code = """
 import sys
 import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planning, seqsweep.training.sweep
+import seqsweep.training.stacks.forming, seqsweep.training.stacks.jobs
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
+import hydra_plugins.seqsweep_stacked.seqsweep_stacked
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 import csv
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from seqsweep.data.sequences import Sequences, Splits, make_sequences
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
-from seqsweep.training.loggers import EpochLogger
+from seqsweep.training.loggers import RowLogger
 from seqsweep.training.planning import plan
 from seqsweep.training.train import train
 from seqsweep.training.trainer import build_trainer
@@ -27,15 +28,15 @@ from seqsweep.training.trainer import build_trainer
 N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
 
 
-class Rows(EpochLogger):
+class Rows(RowLogger):
     """Keeps the rows of a run."""
 
     def __init__(self) -> None:
         super().__init__()
         self.rows: list[dict[str, Any]] = []
 
-    def write(self, row: dict[str, Any]) -> None:
-        self.rows.append(row)
+    def write(self, rows: Sequence[dict[str, Any]]) -> None:
+        self.rows += rows
 
 
 def sequences(seed: int = 0) -> Sequences:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,11 @@ import pytest
 
 from seqsweep.runs.files import (
     link,
+    matching,
     read_json,
+    remove,
     remove_temporary,
+    sync,
     write_bytes,
     write_json,
     write_text,
@@ -96,6 +100,39 @@ def test_the_content_is_synced_before_it_has_its_name(
     monkeypatch.setattr("os.fsync", sync)
     write_bytes(path, b"content")
     assert seen == [b"content"]
+
+
+def test_a_write_without_a_sync_is_whole_or_not_there_as_well(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"old")
+    monkeypatch.setattr("os.fsync", no_space)
+    write_bytes(path, b"new", sync=False)
+    assert path.read_bytes() == b"new"
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.replace", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            write_bytes(path, b"newer", sync=False)
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["a.bin"]
+
+
+def test_files_are_synced_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    paths = [tmp_path / name for name in ("a", "none", "b")]
+    paths[0].write_bytes(b"a")
+    paths[2].write_bytes(b"b")
+    sync(paths)
+    assert synced == [paths[0].stat().st_ino, paths[2].stat().st_ino]
+
+
+def test_a_sync_that_fails_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    monkeypatch.setattr("os.fsync", no_space)
+    with pytest.raises(OSError, match="No space left"):
+        sync([tmp_path / "a"])
 
 
 def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
@@ -233,3 +270,17 @@ def test_temporary_files_are_removed_and_others_are_not(
     remove_temporary(tmp_path)
     assert names(tmp_path) == [".hidden", "a.tmp", "b.json"]
     remove_temporary(tmp_path / "none")
+
+
+def test_what_matches_is_removed_and_nothing_below(tmp_path: Path) -> None:
+    (tmp_path / "events.d").mkdir()
+    for name in ("events.1", "events.2", "events", "events.d/events.1", "a.csv", "b.csv"):
+        (tmp_path / name).touch()
+    (tmp_path / "events.3").symlink_to("nowhere")
+    patterns = ("events.[0-9]", "a.csv")
+    found = sorted(path.name for path in matching(tmp_path, *patterns))
+    assert found == ["a.csv", "events.1", "events.2", "events.3"]
+    remove(tmp_path, *patterns)
+    assert names(tmp_path) == ["b.csv", "events", "events.d"]
+    assert names(tmp_path / "events.d") == ["events.1"]
+    assert matching(tmp_path / "none", "*") == matching(tmp_path / "events" / "none", "*") == []

@@ -6,15 +6,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from seqsweep.runs import lock
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import Locked, RunLock, is_locked, take_free
 from seqsweep.runs.record import RunFolder
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -45,6 +47,42 @@ with RunLock(Path(sys.argv[1])):
         os._exit(0)
     print(second, flush=True)
     sys.stdin.readline()
+"""
+
+# A child of a fork that ends by way of the block in which its parent holds the lock.
+FORK_INSIDE = """
+import os, sys, time
+from pathlib import Path
+from seqsweep.runs import lock
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+root = Path(sys.argv[1])
+lock.BEAT_SECONDS = 0.02
+class Child(Exception): pass
+def child():
+    said = f"the parent's is {'locked' if is_locked(root / 'parent') else 'free'} by "
+    try:
+        RunLock(root / "parent").__enter__()
+    except Locked as error:
+        said += "its parent" if f"process {os.getppid()} " in str(error) else str(error)
+    with RunLock(root / "child"):
+        os.utime(root / "child/lock", (1, 1))
+        ends = time.monotonic() + 10
+        while os.stat(root / "child/lock").st_mtime == 1 and time.monotonic() < ends:
+            time.sleep(0.01)
+        beaten = os.stat(root / "child/lock").st_mtime != 1
+    print(said + ", its own is taken and" + (" beaten" if beaten else " silent"), flush=True)
+try:
+    with RunLock(root / "parent"):
+        if (pid := os.fork()) == 0:
+            child()
+            raise Child
+        os.waitpid(pid, 0)
+        print("ended", flush=True)
+        sys.stdin.readline()
+    print("released", flush=True)
+    sys.stdin.readline()
+except Child:
+    os._exit(0)
 """
 
 TRY = """
@@ -188,6 +226,120 @@ def test_the_holder_beats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None
         while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
             time.sleep(0.01)
         assert time.time() - (folder / "lock").stat().st_mtime < 60
+
+
+def beaten(folder: Path, seconds: float = 10) -> bool:
+    """Whether the lock's file, made old, is touched within some time."""
+    os.utime(folder / "lock", (1, 1))
+    ends = time.monotonic() + seconds
+    while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
+        time.sleep(0.01)
+    return (folder / "lock").stat().st_mtime != 1
+
+
+def beating() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.endswith("(_beat)")}
+
+
+def test_one_thread_beats_for_all_locks_while_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    before = beating()  # those of earlier tests may be about to end
+    folders = [tmp_path / name for name in "abcd"]
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(RunLock(folder))
+        (thread,) = beating() - before
+        assert thread.daemon
+        assert all(beaten(folder) for folder in folders)
+        (folders[0] / "lock").unlink()  # by whomever: the others go on
+        with RunLock(tmp_path / "e"):
+            assert all(beaten(folder) for folder in (*folders[1:], tmp_path / "e"))
+        assert beating() - before == {thread}
+    thread.join(10)
+    assert not thread.is_alive()
+    with RunLock(folders[0]):  # and again
+        assert beaten(folders[0])
+
+
+def test_locks_of_many_threads_are_all_beaten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them is the first, and though others give theirs back."""
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+
+    def take(name: str) -> None:
+        for _ in range(50):
+            with RunLock(tmp_path / name):
+                pass
+        with RunLock(tmp_path / name):
+            results.append(beaten(tmp_path / name))
+
+    results: list[bool] = []
+    threads = [threading.Thread(target=take, args=(name,)) for name in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * len(threads)
+
+
+def test_as_many_are_taken_as_are_free(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in "dacb"]
+    (tmp_path / "b").mkdir()
+    leave_lock_of("elsewhere", tmp_path / "b", age=0)
+    with RunLock(tmp_path / "a"):
+        with ExitStack() as stack:
+            assert take_free([*folders, folders[0]], stack) == [tmp_path / "d", tmp_path / "c"]
+            assert [is_locked(folder) for folder in folders] == [True] * 4
+        assert [is_locked(folder) for folder in folders] == [False, True, False, True]
+
+
+@pytest.mark.parametrize("failing", ["os.pwrite", "os.open", "pathlib.Path.mkdir"])
+def test_a_folder_that_cannot_be_locked_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    """And those before it are held until the stack is closed."""
+    original: Any = {"os.pwrite": os.pwrite, "os.open": os.open, "pathlib.Path.mkdir": Path.mkdir}
+    calls: list[object] = []
+
+    def second(*given: Any, **named: Any) -> Any:
+        calls.append(given)
+        if len(calls) == 2:
+            name = () if failing == "os.pwrite" else (str(given[0]),)
+            raise OSError(28, "No space left on device", *name)
+        return original[failing](*given, **named)
+
+    with ExitStack() as stack, monkeypatch.context() as patch:
+        patch.setattr(failing, second)
+        with pytest.raises(OSError, match=r"No space left.*folder-b"):
+            take_free([tmp_path / f"folder-{name}" for name in "abc"], stack)
+        assert is_locked(tmp_path / "folder-a")
+        assert not is_locked(tmp_path / "folder-b")
+    assert not (tmp_path / "folder-a" / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(
+    tmp_path: Path, start: Start
+) -> None:
+    parent = start(FORK_INSIDE, tmp_path)
+    assert line(parent) == "the parent's is locked by its parent, its own is taken and beaten"
+    assert line(parent) == "ended"
+    assert is_locked(tmp_path / "parent")
+    tell(parent)
+    assert line(parent) == "released"
+    assert not (tmp_path / "parent" / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_program_ends_with_its_locks_held(folder: Path, start: Start) -> None:
+    """The thread does not keep the interpreter alive, nor print anything at its end."""
+    program = "lock = RunLock(Path(sys.argv[1])).__enter__()\n"
+    holder = start(HOLD.split("with ")[0] + program, folder)
+    assert holder.wait(60) == 0
+    assert not is_locked(folder)
 
 
 @pytest.mark.slow

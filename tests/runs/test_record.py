@@ -1,6 +1,9 @@
 """A run is done if and only if its record.json says so."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +85,74 @@ def test_start_clears_what_an_attempt_left_and_nothing_else(folder):
     assert folder.config() == {"seed": 1}
     provenance = (folder.path / "provenance.json").read_text(encoding="utf-8")
     assert json.loads(provenance) == {"threads": 2}
+
+
+def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, monkeypatch):
+    """Killed in the middle, a run that has lost its checkpoints does not count as done."""
+    for name in ("metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        (folder.path / name).touch()
+    folder.finish(RESULT)
+    unlink, left = Path.unlink, 1
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr("pathlib.Path.unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.start({"seed": 0}, {})
+    assert folder.state() == "incomplete"
+
+
+def test_a_run_starts_again_after_its_checkpoints_were_removed_by_hand(folder):
+    """A folder of checkpoints that is new says nothing of the rest."""
+    folder.finish(RESULT)
+    (folder.path / "metrics.csv").touch()
+    (folder.path / "checkpoints").rmdir()
+    folder.start({"seed": 1}, {})
+    assert {path.name for path in folder.path.iterdir()} == {
+        "checkpoints", "config.yaml", "provenance.json",
+    }  # fmt: skip
+
+
+def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        assert not (folder.path / "record.json").exists()
+        inode = os.fstat(descriptor).st_ino
+        synced.extend(path.name for path in folder.path.iterdir() if path.stat().st_ino == inode)
+
+    for name in ("metrics.csv", "events.out.tfevents.1", "events.out.tfevents.2"):
+        (folder.path / name).write_text("rows", encoding="utf-8")
+    monkeypatch.setattr("os.fsync", fsync)
+    folder.finish(RESULT)
+    assert sorted(synced[:-1]) == ["events.out.tfevents.1", "events.out.tfevents.2", "metrics.csv"]
+    assert synced[-1] == ".record.json.tmp"
+
+
+def test_what_only_a_running_attempt_needs_goes_when_it_is_done(folder):
+    gone = (".metrics.csv.tmp", "failure.json", "checkpoints/.last.ckpt.tmp")
+    gone += ("checkpoints/previous.ckpt", "checkpoints/next.ckpt")
+    kept = ("notes.md", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/mine.ckpt")
+    for name in (*gone, *kept):
+        (folder.path / name).write_text("{}", encoding="utf-8")
+    folder.finish(RESULT)
+    assert [name for name in gone if (folder.path / name).exists()] == []
+    assert [name for name in kept if not (folder.path / name).exists()] == []
+
+
+def test_many_folders_start_and_finish_side_by_side(tmp_path):
+    """From threads: their syncs wait together."""
+    runs = [RunFolder(tmp_path / str(number)) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda run: run.start({"seed": 0, "name": run.run_id}, {}), runs))
+        list(pool.map(lambda run: run.finish(RESULT | {"run_id": run.run_id}), runs))
+    assert [run.config() for run in runs] == [{"seed": 0, "name": run.run_id} for run in runs]
+    assert [(run.record() or {})["run_id"] for run in runs] == [run.run_id for run in runs]
 
 
 def test_config_comes_back_as_it_was(folder):

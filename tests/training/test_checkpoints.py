@@ -202,7 +202,7 @@ def run(tmp_path: Path) -> Folder:
 def test_a_run_goes_on_from_its_last_checkpoint(
     run: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert resume_point(run.path) == run.last
+    assert resume_point(run.path, "autograd") == run.last
     assert capsys.readouterr().err == ""
 
 
@@ -211,7 +211,7 @@ def test_the_logs_are_cut_to_the_checkpoint(run: Folder) -> None:
     later.write_bytes(b"of an attempt after the checkpoint")
     other = run.path / "notes.txt"
     other.write_bytes(b"mine")
-    resume_point(run.path)
+    resume_point(run.path, "autograd")
     assert run.csv.read_bytes() == b"row2row3"
     assert run.events.read_bytes() == b"event2event3"
     assert not later.exists()
@@ -219,16 +219,16 @@ def test_the_logs_are_cut_to_the_checkpoint(run: Folder) -> None:
 
 
 def test_going_on_twice_is_going_on_once(run: Folder) -> None:
-    assert resume_point(run.path) == run.last
+    assert resume_point(run.path, "autograd") == run.last
     before = run.contents()
-    assert resume_point(run.path) == run.last
+    assert resume_point(run.path, "autograd") == run.last
     assert run.contents() == before
 
 
 def test_an_empty_folder_begins_at_the_start(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert resume_point(tmp_path / "none") is None
+    assert resume_point(tmp_path / "none", "autograd") is None
     assert newest_checkpoint(tmp_path / "none") is None
     assert capsys.readouterr().err == ""
 
@@ -237,7 +237,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     run: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     damage(run.last)
-    assert resume_point(run.path) == run.previous
+    assert resume_point(run.path, "autograd") == run.previous
     assert newest_checkpoint(run.path) == run.previous
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -248,7 +248,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
 
 def test_a_missing_last_falls_back_to_the_one_before(run: Folder) -> None:
     run.last.unlink()
-    assert resume_point(run.path) == run.previous
+    assert resume_point(run.path, "autograd") == run.previous
 
 
 def test_two_damaged_checkpoints_begin_at_the_start(
@@ -257,7 +257,7 @@ def test_two_damaged_checkpoints_begin_at_the_start(
     damage(run.last)
     damage(run.previous)
     before = run.contents()
-    assert resume_point(run.path) is None
+    assert resume_point(run.path, "autograd") is None
     assert newest_checkpoint(run.path) is None
     assert [line[:9] for line in capsys.readouterr().err.splitlines()] == ["seqsweep:"] * 2
     assert run.contents() == before
@@ -274,7 +274,7 @@ def test_a_log_that_is_too_short_begins_at_the_start(
     else:
         path.write_bytes(b"row")
     before = run.contents()
-    assert resume_point(run.path) is None
+    assert resume_point(run.path, "autograd") is None
     assert run.contents() == before
     said = capsys.readouterr().err
     assert said.count("\n") == 1
@@ -291,7 +291,7 @@ def test_a_lost_best_begins_at_the_start(
         run.best.unlink()
     else:
         run.write(run.best, 0, 0, {})
-    assert resume_point(run.path) is None
+    assert resume_point(run.path, "autograd") is None
     assert "from the start" in capsys.readouterr().err
 
 
@@ -305,7 +305,7 @@ def test_a_best_that_is_the_last_is_put_back(tmp_path: Path, how: str) -> None:
         run.best.unlink()
     elif how == "older":
         run.write(run.best, 0, 0, {})
-    assert resume_point(run.path) == run.last
+    assert resume_point(run.path, "autograd") == run.last
     assert load_sealed(run.best)["epoch"] == 3
     assert [path for path in run.contents() if path.endswith(".tmp")] == []
 
@@ -313,7 +313,7 @@ def test_a_best_that_is_the_last_is_put_back(tmp_path: Path, how: str) -> None:
 def test_a_best_of_an_epoch_yet_to_come_is_no_obstacle(run: Folder) -> None:
     """Published just before the kill; its epoch is trained again, with the same result."""
     run.write(run.best, 4, 4, {})
-    assert resume_point(run.path) == run.last
+    assert resume_point(run.path, "autograd") == run.last
 
 
 def test_names_in_a_checkpoint_lead_nowhere(run: Folder, tmp_path: Path) -> None:
@@ -322,7 +322,7 @@ def test_names_in_a_checkpoint_lead_nowhere(run: Folder, tmp_path: Path) -> None
     victim.write_bytes(b"do not cut this")
     before = run.contents()
     run.write(run.last, 3, 1, {"../victim": 3, str(victim): 3, run.csv.name: 8})
-    resume_point(run.path)
+    resume_point(run.path, "autograd")
     assert victim.read_bytes() == b"do not cut this"
     assert sorted(path.name for path in tmp_path.iterdir()) == [run.path.name, "victim"]
     assert before["checkpoints/best.ckpt"] == run.best.read_bytes()
@@ -333,7 +333,7 @@ def test_a_log_that_is_a_link_is_not_followed(run: Folder, tmp_path: Path) -> No
     victim.write_bytes(b"do not cut this")
     run.csv.unlink()
     run.csv.symlink_to(victim)
-    resume_point(run.path)
+    resume_point(run.path, "autograd")
     assert victim.read_bytes() == b"do not cut this"
 
 
@@ -360,7 +360,7 @@ class Epochs:
         self.callback.on_train_epoch_end(cast("L.Trainer", trainer), self.module)
         assert load_sealed(self.folder / "checkpoints" / "last.ckpt")["epoch"] == self.epoch
         best = load_sealed(self.folder / "checkpoints" / "best.ckpt")["epoch"]
-        assert best == self.callback.best_epoch
+        assert best == self.callback.best.best_epoch
         return best
 
 
@@ -413,9 +413,9 @@ def test_the_state_goes_on_where_it_was(tmp_path: Path) -> None:
     assert_equal(load_sealed(write(tmp_path / "state.ckpt", state)), state)
     second = BestAndLast("val/acc")
     second.load_state_dict(state)
-    assert (second.epochs, second.best_epoch) == (2, 1)
-    assert second.best_metrics == {"val/acc": 0.5, "val/loss": 0.9}
-    assert second.seconds == first.callback.seconds > 0
+    assert (second.best.epochs, second.best.best_epoch) == (2, 1)
+    assert second.best.best_metrics == {"val/acc": 0.5, "val/loss": 0.9}
+    assert second.best.seconds == first.callback.best.seconds > 0
     first.callback = second
     assert first(val_acc=0.5, val_loss=0.95) == 1
     assert first(val_acc=0.6, val_loss=2.0) == 3

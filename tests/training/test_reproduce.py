@@ -329,8 +329,12 @@ def test_a_target_that_an_interpolation_makes_is_refused(
 
 
 def test_what_is_allowed_is_that_name_only(
-    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    run = trained("engine=autograd")  # the engine of networks that are not ours
     (tmp_path / "mine_allowed.py").write_text(
         "from seqsweep.models.classifier import RNNClassifier\n"
         "class Net(RNNClassifier):\n"

@@ -38,7 +38,7 @@ BASE = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
     "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
     "data.eval_batch_size=4", "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=5",
-    "trainer.accelerator=cpu", "trainer.progress_bar=false",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false", "engine=autograd",
 )  # fmt: skip
 STEPS_PER_EPOCH, EPOCHS = 3, 5
 

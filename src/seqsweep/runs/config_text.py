@@ -6,8 +6,8 @@ from typing import Any
 
 import yaml
 
-_C_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-_C_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML was built with it: five to twelve times as fast as the ones in Python."""
 
 
@@ -28,7 +28,7 @@ def from_text(text: str) -> Any:
     Raises:
         yaml.YAMLError: no YAML, or more than plain values.
     """
-    return yaml.load(text, _C_LOADER)
+    return yaml.load(text, _LOADER)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -36,7 +36,7 @@ def _section(plain: bytes) -> str:
     """Of a mapping of one entry, in marshal's version 2: the same bytes for the same values, and
     others for 1, 1.0, True and "1", as keys too (JSON knows text only)."""
     entry = marshal.loads(plain)
-    text = yaml.dump(entry, Dumper=_C_DUMPER, sort_keys=False)
+    text = yaml.dump(entry, Dumper=_DUMPER, sort_keys=False)
     if "\\" in text or "''" in text:  # libyaml folds what is escaped elsewhere, and knows '' as key
         return yaml.dump(entry, Dumper=yaml.SafeDumper, sort_keys=False)
     return text

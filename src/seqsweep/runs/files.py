@@ -93,7 +93,7 @@ def remove(folder: Path, *patterns: str) -> None:
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:
-    """The files of a folder whose names match one of the patterns; none where there is no folder."""
+    """The files of a folder whose names match one of the patterns; none without a folder."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):

@@ -95,9 +95,9 @@ class RunFolder:
 
         The logs, which grow without a sync, are on disk before it can be seen.
         """
+        sync(matching(self.path, *_LOGS))
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        sync(matching(self.path, *_LOGS))
         write_json(self.path / "record.json", {"status": "complete"} | record)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:

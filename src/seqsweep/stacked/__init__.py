@@ -1,1 +1,1 @@
-"""Many small networks as one program. Torch alone: knows nothing of configs, folders or Lightning."""
+"""Many small networks as one program: torch alone, no configs, no folders, no Lightning."""

@@ -34,9 +34,5 @@ class Buffers:
             self._views[key] = view
         return view
 
-    def steps(self, name: str, *shape: int) -> tuple[Tensor, ...]:
-        """The same memory of shape (T, ...), as its T steps."""
-        return self(name, *shape).unbind(0)
-
     def nbytes(self) -> int:
         return sum(memory.numel() * memory.element_size() for memory in self._memory.values())

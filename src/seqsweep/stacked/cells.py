@@ -1,23 +1,21 @@
 """The recurrent cells, forward and backward through time, for all lanes of a stack at once.
 
-N lanes, T steps, B batch, H hidden (padded), G gates of a group.
+N lanes, T steps, R rows (of all steps, packed: see `batches`), H hidden (padded), G gates of a
+group.
 
-Every cell reads pre-activations of its input (N, T, B, G*H), one for each gate group, and writes
-its states (N, T, B, H); backwards it turns the gradient of the states into those of the gates'
-pre-activations. Lane-major, so that a weight's gradient is one product over T*B. The equations are
+Every cell reads pre-activations of its input (N, R, G*H), one for each gate group, and writes its
+states (N, R, H); backwards it turns the gradient of the states into those of the gates'
+pre-activations. Lane-major, so that a weight's gradient is one product over R. The equations are
 those of `torch.nn.RNN`, `GRU` and `LSTM`; the backward pass is Werbos 1990, Backpropagation through
 time, written out by hand: autograd records some twenty nodes for each step of each layer.
-
-`counts`: how many rows of the batch, sorted by falling length, any member still has at a step; the
-other rows are not computed. States of rows beyond that are zero, gradients too.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from seqsweep.stacked.batches import Steps
 from seqsweep.stacked.buffers import Buffers
 
 Parts = dict[str, Tensor]
@@ -31,54 +29,27 @@ _sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 class Cell(Protocol):
     """One layer of all lanes."""
 
-    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
-        """Fills `states` (N, T, B, H) from `inputs` (N, T, B, G*H) and hidden weights (N, H, G*H).
-
-        `states` is zero where `counts` leaves rows out.
-        """
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
+        """Fills `states` (N, R, H) from `inputs` (N, R, G*H) and hidden weights (N, H, G*H)."""
         ...
 
     def backward(
-        self,
-        gradient: Tensor,
-        weights: Parts,
-        states: Tensor,
-        counts: Sequence[int],
-        final_only: bool,
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
         """Gradients of the pre-activations: as the inputs see them, as the hidden weights see them.
 
         Args:
-            gradient: (N, T, B, H) of the loss with respect to the states.
+            gradient: (N, R, H) of the loss with respect to the states.
             final_only: all of it lies at the last step; the rest of `gradient` is not read.
         """
         ...
 
 
-def step_rows(tensor: Tensor, counts: Sequence[int]) -> list[Tensor]:
-    """(N, T, B, X) as its steps, each cut to the rows that count."""
-    batch = tensor.shape[2]
-    return [
-        step if count == batch else step[:, :count]
-        for step, count in zip(tensor.unbind(1), counts, strict=True)
-    ]
-
-
-def _gradient_buffer(
-    buffers: Buffers, name: str, shape: torch.Size, counts: Sequence[int]
-) -> Tensor:
-    """Zero where rows do not count: the weights' gradients sum over all of it."""
-    buffer = buffers(name, *shape)
-    if counts[-1] < shape[2]:
-        buffer.zero_()
-    return buffer
-
-
 class TanhOrRelu:
     """h' = tanh(x + W h), or relu.
 
-    On the CPU tanh(a) is taken as 2 sigmoid(2a) - 1: torch's tanh takes five times as long as its
-    sigmoid, and the doubling costs nothing inside the product. Zero stays exactly zero.
+    tanh(a) is taken as 2 sigmoid(2a) - 1: torch's tanh takes five times as long as its sigmoid on
+    the CPU, and the doubling costs nothing inside the product. Zero stays exactly zero.
     """
 
     def __init__(self, buffers: Buffers, layer: int, relu: bool) -> None:
@@ -87,19 +58,16 @@ class TanhOrRelu:
         self.relu = relu
         self.minus_one = torch.tensor(-1.0, dtype=buffers.dtype, device=buffers.device)
 
-    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
         weight = weights["tanh"]
-        lanes, _, _, width = states.shape
         scale = 1 if self.relu else 2
         before: Tensor | None = None
-        for x, state, count in zip(
-            step_rows(inputs["tanh"], counts), step_rows(states, counts), counts, strict=True
-        ):
-            sums = self.buffers("sums", lanes, count, width)
+        for x, state in zip(steps.of(inputs["tanh"]), steps.of(states), strict=True):
+            sums = self.buffers("sums", *x.shape)
             if before is None:
                 torch.mul(x, scale, out=sums)
             else:
-                torch.baddbmm(x, before[:, :count], weight, beta=scale, alpha=scale, out=sums)
+                torch.baddbmm(x, _first(before, x), weight, beta=scale, alpha=scale, out=sums)
             if self.relu:
                 torch.clamp(sums, min=0, out=state)
             else:
@@ -107,57 +75,47 @@ class TanhOrRelu:
             before = state
 
     def backward(
-        self,
-        gradient: Tensor,
-        weights: Parts,
-        states: Tensor,
-        counts: Sequence[int],
-        final_only: bool,
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
         weight = weights["tanh"].transpose(1, 2)
-        sums_gradient = _gradient_buffer(
-            self.buffers, f"sums_gradient{self.layer}", states.shape, counts
+        sums_gradient = self.buffers(f"sums_gradient{self.layer}", *states.shape)
+        later: Tensor | None = None
+        backwards = zip(
+            reversed(steps.of(gradient)),
+            reversed(steps.of(sums_gradient)),
+            reversed(steps.of(states)),
+            strict=True,
         )
-        outer, inner = step_rows(gradient, counts), step_rows(sums_gradient, counts)
-        state = step_rows(states, counts)
-        last = len(counts) - 1
-        for t in range(last, -1, -1):
-            total = outer[t]
-            if t < last:
-                total = _add_product(
-                    self.buffers, outer[t], inner[t + 1], weight, counts[t + 1], final_only
-                )
+        for outer, inner, state in backwards:
+            total = outer
+            if later is not None:
+                total = self._with_later(outer, later, weight, final_only)
             if self.relu:
-                _relu_backward(total, state[t], 0, grad_input=inner[t])
+                _relu_backward(total, state, 0, grad_input=inner)
             else:
-                _tanh_backward(total, state[t], grad_input=inner[t])
+                _tanh_backward(total, state, grad_input=inner)
+            later = inner
         parts = {"tanh": sums_gradient}
         return parts, parts
 
+    def _with_later(self, outer: Tensor, later: Tensor, weight: Tensor, final_only: bool) -> Tensor:
+        """The gradient of a state: its own, and that from the rows that go on to the next step.
 
-def _add_product(
-    buffers: Buffers, outer: Tensor, later: Tensor, weight: Tensor, rows: int, final_only: bool
-) -> Tensor:
-    """The gradient of a state: its own, (N, count, H), and that from the first `rows` of the next.
-
-    With `final_only` (then all sequences are equally long) its own is zero.
-    """
-    lanes, count, width = outer.shape
-    total = buffers("state_gradient", lanes, count, width)
-    if final_only:
-        return torch.bmm(later, weight, out=total)
-    if rows == count:
-        return torch.baddbmm(outer, later, weight, out=total)
-    product = torch.bmm(later, weight, out=buffers("state_product", lanes, rows, width))
-    total.copy_(outer)
-    total[:, :rows].add_(product)
-    return total
+        With `final_only` (then all sequences are equally long) its own is zero.
+        """
+        total = self.buffers("state_gradient", *outer.shape)
+        if final_only:
+            return torch.bmm(later, weight, out=total)
+        if later.shape == outer.shape:
+            return torch.baddbmm(outer, later, weight, out=total)
+        product = torch.bmm(later, weight, out=self.buffers("state_product", *later.shape))
+        return _added(outer, product, total)
 
 
 class GRU:
     """r, z = sigmoid(x + W h);  n = tanh(x_n + r (W_n h + b_n));  h' = (1 - z) n + z h.
 
-    The `tanh` bias inside the bracket is handed over as `hidden_bias` (N, 1, H).
+    The bias inside the bracket is handed over as `hidden_bias` (N, 1, H).
     """
 
     hidden_bias: Tensor
@@ -166,115 +124,80 @@ class GRU:
         self.buffers = buffers
         self.layer = layer
 
-    def _saved(self, name: str, shape: torch.Size, gates: int) -> Tensor:
-        """(T, N, B, gates * H): a step of it is contiguous, as a product's result must be."""
-        lanes, steps, batch, width = shape
-        return self.buffers(f"{name}{self.layer}", steps, lanes, batch, gates * width)
-
-    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
-        width = states.shape[3]
-        gates_all = self._saved("gates", states.shape, 2)
-        news_all = self._saved("news", states.shape, 1)
-        products_all = self._saved("products", states.shape, 1)
-        if counts[-1] < states.shape[2]:
-            for saved in (gates_all, news_all, products_all):
-                saved.zero_()
-        state = step_rows(states, counts)
-        xs, xn = step_rows(inputs["sigmoid"], counts), step_rows(inputs["tanh"], counts)
-        for t, count in enumerate(counts):
-            gates, new, product = (
-                saved[t] if count == saved.shape[2] else saved[t, :, :count]
-                for saved in (gates_all, news_all, products_all)
-            )
-            if t == 0:
-                torch.sigmoid(xs[t], out=gates)
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
+        width = states.shape[2]
+        self.saved = _saved(self.buffers, self.layer, states, gates=2, news=1, products=1)
+        rows = zip(
+            steps.of(inputs["sigmoid"]),
+            steps.of(inputs["tanh"]),
+            steps.of(states),
+            *(steps.blocks(saved) for saved in self.saved.values()),
+            strict=True,
+        )
+        before: Tensor | None = None
+        for xs, xn, state, gates, new, product in rows:
+            if before is None:
+                torch.sigmoid(xs, out=gates)
                 product.copy_(self.hidden_bias.expand_as(product))
             else:
-                before = state[t - 1][:, :count]
-                self._into(gates, "gates_now", xs[t], before, weights["sigmoid"])
-                gates.sigmoid_()
-                self._into(product, "product_now", self.hidden_bias, before, weights["tanh"])
-            torch.addcmul(xn[t], gates[:, :, :width], product, out=new)
+                before = _first(before, state)
+                torch.baddbmm(xs, before, weights["sigmoid"], out=gates).sigmoid_()
+                torch.baddbmm(self.hidden_bias, before, weights["tanh"], out=product)
+            torch.addcmul(xn, gates[:, :, :width], product, out=new)
             new.mul_(2).sigmoid_().mul_(2).sub_(1)
-            if t == 0:
-                torch.addcmul(new, gates[:, :, width:], new, value=-1, out=state[t])
+            if before is None:
+                torch.addcmul(new, gates[:, :, width:], new, value=-1, out=state)
             else:
-                torch.lerp(new, before, gates[:, :, width:], out=state[t])
-
-    def _into(self, out: Tensor, name: str, x: Tensor, before: Tensor, weight: Tensor) -> None:
-        """x + before @ weight; by way of contiguous memory where `out` is cut."""
-        if out.is_contiguous():
-            torch.baddbmm(x, before, weight, out=out)
-        else:
-            out.copy_(torch.baddbmm(x, before, weight, out=self.buffers(name, *out.shape)))
+                torch.lerp(new, before, gates[:, :, width:], out=state)
+            before = state
 
     def backward(
-        self,
-        gradient: Tensor,
-        weights: Parts,
-        states: Tensor,
-        counts: Sequence[int],
-        final_only: bool,
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
-        lanes, steps, batch, width = states.shape
-        factors = self._factors(states)
-        shapes = {name: torch.Size((lanes, steps, batch, n * width)) for name, n in _GRU_PARTS}
+        lanes, rows, width = states.shape
         found = {
-            name: _gradient_buffer(self.buffers, f"{name}_gradient{self.layer}", shape, counts)
-            for name, shape in shapes.items()
+            name: self.buffers(f"{name}_gradient{self.layer}", lanes, rows, gates * width)
+            for name, gates in (("gates", 2), ("new", 1), ("inside", 1))
         }
-        outer = step_rows(gradient, counts)
-        gates, new, inside = (step_rows(found[name], counts) for name, _ in _GRU_PARTS)
-        update, reset = factors["z"], factors["r"]
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
+        backwards = zip(
+            *(reversed(steps.of(tensor)) for tensor in (gradient, *found.values())),
+            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
+            strict=True,
+        )
         total: Tensor | None = None
-        for t in range(steps - 1, -1, -1):
-            count = counts[t]
-            if total is None:
-                total = outer[t]
-            elif total.shape[1] < count:  # rows that end here
-                longer = self.buffers("state_gradient_longer", lanes, count, width)
-                longer.copy_(outer[t])
-                longer[:, : total.shape[1]].add_(total)
-                total = longer
-            elif not final_only:
-                total = total.add_(outer[t])
-            torch.mul(total, factors["dz"][t][:, :count], out=gates[t][:, :, width:])
-            torch.mul(total, factors["dn"][t][:, :count], out=new[t])
-            torch.mul(new[t], factors["dr"][t][:, :count], out=gates[t][:, :, :width])
-            torch.mul(new[t], reset[t][:, :count], out=inside[t])
-            if t:
-                carried = self.buffers(f"carried{t % 2}", lanes, count, width)
-                torch.mul(total, update[t][:, :count], out=carried)
-                carried.baddbmm_(gates[t], to_gates).baddbmm_(inside[t], to_new)
-                total = carried
+        left = len(steps)
+        for outer, gates, new, inside, saved_gates, by_update, by_new, by_reset in backwards:
+            left -= 1
+            total = _joined(self.buffers, outer, total, final_only)
+            torch.mul(total, by_update, out=gates[:, :, width:])
+            torch.mul(total, by_new, out=new)
+            torch.mul(new, by_reset, out=gates[:, :, :width])
+            torch.mul(new, saved_gates[:, :, :width], out=inside)
+            if left:
+                carried = self.buffers(f"carried{left % 2}", *outer.shape)
+                torch.mul(total, saved_gates[:, :, width:], out=carried)
+                total = carried.baddbmm_(gates, to_gates).baddbmm_(inside, to_new)
         as_input = {"sigmoid": found["gates"], "tanh": found["new"]}
         return as_input, {"sigmoid": found["gates"], "tanh": found["inside"]}
 
-    def _factors(self, states: Tensor) -> dict[str, tuple[Tensor, ...]]:
-        """What the step's gradient is multiplied by, for all steps at once: (T, N, B, H) each."""
-        lanes, steps, batch, width = states.shape
-        gates = self._saved("gates", states.shape, 2)
-        new = self._saved("news", states.shape, 1)
-        product = self._saved("products", states.shape, 1)
-        r, z = gates[..., :width], gates[..., width:]
-        shape = (steps, lanes, batch, width)
-        dz, dn, dr = (self.buffers(name, *shape) for name in ("factor_z", "factor_n", "factor_r"))
-        torch.neg(new, out=dz)
-        dz[1:].add_(states[:, :-1].transpose(0, 1))
-        _sigmoid_backward(dz, z, grad_input=dz)
-        _tanh_backward(torch.neg(z, out=dn).add_(1), new, grad_input=dn)
-        _sigmoid_backward(product, r, grad_input=dr)
-        return {
-            "dz": dz.unbind(0),
-            "dn": dn.unbind(0),
-            "dr": dr.unbind(0),
-            "z": z.unbind(0),
-            "r": r.unbind(0),
-        }
-
-
-_GRU_PARTS = (("gates", 2), ("new", 1), ("inside", 1))
+    def _factors(self, states: Tensor, steps: Steps) -> tuple[Tensor, ...]:
+        """The gates, and what the gradient is multiplied by for z, n and r; steps outermost."""
+        width = states.shape[2]
+        gates, new, product = self.saved.values()
+        reset, update = gates[..., :width], gates[..., width:]
+        by_update, by_new, by_reset = (
+            self.buffers(name, *states.shape) for name in ("by_update", "by_new", "by_reset")
+        )
+        torch.neg(new, out=by_update)
+        later, before = steps.blocks(by_update)[1:], steps.of(states)[:-1]
+        for change, state in zip(later, before, strict=True):
+            change.add_(_first(state, change))
+        # Both memories hold their rows in one order, so what is elementwise needs no steps.
+        _sigmoid_backward(by_update, update, grad_input=by_update)
+        _tanh_backward(torch.neg(update, out=by_new).add_(1), new, grad_input=by_new)
+        _sigmoid_backward(product, reset, grad_input=by_reset)
+        return gates, by_update, by_new, by_reset
 
 
 class LSTM:
@@ -284,125 +207,91 @@ class LSTM:
         self.buffers = buffers
         self.layer = layer
 
-    def _saved(self, name: str, shape: torch.Size, gates: int) -> Tensor:
-        lanes, steps, batch, width = shape
-        return self.buffers(f"{name}{self.layer}", steps, lanes, batch, gates * width)
-
-    def forward(self, inputs: Parts, weights: Parts, states: Tensor, counts: Sequence[int]) -> None:
-        width = states.shape[3]
-        saved = {
-            name: self._saved(name, states.shape, gates)
-            for name, gates in (("gates", 3), ("news", 1), ("memory", 1), ("memory_tanh", 1))
-        }
-        if counts[-1] < states.shape[2]:
-            for tensor in saved.values():
-                tensor.zero_()
-        state = step_rows(states, counts)
-        xs, xg = step_rows(inputs["sigmoid"], counts), step_rows(inputs["tanh"], counts)
-        memory_before: Tensor | None = None
-        for t, count in enumerate(counts):
-            gates, new, memory, squashed = (
-                tensor[t] if count == tensor.shape[2] else tensor[t, :, :count]
-                for tensor in saved.values()
-            )
-            if t == 0:
-                torch.sigmoid(xs[t], out=gates)
-                torch.mul(xg[t], 2, out=new)
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
+        width = states.shape[2]
+        self.saved = _saved(
+            self.buffers, self.layer, states, gates=3, news=1, memory=1, memory_tanh=1
+        )
+        rows = zip(
+            steps.of(inputs["sigmoid"]),
+            steps.of(inputs["tanh"]),
+            steps.of(states),
+            *(steps.blocks(saved) for saved in self.saved.values()),
+            strict=True,
+        )
+        before: Tensor | None = None
+        kept: Tensor | None = None
+        for xs, xg, state, gates, new, memory, squashed in rows:
+            if before is None:
+                torch.sigmoid(xs, out=gates)
+                torch.mul(xg, 2, out=new)
             else:
-                before = state[t - 1][:, :count]
-                self._into(gates, "gates_now", xs[t], before, weights["sigmoid"], 1)
-                gates.sigmoid_()
-                self._into(new, "new_now", xg[t], before, weights["tanh"], 2)
+                before = _first(before, state)
+                torch.baddbmm(xs, before, weights["sigmoid"], out=gates).sigmoid_()
+                torch.baddbmm(xg, before, weights["tanh"], beta=2, alpha=2, out=new)
             new.sigmoid_().mul_(2).sub_(1)
             torch.mul(gates[:, :, :width], new, out=memory)
-            if memory_before is not None:
-                memory.addcmul_(gates[:, :, width : 2 * width], memory_before[:, :count])
+            if kept is not None:
+                memory.addcmul_(gates[:, :, width : 2 * width], _first(kept, memory))
             torch.mul(memory, 2, out=squashed)
             squashed.sigmoid_().mul_(2).sub_(1)
-            torch.mul(gates[:, :, 2 * width :], squashed, out=state[t])
-            memory_before = memory
-
-    def _into(
-        self, out: Tensor, name: str, x: Tensor, before: Tensor, weight: Tensor, scale: int
-    ) -> None:
-        target = out if out.is_contiguous() else self.buffers(name, *out.shape)
-        torch.baddbmm(x, before, weight, beta=scale, alpha=scale, out=target)
-        if target is not out:
-            out.copy_(target)
+            torch.mul(gates[:, :, 2 * width :], squashed, out=state)
+            before, kept = state, memory
 
     def backward(
-        self,
-        gradient: Tensor,
-        weights: Parts,
-        states: Tensor,
-        counts: Sequence[int],
-        final_only: bool,
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
-        lanes, steps, batch, width = states.shape
-        factors = self._factors(states.shape)
-        gates_all = _gradient_buffer(
-            self.buffers,
-            f"gates_gradient{self.layer}",
-            torch.Size((lanes, steps, batch, 3 * width)),
-            counts,
-        )
-        new_all = _gradient_buffer(self.buffers, f"new_gradient{self.layer}", states.shape, counts)
-        outer = step_rows(gradient, counts)
-        gates, new = step_rows(gates_all, counts), step_rows(new_all, counts)
+        lanes, rows, width = states.shape
+        all_gates = self.buffers(f"gates_gradient{self.layer}", lanes, rows, 3 * width)
+        all_new = self.buffers(f"new_gradient{self.layer}", lanes, rows, width)
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
-        memory = self.buffers("memory_gradient", lanes, batch, width)
+        backwards = zip(
+            *(reversed(steps.of(tensor)) for tensor in (gradient, all_gates, all_new)),
+            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
+            strict=True,
+        )
+        memory = self.buffers("memory_gradient", lanes, steps.batch, width)
         memory.zero_()
         total: Tensor | None = None
-        for t in range(steps - 1, -1, -1):
-            count = counts[t]
-            if total is None:
-                total = outer[t]
-            elif total.shape[1] < count:  # rows that end here
-                longer = self.buffers("state_gradient_longer", lanes, count, width)
-                longer.copy_(outer[t])
-                longer[:, : total.shape[1]].add_(total)
-                total = longer
-            elif not final_only:
-                total = total.add_(outer[t])
-            now = memory if count == batch else memory[:, :count]
-            now.addcmul_(total, factors["dc"][t][:, :count])
-            both = gates[t][:, :, : 2 * width].unflatten(2, (2, width))
-            torch.mul(now.unsqueeze(2), factors["di_df"][t][:, :count], out=both)
-            torch.mul(total, factors["do"][t][:, :count], out=gates[t][:, :, 2 * width :])
-            torch.mul(now, factors["dg"][t][:, :count], out=new[t])
-            if t:
-                now.mul_(factors["f"][t][:, :count])
-                carried = self.buffers(f"carried{t % 2}", lanes, count, width)
-                total = torch.bmm(gates[t], to_gates, out=carried).baddbmm_(new[t], to_new)
-        parts = {"sigmoid": gates_all, "tanh": new_all}
+        left = len(steps)
+        for outer, gates, new, saved_gates, by_both, by_output, by_memory, by_new in backwards:
+            left -= 1
+            total = _joined(self.buffers, outer, total, final_only)
+            now = _first(memory, outer)
+            now.addcmul_(total, by_memory)
+            both = gates[:, :, : 2 * width].unflatten(2, (2, width))
+            torch.mul(now.unsqueeze(2), by_both.unflatten(2, (2, width)), out=both)
+            torch.mul(total, by_output, out=gates[:, :, 2 * width :])
+            torch.mul(now, by_new, out=new)
+            if left:
+                now.mul_(saved_gates[:, :, width : 2 * width])
+                carried = self.buffers(f"carried{left % 2}", *outer.shape)
+                total = torch.bmm(gates, to_gates, out=carried).baddbmm_(new, to_new)
+        parts = {"sigmoid": all_gates, "tanh": all_new}
         return parts, parts
 
-    def _factors(self, shape: torch.Size) -> dict[str, tuple[Tensor, ...]]:
-        """What the step's gradients are multiplied by, for all steps at once."""
-        lanes, steps, batch, width = shape
-        gates = self._saved("gates", shape, 3)
-        new = self._saved("news", shape, 1)
-        memory = self._saved("memory", shape, 1)
-        squashed = self._saved("memory_tanh", shape, 1)
-        i, f, o = gates.split(width, dim=3)
-        both = self.buffers("factor_if", steps, lanes, batch, 2, width)
-        _sigmoid_backward(new, i, grad_input=both[..., 0, :])
-        both[0, :, :, 1].zero_()
-        _sigmoid_backward(memory[:-1], f[1:], grad_input=both[1:, :, :, 1])
-        factor_o, factor_c, factor_g = (
-            self.buffers(name, steps, lanes, batch, width)
-            for name in ("factor_o", "factor_c", "factor_g")
+    def _factors(self, states: Tensor, steps: Steps) -> tuple[Tensor, ...]:
+        """The gates, and what the gradients of state and memory are multiplied by: for i and f
+        together, for o, for the memory, for g; steps outermost."""
+        lanes, rows, width = states.shape
+        gates, new, memory, squashed = self.saved.values()
+        i, _, o = gates.split(width, dim=2)
+        by_both = self.buffers("by_both", lanes, rows, 2 * width)
+        _sigmoid_backward(new, i, grad_input=by_both[..., :width])
+        each_both, each_gates = steps.blocks(by_both), steps.blocks(gates)
+        each_both[0][..., width:].zero_()
+        for both, gate, kept in zip(
+            each_both[1:], each_gates[1:], steps.blocks(memory)[:-1], strict=True
+        ):
+            f = gate[..., width : 2 * width]
+            _sigmoid_backward(_first(kept, both), f, grad_input=both[..., width:])
+        by_output, by_memory, by_new = (
+            self.buffers(name, *states.shape) for name in ("by_output", "by_memory", "by_new")
         )
-        _sigmoid_backward(squashed, o, grad_input=factor_o)
-        _tanh_backward(o, squashed, grad_input=factor_c)
-        _tanh_backward(i, new, grad_input=factor_g)
-        return {
-            "di_df": both.unbind(0),
-            "do": factor_o.unbind(0),
-            "dc": factor_c.unbind(0),
-            "dg": factor_g.unbind(0),
-            "f": f.unbind(0),
-        }
+        _sigmoid_backward(squashed, o, grad_input=by_output)
+        _tanh_backward(o, squashed, grad_input=by_memory)
+        _tanh_backward(i, new, grad_input=by_new)
+        return gates, by_both, by_output, by_memory, by_new
 
 
 def make_cell(
@@ -414,3 +303,32 @@ def make_cell(
     if kind == "lstm":
         return LSTM(buffers, layer)
     return TanhOrRelu(buffers, layer, relu=nonlinearity == "relu")
+
+
+def _saved(buffers: Buffers, layer: int, states: Tensor, **gates: int) -> dict[str, Tensor]:
+    """What the backward pass of a layer needs, by name: memory for `Steps.blocks`."""
+    lanes, rows, width = states.shape
+    return {name: buffers(f"{name}{layer}", lanes, rows, n * width) for name, n in gates.items()}
+
+
+def _first(before: Tensor, now: Tensor) -> Tensor:
+    """Of the rows of the step before, those that go on."""
+    return before if before.shape[1] == now.shape[1] else before[:, : now.shape[1]]
+
+
+def _joined(buffers: Buffers, outer: Tensor, later: Tensor | None, final_only: bool) -> Tensor:
+    """The gradient of a state: its own, and that which the next step hands back to its rows."""
+    if later is None:
+        return outer
+    if final_only:
+        return later
+    if later.shape == outer.shape:
+        return later.add_(outer)
+    return _added(outer, later, buffers("state_gradient", *outer.shape))
+
+
+def _added(outer: Tensor, later: Tensor, total: Tensor) -> Tensor:
+    """`outer` with `later` added to its first rows, in the memory of `total`."""
+    total.copy_(outer)
+    total[:, : later.shape[1]].add_(later)
+    return total

@@ -108,7 +108,7 @@ class Layout:
         return torch.cat([part.flatten() for part in (*found, torch.cat(head, 1), bias)])
 
     def _layer_positions(self, layer: int, direction: int, hidden: int) -> list[Tensor]:
-        """weight_ih, weight_hh, bias_ih, bias_hh of one layer and direction, gates in torch's order."""
+        """weight_ih, weight_hh, bias_ih, bias_hh of a layer and lane, gates in torch's order."""
         inputs = [self._gates(layer, "own", direction, hidden)]
         if layer:
             inputs[0] = inputs[0][:, :hidden]

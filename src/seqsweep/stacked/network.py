@@ -1,7 +1,7 @@
 """K recurrent classifiers, forward and backward, as batched products.
 
-K members, D directions, N = K*D lanes, T steps, B batch, F features, H hidden (padded), L layers,
-C classes, P numbers of a lane.
+K members, D directions, N = K*D lanes, T steps, B batch, R rows (of all steps, packed: see
+`batches`), F features, H hidden (padded), L layers, C classes, P numbers of a lane.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from seqsweep.stacked.layout import Layout, StackShape
 
 
 class Layer(NamedTuple):
-    """What the backward pass reads of a layer: its inputs as (N, T*B, I), its states and mask."""
+    """What the backward pass reads of a layer: its inputs (N, R, I), its states and mask."""
 
     own: Tensor
     other: Tensor | None
@@ -93,10 +93,9 @@ class StackedNetwork:
         """Logits (K, B, C). With a generator for each member its dropout is drawn from it."""
         if self._computed is not self.flat:
             self._computed.copy_(self.flat)
-        lanes, steps, size, _ = batch.x.shape
         masks = self._masks(batch, generators)
         self._layers = []
-        own, other = batch.x.view(lanes, steps * size, -1), None
+        own, other = batch.x, None
         for layer in range(self.shape.num_layers):
             states = self._layer_states(layer, own, other, batch)
             mask = masks[layer] if layer < len(masks) else None
@@ -122,8 +121,8 @@ class StackedNetwork:
     def _layer_states(
         self, layer: int, own: Tensor, other: Tensor | None, batch: StackBatch
     ) -> Tensor:
-        """(N, T*B, I) -> states (N, T, B, H)."""
-        lanes, steps, size, _ = batch.x.shape
+        """(N, R, I) -> states (N, R, H)."""
+        lanes, rows, _ = own.shape
         cell = self.cells[layer]
         inputs: dict[str, Tensor] = {}
         hidden: dict[str, Tensor] = {}
@@ -135,16 +134,13 @@ class StackedNetwork:
             else:
                 bias = bias.sum(1, keepdim=True)
             weight = self.weights[layer, group, "own"]
-            sums = self.buffers(f"inputs_{group}", lanes, steps * size, weight.shape[2])
-            torch.baddbmm(bias, own, weight, out=sums)
+            inputs[group] = self.buffers(f"inputs_{group}", lanes, rows, weight.shape[2])
+            torch.baddbmm(bias, own, weight, out=inputs[group])
             if other is not None:
-                sums.baddbmm_(other, self.weights[layer, group, "other"])
-            inputs[group] = sums.view(lanes, steps, size, -1)
+                inputs[group].baddbmm_(other, self.weights[layer, group, "other"])
             hidden[group] = self.weights[layer, group, "hidden"]
-        states = self.buffers(f"states{layer}", lanes, steps, size, self.shape.hidden)
-        if batch.counts[-1] < size:
-            states.zero_()
-        cell.forward(inputs, hidden, states, batch.counts)
+        states = self.buffers(f"states{layer}", lanes, rows, self.shape.hidden)
+        cell.forward(inputs, hidden, states, batch.steps)
         is_read_whole = layer == self.shape.num_layers - 1 and self.shape.pooling != "last"
         if batch.ends is not None and (is_read_whole or self.shape.nonlinearity == "relu"):
             # relu's states could grow without bound where a sequence has ended already
@@ -155,15 +151,18 @@ class StackedNetwork:
         self, layer: int, states: Tensor, mask: Tensor | None, batch: StackBatch
     ) -> tuple[Tensor, Tensor | None]:
         """What the next layer reads: the lane's own output, and that of the other direction."""
-        lanes, steps, size, width = states.shape
         if mask is not None:
             states = torch.mul(states, mask, out=self.buffers(f"dropped{layer}", *states.shape))
-        own = states.view(lanes, steps * size, width)
         if batch.swap is None:
-            return own, None
-        other = self.buffers(f"other{layer}", *own.shape)
-        torch.index_select(own.view(-1, width), 0, batch.swap, out=other.view(-1, width))
-        return own, other
+            return states, None
+        return states, self._swapped(f"other{layer}", states, batch.swap)
+
+    def _swapped(self, name: str, states: Tensor, swap: Tensor) -> Tensor:
+        """Each lane gets the rows of the other one at the same times of the sequences."""
+        out = self.buffers(name, *states.shape)
+        width = states.shape[2]
+        torch.index_select(states.view(-1, width), 0, swap, out=out.view(-1, width))
+        return out
 
     def _layer_backward(
         self,
@@ -174,30 +173,35 @@ class StackedNetwork:
         parts: dict[tuple[int, str, str], list[Tensor]],
     ) -> dict[str, Tensor]:
         """From the gradient of the states to those of the weights and of the gates' inputs."""
-        lanes, steps, size, width = outer.shape
         own, other, states, _ = self._layers[layer]
         hidden = {g: self.weights[layer, g, "hidden"] for g in self.layout.groups}
         by_input, by_state = self.cells[layer].backward(
-            outer, hidden, states, batch.counts, final_only
+            outer, hidden, states, batch.steps, final_only
         )
-        before = states.view(lanes, steps * size, width)[:, : (steps - 1) * size]
-        found: dict[str, Tensor] = {}
+        before = self._before(states, batch)
         for group in self.layout.groups:
-            sums = by_input[group].view(lanes, steps * size, -1)
-            inner = by_state[group].view(lanes, steps * size, -1)
-            found[group] = sums
+            sums, inner = by_input[group], by_state[group]
             parts[layer, group, "own"] = [self._product(own, sums, f"own_{group}{layer}")]
             if other is not None:
                 parts[layer, group, "other"] = [self._product(other, sums, f"other_{group}{layer}")]
             parts[layer, group, "hidden"] = [
-                self._product(before, inner[:, size:], f"hidden_{group}{layer}")
+                self._product(before, inner[:, batch.steps.batch :], f"hidden_{group}{layer}")
             ]
             bias = sums.sum(1)
             parts[layer, group, "bias"] = [bias, bias if inner is sums else inner.sum(1)]
-        return found
+        return by_input
+
+    def _before(self, states: Tensor, batch: StackBatch) -> Tensor:
+        """For each row but those of the first step the state before it, (N, R - B, H)."""
+        steps = batch.steps
+        if steps.equal:
+            return states[:, : steps.rows - steps.batch]
+        lanes, rows, width = states.shape
+        out = self.buffers("before", lanes, rows - steps.batch, width)
+        return torch.index_select(states, 1, batch.places.before(steps.batch), out=out)
 
     def _product(self, inputs: Tensor, gradient: Tensor, name: str) -> Tensor:
-        """A weight's gradient: (N, T*B, I), (N, T*B, O) -> (N, I*O)."""
+        """A weight's gradient: (N, R, I), (N, R, O) -> (N, I*O)."""
         out = self.buffers(name, inputs.shape[0], inputs.shape[2], gradient.shape[2])
         if inputs.shape[1] == 0:
             out.zero_()
@@ -206,27 +210,17 @@ class StackedNetwork:
         return out.flatten(1)
 
     def _below(self, layer: int, sums: dict[str, Tensor], batch: StackBatch) -> Tensor:
-        """The gradient of the states of the layer below, (N, T, B, H)."""
-        lanes, steps, size, _ = batch.x.shape
-        shape = (lanes, steps * size, self.shape.hidden)
+        """The gradient of the states of the layer below, (N, R, H)."""
+        shape = self._layers[layer - 1].states.shape
         below = self._input_gradient("below", shape, layer, sums, "own")
         if batch.swap is not None:
             other = self._input_gradient("below_other", shape, layer, sums, "other")
-            swapped = self.buffers("below_swapped", *shape)
-            rows = (-1, self.shape.hidden)
-            torch.index_select(other.view(rows), 0, batch.swap, out=swapped.view(rows))
-            below.add_(swapped)
+            below.add_(self._swapped("below_swapped", other, batch.swap))
         mask = self._layers[layer - 1].mask
-        below = below.view(lanes, steps, size, -1)
         return below if mask is None else below.mul_(mask)
 
     def _input_gradient(
-        self,
-        name: str,
-        shape: tuple[int, int, int],
-        layer: int,
-        sums: dict[str, Tensor],
-        kind: str,
+        self, name: str, shape: torch.Size, layer: int, sums: dict[str, Tensor], kind: str
     ) -> Tensor:
         out = self.buffers(name, *shape)
         for index, group in enumerate(self.layout.groups):
@@ -279,68 +273,71 @@ class StackedNetwork:
         return self._pool_backward(pooled, batch)
 
     def _pool(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """(N, T, B, H) -> (N, B, H)."""
-        lanes, steps, size, width = states.shape
+        """(N, R, H) -> (N, B, H)."""
+        lanes, _, width = states.shape
+        steps, size = batch.steps, batch.steps.batch
         if self.shape.pooling == "last":
             if batch.ends is None:
-                return states[:, -1]
-            return (
-                states.view(-1, width)
-                .index_select(0, self._end_rows(batch))
-                .view(lanes, size, width)
-            )
+                return states[:, -size:]
+            ends = states.view(-1, width).index_select(0, self._end_rows(batch))
+            return ends.view(lanes, size, width)
         if self.shape.pooling == "mean":
-            return (
-                self._per_member(states.sum(1)).div_(self._lengths(batch)).view(lanes, size, width)
-            )
-        whole = states
+            total = self.buffers("total", lanes, size, width).zero_()
+            total.index_add_(1, batch.places.columns, states)
+            return self._over_lengths(total, batch)
         if batch.ends is not None:
-            whole = states.clone()
-            self._per_member(whole).masked_fill_(~self._valid(batch), float("-inf"))
-        pooled, self._chosen = whole.max(1)
+            states = states.clone()
+            self._per_member(states).masked_fill_(~self._valid(batch), float("-inf"))
+        whole = states.new_full((lanes, len(steps) * size, width), float("-inf"))
+        whole.index_copy_(1, self._unpacked(batch), states)
+        pooled, self._chosen = whole.view(lanes, len(steps), size, width).max(1)
         return pooled
 
     def _pool_backward(self, pooled: Tensor, batch: StackBatch) -> tuple[Tensor, bool]:
         lanes, size, width = pooled.shape
-        steps = batch.x.shape[1]
-        outer = self.buffers("outer", lanes, steps, size, width)
-        if self.shape.pooling == "last" and batch.ends is None:
-            outer[:, -1] = pooled
-            return outer, True
-        if self.shape.pooling == "mean":
-            outer.copy_(
-                self._per_member(pooled).div_(self._lengths(batch)).view_as(pooled)[:, None]
-            )
+        steps = batch.steps
+        outer = self.buffers("outer", lanes, steps.rows, width)
+        if self.shape.pooling == "last":
+            if batch.ends is None:
+                outer[:, -size:] = pooled
+                return outer, True
+            rows = outer.zero_().view(-1, width)
+            rows.index_copy_(0, self._end_rows(batch), pooled.view(-1, width))
+        elif self.shape.pooling == "mean":
+            each = self._over_lengths(pooled, batch)
+            torch.index_select(each, 1, batch.places.columns, out=outer)
             if batch.ends is not None:
                 self._per_member(outer).masked_fill_(~self._valid(batch), 0)
-            return outer, False
-        outer.zero_()
-        if self.shape.pooling == "max":
-            outer.scatter_(1, self._chosen[:, None], pooled[:, None])
         else:
-            outer.view(-1, width).index_copy_(0, self._end_rows(batch), pooled.view(-1, width))
+            whole = pooled.new_zeros(lanes, len(steps), size, width)
+            whole.scatter_(1, self._chosen[:, None], pooled[:, None])
+            torch.index_select(whole.flatten(1, 2), 1, self._unpacked(batch), out=outer)
         return outer, False
 
-    def _end_rows(self, batch: StackBatch) -> Tensor:
-        """The rows of (N, T, B) at which the sequences end, (N*B,)."""
-        assert batch.ends is not None
-        lanes, steps, size, _ = batch.x.shape
-        ends = batch.ends.repeat_interleave(self.shape.directions, 0)  # (N, B)
-        lane = torch.arange(lanes, device=self.device)[:, None]
-        column = torch.arange(size, device=self.device)
-        return ((lane * steps + ends) * size + column).flatten()
+    def _unpacked(self, batch: StackBatch) -> Tensor:
+        """The place of each row in (T, B)."""
+        return batch.places.times * batch.steps.batch + batch.places.columns
 
-    def _lengths(self, batch: StackBatch) -> Tensor | int:
-        """For (K, D, B, H)."""
+    def _end_rows(self, batch: StackBatch) -> Tensor:
+        """The rows of (N, R) at which the sequences end, (N*B,)."""
+        assert batch.ends is not None
+        ends = batch.ends.repeat_interleave(self.shape.directions, 0)  # (N, B)
+        lane = torch.arange(len(ends), device=self.device)[:, None] * batch.steps.rows
+        column = torch.arange(batch.steps.batch, device=self.device)
+        return (lane + batch.places.starts[ends] + column).flatten()
+
+    def _over_lengths(self, total: Tensor, batch: StackBatch) -> Tensor:
+        """(N, B, H) divided by the lengths of the sequences."""
         if batch.ends is None:
-            return batch.x.shape[1]
-        return (batch.ends + 1)[:, None, :, None].to(self.compute_dtype)
+            return total.div_(len(batch.steps))
+        lengths = (batch.ends + 1).to(self.compute_dtype)
+        return self._per_member(total).div_(lengths[:, None, :, None]).view_as(total)
 
     def _valid(self, batch: StackBatch) -> Tensor:
-        """For (K, D, T, B, H): True within a sequence."""
+        """For (K, D, R, H): True within a sequence."""
         valid = batch.valid()
         assert valid is not None
-        return valid[:, None, :, :, None]
+        return valid[:, None, :, None]
 
     def _per_member(self, lanes: Tensor) -> Tensor:
         return lanes.view(self.members, self.shape.directions, *lanes.shape[1:])
@@ -348,59 +345,32 @@ class StackedNetwork:
     def _masks(
         self, batch: StackBatch, generators: Sequence[torch.Generator]
     ) -> list[Tensor | None]:
-        """The dropout mask of each layer but the last, (N, T, B, H); 1 / (1 - p) where it keeps.
+        """The dropout mask of each layer but the last, (N, R, H); 1 / (1 - p) where it keeps.
 
-        Drawn as `torch.nn.RNN` draws it, layer after layer, in the shape of the unpadded output
-        (T, B, D*h) or, for mixed lengths, of its packed rows: the same generator at the same
-        place gives nn.RNN's own masks.
+        Drawn as `torch.nn.RNN` draws it, layer after layer, for the unpadded rows (R, D*h) of the
+        member's own batch: the same generator at the same place gives nn.RNN's own masks.
         """
         if not generators or not any(self.dropout):
             return []
-        lanes, steps, size, _ = batch.x.shape
-        directions, width = self.shape.directions, self.shape.hidden
+        rows, directions, width = batch.steps.rows, self.shape.directions, self.shape.hidden
         valid = batch.valid()
         masks: list[Tensor | None] = []
         for layer in range(self.shape.num_layers - 1):
-            mask = self.buffers(f"mask{layer}", self.members, directions, steps, size, width)
+            mask = self.buffers(f"mask{layer}", self.members, directions, rows, width)
             mask.fill_(1)
             for k, (p, hidden) in enumerate(zip(self.dropout, self.hidden, strict=True)):
                 if p:
-                    noise = _noise(
-                        (steps, size),
-                        directions * hidden,
-                        p,
-                        None if valid is None else valid[k],
-                        generators[k],
-                        self.buffers,
-                    )  # (T, B, D*h)
-                    mask[k, :, :, :, :hidden] = noise.unflatten(2, (directions, hidden)).movedim(
-                        2, 0
-                    )
+                    own = slice(None) if valid is None else valid[k]
+                    count = rows if valid is None else int(valid[k].sum())
+                    noise = self.buffers("noise", count, directions * hidden)
+                    noise.bernoulli_(1 - p, generator=generators[k]).div_(1 - p)
+                    lanes = noise.unflatten(1, (directions, hidden)).transpose(0, 1)
+                    mask[k][:, own, :hidden] = lanes
             if batch.swap is not None:  # the reverse lane's own order of time
                 back = batch.swap.view(self.members, 2, -1)[:, 0].flatten()
                 mask[:, 1] = mask.view(-1, width).index_select(0, back).view_as(mask[:, 1])
-            masks.append(mask.view(lanes, steps, size, width))
+            masks.append(mask.flatten(0, 1))
         return masks
-
-
-def _noise(
-    shape: tuple[int, int],
-    width: int,
-    p: float,
-    valid: Tensor | None,
-    generator: torch.Generator,
-    buffers: Buffers,
-) -> Tensor:
-    """(T, B, width) of 0 and 1 / (1 - p); 1 where `valid` (T, B) leaves rows out."""
-    if valid is None:
-        noise = buffers("noise", *shape, width)
-        return noise.bernoulli_(1 - p, generator=generator).div_(1 - p)
-    packed = torch.empty(
-        int(valid.sum()), width, dtype=buffers.dtype, device=buffers.device
-    ).bernoulli_(1 - p, generator=generator)
-    whole = torch.ones(*shape, width, dtype=buffers.dtype, device=buffers.device)
-    whole[valid] = packed.div_(1 - p)
-    return whole
 
 
 class StackedLoss:

@@ -60,7 +60,7 @@ class FlatOptimizer:
         ).unsqueeze(1)
 
     def _decayed(self) -> Tensor:
-        """The gradients with weight_decay * parameters added, as Adam's, SGD's, RMSprop's L2 term."""
+        """The gradients with weight_decay * parameters added, as all but AdamW have it."""
         decay = self._decay
         if isinstance(decay, float):
             if decay == 0:

@@ -1,4 +1,4 @@
-"""Where a run begins: at its last checkpoint, at the end of a shorter run, or in an empty folder."""
+"""Where a run begins: at its last checkpoint, at a shorter run's end, or in an empty folder."""
 
 import functools
 import logging

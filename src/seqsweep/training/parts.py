@@ -15,6 +15,7 @@ from seqsweep.config.build import build
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import TextLogger
@@ -43,26 +44,26 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
         ValueError, TypeError, OSError: something of the config is refused.
     """
     data = build_data(config)
-    _check_monitors(config, data)
+    check_monitors(config, data.splits)
     module = build_module(config, data)
     module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
     return Parts(_build_trainer(config, data, folder, callbacks or []), module, data)
 
 
-def _check_monitors(config: Config, data: SequenceDataModule) -> None:
+def check_monitors(config: Config, splits: Splits) -> None:
     """Whoever stops the run or changes its lr by a metric needs one that the run logs.
 
     (The checkpoints do without: a run without validation keeps its last epoch as its best.)
     """
     sections = {"scheduler": config["scheduler"]}
     sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
-    known = [name for name in get_args(Monitor) if data.splits.val or not name.startswith("val/")]
+    known = [name for name in get_args(Monitor) if splits.val or not name.startswith("val/")]
     for key, section in sections.items():
         if section is None or section["_target_"] not in _WATCHING:
             continue
         monitor = section.get("monitor")
         if monitor not in known:
-            lacks = "" if data.splits.val else " (there is no validation split)"
+            lacks = "" if splits.val else " (there is no validation split)"
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
 
 

@@ -18,10 +18,11 @@ from seqsweep.runs.identity import flatten
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import plan
+from seqsweep.training.planning import Member, plan
+from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.train import train
 
-_NOT_THE_MACHINE = ("command", "started")
+_NOT_THE_MACHINE = ("command", "started", "stack")
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
@@ -38,30 +39,62 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         ValueError, TypeError, OSError: no complete run, or a config that is refused.
     """
     run = RunFolder(folder)
-    config, record = run.config(), run.record()
-    if config is None or record is None or record["status"] != "complete":
+    record = run.record()
+    if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
-    for key, value in flatten(config):
-        if "${" in str(value):  # a resolver could make what the list below does not let through
-            raise ValueError(f"{folder / 'config.yaml'}: {key}={value}: no place for ${{}}")
-    refuse_foreign_targets(config, [*own_targets(), *allowed], str(folder / "config.yaml"))
-    member = plan(check(OmegaConf.create(config)))
+    member = _saved_member(run, allowed)
     if member.data_fingerprint != record["data_fingerprint"]:
         print("the data are not those that the run was trained on")
+    origin = read_json(folder / "provenance.json") or {}
     with tempfile.TemporaryDirectory() as scratch:
-        again = train(member, Path(scratch)).folder.path
-        difference = (
-            _first_difference(folder, again)
-            or _weights_differ(folder, again)
-            or _records_differ(folder, again)
-        )
+        again = train(member, Path(scratch), like=origin).folder.path
+        difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
+    mates = origin.get("stack", {}).get("members", [])
+    if difference and len(mates) > 1:
+        print(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
+        difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
     print(difference or "identical")
     if difference and environment:
         print("the environment differs:")
     for line in environment if difference else []:
         print(f"  {line}")
     return int(difference is not None)
+
+
+def _saved_member(run: RunFolder, allowed: Sequence[str]) -> Member:
+    """The run that a folder's config.yaml describes.
+
+    Raises:
+        ValueError: there is none, or it would build what is not allowed.
+    """
+    config = run.config()
+    if config is None:
+        raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
+    for key, value in flatten(config):
+        if "${" in str(value):  # a resolver could make what the list below does not let through
+            raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
+    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
+    return plan(check(OmegaConf.create(config)))
+
+
+def _difference_in_stack(
+    folder: Path, member: Member, mates: Sequence[str], hidden: int, allowed: Sequence[str]
+) -> str | None:
+    """The last bits of a product depend on how many are taken at once: with the same company."""
+    missing = [name for name in mates if not (folder.parent / name / "config.yaml").is_file()]
+    if missing:
+        return f"differs; {len(missing)} runs of its stack are not in {folder.parent}"
+    members = [_saved_member(RunFolder(folder.parent / name), allowed) for name in mates]
+    with tempfile.TemporaryDirectory() as scratch:
+        train_stack(members, Path(scratch), hidden=hidden)
+        return _difference(folder, Path(scratch, member.run_id))
+
+
+def _difference(one: Path, other: Path) -> str | None:
+    return (
+        _first_difference(one, other) or _weights_differ(one, other) or _records_differ(one, other)
+    )
 
 
 @functools.cache

@@ -22,6 +22,7 @@ from seqsweep.runs.ledger import differing_keys, read_run, short_names
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.planning import Interrupted, Member, plan
+from seqsweep.training.stacks.forming import cores, form, may_take_gpu
 from seqsweep.training.watcher import duration
 
 
@@ -78,6 +79,8 @@ def show_plan(
         console.print(line, soft_wrap=True, highlight=False)
     _say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member not in pending]
+    for line in _stacks(pending, folder):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
 
 
@@ -101,6 +104,19 @@ def plan_members(
     ]
 
 
+def _stacks(members: Sequence[SweepMember], folder: Path) -> list[str]:
+    """How `hydra/launcher=stacked` would train them."""
+    if not members:
+        return []
+    planned = form([member.member for member in members], folder, cores(), may_take_gpu)
+    side_by_side = f" in {planned.processes} processes" if planned.processes > 1 else ""
+    lines = [f"{len(planned.stacks)} stacks{side_by_side} (seconds by the cost model):"]
+    lines += [f"  {stack}" for stack in planned.stacks]
+    if planned.alone:
+        lines.append(f"  {len(planned.alone)} runs one by one")
+    return lines
+
+
 def _build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     """Builds the parts of every member, once for all seeds, and throws them away.
 
@@ -108,12 +124,12 @@ def _build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     # Imported here: a sweep that is complete never needs torch.
-    from seqsweep.training.parts import build_run
+    from seqsweep.training.train import check_parts
 
     distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
         try:
-            build_run(member.member.config, member.folder.path)
+            check_parts(member.member, member.folder.path.parent)
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 

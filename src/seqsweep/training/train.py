@@ -1,18 +1,27 @@
 """One run, from its config to its record, by whichever engine trains it."""
 
+import functools
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.autograd import train_by_autograd
-from seqsweep.training.engine import engine_of
-from seqsweep.training.planning import Member, Outcome
+from seqsweep.training.engine import LSTM_MEMBERS, engine_of
+from seqsweep.training.parts import build_run
+from seqsweep.training.planning import Member, Outcome, prepared
+from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
-from seqsweep.training.trainer import takes_gpu
+from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
 def train(
-    member: Member, root: Path, progress: Callback | None = None, hidden: int | None = None
+    member: Member,
+    root: Path,
+    progress: Callback | None = None,
+    like: Mapping[str, Any] | None = None,
 ) -> Outcome:
     """Trains one run in `root`/run_id, from where an earlier attempt was stopped or killed.
 
@@ -20,7 +29,7 @@ def train(
         member: a checked and identified config.
         root: the folder of the runs.
         progress: a progress bar for a terminal.
-        hidden: the width that its stack pads it to, if it has to be the one of an earlier run.
+        like: the provenance of an earlier run, whose engine and padded width are taken again.
 
     Raises:
         ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
@@ -28,9 +37,32 @@ def train(
         Interrupted: a signal came; the run goes on from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
-    if engine_of(member.config, 1, takes_gpu) == "autograd":
+    before = like or {}
+    stack = before.get("stack", {"size": 1, "hidden": None})
+    engine = engine_of(member.config, stack["size"], takes_gpu)
+    if "autograd" in (engine, before.get("engine")):
         return train_by_autograd(member, root, progress)
-    (outcome,) = train_stack([member], root, progress, hidden)
+    (outcome,) = train_stack([member], root, progress, stack["hidden"])
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+def check_parts(member: Member, root: Path) -> None:
+    """Builds the parts of a run and throws them away; parts that runs share are built once.
+
+    Raises:
+        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+    """
+    folder = root / member.run_id
+    if engine_of(member.config, LSTM_MEMBERS, takes_gpu) == "autograd":
+        build_run(member.config, folder)
+        return
+    _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
+    StackMember(member, folder, prepared(member.config), {})
+
+
+@functools.lru_cache(maxsize=64)
+def _check_trainer(section: str) -> None:
+    options = {name: v for name, v in json.loads(section).items() if name != "_target_"}
+    build_trainer(**options, folder=Path(), logger=[], callbacks=[])

@@ -107,7 +107,7 @@ def quiet() -> None:
 
 @contextmanager
 def own_torch_state(threads: int) -> Generator[None]:
-    """Inside, so many threads; after, torch's generators, threads and deterministic mode as before."""
+    """So many threads inside; generators, threads, deterministic mode afterwards as before."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

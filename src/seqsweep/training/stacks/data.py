@@ -13,7 +13,7 @@ from torch import Tensor
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
-from seqsweep.stacked.batches import StackBatch, StackData
+from seqsweep.stacked.batches import StackBatch, StackData, Steps
 from seqsweep.training.stacks.members import StackMember
 
 BATCHES_AT_ONCE = 32
@@ -23,11 +23,11 @@ BATCHES_AT_ONCE = 32
 class Block(NamedTuple):
     """Some batches of an epoch of all members.
 
-    `rows` (M, K, B) lie on the networks' device, `counts` and `ends` are those of `StackBatch`.
+    `rows` (M, K, B) lie on the networks' device, `steps` and `ends` are those of `StackBatch`.
     """
 
     rows: Tensor
-    counts: Sequence[Sequence[int]]
+    steps: Sequence[Steps]
     ends: Tensor | None
 
 
@@ -122,10 +122,10 @@ class EpochBlocks:
 
 def _block(data: StackData, batches: Tensor) -> Block:
     """batches (K, M, B)."""
-    rows, counts = data.order(batches)
+    rows, steps = data.order(batches)
     rows = rows.transpose(0, 1).contiguous()  # a batch of it is contiguous
     ends = None if data.equal else (data.lengths[rows] - 1).to(data.device)
-    return Block(rows.to(data.device), counts, ends)
+    return Block(rows.to(data.device), steps, ends)
 
 
 def evaluation_batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBatch]:
@@ -135,6 +135,6 @@ def evaluation_batches(data: StackData, members: int, batch_size: int) -> Iterat
         rows = torch.sort(data.lengths, descending=True, stable=True).indices
     for part in rows.split(batch_size):
         alike = part.expand(members, 1, -1)
-        ordered, counts = data.order(alike)
+        ordered, steps = data.order(alike)
         ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(data.device)
-        yield data.batch(ordered[:, 0].to(data.device), counts[0], ends)
+        yield data.batch(ordered[:, 0].to(data.device), steps[0], ends)

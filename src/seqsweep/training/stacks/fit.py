@@ -1,9 +1,10 @@
 """The fit of a stack: what happens to its members' folders after each epoch, and at their end."""
 
 import contextlib
+import functools
 import math
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import lightning as L
@@ -82,9 +83,11 @@ class StackFit:
             self.stack.let_go(set(ended))
 
     def _flush(self) -> Ended:
-        """Writes the members' logs, unless that would take more than a small part of the time."""
+        """Writes the members' logs; those of many only as long as it takes a small part of the
+        time."""
         start = time.perf_counter()
-        if start - self._flushed < self._flush_seconds / _SHARE_OF_LOGS:
+        is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
+        if self.file is not None and not is_due:
             return []
         failed: list[tuple[StackMember, Exception | None]] = []
         for member in self.stack.members:
@@ -115,12 +118,20 @@ class StackFit:
         """Records of the members that have ended, each for itself."""
         done = [member for member, why in ended if why is None]
         tested = self._test(done)
+        for member, _ in ended:
+            self._try(member, member.log.flush)
         state = self.stack.state_dict() if done and self.file is not None else None
         for member, why in ended:
-            try:
-                self._end_one(member, why, tested.get(member, {}), state)
-            except OSError as error:
-                self._fail(member, error)
+            if member.run_id not in self.outcomes:
+                args = member, why, tested.get(member, {}), state
+                self._try(member, functools.partial(self._end_one, *args))
+
+    def _try(self, member: StackMember, action: Callable[[], object]) -> None:
+        """A folder that cannot be written fails its own run alone."""
+        try:
+            action()
+        except OSError as error:
+            self._fail(member, error)
 
     def _end_one(
         self,
@@ -134,7 +145,6 @@ class StackFit:
             return
         if why is None and not math.isfinite(tested.get("test/loss", 0.0)):
             why = Diverged("test/loss", tested["test/loss"], member.best.best_epoch or 0)
-        member.log.flush()
         if self.file is not None:  # a diverged one keeps what it was before
             checkpoint = state if why is None else self.file.load()
             if checkpoint is not None and member.run_id in checkpoint["run_ids"]:

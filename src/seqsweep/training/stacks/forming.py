@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -97,6 +99,23 @@ def form(
         [members[index] for index in sorted(alone)],
         min(processes, max(1, len(stacks))),
     )
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def may_take_gpu(accelerator: str) -> bool:
+    """`training.trainer.takes_gpu`, which imports torch, where there may be a GPU at all."""
+    if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
+        return accelerator == "gpu"
+    from seqsweep.training.trainer import takes_gpu
+
+    return takes_gpu(accelerator)
+
+
+_DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def _processes(stacks: Sequence[Grouped], cores: int) -> int:

@@ -1,6 +1,5 @@
 """Hydra's jobs as stacks: between the launcher and the training."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.schema import check
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
-from seqsweep.training.stacks.forming import form
+from seqsweep.training.stacks.forming import cores, form
 
 
 def launch_jobs(
@@ -58,11 +57,6 @@ def launch_jobs(
         next(returned) if member.run_id in alone else _job_return(job, config, member, root)
         for job, config, member in zip(jobs, configs, members, strict=True)
     ]
-
-
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _job_return(

@@ -24,7 +24,7 @@ from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyper
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast, BestEpoch
 from seqsweep.training.engine import Network, network_of
-from seqsweep.training.parts import build_loggers, class_weights, sizes_from_data
+from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
 from seqsweep.training.planning import Member
 from seqsweep.training.stacks.log import MemberLog
 
@@ -98,6 +98,7 @@ class StackMember:
         config = member.config
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
+        check_monitors(config, splits)
         self.member = member
         self.config = config
         self.folder = RunFolder(folder)

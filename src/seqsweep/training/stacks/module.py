@@ -78,9 +78,9 @@ class StackModule(L.LightningModule):
     def training_step(self, block: Block, batch_idx: int) -> None:
         stack = self.stack
         train = self.data.on_device("train", self.device)
-        for index, counts in enumerate(block.counts):
+        for index, steps in enumerate(block.steps):
             batch = train.batch(
-                block.rows[index], counts, None if block.ends is None else block.ends[index]
+                block.rows[index], steps, None if block.ends is None else block.ends[index]
             )
             result = train_step(
                 stack.network, stack.loss, stack.optimizer, batch, stack.max_norm,
@@ -88,7 +88,7 @@ class StackModule(L.LightningModule):
             )  # fmt: skip
             self.sums.add(result, batch)
             self.check()
-        _count_steps(self.trainer, len(block.counts))
+        _count_steps(self.trainer, len(block.steps))
 
     def on_train_epoch_end(self) -> None:
         stack, epoch = self.stack, self.current_epoch

@@ -1,0 +1,358 @@
+"""What a sweep of small networks costs: stacked, one after another, as plain loops, as a template.
+
+    python scripts/bench/sweep.py [--cases notebook random] [--ways stacked plain] [--share 0.1]
+        [--seeds 8] [--epochs 2] [--repeats 3] [--plot FOLDER]
+    python scripts/bench/sweep.py --grow [members hidden steps]
+
+Four ways train the same grid of configs, each in processes of its own, one thread a process: the
+same data, splits, initial weights, Adam, clipping and epochs, a validation after each, at the end a
+test. `stacked` is `seqsweep train -m` as it comes, with all it writes; `basic` the same with
+hydra/launcher=basic; `plain` a PyTorch loop and `template` Lightning's defaults, both of
+single_run.py, one run after another with data and networks ready before their clock starts. (Of
+equally accurate epochs ours test that with the lower loss, plain the first; template the last of
+all.)
+
+CPU is user and system time of a process and all its children. `start` is what one of that way
+takes for one member and one epoch of the notebook, nearly all of it imports (plain: torch and a
+step of Adam; the others have Hydra in it), `runs` is without it, `whole` with it. All ways but
+stacked train a regular sample of the seeds, as many for each architecture, and are scaled up. A
+process shorter than half a minute has `--repeats` turns, and the least CPU time counts. MiB is the
+peak of the largest process. The floor is what the matmuls of all training steps, forward and
+backward, take at the speed of torch.mm.
+"""
+
+import argparse
+import importlib
+import itertools
+import json
+import logging
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+# Whatever imports torch is imported in the children alone: a process begins with the peak of
+# memory of the one that starts it.
+
+SHORT = 30.0  # seconds
+OURS = ("stacked", "basic")
+WAYS = (*OURS, "plain", "template")
+START = ["trainer=cpu", "experiment=notebook_simple", "~logger.print_loss", "trainer.max_epochs=1"]
+PLAIN_START = """import torch
+adam = torch.optim.Adam((rnn := torch.nn.RNN(2, 2)).parameters())
+rnn(torch.zeros(1, 1, 2))[0].sum().backward()
+adam.step()
+print([])"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A grid: overrides, some of them with several values, how many seeds, and the epochs."""
+
+    overrides: tuple[str, ...]
+    seeds: int
+    epochs: int
+
+    @property
+    def architectures(self) -> int:
+        return math.prod(text.count(",") + 1 for text in self.overrides)
+
+    def grid(self, seeds: Sequence[int]) -> list[str]:
+        """The arguments of `seqsweep train -m` for these seeds."""
+        last = [f"trainer.max_epochs={self.epochs}", "seed=" + ",".join(map(str, seeds))]
+        return ["trainer=cpu", *self.overrides, *last]
+
+    def sample(self, share: float) -> list[int]:
+        """Every n-th seed, at least one."""
+        count = max(1, round(share * self.seeds))
+        return [index * self.seeds // count for index in range(count)]
+
+
+DEPTH = ("model.num_layers=1,2,4", "model.bidirectional=false,true")
+ORDER = ("experiment=temporal_order", "model.hidden_size=4,10,32", *DEPTH)
+# The other two know no scheduler, and the plain loop keeps the epoch of the best accuracy.
+VOWELS = ("sweep=architecture", "scheduler=none", "monitor=val/acc")
+RANDOM = ("data=random", "data.batch_size=64", "model.hidden_size=10,16,32,64,96,128")
+CASES = {
+    "notebook": Case(("experiment=notebook_simple", "~logger.print_loss"), 256, 20),
+    "temporal_order": Case(ORDER, 14, 15),
+    "japanese_vowels": Case((*VOWELS, "model.hidden_size=16,32,64,128", *DEPTH), 5, 60),
+    "random": Case(RANDOM, 4, 5),
+}
+GROWTH = {  # how many members, and what is set for them
+    "members": [(2**n, "model.hidden_size=10") for n in range(10)],
+    "hidden": [(8, f"model.hidden_size={2**n}") for n in range(2, 9)],
+    "steps": [(8, f"data.source.length={2**n}") for n in range(3, 9)],
+}
+
+
+@dataclass(frozen=True)
+class Usage:
+    """CPU and wall seconds, MiB of the largest process, what each run came to."""
+
+    cpu: float
+    wall: float
+    mib: float
+    results: list[dict[str, float]]
+
+
+def run_process(way: str, overrides: list[str]) -> Usage:
+    """One process of a way, to its end."""
+    with tempfile.TemporaryDirectory() as folder, open(Path(folder, "said"), "w+") as said:
+        began = time.perf_counter()
+        process = subprocess.Popen(
+            command(way, overrides, folder),
+            cwd=folder,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=said,
+            stderr=subprocess.STDOUT,
+        )
+        _, status, used = os.wait4(process.pid, 0)  # with the children that it has waited for
+        wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read()
+        if process.returncode != 0:
+            sys.exit(f"{way} {overrides} ended with exit code {process.returncode}:\n{text}")
+        results = records(Path(folder)) if way in OURS else json.loads(text.splitlines()[-1])
+    mib = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Usage(used.ru_utime + used.ru_stime, wall, mib, results)
+
+
+def command(way: str, overrides: list[str], folder: str) -> list[str]:
+    """The command line of a way; those that are not ours print their results in the last line."""
+    if way == "plain_start":
+        return [sys.executable, "-c", PLAIN_START]
+    if way not in OURS:
+        return [sys.executable, str(Path(__file__).resolve()), "--way", way, *overrides]
+    launcher = ["hydra/launcher=basic"] if way == "basic" else []
+    train = [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}"]
+    return [*train, *launcher, *overrides]
+
+
+def least(way: str, overrides: list[str], repeats: int) -> Usage:
+    """The process with the least CPU time; a long one has one turn."""
+    found = [run_process(way, overrides)]
+    while len(found) < repeats and found[0].wall < SHORT:
+        found.append(run_process(way, overrides))
+    return min(found, key=lambda usage: usage.cpu)
+
+
+def records(folder: Path) -> list[dict[str, float]]:
+    """Seed, test accuracy and last training loss of each run that seqsweep has written."""
+    found: list[dict[str, float]] = []
+    for path in folder.glob("sweeps/*/*/record.json"):
+        record = json.loads(path.read_text())
+        header, *_, last = path.with_name("metrics.csv").read_text().splitlines()
+        loss = float(last.split(",")[header.split(",").index("train/loss")])
+        acc = record["metrics"].get("test/acc", math.nan)
+        found.append({"seed": record["config"]["seed"], "acc": acc, "loss": loss})
+    return found
+
+
+def cost(way: str, case: Case, options: argparse.Namespace) -> Usage:
+    """What a way takes for a whole grid without the start; the means of the sampled seeds."""
+    sample, start = case.sample(options.share), options.starts[way]
+    seeds = range(case.seeds) if way == "stacked" else sample
+    usage, scale = least(way, case.grid(seeds), options.repeats), case.seeds / len(seeds)
+    members = len(seeds) * case.architectures
+    assert len(usage.results) == members, f"{way}: {len(usage.results)} of {members} members"
+    if way in OURS:
+        cpu, wall = usage.cpu - start.cpu, usage.wall - start.wall
+    else:
+        cpu, wall = (sum(run[key] for run in usage.results) for key in ("cpu", "wall"))
+    compared = [run for run in usage.results if run["seed"] in sample]
+    means = {key: fmean(run[key] for run in compared) for key in ("acc", "loss")}
+    return Usage(cpu * scale, wall * scale, usage.mib, [means])
+
+
+def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usage]:
+    """Measures the ways on one case and prints a line for each."""
+    seeds, architectures, first = case.seeds, case.architectures, options.ways[0]
+    sampled = len(case.sample(options.share))
+    print(f"\n{name}: {architectures * seeds} members, {architectures} architectures", end="")
+    print(f" x {seeds} seeds, {case.epochs} epochs", end="")
+    print(f"; all but stacked scaled up from {sampled} seeds" if sampled < seeds else "")
+    print(f"  {'CPU, s':10}{'start':>6}{'runs':>9} ratio{'whole':>9} ratio  wall, s", end="")
+    print(f"{'runs':>7} ratio{'whole':>9} ratio{'MiB':>7}{'test acc':>10}{'train loss':>12}")
+    costs: dict[str, Usage] = {}
+    for way in options.ways:
+        costs[way] = cost(way, case, options)
+        print(f"  {way:10}{options.starts[way].cpu:6.2f}", end="")
+        for key, width in (("cpu", 9), ("wall", 16)):
+            one, base = getattr(costs[way], key), getattr(costs[first], key)
+            whole = one + getattr(options.starts[way], key)
+            base_whole = base + getattr(options.starts[first], key)
+            print(f"{one:{width}.2f}{one / base:6.2f}{whole:9.2f}{whole / base_whole:6.2f}", end="")
+        [means] = costs[way].results
+        print(f"{costs[way].mib:7.0f}{means['acc']:10.4f}{means['loss']:12.6f}", flush=True)
+    [found] = run_process("floor", case.grid([0])).results
+    flops, peak = found["flops"] * seeds / 1e9, found["peak"] / 1e9
+    seconds = flops / peak
+    print(f"  floor: {flops:.3f} Gflop of matmuls at {peak:.0f} Gflop/s: {seconds:.3f} s", end="")
+    print(f", and {first} takes {costs[first].cpu / seconds:.1f} times that")
+    return costs
+
+
+def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
+    """Prints CPU time per member, without the start, as a size grows; returns the curves."""
+    curves: dict[str, list[tuple[float, float]]] = {way: [] for way in options.ways}
+    epochs = options.epochs or 5
+    print(f"\nCPU ms per member without the start: temporal order, {epochs} epochs")
+    print(f"  {what:>8}{'in all':>8}" + "".join(f"{way:>10}" for way in options.ways))
+    for members, override in GROWTH[what]:
+        if members > (options.seeds or members):
+            continue
+        size = members if what == "members" else int(override.partition("=")[2])
+        for way in options.ways:
+            # One after another, a run costs what the next one does: eight tell their mean.
+            seeds = members if way == "stacked" else min(8, members)
+            case = Case(("experiment=temporal_order", override), seeds, epochs)
+            curves[way].append((size, cost(way, case, options).cpu / seeds))
+        row = "".join(f"{curves[way][-1][1] * 1000:10.1f}" for way in options.ways)
+        print(f"  {size:8}{members:8}{row}", flush=True)
+    return curves
+
+
+def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
+    """The members one after another in this process: what each takes and comes to."""
+    import single_run
+    import torch
+
+    from seqsweep.training.parts import build_data, build_module
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    train = single_run.plain if way == "plain" else single_run.template
+    train(members([*START, "seed=0"])[0])  # what is imported at the first use is no run's
+    grid, results = members(overrides), list[dict[str, float]]()
+    data = build_data(grid[0].config)
+    for member in grid:
+        module = build_module(member.config, data)
+        single_run.build_data = lambda config: data
+        single_run.build_module = lambda config, data, module=module: module
+        began = time.process_time(), time.perf_counter()
+        loss = train(member).loss
+        cpu, wall = time.process_time() - began[0], time.perf_counter() - began[1]
+        acc, test = math.nan, data.splits.test
+        if test is not None:
+            x, lengths, labels = map(torch.from_numpy, (test.x, test.lengths, test.labels))
+            with torch.no_grad():
+                acc = (module.network.eval()(x, lengths).argmax(1) == labels).double().mean().item()
+        seed = member.config["seed"]
+        results.append({"cpu": cpu, "wall": wall, "seed": seed, "acc": acc, "loss": loss})
+    return results
+
+
+def members(overrides: list[str]) -> list[Any]:
+    """The members of a grid, as `seqsweep train -m` expands it."""
+    from hydra import compose, initialize_config_dir
+
+    from seqsweep.config import CONF_DIR
+    from seqsweep.config.schema import check
+    from seqsweep.training.planning import plan
+
+    texts = [text.partition("=") for text in overrides]
+    choices = [[key + sign + value for value in values.split(",")] for key, sign, values in texts]
+    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+        return [plan(check(compose("train", list(one)))) for one in itertools.product(*choices)]
+
+
+def floor(overrides: list[str]) -> list[dict[str, float]]:
+    """Flops of the matmuls of the grid's training steps, and this core's flops in a second."""
+    import torch
+
+    from seqsweep.training.parts import build_data, build_module
+
+    torch.set_num_threads(1)
+    square, times, flops = torch.rand(512, 512), list[float](), 0
+    for _ in range(200):
+        began = time.perf_counter()
+        torch.mm(square, square)
+        times.append(time.perf_counter() - began)
+    for member in members(overrides):
+        data = build_data(member.config)
+        train, epochs = data.splits.train, member.config["trainer"]["max_epochs"]
+        for module in build_module(member.config, data).network.modules():
+            # A layer's D x G x H x (I + H) recurrent weights meet each step, the head's each
+            # sequence: forward, and backward for the weights and for what came in.
+            uses = int(train.lengths.sum()) if isinstance(module, torch.nn.RNNBase) else len(train)
+            weights = sum(w.numel() for w in module.parameters(recurse=False) if w.dim() == 2)
+            flops += 3 * 2 * weights * uses * epochs
+    return [{"flops": flops, "peak": 2 * 512**3 / min(times)}]
+
+
+def plot(folder: Path, costs: dict[str, dict[str, Usage]], curves: dict[str, Any]) -> None:
+    """Bars of each case's CPU time, curves of what grows."""
+    try:
+        pyplot = importlib.import_module("matplotlib.pyplot")
+    except ImportError:
+        print("\nno plots: matplotlib is not installed")
+        return
+    pyplot.switch_backend("agg")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (*costs, *curves):
+        figure, axes = pyplot.subplots(figsize=(6, 4), layout="constrained")
+        if name in costs:
+            axes.bar(list(costs[name]), [one.cpu for one in costs[name].values()])
+            axes.set(title=name, ylabel="CPU s without the start", yscale="log")
+        else:
+            for way, points in curves[name].items():
+                axes.plot(*zip(*points, strict=True), "o-", label=way)
+            axes.set(xlabel=name, ylabel="CPU s per member", xscale="log", yscale="log")
+            axes.legend()
+        figure.savefig(folder / f"sweep_{name}.svg")
+    print(f"\nplots in {folder}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, help="the ratios are to the first")
+    parser.add_argument("--share", type=float, default=0.1, help="of the seeds, but for stacked")
+    parser.add_argument("--seeds", type=int, help="at most so many for each architecture")
+    parser.add_argument("--epochs", type=int, help="instead of the case's own")
+    parser.add_argument("--repeats", type=int, default=3, help="of a short process")
+    parser.add_argument("--grow", nargs="*", choices=list(GROWTH), help="instead of the cases")
+    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="where matplotlib is installed")
+    parser.add_argument("--way", choices=("plain", "template", "floor"), help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = arguments()
+    if options.way is not None:  # a child of this program
+        way, overrides = options.way, options.overrides
+        print(json.dumps(floor(overrides) if way == "floor" else run_here(way, overrides)))
+        return
+    growing = options.grow is not None
+    options.ways = options.ways or (["stacked", "plain"] if growing else WAYS)
+    options.starts = {
+        way: least("plain_start" if way == "plain" else way, [*START, "seed=0"], options.repeats)
+        for way in options.ways
+    }
+    costs: dict[str, dict[str, Usage]] = {}
+    curves: dict[str, Any] = {}
+    if growing:
+        options.share = 1.0
+        curves = {what: grow(what, options) for what in options.grow or GROWTH}
+    for name in [] if growing else options.cases:
+        case = CASES[name]
+        seeds, epochs = options.seeds or case.seeds, options.epochs or case.epochs
+        case = replace(case, seeds=min(seeds, case.seeds), epochs=epochs)
+        costs[name] = compare(name, case, options)
+    if options.plot is not None:
+        plot(options.plot, costs, curves)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""The loss of a stack is F.cross_entropy of each member; what a step reports is measured so too."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqsweep.stacked.network import StackedLoss
+
+K, B, C = 3, 6, 4
+WEIGHTS = [None, torch.tensor([0.5, 1.0, 2.0, 0.0]), torch.tensor([1.0, 3.0, 0.1, 1.0])]
+SMOOTHING = [0.0, 0.1, 0.7]
+
+every_loss = pytest.mark.parametrize(
+    ("weights", "smoothing"),
+    [
+        ([None] * 3, [0.0] * 3),
+        ([None] * 3, SMOOTHING),
+        (WEIGHTS, [0.0] * 3),
+        (WEIGHTS, SMOOTHING),
+        (WEIGHTS[::-1], SMOOTHING),
+    ],
+)
+
+
+def logits_and_labels() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    logits = 5 * torch.randn(K, B, C, dtype=torch.float64, generator=generator)
+    return logits, torch.randint(C, (K, B), generator=generator)
+
+
+def options(weights, smoothing, k: int) -> dict[str, Any]:
+    weight = None if weights[k] is None else weights[k].double()
+    return {"weight": weight, "label_smoothing": smoothing[k]}
+
+
+@every_loss
+def test_equals_cross_entropy(weights, smoothing):
+    """`torch.nn.functional.cross_entropy` under autograd: loss, gradient, and weight of a batch."""
+    logits, labels = logits_and_labels()
+    loss, gradient, weight = StackedLoss(weights, smoothing, C, torch.float64)(logits, labels)
+    logits.requires_grad_()
+    for k in range(K):
+        expected = functional.cross_entropy(logits[k], labels[k], **options(weights, smoothing, k))
+        torch.testing.assert_close(loss[k], expected.detach(), rtol=1e-13, atol=0)
+        expected.backward()
+        total = B if weights[k] is None else weights[k].double()[labels[k]].sum()
+        torch.testing.assert_close(weight[k], torch.as_tensor(total).double(), rtol=1e-13, atol=0)
+    assert logits.grad is not None
+    torch.testing.assert_close(gradient, logits.grad, rtol=0, atol=1e-14)
+
+
+@every_loss
+def test_rows_add_up_to_the_loss(weights, smoothing):
+    """`cross_entropy(reduction="none")`; their sum over that of their weights is the loss."""
+    logits, labels = logits_and_labels()
+    stacked = StackedLoss(weights, smoothing, C, torch.float64)
+    losses, weight = stacked.of_rows(logits, labels)
+    for k in range(K):
+        expected = functional.cross_entropy(
+            logits[k], labels[k], reduction="none", **options(weights, smoothing, k)
+        )
+        torch.testing.assert_close(losses[k], expected, rtol=1e-13, atol=1e-15)
+    loss, _, total = stacked(logits, labels)
+    torch.testing.assert_close(weight.sum(1), total, rtol=1e-13, atol=0)
+    torch.testing.assert_close(losses.sum(1) / total, loss, rtol=1e-13, atol=0)
+
+
+def test_logits_far_apart_do_not_overflow():
+    """As in `cross_entropy`: by way of the largest logit."""
+    logits = torch.tensor([[[1e4, -1e4], [-1e4, 1e4]]])
+    loss, gradient, _ = StackedLoss([None], [0.0], 2)(logits, torch.tensor([[0, 0]]))
+    assert loss.tolist() == [1e4]
+    assert gradient.tolist() == [[[0.0, 0.0], [-0.5, 0.5]]]
+
+
+def test_a_step_reports_the_norm_before_clipping(make_pair, make_sequences):
+    """What `clip_grad_norm_` returns; the gradient is clipped for those who want it."""
+    members = [{"max_norm": 0.1, "seed": 0}, {"max_norm": None, "seed": 1}, {"max_norm": 1e3}]
+    pair = make_pair(members, make_sequences([5, 3, 1, 4]))
+    rows = pair.rows(4, seed=0)
+    result = pair.step(rows)
+    norms = torch.linalg.vector_norm(pair.optimizer.gradients, dim=1)
+    for k, network in enumerate(pair.networks):
+        pair.gradient_apart(k, rows[k])
+        limit = pair.members[k].max_norm or float("inf")
+        expected = nn.utils.clip_grad_norm_(network.parameters(), limit)
+        torch.testing.assert_close(result.grad_norm[k], expected, rtol=1e-12, atol=0)
+        clipped = expected.clamp(max=limit)
+        torch.testing.assert_close(norms[k], clipped, rtol=1e-5, atol=0)
+    assert norms[0] < 0.11 < norms[1]

@@ -1,0 +1,233 @@
+"""What is written as an event file is what TensorBoard's own protobufs and loaders read."""
+
+import contextlib
+import math
+import re
+import resource
+import struct
+import subprocess
+import sys
+from collections.abc import Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
+from tensorboard.backend.event_processing.event_file_loader import (
+    EventFileLoader,
+    LegacyEventFileLoader,
+)
+from tensorboard.compat.proto.event_pb2 import (
+    Event,  # pyright: ignore[reportAttributeAccessIssue]
+)
+from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
+
+from seqsweep.training.events import EventFile, Row, append_bytes, encode, write_many
+
+Scalars = dict[str, list[tuple[float, int, float]]]
+
+ROWS: list[Row] = [
+    (0, 1700000000.125, {"lr": 0.1, "epoch": 0, "train/loss": 2.5}),
+    (3, 1700000001.5, {"lr": 0.1, "epoch": 1, "train/loss": math.nan, "val/loss": math.inf}),
+    (70_000, 1700000002.0, {"val/loss": -1e-40, "train/loss": 1e300, "lr": 1e-3, "epoch": 2}),
+    (2**40, 1700000003.0, {"lr": 0.0, "epoch": 3, "train/loss": -math.inf}),
+]
+
+rows_of_a_file = st.lists(
+    st.tuples(
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(allow_nan=False),
+        st.dictionaries(st.text(max_size=300), st.floats(), max_size=5),
+    ),
+    max_size=6,
+)
+
+
+def as_float32(value: float) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.float32(value))
+
+
+def expected(rows: list[Row]) -> Scalars:
+    """Each tag's times, steps and values."""
+    found: Scalars = {}
+    for step, wall_time, values in rows:
+        for tag, value in values.items():
+            found.setdefault(tag, []).append((wall_time, step, as_float32(value)))
+    return found
+
+
+def accumulated(folder: Path) -> Scalars:
+    """The same, as TensorBoard shows a run's folder."""
+    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    tags: Any = events.Tags()
+    return {
+        tag: [(e.wall_time, e.step, e.value) for e in events.Scalars(tag)]
+        for tag in tags["scalars"]
+    }
+
+
+def same(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Equal, where a NaN equals a NaN."""
+    return repr(sorted(found.items())) == repr(sorted(wanted.items()))
+
+
+def payloads(data: bytes) -> Iterator[bytes]:
+    """The events of some records, by TensorBoard's own checksums."""
+    while data:
+        (length,) = struct.unpack("<Q", data[:8])
+        event, end = data[12 : 12 + length], data[12 + length : 16 + length]
+        assert struct.unpack("<I", data[8:12])[0] == masked_crc32c(data[:8])
+        assert struct.unpack("<I", end)[0] == masked_crc32c(event)
+        yield event
+        data = data[16 + length :]
+
+
+def path_of(file: EventFile) -> Path:
+    assert file.path is not None
+    return file.path
+
+
+@contextlib.contextmanager
+def full_disk(size: int) -> Generator[None]:
+    """No file can grow beyond this size: the system takes what fits and refuses the rest."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@settings(deadline=None)
+@given(files=st.lists(rows_of_a_file, max_size=4))
+def test_records_are_the_events_that_protobuf_parses(files: list[list[Row]]) -> None:
+    encoded = encode(files)
+    assert len(encoded) == len(files)
+    for data, rows in zip(encoded, files, strict=True):
+        events = [Event.FromString(event) for event in payloads(data)]
+        assert len(events) == len(rows)
+        for event, (step, wall_time, values) in zip(events, rows, strict=True):
+            assert (event.step, event.wall_time) == (step, wall_time)
+            assert event.WhichOneof("what") == "summary"
+            found = [(value.tag, value.simple_value) for value in event.summary.value]
+            assert repr(found) == repr([(tag, as_float32(values[tag])) for tag in sorted(values)])
+
+
+@settings(deadline=None)
+@given(files=st.lists(rows_of_a_file, max_size=4))
+def test_many_files_at_once_are_as_one_by_one(files: list[list[Row]]) -> None:
+    assert encode(files) == [data for rows in files for data in encode([rows])]
+    assert encode(files) == [b"".join(encode([[row] for row in rows])) for rows in files]
+
+
+def test_both_loaders_read_the_file(tmp_path: Path) -> None:
+    """The plain one, and the one that makes an event with a tensor of each value."""
+    file = EventFile(tmp_path)
+    for rows in (ROWS[:1], [], ROWS[1:]):
+        file.write(rows)
+    found: dict[str, Scalars] = {"plain": {}, "tensors": {}}
+    for name, loader in (("plain", LegacyEventFileLoader), ("tensors", EventFileLoader)):
+        version, *events = loader(str(path_of(file))).Load()
+        assert version.file_version == "brain.Event:2"
+        for event in events:
+            for value in event.summary.value:
+                number = value.simple_value if name == "plain" else value.tensor.float_val[0]
+                series = found[name].setdefault(value.tag, [])
+                series.append((event.wall_time, event.step, number))
+    assert same(found["plain"], expected(ROWS))
+    assert same(found["tensors"], expected(ROWS))
+    assert same(accumulated(tmp_path), expected(ROWS))
+
+
+def test_nothing_is_created_before_a_row(tmp_path: Path) -> None:
+    file = EventFile(tmp_path)
+    file.write([])
+    write_many([file], [[]])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_data_are_in_the_file_on_return(tmp_path: Path) -> None:
+    file = EventFile(tmp_path)
+    for count, row in enumerate(ROWS, start=1):
+        file.write([row])
+        assert same(accumulated(tmp_path), expected(ROWS[:count]))
+
+
+def test_another_attempt_goes_on_in_the_folder(tmp_path: Path) -> None:
+    """As a run that is resumed: the old file cut to a checkpoint, the rest in a new one."""
+    first, second = EventFile(tmp_path), EventFile(tmp_path)
+    first.write(ROWS[:2])
+    size = path_of(first).stat().st_size
+    first.write([(9, 0.0, {"lr": 9.0})])
+    with path_of(first).open("r+b") as file:
+        file.truncate(size)
+    second.write(ROWS[2:])
+    assert len(list(tmp_path.iterdir())) == 2
+    assert same(accumulated(tmp_path), expected(ROWS))
+
+
+def test_a_file_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    file = EventFile(tmp_path)
+    file.write(ROWS[:1])
+    size = path_of(file).stat().st_size
+    file.write(ROWS[1:2])
+    for cut in (size, 0):
+        with path_of(file).open("r+b") as cut_file:
+            cut_file.truncate(cut)
+        file.write(ROWS[2:3])
+        assert same(accumulated(tmp_path), expected(ROWS[:1] * (cut > 0) + ROWS[2:3]))
+
+
+def test_names_are_of_tensorboard_and_differ(tmp_path: Path) -> None:
+    files = [EventFile(tmp_path, suffix) for suffix in ("", "", ".rows")]
+    write_many(files, [ROWS] * 3)
+    names = [path_of(file).name for file in files]
+    assert len({name.removesuffix(".rows") for name in names}) == 3
+    for name, suffix in zip(names, ("", "", r"\.rows"), strict=True):
+        assert re.fullmatch(rf"events\.out\.tfevents\.\d{{10}}\..+\.\d+\.\d+{suffix}", name)
+
+
+@pytest.mark.parametrize("before", [0, 1, 2])
+@pytest.mark.parametrize("room", [0, 1, 60])
+def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -> None:
+    file = EventFile(tmp_path)
+    file.write(ROWS[:before])
+    size = path_of(file).stat().st_size if before else 0
+    with full_disk(size + room), pytest.raises(OSError, match="File too large"):
+        file.write(ROWS[before:])
+    assert path_of(file).stat().st_size == size
+    file.write(ROWS[before:])
+    assert same(accumulated(tmp_path), expected(ROWS))
+
+
+def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    path.mkdir()
+    with pytest.raises(IsADirectoryError):
+        append_bytes(path, b"data")
+    assert path.is_dir()
+
+
+def test_one_file_that_fails_keeps_no_other_from_its_rows(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    files = [EventFile(tmp_path / name) for name in ("gone", "here")]
+    with pytest.raises(FileNotFoundError, match="gone"):
+        write_many(files, [ROWS, ROWS])
+    assert same(accumulated(tmp_path / "here"), expected(ROWS))
+
+
+@pytest.mark.slow
+def test_neither_torch_nor_tensorboard_is_loaded() -> None:
+    code = """
+import sys, seqsweep.training.events
+print([n for n in ("torch", "lightning", "tensorboard", "google.protobuf") if n in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

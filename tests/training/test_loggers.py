@@ -1,0 +1,188 @@
+"""Where a run's rows go: the same bytes whether they come one by one or several at a time."""
+
+import csv
+import io
+import logging
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
+
+from seqsweep.config.schema import Config
+from seqsweep.training.loggers import (
+    COLUMNS,
+    EpochCSVLogger,
+    PrintLoss,
+    RowLogger,
+    RunTensorBoardLogger,
+    TextLogger,
+    text_line,
+)
+from seqsweep.training.planning import plan
+from seqsweep.training.train import train
+
+ROWS: list[dict[str, Any]] = [
+    {"epoch": 0, "step": 3, "lr": 0.1, "train/loss": 1.23456789, "train/acc": 0.5, "val/loss": 2.0},
+    {"epoch": 1, "step": 6, "lr": 1e-05, "train/loss": float("nan"), "train/acc": 1.0},
+    {"epoch": 2, "step": 9, "lr": 0.0, "train/loss": 1e-300, "train/acc": 0.1, "val/loss": 1 / 3},
+]
+
+rows_of_a_run = st.lists(
+    st.fixed_dictionaries(
+        {"epoch": st.integers(0), "step": st.none() | st.integers(0)},
+        optional={name: st.floats() for name in COLUMNS[2:]},
+    ),
+    max_size=5,
+)
+
+
+def log_one_by_one(logger: RowLogger, rows: list[dict[str, Any]]) -> None:
+    """As Lightning's loop does: the step beside the metrics."""
+    for row in rows:
+        metrics = {name: value for name, value in row.items() if name != "step"}
+        logger.log_metrics(metrics, step=row["step"])
+
+
+def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    tags: Any = events.Tags()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
+
+
+@settings(deadline=None)
+@given(rows=rows_of_a_run, cut=st.integers(0, 5))
+def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int) -> None:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as several:
+        log_one_by_one(EpochCSVLogger(one), rows)
+        for part in (rows[:cut], rows[cut:]):
+            EpochCSVLogger(several).write(part)
+        for folder in (one, several):
+            path = Path(folder, "metrics.csv")
+            assert path.exists() == bool(rows)
+            assert not rows or path.read_bytes() == by_csv_module(rows)
+
+
+def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> None:
+    logger = EpochCSVLogger(str(tmp_path))
+    with pytest.raises(ValueError, match=r"train/extra: no column of metrics\.csv"):
+        logger.write([ROWS[0], ROWS[1] | {"train/extra": 1.0}])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tags_are_the_keys_without_step(tmp_path: Path) -> None:
+    for name, several in (("one", False), ("several", True)):
+        (tmp_path / name).mkdir()
+        logger = RunTensorBoardLogger(str(tmp_path / name))
+        logger.write(ROWS) if several else log_one_by_one(logger, ROWS)
+        found = scalars(tmp_path / name)
+        assert set(found) == set(ROWS[0]) - {"step"}
+        assert found["epoch"] == [(3, 0.0), (6, 1.0), (9, 2.0)]
+        assert found["train/acc"] == [(3, 0.5), (6, 1.0), (9, pytest.approx(0.1))]
+        assert found["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
+
+
+def test_metrics_of_a_users_own_are_logged_too(tmp_path: Path) -> None:
+    RunTensorBoardLogger(str(tmp_path)).log_metrics({"mine": 2.0})
+    assert scalars(tmp_path) == {"mine": [(0, 2.0)]}
+
+
+def test_rows_start_no_thread_and_no_summary_writer(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    logger = RunTensorBoardLogger(str(tmp_path))
+    assert logger.experiment is not None
+    assert list(tmp_path.iterdir()) == []
+    log_one_by_one(logger, ROWS)
+    logger.save()
+    logger.finalize("success")
+    assert threading.active_count() == threads
+    assert logger._experiment is None
+    assert [path.suffix for path in tmp_path.iterdir()] == [".rows"]
+
+
+def test_a_whole_run_makes_no_summary_writer(
+    tmp_path: Path, checked: Callable[..., Config]
+) -> None:
+    threads = threading.active_count()
+    config = checked("data=random", "trainer.max_epochs=2", "trainer.progress_bar=false")
+    folder = train(plan(config), tmp_path).folder.path
+    assert threading.active_count() == threads
+    assert [path.suffix for path in folder.glob("events.*")] == [".rows"]
+    with (folder / "metrics.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    for tag, curve in scalars(folder).items():
+        assert curve == [(int(row["step"]), pytest.approx(float(row[tag]))) for row in rows]
+
+
+def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path: Path) -> None:
+    """A SummaryWriter counts its files from 0 as we do, in the same second: two names all the
+    same, and a checkpoint after the row finds both files at their full length."""
+    logger = RunTensorBoardLogger(str(tmp_path))
+    logger.write(ROWS[:1])
+    early = logger.experiment
+    logger.experiment.add_scalar("mine", 7.0, 5)
+    early.add_scalar("mine", 8.0, 6)
+    logger.write(ROWS[1:])
+    found = scalars(tmp_path)
+    assert found["mine"] == [(5, 7.0), (6, 8.0)]
+    assert found["epoch"] == [(3, 0.0), (6, 1.0), (9, 2.0)]
+    assert len(list(tmp_path.iterdir())) == 2
+    logger.finalize("success")
+
+
+def test_a_failing_write_raises_where_it_is_called(tmp_path: Path) -> None:
+    for kind in (RunTensorBoardLogger, EpochCSVLogger):
+        with pytest.raises(FileNotFoundError):
+            log_one_by_one(kind(str(tmp_path / "gone")), ROWS)
+
+
+def test_the_line_of_an_epoch(caplog: pytest.LogCaptureFixture) -> None:
+    assert text_line(ROWS[0]) == (
+        "epoch 0  step 3  lr 0.1  train/loss 1.235  train/acc 0.5  val/loss 2"
+    )
+    with caplog.at_level(logging.INFO, logger="seqsweep"):
+        TextLogger().write(ROWS[:2])
+        log_one_by_one(TextLogger(), ROWS[2:])
+    assert caplog.messages == [text_line(row) for row in ROWS]
+
+
+def test_the_loss_is_printed_every_so_many_epochs(capsys: pytest.CaptureFixture[str]) -> None:
+    logger = PrintLoss(max_epochs=3, every_n_epochs=2)
+    logger.write([{"epoch": epoch, "step": 0, "train/loss": epoch / 8} for epoch in range(5)])
+    assert capsys.readouterr().out == "Epoch [2/3], Loss: 0.1250\nEpoch [4/3], Loss: 0.3750\n"
+    with pytest.raises(ValueError, match="every_n_epochs=0: must be at least 1"):
+        PrintLoss(3, 0)
+
+
+@pytest.mark.slow
+def test_logging_loads_no_writer_of_tensorboard(tmp_path: Path) -> None:
+    code = f"""
+import sys
+from seqsweep.training.loggers import RunTensorBoardLogger
+logger = RunTensorBoardLogger({str(tmp_path)!r})
+logger.experiment
+logger.log_metrics({{"epoch": 0, "train/loss": 1.0}}, step=3)
+logger.finalize("success")
+print([name for name in sys.modules if name.startswith(("tensorboard.", "torch.utils.tensorb"))])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert len(list(tmp_path.iterdir())) == 1
