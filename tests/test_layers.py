@@ -24,6 +24,7 @@ KNOWS = {
     "config": {"config", "runs"},
     "training": {"training", "models", "stacked", "data", "runs", "config"},
     "training.sweep": {"results"},
+    "training.verify": {"results"},
     "results": {"results", "runs"},
 }
 """What a part may import besides the leaves; a longer name adds to its part's."""

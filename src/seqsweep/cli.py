@@ -14,6 +14,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
+  verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
   status FOLDER             every run of a folder and how it stands
   leaderboard FOLDER        the finished runs of a folder, best first
   reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
@@ -66,6 +67,22 @@ def _plan(arguments: list[str]) -> int:
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     return run(arguments, "plan")
+
+
+def _verify_stack(arguments: list[str]) -> int:
+    from seqsweep.training.app import run
+
+    parser = argparse.ArgumentParser(
+        prog="seqsweep verify-stack",
+        usage="seqsweep verify-stack [--members N] [KEY=A,B ...]",
+        description="Trains members of a sweep stacked and one by one, in a scratch folder.",
+    )
+    parser.add_argument("--members", type=int, default=4, metavar="N", help="how many (4)")
+    options, overrides = parser.parse_known_args(arguments)
+    if options.members < 2:
+        return _refuse(f"--members={options.members}: must be at least 2")
+    overrides = [argument for argument in overrides if argument not in ("-m", "--multirun")]
+    return run(["-m", *overrides], "verify-stack", members=str(options.members))
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -154,6 +171,7 @@ def _refuse(message: str) -> int:
 _COMMANDS = {
     "train": _train,
     "plan": _plan,
+    "verify-stack": _verify_stack,
     "status": _status,
     "leaderboard": _leaderboard,
     "reproduce": _reproduce,

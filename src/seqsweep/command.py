@@ -4,17 +4,25 @@ import sys
 from pathlib import Path
 
 _hidden: list[str] = []
+_options: dict[str, str] = {}
 
 
-def hide_subcommand(name: str, arguments: list[str]) -> None:
-    """What Hydra parses: the program and the arguments after the subcommand."""
+def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
+    """What Hydra parses: the program and the arguments after the subcommand and its options."""
     _hidden[:] = [name]
+    _options.clear()
+    _options.update(options)
     sys.argv = [sys.argv[0], *arguments]
 
 
 def subcommand() -> str:
     """`train`, or what `hide_subcommand` has hidden last."""
     return _hidden[0] if _hidden else "train"
+
+
+def option(name: str, default: str) -> str:
+    """An option of the subcommand that `hide_subcommand` has hidden."""
+    return _options.get(name, default)
 
 
 def restore_subcommand() -> None:

@@ -121,7 +121,8 @@ def test_nothing_is_read_that_an_earlier_step_left(
     shared = {"num_layers": 3, "bidirectional": True, "pooling": pooling} | kind
     data = make_sequences(lengths)
     long, short = torch.tensor([[0, 3, 4, 6, 7]] * 3), torch.tensor([[1, 2, 5], [5, 5, 1], [2] * 3])
-    for earlier, rows in ((long, short), (short, long)):
+    one = torch.full((3, 2), 2)  # a single step, where lengths are mixed
+    for earlier, rows in ((long, short), (short, long), (long, one)):
         fresh, used = (make_pair(members, data, **shared) for _ in range(2))
         for first in (long, earlier):
             gradient(used, first, generators(1, 2, 3))

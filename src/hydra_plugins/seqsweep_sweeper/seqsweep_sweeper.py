@@ -60,7 +60,7 @@ class SeqsweepSweeper(Sweeper):
 
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
-        from seqsweep.training.sweep import run_sweep, show_plan
+        from seqsweep.training.sweep import run_sweep, show_plan, verify_members
 
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None
@@ -69,6 +69,10 @@ class SeqsweepSweeper(Sweeper):
         composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
         if subcommand() == "plan":
             show_plan(jobs, composer, folder, Console())
+            return
+        if subcommand() == "verify-stack":
+            if verify_members(jobs, composer, folder, Console()):
+                raise SystemExit(1)
             return
         code = run_sweep(
             jobs,

@@ -31,6 +31,7 @@ class FlatOptimizer:
         self.gradients = gradients
         self.state = {name: torch.zeros_like(parameters) for name in self.moments}
         self.steps = 0
+        self._decay: Tensor | float = 0.0
         self._scratch = torch.empty_like(parameters)
         self.set(hyperparameters)
 
@@ -38,6 +39,7 @@ class FlatOptimizer:
         """New values, such as a scheduler's lr; they hold from the next step on."""
         names = hyperparameters[0].keys()
         self.values = {name: [float(each[name]) for each in hyperparameters] for name in names}
+        self._lr = self._column(self.values["lr"])
         self._prepare()
 
     def step(self) -> None:
@@ -51,6 +53,13 @@ class FlatOptimizer:
     def _update(self) -> None:
         raise AssertionError("a subclass updates")
 
+    def _move(self, update: Tensor) -> None:
+        """Against `update` by lr."""
+        if isinstance(self._lr, Tensor):
+            self.parameters.addcmul_(update, self._lr, value=-1)
+        else:
+            self.parameters.add_(update, alpha=-self._lr)
+
     def _column(self, values: Sequence[float]) -> Tensor | float:
         """(K, 1), or a plain number where all members have the same."""
         if len(set(values)) == 1:
@@ -62,13 +71,11 @@ class FlatOptimizer:
     def _decayed(self) -> Tensor:
         """The gradients with weight_decay * parameters added, as all but AdamW have it."""
         decay = self._decay
-        if isinstance(decay, float):
-            if decay == 0:
-                return self.gradients
-            return torch.add(self.gradients, self.parameters, alpha=decay, out=self._scratch)
-        return torch.addcmul(self.gradients, self.parameters, decay, out=self._scratch)
-
-    _decay: Tensor | float = 0.0
+        if isinstance(decay, Tensor):
+            return torch.addcmul(self.gradients, self.parameters, decay, out=self._scratch)
+        if not decay:
+            return self.gradients
+        return torch.add(self.gradients, self.parameters, alpha=decay, out=self._scratch)
 
 
 class Adam(FlatOptimizer):
@@ -91,17 +98,17 @@ class Adam(FlatOptimizer):
         average, square = self.state["exp_avg"], self.state["exp_avg_sq"]
         average.lerp_(gradients, self._beta1)
         square.mul_(self._beta2)
-        if isinstance(self._beta2_rest, float):
-            square.addcmul_(gradients, gradients, value=self._beta2_rest)
-        else:
+        if isinstance(self._beta2_rest, Tensor):
             square.addcmul_(gradients * self._beta2_rest, gradients)
+        else:
+            square.addcmul_(gradients, gradients, value=self._beta2_rest)
         first, second = self._corrections()
         # p -= lr / first * m / (sqrt(v) / sqrt(second) + eps), as torch does it
         denominator = torch.sqrt(square, out=self._denominator).div_(second).add_(self._eps)
-        if isinstance(first, float):
-            self.parameters.addcdiv_(average, denominator, value=-first)
-        else:
+        if isinstance(first, Tensor):
             self.parameters.addcdiv_(average * -first, denominator)
+        else:
+            self.parameters.addcdiv_(average, denominator, value=-first)
 
     def _corrections(self) -> tuple[Tensor | float, Tensor | float]:
         """lr / (1 - beta1^t), sqrt(1 - beta2^t)."""
@@ -132,7 +139,6 @@ class SGD(FlatOptimizer):
     def _prepare(self) -> None:
         self._decay = self._column(self.values["weight_decay"])
         self._momentum = self._column(self.values["momentum"])
-        self._lr = self._column(self.values["lr"])
         self._looks_ahead = self._column(self.values["nesterov"])
 
     def _update(self) -> None:
@@ -142,10 +148,7 @@ class SGD(FlatOptimizer):
             momentum.mul_(self._momentum).add_(gradients)
             ahead = momentum * self._momentum + gradients
             gradients = _choose(self._looks_ahead, ahead, momentum)
-        if isinstance(self._lr, float):
-            self.parameters.add_(gradients, alpha=-self._lr)
-        else:
-            self.parameters.addcmul_(gradients, -self._lr)
+        self._move(gradients)
 
 
 class RMSprop(FlatOptimizer):
@@ -159,7 +162,6 @@ class RMSprop(FlatOptimizer):
         self._alpha = self._column(self.values["alpha"])
         self._alpha_rest = self._column([1 - value for value in self.values["alpha"]])
         self._eps = self._column(self.values["eps"])
-        self._lr = self._column(self.values["lr"])
 
     def _update(self) -> None:
         gradients = self._decayed()
@@ -170,10 +172,7 @@ class RMSprop(FlatOptimizer):
         if self._momentum != 0 or isinstance(self._momentum, Tensor):
             momentum = self.state["momentum_buffer"]
             update = momentum.mul_(self._momentum).add_(update)
-        if isinstance(self._lr, float):
-            self.parameters.add_(update, alpha=-self._lr)
-        else:
-            self.parameters.addcmul_(update, -self._lr)
+        self._move(update)
 
 
 def _choose(which: Tensor | float, ahead: Tensor, momentum: Tensor) -> Tensor:

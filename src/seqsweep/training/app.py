@@ -55,8 +55,10 @@ OmegaConf.register_new_resolver(
 OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
 
 
-def run(arguments: list[str], subcommand: str = "train") -> int:
+def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
+
+    `verify-stack` trains some of it both ways. The options are those of the subcommand.
 
     Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
     """
@@ -64,7 +66,7 @@ def run(arguments: list[str], subcommand: str = "train") -> int:
         return _refuse("--experimental-rerun loads a pickle, which runs its code; not supported")
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
-    hide_subcommand(subcommand, arguments)
+    hide_subcommand(subcommand, arguments, **options)
     _errors.clear()
     try:
         hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()

@@ -56,8 +56,7 @@ def network_of(model: Config) -> Network | None:
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
-        names = ("cell", "nonlinearity", "num_layers", "bidirectional", "pooling")
-        return Network(*(model[name] for name in names), hidden, model["dropout"])  # pyright: ignore[reportArgumentType]
+        return Network(**{name: model[name] for name in Network._fields})
     if kind in ("SimpleRNN", "MultiLayerRNN", "BiDirectionalRNN"):
         both = kind == "BiDirectionalRNN"
         return Network("rnn", "tanh", layers, both, "last", int(hidden or 0), 0.0)

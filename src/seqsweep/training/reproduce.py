@@ -132,7 +132,7 @@ def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
 
 def _first_difference(one: Path, other: Path) -> str | None:
     """The first epoch whose metrics differ, and the largest difference of any."""
-    rows, again = (_rows(folder / "metrics.csv") for folder in (one, other))
+    rows, again = (rows_of(folder / "metrics.csv") for folder in (one, other))
     if len(rows) != len(again):
         return f"differs: {len(rows)} epochs, and {len(again)} again"
     pairs = [
@@ -148,7 +148,7 @@ def _first_difference(one: Path, other: Path) -> str | None:
     return f"differs from epoch {epoch} ({name}), by at most {most:.3g}"
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows_of(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         return []  # a run without metrics.csv is compared by its weights alone
     with path.open(newline="", encoding="utf-8") as file:

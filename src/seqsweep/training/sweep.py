@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.command import command_line, restore_subcommand
+from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.config.schema import check
@@ -84,6 +84,23 @@ def show_plan(
     console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
 
 
+def verify_members(
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
+) -> int:
+    """Trains some members stacked and separately, in a scratch folder; the exit code.
+
+    Raises:
+        ValueError, TypeError, OSError: as `run_sweep`.
+    """
+    restore_subcommand()
+    members = plan_members(jobs, compose, folder)
+    _build_each(members, compose)
+    # Imported here: planning needs no torch.
+    from seqsweep.training.verify import verify_stack
+
+    return verify_stack([m.member for m in members], int(option("members", "4")), console)
+
+
 def plan_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
@@ -111,7 +128,7 @@ def _stacks(members: Sequence[SweepMember], folder: Path) -> list[str]:
     planned = form([member.member for member in members], folder, cores(), may_take_gpu)
     side_by_side = f" in {planned.processes} processes" if planned.processes > 1 else ""
     lines = [f"{len(planned.stacks)} stacks{side_by_side} (seconds by the cost model):"]
-    lines += [f"  {stack}" for stack in planned.stacks]
+    lines += [f"  {stack.text()}, {stack.seconds:.1f} s" for stack in planned.stacks]
     if planned.alone:
         lines.append(f"  {len(planned.alone)} runs one by one")
     return lines

@@ -67,7 +67,9 @@ class StackDataModule(L.LightningDataModule):
             sequences = getattr(self.splits, split)
             assert isinstance(sequences, Sequences)
             self._loaded[split] = StackData(
-                *map(torch.from_numpy, (sequences.x, sequences.lengths, sequences.labels)),
+                torch.from_numpy(sequences.x),
+                torch.from_numpy(sequences.lengths),
+                torch.from_numpy(sequences.labels),
                 self.bidirectional,
                 self.dtype,
                 device,

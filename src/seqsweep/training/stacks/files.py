@@ -81,7 +81,7 @@ def take_out(members: Sequence[StackMember]) -> list[StackFile]:
             checkpoint = loaded[path]
             if checkpoint is not None and member.run_id in checkpoint["run_ids"]:
                 save_members(checkpoint, [member])
-        pointer.unlink()
+        pointer.unlink(missing_ok=True)
     return [StackFile(path) for path in loaded]
 
 

@@ -70,8 +70,8 @@ class StackFit:
         if not self.stack.members:
             return
         progress = self.trainer.fit_loop.epoch_progress.current
-        progress.ready = progress.started = self.stack.epochs
-        progress.processed = progress.completed = self.stack.epochs
+        for stage in ("ready", "started", "processed", "completed"):
+            setattr(progress, stage, self.stack.epochs)
         self.trainer.fit(self.module, datamodule=self.data)
 
     def _let_go_the_finished(self) -> None:
@@ -125,6 +125,8 @@ class StackFit:
             if member.run_id not in self.outcomes:
                 args = member, why, tested.get(member, {}), state
                 self._try(member, functools.partial(self._end_one, *args))
+        if self.file is not None and len(ended) == len(self.stack.members):
+            self.file.remove()
 
     def _try(self, member: StackMember, action: Callable[[], object]) -> None:
         """A folder that cannot be written fails its own run alone."""

@@ -18,7 +18,7 @@ _WORTH_A_PROCESS = 2.0
 """Seconds of training, by the cost model, from which on a second process is worth its start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PlannedStack:
     """Runs that are to train together, padded to `hidden`; `seconds` is the cost model's guess."""
 
@@ -26,7 +26,8 @@ class PlannedStack:
     hidden: int
     seconds: float
 
-    def __str__(self) -> str:
+    def text(self) -> str:
+        """What a person needs to know of it, in one line."""
         config = self.members[0].config
         network = network_of(config["model"])
         assert network is not None
@@ -36,7 +37,7 @@ class PlannedStack:
         layers = f"{network.num_layers} layer{'s' if network.num_layers > 1 else ''}"
         both = ", both directions" if network.bidirectional else ""
         count = f"{len(self.members)} run{'s' if len(self.members) > 1 else ''}"
-        return f"{count}: {network.cell}, {layers}{both}, {width}{padding}, {self.seconds:.1f} s"
+        return f"{count}: {network.cell}, {layers}{both}, {width}{padding}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 
 from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import STOP_FILE, Interrupted, stop_if_asked
+from seqsweep.training.planning import STOP_FILE, Interrupted, Outcome, stop_if_asked
 from seqsweep.training.stacks.forming import PlannedStack
 from seqsweep.training.stacks.run import train_stack
 
@@ -58,9 +58,9 @@ def _train(stack: PlannedStack, root: Path) -> None:
             RunFolder(root / member.run_id).refuse(member.config, outcome)
         if isinstance(outcome, Exception):
             stop_if_asked(member, root)
-    signum = next((o.signum for o in outcomes if getattr(o, "signum", None)), None)
-    if signum is not None:
-        raise Interrupted(signum)
+    for outcome in outcomes:
+        if isinstance(outcome, Outcome) and outcome.signum is not None:
+            raise Interrupted(outcome.signum)
 
 
 class _Workers:

@@ -92,10 +92,13 @@ class _Training:
         """Lightning's, for all members: they differ in nothing that it reads."""
         config = self.asked[0].config["trainer"]
         section = {name: value for name, value in config.items() if name != "_target_"}
-        callbacks = [self.stop] if self.progress is None else [self.stop, self.progress]
+        section |= {"limit_val_batches": 0, "precision": "32"}
+        callbacks: list[Callback] = [self.stop]
+        if self.progress is not None:
+            callbacks.append(self.progress)
         is_single = len(self.asked) == 1
         return build_trainer(
-            **section | {"limit_val_batches": 0, "precision": "32"},
+            **section,
             folder=self.root / self.asked[0].run_id if is_single else self.root,
             logger=[],
             callbacks=callbacks,
@@ -174,8 +177,6 @@ class _Training:
             try:
                 fit = self._stack_fit(group, trainer, is_single)
                 fit.run()
-                if fit.file is not None:
-                    fit.file.remove()
             except (Interrupted, SystemExit) as error:
                 self._interrupted(members if fit is None else fit.stack.members, error)
             except Exception as error:

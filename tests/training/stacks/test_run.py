@@ -1,0 +1,312 @@
+"""Runs trained in a stack are the runs that they are alone, in results and in their folders."""
+
+import csv
+import json
+import stat
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from seqsweep.config.schema import Config
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.record import RunFolder
+from seqsweep.training import continuing
+from seqsweep.training.autograd import train_by_autograd
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.planning import Member, Outcome, plan
+from seqsweep.training.stacks.run import train_stack
+
+# 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
+BASE = (
+    "data=npz", "data.batch_size=8", "optimizer.lr=0.02", "trainer.max_epochs=5",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false", "model.hidden_size=5",
+)  # fmt: skip
+MEMBERS = (
+    ("seed=0",),
+    ("seed=1", "model.hidden_size=12", "optimizer.lr=0.05"),
+    ("seed=2", "trainer.gradient_clip_val=null", "optimizer.weight_decay=0.01"),
+    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]", "model.hidden_size=20"),
+)
+
+Plan = Callable[..., list[Member]]
+
+
+class Killed(BaseException):
+    """Ends a stack as a kill does: nothing of ours catches it, so nothing is tidied up."""
+
+
+class At(Callback):
+    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
+
+    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
+        self.left, self.error = n, error
+        setattr(self, hook, self.count)
+
+    def count(self, *_: object, **__: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise self.error("here")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "mixed.npz"
+    lengths = rng.integers(1, 8, 40)
+    y = np.arange(40) % 3
+    x = rng.normal(size=(40, 7, 3)) + y[:, None, None]
+    np.savez(path, X=x.astype(np.float32), y=y, lengths=lengths)
+    return path
+
+
+@pytest.fixture
+def planned(checked: Callable[..., Config], data: Path) -> Plan:
+    """The members of a stack, each with these arguments more."""
+    continuing._finished_runs.cache_clear()
+
+    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[Member]:
+        source = f"data.source.path={data}"
+        return [plan(check_once(checked, (*BASE, source, *overrides, *own))) for own in members]
+
+    return call
+
+
+def check_once(checked: Callable[..., Config], overrides: tuple[str, ...]) -> Config:
+    """Hydra takes no key twice: the last one wins."""
+    chosen = {text.partition("=")[0]: text for text in overrides}
+    return checked(*chosen.values())
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def result(folder: Path) -> dict[str, Any]:
+    """All that a run has come to, except for how long it took."""
+    record = RunFolder(folder).record()
+    assert record is not None
+    del record["train_seconds"], record["samples_per_s"]
+    weights = {
+        name: load_sealed(folder / "checkpoints" / f"{name}.ckpt")["state_dict"]
+        for name in ("best", "last")
+    }
+    plain = {
+        (name, key): value.numpy().tobytes()
+        for name, state in weights.items()
+        for key, value in state.items()
+    }
+    return {"record": record, "csv": rows(folder), "weights": plain}
+
+
+def assert_close(stacked: Path, alone: Path, tolerance: float = 2e-5) -> None:
+    one, other = rows(stacked), rows(alone)
+    assert [row["epoch"] for row in one] == [row["epoch"] for row in other]
+    for a, b in zip(one, other, strict=True):
+        for name in ("train/loss", "val/loss", "train/grad_norm", "lr"):
+            assert bool(a[name]) == bool(b[name]), name
+            if a[name]:
+                assert float(a[name]) == pytest.approx(float(b[name]), abs=tolerance), name
+    first, second = (RunFolder(folder).record() or {} for folder in (stacked, alone))
+    assert first.keys() == second.keys()
+    for name in ("status", "run_id", "best_epoch", "epochs", "steps", "params", "num_train"):
+        assert first.get(name) == second.get(name), name
+    for name in ("best.ckpt", "last.ckpt"):
+        a, b = (load_sealed(folder / "checkpoints" / name) for folder in (stacked, alone))
+        assert a["epoch"] == b["epoch"]
+        for key, value in b["state_dict"].items():
+            assert torch.allclose(a["state_dict"][key], value, atol=tolerance * 10), key
+
+
+VARIANTS: dict[str, tuple[str, ...]] = {
+    "rnn": ("model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true"),
+    "gru": ("model.cell=gru", "model.pooling=mean", "scheduler=cosine"),
+    "lstm": ("model.cell=lstm", "scheduler=plateau", "scheduler.patience=0"),
+    "early": ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "optimizer=adamw",
+              "monitor=val/loss", "trainer.max_epochs=12"),
+    "sgd": ("optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced"),
+    "seldom validated": ("trainer.check_val_every_n_epoch=2", "optimizer=rmsprop",
+                         "optimizer.lr=0.003"),
+    "never validated": ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
+}  # fmt: skip
+
+
+def of(name: str) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+    """The overrides of a variant, and its members: without what its optimizer does not have."""
+    members = MEMBERS
+    if name in ("sgd", "seldom validated"):  # no betas; and steps that float32 can follow
+        slow = ("betas", "optimizer.lr")
+        members = [tuple(o for o in own if not any(s in o for s in slow)) for own in MEMBERS]
+    return VARIANTS[name], members
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_stacked_is_what_autograd_makes_of_each_alone(
+    planned: Plan, tmp_path: Path, name: str
+) -> None:
+    overrides, own = of(name)
+    members = planned(*overrides, members=own)
+    outcomes = train_stack(members, tmp_path / "stacked")
+    for member, outcome in zip(members, outcomes, strict=True):
+        assert isinstance(outcome, Outcome), outcome
+        alone = train_by_autograd(member, tmp_path / "alone")
+        assert_close(outcome.folder.path, alone.folder.path)
+
+
+@pytest.mark.parametrize("name", ["rnn", "early"])
+def test_company_changes_nothing(planned: Plan, tmp_path: Path, name: str) -> None:
+    overrides, own = of(name)
+    members = planned(*overrides, members=own)
+    train_stack(members, tmp_path / "all")
+    for member in members:
+        train_stack([member], tmp_path / "alone")
+        assert_close(tmp_path / "all" / member.run_id, tmp_path / "alone" / member.run_id)
+
+
+def test_a_stacked_run_leaves_the_files_of_a_single_one(planned: Plan, tmp_path: Path) -> None:
+    members = planned()
+    train_stack(members, tmp_path / "stacked")
+    train_stack(members[:1], tmp_path / "alone")
+    names = [
+        sorted(
+            "events" if path.name.startswith("events") else path.name
+            for path in (tmp_path / how / members[0].run_id).rglob("*")
+        )
+        for how in ("stacked", "alone")
+    ]
+    assert names[0] == names[1]
+    assert not list((tmp_path / "stacked" / ".stacks").iterdir())
+    origin = json.loads((tmp_path / "stacked" / members[1].run_id / "provenance.json").read_text())
+    assert origin["engine"] == "stacked"
+    assert origin["stack"]["members"] == [member.run_id for member in members]
+    assert origin["stack"]["hidden"] == 32
+
+
+def test_checkpoints_load_into_the_plain_network(planned: Plan, tmp_path: Path) -> None:
+    members = planned("model.bidirectional=true")
+    train_stack(members, tmp_path)
+    for member, hidden in zip(members, (5, 12, 5, 20), strict=True):
+        network = RNNClassifier(3, hidden, 3, bidirectional=True)
+        for name in ("best", "last"):
+            path = tmp_path / member.run_id / "checkpoints" / f"{name}.ckpt"
+            weights = torch.load(path, weights_only=True)["state_dict"]
+            network.load_state_dict({k.removeprefix("network."): w for k, w in weights.items()})
+
+
+HOOKS = [
+    ("on_fit_start", 1), ("on_train_epoch_start", 1), ("on_train_epoch_start", 3),
+    ("on_train_batch_end", 1), ("on_train_batch_end", 5), ("on_train_epoch_end", 1),
+    ("on_train_epoch_end", 4), ("on_train_end", 1), ("on_fit_end", 1), ("teardown", 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
+@pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
+def test_a_killed_stack_goes_on_as_if_nothing_had_been(
+    planned: Plan, tmp_path: Path, name: str, hook: str, n: int
+) -> None:
+    overrides, own = of(name)
+    members = planned(*overrides, members=own)
+    train_stack(members, tmp_path / "left alone")
+    with pytest.raises(Killed):
+        train_stack(members, tmp_path / "killed", At(hook, n))
+    outcomes = train_stack(members, tmp_path / "killed")
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
+    for member in members:
+        one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
+        assert result(one) == result(other)
+    assert not list((tmp_path / "killed" / ".stacks").iterdir())
+
+
+def test_what_is_left_of_a_stack_goes_on_in_other_company(planned: Plan, tmp_path: Path) -> None:
+    """Its first member alone, the others together, none of them from the start."""
+    members = planned(*VARIANTS["rnn"])
+    train_stack(members, tmp_path / "left alone")
+    with pytest.raises(Killed):
+        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 4))
+    train_stack(members[:1], tmp_path / "killed")
+    train_stack(members[1:], tmp_path / "killed")
+    for member in members:
+        one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
+        assert_close(one, other)
+        log = (one / "train.log").read_text()
+        epochs = [line.split("INFO epoch ")[1].split()[0] for line in log.splitlines()
+                  if "INFO epoch " in line]  # fmt: skip
+        assert epochs == [str(epoch) for epoch in range(5)]
+    assert not list((tmp_path / "killed" / ".stacks").iterdir())
+
+
+def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
+    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    members = planned()
+    train_stack(members, tmp_path / "left alone")
+    with pytest.raises(Killed):
+        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 4))
+    (last,) = (p for p in (tmp_path / "killed/.stacks").iterdir() if p.name.count(".") == 1)
+    last.write_bytes(last.read_bytes()[:-1])
+    train_stack(members, tmp_path / "killed")
+    assert "is damaged" in capsys.readouterr().err
+    for member in members:
+        one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
+        assert result(one) == result(other)
+
+
+def test_a_member_that_diverges_does_so_alone(planned: Plan, tmp_path: Path) -> None:
+    wild = ("seed=5", "optimizer.lr=1000", "trainer.gradient_clip_val=null")
+    relu = ("model.nonlinearity=relu", "optimizer=sgd", "optimizer.momentum=0")
+    members = planned(*relu, members=[("seed=0",), wild, ("seed=1",)])
+    outcomes = train_stack(members, tmp_path / "stacked")
+    states = [o.record["status"] for o in outcomes if isinstance(o, Outcome)]
+    assert states == ["complete", "diverged", "complete"]
+    alone = train_by_autograd(members[1], tmp_path / "alone")
+    assert outcomes[1].record == alone.record  # pyright: ignore[reportAttributeAccessIssue]
+    for member in (members[0], members[2]):
+        train_stack([member], tmp_path / "alone")
+        assert_close(tmp_path / "stacked" / member.run_id, tmp_path / "alone" / member.run_id)
+
+
+def test_a_run_of_another_process_is_left_to_it(planned: Plan, tmp_path: Path) -> None:
+    members = planned()
+    train_stack(members[2:3], tmp_path)
+    with RunLock(tmp_path / members[1].run_id):
+        outcomes = train_stack(members, tmp_path)
+    assert isinstance(outcomes[1], Locked)
+    assert [getattr(o, "trained", None) for o in outcomes] == [True, None, False, True]
+
+
+def test_a_folder_that_cannot_be_written_fails_its_run_alone(planned: Plan, tmp_path: Path) -> None:
+    members = planned()
+    (tmp_path / members[1].run_id).mkdir()
+    (tmp_path / members[1].run_id / "metrics.csv").mkdir()  # no file can be written there
+    (tmp_path / members[1].run_id / "metrics.csv" / "keep").touch()
+    outcomes = train_stack(members, tmp_path)
+    assert [isinstance(outcome, Outcome) for outcome in outcomes] == [True, False, True, True]
+    assert stat.S_ISDIR((tmp_path / members[1].run_id / "metrics.csv").stat().st_mode)
+
+
+def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(planned: Plan, tmp_path: Path) -> None:
+    members = planned()
+    outcomes = train_stack(members, tmp_path, At("on_train_epoch_end", 2, RuntimeError))
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
+    log = (tmp_path / members[0].run_id / "train.log").read_text()
+    assert "its stack failed" in log
+
+
+def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) -> None:
+    short, long = planned(), planned("trainer.max_epochs=9")
+    train_stack(long, tmp_path / "at once")
+    train_stack(short, tmp_path / "extended")
+    continuing._finished_runs.cache_clear()
+    train_stack(long, tmp_path / "extended")
+    for member in long:
+        folder = tmp_path / "extended" / member.run_id
+        assert result(folder) == result(tmp_path / "at once" / member.run_id)
+        assert "INFO epoch 4 " not in (folder / "train.log").read_text()
