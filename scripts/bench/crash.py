@@ -24,6 +24,8 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seqsweep.runs.lock import is_locked
+
 TIMES = ("train_seconds", "samples_per_s")
 OVERRIDES = (
     "data=digits",
@@ -89,7 +91,7 @@ def kill_once(
     """
     process = start(folder, overrides)
     try:
-        while not _trains(folder, process.pid) and process.poll() is None:
+        while not _trains(folder) and process.poll() is None:
             time.sleep(0.01)
         deadline = time.monotonic() + wait
         while time.monotonic() < deadline and process.poll() is None:
@@ -102,15 +104,9 @@ def kill_once(
     return killed, killed and _is_writing(folder)
 
 
-def _trains(folder: Path, pid: int) -> bool:
-    """Whether a lock names this process; those of the killed ones lie there still."""
-    for path in folder.glob("sweeps/*/*/lock"):
-        try:
-            if f'"pid": {pid},' in path.read_text():
-                return True
-        except FileNotFoundError:  # its run has just ended
-            continue
-    return False
+def _trains(folder: Path) -> bool:
+    """Whether a lock is held; those of killed processes lie there still."""
+    return any(is_locked(path.parent) for path in folder.glob("sweeps/*/*/lock"))
 
 
 def _stopped_in_write(folder: Path, pid: int) -> bool:
@@ -125,7 +121,8 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 
 def _is_writing(folder: Path) -> bool:
-    return any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.tmp"))
+    stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.tmp")
+    return any(stacked) or any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.tmp"))
 
 
 def disturb(
@@ -165,6 +162,7 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
     for name in one.keys() & other.keys():
         found += [f"{name}: {what}" for what in differences(one[name], other[name])]
     left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
+    left += disturbed.glob("sweeps/*/.stacks/*")
     return found + [f"{path} is left" for path in left]
 
 

@@ -89,8 +89,8 @@ CASES = {
 }
 GROWTH = {  # how many members, and what is set for them
     "members": [(2**n, "model.hidden_size=10") for n in range(10)],
-    "hidden": [(8, f"model.hidden_size={2**n}") for n in range(2, 9)],
-    "steps": [(8, f"data.source.length={2**n}") for n in range(3, 9)],
+    "hidden": [(32, f"model.hidden_size={2**n}") for n in range(2, 9)],
+    "steps": [(32, f"data.source.length={2**n}") for n in range(3, 9)],
 }
 
 

@@ -29,10 +29,13 @@ def stream(seed: int, name: str) -> torch.Generator:
 
 @contextmanager
 def global_stream(seed: int, name: str) -> Generator[None]:
-    """Inside, torch's global generators stand at the start of a named stream; after, as before.
+    """Inside, torch's global CPU generator stands at the start of a named stream; after, as before.
 
     For code that draws from the global state only, such as the constructors of `torch.nn`.
     """
-    with torch.random.fork_rng():
-        torch.manual_seed(stream_seed(seed, name))
+    state = torch.default_generator.get_state()
+    torch.default_generator.manual_seed(stream_seed(seed, name))  # torch.manual_seed: 0.4 ms
+    try:
         yield
+    finally:
+        torch.default_generator.set_state(state)

@@ -5,7 +5,7 @@ these on a copy takes less than one.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,6 +13,8 @@ from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+
+from seqsweep.runs.identity import is_below
 
 
 class MemberComposer:
@@ -48,7 +50,7 @@ class MemberComposer:
         try:
             setting = {text for text in overrides if self._sets_value(text)}
             others = tuple(text for text in overrides if text not in setting)
-            if any(not self._chooses(text) for text in others):
+            if any(not self._chooses(text) and not self._deletes(text, setting) for text in others):
                 return self._without_hydra(self.full(overrides))  # their order counts
             base = self._base(others)
             config = copy.deepcopy(base)
@@ -88,6 +90,14 @@ class MemberComposer:
         override = self._parse(text)
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
+
+    def _deletes(self, text: str, setting: Collection[str]) -> bool:
+        """`~key`, with nothing set there."""
+        override = self._parse(text)
+        keys = (self._parse(other).key_or_group for other in setting)
+        return override.type == OverrideType.DEL and not any(
+            is_below(key, [override.key_or_group]) for key in keys
+        )
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:

@@ -35,12 +35,12 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
         raise
 
 
-def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode())
+def write_text(path: Path, text: str, sync: bool = True) -> None:
+    write_bytes(path, text.encode(), sync)
 
 
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, sync: bool = True) -> None:
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", sync)
 
 
 def read_json(path: Path) -> Any | None:

@@ -1,5 +1,6 @@
 """One run's folder. A run is done if and only if its record.json says so."""
 
+import json
 import traceback
 from pathlib import Path
 from typing import Any, Literal
@@ -69,15 +70,15 @@ class RunFolder:
         failure = self.failure()
         return "incomplete" if failure is None else failure["kind"]
 
-    def start(self, config: dict[str, Any], provenance: dict[str, Any]) -> None:
+    def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
         """An empty folder with the config: what an unfinished attempt left behind is removed."""
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
         remove(self.path, *_LOGS, TEMPORARY)
         remove(checkpoints, "*.ckpt", TEMPORARY)
-        write_text(self.path / "config.yaml", to_text(config))
-        write_json(self.path / "provenance.json", provenance)
+        write_text(self.path / "config.yaml", to_text(config), sync)
+        write_text(self.path / "provenance.json", _origin_text(provenance), sync)
 
     def forget_interrupt(self) -> None:
         """The run goes on: if it is killed now, nobody has interrupted it."""
@@ -90,15 +91,19 @@ class RunFolder:
         remove_temporary(self.path)
         remove_temporary(self.path / "checkpoints")
 
-    def finish(self, record: dict[str, Any]) -> None:
+    def finish(self, record: dict[str, Any], synced: bool = False) -> None:
         """The run's last word: `record`, whose `status` is complete where it says nothing else.
 
         The logs, which grow without a sync, are on disk before it can be seen.
+
+        Args:
+            synced: everything else is on disk; if the power fails, half a record counts as none.
         """
-        sync(matching(self.path, *_LOGS))
+        if not synced:
+            sync(matching(self.path, *_LOGS))
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        write_json(self.path / "record.json", {"status": "complete"} | record)
+        write_json(self.path / "record.json", {"status": "complete"} | record, sync=not synced)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""
@@ -126,3 +131,9 @@ class RunFolder:
     def attempts(self) -> int:
         """How many attempts have failed."""
         return (self.failure() or {}).get("attempts", 0)
+
+
+def _origin_text(provenance: dict[str, Any]) -> str:
+    """A key a line; the members of a stack, which may be hundreds, on one."""
+    lines = [f"  {json.dumps(key)}: {json.dumps(v)}" for key, v in provenance.items()]
+    return "{\n" + ",\n".join(lines) + "\n}\n"

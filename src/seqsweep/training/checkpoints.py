@@ -57,12 +57,11 @@ def load_sealed(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
 
 
-def save_sealed(checkpoint: dict[str, Any], path: Path) -> None:
+def save_sealed(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
     """Whole or not there: written under another name, synced, renamed."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_bytes(path, seal(buffer.getvalue()))
+    write_bytes(path, seal(buffer.getvalue()), sync)
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
@@ -76,6 +75,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
     def save_checkpoint(
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         save_sealed(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:

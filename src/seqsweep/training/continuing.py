@@ -24,17 +24,20 @@ def begin(member: Member, folder: RunFolder, engine: dict[str, Any]) -> Path | N
     Args:
         engine: what of the machine and the engine decides the last bits, for provenance.json.
     """
-    folder.tidy()
-    folder.forget_interrupt()
+    is_new = not (folder.path / "config.yaml").exists()
+    if not is_new:
+        folder.tidy()
+        folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]
-    checkpoint = None if reruns else resume_point(folder.path, kind)
+    checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
         origin = provenance(member.config["threads"], member.data_fingerprint, engine)
-        folder.start(member.config, origin)
+        # Nothing is lost with a config that is not on disk yet: the run then begins again.
+        folder.start(member.config, origin, sync=False)
         if not reruns and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
-                folder.start(member.config, origin)
+                folder.start(member.config, origin, sync=False)
     return checkpoint
 
 

@@ -1,23 +1,22 @@
 """Where a stack keeps its state between epochs: one file for all its members.
 
 A stack of one keeps it as any run does, in `checkpoints/last.ckpt`. A larger one would write
-hundreds of files after each epoch; it writes `.stacks/<id>.ckpt` in the sweep's folder, to which a
-link in each member's folder points, and cuts it into the members' own checkpoints when they end
-or when they go on, in whatever company.
+hundreds of files after each epoch; it writes `.stacks/<id>.ckpt` in the sweep's folder, with the
+names of its members in `<id>.json`, and cuts it into the members' own checkpoints when they end, or
+when they go on, in whatever company.
 """
 
 import hashlib
-import os
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import link, read_json
+from seqsweep.runs.files import link, read_json, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
 from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
 
 FOLDER = ".stacks"
-POINTER = "stack.ckpt"
 
 
 class StackFile:
@@ -26,19 +25,24 @@ class StackFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.previous = path.with_suffix(".previous.ckpt")
+        self.names = path.with_suffix(".json")
 
     @classmethod
     def of(cls, root: Path, members: Sequence[StackMember]) -> "StackFile":
-        """That of these members, to which they point from now on."""
-        names = ",".join(member.run_id for member in members)
+        """That of these members."""
+        names = json.dumps([member.run_id for member in members])
         name = hashlib.sha256(names.encode()).hexdigest()[:16]
         file = cls(root / FOLDER / f"{name}.ckpt")
         file.path.parent.mkdir(exist_ok=True)
-        for member in members:
-            pointer = _pointer(member)
-            pointer.unlink(missing_ok=True)
-            pointer.symlink_to(os.path.relpath(file.path, pointer.parent))
+        write_text(file.names, names, sync=False)
         return file
+
+    @classmethod
+    def all(cls, root: Path) -> "list[StackFile]":
+        return [cls(path.with_suffix(".ckpt")) for path in sorted((root / FOLDER).glob("*.json"))]
+
+    def run_ids(self) -> list[str]:
+        return read_json(self.names) or []
 
     def save(self, stack: Stack) -> None:
         """Whole or not there; what it replaces stays as `previous`."""
@@ -60,48 +64,48 @@ class StackFile:
         return None
 
     def remove(self) -> None:
-        for path in (self.path, self.previous, self.path.with_suffix(".next.ckpt")):
+        for path in (self.path, self.previous, self.path.with_suffix(".next.ckpt"), self.names):
             path.unlink(missing_ok=True)
 
 
-def take_out(members: Sequence[StackMember]) -> list[StackFile]:
-    """Gives members whose stack was ended early their own checkpoints; returns their stacks' files.
+def take_out(root: Path, members: Sequence[StackMember]) -> None:
+    """Gives members whose stack was ended early their own checkpoints.
 
-    A member that has one already was not yet part of a stack's checkpoint.
+    One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
     """
-    loaded: dict[Path, Checkpoint | None] = {}
-    for member in members:
-        pointer = _pointer(member)
-        if not pointer.is_symlink():
-            continue
-        path = pointer.parent / pointer.readlink()
-        if not pointer.with_name("last.ckpt").exists():
-            if path not in loaded:
-                loaded[path] = StackFile(path).load()
-            checkpoint = loaded[path]
-            if checkpoint is not None and member.run_id in checkpoint["run_ids"]:
-                save_members(checkpoint, [member])
-        pointer.unlink(missing_ok=True)
-    return [StackFile(path) for path in loaded]
+    by_id = {member.run_id: member for member in members}
+    for file in StackFile.all(root):
+        mine = [by_id[name] for name in file.run_ids() if name in by_id]
+        without = [member for member in mine if not _own(root, member.run_id).exists()]
+        checkpoint = file.load() if without else None
+        if checkpoint is not None:
+            held = set(checkpoint["run_ids"])
+            save_members(checkpoint, [member for member in without if member.run_id in held])
+        if mine and all(_is_out(root, name) for name in file.run_ids()):
+            file.remove()
 
 
-def save_members(checkpoint: Checkpoint, members: Sequence[StackMember]) -> None:
+def _own(root: Path, run_id: str) -> Path:
+    return root / run_id / "checkpoints" / "last.ckpt"
+
+
+def _is_out(root: Path, run_id: str) -> bool:
+    return _own(root, run_id).exists() or (root / run_id / "record.json").exists()
+
+
+def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: bool = True) -> None:
     """Their own best.ckpt and last.ckpt, out of a stack's."""
     for member in members:
         last, best = cut(checkpoint, member)
         folder = member.folder.path / "checkpoints"
         if best["epoch"] is not None:
-            save_sealed(best, folder / "best.ckpt")
-        save_sealed(last, folder / "last.ckpt")
-        _pointer(member).unlink(missing_ok=True)
+            save_sealed(best, folder / "best.ckpt", sync)
+        save_sealed(last, folder / "last.ckpt", sync)
 
 
 def recorded_width(members: Sequence[StackMember]) -> int | None:
     """The width that runs which are to go on were padded to when they began."""
-    origins = [read_json(member.folder.path / "provenance.json") or {} for member in members]
+    begun = [member.folder.path / "provenance.json" for member in members if member.begun]
+    origins = [read_json(path) or {} for path in begun]
     widths = [origin["stack"]["hidden"] for origin in origins if "stack" in origin]
     return max(widths, default=None)
-
-
-def _pointer(member: StackMember) -> Path:
-    return member.folder.path / "checkpoints" / POINTER

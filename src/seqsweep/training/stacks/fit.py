@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import os
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from seqsweep.training.stacks.data import StackDataModule
 from seqsweep.training.stacks.files import StackFile, save_members
 from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.module import Ended, StackModule, evaluate
-from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
+from seqsweep.training.stacks.stack import Stack, cut
 
 _SHARE_OF_LOGS = 0.05
 
@@ -95,6 +96,7 @@ class StackFit:
                 member.log.flush()
             except OSError as error:
                 failed.append((member, error))
+            member.log.write_lines()
         self._flushed = time.perf_counter()
         self._flush_seconds = self._flushed - start
         return failed
@@ -111,7 +113,7 @@ class StackFit:
         if not self._saved:  # what the members went on from is older now
             self._saved = True
             for member in self.stack.members:
-                for name in ("last.ckpt", "previous.ckpt"):
+                for name in ("last.ckpt", "previous.ckpt") if member.begun else ():
                     (member.folder.path / "checkpoints" / name).unlink(missing_ok=True)
 
     def _end(self, ended: Ended) -> None:
@@ -120,11 +122,13 @@ class StackFit:
         tested = self._test(done)
         for member, _ in ended:
             self._try(member, member.log.flush)
-        state = self.stack.state_dict() if done and self.file is not None else None
+        if self.file is not None:
+            self._cut_out(ended)
         for member, why in ended:
             if member.run_id not in self.outcomes:
-                args = member, why, tested.get(member, {}), state
+                args = member, why, tested.get(member, {})
                 self._try(member, functools.partial(self._end_one, *args))
+            member.log.write_lines()
         if self.file is not None and len(ended) == len(self.stack.members):
             self.file.remove()
 
@@ -135,27 +139,31 @@ class StackFit:
         except OSError as error:
             self._fail(member, error)
 
+    def _cut_out(self, ended: Ended) -> None:
+        """The members' own checkpoints; all on disk by one sync, before any record can be seen."""
+        assert self.file is not None
+        now = self.stack.state_dict()
+        before = self.file.load() if any(why is not None for _, why in ended) else None
+        for member, why in ended:
+            checkpoint = now if why is None else before  # a diverged one keeps what it was before
+            if checkpoint is not None and member.run_id in checkpoint["run_ids"]:
+                save = functools.partial(save_members, checkpoint, [member], sync=False)
+                self._try(member, save)
+        os.sync()
+
     def _end_one(
-        self,
-        member: StackMember,
-        why: Exception | None,
-        tested: dict[str, float],
-        state: Checkpoint | None,
+        self, member: StackMember, why: Exception | None, tested: dict[str, float]
     ) -> None:
         if why is not None and not isinstance(why, Diverged):
             self._fail(member, why)
             return
         if why is None and not math.isfinite(tested.get("test/loss", 0.0)):
             why = Diverged("test/loss", tested["test/loss"], member.best.best_epoch or 0)
-        if self.file is not None:  # a diverged one keeps what it was before
-            checkpoint = state if why is None else self.file.load()
-            if checkpoint is not None and member.run_id in checkpoint["run_ids"]:
-                save_members(checkpoint, [member])
         if why is None:
             record = member.member.record("complete", self._result(member, tested))
         else:
             record = member.member.record("diverged", {"error": str(why), "epoch": why.epoch})
-        member.folder.finish(record)
+        member.folder.finish(record, synced=self.file is not None)
         member.log.say(f"done: {record.get('metrics', record.get('error'))}")
         self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
 

@@ -1,6 +1,7 @@
 """What a member's epochs leave in its folder: collected, then written some epochs at a time."""
 
 import contextlib
+import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,39 +20,38 @@ class MemberLog:
     been written yet stands in the checkpoint, so a kill loses none of it.
 
     Attributes:
-        pending: rows not written yet.
+        pending: rows not written yet, each as one text.
         files: how long the run's files are without them.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
         self.folder = folder
         self.loggers = list(loggers)
-        self.pending: list[Row] = []
+        self.pending: list[str] = []
         self.files: dict[str, int] = {}
+        self._lines: list[str] = []
 
     def add(self, row: Row) -> None:
-        self.pending.append(row | {"time": time.time()})
+        self.pending.append(json.dumps([time.time(), row]))
 
     def flush(self) -> None:
         """Raises OSError where a file cannot be written; the rows then stay."""
-        if not self.pending:
-            return
-        times = [row["time"] for row in self.pending]
-        rows = [{k: v for k, v in row.items() if k != "time"} for row in self.pending]
-        for logger in self.loggers:
-            logger.write(rows)
-        self.say(*map(text_line, rows), times=times)
-        self.pending = []
-        self.files = sizes_of_logs(self.folder)
+        if self.pending:
+            stamped = [json.loads(text) for text in self.pending]
+            for logger in self.loggers:
+                logger.write([row for _, row in stamped])
+            self._lines += [_line(when, "INFO", text_line(row)) for when, row in stamped]
+            self.pending = []
+            self.files = sizes_of_logs(self.folder)
 
-    def say(self, *messages: str, times: Sequence[float] = (), level: str = "INFO") -> None:
-        """Lines of train.log; a log that cannot be written does not end a run."""
-        stamps = times or [time.time()] * len(messages)
-        lines = [
-            f"{_stamp(when)} {level} {message}\n"
-            for when, message in zip(stamps, messages, strict=True)
-        ]
+    def say(self, message: str, level: str = "INFO") -> None:
+        """A line of train.log, with all that are to come before it."""
+        self._lines.append(_line(time.time(), level, message))
+
+    def write_lines(self) -> None:
+        """train.log; one that cannot be written does not end a run."""
         path = self.folder / "train.log"
+        lines, self._lines = self._lines, []
         with contextlib.suppress(OSError):
             if path.is_symlink():
                 path.unlink()
@@ -59,7 +59,7 @@ class MemberLog:
                 file.writelines(lines)
 
 
-def _stamp(when: float) -> str:
+def _line(when: float, level: str, message: str) -> str:
     """As `logging` writes it."""
     whole = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))
-    return f"{whole},{int(when % 1 * 1000):03}"
+    return f"{whole},{int(when % 1 * 1000):03} {level} {message}\n"

@@ -125,6 +125,8 @@ class StackMember:
                     self.best: BestEpoch = callback.best
         self.log = MemberLog(folder, build_loggers(config, folder))
 
+        self.begun = (folder / "config.yaml").exists()
+
     @property
     def run_id(self) -> str:
         return self.member.run_id
@@ -164,8 +166,12 @@ class StackMember:
         if self.early_stop is not None:
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
-        plain = {"callbacks": callbacks, "files": self.log.files, "pending": self.log.pending}
-        return {"plain": json.dumps(plain), "schedule": self.schedule.state_dict()}
+        plain = json.dumps({"callbacks": callbacks, "files": self.log.files})
+        return {
+            "plain": plain,
+            "pending": "\n".join(self.log.pending),
+            "schedule": self.schedule.state_dict(),
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """From a checkpoint of this run, `unpacked`."""
@@ -192,7 +198,8 @@ class StackMember:
 
 def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
     """What `StackMember.state_dict` made one text of, as keys again."""
-    return {"schedule": state["schedule"], **json.loads(state["plain"])}
+    pending = state["pending"].splitlines()
+    return {"schedule": state["schedule"], "pending": pending, **json.loads(state["plain"])}
 
 
 def _schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:

@@ -19,7 +19,7 @@ from seqsweep.training.continuing import begin
 from seqsweep.training.parts import build_data, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.files import POINTER, StackFile, recorded_width, take_out
+from seqsweep.training.stacks.files import StackFile, recorded_width, take_out
 from seqsweep.training.stacks.fit import StackFit
 from seqsweep.training.stacks.members import Schedule, StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack
@@ -131,22 +131,18 @@ class _Training:
         """Those that stand at the same epoch go on together."""
         if self.hidden is None:
             self.hidden = recorded_width(members)
-        left_over = take_out(members)
+        take_out(self.root, [member for member in members if member.begun])
+        origin = engine(trainer, "stacked") | {"stack": self._company(members)}
         places: dict[int, list[_Place]] = {}
         for member in members:
-            place = self._begin(member, members, trainer)
+            place = self._begin(member, origin)
             if place is not None:
                 places.setdefault(place.epochs, []).append(place)
         for group in places.values():
             self._fit(group, trainer)
             trainer = self._trainer()
-        for file in left_over:
-            self._tidy(file)
 
-    def _begin(
-        self, member: StackMember, members: Sequence[StackMember], trainer: L.Trainer
-    ) -> "_Place | None":
-        origin = engine(trainer, "stacked") | {"stack": self._company(members)}
+    def _begin(self, member: StackMember, origin: dict[str, Any]) -> "_Place | None":
         try:
             path = begin(member.member, member.folder, origin)
             place = _Place(member, None, None)
@@ -217,6 +213,7 @@ class _Training:
                 member.log.flush()
                 member.folder.interrupt(reason)
             member.log.say(str(reason), level="WARNING")
+            member.log.write_lines()
             self.outcomes[member.run_id] = reason
 
     def _failed(self, members: Sequence[StackMember], error: Exception, is_single: bool) -> None:
@@ -226,11 +223,13 @@ class _Training:
                 self._fail(member, error)
             else:
                 member.log.say(f"its stack failed ({error}); it goes on alone", level="WARNING")
+                member.log.write_lines()
                 self.alone.append(member.member)
 
     def _fail(self, member: StackMember, error: Exception) -> None:
         text = "".join(traceback.format_exception(error))
         member.log.say(f"failed: {text}", level="ERROR")
+        member.log.write_lines()
         with contextlib.suppress(OSError):  # a full disk is the failure itself
             member.folder.fail(error)
         failure = RunFailed(member.folder.path, error)
@@ -241,15 +240,6 @@ class _Training:
         if isinstance(outcome, Outcome):
             return dataclasses.replace(outcome, signum=self.stop.received)
         return outcome
-
-    def _tidy(self, file: StackFile) -> None:
-        """Removes a stack's file from which all members have been taken or have ended."""
-        checkpoint = file.load()
-        if checkpoint is None:
-            return
-        pointers = [self.root / name / "checkpoints" / POINTER for name in checkpoint["run_ids"]]
-        if not any(pointer.is_symlink() for pointer in pointers):
-            file.remove()
 
 
 class _Place(NamedTuple):
