@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from seqsweep.runs import lock
-from seqsweep.runs.lock import Locked, RunLock, is_locked, take_free
+from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.record import RunFolder
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -283,41 +282,6 @@ def test_locks_of_many_threads_are_all_beaten(
     for thread in threads:
         thread.join()
     assert results == [True] * len(threads)
-
-
-def test_as_many_are_taken_as_are_free(tmp_path: Path) -> None:
-    folders = [tmp_path / name for name in "dacb"]
-    (tmp_path / "b").mkdir()
-    leave_lock_of("elsewhere", tmp_path / "b", age=0)
-    with RunLock(tmp_path / "a"):
-        with ExitStack() as stack:
-            assert take_free([*folders, folders[0]], stack) == [tmp_path / "d", tmp_path / "c"]
-            assert [is_locked(folder) for folder in folders] == [True] * 4
-        assert [is_locked(folder) for folder in folders] == [False, True, False, True]
-
-
-@pytest.mark.parametrize("failing", ["os.pwrite", "os.open", "pathlib.Path.mkdir"])
-def test_a_folder_that_cannot_be_locked_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
-) -> None:
-    """And those before it are held until the stack is closed."""
-    original: Any = {"os.pwrite": os.pwrite, "os.open": os.open, "pathlib.Path.mkdir": Path.mkdir}
-    calls: list[object] = []
-
-    def second(*given: Any, **named: Any) -> Any:
-        calls.append(given)
-        if len(calls) == 2:
-            name = () if failing == "os.pwrite" else (str(given[0]),)
-            raise OSError(28, "No space left on device", *name)
-        return original[failing](*given, **named)
-
-    with ExitStack() as stack, monkeypatch.context() as patch:
-        patch.setattr(failing, second)
-        with pytest.raises(OSError, match=r"No space left.*folder-b"):
-            take_free([tmp_path / f"folder-{name}" for name in "abc"], stack)
-        assert is_locked(tmp_path / "folder-a")
-        assert not is_locked(tmp_path / "folder-b")
-    assert not (tmp_path / "folder-a" / "lock").exists()
 
 
 @pytest.mark.slow

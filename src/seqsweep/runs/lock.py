@@ -9,7 +9,6 @@ import struct
 import sys
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -94,22 +93,6 @@ class RunLock:
         # Removed while it is still held: who opens the file later opens a new one.
         self.path.unlink(missing_ok=True)
         os.close(descriptor)
-
-
-def take_free(folders: Sequence[Path], stack: contextlib.ExitStack) -> list[Path]:
-    """Locks as many of these folders as nobody else holds, until `stack` is closed.
-
-    Returns those that are held now, in their order.
-
-    Raises:
-        OSError: a lock could not be written; names the file. `stack` holds those taken before it.
-    """
-    taken: list[Path] = []
-    for folder in folders:
-        with contextlib.suppress(Locked):
-            stack.enter_context(RunLock(folder))
-            taken.append(folder)
-    return taken
 
 
 def is_locked(folder: Path) -> bool:

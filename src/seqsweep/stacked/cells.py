@@ -78,7 +78,7 @@ class TanhOrRelu:
         self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
         weight = weights["tanh"].transpose(1, 2)
-        sums_gradient = self.buffers(f"sums_gradient{self.layer}", *states.shape)
+        sums_gradient = self.buffers("sums_gradient", *states.shape)
         later: Tensor | None = None
         backwards = zip(
             reversed(steps.of(gradient)),
@@ -156,7 +156,7 @@ class GRU:
     ) -> tuple[Parts, Parts]:
         lanes, rows, width = states.shape
         found = {
-            name: self.buffers(f"{name}_gradient{self.layer}", lanes, rows, gates * width)
+            name: self.buffers(f"{name}_gradient", lanes, rows, gates * width)
             for name, gates in (("gates", 2), ("new", 1), ("inside", 1))
         }
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
@@ -175,7 +175,7 @@ class GRU:
             torch.mul(new, by_reset, out=gates[:, :, :width])
             torch.mul(new, saved_gates[:, :, :width], out=inside)
             if left:
-                carried = self.buffers(f"carried{left % 2}", *outer.shape)
+                carried = self.buffers("carried", *outer.shape)
                 torch.mul(total, saved_gates[:, :, width:], out=carried)
                 total = carried.baddbmm_(gates, to_gates).baddbmm_(inside, to_new)
         as_input = {"sigmoid": found["gates"], "tanh": found["new"]}
@@ -242,8 +242,8 @@ class LSTM:
         self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
     ) -> tuple[Parts, Parts]:
         lanes, rows, width = states.shape
-        all_gates = self.buffers(f"gates_gradient{self.layer}", lanes, rows, 3 * width)
-        all_new = self.buffers(f"new_gradient{self.layer}", lanes, rows, width)
+        all_gates = self.buffers("gates_gradient", lanes, rows, 3 * width)
+        all_new = self.buffers("new_gradient", lanes, rows, width)
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
         backwards = zip(
             *(reversed(steps.of(tensor)) for tensor in (gradient, all_gates, all_new)),
@@ -265,7 +265,7 @@ class LSTM:
             torch.mul(now, by_new, out=new)
             if left:
                 now.mul_(saved_gates[:, :, width : 2 * width])
-                carried = self.buffers(f"carried{left % 2}", *outer.shape)
+                carried = self.buffers("carried", *outer.shape)
                 total = torch.bmm(gates, to_gates, out=carried).baddbmm_(new, to_new)
         parts = {"sigmoid": all_gates, "tanh": all_new}
         return parts, parts

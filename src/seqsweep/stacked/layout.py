@@ -11,8 +11,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from seqsweep.stacked.grouping import padded  # noqa: F401 TEMP
-
 # The gates of a cell in torch's order, gathered into groups that one activation serves: sigmoid
 # gates together, tanh gates together. Positions are those of torch's rows.
 GATES: dict[str, dict[str, tuple[int, ...]]] = {

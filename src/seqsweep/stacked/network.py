@@ -203,11 +203,7 @@ class StackedNetwork:
     def _product(self, inputs: Tensor, gradient: Tensor, name: str) -> Tensor:
         """A weight's gradient: (N, R, I), (N, R, O) -> (N, I*O)."""
         out = self.buffers(name, inputs.shape[0], inputs.shape[2], gradient.shape[2])
-        if inputs.shape[1] == 0:
-            out.zero_()
-        else:
-            torch.bmm(inputs.transpose(1, 2), gradient, out=out)
-        return out.flatten(1)
+        return torch.bmm(inputs.transpose(1, 2), gradient, out=out).flatten(1)
 
     def _below(self, layer: int, sums: dict[str, Tensor], batch: StackBatch) -> Tensor:
         """The gradient of the states of the layer below, (N, R, H)."""
@@ -282,9 +278,11 @@ class StackedNetwork:
             ends = states.view(-1, width).index_select(0, self._end_rows(batch))
             return ends.view(lanes, size, width)
         if self.shape.pooling == "mean":
-            total = self.buffers("total", lanes, size, width).zero_()
-            total.index_add_(1, batch.places.columns, states)
-            return self._over_lengths(total, batch)
+            # In bfloat16 a sum over many steps would lose the later ones.
+            wide = torch.promote_types(states.dtype, torch.float32)
+            total = torch.zeros(lanes, size, width, dtype=wide, device=self.device)
+            total.index_add_(1, batch.places.columns, states.to(wide))
+            return self._over_lengths(total, batch).to(states.dtype)
         if batch.ends is not None:
             states = states.clone()
             self._per_member(states).masked_fill_(~self._valid(batch), float("-inf"))
@@ -330,7 +328,7 @@ class StackedNetwork:
         """(N, B, H) divided by the lengths of the sequences."""
         if batch.ends is None:
             return total.div_(len(batch.steps))
-        lengths = (batch.ends + 1).to(self.compute_dtype)
+        lengths = (batch.ends + 1).to(total.dtype)
         return self._per_member(total).div_(lengths[:, None, :, None]).view_as(total)
 
     def _valid(self, batch: StackBatch) -> Tensor:

@@ -144,7 +144,7 @@ class SGD(FlatOptimizer):
     def _update(self) -> None:
         gradients = self._decayed()
         momentum = self.state["momentum_buffer"]
-        if self._momentum != 0 or isinstance(self._momentum, Tensor):
+        if isinstance(self._momentum, Tensor) or self._momentum != 0:
             momentum.mul_(self._momentum).add_(gradients)
             ahead = momentum * self._momentum + gradients
             gradients = _choose(self._looks_ahead, ahead, momentum)
@@ -169,7 +169,7 @@ class RMSprop(FlatOptimizer):
         square.mul_(self._alpha)
         square.addcmul_(gradients, gradients * self._alpha_rest)
         update = gradients / square.sqrt().add_(self._eps)
-        if self._momentum != 0 or isinstance(self._momentum, Tensor):
+        if isinstance(self._momentum, Tensor) or self._momentum != 0:
             momentum = self.state["momentum_buffer"]
             update = momentum.mul_(self._momentum).add_(update)
         self._move(update)

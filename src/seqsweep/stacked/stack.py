@@ -44,6 +44,7 @@ def train_step(
     norm = torch.linalg.vector_norm(optimizer.gradients, dim=1)
     if max_norm is not None:
         scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
+        scale.masked_fill_(max_norm.isinf(), 1.0)  # also where the norm itself is infinite
         optimizer.gradients.mul_(scale.unsqueeze(1))
     optimizer.step()
     return StepResult(losses, logits, weight, norm)

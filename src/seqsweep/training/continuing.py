@@ -18,11 +18,14 @@ _LENGTH = "trainer.max_epochs"
 _SCHEDULER_LENGTH = "scheduler.max_epochs"
 
 
-def begin(member: Member, folder: RunFolder, engine: dict[str, Any]) -> Path | None:
+def begin(
+    member: Member, folder: RunFolder, engine: dict[str, Any], sync: bool = True
+) -> Path | None:
     """The checkpoint to go on from; where there is none, an empty folder to start in.
 
     Args:
         engine: what of the machine and the engine decides the last bits, for provenance.json.
+        sync: False leaves it to the caller to have the folder on disk before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
     if not is_new:
@@ -32,12 +35,11 @@ def begin(member: Member, folder: RunFolder, engine: dict[str, Any]) -> Path | N
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
         origin = provenance(member.config["threads"], member.data_fingerprint, engine)
-        # Nothing is lost with a config that is not on disk yet: the run then begins again.
-        folder.start(member.config, origin, sync=False)
+        folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
-                folder.start(member.config, origin, sync=False)
+                folder.start(member.config, origin, sync)
     return checkpoint
 
 

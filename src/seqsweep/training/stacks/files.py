@@ -64,7 +64,8 @@ class StackFile:
         return None
 
     def remove(self) -> None:
-        for path in (self.path, self.previous, self.path.with_suffix(".next.ckpt"), self.names):
+        """With what a kill has left of it half written."""
+        for path in self.path.parent.glob(f"*{self.path.stem}.*"):
             path.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ ended stands in their folders.
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import struct
 import sys
@@ -39,6 +40,7 @@ def launch_stacks(stacks: Sequence[PlannedStack], root: Path, processes: int) ->
         Interrupted: a signal came; every run goes on from its last epoch next time.
     """
     torch.set_num_threads(1)
+    _allow_many_files()
     threads = max((stack.members[0].config["threads"] for stack in stacks), default=1)
     if processes == 1 or threads > 1 or sys.platform != "linux":
         for stack in stacks:
@@ -61,6 +63,14 @@ def _train(stack: PlannedStack, root: Path) -> None:
     for outcome in outcomes:
         if isinstance(outcome, Outcome) and outcome.signum is not None:
             raise Interrupted(outcome.signum)
+
+
+def _allow_many_files() -> None:
+    """A stack holds a lock, so an open file, for each of its members."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
+        most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class _Workers:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,13 +139,15 @@ class _Training:
             place = self._begin(member, origin)
             if place is not None:
                 places.setdefault(place.epochs, []).append(place)
+        if len(self.asked) > 1:
+            os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
         for group in places.values():
             self._fit(group, trainer)
             trainer = self._trainer()
 
     def _begin(self, member: StackMember, origin: dict[str, Any]) -> "_Place | None":
         try:
-            path = begin(member.member, member.folder, origin)
+            path = begin(member.member, member.folder, origin, sync=len(self.asked) == 1)
             place = _Place(member, None, None)
             if path is not None:
                 place = _Place(member, load_sealed(path), load_sealed(path.with_name("best.ckpt")))
