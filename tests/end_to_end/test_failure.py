@@ -175,10 +175,12 @@ def test_a_killed_sweep_is_incomplete_and_not_running(seqsweep: Command, tmp_pat
         deadline = time.monotonic() + 100
         while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert "1 running" in seqsweep("status", "outputs/sweeps/default").out
+        # By the cost model long enough for a process of each core; so one or two are running.
+        assert " running" in seqsweep("status", "outputs/sweeps/default").out.splitlines()[-1]
     finally:
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
+    time.sleep(1)  # the system ends its processes after it
     status = seqsweep("status", "outputs/sweeps/default")
-    assert "1 runs, 1 incomplete" in status.out
+    assert "2 runs, 2 incomplete" in status.out
     assert "running" not in status.out

@@ -27,12 +27,13 @@ def _state(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
 
 
-def _is_identical(seqsweep: Command, folder: Path) -> None:
+def _is_identical(seqsweep: Command, folder: Path, lines: int = 1) -> None:
     """`identical`, and the folder is only looked at."""
     (run,) = (path.parent for path in folder.rglob("record.json"))
     before = _state(folder)
     result = seqsweep("reproduce", str(run.relative_to(folder)))
-    assert result.out.splitlines() == ["identical"]
+    assert result.out.splitlines()[-1] == "identical"
+    assert len(result.out.splitlines()) <= lines
     assert result.err == ""
     assert result.code == 0
     assert _state(folder) == before
@@ -55,7 +56,7 @@ def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
     first, *_ = sorted(tmp_path.glob("outputs/sweeps/default/*/record.json"))
     first.unlink()  # one record is left
-    _is_identical(seqsweep, tmp_path)
+    _is_identical(seqsweep, tmp_path, lines=2)  # alone it may differ in the last bits
 
 
 def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) -> None:

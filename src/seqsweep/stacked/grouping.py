@@ -4,8 +4,9 @@ K members, D directions, T steps, B batch, F features, H hidden, L layers, G gat
 """
 
 import functools
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 
 WIDTH = 16
 """Hidden sizes are padded to a multiple of it: a batched product of width 10 takes twice the time
@@ -76,16 +77,26 @@ class Problem:
 
     def step_seconds(self, members: int, hidden: int) -> float:
         """Of one training step."""
-        costs, gates = COSTS[self.cell], _GATES[self.cell]
+        costs = astuple(COSTS[self.cell])
+        return sum(map(operator.mul, costs, self.amounts(members, hidden)))
+
+    def amounts(self, members: int, hidden: int) -> tuple[float, ...]:
+        """How much of each of `Costs` a training step takes, in their order."""
+        gates = _GATES[self.cell]
         lanes = members * self.directions
         weights = 0
         for layer in range(self.num_layers):
             inputs = self.directions * hidden if layer else self.input_size
             weights += lanes * gates * hidden * (inputs + hidden)
-        products = 6 * self.batch_size * self.mean_steps * weights
-        elements = lanes * self.mean_steps * self.batch_size * hidden * self.num_layers
-        calls = costs.calls + self.num_layers * (costs.calls_layer + self.steps * costs.calls_step)
-        return costs.flop * products + costs.element * elements + calls + costs.weight * weights
+        states = self.mean_steps * self.batch_size
+        return (
+            6 * states * weights,
+            lanes * states * hidden * self.num_layers,
+            self.num_layers * self.steps,
+            self.num_layers,
+            1,
+            weights,
+        )
 
     def most_members(self, hidden: int) -> int:
         """Of a stack of this width."""

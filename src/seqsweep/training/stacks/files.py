@@ -99,6 +99,11 @@ def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: b
     for member in members:
         last, best = cut(checkpoint, member)
         folder = member.folder.path / "checkpoints"
+        # The last one last: where it is, a run has all that it goes on from.
+        if best["epoch"] == last["epoch"]:
+            save_sealed(last, folder / "best.ckpt", sync)
+            link(folder / "best.ckpt", folder / "last.ckpt")
+            continue
         if best["epoch"] is not None:
             save_sealed(best, folder / "best.ckpt", sync)
         save_sealed(last, folder / "last.ckpt", sync)
