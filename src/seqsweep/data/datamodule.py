@@ -19,7 +19,8 @@ class SequenceDataModule(L.LightningDataModule):
         source: the data, with given splits or as one set (everything in `train`).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences.
         eval_batch_size: sequences of a validation or test batch; changes no result.
-        num_workers: processes that fetch batches; changes no result. 0 is right for data in memory.
+        num_workers: processes that fetch batches; changes no result. 0 is right for data in memory;
+            the stacked engine takes its batches from there by itself.
         val_fraction: part of train, in [0, 1), that becomes the validation split where the source
             gives none; never taken from test.
         test_fraction: likewise for the test split.

@@ -57,7 +57,8 @@ def _train(stack: PlannedStack, root: Path) -> None:
         if isinstance(outcome, Interrupted):
             raise outcome
         if isinstance(outcome, (ValueError, TypeError, OSError)):
-            RunFolder(root / member.run_id).refuse(member.config, outcome)
+            with contextlib.suppress(OSError):  # a folder that cannot be written says nothing
+                RunFolder(root / member.run_id).refuse(member.config, outcome)
         if isinstance(outcome, Exception):
             stop_if_asked(member, root)
     for outcome in outcomes:

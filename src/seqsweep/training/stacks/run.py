@@ -71,6 +71,11 @@ class _Training:
         self.outcomes: dict[str, Outcome | BaseException] = {}
         self.alone: list[Member] = []
 
+    @property
+    def is_single(self) -> bool:
+        """A run by itself: it keeps its checkpoints as any run does, and fails as such."""
+        return len(self.asked) == 1
+
     def run(self) -> Outcomes:
         config = self.asked[0].config
         try:
@@ -97,10 +102,9 @@ class _Training:
         callbacks: list[Callback] = [self.stop]
         if self.progress is not None:
             callbacks.append(self.progress)
-        is_single = len(self.asked) == 1
         return build_trainer(
             **section,
-            folder=self.root / self.asked[0].run_id if is_single else self.root,
+            folder=self.root / self.asked[0].run_id if self.is_single else self.root,
             logger=[],
             callbacks=callbacks,
         )
@@ -139,7 +143,7 @@ class _Training:
             place = self._begin(member, origin)
             if place is not None:
                 places.setdefault(place.epochs, []).append(place)
-        if len(self.asked) > 1:
+        if not self.is_single:
             os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
         for group in places.values():
             self._fit(group, trainer)
@@ -147,7 +151,7 @@ class _Training:
 
     def _begin(self, member: StackMember, origin: dict[str, Any]) -> "_Place | None":
         try:
-            path = begin(member.member, member.folder, origin, sync=len(self.asked) == 1)
+            path = begin(member.member, member.folder, origin, sync=self.is_single)
             place = _Place(member, None, None)
             if path is not None:
                 place = _Place(member, load_sealed(path), load_sealed(path.with_name("best.ckpt")))
@@ -168,27 +172,24 @@ class _Training:
 
     def _fit(self, group: Sequence["_Place"], trainer: L.Trainer) -> None:
         members = [place.member for place in group]
-        is_single = len(self.asked) == 1
         fit: StackFit | None = None
         with contextlib.ExitStack() as held:
-            if is_single:
+            if self.is_single:
                 held.enter_context(log_file(members[0].folder.path / "train.log"))
             try:
-                fit = self._stack_fit(group, trainer, is_single)
+                fit = self._stack_fit(group, trainer)
                 fit.run()
             except (Interrupted, SystemExit) as error:
                 self._interrupted(members if fit is None else fit.stack.members, error)
             except Exception as error:
-                self._failed(members if fit is None else fit.stack.members, error, is_single)
+                self._failed(members if fit is None else fit.stack.members, error)
             finally:
                 if fit is not None:
                     self.outcomes |= {
                         name: self._with_signal(outcome) for name, outcome in fit.outcomes.items()
                     }
 
-    def _stack_fit(
-        self, group: Sequence["_Place"], trainer: L.Trainer, is_single: bool
-    ) -> StackFit:
+    def _stack_fit(self, group: Sequence["_Place"], trainer: L.Trainer) -> StackFit:
         members = [place.member for place in group]
         splits, config = self.data.splits, self.asked[0].config
         half = torch.bfloat16 if config["trainer"]["precision"] == "bf16-mixed" else None
@@ -202,7 +203,7 @@ class _Training:
         data = StackDataModule(
             self.data, stack.members, stack.shape.bidirectional, half or torch.float32
         )
-        file = None if is_single else StackFile.of(self.root, members)
+        file = None if self.is_single else StackFile.of(self.root, members)
         return StackFit(stack, data, trainer, file, self.stop.check)
 
     def _interrupted(self, members: Sequence[StackMember], error: BaseException) -> None:
@@ -219,10 +220,10 @@ class _Training:
             member.log.write_lines()
             self.outcomes[member.run_id] = reason
 
-    def _failed(self, members: Sequence[StackMember], error: Exception, is_single: bool) -> None:
+    def _failed(self, members: Sequence[StackMember], error: Exception) -> None:
         """A stack that fails as a whole: each of its members tries by itself."""
         for member in members:
-            if is_single:
+            if self.is_single:
                 self._fail(member, error)
             else:
                 member.log.say(f"its stack failed ({error}); it goes on alone", level="WARNING")
