@@ -38,9 +38,9 @@ class Costs:
 
 
 COSTS = {
-    "rnn": Costs(1.7e-11, 2.0e-9, 1.2e-5, 5e-5, 1.6e-4, 3e-9),
-    "gru": Costs(1.7e-11, 9.0e-9, 3.8e-5, 9e-5, 1.6e-4, 3e-9),
-    "lstm": Costs(1.7e-11, 9.0e-9, 4.0e-5, 9e-5, 1.6e-4, 3e-9),
+    "rnn": Costs(1.1e-11, 3.5e-9, 1.5e-5, 5.9e-5, 2.2e-4, 3.6e-9),
+    "gru": Costs(1.2e-11, 1.4e-8, 6.1e-5, 1.2e-4, 1.7e-4, 4.6e-9),
+    "lstm": Costs(1.1e-11, 2.1e-8, 8.4e-5, 1.8e-4, 2.3e-5, 4.7e-9),
 }
 
 SECONDS_STACK, SECONDS_EPOCH, SECONDS_MEMBER = 0.05, 0.003, 0.004
