@@ -8,6 +8,7 @@ import pytest
 from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
@@ -204,3 +205,27 @@ def test_the_order_of_values_does_not_matter_for_the_base(compose: MemberCompose
     finally:
         del compose.full
     assert calls == []
+
+
+def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
+    """Also where a number decides another key: max_epochs that of the cosine schedule."""
+    grids = [
+        [f"seed={seed}", f"optimizer.lr={lr}", f"model.bidirectional={both}"]
+        for seed in (0, 1, 7)
+        for lr in ("0.1", "1", "1e-3")
+        for both in ("true", "false")
+    ]
+    grids += [["scheduler=cosine", f"trainer.max_epochs={n}", f"seed={n}"] for n in (5, 6, 7)]
+    grids += [["~logger.csv", f"data.source.seed={n}", f"sweep.retries={n}"] for n in (2, 3)]
+    for overrides in grids:
+        assert compose.checked(overrides) == check(compose(overrides)), overrides
+
+
+@pytest.mark.parametrize("bad", ["seed=a", "threads=0", "model.hiden=3", "seed=1.5"])
+def test_checked_refuses_what_check_refuses(compose: MemberComposer, bad: str) -> None:
+    compose.checked(["seed=1", "threads=1"])
+    overrides = ["threads=1", bad] if bad.startswith("seed") else ["seed=2", bad]
+    with pytest.raises((ValueError, HydraException)):
+        check(compose(overrides))
+    with pytest.raises((ValueError, HydraException)):
+        compose.checked(overrides)

@@ -5,6 +5,8 @@ This module is imported at every start of every Hydra app of the environment: it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -60,6 +62,23 @@ class StackedLauncher(Launcher):
         self.basic = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=basic
         )
+
+    def launch_members(
+        self, job_overrides: Sequence[Sequence[str]], members: Sequence[Any]
+    ) -> bool:
+        """For our own sweeper, which has composed the jobs' configs already.
+
+        Returns:
+            False where the jobs have to be launched as any others.
+        """
+        config, basic = self.config, self.basic
+        assert config is not None and basic is not None
+        if not self.is_ours or config.hydra.callbacks:
+            return False
+        from seqsweep.training.stacks.jobs import launch_members
+
+        launch_members(job_overrides, members, Path(config.hydra.sweep.dir), basic, self.processes)
+        return True
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int

@@ -18,6 +18,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
+from hydra_plugins.seqsweep_stacked.seqsweep_stacked import StackedLauncher
+
 
 @dataclass
 class SeqsweepSweeperConf:
@@ -74,15 +76,14 @@ class SeqsweepSweeper(Sweeper):
             if verify_members(jobs, composer, folder, Console()):
                 raise SystemExit(1)
             return
-        code = run_sweep(
-            jobs,
-            composer,
-            lambda launched: launcher.launch(
-                [[*job, f"hydra.sweep.dir='{folder}'"] for job in launched], initial_job_idx=0
-            ),
-            folder,
-            Console(),
-        )
+
+        def launch(launched: Sequence[Sequence[str]], members: Sequence[Any]) -> None:
+            jobs = [[*job, f"hydra.sweep.dir='{folder}'"] for job in launched]
+            if isinstance(launcher, StackedLauncher) and launcher.launch_members(jobs, members):
+                return
+            launcher.launch(jobs, initial_job_idx=0)
+
+        code = run_sweep(jobs, composer, launch, folder, Console())
         if code:
             raise SystemExit(code)
 

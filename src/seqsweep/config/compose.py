@@ -5,7 +5,8 @@ these on a copy takes less than one.
 """
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -14,7 +15,8 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from seqsweep.runs.identity import is_below
+from seqsweep.config.schema import Config, check
+from seqsweep.runs.identity import flatten, is_below
 
 
 class MemberComposer:
@@ -32,6 +34,7 @@ class MemberComposer:
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
+        self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """As Hydra does it, with the node `hydra`.
@@ -61,6 +64,56 @@ class MemberComposer:
         except (HydraException, OmegaConfBaseException):
             return self._without_hydra(self.full(overrides))  # right, or Hydra's own error
         return config
+
+    def checked(self, overrides: Sequence[str]) -> Config:
+        """The member's config, checked: what `check` makes of it.
+
+        Members that set the same keys to other numbers differ in these numbers alone, where nothing
+        is interpolated from them: for all but the first it takes no OmegaConf at all.
+
+        Raises:
+            HydraException, ValueError: as composing and checking raise them.
+        """
+        numbers = self._numbers(overrides)
+        others = tuple(text for text in overrides if text not in numbers)
+        kinds = tuple((override.key_or_group, type(v)) for override, v in numbers.values())
+        known = self._checked.get((others, kinds))
+        if known is None:
+            config = self(overrides)
+            checked = check(config)
+            if numbers and self._follow(config, checked, numbers):
+                self._checked[others, kinds] = checked
+            return checked
+        found = _copied(known)
+        for override, value in numbers.values():
+            _set(found, override.key_or_group, value)
+        return found
+
+    def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[Override, Any]]:
+        """The overrides `key=number`, parsed."""
+        found: dict[str, tuple[Override, Any]] = {}
+        for text in overrides:
+            if self._sets_value(text):
+                override = self._parse(text)
+                value = override.value()
+                if type(value) in (int, float, bool) and override.key_or_group != "threads":
+                    found[text] = override, value
+        return found
+
+    def _follow(
+        self, config: DictConfig, checked: Config, numbers: dict[str, tuple[Override, Any]]
+    ) -> bool:
+        """Whether the checked config has just these numbers, and nothing else that follows them."""
+        leaves = dict(flatten(OmegaConf.to_container(config, resolve=False)))
+        sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
+        values = dict(flatten(checked))
+        for override, value in numbers.values():
+            key = override.key_or_group
+            same = key in values and type(values[key]) is type(value) and values[key] == value
+            if not same or any("${." in text or key in text for text in sources):
+                return False
+        parents = {part for o, _ in numbers.values() for part in _parents(o.key_or_group)}
+        return not any(f"${{{parent}}}" in text for text in sources for parent in parents)
 
     def _base(self, overrides: tuple[str, ...]) -> DictConfig:
         if overrides not in self._bases:
@@ -103,3 +156,22 @@ class MemberComposer:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]
+
+
+def _copied(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: _copied(value) for key, value in node.items()}
+    return [_copied(value) for value in node] if isinstance(node, list) else node
+
+
+def _set(config: Config, key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        config = config[section]
+    config[name] = value
+
+
+def _parents(key: str) -> Iterator[str]:
+    while "." in key:
+        key = key.rpartition(".")[0]
+        yield key

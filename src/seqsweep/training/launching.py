@@ -14,7 +14,8 @@ from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import STOP_FILE, Member, finished
 from seqsweep.training.watcher import Watcher
 
-Launch = Callable[[Sequence[Sequence[str]]], Any]
+Launch = Callable[[Sequence[Sequence[str]], Sequence[Member]], Any]
+"""Gets the jobs' overrides and what they have been planned as; returns when they have ended."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Training:
 
     Args:
         members: those that are not done.
-        launch: gives jobs to Hydra's launcher and returns when they have ended.
+        launch: gives jobs to Hydra's launcher.
         folder: of the sweep.
         console: for the line of each run.
     """
@@ -66,7 +67,7 @@ class Training:
                 todo = list(self.members)
                 while todo:
                     self.launches.update(member.folder.run_id for member in todo)
-                    self.launch([member.overrides for member in todo])
+                    self.launch([m.overrides for m in todo], [m.member for m in todo])
                     todo = self._next()
         finally:
             self.stop_file.unlink(missing_ok=True)

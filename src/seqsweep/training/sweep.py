@@ -14,7 +14,6 @@ from rich.markup import escape
 from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
-from seqsweep.config.schema import check
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import leaderboard_table, print_table, show_value
 from seqsweep.runs.identity import flatten
@@ -107,9 +106,8 @@ def plan_members(
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
     for overrides in jobs:
-        config = compose(overrides)
         try:
-            member = plan(check(config))
+            member = plan(compose.checked(overrides))
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))

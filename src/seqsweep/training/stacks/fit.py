@@ -90,7 +90,7 @@ class StackFit:
         is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
         if self.file is not None and not is_due:
             return []
-        failed: list[tuple[StackMember, Exception | None]] = []
+        failed: list[tuple[StackMember, Diverged | OSError | None]] = []
         for member in self.stack.members:
             try:
                 member.log.flush()
@@ -118,18 +118,27 @@ class StackFit:
 
     def _end(self, ended: Ended) -> None:
         """Records of the members that have ended, each for itself."""
-        done = [member for member, why in ended if why is None]
-        tested = self._test(done)
-        for member, _ in ended:
-            self._try(member, member.log.flush)
-        if self.file is not None:
-            self._cut_out(ended)
         for member, why in ended:
+            if isinstance(why, OSError):
+                self._fail(member, why)
+            else:
+                self._try(member, member.log.flush)
+        left = [(member, why) for member, why in ended if member.run_id not in self.outcomes]
+        tested = self._test([member for member, why in left if why is None])
+        if self.file is not None:
+            self._cut_out(left)
+        for member, why in left:
             if member.run_id not in self.outcomes:
                 args = member, why, tested.get(member, {})
                 self._try(member, functools.partial(self._end_one, *args))
+        for member, _ in ended:
             member.log.write_lines()
-        if self.file is not None and len(ended) == len(self.stack.members):
+        self._remove_file(len(ended))
+
+    def _remove_file(self, ended: int) -> None:
+        """When all have ended; a run that failed may still go on from it."""
+        has_failed = any(isinstance(outcome, RunFailed) for outcome in self.outcomes.values())
+        if self.file is not None and ended == len(self.stack.members) and not has_failed:
             self.file.remove()
 
     def _try(self, member: StackMember, action: Callable[[], object]) -> None:
@@ -151,12 +160,7 @@ class StackFit:
                 self._try(member, save)
         os.sync()
 
-    def _end_one(
-        self, member: StackMember, why: Exception | None, tested: dict[str, float]
-    ) -> None:
-        if why is not None and not isinstance(why, Diverged):
-            self._fail(member, why)
-            return
+    def _end_one(self, member: StackMember, why: Diverged | None, tested: dict[str, float]) -> None:
         if why is None and not math.isfinite(tested.get("test/loss", 0.0)):
             why = Diverged("test/loss", tested["test/loss"], member.best.best_epoch or 0)
         if why is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -9,54 +10,78 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.schema import check
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
 from seqsweep.training.stacks.forming import cores, form
 
+Jobs = Sequence[Sequence[str]]
+"""The overrides of each job."""
+
+
+def launch_members(
+    jobs: Jobs, members: Sequence[Member], root: Path, basic: Launcher, processes: int | None
+) -> None:
+    """Trains the jobs' runs, those that can as stacks, the others by Hydra's basic launcher.
+
+    Args:
+        jobs, members: of each run; what becomes of it stands in its folder.
+        root: the folder of the runs.
+        basic: set up.
+        processes: that train stacks side by side; None for one a core where that pays.
+    """
+    _train(jobs, members, root, basic, 0, processes)
+
 
 def launch_jobs(
-    jobs: Sequence[Sequence[str]],
+    jobs: Jobs,
     first: int,
     loader: ConfigLoader,
     master: DictConfig,
     basic: Launcher,
     processes: int | None,
 ) -> list[JobReturn]:
-    """Trains the jobs' runs, those that can as stacks, the others by the basic launcher.
+    """The same for any sweeper of Hydra's, which knows the jobs' overrides alone.
 
     Args:
-        jobs: the overrides of each.
         first: the number of the first job.
         loader, master: Hydra's config loader and the sweep's config.
-        basic: Hydra's basic launcher, set up.
-        processes: that train stacks side by side; None for one a core where that pays.
 
     Returns:
         For each job what Hydra expects of it, with the monitored metric as its return value.
     """
+    composer = MemberComposer(loader, master)
+    members = [plan(composer.checked(overrides)) for overrides in jobs]
+    root = Path(master.hydra.sweep.dir)
+    singles = _train(jobs, members, root, basic, first, processes)
+    return [
+        singles.get(member.run_id) or _job_return(job, composer(job), member, root)
+        for job, member in zip(jobs, members, strict=True)
+    ]
+
+
+def _train(
+    jobs: Jobs,
+    members: Sequence[Member],
+    root: Path,
+    basic: Launcher,
+    first: int,
+    processes: int | None,
+) -> dict[str, Any]:
+    """What the basic launcher returned for the runs that went one by one, by run_id."""
     if processes is not None and processes < 1:
         raise ValueError(f"hydra.launcher.processes={processes}: must be at least 1, or null")
-    composer = MemberComposer(loader, master)
-    configs = [composer(overrides) for overrides in jobs]
-    members = [plan(check(config)) for config in configs]
-    root = Path(master.hydra.sweep.dir)
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
     from seqsweep.training.stacks.launch import launch_stacks
     from seqsweep.training.trainer import takes_gpu
 
-    pending = [member for member in members if finished(member, root) is None]
-    distinct = list({member.run_id: member for member in pending}.values())
-    planned = form(distinct, root, processes or cores(), takes_gpu)
+    pending = {member.run_id: member for member in members if finished(member, root) is None}
+    planned = form(list(pending.values()), root, processes or cores(), takes_gpu)
     launch_stacks(planned.stacks, root, planned.processes)
     alone = {member.run_id for member in planned.alone}
-    singles = [job for job, member in zip(jobs, members, strict=True) if member.run_id in alone]
-    returned = iter(basic.launch(singles, first) if singles else ())
-    return [
-        next(returned) if member.run_id in alone else _job_return(job, config, member, root)
-        for job, config, member in zip(jobs, configs, members, strict=True)
-    ]
+    own = {m.run_id: job for job, m in zip(jobs, members, strict=True) if m.run_id in alone}
+    returned = basic.launch(list(own.values()), first) if own else ()
+    return dict(zip(own, returned, strict=True))
 
 
 def _job_return(

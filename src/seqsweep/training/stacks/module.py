@@ -22,8 +22,8 @@ from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.metrics import Array, StackSums, confusion, scores
 from seqsweep.training.stacks.stack import Stack
 
-Ended = Sequence[tuple[StackMember, Exception | None]]
-"""Members that have ended: None at their end, or why they diverged or failed."""
+Ended = Sequence[tuple[StackMember, Diverged | OSError | None]]
+"""Members that have ended: None at their end, or why they diverged or could not be written."""
 
 _EVALUATED_NUMBERS = 2**20
 
@@ -102,6 +102,7 @@ class StackModule(L.LightningModule):
         stack.keep_best(better)
         stack.epochs = epoch + 1
         self._let_go(diverged)  # before the checkpoint: it would go on from there
+        self._step_schedules(rows)
         stopping = [member for member in stack.members if self._after_epoch(member, rows[member])]
         self._publish(next(iter(rows.values())))
         self._let_go(self.flush())
@@ -113,13 +114,17 @@ class StackModule(L.LightningModule):
         self._let_go([(m, None) for m in stack.members if is_last or m in stopping])
 
     def _after_epoch(self, member: StackMember, row: dict[str, Any]) -> bool:
-        """Log, schedule, early stopping: True where it ends the run."""
+        """Log and early stopping: True where it ends the run."""
         member.log.add(row)
-        monitor = plateau_monitor(member.config)
-        if member.schedule.follows_metric and monitor in row:
-            member.schedule.step(row[monitor])
         looks = "val/loss" in row or self.val_every == 1
         return looks and member.should_stop(row)
+
+    def _step_schedules(self, rows: dict[StackMember, dict[str, Any]]) -> None:
+        """Each once, though members share one; by its own metric where it follows one."""
+        for schedule, member in {m.schedule: m for m in self.stack.members}.items():
+            monitor = plateau_monitor(member.config)
+            if not schedule.follows_metric or monitor in rows[member]:
+                schedule.step(rows[member].get(monitor))
 
     def _let_go(self, ended: Ended) -> None:
         if ended:
@@ -138,16 +143,12 @@ class StackModule(L.LightningModule):
             columns |= {f"val/{name}": values for name, values in found.items()}
         lists = {name: values.tolist() for name, values in columns.items()}
         shared = {"epoch": epoch, "step": self.stack.steps}
-        rows = {
+        return {
             member: shared
             | {"lr": member.schedule.lr}
             | {name: lists[name][index] for name in lists}
             for index, member in enumerate(self.stack.members)
         }
-        for schedule in {id(m.schedule): m.schedule for m in self.stack.members}.values():
-            if not schedule.follows_metric:
-                schedule.step(None)
-        return rows
 
     def _generators(self) -> list[torch.Generator]:
         """Of each member's dropout: its masks are a function of (seed, step) alone."""

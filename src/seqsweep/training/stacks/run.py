@@ -145,7 +145,8 @@ class _Training:
                 places.setdefault(place.epochs, []).append(place)
         if not self.is_single:
             os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
-        for group in places.values():
+        # The ones from the start first: members share schedules, and the others restore theirs.
+        for _, group in sorted(places.items()):
             self._fit(group, trainer)
             trainer = self._trainer()
 
