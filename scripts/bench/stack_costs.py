@@ -19,7 +19,8 @@ import torch
 from seqsweep.stacked.batches import StackData, Steps
 from seqsweep.stacked.grouping import COSTS, Costs, Problem
 from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import Adam
 from seqsweep.stacked.stack import train_step
 

@@ -14,7 +14,8 @@ from seqsweep.models.classifier import RNNClassifier
 from seqsweep.stacked.batches import StackBatch, StackData
 from seqsweep.stacked.grouping import padded
 from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import flat_optimizer_for, hyperparameters
 from seqsweep.stacked.stack import StepResult, train_step
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqsweep.stacked.network import StackedLoss
+from seqsweep.stacked.loss import StackedLoss
 
 K, B, C = 3, 6, 4
 WEIGHTS = [None, torch.tensor([0.5, 1.0, 2.0, 0.0]), torch.tensor([1.0, 3.0, 0.1, 1.0])]

@@ -69,14 +69,7 @@ class SequenceClassifier(L.LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1"
-            )
-        if gradient_clip_val is not None and gradient_clip_val <= 0:
-            raise ValueError(
-                f"trainer.gradient_clip_val={gradient_clip_val}: must be above 0, or null"
-            )
+        check_loss(label_smoothing, gradient_clip_val)
         self.automatic_optimization = False
         self.network = network
         self.make_optimizer = optimizer
@@ -188,3 +181,11 @@ class SequenceClassifier(L.LightningModule):
             scheduler.step(metrics[self.monitor])
         elif scheduler is not None:
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:
+    """Raises ValueError for a value outside its range."""
+    if not 0 <= label_smoothing < 1:
+        raise ValueError(f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1")
+    if gradient_clip_val is not None and gradient_clip_val <= 0:
+        raise ValueError(f"trainer.gradient_clip_val={gradient_clip_val}: must be above 0, or null")

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from seqsweep.stacked.batches import StackBatch
 from seqsweep.stacked.buffers import Buffers
-from seqsweep.stacked.cells import GRU, make_cell
+from seqsweep.stacked.cells import make_cell
+from seqsweep.stacked.gated import GRU
 from seqsweep.stacked.layout import Layout, StackShape
+from seqsweep.stacked.pooling import Pooling, per_member, within
 
 
 class Layer(NamedTuple):
@@ -68,6 +69,7 @@ class StackedNetwork:
             make_cell(shape.cell, shape.nonlinearity, self.buffers, layer)
             for layer in range(shape.num_layers)
         ]
+        self.pooling = Pooling(shape.pooling, shape.directions, self.buffers)
         self._layers: list[Layer] = []
 
     @property
@@ -144,7 +146,7 @@ class StackedNetwork:
         is_read_whole = layer == self.shape.num_layers - 1 and self.shape.pooling != "last"
         if batch.ends is not None and (is_read_whole or self.shape.nonlinearity == "relu"):
             # relu's states could grow without bound where a sequence has ended already
-            self._per_member(states).masked_fill_(~self._valid(batch), 0)
+            per_member(states, self.shape.directions).masked_fill_(~within(batch), 0)
         return states
 
     def _outputs(
@@ -229,7 +231,7 @@ class StackedNetwork:
 
     def _head(self, states: Tensor, batch: StackBatch) -> Tensor:
         """The pooled states of each lane, then both lanes' share of the logits."""
-        self._pooled = self._pool(states, batch)  # (N, B, H)
+        self._pooled = self.pooling.forward(states, batch)  # (N, B, H)
         level = self.shape.num_layers, ""
         lanes, size, _ = self._pooled.shape
         logits = self.buffers("logits", lanes, size, self.shape.num_classes)
@@ -266,79 +268,7 @@ class StackedNetwork:
             self.weights[*level, "head"].transpose(1, 2),
             out=self.buffers("pooled_gradient", *self._pooled.shape),
         )
-        return self._pool_backward(pooled, batch)
-
-    def _pool(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """(N, R, H) -> (N, B, H)."""
-        lanes, _, width = states.shape
-        steps, size = batch.steps, batch.steps.batch
-        if self.shape.pooling == "last":
-            if batch.ends is None:
-                return states[:, -size:]
-            ends = states.view(-1, width).index_select(0, self._end_rows(batch))
-            return ends.view(lanes, size, width)
-        if self.shape.pooling == "mean":
-            # In bfloat16 a sum over many steps would lose the later ones.
-            wide = torch.promote_types(states.dtype, torch.float32)
-            total = torch.zeros(lanes, size, width, dtype=wide, device=self.device)
-            total.index_add_(1, batch.places.columns, states.to(wide))
-            return self._over_lengths(total, batch).to(states.dtype)
-        if batch.ends is not None:
-            states = states.clone()
-            self._per_member(states).masked_fill_(~self._valid(batch), float("-inf"))
-        whole = states.new_full((lanes, len(steps) * size, width), float("-inf"))
-        whole.index_copy_(1, self._unpacked(batch), states)
-        pooled, self._chosen = whole.view(lanes, len(steps), size, width).max(1)
-        return pooled
-
-    def _pool_backward(self, pooled: Tensor, batch: StackBatch) -> tuple[Tensor, bool]:
-        lanes, size, width = pooled.shape
-        steps = batch.steps
-        outer = self.buffers("outer", lanes, steps.rows, width)
-        if self.shape.pooling == "last":
-            if batch.ends is None:
-                outer[:, -size:] = pooled
-                return outer, True
-            rows = outer.zero_().view(-1, width)
-            rows.index_copy_(0, self._end_rows(batch), pooled.view(-1, width))
-        elif self.shape.pooling == "mean":
-            each = self._over_lengths(pooled, batch)
-            torch.index_select(each, 1, batch.places.columns, out=outer)
-            if batch.ends is not None:
-                self._per_member(outer).masked_fill_(~self._valid(batch), 0)
-        else:
-            whole = pooled.new_zeros(lanes, len(steps), size, width)
-            whole.scatter_(1, self._chosen[:, None], pooled[:, None])
-            torch.index_select(whole.flatten(1, 2), 1, self._unpacked(batch), out=outer)
-        return outer, False
-
-    def _unpacked(self, batch: StackBatch) -> Tensor:
-        """The place of each row in (T, B)."""
-        return batch.places.times * batch.steps.batch + batch.places.columns
-
-    def _end_rows(self, batch: StackBatch) -> Tensor:
-        """The rows of (N, R) at which the sequences end, (N*B,)."""
-        assert batch.ends is not None
-        ends = batch.ends.repeat_interleave(self.shape.directions, 0)  # (N, B)
-        lane = torch.arange(len(ends), device=self.device)[:, None] * batch.steps.rows
-        column = torch.arange(batch.steps.batch, device=self.device)
-        return (lane + batch.places.starts[ends] + column).flatten()
-
-    def _over_lengths(self, total: Tensor, batch: StackBatch) -> Tensor:
-        """(N, B, H) divided by the lengths of the sequences."""
-        if batch.ends is None:
-            return total.div_(len(batch.steps))
-        lengths = (batch.ends + 1).to(total.dtype)
-        return self._per_member(total).div_(lengths[:, None, :, None]).view_as(total)
-
-    def _valid(self, batch: StackBatch) -> Tensor:
-        """For (K, D, R, H): True within a sequence."""
-        valid = batch.valid()
-        assert valid is not None
-        return valid[:, None, :, None]
-
-    def _per_member(self, lanes: Tensor) -> Tensor:
-        return lanes.view(self.members, self.shape.directions, *lanes.shape[1:])
+        return self.pooling.backward(pooled, batch)
 
     def _masks(
         self, batch: StackBatch, generators: Sequence[torch.Generator]
@@ -369,60 +299,3 @@ class StackedNetwork:
                 mask[:, 1] = mask.view(-1, width).index_select(0, back).view_as(mask[:, 1])
             masks.append(mask.flatten(0, 1))
         return masks
-
-
-class StackedLoss:
-    """Cross-entropy of each member, with its class weights and label smoothing.
-
-    `torch.nn.functional.cross_entropy`: the mean over a batch, weighted by the labels' weights.
-
-    Args:
-        class_weights: (C,) of each member, or None.
-        label_smoothing: of each member, in [0, 1).
-        num_classes: C.
-    """
-
-    def __init__(
-        self,
-        class_weights: Sequence[Tensor | None],
-        label_smoothing: Sequence[float],
-        num_classes: int,
-        dtype: torch.dtype = torch.float32,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        self.is_weighted = any(weights is not None for weights in class_weights)
-        ones = torch.ones(num_classes, dtype=dtype)
-        each = [ones if weights is None else weights.to(dtype) for weights in class_weights]
-        self.weights = torch.stack(each).to(device)  # (K, C)
-        smoothing = torch.tensor(label_smoothing, dtype=torch.float64)[:, None, None]
-        hard = (1 - smoothing) * torch.eye(num_classes, dtype=torch.float64)
-        soft = hard + smoothing / num_classes  # (K, C, C): by label, the target of each class
-        self.targets = (soft.to(device, dtype) * self.weights[:, None, :]).flatten(0, 1)
-        self.offsets = torch.arange(len(each), device=device)[:, None] * num_classes
-
-    def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss (K,), its gradient by the logits (K, B, C), and the batch's weight (K,).
-
-        logits (K, B, C), labels (K, B).
-        """
-        logits = logits.to(self.targets.dtype)
-        log_probabilities = functional.log_softmax(logits, 2)
-        places = labels + self.offsets
-        targets = self.targets.index_select(0, places.flatten()).view_as(logits)
-        if self.is_weighted:
-            weight = self.weights.flatten()[places].sum(1)
-            gradient = log_probabilities.exp() * targets.sum(2, keepdim=True) - targets
-            loss = (targets * log_probabilities).sum((1, 2)).neg_() / weight
-            return loss, gradient.div_(weight[:, None, None]), weight
-        size = labels.shape[1]
-        loss = (targets * log_probabilities).sum((1, 2)).div_(-size)
-        gradient = log_probabilities.exp_().sub_(targets).div_(size)
-        return loss, gradient, torch.full_like(loss, size)
-
-    def of_rows(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of each row times its weight, and the weight: (K, B) each."""
-        logits = logits.to(self.targets.dtype)
-        places = (labels + self.offsets).flatten()
-        targets = self.targets.index_select(0, places).view_as(logits)
-        losses = (targets * functional.log_softmax(logits, 2)).sum(2).neg_()
-        return losses, self.weights.flatten()[places].view_as(losses)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from seqsweep.stacked.batches import StackBatch
-from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import FlatOptimizer
 
 

@@ -12,10 +12,10 @@ from lightning.pytorch.callbacks import Callback
 from seqsweep.models.module import Diverged, SequenceClassifier
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.best import BestEpoch
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import (
     BestAndLast,
-    BestEpoch,
     load_sealed,
     newest_checkpoint,
 )

@@ -11,7 +11,6 @@ import logging
 import pickle
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import link, write_bytes
+from seqsweep.training.best import BestEpoch
 
 log = logging.getLogger(__name__)
 
 _DIGEST_LENGTH = 64
-_NO_SCORE = (float("-inf"), float("-inf"))
 
 
 class Damaged(ValueError):
@@ -80,64 +79,6 @@ class SealedCheckpointIO(TorchCheckpointIO):
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
         return load_sealed(Path(path))
-
-
-class BestEpoch:
-    """Which epoch of a run is its best so far, and how long the run has trained.
-
-    Args:
-        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Equal
-            ones are decided by `val/loss`, then by the earlier epoch. A run without this metric
-            (no validation split) keeps its last epoch as its best.
-
-    Attributes:
-        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
-            training, over all attempts.
-    """
-
-    def __init__(self, monitor: str) -> None:
-        self.monitor = monitor
-        self.epochs = 0
-        self.best_epoch: int | None = None
-        self.best_metrics: dict[str, float] = {}
-        self.seconds = 0.0
-        self._score = _NO_SCORE
-
-    def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; whether it is the best so far."""
-        self.epochs = epoch + 1
-        self.seconds += seconds
-        is_better = self._is_better(metrics)
-        if is_better:
-            self.best_epoch, self.best_metrics = epoch, dict(metrics)
-        return is_better
-
-    def state_dict(self) -> dict[str, Any]:
-        return {
-            "epochs": self.epochs,
-            "best_epoch": self.best_epoch,
-            "best_metrics": self.best_metrics,
-            "best_score": list(self._score),
-            "seconds": self.seconds,
-        }
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.epochs = state_dict["epochs"]
-        self.best_epoch = state_dict["best_epoch"]
-        self.best_metrics = state_dict["best_metrics"]
-        self.seconds = state_dict["seconds"]
-        first, second = state_dict["best_score"]
-        self._score = (first, second)
-
-    def _is_better(self, metrics: Mapping[str, float]) -> bool:
-        if self.monitor not in metrics:
-            return self._score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
-        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
-        if score <= self._score:
-            return False
-        self._score = score
-        return True
 
 
 class BestAndLast(Checkpoint):

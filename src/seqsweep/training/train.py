@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.engine import LSTM_MEMBERS, engine_of
-from seqsweep.training.parts import build_run
+from seqsweep.training.parts import build_data, build_run
 from seqsweep.training.planning import Member, Outcome, prepared
 from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
@@ -59,7 +59,13 @@ def check_parts(member: Member, root: Path) -> None:
         build_run(member.config, folder)
         return
     _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
+    _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
     StackMember(member, folder, prepared(member.config), {})
+
+
+@functools.lru_cache(maxsize=64)
+def _check_data(section: str) -> None:
+    build_data({"data": json.loads(section)})
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,11 +18,13 @@ from seqsweep.config.build import build
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Splits
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.module import check_loss
 from seqsweep.runs.record import RunFolder
 from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
+from seqsweep.training.best import BestEpoch
 from seqsweep.training.callbacks import EarlyStop
-from seqsweep.training.checkpoints import BestAndLast, BestEpoch
+from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
 from seqsweep.training.planning import Member
@@ -99,6 +101,7 @@ class StackMember:
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
         check_monitors(config, splits)
+        check_loss(config["loss"]["label_smoothing"], config["trainer"].get("gradient_clip_val"))
         self.member = member
         self.config = config
         self.folder = RunFolder(folder)
@@ -124,7 +127,6 @@ class StackMember:
                 elif isinstance(callback, BestAndLast):
                     self.best: BestEpoch = callback.best
         self.log = MemberLog(folder, build_loggers(config, folder))
-
         self.begun = (folder / "config.yaml").exists()
 
     @property

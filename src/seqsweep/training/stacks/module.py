@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from seqsweep.models.module import Diverged
-from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.stack import train_step
 from seqsweep.training.parts import plateau_monitor
 from seqsweep.training.stacks.data import Block, StackDataModule, evaluation_batches

@@ -17,6 +17,7 @@ from seqsweep.stacked.grouping import padded
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.continuing import begin
+from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.parts import build_data, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 from seqsweep.training.stacks.data import StackDataModule
@@ -116,6 +117,9 @@ class _Training:
             folder = self.root / member.run_id
             try:
                 built.append(StackMember(member, folder, self.data.splits, schedules))
+                if not self.is_single:  # many at once would print into each other
+                    loggers = built[-1].log.loggers
+                    loggers[:] = [x for x in loggers if not isinstance(x, PrintLoss)]
             except (ValueError, TypeError, OSError) as error:
                 self.outcomes[member.run_id] = error
         return built

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from seqsweep.stacked.grouping import padded
 from seqsweep.stacked.layout import Layout, StackShape
-from seqsweep.stacked.network import StackedLoss, StackedNetwork
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.stacks.members import StackMember, unpacked
 
 Checkpoint = dict[str, Any]
