@@ -190,7 +190,10 @@ def halved(stacks: Sequence[Grouped], workers: int) -> list[Grouped]:
     """
     found = sorted(stacks, key=lambda stack: -stack.seconds)
     while found and len(found[0].members) > 1:
-        halves = [*found[0].halves(), *found[1:]]
+        # All that are about as long as the longest: to halve one of them would gain nothing yet.
+        longest = [s for s in found if s.seconds > 0.9 * found[0].seconds and len(s.members) > 1]
+        halves = [half for stack in longest for half in stack.halves()]
+        halves += [stack for stack in found if stack not in longest]
         if _longest(halves, workers) > _WORTH_IT * _longest(found, workers):
             break
         found = sorted(halves, key=lambda stack: -stack.seconds)

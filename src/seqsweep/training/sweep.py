@@ -21,7 +21,7 @@ from seqsweep.runs.ledger import differing_keys, read_run, short_names
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.planning import Interrupted, Member, plan
-from seqsweep.training.stacks.forming import cores, form, may_take_gpu
+from seqsweep.training.stacks.forming import form, may_take_gpu
 from seqsweep.training.watcher import duration
 
 
@@ -123,7 +123,7 @@ def _stacks(members: Sequence[SweepMember], folder: Path) -> list[str]:
     """How `hydra/launcher=stacked` would train them."""
     if not members:
         return []
-    planned = form([member.member for member in members], folder, cores(), may_take_gpu)
+    planned = form([member.member for member in members], folder, may_take_gpu)
     side_by_side = f" in {planned.processes} processes" if planned.processes > 1 else ""
     lines = [f"{len(planned.stacks)} stacks{side_by_side} (seconds by the cost model):"]
     lines += [f"  {stack.text()}, {stack.seconds:.1f} s" for stack in planned.stacks]

@@ -49,7 +49,7 @@ def verify_stack(members: Sequence[Member], count: int, console: Console) -> int
     """
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        able = [m for stack in form(members, root, 1, takes_gpu).stacks for m in stack.members]
+        able = [m for stack in form(members, root, takes_gpu, 1).stacks for m in stack.members]
         if len(able) < 2:
             raise ValueError(
                 f"verify-stack: {len(able)} of {len(members)} members can train in a stack; give "
@@ -57,7 +57,7 @@ def verify_stack(members: Sequence[Member], count: int, console: Console) -> int
             )
         every = max(1, len(able) / count)
         chosen = [able[int(index * every)] for index in range(min(count, len(able)))]
-        stacks = form(chosen, root, 1, takes_gpu).stacks
+        stacks = form(chosen, root, takes_gpu, 1).stacks
         found = {stack: _differences(stack, root) for stack in stacks}
     print_table(console, _table(found))
     worst = max(d.first_loss for differences in found.values() for d in differences)

@@ -8,6 +8,7 @@ import pytest
 from seqsweep.config.schema import Config
 from seqsweep.training.engine import engine_of, why_not_stacked
 from seqsweep.training.planning import plan
+from seqsweep.training.stacks import forming
 from seqsweep.training.stacks.forming import Plan, form
 
 Checked = Callable[..., Config]
@@ -20,9 +21,11 @@ def on_cpu(accelerator: str) -> bool:
 
 @pytest.fixture
 def formed(checked: Checked, tmp_path: Path) -> Callable[..., Plan]:
-    def call(*members: tuple[str, ...], cores: int = 1, common: tuple[str, ...] = BASE) -> Plan:
+    def call(
+        *members: tuple[str, ...], processes: int | None = 1, common: tuple[str, ...] = BASE
+    ) -> Plan:
         planned = [plan(checked(*common, *own)) for own in members]
-        return form(planned, tmp_path, cores, on_cpu)
+        return form(planned, tmp_path, on_cpu, processes)
 
     return call
 
@@ -94,11 +97,21 @@ def test_asking_for_what_cannot_be_is_refused(checked: Checked) -> None:
         engine_of(config, 1, on_cpu)
 
 
-def test_two_cores_share_a_long_sweep(formed: Callable[..., Plan]) -> None:
+def test_two_processes_share_a_long_sweep(formed: Callable[..., Plan]) -> None:
     members = [("data=digits", f"seed={seed}", "trainer.max_epochs=200") for seed in range(16)]
-    found = formed(*members, cores=2, common=("trainer=cpu",))
+    found = formed(*members, processes=2, common=("trainer=cpu",))
     assert (sizes(found), found.processes) == ([8, 8], 2)
-    assert formed(*members, cores=1, common=("trainer=cpu",)).processes == 1
+    assert formed(*members, common=("trainer=cpu",)).processes == 1
+
+
+def test_a_process_for_each_core_where_that_pays(
+    formed: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forming, "cores", lambda: 4)
+    members = [("data=digits", "model.hidden_size=128", f"seed={seed}") for seed in range(8)]
+    short, long = ((f"trainer.max_epochs={epochs}", "trainer=cpu") for epochs in (1, 500))
+    assert formed(*members, processes=None, common=short).processes == 1
+    assert formed(*members, processes=None, common=long).processes == 4
 
 
 def test_stacks_tell_what_they_are(formed: Callable[..., Plan]) -> None:

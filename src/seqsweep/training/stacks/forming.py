@@ -50,7 +50,10 @@ class Plan:
 
 
 def form(
-    members: Sequence[Member], root: Path, cores: int, takes_gpu: Callable[[str], bool]
+    members: Sequence[Member],
+    root: Path,
+    takes_gpu: Callable[[str], bool],
+    processes: int | None = None,
 ) -> Plan:
     """Stacks of the members that can be stacked.
 
@@ -60,8 +63,8 @@ def form(
     Args:
         members: those to train.
         root: the folder of the runs.
-        cores: how many there are for processes side by side.
         takes_gpu: whether an accelerator is a GPU here.
+        processes: that train side by side; None for one a core where that pays.
 
     Raises:
         ValueError: engine=stacked for a config that the stacked engine cannot train.
@@ -88,7 +91,9 @@ def form(
                 alone += chosen
             else:
                 fresh.append(replace(stack, members=chosen))
-    processes = _processes([*fresh, *begun], cores)
+    if processes is None:
+        seconds = sum(stack.seconds for stack in (*fresh, *begun))
+        processes = cores() if seconds > _WORTH_A_PROCESS else 1
     if processes > 1 and not begun:
         fresh = halved(fresh, processes)
     stacks = sorted([*fresh, *begun], key=lambda stack: -stack.seconds)
@@ -117,11 +122,6 @@ def may_take_gpu(accelerator: str) -> bool:
 
 
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
-
-
-def _processes(stacks: Sequence[Grouped], cores: int) -> int:
-    total = sum(stack.seconds for stack in stacks)
-    return cores if total > _WORTH_A_PROCESS else 1
 
 
 def _began_with(member: Member, root: Path) -> str:

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
-from seqsweep.training.stacks.forming import cores, form
+from seqsweep.training.stacks.forming import form
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
@@ -76,7 +76,7 @@ def _train(
     from seqsweep.training.trainer import takes_gpu
 
     pending = {member.run_id: member for member in members if finished(member, root) is None}
-    planned = form(list(pending.values()), root, processes or cores(), takes_gpu)
+    planned = form(list(pending.values()), root, takes_gpu, processes)
     launch_stacks(planned.stacks, root, planned.processes)
     alone = {member.run_id for member in planned.alone}
     own = {m.run_id: job for job, m in zip(jobs, members, strict=True) if m.run_id in alone}
