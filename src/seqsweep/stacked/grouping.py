@@ -47,9 +47,10 @@ SECONDS_STACK, SECONDS_EPOCH, SECONDS_MEMBER = 0.05, 0.003, 0.004
 """What stands around the steps: Lightning's start, an epoch's end, a member's folder."""
 
 MOST_MEMBERS = 512
-_CACHED_NUMBERS = 2**20
-"""States of one layer (K * D * T * B * H) that a stack may have: beyond, its buffers leave the
-cache and a larger stack trains no faster."""
+_CACHED_NUMBERS = 2**21
+"""States (K * L * D * T * B * H) that a stack may have: beyond, its buffers leave the cache and a
+larger stack trains more slowly (4 layers, both directions, 20 steps, batch 50, width 16: 14 members
+7.7 times as fast as a plain loop, 28 members 6.3 times)."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class Problem:
 
     def most_members(self, hidden: int) -> int:
         """Of a stack of this width."""
-        numbers = self.directions * self.steps * self.batch_size * hidden
+        numbers = self.num_layers * self.directions * self.steps * self.batch_size * hidden
         return max(1, min(MOST_MEMBERS, max(8, _CACHED_NUMBERS // numbers)))
 
 
