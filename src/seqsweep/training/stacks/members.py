@@ -27,7 +27,7 @@ from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
-from seqsweep.training.planning import Member
+from seqsweep.training.planning import Member, out_of_memory_is_said
 from seqsweep.training.stacks.log import MemberLog
 
 
@@ -214,6 +214,7 @@ def _schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
 
 
 @functools.lru_cache(maxsize=512)
+@out_of_memory_is_said()
 def _template(model: str, input_size: int, num_classes: int) -> RNNClassifier:
     """One network for all members of a model: names, shapes and first weights are read off it."""
     section = json.loads(model)
