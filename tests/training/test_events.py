@@ -27,7 +27,7 @@ from tensorboard.compat.proto.event_pb2 import (
 )
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from seqsweep.training.events import EventFile, Row, append_bytes, encode, write_many
+from seqsweep.training.events import EventFile, Row, append_bytes, encode
 
 Scalars = dict[str, list[tuple[float, int, float]]]
 
@@ -149,7 +149,6 @@ def test_both_loaders_read_the_file(tmp_path: Path) -> None:
 def test_nothing_is_created_before_a_row(tmp_path: Path) -> None:
     file = EventFile(tmp_path)
     file.write([])
-    write_many([file], [[]])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -187,7 +186,8 @@ def test_a_file_goes_on_where_it_was_cut(tmp_path: Path) -> None:
 
 def test_names_are_of_tensorboard_and_differ(tmp_path: Path) -> None:
     files = [EventFile(tmp_path, suffix) for suffix in ("", "", ".rows")]
-    write_many(files, [ROWS] * 3)
+    for file in files:
+        file.write(ROWS)
     names = [path_of(file).name for file in files]
     assert len({name.removesuffix(".rows") for name in names}) == 3
     for name, suffix in zip(names, ("", "", r"\.rows"), strict=True):
@@ -213,14 +213,6 @@ def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         append_bytes(path, b"data")
     assert path.is_dir()
-
-
-def test_one_file_that_fails_keeps_no_other_from_its_rows(tmp_path: Path) -> None:
-    (tmp_path / "here").mkdir()
-    files = [EventFile(tmp_path / name) for name in ("gone", "here")]
-    with pytest.raises(FileNotFoundError, match="gone"):
-        write_many(files, [ROWS, ROWS])
-    assert same(accumulated(tmp_path / "here"), expected(ROWS))
 
 
 @pytest.mark.slow

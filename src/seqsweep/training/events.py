@@ -63,22 +63,6 @@ class EventFile:
         append_bytes(self.path, data, header=self._version)
 
 
-def write_many(files: Sequence[EventFile], rows_of_each: Sequence[Sequence[Row]]) -> None:
-    """Appends to many files at a fraction of the time of a `write` for each.
-
-    Raises:
-        OSError: the first; all files were tried.
-    """
-    errors: list[OSError] = []
-    for file, data in zip(files, encode(rows_of_each), strict=True):
-        try:
-            file.append(data)
-        except OSError as error:
-            errors.append(error)
-    if errors:
-        raise errors[0]
-
-
 def append_bytes(path: Path, data: bytes, header: bytes = b"") -> None:
     """Appends to a file, after a header where it is new or empty; nothing if there are no data.
 
