@@ -1,7 +1,12 @@
 """`hydra/launcher=stacked` is a launcher as Hydra's own suite wants it, for any Hydra app."""
 
+import warnings
+from collections.abc import Iterator
+
 import pytest
+from hydra import version
 from hydra.core.plugins import Plugins
+from hydra.core.singleton import Singleton
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
@@ -13,7 +18,17 @@ def test_it_is_found() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:\\nFuture Hydra versions:UserWarning")  # of the suite's apps
+@pytest.mark.filterwarnings("ignore::UserWarning")  # of the apps, on what Hydra will change
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", [])])
 class TestConformance(LauncherTestSuite):
     """Jobs of other apps, which it hands to Hydra's basic launcher."""
+
+    @pytest.fixture(autouse=True)
+    def as_in_a_new_process(self) -> Iterator[None]:
+        """Its apps name no version of Hydra's defaults: they get not what ran here before had."""
+        before = Singleton.get_state()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that this base goes with Hydra 1.4
+            version.setbase("1.1")
+        yield
+        Singleton.set_state(before)
