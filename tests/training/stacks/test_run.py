@@ -207,6 +207,7 @@ HOOKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_killed_stack_goes_on_as_if_nothing_had_been(
