@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
-from seqsweep.training.events import EventFile, Row, append_bytes
+from seqsweep.runs.events import EventFile, Row, append_bytes
 
 COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",

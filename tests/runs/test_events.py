@@ -27,7 +27,7 @@ from tensorboard.compat.proto.event_pb2 import (
 )
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from seqsweep.training.events import EventFile, Row, append_bytes, encode
+from seqsweep.runs.events import EventFile, Row, append_bytes, encode
 
 Scalars = dict[str, list[tuple[float, int, float]]]
 
@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_neither_torch_nor_tensorboard_is_loaded() -> None:
     code = """
-import sys, seqsweep.training.events
+import sys, seqsweep.runs.events
 print([n for n in ("torch", "lightning", "tensorboard", "google.protobuf") if n in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,47 @@
+"""sweep.json gives back the sweep that was written, whatever its members share."""
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqsweep.runs.sweepfile import NAME, SweepFile
+
+VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
+CONFIGS = st.dictionaries(
+    st.sampled_from(["r1", "r2", "r3"]), st.dictionaries(st.sampled_from("abc"), VALUES)
+)
+
+
+@given(CONFIGS, st.one_of(st.none(), st.floats(0, 2e9)))
+def test_what_is_written_is_read(tmp_path_factory, configs, ended):
+    folder = tmp_path_factory.mktemp("sweep")
+    written = SweepFile(["seqsweep", "train", "-m", "a=1"], 5.0, configs, frozenset("x"), ended)
+    written.write(folder)
+    read = SweepFile.read(folder)
+    assert read == written
+    assert read is not None
+    for name, config in configs.items():  # 1 == True: the texts tell them apart
+        assert json.dumps(read.configs[name], sort_keys=True) == json.dumps(config, sort_keys=True)
+    assert list(read.configs) == list(configs)
+
+
+def test_what_the_members_share_stands_once(tmp_path):
+    configs = {f"r{n}": {"model.hidden_size": n, "name": "shared-name"} for n in range(50)}
+    SweepFile(["seqsweep"], 0.0, configs).write(tmp_path)
+    assert (tmp_path / NAME).read_text().count("shared-name") == 1
+
+
+def test_the_end_is_added(tmp_path):
+    sweep = SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}})
+    sweep.write(tmp_path)
+    sweep.end(tmp_path, 9.0)
+    read = SweepFile.read(tmp_path)
+    assert read is not None and (read.started, read.ended) == (1.0, 9.0)
+
+
+def test_half_a_file_is_none(tmp_path):
+    assert SweepFile.read(tmp_path) is None
+    for text in ("", "[]", '{"command": []}', '{"command": [], "started": 0, "members": 3}'):
+        (tmp_path / NAME).write_text(text)
+        assert SweepFile.read(tmp_path) is None
