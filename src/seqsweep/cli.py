@@ -3,7 +3,7 @@
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from seqsweep.suggest import nearest_or_all
@@ -16,7 +16,11 @@ usage: seqsweep COMMAND ...
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
   verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
   status FOLDER             every run of a folder and how it stands
+  watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
+  report FOLDER             report.html of a folder, and the same as CSV and JSON
+  compare FOLDER FOLDER     runs or sweeps: what differs in their configs and results
+  tensorboard FOLDER        starts TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
 
   train --help              all config groups and values;  COMMAND --help  the options of a command
@@ -124,14 +128,14 @@ def _status(arguments: list[str]) -> int:
 
     parser = _folder_parser("status", "Every run of a folder and how it stands.")
     folder = parser.parse_args(arguments).folder
-    try:
-        entries = read_folder(folder)
-    except (OSError, ValueError) as error:
-        return _refuse(str(error))
-    console = Console()
-    print_table(console, status_table(entries))
-    console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
-    return 0
+
+    def show() -> int:
+        entries, console = read_folder(folder), Console()
+        print_table(console, status_table(entries))
+        console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
+        return 0
+
+    return _refused_or(show)
 
 
 def _leaderboard(arguments: list[str]) -> int:
@@ -157,6 +161,76 @@ def _leaderboard(arguments: list[str]) -> int:
     return 0
 
 
+def _watch(arguments: list[str]) -> int:
+    from rich.console import Console
+
+    from seqsweep.results.live import watch
+
+    parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
+    folder = parser.parse_args(arguments).folder
+    return _refused_or(lambda: watch(folder, Console()))
+
+
+def _report(arguments: list[str]) -> int:
+    from seqsweep.results.report import write_report
+    from seqsweep.runs.ledger import read_folder
+    from seqsweep.training.baselines import write_baselines_of
+
+    text = "Writes report.html, report.csv and report.json into the folder."
+    folder = _folder_parser("report", text).parse_args(arguments).folder
+
+    def write() -> int:
+        entries = read_folder(folder)
+        try:
+            write_baselines_of(folder, entries)
+        except (OSError, ValueError, TypeError) as error:
+            print(f"seqsweep: no baselines: {error}", file=sys.stderr)
+        for path in write_report(folder):
+            print(path)
+        return 0
+
+    return _refused_or(write)
+
+
+def _compare(arguments: list[str]) -> int:
+    from rich.console import Console
+
+    from seqsweep.results.compare import compare
+
+    parser = argparse.ArgumentParser(
+        prog="seqsweep compare",
+        description="What differs between runs or sweeps, in their configs and their results.",
+    )
+    parser.add_argument("folders", type=Path, nargs="+", help="folders of runs or of sweeps")
+    folders = parser.parse_args(arguments).folders
+
+    def show() -> int:
+        compare(folders, Console())
+        return 0
+
+    return _refused_or(show)
+
+
+def _tensorboard(arguments: list[str]) -> int:
+    from seqsweep.results.tensorboard.serve import serve
+
+    parser = _folder_parser("tensorboard", "Starts TensorBoard on 127.0.0.1, on a folder of runs.")
+    parser.add_argument("--port", type=int, default=6006, help="0 for any free one (6006)")
+    parser.add_argument(
+        "--images", type=int, default=8, metavar="N", help="pictures of the N best runs (8)"
+    )
+    options = parser.parse_args(arguments)
+    return _refused_or(lambda: serve(options.folder, options.port, options.images))
+
+
+def _refused_or(action: Callable[[], int]) -> int:
+    """Its exit code; 2 and one line where a folder is refused."""
+    try:
+        return action()
+    except (OSError, ValueError) as error:
+        return _refuse(str(error))
+
+
 def _folder_parser(command: str, text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"seqsweep {command}", description=text)
     parser.add_argument("folder", type=Path, help="a sweep's folder, or any folder of runs")
@@ -173,6 +247,10 @@ _COMMANDS = {
     "plan": _plan,
     "verify-stack": _verify_stack,
     "status": _status,
+    "watch": _watch,
     "leaderboard": _leaderboard,
+    "report": _report,
+    "compare": _compare,
+    "tensorboard": _tensorboard,
     "reproduce": _reproduce,
 }

@@ -17,7 +17,8 @@ from seqsweep.runs.files import read_json, write_json
 from seqsweep.training import reproduce as module
 from seqsweep.training.checkpoints import load_sealed, seal
 from seqsweep.training.planning import plan
-from seqsweep.training.reproduce import own_targets, refuse_foreign_targets, reproduce
+from seqsweep.training.reproduce import reproduce
+from seqsweep.training.saved import own_targets, refuse_foreign_targets
 from seqsweep.training.train import train
 
 DATA = (

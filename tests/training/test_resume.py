@@ -197,7 +197,7 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(
     found = undisturbed(planned())
     assert found["files"] == {
         "config.yaml", "provenance.json", "record.json", "metrics.csv", "train.log", "events",
-        "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+        "diagnostics.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
     }  # fmt: skip
     steps = [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(EPOCHS)]
     assert [int(row["step"]) for row in csv.DictReader(found["csv"].decode().splitlines())] == steps

@@ -35,10 +35,12 @@ class SweepConfig:
     """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
 
     `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
-    `retries` times at the most.
+    `retries` times at the most. `report`: report.html, baselines and the TensorBoard view are
+    written when it ends, and renewed while it runs.
     """
 
     name: str
+    report: bool
     on_error: Literal["continue", "stop", "retry"]
     retries: int
 
@@ -55,6 +57,7 @@ class TrainConfig:
     locked: Literal["wait", "skip"]
     threads: int
     engine: Literal["auto", "stacked", "autograd"]
+    diagnostics: bool
     loss: LossConfig
     sweep: SweepConfig
     model: Any

@@ -39,7 +39,8 @@ class SequenceClassifier(L.LightningModule):
     steps of the norm before clipping). The training metrics of an epoch are those of its steps, so
     of a network that changes; accuracy and macro-F1 come from one confusion matrix per epoch.
 
-    `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test.
+    `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test,
+    `confusions` the counts (C, C) of the last validation and the last test, rows the true class.
 
     Optimisation is manual: for small networks Lightning's automatic loop costs as much as the
     network itself (docs/benchmarks.md).
@@ -84,6 +85,7 @@ class SequenceClassifier(L.LightningModule):
         self.val_metrics: dict[str, float] = {}
         self.test_metrics: dict[str, float] = {}
         self.epoch_metrics: dict[str, float] = {}
+        self.confusions: dict[Stage, Tensor] = {}
         self.sums: dict[Stage, EpochSums] = {
             "train": EpochSums(num_classes),
             "val": EpochSums(num_classes),
@@ -158,6 +160,8 @@ class SequenceClassifier(L.LightningModule):
         if self.trainer.world_size > 1:
             sums.reduce(self._sum_over_processes)
         metrics = sums.compute()
+        if stage != "train":
+            self.confusions[stage] = sums.confusion.view(sums.num_classes, -1)
         sums.reset()
         return {f"{stage}/{name}": value for name, value in metrics.items()}
 

@@ -40,7 +40,16 @@ def write_text(path: Path, text: str, sync: bool = True) -> None:
 
 
 def write_json(path: Path, value: Any, sync: bool = True) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n", sync)
+    write_text(path, _json(value) + "\n", sync)
+
+
+def _json(value: Any, indent: str = "") -> str:
+    """A key a line, a list on one."""
+    if not isinstance(value, dict) or not value:
+        return json.dumps(value, allow_nan=False)
+    inner = indent + "  "
+    lines = [f"{inner}{json.dumps(key)}: {_json(item, inner)}" for key, item in value.items()]
+    return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
 def read_json(path: Path) -> Any | None:

@@ -19,6 +19,7 @@ WITHOUT_INFLUENCE = (
     "locked",
     "sweep",
     "threads",
+    "diagnostics",
     "logger",
     "data.num_workers",
     "trainer.progress_bar",

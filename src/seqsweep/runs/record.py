@@ -30,9 +30,9 @@ _LOGS = ("metrics.csv", "events.out.tfevents.*")
 class RunFolder:
     """The files of a run.
 
-    `config.yaml  provenance.json  record.json  metrics.csv  train.log  events.out.tfevents.*
-    checkpoints/{best,last}.ckpt`, failure.json after a failure, and a lock while it is trained.
-    record.json is written last.
+    `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
+    events.out.tfevents.*  checkpoints/{best,last}.ckpt`, failure.json after a failure, and a lock
+    while it is trained. record.json is written last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class RunFolder:
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
-        remove(self.path, *_LOGS, TEMPORARY)
+        remove(self.path, *_LOGS, "diagnostics.json", TEMPORARY)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
         write_text(self.path / "provenance.json", _origin_text(provenance), sync)

@@ -10,6 +10,7 @@ those of `torch.nn.RNN`, `GRU` and `LSTM`; the backward pass is Werbos 1990, Bac
 time, written out by hand: autograd records some twenty nodes for each step of each layer.
 """
 
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -26,7 +27,14 @@ sigmoid_backward = torch.ops.aten.sigmoid_backward.grad_input
 
 
 class Cell(Protocol):
-    """One layer of all lanes."""
+    """One layer of all lanes.
+
+    Attributes:
+        watch: is called in the backward pass with the gradient of the states of each step, (N,
+            count, H), from the last to the first.
+    """
+
+    watch: Callable[[Tensor], object] | None
 
     def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
         """Fills `states` (N, R, H) from `inputs` (N, R, G*H) and hidden weights (N, H, G*H)."""

@@ -3,6 +3,8 @@
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,8 @@ class TanhOrRelu:
     tanh(a) is taken as 2 sigmoid(2a) - 1: torch's tanh takes five times as long as its sigmoid on
     the CPU, and the doubling costs nothing inside the product. Zero stays exactly zero.
     """
+
+    watch: Callable[[Tensor], object] | None = None
 
     def __init__(self, buffers: Buffers, layer: int, relu: bool) -> None:
         self.buffers = buffers
@@ -57,6 +61,8 @@ class TanhOrRelu:
             total = outer
             if later is not None:
                 total = self._with_later(outer, later, weight, final_only)
+            if self.watch is not None:
+                self.watch(total)
             if self.relu:
                 relu_backward(total, state, 0, grad_input=inner)
             else:

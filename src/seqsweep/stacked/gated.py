@@ -3,6 +3,8 @@
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -18,6 +20,7 @@ class GRU:
     """
 
     hidden_bias: Tensor
+    watch: Callable[[Tensor], object] | None = None
 
     def __init__(self, buffers: Buffers, layer: int) -> None:
         self.buffers = buffers
@@ -69,6 +72,8 @@ class GRU:
         for outer, gates, new, inside, saved_gates, by_update, by_new, by_reset in backwards:
             left -= 1
             total = _joined(self.buffers, outer, total, final_only)
+            if self.watch is not None:
+                self.watch(total)
             torch.mul(total, by_update, out=gates[:, :, width:])
             torch.mul(total, by_new, out=new)
             torch.mul(new, by_reset, out=gates[:, :, :width])
@@ -101,6 +106,8 @@ class GRU:
 
 class LSTM:
     """i, f, o = sigmoid(x + W h);  g = tanh(x + W h);  c' = f c + i g;  h' = o tanh(c')."""
+
+    watch: Callable[[Tensor], object] | None = None
 
     def __init__(self, buffers: Buffers, layer: int) -> None:
         self.buffers = buffers
@@ -156,6 +163,8 @@ class LSTM:
         for outer, gates, new, saved_gates, by_both, by_output, by_memory, by_new in backwards:
             left -= 1
             total = _joined(self.buffers, outer, total, final_only)
+            if self.watch is not None:
+                self.watch(total)
             now = first_rows(memory, outer)
             now.addcmul_(total, by_memory)
             both = gates[:, :, : 2 * width].unflatten(2, (2, width))

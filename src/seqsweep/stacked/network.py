@@ -76,6 +76,11 @@ class StackedNetwork:
     def members(self) -> int:
         return len(self.hidden)
 
+    @property
+    def states(self) -> Tensor:
+        """Of the last layer at the last `forward`, (N, R, H)."""
+        return self._layers[-1].states
+
     def rows(self, flat: Tensor) -> Tensor:
         """(N, P) as one row of all its numbers for each member, (K, D*P)."""
         return flat.view(self.members, -1)

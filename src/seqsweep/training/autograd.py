@@ -20,6 +20,7 @@ from seqsweep.training.checkpoints import (
     newest_checkpoint,
 )
 from seqsweep.training.continuing import begin
+from seqsweep.training.diagnosis import confusion_of, diagnose_run, write_diagnosis
 from seqsweep.training.parts import Parts, build_run, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 from seqsweep.training.textlog import log_file
@@ -36,7 +37,7 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
     parts = build_run(member.config, folder.path, callbacks)
     if not parts.trainer.is_global_zero:  # the other processes of a distributed run only train
         with own_torch_state(member.config["threads"]):
-            result = _fit_and_test(parts, folder.path, newest_checkpoint(folder.path))
+            result = _fit_and_test(member, parts, folder.path, newest_checkpoint(folder.path))
         return Outcome(folder, member.record("complete", result), trained=True)
     with RunLock(folder.path):
         outcome = finished(member, root)
@@ -78,22 +79,30 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
 def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
     """The record of a run that is complete, or that has diverged and would again."""
     try:
-        result = _fit_and_test(parts, folder, checkpoint)
+        result = _fit_and_test(member, parts, folder, checkpoint)
     except Diverged as error:
         log.warning("diverged: %s", error)
         return member.record("diverged", {"error": str(error), "epoch": error.epoch})
+    if member.config["diagnostics"]:
+        content = diagnose_run(member.config, parts.module, parts.data.splits)
+        if content is not None:
+            write_diagnosis(folder, content)
     return member.record("complete", result)
 
 
-def _fit_and_test(parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+def _fit_and_test(
+    member: Member, parts: Parts, folder: Path, checkpoint: Path | None
+) -> dict[str, Any]:
     trainer, module, data = parts
     start = time.perf_counter()
     trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
     kept = _kept(parts, time.perf_counter() - start)
     metrics = dict(kept.best_metrics)
+    trainer.strategy.barrier()  # the first process has written the checkpoint by now
+    _load_weights(module, folder / "checkpoints" / "best.ckpt")
+    if member.config["diagnostics"] and data.splits.val is not None:
+        trainer.validate(module, datamodule=data, verbose=False)
     if data.splits.test is not None:
-        trainer.strategy.barrier()  # the first process has written the checkpoint by now
-        _load_weights(module, folder / "checkpoints" / "best.ckpt")
         trainer.test(module, datamodule=data, verbose=False)
         metrics |= module.test_metrics
         if not math.isfinite(metrics["test/loss"]):
@@ -107,6 +116,7 @@ def _fit_and_test(parts: Parts, folder: Path, checkpoint: Path | None) -> dict[s
         "train_seconds": round(kept.seconds, 3),
         "samples_per_s": round(kept.epochs * len(data.splits.train) / kept.seconds, 1),
         "num_train": len(data.splits.train),
+        **confusion_of(data.splits, module.confusions),
     }
 
 

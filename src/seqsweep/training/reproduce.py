@@ -1,24 +1,17 @@
 """`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
 
 import csv
-import functools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
-import yaml
-from omegaconf import OmegaConf
 
-from seqsweep.config import CONF_DIR
-from seqsweep.config.schema import check
 from seqsweep.runs.files import read_json
-from seqsweep.runs.identity import flatten
 from seqsweep.runs.record import RunFolder
-from seqsweep.suggest import nearest_or_all
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.planning import Member
+from seqsweep.training.saved import saved_member
 from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.train import train
 
@@ -42,7 +35,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     record = run.record()
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
-    member = _saved_member(run, allowed)
+    member = saved_member(run, allowed)
     if member.data_fingerprint != record["data_fingerprint"]:
         print("the data are not those that the run was trained on")
     origin = read_json(folder / "provenance.json") or {}
@@ -62,22 +55,6 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     return int(difference is not None)
 
 
-def _saved_member(run: RunFolder, allowed: Sequence[str]) -> Member:
-    """The run that a folder's config.yaml describes.
-
-    Raises:
-        ValueError: there is none, or it would build what is not allowed.
-    """
-    config = run.config()
-    if config is None:
-        raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
-    for key, value in flatten(config):
-        if "${" in str(value):  # a resolver could make what the list below does not let through
-            raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
-    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    return plan(check(OmegaConf.create(config)))
-
-
 def _difference_in_stack(
     folder: Path, member: Member, mates: Sequence[str], hidden: int, allowed: Sequence[str]
 ) -> str | None:
@@ -85,7 +62,7 @@ def _difference_in_stack(
     missing = [name for name in mates if not (folder.parent / name / "config.yaml").is_file()]
     if missing:
         return f"differs; {len(missing)} runs of its stack are not in {folder.parent}"
-    members = [_saved_member(RunFolder(folder.parent / name), allowed) for name in mates]
+    members = [saved_member(RunFolder(folder.parent / name), allowed) for name in mates]
     with tempfile.TemporaryDirectory() as scratch:
         train_stack(members, Path(scratch), hidden=hidden)
         return _difference(folder, Path(scratch, member.run_id))
@@ -95,39 +72,6 @@ def _difference(one: Path, other: Path) -> str | None:
     return (
         _first_difference(one, other) or _weights_differ(one, other) or _records_differ(one, other)
     )
-
-
-@functools.cache
-def own_targets() -> frozenset[str]:
-    """Every `_target_` of the packaged configs: what a saved config may build."""
-    contents = (
-        yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
-    )
-    return frozenset(target for content in contents for _, target in _targets(content, ""))
-
-
-def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
-    """A config out of a file may build what is on the list, name by name, and nothing else.
-
-    Raises:
-        ValueError: another target.
-    """
-    for key, target in _targets(config, ""):
-        if target not in allowed:
-            raise ValueError(
-                f"{where}: {key}={target} is not a target of seqsweep's own configs"
-                f"{nearest_or_all(str(target), allowed)}; if it is yours, give --allow {target}"
-            )
-
-
-def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
-    items = node.items() if isinstance(node, dict) else ()
-    items = enumerate(node) if isinstance(node, list) else items
-    for name, value in items:
-        place = f"{key}.{name}" if key else str(name)
-        if name == "_target_":
-            yield place, value
-        yield from _targets(value, place)
 
 
 def _first_difference(one: Path, other: Path) -> str | None:

@@ -1,5 +1,6 @@
 """A sweep, from its members' configs to its leaderboard. Imports no torch: its jobs do."""
 
+import contextlib
 import json
 import shlex
 import time
@@ -19,9 +20,11 @@ from seqsweep.results.tables import leaderboard_table, print_table, show_value
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run, short_names
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.planning import Interrupted, Member, plan
 from seqsweep.training.stacks.forming import form, may_take_gpu
+from seqsweep.training.summary import Renewing, write_summary
 from seqsweep.training.watcher import duration
 
 
@@ -45,18 +48,44 @@ def run_sweep(
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.is_done()]
     _say_plan(members, pending, len(jobs), folder, console)
-    code = 0
     if pending:
         _build_each(pending, compose)
-        try:
-            Training(pending, launch, folder, console).run()
-        except Interrupted as error:
-            console.print(f"[red]{error}[/]")
-            code = error.exit_code
-        except KeyboardInterrupt:
-            code = 130
+    file = _sweep_file(members, pending)
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write(folder)
+    code = _train(pending, launch, folder, console) if pending else 0
+    file.end(folder, time.time())
+    reports = members[0].member.config["sweep"]["report"]
+    if reports and (pending or not (folder / "report.html").exists()):
+        _summarise(members, folder, console)
     failed = _conclude(members, folder, console, time.monotonic() - started)
     return code or int(failed > 0)
+
+
+def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
+    left = {member.folder.run_id for member in pending}
+    configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
+    done = frozenset(name for name in configs if name not in left)
+    return SweepFile(command_line(), time.time(), configs, done)
+
+
+def _train(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
+    """The exit code: 0, or 128 and the number of the signal that ended it."""
+    reports = pending[0].member.config["sweep"]["report"]
+    try:
+        with Renewing(folder) if reports else contextlib.nullcontext():
+            Training(pending, launch, folder, console).run()
+    except Interrupted as error:
+        console.print(f"[red]{error}[/]")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> None:
+    for problem in write_summary([member.member for member in members], folder):
+        console.print(f"[red]no report:[/] {escape(problem)}", soft_wrap=True, highlight=False)
 
 
 def show_plan(
@@ -210,11 +239,14 @@ def _conclude(
     if states["complete"]:
         print_table(console, leaderboard_table(leaderboard(entries)))
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
+    place = escape(shlex.quote(str(folder)))
     lines = [
-        f"{states['complete']} of {len(members)} runs complete{diverged} ({duration(seconds)}); "
-        "look at them by",
-        f"  tensorboard --logdir {escape(shlex.quote(str(folder)))}",
+        f"{states['complete']} of {len(members)} runs complete{diverged} ({duration(seconds)})"
     ]
+    if (folder / "report.html").exists():
+        lines.append(f"  {escape(str(folder / 'report.html'))}")
+    if states["complete"]:
+        lines.append(f"  seqsweep tensorboard {place}")
     left = len(members) - states["complete"] - states["diverged"]
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
@@ -224,7 +256,7 @@ def _conclude(
         why = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
         lines += [
             f"[red]{left} of {len(members)} runs did not complete ({why})[/]; why:",
-            f"  seqsweep status {escape(shlex.quote(str(folder)))}",
+            f"  seqsweep status {place}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",
         ]

@@ -6,12 +6,13 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 
 from seqsweep.models.module import Diverged
 from seqsweep.training.checkpoints import publish, save_sealed
+from seqsweep.training.diagnosis import confusion_of, diagnose, write_diagnosis
 from seqsweep.training.planning import Outcome, RunFailed
 from seqsweep.training.stacks.data import StackDataModule
 from seqsweep.training.stacks.files import StackFile, save_members
@@ -124,12 +125,12 @@ class StackFit:
             else:
                 self._try(member, member.log.flush)
         left = [(member, why) for member, why in ended if member.run_id not in self.outcomes]
-        tested = self._test([member for member, why in left if why is None])
+        found = self._look_at([member for member, why in left if why is None])
         if self.file is not None:
             self._cut_out(left)
         for member, why in left:
             if member.run_id not in self.outcomes:
-                args = member, why, tested.get(member, {})
+                args = member, why, found.get(member)
                 self._try(member, functools.partial(self._end_one, *args))
         for member, _ in ended:
             member.log.write_lines()
@@ -160,11 +161,15 @@ class StackFit:
                 self._try(member, save)
         os.sync()
 
-    def _end_one(self, member: StackMember, why: Diverged | None, tested: dict[str, float]) -> None:
-        if why is None and not math.isfinite(tested.get("test/loss", 0.0)):
-            why = Diverged("test/loss", tested["test/loss"], member.best.best_epoch or 0)
+    def _end_one(self, member: StackMember, why: Diverged | None, found: "_Found | None") -> None:
+        metrics = {} if found is None else found.metrics
+        if why is None and not math.isfinite(metrics.get("test/loss", 0.0)):
+            why = Diverged("test/loss", metrics["test/loss"], member.best.best_epoch or 0)
         if why is None:
-            record = member.member.record("complete", self._result(member, tested))
+            assert found is not None
+            record = member.member.record("complete", self._result(member, found))
+            if found.diagnosis is not None:
+                write_diagnosis(member.folder.path, found.diagnosis)
         else:
             record = member.member.record("diverged", {"error": str(why), "epoch": why.epoch})
         member.folder.finish(record, synced=self.file is not None)
@@ -177,21 +182,37 @@ class StackFit:
             member.folder.fail(error)
         self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
 
-    def _test(self, members: Sequence[StackMember]) -> dict[StackMember, dict[str, float]]:
-        """Of the best epoch's weights: looked at once, chooses nothing."""
-        if not members or self.data.splits.test is None:
+    def _look_at(self, members: Sequence[StackMember]) -> "dict[StackMember, _Found]":
+        """With the best epoch's weights: the test split, looked at once, chooses nothing."""
+        if not members:
             return {}
         network, loss = self.stack.best_of(members)
-        found = {name: v.tolist() for name, v in evaluate(network, loss, self.data, "test").items()}
+        splits = self.data.splits
+        diagnoses: list[dict[str, Any] | None] = [None] * len(members)
+        wanted = ["test"]
+        if members[0].config["diagnostics"]:
+            diagnoses = [*diagnose(network, loss, splits)]
+            wanted = ["val", "test"]
+        found = {
+            split: evaluate(network, loss, self.data, split)
+            for split in wanted
+            if getattr(splits, split) is not None
+        }
+        counts = {split: evaluation.confusion.tolist() for split, evaluation in found.items()}
+        tested = found["test"].metrics if "test" in found else {}
         return {
-            member: {f"test/{name}": values[index] for name, values in found.items()}
+            member: _Found(
+                {f"test/{name}": float(values[index]) for name, values in tested.items()},
+                {split: tables[index] for split, tables in counts.items()},
+                diagnoses[index],
+            )
             for index, member in enumerate(members)
         }
 
-    def _result(self, member: StackMember, tested: dict[str, float]) -> dict[str, Any]:
+    def _result(self, member: StackMember, found: "_Found") -> dict[str, Any]:
         best, size = member.best, len(self.data.splits.train)
         return {
-            "metrics": best.best_metrics | tested,
+            "metrics": best.best_metrics | found.metrics,
             "best_epoch": best.best_epoch,
             "epochs": best.epochs,
             "steps": self.stack.steps,
@@ -199,4 +220,13 @@ class StackFit:
             "train_seconds": round(best.seconds, 3),
             "samples_per_s": round(best.epochs * size / best.seconds, 1),
             "num_train": size,
+            **confusion_of(self.data.splits, found.confusion),
         }
+
+
+class _Found(NamedTuple):
+    """What a member's best weights do: test metrics, counts by split, diagnosis if it is wanted."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, list[list[int]]]
+    diagnosis: dict[str, Any] | None

@@ -6,7 +6,7 @@ K members, B batch, C classes.
 import math
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import numpy as np
@@ -140,7 +140,7 @@ class StackModule(L.LightningModule):
         self.sums.reset()
         has_val = self.data.splits.val is not None and (epoch + 1) % self.val_every == 0
         if has_val:
-            found = evaluate(self.stack.network, self.stack.loss, self.data, "val")
+            found = evaluate(self.stack.network, self.stack.loss, self.data, "val").metrics
             columns |= {f"val/{name}": values for name, values in found.items()}
         lists = {name: values.tolist() for name, values in columns.items()}
         shared = {"epoch": epoch, "step": self.stack.steps}
@@ -169,10 +169,17 @@ class StackModule(L.LightningModule):
         )
 
 
+class Evaluation(NamedTuple):
+    """`loss`, `acc`, `f1`, (K,) each, and the counts (K, C, C), rows the true class."""
+
+    metrics: dict[str, Array]
+    confusion: Tensor
+
+
 def evaluate(
     network: StackedNetwork, loss: StackedLoss, data: StackDataModule, split: str
-) -> dict[str, Array]:
-    """`loss`, `acc`, `f1` of a split, (K,) each.
+) -> Evaluation:
+    """How the members do on a split.
 
     The rows' losses are summed at the end, in one order: so the result does not depend on how many
     are evaluated at once, nor on the company.
@@ -193,7 +200,7 @@ def evaluate(
         labels.append(batch.labels)
     total = torch.cat(losses, 1).cpu().double().sum(1) / torch.cat(weights, 1).cpu().double().sum(1)
     counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
-    return {"loss": np.asarray(total), **scores(counts)}
+    return Evaluation({"loss": np.asarray(total), **scores(counts)}, counts)
 
 
 def _metrics(row: dict[str, Any]) -> dict[str, float]:

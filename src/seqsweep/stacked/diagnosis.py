@@ -1,0 +1,101 @@
+"""What the trained networks of a stack do on some sequences: gradients through time, trajectories.
+
+K members, D directions, N = K*D lanes, T steps, B batch, R rows (packed: see `batches`), H hidden,
+L layers, C classes.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from seqsweep.stacked.batches import StackBatch
+from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.network import StackedNetwork
+
+
+class Trajectories(NamedTuple):
+    """The states of a member's last layer in their two main directions.
+
+    Attributes:
+        points: (R, 2).
+        explained: the share of the states' variance along each of the two.
+    """
+
+    points: Tensor
+    explained: list[float]
+
+
+def gradients_through_time(network: StackedNetwork, loss: StackedLoss, batch: StackBatch) -> Tensor:
+    """(L, N, T): the norm of dL/dh_t by the steps that the lane still reads after t.
+
+    At index 0 stands the last step of each sequence, whatever its length: what training sees of a
+    step k before it shrinks or grows as the k-th power of the recurrence (Bengio, Simard, Frasconi
+    1994, Learning long-term dependencies with gradient descent is difficult). L is a sequence's own
+    loss; the norms are means over the sequences that are long enough. The members' batches must be
+    the same sequences.
+    """
+    found: list[list[Tensor]] = [[] for _ in network.cells]
+    for cell, norms in zip(network.cells, found, strict=True):
+        cell.watch = lambda gradient, norms=norms: norms.append(
+            torch.linalg.vector_norm(gradient, dim=2)
+        )
+    try:
+        logits = network.forward(batch)
+        _, gradient, _ = loss(logits, batch.labels)
+        network.backward(gradient, batch)
+    finally:
+        for cell in network.cells:
+            cell.watch = None
+    rows = torch.stack([torch.cat(norms[::-1], 1) for norms in found])  # (L, N, R)
+    steps = len(batch.steps)
+    place = steps_left(batch)
+    summed = torch.zeros(*rows.shape[:2], steps, dtype=rows.dtype, device=rows.device)
+    summed.index_add_(2, place, rows)
+    counts = torch.bincount(place, minlength=steps)
+    return summed * batch.steps.batch / counts  # the loss of a batch is a mean
+
+
+def steps_left(batch: StackBatch) -> Tensor:
+    """(R,): how many steps of its sequence each row has still before it."""
+    if batch.ends is None:
+        return len(batch.steps) - 1 - batch.places.times
+    return batch.ends[0, batch.places.columns] - batch.places.times
+
+
+def trajectories(network: StackedNetwork) -> list[Trajectories]:
+    """For each member the states of its last layer at the last `forward`, by principal components.
+
+    A point is what all directions hold after so many steps of theirs; so a sequence's last point is
+    what the head reads of it where pooling is `last`.
+    """
+    directions = network.shape.directions
+    states = network.states.unflatten(0, (-1, directions))  # (K, D, R, H)
+    return [
+        _principal(states[index, :, :, :hidden].transpose(0, 1).flatten(1))
+        for index, hidden in enumerate(network.hidden)
+    ]
+
+
+def _principal(states: Tensor) -> Trajectories:
+    """(R, D*H) -> (R, 2), with a component's sign such that its largest weight is above zero."""
+    centred = states.double() - states.double().mean(0)
+    values, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending
+    values, vectors = values.flip(0).clamp(min=0)[:2], vectors.flip(1)[:, :2]
+    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
+    points = centred @ (vectors * signs)
+    if points.shape[1] == 1:  # a single unit
+        points, values = torch.cat([points, torch.zeros_like(points)], 1), torch.cat([values] * 2)
+        values[1] = 0
+    total = centred.square().sum()
+    return Trajectories(points, (values / total if total > 0 else values).tolist())
+
+
+def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
+    """Positions of `at_most` of some labels (S,), of all classes in turn, in a fixed order."""
+    order = torch.sort(labels, stable=True)
+    starts = torch.searchsorted(order.values, order.values)  # the first of the same class
+    within = torch.arange(len(labels)) - starts
+    chosen = torch.sort(within, stable=True).indices[:at_most]
+    return sorted(order.indices[chosen].tolist())

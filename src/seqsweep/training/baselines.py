@@ -1,0 +1,170 @@
+"""What needs no network, on a sweep's data: baselines.json, for the report. Imports no torch.
+
+S sequences, T steps, F features, C classes.
+"""
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.config.schema import Config
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.ledger import Entry, differing_keys
+from seqsweep.runs.record import RunFolder
+from seqsweep.training.planning import Member, prepared
+
+NAME = "baselines.json"
+LARGEST = 2**24
+"""Numbers of a training set that the baselines with scikit-learn are fitted to at most."""
+
+Labels = npt.NDArray[np.int64]
+Predict = Callable[[Sequences], Labels]
+
+_IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
+"""Of the data section: what the sequences do not depend on."""
+
+
+def write_baselines(members: Sequence[Member], folder: Path) -> None:
+    """Measures the baselines of a sweep's data and writes them down, unless they are there.
+
+    A row for each baseline and each of the data sets among the members. They learn from the
+    networks' training split, and see what the networks see: standardised, padded with zeros.
+
+    Raises:
+        ValueError, TypeError, OSError: the data cannot be read any more, or the file not written.
+    """
+    sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
+    known = read_json(folder / NAME) or {}
+    if known.get("of") == sorted(sets) and not known.get("notes"):
+        return
+    keys = differing_keys([dict(flatten(_data(member))) for member in sets.values()])
+    rows: list[dict[str, Any]] = []
+    notes: list[str] = []
+    for member in sets.values():
+        flat = dict(flatten(_data(member)))
+        data = {key: flat.get(key) for key in keys}
+        head = {"data": data, "data_fingerprint": member.data_fingerprint}
+        found, why = measure(prepared(member.config))
+        rows += [head | row for row in found]
+        notes += [note for note in why if note not in notes]
+    write_json(folder / NAME, {"of": sorted(sets), "baselines": rows, "notes": notes}, sync=False)
+
+
+def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
+    """Each baseline's name, metrics and seconds; and why one is missing.
+
+    The majority class always; logistic regression (Cox 1958) and the nearest neighbour (Cover and
+    Hart 1967) on the padded, flattened sequences where scikit-learn is installed.
+    """
+    rows = [_row("majority class", splits, _majority)]
+    if find_spec("sklearn") is None:
+        missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
+        return rows, [f"no logistic regression and no nearest neighbour: {missing}"]
+    size = splits.train.x.size
+    if size > LARGEST:
+        why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
+        return rows, [f"no logistic regression and no nearest neighbour: {why}"]
+    rows.append(_row("logistic regression", splits, _logistic))
+    rows.append(_row("1-nearest neighbour", splits, _nearest))
+    return rows, []
+
+
+def write_baselines_of(folder: Path, entries: Sequence[Entry]) -> None:
+    """The same from the folders of the runs, whose data are read again.
+
+    Raises:
+        ValueError, TypeError, OSError: as above, or a config that builds what is not ours.
+    """
+    known = read_json(folder / NAME) or {}
+    found: dict[str, RunFolder] = {}
+    for entry in entries:
+        fingerprint = (entry.record or {}).get("data_fingerprint")
+        config = entry.folder.config() if fingerprint else None
+        if config is not None:
+            found.setdefault(_name(config["data"], fingerprint), entry.folder)
+    if not found or known.get("of") == sorted(found):
+        return
+    from seqsweep.training.saved import saved_member  # imports OmegaConf: not for a known folder
+
+    write_baselines([saved_member(run) for run in found.values()], folder)
+
+
+def _name(data: Config, fingerprint: str | None) -> str:
+    """One for all configs that see the same sequences."""
+    kept = {key: value for key, value in data.items() if key not in _IGNORED}
+    return json.dumps([kept, fingerprint], sort_keys=True)
+
+
+def _data(member: Member) -> Config:
+    kept = {key: v for key, v in member.config["data"].items() if key not in _IGNORED}
+    return {"data": kept}
+
+
+def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[str, Any]:
+    start = time.perf_counter()
+    predict = fit(splits)
+    metrics: dict[str, float] = {}
+    for split, sequences in (("val", splits.val), ("test", splits.test)):
+        if sequences is not None:
+            found = _scores(predict(sequences), sequences.labels, splits.num_classes)
+            metrics |= {f"{split}/{metric}": value for metric, value in found.items()}
+    return {"name": name, "metrics": metrics, "seconds": round(time.perf_counter() - start, 3)}
+
+
+def _scores(predicted: Labels, labels: Labels, num_classes: int) -> dict[str, float]:
+    """Accuracy, and macro-F1 over the classes that occur, as `models.metrics` has them."""
+    counts = np.zeros((num_classes, num_classes))
+    np.add.at(counts, (labels, predicted), 1)
+    hits, seen = counts.diagonal(), counts.sum(0) + counts.sum(1)
+    f1 = 2 * hits[seen > 0] / seen[seen > 0]
+    return {"acc": float(hits.sum() / counts.sum()), "f1": float(f1.mean())}
+
+
+def _majority(splits: Splits) -> Predict:
+    most = int(np.bincount(splits.train.labels).argmax())
+    return lambda sequences: np.full(len(sequences), most)
+
+
+def _logistic(splits: Splits) -> Predict:
+    from sklearn.linear_model import LogisticRegression
+
+    return _fitted(LogisticRegression(max_iter=1000), splits)
+
+
+def _nearest(splits: Splits) -> Predict:
+    from sklearn.neighbors import KNeighborsClassifier
+
+    return _fitted(KNeighborsClassifier(n_neighbors=1), splits)
+
+
+def _fitted(model: Any, splits: Splits) -> Predict:
+    """One thread, as the networks: more would spin beside them."""
+    from threadpoolctl import threadpool_limits
+
+    longest = splits.train.max_length
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Separable classes have no finite optimum; what a thousand steps reach is the baseline.
+        warnings.simplefilter("ignore")
+        model.fit(_flat(splits.train, longest), splits.train.labels)
+
+    def predict(sequences: Sequences) -> Labels:
+        with threadpool_limits(1):
+            return model.predict(_flat(sequences, longest))
+
+    return predict
+
+
+def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
+    """(S, T, F) -> (S, steps * F): padded with zeros, or cut where training saw no such step."""
+    kept = sequences.x[:, :steps]
+    missing = steps - kept.shape[1]
+    return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

@@ -1,0 +1,67 @@
+"""A run as its own folder describes it, to be built again. Imports no torch.
+
+A config out of a file names what is built by it: only targets of an allow-list are let through.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.schema import check
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.record import RunFolder
+from seqsweep.suggest import nearest_or_all
+from seqsweep.training.planning import Member, plan
+
+
+def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
+    """The run that a folder's config.yaml describes.
+
+    Raises:
+        ValueError: there is none, or it would build what is not allowed.
+    """
+    config = run.config()
+    if config is None:
+        raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
+    for key, value in flatten(config):
+        if "${" in str(value):  # a resolver could make what the list below does not let through
+            raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
+    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
+    return plan(check(OmegaConf.create(config)))
+
+
+@functools.cache
+def own_targets() -> frozenset[str]:
+    """Every `_target_` of the packaged configs: what a saved config may build."""
+    contents = (
+        yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
+    )
+    return frozenset(target for content in contents for _, target in _targets(content, ""))
+
+
+def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
+    """A config out of a file may build what is on the list, name by name, and nothing else.
+
+    Raises:
+        ValueError: another target.
+    """
+    for key, target in _targets(config, ""):
+        if target not in allowed:
+            raise ValueError(
+                f"{where}: {key}={target} is not a target of seqsweep's own configs"
+                f"{nearest_or_all(str(target), allowed)}; if it is yours, give --allow {target}"
+            )
+
+
+def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
+    items = node.items() if isinstance(node, dict) else ()
+    items = enumerate(node) if isinstance(node, list) else items
+    for name, value in items:
+        place = f"{key}.{name}" if key else str(name)
+        if name == "_target_":
+            yield place, value
+        yield from _targets(value, place)

@@ -1,0 +1,83 @@
+"""What a run leaves for pictures: true to its numbers, equal by both engines, off by a switch."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.runs.record import RunFolder
+from seqsweep.training.planning import plan
+from seqsweep.training.train import train
+
+BASE = (
+    "data=random", "data.source.num_sequences=60", "data.source.length=6", "model.hidden_size=5",
+    "data.source.num_classes=3", "data.batch_size=8", "trainer.max_epochs=2", "trainer.accelerator=cpu",
+)  # fmt: skip
+
+Run = Callable[..., RunFolder]
+
+
+@pytest.fixture
+def run(checked: Callable[..., Config], tmp_path: Path) -> Run:
+    def call(*overrides: str, root: str = "runs") -> RunFolder:
+        return train(plan(checked(*BASE, *overrides)), tmp_path / root).folder
+
+    return call
+
+
+def diagnosis(folder: RunFolder) -> dict[str, Any]:
+    return json.loads((folder.path / "diagnostics.json").read_text())
+
+
+def record(folder: RunFolder) -> dict[str, Any]:
+    found = folder.record()
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+def test_the_confusion_is_that_of_the_recorded_metrics(run: Run, engine: str) -> None:
+    found = record(run(f"engine={engine}"))
+    assert found["classes"] == ["0", "1", "2"]
+    for split in ("val", "test"):
+        counts = np.array(found["confusion"][split])
+        assert counts.trace() / counts.sum() == pytest.approx(found["metrics"][f"{split}/acc"])
+        assert counts.sum() > 0 and counts.shape == (3, 3)
+
+
+@pytest.mark.parametrize("model", ["cell=rnn", "cell=gru", "cell=lstm", "num_layers=2"])
+def test_both_engines_diagnose_alike(run: Run, model: str) -> None:
+    overrides = (f"model.{model}", "model.bidirectional=true", "optimizer.lr=1e-4")
+    found = [
+        diagnosis(run(*overrides, f"engine={engine}", root=engine))
+        for engine in ("stacked", "autograd")
+    ]
+    stacked, autograd = (each["gradient"] for each in found)
+    layers = 2 if "layers" in model else 1
+    assert len(stacked) == 2 * layers and all(len(norms) == 6 for norms in stacked.values())
+    for name, norms in stacked.items():
+        assert norms == pytest.approx(autograd[name], rel=2e-3)
+    paths = [each["trajectories"]["classes"] for each in found]
+    assert paths[0].keys() == paths[1].keys() == {"0", "1", "2"}
+    for label, path in paths[0].items():
+        assert len(path["mean"]) == 6 and len(path["sequences"]) == 2
+        assert np.array(path["mean"]) == pytest.approx(np.array(paths[1][label]["mean"]), abs=1e-3)
+
+
+def test_it_is_off_by_a_switch_and_changes_no_number(run: Run) -> None:
+    on, off = run(root="on"), run("diagnostics=false", root="off")
+    assert on.run_id == off.run_id
+    assert not (off.path / "diagnostics.json").exists()
+    assert "val" not in record(off).get("confusion", {})
+    assert record(on)["metrics"] == record(off)["metrics"]
+    assert (on.path / "metrics.csv").read_bytes() == (off.path / "metrics.csv").read_bytes()
+
+
+def test_without_splits_it_is_the_training_data(run: Run) -> None:
+    folder = run("data.val_fraction=0", "data.test_fraction=0")
+    assert diagnosis(folder)["split"] == "train"
+    assert "confusion" not in record(folder)
