@@ -23,6 +23,8 @@ KNOWS = {
     "runs": {"runs"},
     "config": {"config", "runs"},
     "training": {"training", "models", "stacked", "data", "runs", "config"},
+    "training.members": {"results"},
+    "training.summary": {"results"},
     "training.sweep": {"results"},
     "training.verify": {"results"},
     "results": {"results", "runs"},
@@ -137,6 +139,13 @@ def test_there_is_no_cycle():
         ("hydra", ("config", "training.app", "training.stacks.jobs")),
         ("omegaconf", ("config", "training.app", "training.reproduce", "training.stacks.jobs")),
         ("rich", ("results", "training", "cli")),
+        ("tensorboard", ("results.tensorboard",)),
+        ("matplotlib", ("results.tensorboard.figures",)),
+        ("plotly", ("results",)),
+        ("jinja2", ("results.report",)),
+        ("scipy", ("results.statistics",)),
+        ("pandas", ("results.frame",)),
+        ("sklearn", ("training.baselines",)),
     ],
 )
 def test_a_package_is_imported_where_it_belongs(package, allowed):

@@ -142,7 +142,7 @@ def _leaderboard(arguments: list[str]) -> int:
     from rich.console import Console
 
     from seqsweep.results.leaderboard import leaderboard
-    from seqsweep.results.tables import leaderboard_table, print_table, status_line
+    from seqsweep.results.tables import print_leaderboard, status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
@@ -155,7 +155,7 @@ def _leaderboard(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = Console()
-    print_table(console, leaderboard_table(leaderboard(entries), options.top))
+    print_leaderboard(console, leaderboard(entries), options.top)
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0

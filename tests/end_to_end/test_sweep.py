@@ -24,7 +24,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert first.err == ""
     assert "sweep of 4 runs" in first.out
     assert "[4/4] seed=1 hidden_size=8  val/acc 0." in first.out
-    assert "tensorboard --logdir" in first.out
+    assert "seqsweep tensorboard " in first.out
     before = _records(tmp_path)
     assert len(before) == 4
 

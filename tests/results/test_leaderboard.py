@@ -122,3 +122,34 @@ def test_runs_that_are_not_complete_are_left_out(tmp_path):
     found = board(tmp_path, {"h": 1, "val/acc": 0.5})
     assert (found.keys, len(found.rows)) == ([], 1)
     assert leaderboard([]).rows == []
+
+
+def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
+    """Validation has chosen the first; that another is better on test changes nothing."""
+    runs = [
+        {"h": h, "seed": seed, "val/acc": 0.9 - h / 100, "test/acc": 0.5 + h / 10 + seed / 100}
+        for h in (1, 2)
+        for seed in range(6 + h)
+    ]
+    found = board(tmp_path, *runs)
+    assert (found.compared, order(found)) == ("test/acc", [1, 2])
+    first, second = (row.difference for row in found.rows)
+    assert first is not None and first.verdict == "best"
+    assert second is not None and second.verdict == "different"
+    assert second.interval.mean == pytest.approx(0.1)
+    assert second.interval.n == 7
+    assert found.rows[0].samples["test/acc"] == pytest.approx({s: 0.6 + s / 100 for s in range(7)})
+
+
+def test_without_a_test_split_the_monitor_is_compared(tmp_path):
+    found = board(tmp_path, {"h": 1, "val/acc": 0.5}, {"h": 2, "val/acc": 0.6})
+    assert found.compared == "val/acc"
+    assert [row.difference and row.difference.verdict for row in found.rows] == [
+        "best", "undecided",
+    ]  # fmt: skip
+
+
+def test_runs_that_the_grid_lacks_are_named(tmp_path):
+    runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
+    assert board(tmp_path / "whole", *runs).grid == (6, [])
+    assert board(tmp_path / "holes", *runs[1:]).grid == (6, [{"h": 1, "seed": 0}])

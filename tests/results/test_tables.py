@@ -1,6 +1,7 @@
 """Terminal tables show values as they are: nothing in them is read as rich's markup."""
 
 import io
+import string
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from rich.table import Table
 
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import (
+    leaderboard_notes,
     leaderboard_table,
+    print_leaderboard,
     print_table,
     show_value,
     status_line,
@@ -36,7 +39,9 @@ def lines(table: Table) -> list[list[str]]:
     return [line.split() for line in below.splitlines() if line.strip()]
 
 
-def made(folder: Path, *runs: dict[str, Any], names: Iterable[str] = "abcdef") -> list[Entry]:
+def made(
+    folder: Path, *runs: dict[str, Any], names: Iterable[str] = string.ascii_letters
+) -> list[Entry]:
     """Finished runs on disk: of a config, with an accuracy."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
         config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
@@ -119,3 +124,55 @@ def test_a_narrow_terminal_cuts_nothing(tmp_path):
 )  # fmt: skip
 def test_values_are_written_as_on_the_command_line(value, shown):
     assert show_value(value) == shown
+
+
+def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
+    """A config for each accuracy; in the seeds all but the last one go up and down."""
+    return [
+        {"h": h, "seed": s, "val/acc": acc - h / 10 ** (s % 2 + 1)}
+        for h, acc in enumerate(accuracies)
+        for s in range(count)
+    ]
+
+
+def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
+    runs = [
+        *seeded(8, 0.9, 0.5),
+        *({"h": 2, "seed": s, "val/acc": 0.9 - s % 2 / 9} for s in range(8)),
+    ]
+    board = leaderboard(made(tmp_path, *runs))
+    rows = lines(leaderboard_table(board))
+    assert [row[:2] for row in rows] == [["1", "0"], ["2", "≈"], ["3", "1"]]
+    (note,) = leaderboard_notes(board)
+    assert note.startswith("≈ not distinguishable from the first in val/acc (paired by seed")
+
+
+def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
+    board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
+    assert "≈" not in printed(leaderboard_table(board))
+    (note,) = leaderboard_notes(board)
+    assert "3 seeds cannot tell 3 configs apart: it takes at least 7" in note
+
+
+def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
+    runs = seeded(8, 0.9, 0.5, 0.4)[:-5]
+    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "the grid has holes: 5 of 24 runs are missing" in notes[0]
+    assert "1 of 3 configs share too few seeds with the first" in notes[1]
+
+
+def test_one_seed_each_is_one_dim_line(tmp_path):
+    (note,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))))
+    assert note.startswith("[dim]one seed each: ") and "seed=0,1,2,3,4,5" in note
+
+
+def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
+    assert leaderboard_notes(leaderboard(made(tmp_path, *seeded(2, 0.9)))) == []
+    assert leaderboard_notes(leaderboard([])) == []
+
+
+def test_the_notes_are_printed_below_the_table(tmp_path):
+    console = Console(file=io.StringIO(), width=200)
+    print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().splitlines()[-1].startswith("one seed each: ")

@@ -194,6 +194,18 @@ def test_names_are_of_tensorboard_and_differ(tmp_path: Path) -> None:
         assert re.fullmatch(rf"events\.out\.tfevents\.\d{{10}}\..+\.\d+\.\d+{suffix}", name)
 
 
+def test_a_later_file_is_read_later(tmp_path: Path) -> None:
+    """Even within a second, and where the processes are numbered backwards."""
+    for step in range(12):
+        EventFile(tmp_path).write([(step, 0.0, {"a": 1.0})])
+    (tmp_path / "events.out.tfevents").touch()
+    names = sorted(path.name for path in tmp_path.glob("events.out.tfevents.*"))
+    assert [int(name.split(".")[-1]) for name in names] == sorted(
+        int(name.split(".")[-1]) for name in names
+    )
+    assert len({name.split(".")[3] for name in names}) == 12
+
+
 @pytest.mark.parametrize("before", [0, 1, 2])
 @pytest.mark.parametrize("room", [0, 1, 60])
 def test_a_full_disk_takes_no_half_row(tmp_path: Path, before: int, room: int) -> None:

@@ -15,6 +15,7 @@ import yaml
 from seqsweep.config.schema import Config
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.training import reproduce as module
+from seqsweep.training import saved
 from seqsweep.training.checkpoints import load_sealed, seal
 from seqsweep.training.planning import plan
 from seqsweep.training.reproduce import reproduce
@@ -281,8 +282,8 @@ def test_a_foreign_target_is_refused(
     def never(*_: object) -> None:
         raise AssertionError("the config was used")
 
-    for name in ("check", "plan", "train"):
-        monkeypatch.setattr(module, name, never)
+    for part, name in ((saved, "check"), (saved, "plan"), (module, "train")):
+        monkeypatch.setattr(part, name, never)
     edit_config(run, *key, value=target)
     with pytest.raises(ValueError, match="is not a target of seqsweep's own") as refused:
         reproduce(run)

@@ -62,7 +62,8 @@ class SeqsweepSweeper(Sweeper):
 
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
-        from seqsweep.training.sweep import run_sweep, show_plan, verify_members
+        from seqsweep.training.preview import show_plan, verify_members
+        from seqsweep.training.sweep import run_sweep
 
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None

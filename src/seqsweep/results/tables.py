@@ -11,10 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.leaderboard import Leaderboard, Row, Value
+from seqsweep.results.statistics import LEVEL, seeds_needed
 from seqsweep.runs.ledger import Entry, differing_keys, short_names
 
 _SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "train/loss")
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
+_MARK = "≈"
 
 
 def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
@@ -28,15 +30,40 @@ def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
     ]
     has_seeds = any(row.n > 1 for row in board.rows)
     table = Table(box=SIMPLE_HEAD, title=f"by {board.monitor} of the best epoch", pad_edge=False)
-    _add_columns(table, ["#"])
+    marks = [_MARK] if _marked(board) else []
+    _add_columns(table, ["#", *marks])
     _add_columns(table, [names[key] for key in board.keys], style="cyan")
     _add_columns(table, ["seeds"] if has_seeds else [])
     for name in scores:
         _add_columns(table, [name], style="bold" if name == board.monitor else "")
     _add_columns(table, ["epoch", "params", "seconds"])
     for rank, row in enumerate(board.rows[:top], start=1):
-        table.add_row(*_cells(rank, row, board.keys, scores, has_seeds))
+        mark = [_MARK if _is_marked(row) else ""] if marks else []
+        table.add_row(str(rank), *mark, *_cells(row, board.keys, scores, has_seeds))
     return table
+
+
+def leaderboard_notes(board: Leaderboard) -> list[str]:
+    """What the table can and cannot tell: a line each, for below it."""
+    notes: list[str] = []
+    if _marked(board):
+        notes.append(
+            f"{_MARK} not distinguishable from the first in {board.compared} "
+            f"(paired by seed, Wilcoxon signed-rank, Holm, {1 - LEVEL:.0%})"
+        )
+    missing = len(board.grid.missing)
+    if missing:
+        notes.append(
+            f"[yellow]the grid has holes: {missing} of {board.grid.size} runs are missing[/]"
+        )
+    return notes + _undecided(board)
+
+
+def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
+    """The table and the lines below it."""
+    print_table(console, leaderboard_table(board, top))
+    for note in leaderboard_notes(board):
+        console.print(note, soft_wrap=True, highlight=False)
 
 
 def status_table(entries: Sequence[Entry]) -> Table:
@@ -103,16 +130,48 @@ def _result(entry: Entry) -> tuple[str, str, str]:
     return shown[0], shown[1], f"{entry.record['train_seconds']:.1f}"
 
 
-def _cells(
-    rank: int, row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool
-) -> list[str]:
+def _undecided(board: Leaderboard) -> list[str]:
+    """Why rows are not compared: too few seeds."""
+    differences = [row.difference for row in board.rows if row.difference is not None]
+    shared = [each.interval.n for each in differences if each.verdict == "undecided"]
+    if not shared:
+        return []
+    needed = seeds_needed(len(board.rows))
+    if all(row.n == 1 for row in board.rows):
+        return [
+            f"[dim]one seed each: no difference can be told from chance; "
+            f"it takes at least {needed}, seed={','.join(map(str, range(needed)))}[/]"
+        ]
+    if len(shared) < len(board.rows) - 1:
+        return [
+            f"[yellow]{len(shared)} of {len(board.rows)} configs share too few seeds with the "
+            f"first to be told from it: it takes at least {needed}[/]"
+        ]
+    most = max(shared)
+    seeds = f"{most} {'seed' if most == 1 else 'seeds'}" if most else "no shared seed"
+    return [
+        f"[yellow]{seeds} cannot tell {len(board.rows)} configs apart: "
+        f"it takes at least {needed}[/]"
+    ]
+
+
+def _marked(board: Leaderboard) -> bool:
+    return any(_is_marked(row) for row in board.rows)
+
+
+def _is_marked(row: Row) -> bool:
+    """Whether the row was compared with the first and not found different."""
+    return row.difference is not None and row.difference.verdict == "indistinguishable"
+
+
+def _cells(row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool) -> list[str]:
     values = [show_value(row.config[key]) for key in keys]
     shown = [_score(row.metrics.get(name)) for name in scores]
     epoch, params, seconds = (
         row.metrics[name].mean for name in ("best_epoch", "params", "train_seconds")
     )
     seeds = [str(row.n)] if has_seeds else []
-    return [str(rank), *values, *seeds, *shown, f"{epoch:.0f}", f"{params:,.0f}", f"{seconds:.1f}"]
+    return [*values, *seeds, *shown, f"{epoch:.0f}", f"{params:,.0f}", f"{seconds:.1f}"]
 
 
 def _score(value: Value | None) -> str:

@@ -9,6 +9,7 @@ bytes), of which all checksums are taken at once.
 import contextlib
 import itertools
 import os
+import re
 import socket
 import struct
 import time
@@ -57,10 +58,20 @@ class EventFile:
         """Appends rows that `encode` has made, as `write` does."""
         if self.path is None:
             now, host = time.time(), socket.gethostname()
-            name = f"events.out.tfevents.{int(now):010d}.{host}.{os.getpid()}.{next(_count)}"
+            second = _second_after(self.folder, int(now))
+            name = f"events.out.tfevents.{second:010d}.{host}.{os.getpid()}.{next(_count)}"
             self.path = self.folder / f"{name}{self.suffix}"
             self._version = _version(now)
         append_bytes(self.path, data, header=self._version)
+
+
+def _second_after(folder: Path, now: int) -> int:
+    """TensorBoard reads a run's files in the order of their names: a later one has a later time.
+
+    Two attempts may begin within a second, and process numbers begin anew.
+    """
+    found = [re.match(r"events\.out\.tfevents\.(\d+)\.", name) for name in os.listdir(folder)]
+    return max([now, *(int(match[1]) + 1 for match in found if match)])
 
 
 def append_bytes(path: Path, data: bytes, header: bytes = b"") -> None:

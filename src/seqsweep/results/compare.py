@@ -1,0 +1,250 @@
+"""Runs or sweeps side by side: what differs in their configs, their metrics, their environment."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.names import readable_names
+from seqsweep.results.tables import print_table, show_value, status_line
+from seqsweep.runs.files import read_json
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.ledger import Entry, differing_keys, read_folder, short_names
+
+TOP = 20
+"""Rows of a table; what is left out is counted."""
+
+_SIDE_BY_SIDE = 6
+_METRICS = (
+    "val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss",
+    "best_epoch", "epochs", "params", "train_seconds",
+)  # fmt: skip
+_NO_ENVIRONMENT = ("command", "started", "stack")
+
+
+@dataclass(frozen=True)
+class Side:
+    """A folder to compare: what to call it, and its runs; one for a run's own folder."""
+
+    label: str
+    folder: Path
+    entries: list[Entry]
+
+    @property
+    def is_run(self) -> bool:
+        return (self.folder / "config.yaml").is_file()
+
+
+def compare(folders: Sequence[Path], console: Console) -> None:
+    """Prints how runs or sweeps differ; the first one is what the others are compared with.
+
+    Runs are shown with the keys and metrics that differ. Where one of the folders holds several
+    runs, configs are matched over the folders and compared by the seeds that they share.
+
+    Args:
+        folders: of runs or of sweeps, at least two.
+
+    Raises:
+        ValueError: fewer than two folders, or one without runs.
+        FileNotFoundError: no such folder.
+    """
+    if len(folders) < 2:
+        raise ValueError(f"compare: needs at least two folders, not {len(folders)}")
+    found = [read_folder(folder) for folder in folders]
+    sides = [
+        Side(label, folder, entries)
+        for label, folder, entries in zip(_labels(folders, found), folders, found, strict=True)
+    ]
+    if all(side.is_run for side in sides):
+        _compare_runs(sides, console)
+    else:
+        _compare_sweeps(sides, console)
+    _compare_environments(sides, console)
+
+
+def _compare_runs(sides: Sequence[Side], console: Console) -> None:
+    entries = [side.entries[0] for side in sides]
+    if len(sides) > _SIDE_BY_SIDE:
+        print_table(console, _long_table(sides, entries))
+        if len(sides) > TOP:
+            console.print(f"[dim]and {len(sides) - TOP} more[/]")
+        return
+    configs = [entry.config for entry in entries]
+    keys = differing_keys(configs)
+    if keys:
+        cells = {key: [show_value(config.get(key)) for config in configs] for key in keys}
+        print_table(console, _table("config", sides, _renamed(cells)))
+    else:
+        console.print("the configs are the same in all that decides a result")
+    if any(entry.state != "complete" for entry in entries):
+        print_table(console, _table("state", sides, {"state": [e.state for e in entries]}))
+    values = [_results(entry) for entry in entries]
+    metrics = {
+        name: [_cell(name, found.get(name), values[0].get(name) if i else None)
+               for i, found in enumerate(values)]
+        for name in _METRICS if any(name in found for found in values)
+    }  # fmt: skip
+    if metrics:
+        print_table(console, _table("at the best epoch, and less the first", sides, metrics))
+
+
+def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
+    for side in sides:
+        line = status_line(side.folder, side.entries)
+        console.print(f"[bold]{escape(side.label)}[/]  {line}", soft_wrap=True, highlight=False)
+    complete = {
+        side.label: [entry for entry in side.entries if entry.state == "complete"] for side in sides
+    }
+    fixed = _fixed_apart(list(complete.values()))
+    if fixed:
+        cells = {
+            key: [
+                show_value(found[0].config.get(key)) if found else "" for found in complete.values()
+            ]
+            for key in fixed
+        }
+        print_table(console, _table("the sweeps differ in", sides, _renamed(cells)))
+    compare_configs(complete, fixed, console, TOP)
+    for label, entries in complete.items():
+        console.print(_best_line(label, entries), soft_wrap=True, highlight=False)
+
+
+def _compare_environments(sides: Sequence[Side], console: Console) -> None:
+    """Versions, machine, engine: of a sweep everything that is met in it."""
+    found = [_environment(side.entries) for side in sides]
+    keys = dict.fromkeys(key for environment in found for key in environment)
+    cells = {
+        key: [environment.get(key, "") for environment in found]
+        for key in keys
+        if len({environment.get(key) for environment in found}) > 1
+    }
+    if not cells:
+        console.print("[dim]trained in the same environment[/]")
+    elif len(sides) > _SIDE_BY_SIDE:
+        names = escape(", ".join(cells))
+        console.print(f"[yellow]the environments differ[/] in {names}", highlight=False)
+    else:
+        print_table(console, _table("environment", sides, cells))
+
+
+def _labels(folders: Sequence[Path], found: Sequence[Sequence[Entry]]) -> list[str]:
+    """Of a run its readable name, of a sweep its folder's; as many of its parents as it takes."""
+    runs = {
+        str(index): entries[0].config
+        for index, (folder, entries) in enumerate(zip(folders, found, strict=True))
+        if (folder / "config.yaml").is_file()
+    }
+    names = readable_names(runs) if len(runs) > 1 else {}
+    paths = [folder.resolve() for folder in folders]
+    labels = [names.get(str(index)) or _tail(path, paths) for index, path in enumerate(paths)]
+    return [
+        f"{label} ({labels[:index].count(label) + 1})" if labels.count(label) > 1 else label
+        for index, label in enumerate(labels)
+    ]
+
+
+def _tail(path: Path, paths: Sequence[Path]) -> str:
+    for count in range(1, len(path.parts)):
+        tail = path.parts[-count:]
+        if sum(other.parts[-count:] == tail for other in paths) == 1:
+            return "/".join(tail)
+    return path.name
+
+
+def _fixed_apart(sides: Sequence[Sequence[Entry]]) -> list[str]:
+    """The keys that have one value within each side, and not the same one in all."""
+    union = differing_keys([entry.config for entries in sides for entry in entries])
+    swept = {key for entries in sides for key in differing_keys([e.config for e in entries])}
+    return [key for key in union if key not in swept and key != "seed"]
+
+
+def _results(entry: Entry) -> dict[str, float]:
+    record = entry.record or {}
+    found = record.get("metrics", {}) | {name: record.get(name) for name in _METRICS[7:]}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _cell(name: str, value: float | None, first: float | None) -> str:
+    if value is None:
+        return ""
+    digits = {"best_epoch": 0, "epochs": 0, "params": 0, "train_seconds": 1}.get(name, 4)
+    shown = f"{value:,.{digits}f}"
+    return shown if first is None else f"{shown} {value - first:+,.{digits}f}"
+
+
+def _environment(entries: Sequence[Entry]) -> dict[str, str]:
+    found: dict[str, set[str]] = {}
+    for entry in entries:
+        content: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
+        for key, value in flatten(content):
+            if key.split(".")[0] not in _NO_ENVIRONMENT:
+                found.setdefault(key.removeprefix("packages."), set()).add(_short(value))
+    return {key: ", ".join(sorted(values)) for key, values in found.items()}
+
+
+def _short(value: Any) -> str:
+    """A value for a cell; of a long one its beginning and a digest, so that a difference shows."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    if len(text) > 30:
+        text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return escape(" ".join(text.split()))
+
+
+def _best_line(label: str, entries: Sequence[Entry]) -> str:
+    board = leaderboard(entries)
+    if not board.rows:
+        return f"[bold]{escape(label)}[/]: no run is complete"
+    best = board.rows[0]
+    names = short_names(board.keys)
+    config = " ".join(f"{escape(names[k])}={show_value(v)}" for k, v in best.config.items())
+    scores = [
+        f"{name} {best.metrics[name].mean:.4f}"
+        for name in dict.fromkeys((board.monitor, board.compared))
+    ]
+    seeds = f"{best.n} seeds" if best.n > 1 else "one seed"
+    parts = [config, *scores, f"({seeds})"]
+    return f"best of [bold]{escape(label)}[/]: {'  '.join(part for part in parts if part)}"
+
+
+def _renamed(cells: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    names = short_names(cells)
+    return {names[key]: row for key, row in cells.items()}
+
+
+def _table(title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    table.add_column("")
+    for side in sides:
+        table.add_column(escape(side.label), justify="right", no_wrap=True)
+    for name, cells in rows.items():
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def _long_table(sides: Sequence[Side], entries: Sequence[Entry]) -> Table:
+    """A row a run: for more runs than fit side by side."""
+    keys = differing_keys([entry.config for entry in entries])
+    values = [_results(entry) for entry in entries]
+    shown = [name for name in ("val/acc", "test/acc", "test/f1") if any(name in v for v in values)]
+    table = Table(box=SIMPLE_HEAD, title="less the first", title_justify="left", pad_edge=False)
+    table.add_column("run", no_wrap=True)
+    for name in (*short_names(keys).values(), "state", *shown):
+        table.add_column(escape(name), justify="right", no_wrap=True)
+    for index in range(min(TOP, len(sides))):
+        first = values[0] if index else {}
+        table.add_row(
+            escape(sides[index].label),
+            *(show_value(entries[index].config.get(key)) for key in keys),
+            entries[index].state,
+            *(_cell(name, values[index].get(name), first.get(name)) for name in shown),
+        )
+    return table

@@ -1,0 +1,239 @@
+"""Names of runs that a person can read: `h016-L1-bi-s0`, by the keys in which their configs differ.
+
+The rule. A name has a part for each key that differs, in the order of the config; the seed is last.
+
+1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
+   `s` seed; other keys have the initials of their last part, or more of it where that is taken.
+   `cell` and classes (`_target_`) are called by their value alone: `gru`; bidirectional is `bi` or
+   `uni`.
+2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
+   finest: the order of the names is that of the numbers.
+3. Where a key has a value that is longer than 6 characters, is negative, or is neither a number
+   nor a plain word, its values are counted instead, from 0 in their order: true and false are 1, 0.
+4. A name has at most 16 characters, since TensorBoard's tables cut it there. Where one would be
+   longer, all are shortened alike, as little as it takes: the keys go that follow from the ones
+   before them; the dashes go; numbers that take more than 5 characters with their code are
+   counted as in 3, with or without dashes. If that is not enough, the first parts that fit are
+   kept, and the rank of the config among all is put behind them: `h016-L2-r07-s0`.
+5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from re import fullmatch, sub
+from typing import Any, NamedTuple
+
+from seqsweep.runs.ledger import differing_keys
+
+LONGEST = 16
+"""Characters of a name."""
+
+_LONGEST_VALUE, _LONG_PART = 6, 5
+_CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
+_SEED = "seed"
+
+Configs = Mapping[str, Mapping[str, Any]]
+"""Flat configs by run_id."""
+
+
+class Name(NamedTuple):
+    """A run's name, and that of its config, which all its seeds share."""
+
+    run: str
+    config: str
+
+
+def readable_names(configs: Configs) -> dict[str, str]:
+    """A name for each run_id: at most 16 of `A-Za-z0-9._-`, unique, by the rule of this module.
+
+    >>> sizes = {"a": 8, "b": 16}
+    >>> readable_names({run_id: {"model.hidden_size": h, "seed": 0} for run_id, h in sizes.items()})
+    {'a': 'h08', 'b': 'h16'}
+    """
+    return {run_id: name.run for run_id, name in names_of(configs).items()}
+
+
+def names_of(configs: Configs) -> dict[str, Name]:
+    """The same, with the name of each run's config. The order of the configs does not matter."""
+    if not configs:
+        return {}
+    if len(configs) == 1:
+        run_id = next(iter(configs))
+        name = f"run-{sub('[^A-Za-z0-9]', '', run_id)[:8]}".rstrip("-")
+        return {run_id: Name(name, name)}
+    ids = sorted(configs)
+    keys = differing_keys([dict(configs[run_id]) for run_id in ids])
+    columns = {key: [configs[run_id].get(key) for run_id in ids] for key in keys}
+    seeds = _part("s", _SEED, columns.pop(_SEED)) if _SEED in columns else None
+    codes = _codes(columns)
+    parts = [_part(codes[key], key, values) for key, values in columns.items()]
+    parts += _counted([*parts, *([seeds] if seeds else [])], len(ids))
+    tails = [f"-{seed}" for seed in seeds] if seeds else [""] * len(ids)
+    room = LONGEST - max(map(len, tails))
+    heads = _heads(parts or [["run"] * len(ids)], room)
+    return {
+        run_id: Name(head + tail, head)
+        for run_id, head, tail in zip(ids, heads, tails, strict=True)
+    }
+
+
+def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
+    """A name for the config of each run, of at most `room` characters: point 4 of the rule."""
+    rows = list(zip(*parts, strict=True))
+    own = list(zip(*_independent(parts), strict=True))
+    brief = list(zip(*map(_brief, _independent(parts)), strict=True))
+    for joint, values in (("-", rows), ("-", own), ("", own), ("-", brief), ("", brief)):
+        names = [joint.join(value) for value in values]
+        if max(map(len, names)) <= room and _same_order(names, values):
+            return names
+    order = sorted(set(own))
+    width = len(str(len(order) - 1))
+    ranks = {value: f"r{rank:0{width}}" for rank, value in enumerate(order)}
+    for count in range(len(own[0]) - 1, 0, -1):
+        names = ["-".join([*value[:count], ranks[value]]) for value in own]
+        if max(map(len, names)) <= room:
+            return names
+    return [ranks[value] for value in own]
+
+
+def _brief(part: Sequence[str]) -> Sequence[str]:
+    """With its numbers counted, where they are long; they are in their order already."""
+    found = [fullmatch("([A-Za-z]+)[0-9.]+", text) for text in part]
+    codes = {match[1] if match else "" for match in found}
+    if max(map(len, part)) <= _LONG_PART or len(codes) > 1 or "" in codes:
+        return part
+    ranked = {text: rank for rank, text in enumerate(sorted(set(part)))}
+    width = len(str(len(ranked) - 1))
+    return [f"{min(codes)}{ranked[text]:0{width}}" for text in part]
+
+
+def _same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the names are as many as the values, and sort as these do."""
+    by_value = dict(zip(values, names, strict=True))
+    ordered = [by_value[value] for value in sorted(by_value)]
+    return ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
+
+
+def _independent(parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+    """Those that tell apart what the ones before them do not."""
+    kept: list[Sequence[str]] = []
+    count = 1
+    for part in parts:
+        found = len(set(zip(*kept, part, strict=True)))
+        if found > count:
+            kept.append(part)
+            count = found
+    return kept or [parts[0]]
+
+
+def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
+    """A part more where some runs are equal in all others."""
+    rows = list(zip(*parts, strict=True)) or [()] * runs
+    seen: dict[tuple[str, ...], int] = {}
+    numbers: list[int] = []
+    for row in rows:
+        seen[row] = seen.get(row, -1) + 1
+        numbers.append(seen[row])
+    width = len(str(max(numbers, default=0)))
+    return [[f"n{number:0{width}}" for number in numbers]] if any(numbers) else []
+
+
+def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
+    """What the runs' names say of one key."""
+    name = _last(key)
+    if name == "bidirectional" and all(isinstance(value, bool) for value in values):
+        return ["bi" if value else "uni" for value in values]
+    if name == "_target_" and all(isinstance(value, str) for value in values):
+        shortened = [value.rpartition(".")[2] for value in values]
+        if len(set(shortened)) == len(set(values)):
+            values = shortened
+    texts = _texts(values)
+    if name in ("cell", "_target_") and all(text[0].isalpha() for text in texts.values()):
+        code = ""
+    return [code + texts[_json(value)] for value in values]
+
+
+def _texts(values: Iterable[Any]) -> dict[str, str]:
+    """A short text for each value, by its JSON: points 2 and 3 of the rule."""
+    distinct = {_json(value): value for value in values}
+    for show in (_integers, _decimals, _words):
+        texts = show(list(distinct.values()))
+        is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
+        if texts and is_short and len({text.casefold() for text in texts}) == len(texts):
+            return dict(zip(distinct, texts, strict=True))
+    ranked = sorted(distinct, key=lambda text: _order(text, distinct[text]))
+    width = len(str(len(ranked) - 1))
+    return {text: f"{rank:0{width}}" for rank, text in enumerate(ranked)}
+
+
+def _integers(values: Sequence[Any]) -> list[str]:
+    if not all(type(value) is int and 0 <= value < 10**_LONGEST_VALUE for value in values):
+        return []
+    width = max(len(str(value)) for value in values)
+    return [f"{value:0{width}}" for value in values]
+
+
+def _decimals(values: Sequence[Any]) -> list[str]:
+    if not all(_is_number(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
+        return []
+    exact = [Decimal(repr(value)).normalize() for value in values]
+    decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
+    if decimals >= _LONGEST_VALUE:
+        return []
+    texts = [f"{abs(value):.{decimals}f}" for value in exact]  # abs: -0.0 is 0
+    return [text.zfill(max(map(len, texts))) for text in texts]
+
+
+def _words(values: Sequence[Any]) -> list[str]:
+    plain = r"[A-Za-z0-9][A-Za-z0-9_.]*"
+    is_plain = all(isinstance(value, str) and fullmatch(plain, value) for value in values)
+    return list(values) if is_plain else []
+
+
+def _order(text: str, value: Any) -> tuple[int, float | int, str]:
+    """null, false, true, numbers, texts, anything else."""
+    if value is None or isinstance(value, bool):
+        return 0, -1 if value is None else int(value), ""
+    if _is_number(value):
+        return 1, value, text
+    return (2, 0, value) if isinstance(value, str) else (3, 0, text)
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and (isinstance(value, int) or math.isfinite(value))
+
+
+def _codes(keys: Iterable[str]) -> dict[str, str]:
+    """A code for each key, no two alike; the ones of the rule are given away first."""
+    keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
+    codes: dict[str, str] = {}
+    for key in keys:
+        taken = {"s", "r", "n", *codes.values()}
+        codes[key] = next(code for code in _candidates(key) if code not in taken)
+    return codes
+
+
+def _candidates(key: str) -> Iterable[str]:
+    name = _last(key)
+    if name in _CODES:
+        yield _CODES[name]
+    words = [word.lower() for word in sub("[^A-Za-z0-9]+", " ", key).split() if word[0].isalpha()]
+    own = words[-max(1, len(sub("[^A-Za-z0-9]+", " ", name).split())) :] or ["k"]
+    yield "".join(word[0] for word in own)
+    yield from (own[-1][:length] for length in range(2, 4))
+    yield "".join(word[0] for word in words[-len(own) - 1 :]) or "k"
+    number = 0
+    while True:
+        number += 1
+        yield "k" + "".join("abcdefghij"[int(digit)] for digit in str(number))
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)

@@ -1,0 +1,205 @@
+"""Which differences are real: intervals, paired tests over seeds, and what each swept key does.
+
+A config is one point of a sweep, a sample of it one seed. Configs are compared on the seeds that
+they share, so what a seed does to both of them cancels out. scipy is imported when an interval is
+asked for: a sweep with one seed prints its leaderboard without it.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+from seqsweep.results.effects import (
+    Effect,
+    Grid,
+    Interaction,
+    holes,
+    main_effects,
+    strongest_interaction,
+)
+
+__all__ = [
+    "LEVEL",
+    "Difference",
+    "Effect",
+    "Grid",
+    "Interaction",
+    "Interval",
+    "Verdict",
+    "differences_to_best",
+    "holes",
+    "holm",
+    "main_effects",
+    "mean_interval",
+    "paired_difference",
+    "seeds_needed",
+    "signed_rank_p",
+    "strongest_interaction",
+]
+
+LEVEL = 0.95
+"""The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""
+
+Verdict = Literal["best", "indistinguishable", "different", "undecided"]
+"""`undecided`: with so few shared seeds no result whatever could have counted as a difference."""
+
+_EXACT_UP_TO = 50
+
+
+class Interval(NamedTuple):
+    """A mean over n values and its two-sided interval at LEVEL.
+
+    low and high are None where n < 2, the mean too where n is 0: nothing is known then.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Difference(NamedTuple):
+    """A config minus the best one, over the n seeds that both have.
+
+    Args:
+        interval: of the mean paired difference.
+        p: two-sided, of the signed-rank test; None for the best and where no seed is shared.
+        adjusted: p after Holm's correction for all comparisons with the best.
+    """
+
+    interval: Interval
+    p: float | None
+    adjusted: float | None
+    verdict: Verdict
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean and its interval by Student's t (Student 1908, Biometrika 6).
+
+    >>> mean_interval([0.5])
+    Interval(mean=0.5, low=None, high=None, n=1)
+    """
+    n = len(values)
+    if n < 2:
+        return Interval(values[0] if n else None, None, None, n)
+    from scipy.special import stdtrit  # a quarter of a second, a quarter of scipy.stats
+
+    mean = math.fsum(values) / n
+    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / n)
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def paired_difference(sample: Mapping[int, float], reference: Mapping[int, float]) -> Interval:
+    """sample - reference over the seeds that both have, with its interval."""
+    return mean_interval(_paired(sample, reference))
+
+
+def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> list[Difference]:
+    """Each config against the best one.
+
+    The t interval tells how large the difference is. If it is one at all is asked of the signed
+    ranks, which need no normal distribution, corrected for the number of configs: among twenty
+    equal ones one would be found different otherwise.
+
+    Args:
+        samples: of each config, by seed, the metric to compare.
+        best: index of the config to compare with, chosen on another split than the metric's.
+    """
+    pairs = [_paired(sample, samples[best]) for sample in samples]
+    others = [index for index in range(len(samples)) if index != best]
+    p_values = [signed_rank_p(pairs[index]) for index in others]
+    needed = seeds_needed(len(samples))
+    found = {best: Difference(Interval(0.0, 0.0, 0.0, len(samples[best])), None, None, "best")}
+    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
+        found[index] = _judged(pairs[index], p, adjusted, needed)
+    return [found[index] for index in range(len(samples))]
+
+
+def seeds_needed(configs: int) -> int:
+    """How many seeds it takes to find any of so many configs different from the best.
+
+    n pairs that all point one way have p = 2 / 2^n, the smallest there is; corrected for
+    configs - 1 comparisons it must be below 1 - LEVEL.
+
+    >>> seeds_needed(2), seeds_needed(12)
+    (6, 9)
+    """
+    n = 1
+    while (configs - 1) * 2.0 ** (1 - n) >= _ALPHA:
+        n += 1
+    return n
+
+
+def signed_rank_p(differences: Sequence[float]) -> float:
+    """Two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
+
+    Zeros are dropped, equal sizes get their mean rank. Up to 50 differences the null distribution
+    is exact, given the ranks, with ties too; beyond that it is the normal one with the correction
+    for ties. Accuracies tie often, which is where scipy's may take the normal one at any n.
+    """
+    ranks, above = _doubled_ranks(differences)
+    n, total = len(ranks), sum(ranks)
+    smaller = min(above, total - above)
+    if n <= _EXACT_UP_TO:
+        return min(1.0, 2 * _ways_up_to(smaller, ranks) / 2**n)
+    deviation = math.sqrt(sum(rank * rank for rank in ranks)) / 2
+    return math.erfc((total / 2 - smaller) / deviation / math.sqrt(2))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p values, step down (Holm 1979, Scandinavian Journal of Statistics 6).
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    adjusted = [1.0] * len(p_values)
+    largest = 0.0
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
+    return adjusted
+
+
+_ALPHA = round(1 - LEVEL, 12)
+
+
+def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list[float]:
+    return [sample[seed] - reference[seed] for seed in sample if seed in reference]
+
+
+def _judged(pairs: Sequence[float], p: float, adjusted: float, needed: int) -> Difference:
+    interval = mean_interval(pairs)
+    if not pairs:
+        return Difference(interval, None, None, "undecided")
+    if adjusted < _ALPHA:
+        verdict = "different"
+    else:
+        verdict = "undecided" if len(pairs) < needed else "indistinguishable"
+    return Difference(interval, p, adjusted, verdict)
+
+
+def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
+    """Twice the ranks of the sizes, whole numbers, and their sum over the positive differences.
+
+    Sizes that are equal but for the last bits of a subtraction, as those of accuracies, are equal.
+    """
+    largest = max((abs(d) for d in differences), default=0.0)
+    if largest == 0:
+        return [], 0
+    scaled = sorted((round(d / largest, 9) for d in differences), key=abs)
+    signed = [d for d in scaled if d != 0]
+    sizes = [abs(d) for d in signed]
+    first = {size: index for index, size in reversed(list(enumerate(sizes)))}
+    last = {size: index for index, size in enumerate(sizes)}
+    ranks = [first[size] + last[size] + 2 for size in sizes]
+    return ranks, sum(rank for rank, d in zip(ranks, signed, strict=True) if d > 0)
+
+
+def _ways_up_to(limit: int, ranks: Sequence[int]) -> int:
+    """How many of the 2^n choices of signs have a positive rank sum of at most `limit`."""
+    ways = [1] + [0] * limit
+    for rank in ranks:
+        for value in range(limit, rank - 1, -1):
+            ways[value] += ways[value - rank]
+    return sum(ways)

@@ -1,0 +1,185 @@
+"""Runs and sweeps side by side: what differs is shown, matched by config and paired by seed."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seqsweep.results.compare import TOP, compare
+from seqsweep.runs.record import RunFolder
+
+
+def finished(folder: Path, run: dict[str, Any], provenance: dict[str, Any] | None = None) -> Path:
+    """A finished run on disk; keys with a slash are metrics."""
+    config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
+    metrics = {k: v for k, v in run.items() if "/" in k}
+    made = RunFolder(folder)
+    made.start(config, provenance or {})
+    made.finish(
+        {"config": config, "metrics": {"train/loss": 1.0} | metrics,
+         "best_epoch": 3, "epochs": 5, "params": 1200, "train_seconds": 0.5}
+    )  # fmt: skip
+    return folder
+
+
+def sweep(folder: Path, *runs: dict[str, Any]) -> Path:
+    for number, run in enumerate(runs):
+        finished(folder / f"{number:016x}", run)
+    return folder
+
+
+def shown(*folders: Path, width: int = 200) -> str:
+    console = Console(file=io.StringIO(), width=width)
+    compare(folders, console)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def rows(text: str) -> list[list[str]]:
+    return [line.split() for line in text.splitlines()]
+
+
+def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
+    versions = [{"packages": {"torch": v}, "threads": 1, "started": v} for v in ("2.6", "2.7")]
+    first = finished(
+        tmp_path / "a", {"model.hidden_size": 8, "lr": 0.1, "val/acc": 0.5}, versions[0]
+    )
+    other = finished(
+        tmp_path / "b", {"model.hidden_size": 16, "lr": 0.1, "val/acc": 0.75}, versions[1]
+    )
+    text = shown(first, other)
+    found = rows(text)
+    assert ["hidden_size", "8", "16"] in found
+    assert ["val/acc", "0.5000", "0.7500", "+0.2500"] in found
+    assert ["params", "1,200", "1,200", "+0"] in found
+    assert ["torch", "2.6", "2.7"] in found
+    assert not any(row[:1] in (["lr"], ["threads"], ["started"]) for row in found)
+    assert "h08" in text and "h16" in text
+
+
+def test_the_same_run_twice_has_no_difference(tmp_path):
+    text = shown(*(finished(tmp_path / name, {"h": 1, "val/acc": 0.5}) for name in "ab"))
+    assert "the configs are the same" in text
+    assert "trained in the same environment" in text
+
+
+def test_a_run_that_is_not_complete_shows_how_it_stands(tmp_path):
+    RunFolder(tmp_path / "b").refuse({"h": 2}, ValueError("no"))
+    found = rows(shown(finished(tmp_path / "a", {"h": 1, "val/acc": 0.5}), tmp_path / "b"))
+    assert ["state", "complete", "failed"] in found
+    assert ["val/acc", "0.5000"] in found
+
+
+def test_long_values_that_begin_alike_are_told_apart(tmp_path):
+    blas = ["x" * 100 + end for end in "yz"]
+    text = shown(*(finished(tmp_path / b[-1], {"h": 1}, {"blas": b}) for b in blas))
+    (row,) = [row for row in rows(text) if row[:1] == ["blas"]]
+    _, beginning, digest, other_beginning, other_digest = row
+    assert beginning == other_beginning and digest != other_digest
+
+
+def test_many_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
+    folders = [
+        finished(tmp_path / f"{n:03}", {"model.hidden_size": n, "val/acc": n / 100})
+        for n in range(TOP + 5)
+    ]
+    text = shown(*folders)
+    assert "and 5 more" in text
+    assert ["h01", "1", "complete", "0.0100", "+0.0100"] in rows(text)
+
+
+def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
+    """The seed that only the second has is in its mean, not in the difference."""
+    old = [{"h": h, "seed": s, "test/acc": 0.5 + s / 100} for h in (8, 16) for s in (0, 1, 2)]
+    new = [
+        run | {"test/acc": run["test/acc"] + 0.1 + run["seed"] / 1000, "lr": 0.3} for run in old[3:]
+    ]
+    new.append({"h": 16, "seed": 9, "test/acc": 0.9, "lr": 0.3})
+    new.append({"h": 32, "seed": 0, "test/acc": 0.1, "lr": 0.3})
+    text = shown(
+        sweep(tmp_path / "old", *(r | {"lr": 0.1} for r in old)), sweep(tmp_path / "new", *new)
+    )
+    found = rows(text)
+    assert ["lr", "0.1", "0.3"] in found
+    half = 4.302652729911275 * 0.001 / 3**0.5  # Student's t with 2 degrees of freedom
+    low, high = 0.101 - half, 0.101 + half
+    assert ["16", "0.5100", "0.6832", "+0.1010", f"[{low:+.4f},", f"{high:+.4f}]", "3"] in found
+    assert "1 config only in old: h=8" in text
+    assert "1 config only in new: h=32" in text
+    assert "new - old: test/acc +0.1010 in the mean of the one config in both" in text
+    assert "best of old: h=" in text and "best of new: h=" in text
+
+
+def test_the_mean_over_configs_has_an_interval_over_configs(tmp_path):
+    first = sweep(tmp_path / "a", *({"h": h, "val/acc": 0.5} for h in (1, 2, 3)))
+    other = sweep(tmp_path / "b", *({"h": h, "val/acc": 0.5 + h / 10} for h in (1, 2, 3)))
+    text = shown(first, other)
+    assert "b - a: val/acc +0.2000 [-0.0484, +0.4484] in the mean of the 3 configs in both" in text
+    assert "one seed each" in text
+
+
+def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):
+    folder = sweep(tmp_path / "s", *({"h": h, "seed": 0, "val/acc": h / 10} for h in (1, 2)))
+    run = finished(tmp_path / "r", {"h": 2, "seed": 0, "val/acc": 0.5})
+    assert ["2", "0.2000", "0.5000", "+0.3000", "1"] in rows(shown(folder, run))
+
+
+def test_sweeps_of_one_name_are_called_by_their_parents(tmp_path):
+    folders = [sweep(tmp_path / p / "default", {"h": 1, "val/acc": 0.5}) for p in ("x", "y")]
+    text = shown(*folders)
+    assert "x/default" in text and "y/default" in text
+
+
+def test_sweeps_that_share_nothing_say_so(tmp_path):
+    folders = [
+        sweep(tmp_path / name, *({"h": h, "val/acc": 0.5} for h in hs))
+        for name, hs in (("a", (1, 2)), ("b", (3, 4)))
+    ]
+    text = shown(*folders)
+    assert "b - a: no config and seed in both" in text
+    assert "2 configs only in a: h=1; h=2" in text
+
+
+def test_a_sweep_without_a_complete_run_is_told(tmp_path):
+    RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
+    text = shown(sweep(tmp_path / "a", {"h": 1, "val/acc": 0.5}, {"h": 2}), tmp_path / "b")
+    assert "no metric that complete runs of all have" in text
+    assert "b: no run is complete" in text
+
+
+def test_only_the_largest_differences_of_many_configs_are_shown(tmp_path):
+    folders = [
+        sweep(tmp_path / name, *({"h": h, "val/acc": h * size} for h in range(60)))
+        for name, size in (("a", 0.0), ("b", 0.01))
+    ]
+    text = shown(*folders)
+    assert "and 40 more configs that differ less" in text
+    assert ["59", "0.0000", "0.5900", "+0.5900", "1"] in rows(text)
+    assert len(text.splitlines()) < 50
+
+
+def test_markup_in_names_and_values_is_shown_as_it_is(tmp_path):
+    folders = [
+        sweep(tmp_path / f"a [red]{n}", *({"h": f"[/b]{h}", "val/acc": n / 9} for h in (1, 2)))
+        for n in (1, 2)
+    ]
+    text = shown(*folders)
+    assert "a [red]1" in text and "[/b]2" in text
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "said"),
+    [
+        ([], ValueError, "at least two folders, not 0"),
+        (["a"], ValueError, "at least two folders, not 1"),
+        (["a", "nowhere"], FileNotFoundError, "nowhere: no such folder"),
+        (["a", "empty"], ValueError, "empty: no runs in it"),
+    ],
+)
+def test_wrong_folders_are_refused(names, error, said, tmp_path):
+    finished(tmp_path / "a", {"h": 1})
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(error, match=said):
+        shown(*(tmp_path / name for name in names))

@@ -1,0 +1,161 @@
+"""A folder of runs as a table: every run a row, every value of its own type."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import seqsweep
+from seqsweep.results.frame import load_curves, load_sweep
+from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+HEAD = "epoch,step,lr,train/loss,val/acc\n"
+
+
+def finished(folder: Path, config: dict[str, Any], curve: str = "", **metrics: float) -> None:
+    made = RunFolder(folder)
+    made.start(config, {})
+    if curve:
+        (folder / "metrics.csv").write_text(HEAD + curve)
+    named = {name.replace("_", "/"): value for name, value in metrics.items()}
+    made.finish(
+        {"config": config, "metrics": {"lr": 0.5} | named, "best_epoch": 1, "epochs": 2,
+         "params": 1200, "train_seconds": 0.5, "samples_per_s": 99.5}
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Two finished runs, a failed and a killed one, and one that has not started."""
+    configs = {
+        name: {"seed": seed, "model.hidden_size": 8 * size, "model.bidirectional": size == 2,
+               "model.dropout": 0.1 if seed else None, "optimizer.lr": 1 if seed else 0.5}
+        for name, seed, size in zip("dcbae", (0, 1, 2, 0, 1), (1, 1, 1, 2, 2), strict=True)
+    }  # fmt: skip
+    SweepFile(["seqsweep"], 0.0, configs).write(tmp_path)
+    finished(tmp_path / "d", configs["d"], "0,6,0.1,2.0,\n1,12,0.1,1.0,0.5\n", val_acc=0.5)
+    finished(tmp_path / "c", configs["c"], "0,6,0.1,3.0,0.25\n", val_acc=0.25, test_acc=0.75)
+    nested = {"seed": 2, "optimizer": {"lr": 1}}
+    model = {"hidden_size": 8, "bidirectional": False, "dropout": 0.1}
+    RunFolder(tmp_path / "b").refuse(nested | {"model": model}, ValueError("no luck"))
+    RunFolder(tmp_path / "a").start(
+        {"seed": 0, "optimizer": {"lr": 0.5}, "model": model | {"bidirectional": True}}, {}
+    )
+    (tmp_path / "a/metrics.csv").write_text(HEAD + "0,6,0.1,4.0,0.125\n1,12,0.1,")
+    finished(tmp_path / "other", configs["c"] | {"seed": 7}, val_acc=0.1)
+    return tmp_path
+
+
+def test_every_run_is_a_row_in_the_order_of_the_sweep(folder):
+    table = load_sweep(folder)
+    assert list(table["run_id"]) == ["d", "c", "b", "a", "e", "other"]
+    assert list(table["state"]) == [
+        "complete", "complete", "failed", "incomplete", "not started", "complete",
+    ]  # fmt: skip
+    assert [error for error in table["error"] if isinstance(error, str)] == ["ValueError: no luck"]
+
+
+def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
+    (folder / "sweep.json").unlink()
+    assert list(load_sweep(folder)["run_id"]) == ["a", "b", "c", "d", "other"]
+
+
+def test_columns_are_short_keys_then_results(folder):
+    assert list(load_sweep(folder).columns) == [
+        "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
+        "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
+    ]  # fmt: skip
+
+
+def test_values_keep_their_types_and_what_is_not_there_is_missing(folder):
+    table = load_sweep(folder)
+    types = {name: str(dtype) for name, dtype in table.dtypes.items()}
+    assert types["seed"] == types["hidden_size"] == "int64"
+    assert types["bidirectional"] == "bool"
+    assert types["best_epoch"] == types["params"] == "Int64"
+    assert (
+        types["dropout"] == types["lr"] == types["val/acc"] == types["train_seconds"] == "float64"
+    )
+    assert list(table["params"].isna()) == [False, False, True, True, True, False]
+    assert list(table["test/acc"].isna()) == [True, False, True, True, True, True]
+
+
+def test_integers_and_booleans_with_a_gap_stay_what_they_are(tmp_path):
+    finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
+    finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})
+    table = load_sweep(tmp_path)
+    types = {name: str(dtype) for name, dtype in table.dtypes.items()}
+    assert (types["n"], types["flag"]) == ("Int64", "boolean")
+    assert list(table["betas"]) == [(0.9, 0.99), (0.8, 0.99)]
+    assert len(table.groupby("betas")) == 2
+    assert list(table["mixed"]) == [1, "x"]
+    assert list(table["big"]) == [2**70, 1]
+
+
+def test_the_seed_is_a_column_even_where_there_is_one(tmp_path):
+    finished(tmp_path / "a", {"seed": 4, "h": 1})
+    finished(tmp_path / "b", {"seed": 4, "h": 2})
+    assert list(load_sweep(tmp_path)["seed"]) == [4, 4]
+
+
+def test_a_key_that_is_named_like_a_result_has_its_whole_name(tmp_path):
+    for number, name in enumerate("ab"):
+        finished(tmp_path / name, {"model.params": number, "state": number})
+    table = load_sweep(tmp_path)
+    assert list(table["model.params"]) == [0, 1] and list(table["params"]) == [1200, 1200]
+    assert list(table["config.state"]) == [0, 1]
+
+
+def test_curves_have_a_row_per_epoch_and_the_keys(folder):
+    """Half of a line, of an epoch that was being written, is left out."""
+    curves = load_curves(folder)
+    assert list(curves.columns) == [
+        "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "epoch", "step",
+        "train/lr", "train/loss", "val/acc",
+    ]  # fmt: skip
+    assert list(zip(curves["run_id"], curves["epoch"], strict=True)) == [
+        ("d", 0), ("d", 1), ("c", 0), ("a", 0),
+    ]  # fmt: skip
+    assert str(curves["epoch"].dtype) == str(curves["hidden_size"].dtype) == "int64"
+    assert list(curves["train/loss"]) == [2, 1, 3, 4]
+    assert list(curves["val/acc"].isna()) == [True, False, False, False]
+
+
+def test_runs_without_an_epoch_have_no_curves(tmp_path):
+    finished(tmp_path / "a", {"seed": 0})
+    assert len(load_curves(tmp_path)) == 0
+    (tmp_path / "a/metrics.csv").write_text(HEAD)
+    assert list(load_curves(tmp_path).columns) == ["run_id", "seed", "epoch", "step"]
+
+
+def test_both_are_there_by_the_name_of_the_package(folder):
+    pd.testing.assert_frame_equal(seqsweep.load_sweep(str(folder)), load_sweep(folder))
+    pd.testing.assert_frame_equal(seqsweep.load_curves(folder), load_curves(folder))
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no runs in it"):
+        load_sweep(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        load_curves(tmp_path / "nowhere")
+
+
+def test_without_pandas_the_error_names_the_extra(folder, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    for load in (load_sweep, load_curves):
+        with pytest.raises(ImportError, match=r"pip install 'seqsweep\[pandas\]'"):
+            load(folder)
+
+
+@pytest.mark.slow
+def test_the_package_starts_without_pandas_numpy_and_torch():
+    code = (
+        "import sys, seqsweep, seqsweep.results.frame; "
+        "print([name for name in ('pandas', 'numpy', 'torch') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

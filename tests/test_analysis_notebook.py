@@ -1,0 +1,48 @@
+"""docs/analysis.ipynb does what it shows: every cell runs, and its tables are of the sweep."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pytest
+
+NOTEBOOK = Path(__file__).parents[1] / "docs" / "analysis.ipynb"
+
+
+def cells() -> list[dict[str, Any]]:
+    return json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]
+
+
+def code() -> list[str]:
+    return ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
+
+
+def test_it_is_a_small_notebook_with_its_results_and_no_error():
+    content = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
+    assert (content["nbformat"], content["nbformat_minor"] >= 5) == (4, True)
+    names = [cell["id"] for cell in cells()]
+    assert len(set(names)) == len(names)
+    outputs = [output for cell in cells() for output in cell.get("outputs", [])]
+    kinds = {kind for output in outputs for kind in output.get("data", ())}
+    assert {"text/plain", "image/png"} <= kinds
+    assert {o["output_type"] for o in outputs} <= {"stream", "display_data", "execute_result"}
+    assert not any(output.get("name") == "stderr" for output in outputs)
+    assert NOTEBOOK.stat().st_size < 150_000
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
+def test_every_cell_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    matplotlib.use("Agg")
+    names: dict[str, Any] = {}
+    for number, source in enumerate(code(), start=1):
+        exec(compile(source, f"{NOTEBOOK.name}, code cell {number}", "exec"), names)
+    runs, differences = names["runs"], names["differences"]
+    assert len(runs) == 12 and set(runs["state"]) == {"complete"}
+    assert len(names["curves"]) == runs["epochs"].sum()
+    assert list(differences["verdict"]) == ["best", *["undecided"] * 3]
+    best = runs.groupby(names["keys"])["val/acc"].mean().idxmax()
+    assert differences.index[0] == best
+    names["plt"].close("all")
