@@ -40,6 +40,12 @@ def main() -> None:
         records = len(list(folder.glob("outputs/sweeps/architecture/*/record.json")))
         if records != 12:
             sys.exit(f"12 runs were asked for, {records} have a record")
+        sweep = "outputs/sweeps/architecture"
+        for name in ("report.html", "baselines.json", "tensorboard"):
+            if not (folder / sweep / name).exists():
+                sys.exit(f"the sweep has left no {name}")
+        for command in (["report", sweep], ["leaderboard", sweep], ["compare", sweep, sweep]):
+            run([seqsweep, *command], folder)
         location = "import seqsweep; print(seqsweep.__file__)"
         where = run([folder / "venv/bin/python", "-c", location], folder)
         if not where.startswith(temporary):

@@ -1,0 +1,149 @@
+"""The parts of a report that say what each run was: curves, confusion, failures, machine."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results import wording
+from seqsweep.results.curves import bands
+from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
+from seqsweep.runs.files import read_json
+from seqsweep.runs.ledger import Entry
+from seqsweep.runs.sweepfile import SweepFile
+
+CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
+MOST_CURVES = 5
+ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete")
+_MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
+_REASONS = {
+    "diverged": "the loss or a gradient became NaN or infinite",
+    "interrupted": "told to stop",
+    "incomplete": "killed: it left no word",
+}
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A baseline with the data set that it was measured on."""
+
+    shown: Baseline
+    data: Mapping[str, Any]
+    fingerprint: str | None
+
+    def is_of(self, entry: Entry) -> bool:
+        """Whether a run was trained on the same data."""
+        own = (entry.record or {}).get("data_fingerprint")
+        if own and self.fingerprint:
+            return own == self.fingerprint
+        return all(entry.config.get(key) == value for key, value in self.data.items())
+
+
+def baselines(folder: Path) -> tuple[list[Rival], list[str]]:
+    """Those of baselines.json, where the folder has one, and what it says of missing ones."""
+    content = read_json(folder / "baselines.json")
+    if not isinstance(content, dict):
+        return [], []
+    found: list[Rival] = []
+    for item in content.get("baselines", []):
+        data: dict[str, Any] = item.get("data", {})
+        label = wording.settings(data, wording.key_names(data), " ", ", ")
+        shown = Baseline(item["name"], label, item["metrics"], item.get("seconds"))
+        found.append(Rival(shown, data, item.get("data_fingerprint")))
+    return found, content.get("notes", [])
+
+
+def curves(configs: Sequence[Config], groups: Sequence[Sequence[Entry]]) -> list[Curve]:
+    """Of the best configs that have left a metrics.csv."""
+    found: list[Curve] = []
+    for config, group in list(zip(configs, groups, strict=True))[:MOST_CURVES]:
+        columns = bands([entry.folder.path for entry in group], CURVES)
+        best = config.metrics.get("best_epoch")
+        if columns:
+            found.append(Curve(config.words, config.name, columns, best.mean if best else None))
+    return found
+
+
+def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Curve]:
+    """How far runs have come that are not complete, those that are training first."""
+    found: list[Curve] = []
+    for entry in sorted(entries, key=lambda entry: entry.state != "running"):
+        columns = bands([entry.folder.path], CURVES)
+        if columns:
+            label = labels[entry.folder.run_id]
+            found.append(Curve(label, label, columns, None))
+        if len(found) == MOST_CURVES:
+            break
+    return found
+
+
+def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
+    """Of one config, summed over its seeds; or why there is none."""
+    if not group:
+        return None, None
+    records = [entry.record or {} for entry in group]
+    kept = [record for record in records if record.get("confusion") and record.get("classes")]
+    if not kept:
+        return None, (
+            "No confusion matrix was recorded: the runs are from before it was kept, or there "
+            "are more than 50 classes."
+        )
+    split = "test" if "test" in kept[0]["confusion"] else next(iter(kept[0]["confusion"]))
+    classes = [str(name) for name in kept[0]["classes"]]
+    same = [r for r in kept if r["classes"] == kept[0]["classes"] and split in r["confusion"]]
+    tables = [record["confusion"][split] for record in same]
+    counts = [
+        [sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)
+    ]
+    words = wording.confusion_words(classes, counts)
+    return Confusion(split, classes, counts, len(tables), words), None
+
+
+def failures(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Failure]:
+    """The runs that ended early, those with the same error together."""
+    groups: dict[tuple[str, str], list[Entry]] = {}
+    for entry in entries:
+        if entry.state in ENDED_EARLY:
+            error = entry.error or _REASONS.get(entry.state, "no error was written")
+            groups.setdefault((entry.state, error), []).append(entry)
+    ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
+    return [
+        Failure(
+            state,
+            error,
+            (group[0].folder.failure() or {}).get("traceback"),
+            [(entry.folder.run_id, labels[entry.folder.run_id]) for entry in group],
+        )
+        for (state, error), group in ordered
+    ]
+
+
+def environment(entry: Entry) -> list[tuple[str, str]]:
+    """Of one run: data, machine, versions, commit."""
+    origin: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
+    record = entry.record or {}
+    source = entry.config.get("data.source._target_")
+    lines = [
+        ("data", wording.value_text("data.source._target_", source) if source else None),
+        ("training sequences", record.get("num_train")),
+        ("data fingerprint", (origin.get("data_fingerprint") or "")[:16] or None),
+        *((name.replace("_", " "), origin.get(name)) for name in _MACHINE),
+        ("python", origin.get("python")),
+        *((origin.get("packages") or {}).items()),
+        ("commit", origin.get("git_commit")),
+        ("uncommitted changes", (origin.get("git_diff") or "")[:16] or None),
+        ("started", origin.get("started")),
+    ]
+    return [(name, str(value)) for name, value in lines if value is not None]
+
+
+def commands(folder: Path, sweep: SweepFile | None, entry: Entry) -> list[tuple[str, str]]:
+    """What makes the folder again, and what trains its best run again and compares it."""
+    origin: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
+    command = list(sweep.command) if sweep else origin.get("command")
+    found = [("the same runs again; those that are done are left alone", command)]
+    if entry.state == "complete":
+        again = ["seqsweep", "reproduce", str(entry.folder.path)]
+        found.append(("the best run again, compared bit by bit", again))
+    return [(what, shlex.join(words)) for what, words in found if words]

@@ -1,0 +1,225 @@
+"""What a report says, as plain values: report.json is this tree, the HTML shows it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from seqsweep.results.curves import Band
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A metric over n seeds: mean, sample deviation, interval; the last three need two seeds."""
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Gap:
+    """A config's score minus the best one's, over n shared seeds; see statistics.Difference."""
+
+    n: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    adjusted: float | None
+
+
+@dataclass(frozen=True)
+class Config:
+    """A row of the leaderboard: one config over its seeds.
+
+    Args:
+        rank: from 1, by the mean of the validation metric.
+        name: short, for plots. words: the values that tell it apart.
+        keys: all keys in which the configs differ.
+        scores: [seed, value] of the metric that is compared.
+    """
+
+    rank: int
+    name: str
+    words: str
+    keys: dict[str, Any]
+    runs: list[str]
+    metrics: dict[str, Stat]
+    scores: list[tuple[int, float]]
+    gap: Gap | None
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What needs no network. `data` says which data set, where the sweep has several."""
+
+    name: str
+    data: str
+    metrics: dict[str, float]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`best` and `rest` are one sentence; the others say how sure it is and what chose."""
+
+    best: str
+    rest: str
+    choice: str | None = None
+    baseline: str | None = None
+
+
+@dataclass(frozen=True)
+class Point:
+    """The score at one value of an axis; low and high are the smallest and the largest."""
+
+    x: Any
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Line:
+    """The points of one setting of the other keys; lines of one group share their colour."""
+
+    label: str
+    group: int
+    style: int
+    points: list[Point]
+
+
+@dataclass(frozen=True)
+class Panel:
+    label: str
+    lines: list[Line]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """The score along one swept key.
+
+    Args:
+        numeric, log: how its values are laid out.
+        joined: neighbours on a line differ in this key alone.
+        averaged: keys over which each point is a mean.
+    """
+
+    key: str
+    values: list[Any]
+    numeric: bool
+    log: bool
+    joined: bool
+    averaged: list[str]
+    panels: list[Panel]
+
+
+@dataclass(frozen=True)
+class Factor:
+    """A main effect: the mean score at each value, and the share of the variance of configs."""
+
+    key: str
+    values: list[Any]
+    means: list[float]
+    share: float
+
+
+@dataclass(frozen=True)
+class Crossing:
+    """Two keys that act together, and how in words."""
+
+    keys: tuple[str, str]
+    values: tuple[list[Any], list[Any]]
+    means: list[list[float | None]]
+    share: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Holes:
+    """Points of the grid that no complete run covers."""
+
+    size: int
+    missing: list[str]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The metrics of a config, or of an unfinished run, over its epochs."""
+
+    label: str
+    name: str
+    bands: dict[str, Band]
+    best_epoch: float | None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Summed over the seeds; rows are the true classes."""
+
+    split: str
+    classes: list[str]
+    counts: list[list[int]]
+    seeds: int
+    words: list[str]
+
+    @property
+    def sequences(self) -> int:
+        """How many sequences the split has."""
+        return sum(map(sum, self.counts)) // self.seeds
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Runs that ended early for one reason."""
+
+    state: str
+    error: str
+    traceback: str | None
+    runs: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """The whole report, in its order.
+
+    Args:
+        monitor: the metric that chose. score: the metric that is compared.
+        names: short names of the keys.
+        running: labels of those; waiting: how many have not begun.
+    """
+
+    name: str
+    written: str
+    states: dict[str, int]
+    waiting: int
+    running: list[str]
+    monitor: str
+    score: str
+    names: dict[str, str]
+    answer: Answer
+    configs: list[Config]
+    baselines: list[Baseline]
+    baseline_notes: list[str]
+    axis: Axis | None
+    factors: list[Factor]
+    crossing: Crossing | None
+    holes: Holes | None
+    curves: list[Curve]
+    confusion: Confusion | None
+    confusion_absent: str | None
+    failures: list[Failure]
+    environment: list[tuple[str, str]]
+    commands: list[tuple[str, str]]
+
+    @property
+    def has_seeds(self) -> bool:
+        """Whether some config has more than one: without, there are no intervals to show."""
+        return any(len(config.runs) > 1 for config in self.configs)
+
+    @property
+    def higher_is_better(self) -> bool:
+        return not self.score.endswith("loss")

@@ -1,0 +1,214 @@
+"""The figures of a report as plotly reads them: plain dicts of data and layout.
+
+plotly's Python objects are not needed for that, and would cost more than the whole report.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from seqsweep.results.findings import Axis, Config, Confusion, Curve, Line, Panel, Report
+from seqsweep.results.pareto import pareto_figure
+from seqsweep.results.plot_parts import (
+    DASHES,
+    HEAT,
+    PALETTE,
+    Figure,
+    chosen_epoch,
+    colour_of,
+    faded,
+    filled,
+    label,
+    layout,
+    literal,
+    padded,
+    ticks,
+)
+from seqsweep.results.wording import count, metric_words, short_number, value_text
+
+_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
+_MOST_NUMBERED = 20
+_MOST_STRIPS = 12
+_LONGEST_CLASS = 18
+
+
+def figures(report: Report) -> dict[str, Figure]:
+    """All figures of a report by their place in the page; those that show something."""
+    found: dict[str, Figure | None] = {}
+    scored = [config for config in report.configs if report.score in config.metrics]
+    if report.axis:
+        for place, panel in enumerate(report.axis.panels):
+            found[f"axis-{place}"] = axis_figure(report.axis, panel, report)
+    for kind in ("loss", "acc"):
+        found[f"curves-{kind}"] = curves_figure(report.curves, kind)
+    if len(scored) > 1:
+        for cost in ("params", "train_seconds"):
+            found[f"pareto-{cost}"] = pareto_figure(scored, cost, report)
+    if report.confusion:
+        found["confusion"] = confusion_figure(report.confusion)
+    if report.has_seeds:
+        found["seeds"] = seeds_figure(scored, report.score)
+    return {name: figure for name, figure in found.items() if figure is not None}
+
+
+def axis_figure(axis: Axis, panel: Panel, report: Report) -> Figure:
+    """The score along one key; all panels have one scale."""
+    traces: list[dict[str, Any]] = []
+    for place, line in enumerate(panel.lines):
+        shift = 0.0 if axis.numeric else 0.12 * (place - (len(panel.lines) - 1) / 2)
+        traces += _line(axis, line, shift, report)
+    ends = [
+        end for other in axis.panels for line in other.lines for p in line.points
+        for end in (p.low, p.high)
+    ]  # fmt: skip
+    shape = layout(report.names[axis.key], metric_words(report.score), 380)
+    shape["xaxis"] |= ticks(axis.values, axis.key, axis.numeric, axis.log)
+    if len(axis.panels) > 1:
+        shape["yaxis"]["range"] = padded(ends)
+        shape["height"] = 300
+    return {"data": traces, "layout": shape}
+
+
+def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
+    """Loss or accuracy over the epochs: validation in full with its band, training dotted."""
+    traces: list[dict[str, Any]] = []
+    for place, curve in enumerate(curves):
+        colour = colour_of(place)
+        for split, dash in (("val", "solid"), ("train", "dot")):
+            band = curve.bands.get(f"{split}/{kind}")
+            if band is None:
+                continue
+            if split == "val" and band.low != band.high:
+                traces.append(filled(band.epochs, band.low, band.high, colour))
+            name = f"{label(curve.name)}, {metric_words(f'{split}/{kind}')}"
+            hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
+            mode = "lines" if len(band.epochs) > 1 else "markers"
+            line = {"color": colour, "dash": dash, "width": 2 if split == "val" else 1.3}
+            traces.append(
+                {"type": "scatter", "mode": mode, "x": band.epochs, "y": band.mean, "name": name,
+                 "line": line, "marker": {"color": colour}, "hovertemplate": hover}
+            )  # fmt: skip
+            if split == "val" and curve.best_epoch is not None:
+                traces.append(chosen_epoch(band.epochs, band.mean, curve.best_epoch, colour))
+    if not traces:
+        return None
+    shape = layout("epoch", {"acc": "accuracy"}.get(kind, kind), 400)
+    if max(trace["x"][-1] for trace in traces) < 10:
+        shape["xaxis"]["dtick"] = 1  # no half epochs
+    values = [value for trace in traces for value in trace["y"]]
+    if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
+        shape["yaxis"] |= {"type": "log", "dtick": 1}
+    return {"data": traces, "layout": shape}
+
+
+def confusion_figure(confusion: Confusion) -> Figure:
+    """Counts, shaded by the share of their row."""
+    size = len(confusion.classes)
+    shares = [[n / (sum(row) or 1) for n in row] for row in confusion.counts]
+    names = [label(name) for name in short_classes(confusion)]
+    hover = [
+        [
+            f"{names[t]} taken for {names[p]}<br>{count(n, 'time')}, {shares[t][p]:.1%} of its row"
+            for p, n in enumerate(row)
+        ]
+        for t, row in enumerate(confusion.counts)
+    ]
+    room = 6 * max(map(len, short_classes(confusion)))  # long names stand upright below
+    numbers = [[f"{n}" if n else "" for n in row] for row in confusion.counts]
+    trace = {
+        "type": "heatmap", "z": shares, "zmin": 0, "zmax": 1, "showscale": False,
+        "colorscale": [[0, HEAT[0]], [1, HEAT[1]]], "xgap": 1, "ygap": 1,
+        "hovertext": hover, "hoverinfo": "text",
+    }  # fmt: skip
+    if size <= _MOST_NUMBERED:
+        trace |= {"text": numbers, "texttemplate": "%{text}"}
+    shape = layout("taken for", "true class", min(760, max(300, 110 + 30 * size)) + room)
+    marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
+    shape["xaxis"] |= marks
+    shape["yaxis"] |= marks | {"autorange": "reversed"}
+    if size > _MOST_NUMBERED:
+        shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
+    return {"data": [trace], "layout": shape}
+
+
+def short_classes(confusion: Confusion) -> list[str]:
+    """The names of the classes as far as an axis has room for them."""
+    return [
+        name if len(name) <= _LONGEST_CLASS else f"{name[: _LONGEST_CLASS - 1]}…"
+        for name in confusion.classes
+    ]
+
+
+def confusion_width(confusion: Confusion) -> int:
+    """Beyond this width, in pixels, the cells would only grow flat."""
+    longest = max(map(len, short_classes(confusion)))
+    return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)
+
+
+def seeds_figure(configs: Sequence[Config], score: str) -> Figure:
+    """Every seed's score of the first configs, with mean and range."""
+    shown = configs[:_MOST_STRIPS]
+    traces: list[dict[str, Any]] = []
+    for place, config in enumerate(shown):
+        values = [value for _, value in config.scores]
+        colour = PALETTE[1] if config.rank == 1 else PALETTE[0]
+        hover = [
+            f"#{config.rank} {label(config.words)}<br>seed {seed}: {value:.4f}"
+            for seed, value in config.scores
+        ]
+        traces += [
+            {"type": "scatter", "mode": "lines", "x": [min(values), max(values)],
+             "y": [place, place], "line": {"color": faded(colour), "width": 8},
+             "hoverinfo": "skip"},
+            {"type": "scatter", "mode": "markers", "x": values, "y": [place] * len(values),
+             "marker": {"color": colour, "size": 7, "symbol": "circle-open"},
+             "text": hover, "hoverinfo": "text"},
+            {"type": "scatter", "mode": "markers", "x": [math.fsum(values) / len(values)],
+             "y": [place], "hoverinfo": "skip",
+             "marker": {"color": colour, "size": 16, "symbol": "line-ns",
+                        "line": {"color": colour, "width": 2.5}}},
+        ]  # fmt: skip
+    shape = layout(metric_words(score), "", 90 + 26 * len(shown))
+    shape["yaxis"] |= {
+        "tickvals": list(range(len(shown))),
+        "ticktext": [f"{label(config.name)}  #{config.rank}" for config in shown],
+        "range": [len(shown) - 0.4, -0.6],
+        "showgrid": False,
+    }
+    return {"data": traces, "layout": shape}
+
+
+def _line(axis: Axis, line: Line, shift: float, report: Report) -> list[dict[str, Any]]:
+    """One line with its band; dots with their ranges where the key is no number."""
+    colour = colour_of(line.group)
+    points = line.points
+    xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]
+    lows, highs = [p.low for p in points], [p.high for p in points]
+    trace: dict[str, Any] = {
+        "type": "scatter", "mode": "lines+markers" if axis.joined else "markers",
+        "x": xs, "y": [p.mean for p in points], "name": label(line.label),
+        "line": {"color": colour, "dash": DASHES[line.style % len(DASHES)], "width": 2},
+        "marker": {"color": colour, "size": 7, "symbol": _SYMBOLS[line.group % len(_SYMBOLS)]},
+        "text": [_point_words(axis, line, place, report) for place in range(len(points))],
+        "hoverinfo": "text",
+    }  # fmt: skip
+    if lows == highs:
+        return [trace]
+    if axis.joined and len(points) > 1:
+        return [filled(xs, lows, highs, colour), trace]
+    trace["error_y"] = {
+        "type": "data", "symmetric": False, "thickness": 1.5, "width": 3, "color": colour,
+        "array": [p.high - p.mean for p in points], "arrayminus": [p.mean - p.low for p in points],
+    }  # fmt: skip
+    return [trace]
+
+
+def _point_words(axis: Axis, line: Line, place: int, report: Report) -> str:
+    point = line.points[place]
+    where = f"{report.names[axis.key]} {value_text(axis.key, point.x)}"
+    name = ", ".join(text for text in (where, line.label) if text)
+    text = f"{label(name)}<br>{metric_words(report.score)} {point.mean:.4f}"
+    if point.n < 2:
+        return text
+    of = count(point.n, "config" if axis.averaged else "seed")
+    return f"{text}<br>{short_number(point.low)} to {short_number(point.high)} over {of}"

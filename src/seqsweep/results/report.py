@@ -1,0 +1,209 @@
+"""The report of a sweep: one HTML file that needs nothing else, and the same as CSV and JSON."""
+
+import csv
+import functools
+import io
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results import wording
+from seqsweep.results.analysis import analyse
+from seqsweep.results.details import ENDED_EARLY
+from seqsweep.results.findings import Report, Stat
+from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
+from seqsweep.results.plots import confusion_width, figures
+from seqsweep.results.wording import NBSP
+from seqsweep.runs.files import write_text
+
+_FOLDED_FROM = 30
+"""A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
+
+_TEMPLATES = Path(__file__).with_name("templates")
+_NETWORK_DENIED = (
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
+)
+
+
+def write_report(folder: Path) -> list[Path]:
+    """Writes report.html, report.csv and report.json into the folder of a sweep or of a run.
+
+    Each is whole or not there, so they can be renewed while somebody reads them. Only the folders
+    of the runs are read, with sweep.json and baselines.json where they are there.
+
+    Returns:
+        The paths of the three.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no run in it.
+    """
+    report = analyse(folder)
+    texts = {
+        "report.html": as_html(report),
+        "report.csv": as_csv(report),
+        "report.json": as_json(report),
+    }
+    for name, text in texts.items():
+        write_text(folder / name, text, sync=False)  # the runs are what must outlive the power
+    return [folder / name for name in texts]
+
+
+def as_json(report: Report) -> str:
+    """Everything that the page shows."""
+    return json.dumps(asdict(report), indent=1, allow_nan=False) + "\n"
+
+
+def as_csv(report: Report) -> str:
+    """A row per config: keys, metrics of validation and test, costs, the verdict."""
+    metrics = list(dict.fromkeys(name for config in report.configs for name in config.metrics))
+    metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [report.score]
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
+    difference = [f"{report.score} - best", "low", "high", "p", "adjusted p"]
+    costs = ("params", "seconds", "epoch")
+    writer.writerow(["rank", *report.names, "n", *statistics, *costs, *difference, "verdict"])
+    for config in report.configs:
+        gap = config.gap
+        writer.writerow(
+            [config.rank, *(wording.plain_text(config.keys[key]) for key in report.names)]
+            + [len(config.runs)]
+            + [value for name in metrics for value in _four(config.metrics.get(name))]
+            + [
+                _mean(config.metrics.get(name))
+                for name in ("params", "train_seconds", "best_epoch")
+            ]
+            + ([gap.mean, gap.low, gap.high, gap.p, gap.adjusted] if gap else [None] * 5)
+            + [config.verdict]
+        )
+    return table.getvalue()
+
+
+def as_html(report: Report) -> str:
+    """The page, with plotly's library in it where it has figures."""
+    drawn = figures(report)
+    return _template().render(
+        report=report,
+        figures=drawn,
+        **_view(report, drawn),
+        dark=DARK,
+        palette=PALETTE,
+        dashes=DASHES,
+        policy=_NETWORK_DENIED,
+        style=_part("report.css"),
+        script=_part("report.js"),
+        plotly=_plotly() if drawn else "",
+    )
+
+
+def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
+    """What the template would have to work out: scales, columns, which parts there are."""
+    stats = [c.metrics[report.score] for c in report.configs if report.score in c.metrics]
+    ends = [end for s in stats for end in (s.mean, s.low, s.high) if end is not None]
+    crossed = report.crossing.means if report.crossing else []
+    early = [f"{n} {state}" for state, n in report.states.items() if state in ENDED_EARLY]
+    lines = [line for panel in report.axis.panels for line in panel.lines] if report.axis else []
+    return {
+        "scale": _scale(ends),
+        "means": _scale([mean for factor in report.factors for mean in factor.means]),
+        "cells": _scale([mean for row in crossed for mean in row if mean is not None]),
+        "columns": _columns(report),
+        "folded": len(report.configs) > _FOLDED_FROM,
+        "tested": any(c.verdict in ("different", "indistinguishable") for c in report.configs),
+        "confusion_width": report.confusion and confusion_width(report.confusion),
+        "ended_early": ", ".join(early),
+        "legend": list({line.label: line for line in lines}.values()),
+        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
+        "has_validation": any(name.startswith("val/") for c in report.curves for name in c.bands),
+    }
+
+
+@functools.cache
+def _template() -> Any:
+    import jinja2  # a tenth of a second, and the runs' folders are checked before it is needed
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= _FILTERS
+    return environment.get_template("report.html.j2")
+
+
+@functools.cache
+def _part(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _plotly() -> str:
+    """plotly's library, which its package brings along."""
+    from plotly.offline import get_plotlyjs  # for a report without figures it is not needed
+
+    return get_plotlyjs()
+
+
+def _columns(report: Report) -> list[str]:
+    """The metrics beside the score: what chose, its accuracy, and F1."""
+    there = {name for config in report.configs for name in config.metrics}
+    kind = report.score.partition("/")[2]
+    wanted = dict.fromkeys([report.monitor, f"val/{kind}", "test/f1"])
+    return [name for name in wanted if name in there and name != report.score]
+
+
+def _scale(values: Sequence[float]) -> tuple[float, float]:
+    return (min(values), max(values)) if values else (0.0, 0.0)
+
+
+def _on(value: float, scale: tuple[float, float]) -> str:
+    """Where a value lies on a scale, as a length of CSS."""
+    low, high = scale
+    return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
+
+
+def _number(value: float) -> str:
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _probability(value: float) -> str:
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def _four(stat: Stat | None) -> list[float | None]:
+    return [stat.mean, stat.std, stat.low, stat.high] if stat else [None] * 4
+
+
+def _mean(stat: Stat | None) -> float | None:
+    return stat.mean if stat else None
+
+
+_FILTERS: dict[str, Callable[..., Any]] = {
+    "number": _number,
+    "short": wording.short_number,
+    "signed": _signed,
+    "probability": _probability,
+    "share": _share,
+    "seconds": _seconds,
+    "on": _on,
+    "metric": wording.metric_words,
+    "count": wording.count,
+    "shown": lambda value, key="": wording.value_text(key, value),
+}

@@ -1,0 +1,136 @@
+"""The findings of a report: which metric is compared, who is called what, what is left out."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.results.analysis import analyse
+from seqsweep.results.findings import Report
+from seqsweep.results.wording import key_names, value_text
+from seqsweep.runs.files import write_json
+from seqsweep.runs.record import RunFolder
+
+
+def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
+    """The findings of complete runs; keys with a slash in their last part are metrics."""
+    for number, run in enumerate(runs):
+        metrics = {name: value for name, value in run.items() if "/" in name}
+        config = {name: value for name, value in run.items() if "/" not in name}
+        made = RunFolder(folder / f"{number:016x}")
+        made.start(config, {}, sync=False)
+        made.finish(
+            {"config": config, "metrics": {"train/loss": 1.0} | metrics, "best_epoch": 1,
+             "params": 10, "train_seconds": 1.0, **record},
+            synced=True,
+        )  # fmt: skip
+    return analyse(folder)
+
+
+@pytest.mark.parametrize(
+    ("monitor", "metrics", "score"),
+    [
+        ("val/acc", ("val/acc", "test/acc", "test/f1"), "test/acc"),
+        ("val/f1", ("val/acc", "val/f1", "test/acc", "test/f1"), "test/f1"),
+        ("val/loss", ("val/acc", "val/loss", "test/acc", "test/loss"), "test/acc"),
+        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
+        ("val/acc", ("val/acc",), "val/acc"),
+        ("val/acc", (), "train/loss"),
+    ],
+)
+def test_the_test_metric_of_the_monitored_kind_is_compared(monitor, metrics, score, tmp_path):
+    run = dict.fromkeys(metrics, 0.5)
+    assert found(tmp_path, {"monitor": monitor, "h": 1, **run}).score == score
+
+
+def test_findings_are_plain_values(tmp_path):
+    runs = [
+        {"h": h, "seed": s, "val/acc": h / 9, "test/acc": h / 9} for h in (1, 2) for s in (0, 1)
+    ]
+    text = json.dumps(asdict(found(tmp_path, *runs)), allow_nan=False)
+    assert json.loads(text)["configs"][0]["scores"] == [[0, 2 / 9], [1, 2 / 9]]
+
+
+def test_differences_are_paired_by_seed(tmp_path):
+    """Seed 1 is harder for both; the config is 0.1 below the best on each."""
+    report = found(
+        tmp_path,
+        *({"h": 1, "seed": s, "val/acc": 0.9, "test/acc": 0.9 - s / 2} for s in (0, 1)),
+        *({"h": 2, "seed": s, "val/acc": 0.8, "test/acc": 0.8 - s / 2} for s in (0, 1, 2)),
+    )
+    gap = report.configs[1].gap
+    assert gap is not None
+    assert gap.n == 2
+    assert (gap.mean, gap.low, gap.high) == pytest.approx((-0.1, -0.1, -0.1))
+    assert report.configs[1].verdict == "undecided"
+
+
+def test_a_key_that_follows_from_another_is_left_out_of_the_words(tmp_path):
+    runs = [
+        {"optimizer._target_": "torch.optim.Adam", "optimizer.betas": [0.9, 0.99]},
+        {"optimizer._target_": "torch.optim.SGD", "optimizer.betas": None},
+    ]
+    report = found(tmp_path, *({**run, "val/acc": n / 9} for n, run in enumerate(runs)))
+    assert report.answer.best == "optimizer SGD"
+    assert list(report.names.values()) == ["optimizer", "betas"]
+
+
+def test_a_random_search_is_called_by_all_its_keys(tmp_path):
+    report = found(
+        tmp_path, *({"lr": 0.1 / n, "dropout": n / 9, "val/acc": n / 9} for n in (1, 2, 3))
+    )
+    assert report.answer.best == "lr 0.03333333333333333, dropout 0.3333333333333333"
+    assert report.holes is None
+
+
+def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
+    runs = [{"h": h, "seed": s, "val/acc": h, "test/acc": h} for h in (0.5, 0.7) for s in (0, 1)]
+    tables = {"val": [[9, 9], [9, 9]], "test": [[3, 1], [0, 4]]}
+    report = found(tmp_path, *runs, classes=["a", "b"], confusion=tables)
+    assert report.confusion is not None
+    assert report.confusion.counts == [[6, 2], [0, 8]]
+    assert (report.confusion.split, report.confusion.sequences) == ("test", 8)
+    assert report.confusion.words[0].startswith("“a” is taken for “b” 2 times")
+
+
+def test_an_old_record_without_confusion_is_told_of(tmp_path):
+    report = found(tmp_path, {"h": 1, "val/acc": 0.5})
+    assert report.confusion is None
+    assert report.confusion_absent is not None
+    assert "No confusion matrix was recorded" in report.confusion_absent
+
+
+def test_a_baseline_of_other_data_is_not_compared(tmp_path):
+    write_json(
+        tmp_path / "baselines.json",
+        {
+            "baselines": [
+                {"data": {}, "data_fingerprint": print_, "name": name, "metrics": {"val/acc": acc}}
+                for print_, name, acc in (("this", "majority class", 0.2), ("other", "1-nn", 0.99))
+            ],
+            "notes": [],
+        },
+    )
+    report = found(tmp_path, {"h": 1, "val/acc": 0.5}, data_fingerprint="this")
+    assert len(report.baselines) == 2
+    assert report.answer.baseline == (
+        "The best network (0.500) is 0.300 above always the most frequent class (0.200)."
+    )
+
+
+def test_a_damaged_file_beside_the_runs_is_passed_over(tmp_path):
+    (tmp_path / "baselines.json").write_text("{half")
+    (tmp_path / "sweep.json").write_text("[]")
+    assert found(tmp_path, {"h": 1, "val/acc": 0.5}).baselines == []
+
+
+def test_names_of_keys_and_values_are_those_of_a_reader():
+    assert key_names(["model._target_", "a.lr", "b.lr"]) == {
+        "model._target_": "model", "a.lr": "a.lr", "b.lr": "b.lr",
+    }  # fmt: skip
+    assert value_text("model._target_", "mine.Net") == "Net"
+    assert [value_text("k", value) for value in (True, None, 0.1, [1, 2], "x")] == [
+        "true", "null", "0.1", "[1, 2]", "x",
+    ]  # fmt: skip

@@ -1,0 +1,167 @@
+"""Every figure is one that plotly accepts, and no label of it is markup."""
+
+import json
+from typing import Any
+
+import plotly.graph_objects as go
+import pytest
+
+from seqsweep.results.axes import choose_axis, factors, telling_keys
+from seqsweep.results.curves import MOST_POINTS, Band, bands, read_metrics
+from seqsweep.results.findings import Axis, Config, Confusion, Curve, Stat
+from seqsweep.results.pareto import pareto_front
+from seqsweep.results.plot_parts import DARK, PALETTE, decades, faded
+from seqsweep.results.plots import confusion_figure, curves_figure, seeds_figure
+from seqsweep.results.wording import key_names
+
+SCORE = "test/acc"
+
+
+def config(rank: int, keys: dict[str, Any], values: list[float]) -> Config:
+    mean = sum(values) / len(values)
+    stat = Stat(len(values), mean, None, None, None)
+    scores = list(enumerate(values))
+    return Config(rank, f"c{rank}", str(keys), keys, [], {SCORE: stat}, scores, None, "best")
+
+
+def axis_of(*points: dict[str, Any]) -> Axis:
+    """The axis of configs with two seeds each."""
+    configs = [config(n, keys, [n / 100, n / 100 + 0.1]) for n, keys in enumerate(points, 1)]
+    keys = list(points[0])
+    effects = factors(configs, SCORE)
+    axis = choose_axis(configs, effects, telling_keys(keys, points, effects), key_names(keys))
+    assert axis is not None
+    return axis
+
+
+def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
+    axis = axis_of(
+        *(
+            {"model.bidirectional": b, "model.num_layers": n, "model.hidden_size": h}
+            for b in (False, True) for n in (1, 2, 4) for h in (16, 32, 128)
+        )
+    )  # fmt: skip
+    assert (axis.key, axis.numeric, axis.log, axis.joined) == (
+        "model.hidden_size",
+        True,
+        True,
+        True,
+    )
+    lines = axis.panels[0].lines
+    assert [line.label for line in lines][:2] == [
+        "num_layers 1, bidirectional false",
+        "num_layers 1, bidirectional true",
+    ]
+    assert [(line.group, line.style) for line in lines] == [
+        (layer, way) for layer in range(3) for way in range(2)
+    ]
+    assert [point.x for point in lines[0].points] == [16, 32, 128]
+
+
+def test_the_numeric_key_with_most_values_is_laid_out():
+    axis = axis_of(*({"a": a, "b": b, "c": c} for a in "xyzw" for b in (1, 2) for c in (1, 2, 3)))
+    assert (axis.key, axis.log) == ("c", False)
+    assert len(axis.panels[0].lines) == 8
+
+
+def test_words_are_dots_in_their_order():
+    axis = axis_of(*({"model.cell": cell} for cell in ("rnn", "gru", "lstm")))
+    assert (axis.numeric, axis.joined, axis.values) == (False, False, ["rnn", "gru", "lstm"])
+
+
+def test_a_random_search_is_not_joined_to_a_line():
+    axis = axis_of(*({"lr": 0.1 / n, "dropout": n / 20} for n in range(1, 13)))
+    assert (axis.numeric, axis.joined, axis.averaged) == (True, False, ["dropout"])
+
+
+def test_too_many_settings_are_panels_and_then_means():
+    axis = axis_of(
+        *({"model.hidden_size": h, **{f"k{i}": n >> i & 1 for i in range(7)}}
+          for h in (1, 2) for n in range(128))
+    )  # fmt: skip
+    assert len(axis.panels) == 4
+    assert max(len(panel.lines) for panel in axis.panels) == 8
+    assert len(axis.averaged) == 2
+    assert axis.panels[0].lines[0].points[0].n == 4
+
+
+@pytest.mark.parametrize(
+    ("points", "higher", "front"),
+    [
+        ([(3, 0.9), (1, 0.5), (2, 0.4)], True, [1, 0]),
+        ([(3, 0.9), (1, 0.5), (2, 0.4)], False, [1, 2]),
+        ([(1, 0.5), (1, 0.7), (2, 0.7)], True, [1]),
+    ],
+)
+def test_no_point_beats_one_of_the_front(points, higher, front):
+    assert pareto_front(points, higher) == front
+
+
+def test_a_heatmap_of_many_classes_has_no_numbers():
+    for size, numbered in ((20, True), (21, False)):
+        names = [f"<b>{i}</b>" for i in range(size)]
+        counts = [[int(i == j) for j in range(size)] for i in range(size)]
+        figure = confusion_figure(Confusion("test", names, counts, 1, []))
+        go.Figure(figure)
+        assert ("texttemplate" in figure["data"][0]) == numbered
+        assert "<b>" not in json.dumps(figure)
+
+
+def test_a_heatmap_is_shaded_by_row():
+    figure = confusion_figure(Confusion("test", ["a", "b"], [[3, 1], [0, 0]], 1, []))
+    assert figure["data"][0]["z"] == [[0.75, 0.25], [0, 0]]
+
+
+def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
+    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5])
+    curves = [Curve("a", "%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
+    figure = curves_figure(curves, "loss")
+    assert figure is not None
+    go.Figure(figure)
+    hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
+    assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
+    assert curves_figure(curves, "acc") is None
+
+
+def test_every_seed_of_the_first_twelve_configs_is_a_point():
+    figure = seeds_figure([config(n, {"k": n}, [0.1, 0.2]) for n in range(1, 15)], SCORE)
+    go.Figure(figure)
+    points = [trace for trace in figure["data"] if trace.get("hoverinfo") == "text"]
+    assert [trace["x"] for trace in points] == [[0.1, 0.2]] * 12
+
+
+def test_every_colour_has_one_for_dark_pages():
+    assert {*PALETTE, *map(faded, PALETTE)} <= DARK.keys()
+
+
+def test_ticks_of_few_decades_have_steps_between():
+    assert decades([200, 9000])["ticktext"][:4] == ["100", "200", "500", "1k"]
+    assert decades([1, 1e6])["ticktext"] == ["1", "10", "100", "1k", "10k", "100k", "1M"]
+
+
+def test_curves_are_read_as_far_as_they_are_whole(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/loss,val/loss\n0,6,1.5,2.5\n1,12,nan,\n2,18,0.5,1.5\n3,24,0."
+    )
+    assert read_metrics(tmp_path) == {
+        "step": {0: 6.0, 1: 12.0, 2: 18.0},
+        "train/loss": {0: 1.5, 2: 0.5},
+        "val/loss": {0: 2.5, 2: 1.5},
+    }
+    for content in ("", "nothing\n", "epoch,val/loss\n"):
+        (tmp_path / "metrics.csv").write_text(content)
+        assert bands([tmp_path], ["val/loss"]) == {}
+    assert read_metrics(tmp_path / "none") == {}
+
+
+def test_seeds_that_stop_early_leave_the_others_their_epochs(tmp_path):
+    for seed, epochs in ((0, 1000), (1, 10)):
+        (tmp_path / str(seed)).mkdir()
+        rows = [f"{epoch},{seed}" for epoch in range(epochs)]
+        text = "\n".join(["epoch,val/acc", *rows]) + "\n"
+        (tmp_path / str(seed) / "metrics.csv").write_text(text)
+    band = bands([tmp_path / "0", tmp_path / "1"], ["val/acc"])["val/acc"]
+    assert len(band.epochs) == MOST_POINTS
+    assert (band.epochs[0], band.epochs[-1]) == (0, 999)
+    assert (band.low[0], band.mean[0], band.high[0]) == (0.0, 0.5, 1.0)
+    assert (band.low[-1], band.high[-1]) == (0.0, 0.0)

@@ -1,0 +1,334 @@
+"""Each kind of sweep reads well, all three files say the same, and no text is taken for markup."""
+
+import csv
+import html
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.results.report import write_report
+from seqsweep.runs.files import write_json
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
+PAYLOAD = "</script><script>alert(1)</script>"
+SIZE, LAYERS = "model.hidden_size", "model.num_layers"
+
+
+def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
+    """A run that has trained for some epochs. Its name is a number, as run_ids are in order."""
+    run = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
+    run.start({"monitor": "val/acc", **config}, {"command": ["seqsweep", "train"]}, sync=False)
+    rows = [
+        f"{e},{e},0.1,{2 / (e + 1)},0.{e},0.{e},1,{3 / (e + 1)},0.{e},0.{e}" for e in range(epochs)
+    ]
+    (run.path / "metrics.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    return run
+
+
+def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder:
+    """A complete run; metrics by their names with __ for the slash."""
+    run = started(folder, config)
+    values = {name.replace("__", "/"): value for name, value in metrics.items()}
+    run.finish(
+        {"config": {"monitor": "val/acc", **config}, "metrics": {"train/loss": 0.5} | values,
+         "best_epoch": 2, "params": 100 * config.get(SIZE, 1), "train_seconds": 0.5 * len(config),
+         "classes": ["a", "b"], "confusion": {"test": [[9, 1], [2, 8]]}},
+        synced=True,
+    )  # fmt: skip
+    return run
+
+
+def grid(folder: Path, sizes: list[int], layers: list[int], seeds: int) -> Path:
+    """Larger networks are better, on validation as on test."""
+    for size in sizes:
+        for depth in layers:
+            for seed in range(seeds):
+                score = 0.5 + size / 100 + depth / 50 + seed / 1000
+                trained(folder, {SIZE: size, LAYERS: depth, "seed": seed},
+                        val__acc=score, val__loss=1 - score, test__acc=score - 0.01,
+                        test__f1=score - 0.02)  # fmt: skip
+    return folder
+
+
+class Page(HTMLParser):
+    """The text that a reader sees, the headings and the elements of a report."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.headings: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.place: list[str] = []
+        self.feed(source)
+        self.text = " ".join(" ".join(self.words).split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self.place.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.place and self.place.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if "script" not in self.place and "style" not in self.place:
+            self.words.append(data)
+            if "h2" in self.place:
+                self.headings.append(data)
+
+
+def page(folder: Path) -> Page:
+    """The page of a folder, read as a browser would, without plotly's source."""
+    path, *_ = write_report(folder)
+    source = path.read_text(encoding="utf-8")
+    found = Page(re.sub(r"<script>/\*\*.*?</script>", "", source, flags=re.DOTALL))
+    assert not re.search(r"\b(nan|NaN|inf|None|undefined)\b", found.text)
+    return found
+
+
+def data(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report.json").read_text())
+
+
+SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accuracy against cost",
+            "Confusion of the best config", "Variance between seeds", "Run it again"]  # fmt: skip
+
+
+def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
+    found = page(grid(tmp_path, [8, 32], [1, 2], 3))
+    assert found.headings == SECTIONS
+    assert "hidden_size 32, num_layers 2 is best: test accuracy 0.851" in found.text
+    assert "3 seeds are too few to tell 4 configs apart (it takes 7)" in found.text
+    assert "the test numbers chose nothing" in found.text
+
+
+def test_enough_seeds_tell_configs_apart(tmp_path):
+    found = page(grid(tmp_path, [8, 32], [1], 6))
+    assert "it can be told apart from the other config" in found.text
+    assert "differs" in found.text
+
+
+def test_configs_that_take_turns_are_not_told_apart(tmp_path):
+    for size in (8, 16):
+        for seed in range(6):
+            score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
+            trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 20, test__acc=score)
+    found = page(tmp_path)
+    assert "the other config cannot be told apart from it" in found.text
+    assert "≈ best" in found.text
+
+
+def test_one_seed_has_no_interval(tmp_path):
+    found = page(grid(tmp_path, [8, 16, 32], [1], 1))
+    assert "with one seed: there is no interval, and nothing can be told apart" in found.text
+    assert "How much of a difference is chance cannot be said".lower() in found.text.lower()
+    assert "interval 0" not in found.text
+
+
+def test_one_run_is_a_report_of_its_own(tmp_path):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    for folder in (tmp_path, run.path):
+        found = page(folder)
+        assert "hidden_size 8 reaches test accuracy 0.800; it is one run" in found.text
+        assert "Effect of each axis" not in found.headings
+        assert "Variance between seeds" not in found.headings
+
+
+def test_validation_names_the_best_even_where_another_tests_higher(tmp_path):
+    for size, val, test in ((8, 0.9, 0.6), (16, 0.8, 0.95)):
+        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=val, test__acc=test)
+    assert "hidden_size 8 is best: test accuracy 0.600" in page(tmp_path).text
+
+
+def test_without_test_the_number_is_said_to_flatter(tmp_path):
+    for size in (8, 16):
+        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
+    found = page(tmp_path)
+    assert "hidden_size 16 is best: validation accuracy 0.800" in found.text
+    assert "There is no test split" in found.text
+
+
+def test_without_validation_the_report_says_what_ranks(tmp_path):
+    for size in (8, 16):
+        trained(tmp_path, {SIZE: size, "seed": 0}, train__loss=1 / size, test__acc=size / 20)
+    found = page(tmp_path)
+    assert "hidden_size 16 is best: test accuracy 0.800" in found.text
+    assert (
+        "No validation split chose the epoch and config: configs are ranked by training loss"
+        in found.text
+    )
+
+
+def test_many_axes_become_panels_and_what_is_left_is_averaged(tmp_path):
+    for number in range(2**7):
+        bits = [number >> place & 1 for place in range(7)]
+        config = {f"model.key{place}": bit for place, bit in enumerate(bits)}
+        trained(tmp_path, config | {"seed": 0}, val__acc=0.3 + number / 400, test__acc=number / 128)
+    found = page(tmp_path)
+    drawn = [attributes.get("data-figure") or "" for _, attributes in found.elements]
+    assert sum(name.startswith("axis-") for name in drawn) == 4
+    assert "averaged over" in found.text
+    assert "show all 128" in found.text
+
+
+def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
+    grid(tmp_path, [8, 16], [1], 1)
+    for seed in range(2):
+        started(tmp_path, {SIZE: 99, LAYERS: 1, "seed": seed}).fail(
+            RuntimeError("no <b>memory</b>")
+        )
+    started(tmp_path, {SIZE: 98, LAYERS: 1, "seed": 0}).interrupt(KeyboardInterrupt("SIGINT"))
+    started(tmp_path, {SIZE: 97, LAYERS: 1, "seed": 0})
+    run = started(tmp_path, {SIZE: 96, LAYERS: 1, "seed": 0})
+    config = {SIZE: 96, LAYERS: 1, "seed": 0}
+    run.finish({"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}})
+    found = page(tmp_path)
+    assert "failed: RuntimeError: no <b>memory</b>" in found.text
+    for words in ("interrupted: SIGINT", "incomplete: killed", "diverged: loss is", "2 failed"):
+        assert words in found.text
+    inside = [tag for tag, _ in found.elements]
+    assert inside.count("details") == 1  # one traceback for two equal ones
+    assert "hidden_size=99 seed=1" in found.text
+
+
+def test_all_failed_and_nothing_complete_yet(tmp_path):
+    failed, going = tmp_path / "failed", tmp_path / "going"
+    for seed in range(3):
+        RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
+    found = page(failed)
+    assert "All 3 runs failed." in found.text
+    assert found.headings == ["Failures", "Run it again"]
+
+    run = started(going, {SIZE: 8, "seed": 0})
+    configs = {
+        name: {"monitor": "val/acc", SIZE: size, "seed": 0}
+        for name, size in ((run.run_id, 8), ("other", 16))
+    }
+    SweepFile(["seqsweep", "train", "-m", f"{SIZE}=8,16"], 0.0, configs).write(going)
+    with RunLock(run.path):
+        found = page(going)
+    assert "No run is complete yet: 1 running, 1 not started." in found.text
+    assert "1 run still training (hidden_size=8), 1 run not started" in found.text
+    assert found.headings == ["Learning curves", "Run it again"]
+    assert "seqsweep train -m model.hidden_size=8,16" in found.text
+
+
+def test_holes_of_the_grid_are_listed(tmp_path):
+    grid(tmp_path, [8, 16], [1, 2], 2)
+    (tmp_path / f"{0:016x}" / "record.json").unlink()
+    found = page(tmp_path)
+    assert "1 of its 8 points has no complete run" in found.text
+    assert "hidden_size 8, num_layers 1, seed 0" in found.text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "words"),
+    [
+        (0.849, "Logistic regression reaches 0.849, as good as the best network (0.851)."),
+        (0.7, "The best network (0.851) is 0.151 above logistic regression (0.700)."),
+        (0.99, "Better than the networks: logistic regression reaches 0.990"),
+    ],
+)
+def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_path):
+    grid(tmp_path, [8, 32], [1, 2], 3)
+    for record in tmp_path.glob("*/record.json"):  # of so many sequences that chance is small
+        content = json.loads(record.read_text())
+        write_json(record, content | {"confusion": {"test": [[90000, 10000], [20000, 80000]]}})
+    made = {"data": {}, "data_fingerprint": None, "seconds": 0.1}
+    rows = [
+        made | {"name": "majority class", "metrics": {"test/acc": 0.5, "val/acc": 0.5}},
+        made | {"name": "logistic regression", "metrics": {"test/acc": accuracy, "val/acc": 0.8}},
+    ]
+    write_json(
+        tmp_path / "baselines.json", {"baselines": rows, "notes": ["1-nearest neighbour: off"]}
+    )
+    found = page(tmp_path)
+    assert words in found.text
+    assert "majority class" in found.text
+    assert "1-nearest neighbour: off" in found.text
+
+
+def test_every_text_is_shown_and_none_is_markup(tmp_path):
+    """Values, classes, errors, tracebacks, baselines and commands, in the page and its data."""
+    for number, name in enumerate((PAYLOAD, "<b>x</b>")):
+        run = trained(
+            tmp_path, {"model.cell": name, "seed": 0}, val__acc=0.5 + number / 10, test__acc=0.5
+        )
+        record = run.record() or {}
+        run.finish(record | {"classes": [PAYLOAD, "<i>c</i>"]}, synced=True)
+    started(tmp_path, {"model.cell": "ok", "seed": 0}).fail(ValueError(PAYLOAD))
+    baseline = {"name": PAYLOAD, "data": {}, "metrics": {"test/acc": 0.5}, "seconds": 1.0}
+    write_json(tmp_path / "baselines.json", {"baselines": [baseline], "notes": [PAYLOAD]})
+    SweepFile(["seqsweep", PAYLOAD], 0.0, {}).write(tmp_path)
+    found = page(tmp_path)
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert PAYLOAD not in source
+    assert found.text.count(PAYLOAD) >= 6
+    assert all("style" in attributes for tag, attributes in found.elements if tag in ("b", "i"))
+    figures = _figures(source)
+    assert "<b>" not in json.dumps(figures)
+    assert "&lt;b&gt;x&lt;/b&gt;" in json.dumps(figures)
+    assert figures["confusion"]["layout"]["xaxis"]["ticktext"][1] == "&lt;i&gt;c&lt;/i&gt;"
+
+
+def test_the_page_reaches_for_nothing(tmp_path):
+    """Outside plotly's own source, which the policy keeps from the network."""
+    folder = grid(tmp_path, [8, 32], [1], 2)
+    found = page(folder)
+    policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
+    assert policy and policy.startswith("default-src 'none'")
+    links = [a.get(name) for _, a in found.elements for name in ("src", "href") if a.get(name)]
+    assert all(link and link.startswith("#") for link in links)
+    source = re.sub(
+        r"<script>/\*\*.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL
+    )
+    assert not re.search(r"https?://|@import|url\(|fetch\(|XMLHttpRequest|<link", source)
+
+
+def test_csv_and_json_say_what_the_page_says(tmp_path):
+    folder = grid(tmp_path, [8, 16, 32], [1, 2], 3)
+    found = page(folder)
+    rows = list(csv.DictReader((folder / "report.csv").read_text().splitlines()))
+    configs = data(folder)["configs"]
+    assert [row["rank"] for row in rows] == [str(config["rank"]) for config in configs]
+    for row, config in zip(rows, configs, strict=True):
+        stat = config["metrics"]["test/acc"]
+        assert [float(row[f"test/acc{part}"]) for part in ("", " std", " low", " high")] == [
+            stat[name] for name in ("mean", "std", "low", "high")
+        ]
+        assert row[SIZE] == str(config["keys"][SIZE])
+        assert f"{stat['mean']:.4f}" in found.text
+        assert f"{stat['low']:.3f} to {stat['high']:.3f}" in found.text
+        assert row["verdict"] == config["verdict"]
+    answer = data(folder)["answer"]
+    assert answer["best"] in found.text
+
+
+def test_a_report_takes_the_place_of_the_one_before(tmp_path):
+    folder = grid(tmp_path, [8], [1], 1)
+    write_report(folder)
+    grid(folder, [16], [1], 1)
+    paths = write_report(folder)
+    assert [path.name for path in paths] == ["report.html", "report.csv", "report.json"]
+    assert len(data(folder)["configs"]) == 2
+    assert not list(folder.glob(".*"))
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no runs in it"):
+        write_report(tmp_path)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        write_report(tmp_path / "none")
+
+
+def _figures(source: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', source)
+    assert found
+    return json.loads(html.unescape(found[1]) if "&#" in found[1] else found[1])
