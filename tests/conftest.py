@@ -1,6 +1,7 @@
-"""What all tests share: one thread, and configs composed as the command composes them."""
+"""What all tests share: one thread, configs composed as the command composes them, a browser."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -29,3 +30,20 @@ def composed() -> Callable[..., DictConfig]:
 def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
     """The same, checked: plain values of the right types."""
     return lambda *overrides: check(composed(*overrides))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Chromium by Playwright, for the tests marked `browser`."""
+    from playwright.sync_api import sync_playwright  # for them alone
+
+    chromium = shutil.which("chromium")
+    assert chromium, "no chromium in PATH: install it, or leave out the tests marked browser"
+    flags = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run", "disable-sync",
+             "disable-background-networking", "disable-component-update")  # fmt: skip
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=chromium, args=[f"--{flag}" for flag in flags]
+        )
+        yield started
+        started.close()

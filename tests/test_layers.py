@@ -26,6 +26,7 @@ KNOWS = {
     "training.members": {"results"},
     "training.summary": {"results"},
     "training.sweep": {"results"},
+    "training.watcher": {"results"},
     "training.verify": {"results"},
     "results": {"results", "runs"},
 }
@@ -137,7 +138,7 @@ def test_there_is_no_cycle():
         ("torch", ("data.datamodule", "data.batch", "models", "stacked", "training", "seeding")),
         ("lightning", ("data.datamodule", "models.module", "training")),
         ("hydra", ("config", "training.app", "training.stacks.jobs")),
-        ("omegaconf", ("config", "training.app", "training.reproduce", "training.stacks.jobs")),
+        ("omegaconf", ("config", "training.app", "training.saved", "training.stacks.jobs")),
         ("rich", ("results", "training", "cli")),
         ("tensorboard", ("results.tensorboard",)),
         ("matplotlib", ("results.tensorboard.figures",)),

@@ -1,7 +1,5 @@
 """The report in a browser, from disk and without a network: drawn, sorted, safe, narrow."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +8,6 @@ import pytest
 from seqsweep.results.report import write_report
 from seqsweep.runs.record import RunFolder
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync"]  # fmt: skip
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
 ON_PAPER = """new Promise((done) => {
@@ -22,10 +16,7 @@ ON_PAPER = """new Promise((done) => {
 })"""
 """Waits without Playwright's own polling: its eval is what the page's policy forbids."""
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")
@@ -58,15 +49,6 @@ def write_run(path: Path, config: dict[str, Any]) -> None:
          "confusion": {"test": [[9, 1], [2, 8]]}},
         synced=True,
     )  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield started
-        started.close()
 
 
 def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:

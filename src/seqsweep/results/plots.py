@@ -63,8 +63,9 @@ def axis_figure(axis: Axis, panel: Panel, report: Report) -> Figure:
     ]  # fmt: skip
     shape = layout(report.names[axis.key], metric_words(report.score), 380)
     shape["xaxis"] |= ticks(axis.values, axis.key, axis.numeric, axis.log)
-    if len(axis.panels) > 1:
+    if len(axis.panels) > 1 or min(ends) == max(ends):  # by itself plotly shows 0 to 2 around 1
         shape["yaxis"]["range"] = padded(ends)
+    if len(axis.panels) > 1:
         shape["height"] = 300
     return {"data": traces, "layout": shape}
 

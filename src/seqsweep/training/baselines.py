@@ -65,6 +65,8 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     The majority class always; logistic regression (Cox 1958) and the nearest neighbour (Cover and
     Hart 1967) on the padded, flattened sequences where scikit-learn is installed.
     """
+    if splits.val is None and splits.test is None:
+        return [], ["no baselines: there is neither a validation nor a test split"]
     rows = [_row("majority class", splits, _majority)]
     if find_spec("sklearn") is None:
         missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
