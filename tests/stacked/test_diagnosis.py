@@ -41,7 +41,8 @@ def states_of(network: RNNClassifier, x: Tensor) -> list[list[list[Tensor]]]:
                 states.append(hidden)
             lanes.append(states)
         layers.append(lanes)
-        read = [torch.cat(pair, 1) for pair in zip(lanes[0], *[r[::-1] for r in lanes[1:]])]
+        reverse = [states[::-1] for states in lanes[1:]]
+        read = [torch.cat(step, 1) for step in zip(lanes[0], *reverse, strict=True)]
     return layers
 
 

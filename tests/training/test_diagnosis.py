@@ -15,7 +15,8 @@ from seqsweep.training.train import train
 
 BASE = (
     "data=random", "data.source.num_sequences=60", "data.source.length=6", "model.hidden_size=5",
-    "data.source.num_classes=3", "data.batch_size=8", "trainer.max_epochs=2", "trainer.accelerator=cpu",
+    "data.source.num_classes=3", "data.batch_size=8", "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
 )  # fmt: skip
 
 Run = Callable[..., RunFolder]

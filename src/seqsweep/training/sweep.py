@@ -46,16 +46,34 @@ def run_sweep(
     say_plan(members, pending, len(jobs), folder, console)
     if pending:
         build_each(pending, compose)
-    file = _sweep_file(members, pending)
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write(folder)
-    code = _train(pending, launch, folder, console) if pending else 0
-    file.end(folder, time.time())
+    code = _train(members, pending, launch, folder, console)
     reports = members[0].member.config["sweep"]["report"]
     if reports and code == 0 and (pending or not (folder / "report.html").exists()):
         _summarise(members, folder, console)
     failed = _conclude(members, folder, console, time.monotonic() - started)
     return code or int(failed > 0)
+
+
+def _train(
+    members: Sequence[SweepMember],
+    pending: Sequence[SweepMember],
+    launch: Launch,
+    folder: Path,
+    console: Console,
+) -> int:
+    """Trains what is missing, between the beginning and the end of sweep.json.
+
+    The exit code: 0, or 128 and the number of the signal that ended it.
+    """
+    before = SweepFile.read(folder)
+    if not pending and before is not None and before.ended is not None:
+        return 0
+    file = _sweep_file(members, pending)
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write(folder)
+    code = _launch(pending, launch, folder, console) if pending else 0
+    file.end(folder, time.time())
+    return code
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
@@ -65,8 +83,7 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
     return SweepFile(command_line(), time.time(), configs, done)
 
 
-def _train(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
-    """The exit code: 0, or 128 and the number of the signal that ended it."""
+def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
     reports = pending[0].member.config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():

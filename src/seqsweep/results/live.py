@@ -1,0 +1,150 @@
+"""`seqsweep watch FOLDER`: the live table of a sweep that another process trains."""
+
+import shlex
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.live_view import LiveView, shows_table
+from seqsweep.results.progress import Progress
+from seqsweep.results.tables import leaderboard_table, print_table
+from seqsweep.results.tail import stat_of
+from seqsweep.runs.ledger import read_folder, read_run
+from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import NAME, SweepFile
+
+QUIET_SECONDS = 20.0
+"""A sweep of which nothing has been heard for so long is over: it touches its sweep.json every five
+seconds, and its runs have locks."""
+
+_SHARE = 0.05
+_TOP = 5
+
+
+def watch(folder: Path, console: Console) -> int:
+    """Shows how far a sweep is until it has ended, or nobody trains it any more.
+
+    Args:
+        folder: of a sweep, of any runs, or of one run.
+
+    Returns:
+        The exit code: 0 if every run is done, 1 if some are not, 130 after Ctrl-C.
+
+    Raises:
+        FileNotFoundError: no such folder.
+        ValueError: no run in it.
+    """
+    watched = Watched(folder)
+    view = LiveView(watched.progress, console, shows_table(console))
+    try:
+        view.start()
+        try:
+            _follow(watched, view)
+        finally:
+            view.stop()
+    except KeyboardInterrupt:
+        console.print("no longer watched; the sweep goes on")
+        return 130
+    return _conclude(watched, console)
+
+
+def _follow(watched: "Watched", view: LiveView) -> None:
+    """Looks and draws until it is over, at most a twentieth of the time."""
+    while True:
+        begun = time.monotonic()
+        watched.renew()
+        view.progress = watched.progress
+        view.look()
+        view.draw()
+        if watched.is_over():
+            return
+        time.sleep(max(view.pause, (time.monotonic() - begun) / _SHARE))
+
+
+class Watched:
+    """The runs to watch: those of the folder's sweep.json, else those that are there.
+
+    Attributes:
+        progress: of the sweep; another one after `renew`, where a new one has been started.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sweep = SweepFile.read(folder)
+        self._inode = self._inode_now()
+        self._seen_running = 0.0
+        self.progress = self._start()
+
+    def _start(self) -> Progress:
+        if self.sweep is not None:
+            return Progress(self.folder, self.sweep)
+        runs = read_folder(self.folder)
+        root = runs[0].folder.path.absolute().parent
+        found = {entry.folder.path.absolute().name: entry.config for entry in runs}
+        return Progress(root, SweepFile((), time.time(), found))
+
+    def renew(self) -> None:
+        """Reads sweep.json again if it is another one: the sweep has ended, or a new one begun."""
+        inode = self._inode_now()
+        if inode == self._inode:
+            return
+        self._inode = inode
+        sweep = SweepFile.read(self.folder)
+        if sweep is None:
+            return
+        if self.sweep is None or sweep.started != self.sweep.started:
+            self.progress = Progress(self.folder, sweep)
+        self.sweep = self.progress.sweep = sweep
+
+    def is_over(self) -> bool:
+        """After a look: nobody trains these runs, and nobody will."""
+        counts = self.progress.counts
+        if counts["running"]:
+            self._seen_running = time.time()
+            return False
+        if not self.missing():
+            return True
+        return self.has_ended or time.time() - self._last_sign() > QUIET_SECONDS
+
+    @property
+    def has_ended(self) -> bool:
+        return self.sweep is not None and self.sweep.ended is not None
+
+    def missing(self) -> int:
+        """How many runs are not done."""
+        counts = self.progress.counts
+        done = counts["complete"] + counts["diverged"] + counts["skipped"]
+        return len(self.progress.runs) - done
+
+    def _last_sign(self) -> float:
+        """When the sweep was last heard of."""
+        stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))
+        return max(self._seen_running, 0.0 if stat is None else stat.st_mtime)
+
+    def _inode_now(self) -> int | None:
+        stat = stat_of(str(self.folder / NAME))
+        return None if stat is None else stat.st_ino
+
+
+def _conclude(watched: Watched, console: Console) -> int:
+    """The first rows of the leaderboard, and what to do about runs that are missing."""
+    progress = watched.progress
+    entries = [read_run(RunFolder(run.folder)) for run in progress.runs if run.record is not None]
+    if any(entry.state == "complete" for entry in entries):
+        print_table(console, leaderboard_table(leaderboard(entries), top=_TOP))
+    missing = watched.missing()
+    total = len(progress.runs)
+    of_all = f"of {total} {'run is' if total == 1 else 'runs are'}"
+    if not missing:
+        console.print(f"{total} {of_all} done", highlight=False)
+        return 0
+    why = "" if watched.has_ended else "; nobody trains it any more"
+    lines = [f"[red]{missing} {of_all} not done[/]{why}; why:"]
+    lines += [f"  seqsweep status {escape(shlex.quote(str(watched.folder)))}"]
+    if watched.sweep is not None:
+        lines += ["this goes on:", f"  {escape(shlex.join(watched.sweep.command))}"]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    return 1

@@ -1,0 +1,156 @@
+"""How far a sweep is, while it is trained: read from small files of its runs' folders.
+
+What is known is kept between two looks. A run that is done is read once; of the others a look asks
+for the state of four files, and reads what has been added to them.
+"""
+
+import os
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results.leaderboard import DEFAULT_MONITOR
+from seqsweep.results.run_progress import RunProgress, RunState
+from seqsweep.results.tail import MetricsTail, Score, lower_is_better
+from seqsweep.results.wording import key_names, value_text
+from seqsweep.runs.ledger import differing_keys
+from seqsweep.runs.lock import is_locked
+from seqsweep.runs.sweepfile import SweepFile
+
+_WITHOUT_VALIDATION = "train/loss"
+
+
+@dataclass
+class Pace:
+    """Time left, from the epochs that were trained since we look.
+
+    Between two changes it counts down: the epochs of a stack end all at once.
+    """
+
+    begun: float
+    _changed: float = 0.0
+    _trained: int = 0
+    _left: float | None = None
+
+    def update(self, now: float, trained: int, left: int) -> None:
+        """Takes in how many epochs have been trained since `begun`, and how many are left.
+
+        Args:
+            now: in seconds, as `begun`.
+        """
+        if trained != self._trained:
+            self._trained, self._changed = trained, now
+            self._left = left * (now - self.begun) / trained if trained > 0 else None
+
+    def seconds_left(self, now: float) -> float | None:
+        """None before anything is known."""
+        return None if self._left is None else max(self._left - (now - self._changed), 0.0)
+
+
+class Progress:
+    """The runs of a sweep; each `look` brings them up to date.
+
+    Args:
+        folder: of the runs.
+        sweep: which runs, and since when.
+        is_running: whether a run's folder, in which a lock lies, is being trained.
+        clock: seconds since 1970.
+
+    Attributes:
+        keys: in which the configs differ, with their short names.
+        runs: in the order of the sweep.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        sweep: SweepFile,
+        is_running: Callable[[Path], bool] = is_locked,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.folder = folder
+        self.sweep = sweep
+        self.is_running = is_running
+        self.clock = clock
+        configs = sweep.configs
+        differing = differing_keys([dict(config) for config in configs.values()])
+        self.keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
+        monitors = {config.get("monitor", DEFAULT_MONITOR) for config in configs.values()}
+        self._monitor: str = monitors.pop() if len(monitors) == 1 else DEFAULT_MONITOR
+        self.runs = [self._run(name, config) for name, config in configs.items()]
+        self.pace = Pace(clock())
+        self._pending = {run.folder.name: run for run in self.runs}
+        self._is_first = True
+
+    def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
+        words = [f"{short}={value_text(key, config.get(key))}" for key, short in self.keys.items()]
+        folder = self.folder / name
+        tail = MetricsTail(folder / "metrics.csv", (self._monitor, _WITHOUT_VALIDATION))
+        skipped = name in self.sweep.done_before
+        label = " ".join(words) or name
+        return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
+
+    def look(self) -> list[RunProgress]:
+        """Those that have ended since the look before, in the order of the sweep."""
+        there = _names(self.folder)
+        pending = [run for name, run in self._pending.items() if name in there]
+        ended = [run for run in pending if run.look(self.is_running, self._is_first)]
+        self._is_first = False
+        self._pending = {n: run for n, run in self._pending.items() if run.record is None}
+        trained = sum(run.trained - run.already for run in self.runs)
+        self.pace.update(self.clock(), trained, self.epochs_in_all - self.epochs)
+        return ended
+
+    @property
+    def epochs_in_all(self) -> int:
+        return sum(run.max_epochs for run in self.runs)
+
+    @property
+    def epochs(self) -> int:
+        """That all runs together have behind them."""
+        return sum(run.epochs for run in self.runs)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None before anything is known."""
+        return self.pace.seconds_left(self.clock())
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many runs are in each state; `skipped` are those that the sweep found done."""
+        return Counter("skipped" if run.skipped else run.state for run in self.runs)
+
+    def in_state(self, state: RunState) -> list[RunProgress]:
+        return [run for run in self.runs if run.state == state]
+
+    @property
+    def monitor(self) -> str:
+        """The metric that ranks the runs; without a validation split the training loss."""
+        has_any = any(run.score(self._monitor) for run in self.runs)
+        has_other = any(run.score(_WITHOUT_VALIDATION) for run in self.runs)
+        return _WITHOUT_VALIDATION if has_other and not has_any else self._monitor
+
+    def best(self, most: int) -> list[tuple[RunProgress, Score]]:
+        """The best of the finished and of the running ones, at most so many."""
+        monitor = self.monitor
+        among = [run for run in self.runs if run.state in ("complete", "running")]
+        scored = [(run, score) for run in among if (score := run.score(monitor)) is not None]
+        sign = 1 if lower_is_better(monitor) else -1
+        return sorted(scored, key=lambda one: sign * one[1].value)[:most]
+
+
+def duration(seconds: float) -> str:
+    """`0:58`, `1:02:03`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except OSError:
+        return set()

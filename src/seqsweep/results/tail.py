@@ -1,0 +1,111 @@
+"""metrics.csv of a run that is being trained, read on from where the last look ended."""
+
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Score(NamedTuple):
+    """A metric's value and the epoch that it is of, counted from 0."""
+
+    value: float
+    epoch: int
+
+
+def lower_is_better(metric: str) -> bool:
+    return metric.endswith("loss")
+
+
+def stat_of(path: str) -> os.stat_result | None:
+    """None where there is no such file, or none that can be looked at now."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+class MetricsTail:
+    """How many epochs a run has behind it, and its best value of some metrics.
+
+    Only what has been added since the last look is read, and only whole lines: a row may be half
+    there. A file that is shorter than before, or another one, is read from its beginning: a run
+    that goes on cuts off the rows behind its checkpoint, and one that starts again has a new file.
+
+    Args:
+        path: of the metrics.csv, which need not be there.
+        metrics: the columns to keep.
+
+    Attributes:
+        epochs: that have ended.
+        best: of each metric that has had a number.
+        written: when the file was last written, in seconds since 1970; 0 without one.
+    """
+
+    def __init__(self, path: Path, metrics: Sequence[str]) -> None:
+        self.path = str(path)
+        self.metrics = metrics
+        self.written = 0.0
+        self._inode: int | None = None
+        self._restart()
+
+    def look(self) -> None:
+        """Brings `epochs` and `best` up to date."""
+        stat = stat_of(self.path)
+        if stat is None:
+            self._inode = None
+            self._restart()
+            return
+        if stat.st_ino != self._inode or stat.st_size < self._offset:
+            self._inode = stat.st_ino
+            self._restart()
+        self.written = stat.st_mtime
+        if stat.st_size > self._offset:
+            for line in self._new_lines():
+                self._read(line)
+
+    def _restart(self) -> None:
+        self.epochs = 0
+        self.best: dict[str, Score] = {}
+        self._offset = 0
+        self._places: dict[str, int] = {}
+
+    def _new_lines(self) -> list[str]:
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self._offset)
+                data = file.read()
+        except OSError:
+            return []
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return whole.decode("utf-8", errors="replace").splitlines()
+
+    def _read(self, line: str) -> None:
+        cells = line.split(",")
+        if not self._places:
+            self._places = {name: place for place, name in enumerate(cells)}
+            return
+        epoch = _number(cells, self._places.get("epoch"))
+        if epoch is None:
+            return
+        self.epochs = int(epoch) + 1
+        for name in self.metrics:
+            value = _number(cells, self._places.get(name))
+            if value is not None and self._is_better(name, value):
+                self.best[name] = Score(value, int(epoch))
+
+    def _is_better(self, name: str, value: float) -> bool:
+        best = self.best.get(name)
+        if best is None:
+            return True
+        return value < best.value if lower_is_better(name) else value > best.value
+
+
+def _number(cells: Sequence[str], place: int | None) -> float | None:
+    try:
+        value = float(cells[place]) if place is not None else math.nan
+    except (ValueError, IndexError):
+        return None
+    return value if math.isfinite(value) else None

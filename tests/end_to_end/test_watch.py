@@ -1,0 +1,155 @@
+"""A sweep while it is trained: the live table of `train -m`, and `watch` from elsewhere."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.results.live import QUIET_SECONDS
+from seqsweep.runs.sweepfile import NAME
+
+Command = Callable[..., Any]
+SEQSWEEP = Path(sys.executable).with_name("seqsweep")
+SWEEP = ("train", "-m", "data=digits", "trainer.max_epochs=3", "model.hidden_size=4,8")
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    return {**kept, "OMP_NUM_THREADS": "1", "TERM": "xterm", **more}
+
+
+@contextlib.contextmanager
+def on_terminal(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
+    """A command on a terminal of 80 columns and 30 lines: the process, and what it prints."""
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
+    with subprocess.Popen(
+        [SEQSWEEP, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    ) as process:
+        os.close(slave)
+        try:
+            yield process, master
+        finally:
+            if process.poll() is None:
+                process.kill()
+    os.close(master)
+
+
+def read_until(master: int, *texts: str) -> str:
+    """What is printed until it has all the texts; without any until the other side has closed."""
+    printed = b""
+    while not texts or not all(text in words(printed.decode(errors="replace")) for text in texts):
+        try:
+            assert select.select([master], [], [], 60)[0], printed
+            printed += os.read(master, 65536)
+        except OSError:
+            break
+    return printed.decode(errors="replace")
+
+
+def words(printed: str) -> str:
+    """Without what moves the cursor and colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
+
+
+def leaves_a_cursor(printed: str) -> bool:
+    return printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["stacked", "basic"])
+def test_a_sweep_on_a_terminal_shows_a_table_then_the_leaderboard(
+    tmp_path: Path, launcher: str
+) -> None:
+    more = ["seed=0,1", f"hydra/launcher={launcher}"]
+    more += ["hydra.launcher.processes=2"] if launcher == "stacked" else []
+    with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
+        printed = read_until(master)
+        assert process.wait(60) == 0, printed
+    text = words(printed)
+    assert "╭─ default: 4 runs" in text
+    assert "4 running" in text or "waiting" in text
+    last = text[text.rindex("╭") :]
+    assert "100 %" in last
+    assert "4 done   0 running   0 failed   0 waiting" in last
+    assert "by val/acc of the best epoch" in last
+    assert "[1/4]" not in text
+    assert leaves_a_cursor(printed)
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
+    endless = [*SWEEP[:3], "trainer.max_epochs=100000", "model.hidden_size=4,8"]
+    with on_terminal(tmp_path, *endless) as (process, master):
+        printed = read_until(master, "epoch 1")
+        process.send_signal(signal.SIGINT)
+        printed += read_until(master)
+        assert process.wait(60) == 130, printed
+    assert "2 interrupted" in words(printed)
+    assert leaves_a_cursor(printed)
+    assert "this trains what is missing" in printed
+
+
+@pytest.mark.slow
+def test_watch_follows_a_sweep_and_says_when_it_was_killed(
+    tmp_path: Path, seqsweep: Command
+) -> None:
+    endless = [*SWEEP[:3], "trainer.max_epochs=100000", "model.hidden_size=4,8"]
+    folder = tmp_path / "outputs/sweeps/default"
+    with subprocess.Popen(
+        [SEQSWEEP, *endless], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+    ) as trained:
+        try:
+            while not list(folder.glob("*/metrics.csv")):
+                assert trained.poll() is None
+                time.sleep(0.1)
+            with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
+                printed = read_until(master, "2 running", "epoch ")
+                process.send_signal(signal.SIGINT)
+                printed += read_until(master)
+                assert process.wait(60) == 130, printed
+        finally:
+            trained.kill()
+    assert leaves_a_cursor(printed)
+    assert "Traceback" not in printed
+    long_ago = time.time() - QUIET_SECONDS - 1
+    os.utime(folder / NAME, (long_ago, long_ago))
+    result = seqsweep("watch", str(folder))
+    assert result.code == 1
+    assert "2 of 2 runs are not done; nobody trains it any more" in result.out
+    assert "seqsweep train -m data=digits trainer.max_epochs=100000" in result.out
+
+
+@pytest.mark.slow
+def test_watch_ends_with_the_sweep(tmp_path: Path, seqsweep: Command) -> None:
+    folder = tmp_path / "outputs/sweeps/default"
+    with subprocess.Popen(
+        [SEQSWEEP, *SWEEP], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+    ) as trained:
+        while not (folder / NAME).exists():
+            assert trained.poll() is None
+            time.sleep(0.05)
+        result = seqsweep("watch", str(folder))
+        assert trained.wait(60) == 0
+    assert result.code == 0
+    assert "[2/2]" in result.out
+    assert "by val/acc of the best epoch" in result.out
+    assert result.out.splitlines()[-1] == "2 of 2 runs are done"
