@@ -157,6 +157,7 @@ def test_a_name_leads_nowhere(
     assert "\x1b" not in said.err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["name", "sweep.name", "output_dir"])
 @pytest.mark.parametrize("names", ["good,../../x", "../../x,good", "good,other"])
 def test_a_swept_name_stays_in_the_folder_of_the_sweep(place: Place, key: str, names: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.ledger import differing_keys, read_folder, short_names
+from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_names
 from seqsweep.runs.record import RunFolder
 
 
@@ -26,6 +26,25 @@ def test_each_run_with_its_state(tmp_path):
     assert [entry.record is not None for entry in entries] == [True, False, False]
     (one,) = read_folder(tmp_path / "b")
     assert (one.folder.path, one.error) == (tmp_path / "b", "ValueError: no")
+
+
+class EndsMeanwhile(RunFolder):
+    """A run whose record.json appears between two looks."""
+
+    looks = 0
+
+    def record(self):
+        self.looks += 1
+        return super().record() if self.looks > 1 else None
+
+
+def test_a_run_that_ends_between_two_looks_is_done(tmp_path):
+    folder = EndsMeanwhile(tmp_path / "a")
+    folder.start({"seed": 0}, {})
+    folder.finish({"config": {"seed": 0}, "metrics": {"val/acc": 1.0}})
+    entry = read_run(folder)
+    assert entry.state == "complete"
+    assert entry.record is not None and entry.record["metrics"] == {"val/acc": 1.0}
 
 
 def test_a_folder_without_runs_is_refused_by_its_path(tmp_path):

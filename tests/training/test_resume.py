@@ -494,6 +494,7 @@ LONGER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LONGER)
 def test_more_epochs_continue_a_finished_run(
     planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, name: str

@@ -187,7 +187,7 @@ def _decimals(values: Sequence[Any]) -> list[str]:
 
 
 def _words(values: Sequence[Any]) -> list[str]:
-    plain = r"[A-Za-z0-9][A-Za-z0-9_.]*"
+    plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     is_plain = all(isinstance(value, str) and fullmatch(plain, value) for value in values)
     return list(values) if is_plain else []
 

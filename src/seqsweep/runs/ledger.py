@@ -39,13 +39,16 @@ def read_folder(folder: Path) -> list[Entry]:
 
 
 def read_run(folder: RunFolder) -> Entry:
-    """One run, from record.json alone when it is complete."""
+    """One run, from record.json alone when it is done."""
     record = folder.record()
+    state = "incomplete" if record is not None else folder.state()
+    if state in ("complete", "diverged"):
+        record = folder.record()  # it has ended since we looked
     if record is not None:
         return Entry(folder, record["status"], record["config"], record, record.get("error"))
     failure = folder.failure()
     config = dict(flatten(folder.config() or {}))
-    return Entry(folder, folder.state(), config, None, failure["error"] if failure else None)
+    return Entry(folder, state, config, None, failure["error"] if failure else None)
 
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:

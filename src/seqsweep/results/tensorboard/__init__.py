@@ -1,0 +1,1 @@
+"""TensorBoard's view of a folder of runs: readable names, hyperparameters, pictures. No torch."""

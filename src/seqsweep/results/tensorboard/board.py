@@ -1,0 +1,88 @@
+"""What a folder of runs says as a whole: the leaderboard as a text, the layout of custom scalars.
+
+TensorBoard shows nothing that belongs to no run, but in a run called `.`; so the first run has it.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
+from seqsweep.results.tensorboard.events import protos, tensor
+from seqsweep.results.tensorboard.runs import Run
+from seqsweep.runs.ledger import short_names
+
+_TOP = 20
+_CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
+_SCORES = ("val/acc", "test/acc", "test/f1", "params")
+
+
+def board_values(runs: Sequence[Run]) -> list[Any]:
+    """The values of the first run's second event file."""
+    board = leaderboard([run.entry for run in runs])
+    found = [_layout()]
+    if board.rows:
+        found.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
+    return found
+
+
+def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
+    """The best configs as a table in Markdown, by the names that they have in the view."""
+    names = short_names(board.keys)
+    called = {_key(run.entry.config, board.keys): run.name.config for run in runs}
+    scores = [
+        name
+        for name in dict.fromkeys((board.monitor, *_SCORES))
+        if any(name in row.metrics for row in board.rows)
+    ]
+    head = ["#", "config", *(names[key] for key in board.keys), "seeds", *scores]
+    lines = [_line(head), _line(["---:", "---", *["---:"] * (len(head) - 2)])]
+    for rank, row in enumerate(board.rows[:_TOP], start=1):
+        values = [_show(row.config[key]) for key in board.keys]
+        metrics = [_number(name, row.metrics.get(name)) for name in scores]
+        name = called.get(_key(row.config, board.keys), "")
+        lines.append(_line([str(rank), name, *values, str(row.n), *metrics]))
+    return f"{_title(board)}\n\n" + "\n".join(lines) + "\n"
+
+
+def _title(board: Leaderboard) -> str:
+    count = len(board.rows)
+    shown = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
+    return f"{shown}, by {board.monitor} of the best epoch: mean over seeds ± standard deviation"
+
+
+def _layout() -> Any:
+    """Training and validation in one chart: the page for custom scalars."""
+    p = protos().layout
+    charts = [
+        p.Chart(
+            title=title,
+            multiline=p.MultilineChartContent(tag=[f"^train/{tag}$", f"^val/{tag}$"]),
+        )
+        for title, tag in _CHARTS.items()
+    ]
+    layout = p.Layout(category=[p.Category(title="training and validation", chart=charts)])
+    metadata = protos().layout_metadata
+    return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
+
+
+def _key(config: Any, keys: Sequence[str]) -> str:
+    return json.dumps([config.get(key) for key in keys])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _show(value: Any) -> str:
+    """As it stands, with nothing in it that Markdown or HTML could take for their own."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return "".join(char if char.isalnum() or char in " .,-" else f"&#{ord(char)};" for char in text)
+
+
+def _number(name: str, value: Value | None) -> str:
+    if value is None:
+        return ""
+    if name == "params":
+        return f"{value.mean:,.0f}"
+    return f"{value.mean:.4f}" + ("" if value.std is None else f" ±{value.std:.4f}")

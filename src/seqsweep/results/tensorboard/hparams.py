@@ -1,0 +1,125 @@
+"""What TensorBoard's HParams page shows: the swept keys and the results of each run.
+
+Written as the protobufs that the page's backend reads. Lightning's and torch's `add_hparams` show
+constants and hide swept keys, have every run succeed from its start, and add a false point at step
+0 for each metric. https://github.com/tensorflow/tensorboard/blob/master/tensorboard/plugins/hparams
+"""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seqsweep.results.tensorboard.events import protos, scalar, tensor
+from seqsweep.results.tensorboard.runs import Run, Runs
+from seqsweep.runs.ledger import short_names
+
+COLUMNS = {
+    "best_val_acc": "best val acc",
+    "test_acc": "test acc",
+    "test_f1": "test f1",
+    "train_seconds": "train seconds",
+    "params": "parameters",
+    "samples_per_s": "samples/s",
+}
+"""The metrics of the page in their order: tags under `summary/`, and what they are called."""
+
+_TICK_BOXES = 24
+"""Of a numeric key: with more values than that it is filtered by a range."""
+
+
+def experiment(runs: Runs) -> bytes:
+    """The columns of the page, the same for all runs of a folder."""
+    p = protos().hparams
+    names = short_names(runs.keys)
+    found = p.Experiment(
+        hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
+        metric_infos=[
+            p.MetricInfo(name=p.MetricName(tag=f"summary/{tag}"), display_name=name)
+            for tag, name in COLUMNS.items()
+        ],
+    )
+    return _plugin_data(experiment=found)
+
+
+def session(run: Run, runs: Runs) -> bytes:
+    """A run's own values. Runs of one config have one group, of which the page shows the mean."""
+    p = protos()
+    start = p.hparams_data.SessionStartInfo(group_name=run.name.config, start_time_secs=run.started)
+    for key, value in run.config.items():
+        shown, kind = _typed(value, runs.values[key]), start.hparams[key]
+        if isinstance(shown, bool):
+            kind.bool_value = shown
+        elif isinstance(shown, str):
+            kind.string_value = shown
+        else:
+            kind.number_value = shown
+    return _plugin_data(session_start_info=start)
+
+
+def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
+    """The values of a run's event file: its metadata, how it ended, its results.
+
+    A run that has not ended has no end: of the state RUNNING a live server would never let go.
+
+    Args:
+        columns: of `experiment`.
+        start: of `session`.
+    """
+    p = protos()
+    tags = p.hparams_metadata
+    found = [
+        tensor(tags.EXPERIMENT_TAG, tags.PLUGIN_NAME, [], columns),
+        tensor(tags.SESSION_START_INFO_TAG, tags.PLUGIN_NAME, [], start),
+    ]
+    if run.status != "unknown":
+        status = p.hparams.STATUS_SUCCESS if run.status == "success" else p.hparams.STATUS_FAILURE
+        end = p.hparams_data.SessionEndInfo(status=status, end_time_secs=run.ended)
+        data = _plugin_data(session_end_info=end)
+        found.append(tensor(tags.SESSION_END_INFO_TAG, tags.PLUGIN_NAME, [], data))
+    return found + [scalar(f"summary/{name}", value) for name, value in run.best[1].items()]
+
+
+def _column(key: str, name: str, values: Sequence[Any]) -> Any:
+    p = protos().hparams
+    column = p.HParamInfo(name=key, display_name=name, differs=True)
+    shown = _distinct(_typed(value, values) for value in values)
+    if all(isinstance(value, bool) for value in shown):
+        column.type = p.DATA_TYPE_BOOL
+    elif any(isinstance(value, str) for value in shown):
+        column.type = p.DATA_TYPE_STRING
+    else:
+        column.type = p.DATA_TYPE_FLOAT64
+        if len(shown) > _TICK_BOXES:
+            column.domain_interval.min_value = min(shown)
+            column.domain_interval.max_value = max(shown)
+            return column
+    column.domain_discrete.extend(shown)
+    return column
+
+
+def _typed(value: Any, values: Sequence[Any]) -> Any:
+    """A bool, a number or a text: a column holds only one of them, in doubt texts."""
+    if all(isinstance(other, bool) for other in values):
+        return value
+    if all(_is_number(other) for other in values):
+        return float(value)
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_number and abs(value) < 1e308 and not math.isnan(value)
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    return sorted(set(values))
+
+
+def _plugin_data(**content: Any) -> bytes:
+    """In the same bytes for the same content, which maps of a protobuf do not promise."""
+    p = protos()
+    data = p.hparams_data.HParamsPluginData(
+        version=p.hparams_metadata.PLUGIN_DATA_VERSION, **content
+    )
+    return data.SerializeToString(deterministic=True)

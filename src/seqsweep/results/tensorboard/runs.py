@@ -1,0 +1,184 @@
+"""What the view shows of each run, from the files of its folder."""
+
+import csv
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from seqsweep.results.leaderboard import DEFAULT_MONITOR
+from seqsweep.results.names import Name, names_of
+from seqsweep.runs.files import matching, read_json
+from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.sweepfile import SweepFile
+
+Status = Literal["success", "failure", "unknown"]
+"""As TensorBoard has them; a run that trains, was interrupted or was killed is unknown."""
+
+_STATUS: Mapping[str, Status] = {"complete": "success", "diverged": "failure", "failed": "failure"}
+_OF_RECORD = ("best_epoch", "train_seconds", "params", "samples_per_s")
+_METRICS = {
+    "val/acc": "best_val_acc",
+    "val/loss": "best_val_loss",
+    "test/acc": "test_acc",
+    "test/f1": "test_f1",
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the view.
+
+    Args:
+        name: of the run and of its config.
+        config: flat, the keys that differ in the sweep and not the seed.
+    """
+
+    entry: Entry
+    name: Name
+    config: Mapping[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.entry.folder.path
+
+    @property
+    def status(self) -> Status:
+        return _STATUS.get(self.entry.state, "unknown")
+
+    @property
+    def monitor(self) -> str:
+        return self.entry.config.get("monitor") or DEFAULT_MONITOR
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """That of a finished run; empty for others."""
+        return self.entry.record or {}
+
+    def event_files(self) -> list[Path]:
+        return sorted(matching(self.folder, "events.out.tfevents.*"))
+
+    @cached_property
+    def started(self) -> float:
+        """Seconds since 1970."""
+        started = (read_json(self.folder / "provenance.json") or {}).get("started", "")
+        try:
+            return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
+        except (TypeError, ValueError):
+            return _changed(self.folder / "config.yaml")
+
+    @cached_property
+    def ended(self) -> float:
+        """When the run last said something that the view shows."""
+        name = {"success": "record.json", "failure": "failure.json"}.get(self.status, "metrics.csv")
+        if self.entry.state == "diverged":
+            name = "record.json"
+        return _changed(self.folder / name) or self.started
+
+    @cached_property
+    def best(self) -> tuple[int, dict[str, float]]:
+        """The step of the best epoch so far, and what is known of it, without numbers that are not.
+
+        The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
+        """
+        step, found = self._of_record() if self.record else self._of_log()
+        known = {name: float(v) for name, v in found.items() if isinstance(v, (int, float))}
+        return step, {name: value for name, value in known.items() if math.isfinite(value)}
+
+    @property
+    def score(self) -> float:
+        """Of a finished run, by the metric that chose its best epoch; the higher the better."""
+        value = self.record.get("metrics", {}).get(self.monitor)
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            return -math.inf
+        return -value if self.monitor.endswith("loss") else value
+
+    def _of_record(self) -> tuple[int, dict[str, Any]]:
+        record, metrics = self.record, self.record.get("metrics", {})
+        found = {name: metrics.get(metric) for metric, name in _METRICS.items()}
+        found |= {name: record.get(name) for name in _OF_RECORD}
+        epochs, best = record.get("epochs") or 0, record.get("best_epoch") or 0
+        step = round(record.get("steps", 0) * (best + 1) / epochs) if epochs else 0
+        return step, found
+
+    def _of_log(self) -> tuple[int, dict[str, Any]]:
+        """Of the best epoch in metrics.csv, by the rule that the training has for it."""
+        rows = _rows(self.folder / "metrics.csv")
+        if not rows:
+            return 0, {}
+        sign = -1 if self.monitor.endswith("loss") else 1
+        judged = [row for row in rows if self.monitor in row] or rows[-1:]
+        best = max(  # of equal ones the first
+            judged, key=lambda row: (sign * row.get(self.monitor, 0.0), -row.get("val/loss", 0.0))
+        )
+        found = {name: best.get(metric) for metric, name in _METRICS.items()}
+        return int(best["step"]), found | {"best_epoch": best["epoch"]}
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The runs of a folder in the order of their names.
+
+    Args:
+        keys: in which their configs differ, or those of the sweep's members that have not started.
+        values: of each of these keys, in all of them.
+    """
+
+    runs: list[Run]
+    keys: list[str]
+    values: Mapping[str, list[Any]]
+
+
+def read_runs(folder: Path) -> Runs:
+    """Those below a folder, or the one that it is itself.
+
+    Names and keys are those of the whole sweep, of which sweep.json knows before it is trained.
+
+    Raises:
+        FileNotFoundError, ValueError: no such folder; no run in it.
+    """
+    entries = read_folder(folder)
+    sweep = SweepFile.read(folder)
+    configs = dict(sweep.configs) if sweep else {}
+    configs |= {entry.folder.run_id: entry.config for entry in entries}
+    keys = [key for key in differing_keys([dict(c) for c in configs.values()]) if key != "seed"]
+    names = names_of(configs)
+    runs = [
+        Run(
+            entry,
+            names[entry.folder.run_id],
+            {key: entry.config[key] for key in keys if key in entry.config},
+        )
+        for entry in entries
+    ]
+    values = {key: [c[key] for c in configs.values() if key in c] for key in keys}
+    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values)
+
+
+def _rows(path: Path) -> list[dict[str, float]]:
+    """The epochs of a metrics.csv, each with the numbers that it has; half of a line is passed."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return []
+    lines = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
+    rows: list[dict[str, float]] = []
+    for line in lines:
+        try:
+            row = {name: float(text) for name, text in line.items() if text}
+        except (TypeError, ValueError):
+            continue
+        if {"epoch", "step"} <= row.keys():
+            rows.append({name: value for name, value in row.items() if math.isfinite(value)})
+    return rows
+
+
+def _changed(path: Path) -> float:
+    """When a file was last written, in seconds since 1970; 0 where there is none."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,282 @@
+"""A sweep in TensorBoard as a person sees it: Chromium, and the fast loader.
+
+With SEQSWEEP_SHOTS=FOLDER the pictures of the pages are kept there.
+"""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
+        "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
+SERVE = """
+import sys
+from pathlib import Path
+from seqsweep.results.tensorboard.serve import serve
+try:
+    say = lambda line: print(line, flush=True)
+    sys.exit(serve(Path(sys.argv[1]), int(sys.argv[2]), images=2, print=say))
+except (OSError, ValueError) as error:
+    sys.exit(str(error))
+"""
+
+
+def start(folder: Path, port: int = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(folder), str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def first_words(process: subprocess.Popen[str]) -> dict[str, str]:
+    """What it prints when it can be asked: the links by name."""
+    assert process.stdout is not None
+    found: dict[str, str] = {}
+    for line in process.stdout:
+        name, _, link = line.strip().partition(" ")
+        found[name] = link.strip()
+        if line.startswith("Ctrl-C"):
+            return found
+    raise AssertionError(process.communicate()[1])
+
+
+@contextlib.contextmanager
+def served(folder: Path) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    process = start(folder)
+    try:
+        yield process, first_words(process)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def processes(view: Path) -> list[str]:
+    """The commands of all processes that serve a view."""
+    found: list[str] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            if str(view) in command:
+                found.append(command)
+    return found
+
+
+def wait_until(condition: Callable[[], Any], page: Any | None = None) -> None:
+    """For at most 20 s; a page that is given goes on meanwhile."""
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        page.wait_for_timeout(100) if page else time.sleep(0.1)
+
+
+def runs_at(address: str) -> list[str]:
+    """The names of the runs; none while the server starts again."""
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/data/runs") as answer:
+        return sorted(json.load(answer))
+    return []
+
+
+def statuses_at(address: str) -> list[str]:
+    """Of the runs that HParams lists; none while the server starts again."""
+    question = {
+        "startIndex": 0,
+        "sliceSize": 100,
+        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE"],
+        "colParams": [],
+    }
+    request = urllib.request.Request(
+        f"{address}/experiment/defaultExperimentId/data/plugin/hparams/session_groups",
+        json.dumps(question).encode(),
+        {"Content-Type": "application/json"},
+    )
+    with contextlib.suppress(OSError), urllib.request.urlopen(request) as answer:
+        groups = json.load(answer)["sessionGroups"]
+        return [session["status"] for group in groups for session in group["sessions"]]
+    return []
+
+
+class Pages:
+    """TensorBoard's pages, and where their pictures go."""
+
+    def __init__(self, page: Any, shots: Path) -> None:
+        self.page = page
+        self.shots = shots
+
+    def open(self, link: str) -> None:
+        self.page.goto("about:blank")  # a link that differs behind the # alone would not load
+        self.page.goto(link)
+
+    def shoot(self, name: str, height: int = 1000) -> None:
+        self.page.wait_for_timeout(700)  # animations
+        clip: Any = {"x": 0, "y": 0, "width": 1600, "height": height}
+        self.page.screenshot(path=self.shots / f"{name}.png", clip=clip)
+
+    def choose(self, menu: str, item: str) -> None:
+        self.page.locator(f'paper-dropdown-menu[label="{menu}"]:visible').click()
+        self.page.locator("paper-item:visible").get_by_text(item, exact=True).click()
+
+    def table(self) -> list[list[str]]:
+        """The rows of HParams as they stand below one another, without empty cells."""
+        cells = self.page.locator("tf-hparams-table-view vaadin-grid-cell-content:visible")
+        found: list[tuple[float, float, str]] = cells.evaluate_all(
+            "cells => cells.map(cell => {"
+            " const box = cell.getBoundingClientRect();"
+            " return [box.y + box.height / 2, box.x, cell.innerText.trim().replace(/\\s+/g, ' ')];"
+            "})"
+        )
+        rows: dict[int, list[tuple[float, str]]] = {}
+        for y, x, text in found:
+            if text and y > 0:
+                rows.setdefault(round(y / 10), []).append((x, text))
+        return [[text for _, text in sorted(rows[y])] for y in sorted(rows)]
+
+
+def check_hparams(pages: Pages, best_first: list[str]) -> None:
+    pages.page.get_by_text("h08-L1-bi", exact=True).wait_for()
+    pages.choose("Sort by", "best val acc")
+    pages.choose("Direction", "Descending")
+    wait_until(lambda: [row[0] for row in pages.table()[1:]] == best_first, pages.page)
+    head, *rows = pages.table()
+    assert head[:6] == ["Trial ID", "Show Metrics", "bidirectional", "hidden_size", "num_layers",
+                        "best val acc"]  # fmt: skip
+    assert rows[0][1] in ("true", "false")
+    pages.page.locator("tf-hparams-query-pane paper-checkbox").first.scroll_into_view_if_needed()
+    pages.shoot("hparams-table", height=1100)
+    boxes = pages.page.locator("tf-hparams-query-pane paper-checkbox").all_inner_texts()
+    assert [box.strip() for box in boxes] == [
+        "bidirectional", "false", "true", "hidden_size", "8.0000", "16.000", "32.000",
+        "num_layers", "1.0000", "2.0000", "best val acc", "test acc", "test f1", "train seconds",
+        "parameters", "samples/s", "Unknown", "Success", "Failure", "Running",
+    ]  # fmt: skip
+    for title, view in (
+        ("PARALLEL COORDINATES", "parallel-coords"),
+        ("SCATTER PLOT MATRIX", "scatter-plot-matrix"),
+    ):
+        pages.page.get_by_text(f"{title} VIEW").click()
+        pages.shoot(f"hparams-{view.split('-')[0]}")
+        plot = pages.page.locator(f"tf-hparams-{view}-plot svg").first.text_content() or ""
+        for column in ("bidirectional", "hidden_size", "best val acc", "test acc", "parameters"):
+            assert column in plot
+
+
+def check_curves(pages: Pages, names: list[str]) -> None:
+    runs = pages.page.locator("runs-selector tb-data-table-content-row")
+    runs.nth(len(names) - 1).wait_for()
+    assert [run.strip() for run in runs.all_inner_texts()] == names
+    colors: list[str] = runs.locator(".run-color-swatch").evaluate_all(
+        "colors => colors.map(color => color.style.background)"
+    )
+    assert colors[0::2] == colors[1::2]
+    assert len(set(colors)) > 3
+    pages.page.locator("metrics-pinned-view scalar-card").wait_for()
+    pages.page.get_by_role("button", name="Settings").last.click()
+    pages.shoot("timeseries")
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
+    shots = Path(os.environ.get("SEQSWEEP_SHOTS") or str(tmp_path))
+    shots.mkdir(parents=True, exist_ok=True)
+    trained = seqsweep("train", "-m", *GRID, "trainer.max_epochs=8")
+    assert trained.code == 0, trained.err
+    folder = tmp_path / "outputs/sweeps/default"
+    names = [f"h{h}-L{n}-{d}-s{s}" for h in ("08", "16", "32") for n in (1, 2)
+             for d in ("bi", "uni") for s in (0, 1)]  # fmt: skip
+    page = browser.new_page(  # its picture is 1280 wide
+        viewport={"width": 1600, "height": 1100}, device_scale_factor=0.8, color_scheme="light"
+    )
+    with served(folder) as (server, links):
+        address = links["hyperparameters"].removesuffix("/#hparams")
+        wait_until(lambda: runs_at(address) == names)
+        pages = Pages(page, shots)
+        pages.open(links["hyperparameters"])
+        check_hparams(pages, best_first(folder))
+        pages.open(links["curves"])
+        check_curves(pages, names)
+        pages.open(f"{address}/#images")
+        page.get_by_label("Write a regex to filter runs").fill(best_first(folder)[0] + "-s0")
+        page.locator("tf-image-loader img:visible").nth(2).wait_for()
+        pages.shoot("images", height=600)
+        add_learning_rate(folder)
+        wait_until(lambda: runs_at(address)[-2:] == ["h32L2unilr1-s0", "h32L2unilr1-s1"])
+        pages.open(links["hyperparameters"])
+        page.locator("tf-hparams-query-pane").get_by_text("lr", exact=True).first.wait_for()
+        wait_until(lambda: len(pages.table()) == 1 + 13, page)
+        server.send_signal(signal.SIGINT)
+        assert server.wait(10) == 0
+    wait_until(lambda: not processes(folder / "tensorboard"))
+
+
+def add_learning_rate(folder: Path) -> None:
+    """A new axis in a sweep that a server shows: two of its runs with another learning rate."""
+    for path in sorted(folder.glob("*/record.json")):
+        record = json.loads(path.read_text())
+        config = record["config"]
+        if config["model.hidden_size"] == 32 and config["model.num_layers"] == 2:
+            if config["model.bidirectional"]:
+                continue
+            run = shutil.copytree(path.parent, folder / f"{config['seed']:016x}")
+            record["config"] = config | {"optimizer.lr": 0.03}
+            (run / "record.json").write_text(json.dumps(record))
+
+
+def best_first(folder: Path) -> list[str]:
+    """The configs by their mean over the seeds, from the records alone."""
+    scores: dict[str, float] = {}
+    for path in folder.glob("*/record.json"):
+        record = json.loads(path.read_text())
+        size, layers, both = (
+            record["config"][f"model.{key}"]
+            for key in ("hidden_size", "num_layers", "bidirectional")
+        )
+        name = f"h{size:02}-L{layers}-{'bi' if both else 'uni'}"
+        scores[name] = scores.get(name, 0.0) + record["metrics"]["val/acc"]
+    return sorted(scores, key=lambda name: -scores[name])
+
+
+@pytest.mark.slow
+def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(seqsweep, tmp_path):
+    assert seqsweep("train", "data=digits", "trainer.max_epochs=1").code == 0
+    folder = tmp_path / "outputs/runs/default"
+    (record,) = folder.glob("*/record.json")
+    done = record.rename(record.with_name("later"))
+    failure = {"kind": "failed", "error": "no", "attempts": 1}
+    record.with_name("failure.json").write_text(json.dumps(failure))
+    with served(folder) as (server, links):
+        port = int(re.findall(r":(\d+)/", links["curves"])[0])
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: statuses_at(address) == ["STATUS_FAILURE"])
+        done.rename(record)  # as if it had been resumed to its end
+        wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"])
+        other = start(folder, port)
+        assert other.communicate(timeout=30)[1].strip() == (
+            f"port={port}: is taken; give another one, or 0 for any that is free"
+        )
+        assert "runColorGroup" not in links["curves"]
+        assert len(runs_at(address)) == 1
+        assert len(processes(folder / "tensorboard")) >= 2  # with the data server
+        server.kill()
+        server.wait()
+        wait_until(lambda: not processes(folder / "tensorboard"))
+    with served(folder) as (server, _):
+        server.terminate()
+        assert server.wait(10) == 143
+    wait_until(lambda: not processes(folder / "tensorboard"))
+    empty = start(tmp_path / "none")
+    assert empty.communicate(timeout=30)[1].startswith(f"{tmp_path / 'none'}: no such folder")

@@ -1,0 +1,232 @@
+"""Folders of runs as training leaves them, and what TensorBoard's own backends say of a view."""
+
+import importlib
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tensorboard import context as tensorboard_context
+from tensorboard.backend.event_processing.data_provider import MultiplexerDataProvider
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import backend_context, list_session_groups
+
+from seqsweep.results.tensorboard.view import NAME, renew
+from seqsweep.runs.events import EventFile
+from seqsweep.runs.record import RunFolder
+
+api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
+"""Its names are made when it is loaded."""
+
+STEPS = 6  # of an epoch
+CLASSES = ["a", "$b", "<c>"]
+ALL_STATUSES = range(4)
+
+
+def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat config as config.yaml has it."""
+    config: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        place = config
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
+    return config
+
+
+def diagnosis() -> dict[str, Any]:
+    """Of a network of two layers, the first in both directions, that has read nine steps."""
+    path = np.cumsum(np.ones((9, 2)), axis=0).tolist()
+    norms = {f"layer {n}": [10.0**-step for step in range(9)] for n in (1, 2)}
+    return {
+        "split": "val",
+        "sequences": 64,
+        "gradient": norms | {"layer 1 reverse": [0.0, *norms["layer 1"][1:]]},
+        "trajectories": {
+            "explained": [0.6, 0.2],
+            "classes": {n: {"mean": path, "sequences": [path] * int(n)} for n in ("0", "2")},
+        },
+    }  # fmt: skip
+
+
+class Sweep:
+    """A folder of runs, made file by file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.configs: dict[str, dict[str, Any]] = {}
+
+    def add(self, run_id: str, config: Mapping[str, Any], accuracies: Sequence[float]) -> RunFolder:
+        """A run that has trained so many epochs and has not ended; its validation accuracies."""
+        config = {"seed": 0, "monitor": "val/acc", **config}
+        self.configs[run_id] = config
+        run = RunFolder(self.folder / run_id)
+        run.start(nested(config), {"started": "2026-01-02T03:04:05+0000"}, sync=False)
+        self.train(run, accuracies)
+        return run
+
+    def train(self, run: RunFolder, accuracies: Sequence[float], first: int = 0) -> None:
+        """Epochs from `first` on, in an event file of their own, as after an interruption."""
+        events = EventFile(run.path, suffix=".rows")
+        lines = ["epoch,step,lr,train/loss,val/loss,val/acc"] if first == 0 else []
+        for epoch, accuracy in enumerate(accuracies, start=first):
+            step = STEPS * (epoch + 1)
+            row = {"train/loss": 1 - accuracy, "val/loss": 1.1 - accuracy, "val/acc": accuracy}
+            events.write([(step, 1.7e9 + epoch, row)])
+            lines.append(",".join(str(v) for v in (epoch, step, 0.1, *row.values())))
+        with (run.path / "metrics.csv").open("a", encoding="utf-8") as file:
+            file.write("".join(f"{line}\r\n" for line in lines))
+
+    def finish(self, run: RunFolder, accuracies: Sequence[float], **more: Any) -> None:
+        """The best epoch's record, with a confusion and a diagnosis."""
+        best = int(np.argmax(accuracies))
+        metrics = {
+            "val/acc": accuracies[best], "val/loss": 1.1 - accuracies[best],
+            "train/loss": 1 - accuracies[best], "test/acc": accuracies[best] - 0.01,
+            "test/f1": accuracies[best] - 0.02,
+        }  # fmt: skip
+        (run.path / "diagnostics.json").write_text(json.dumps(diagnosis()))
+        run.finish(
+            {
+                "run_id": run.run_id,
+                "config": self.configs[run.run_id],
+                "metrics": metrics,
+                "best_epoch": best,
+                "epochs": len(accuracies),
+                "steps": STEPS * len(accuracies),
+                "params": 1234,
+                "train_seconds": 2.5,
+                "samples_per_s": 1000.0,
+                "classes": CLASSES,
+                "confusion": {"val": [[5, 1, 0], [0, 4, 2], [0, 0, 6]]},
+                **more,
+            },
+            synced=True,
+        )
+
+    def done(self, run_id: str, config: Mapping[str, Any], best: float) -> RunFolder:
+        """A finished run; of its epochs the last but one is the best."""
+        run = self.add(run_id, config, self.accuracies(best))
+        self.finish(run, self.accuracies(best))
+        return run
+
+    def grid(self) -> dict[str, float]:
+        """24 runs, 12 configs with 2 seeds; returns the best accuracy of each by name."""
+        best: dict[str, float] = {}
+        axes = itertools.product((8, 16, 128), (1, 2), (False, True))
+        for number, (size, layers, both) in enumerate(axes):
+            for seed in (0, 1):
+                config = {"model.hidden_size": size, "model.num_layers": layers, "seed": seed,
+                          "model.bidirectional": both}  # fmt: skip
+                score = round(0.5 + number * 7 % 12 / 40 + seed / 100, 4)
+                self.done(f"{number:08x}{seed:08x}", config, score)
+                best[f"h{size:03}-L{layers}-{'bi' if both else 'uni'}-s{seed}"] = score
+        return best
+
+    @staticmethod
+    def accuracies(best: float) -> list[float]:
+        return [best - 0.2, best - 0.1, best, best - 0.05]
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    return Sweep(folder)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What TensorBoard has read of a folder."""
+
+    events: EventMultiplexer
+    backend: backend_context.Context
+
+    @property
+    def runs(self) -> list[str]:
+        return sorted(self.events.Runs())
+
+    def tags(self, run: str, plugin: str) -> list[str]:
+        return sorted(self.events.PluginRunToTagToContent(plugin).get(run, {}))
+
+    def points(self, run: str, tag: str) -> list[tuple[int, float]]:
+        """Steps and values."""
+        read = self.events.Tensors(run, tag)
+        return [(e.step, round(e.tensor_proto.float_val[0], 4)) for e in read]
+
+    def experiment(self) -> Any:
+        """The columns of HParams."""
+        metadata = self.backend.hparams_metadata(_context(), "")
+        return self.backend.experiment_from_metadata(_context(), "", True, metadata, [])
+
+    def groups(self, sort_by: str = "", statuses: Sequence[int] = ALL_STATUSES) -> list[Any]:
+        """The rows of HParams, each the mean of its sessions; the best first by a metric."""
+        infos = self.experiment().metric_infos
+        columns = [api_pb2.ColParams(metric=info.name) for info in infos]
+        for column in columns:
+            if column.metric.tag == sort_by:
+                column.order = api_pb2.ORDER_DESC
+        request = api_pb2.ListSessionGroupsRequest(
+            start_index=0,
+            slice_size=1000,
+            allowed_statuses=statuses,
+            aggregation_type=api_pb2.AGGREGATION_AVG,
+            col_params=columns,
+        )
+        handler = list_session_groups.Handler(_context(), self.backend, "", request)
+        return list(handler.run().session_groups)
+
+    def statuses(self) -> dict[str, str]:
+        """By the name of the run."""
+        return {
+            session.name: api_pb2.Status.Name(session.status).removeprefix("STATUS_").lower()
+            for group in self.groups()
+            for session in group.sessions
+        }
+
+
+def _context() -> Any:
+    return tensorboard_context.RequestContext()
+
+
+def read_view(view: Path) -> Shown:
+    """As TensorBoard's loader and the backend of its HParams page do."""
+    events = EventMultiplexer()
+    events.AddRunsFromDirectory(str(view))
+    events.Reload()
+    provider = MultiplexerDataProvider(events, str(view))
+    context = base_plugin.TBContext(data_provider=provider, logdir=str(view))
+    return Shown(events, backend_context.Context(context))
+
+
+@pytest.fixture
+def shown() -> Callable[..., Shown]:
+    """What TensorBoard shows of a folder, its view renewed without pictures."""
+
+    def show(folder: Path, renewed: bool = True) -> Shown:
+        return read_view(renew(folder, images=0) if renewed else folder / NAME)
+
+    return show
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A sweep, the best accuracy of each run by name, and what TensorBoard shows."""
+
+    folder: Path
+    best: dict[str, float]
+    shown: Shown
+
+
+@pytest.fixture(scope="session")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
+    """Of 24 runs, with pictures of three of them. To be read, not changed."""
+    made = Sweep(tmp_path_factory.mktemp("grid"))
+    best = made.grid()
+    return Grid(made.folder, best, read_view(renew(made.folder, images=3)))

@@ -1,0 +1,59 @@
+"""The command that serves a view: what it says, and what it refuses before anything starts."""
+
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from seqsweep.results.tensorboard.serve import is_stale, links, serve
+from seqsweep.results.tensorboard.view import View
+
+
+def view(*names: str) -> View:
+    configs = {name: name.partition("-s")[0] for name in names}
+    return View(Path("x/tensorboard"), configs, dict.fromkeys(names, ("digest", "success")))
+
+
+def test_the_link_pins_the_accuracy_and_colours_by_config():
+    found = links(view("h08-s0", "h08-s1", "h16-s0"), "http://127.0.0.1:6006")
+    link = urlsplit(found["curves"])
+    assert (link.netloc, link.path, link.fragment) == ("127.0.0.1:6006", "/", "timeseries")
+    assert parse_qs(link.query) == {
+        "pinnedCards": ['[{"plugin":"scalars","tag":"val/acc"}]'],
+        "smoothing": ["0"],
+        "runColorGroup": [r"regex:(.*)-s\d+"],
+    }
+    assert found["hyperparameters"] == "http://127.0.0.1:6006/#hparams"
+
+
+def test_without_seeds_each_run_has_its_colour():
+    assert "runColorGroup" not in links(view("h08", "h16"), "http://x")["curves"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stale"),
+    [
+        (("a", "unknown"), ("a", "unknown"), False),
+        (("a", "unknown"), ("a", "success"), False),  # an end that is new is seen
+        (("a", "success"), ("a", "success"), False),
+        (("a", "failure"), ("a", "success"), True),
+        (("a", "failure"), ("a", "unknown"), True),
+        (("a", "success"), ("b", "success"), True),
+    ],
+)
+def test_a_server_starts_again_where_it_would_show_what_was(before, after, stale):
+    assert is_stale({"run": before}, {"run": after}) is stale
+    assert not is_stale({"run": before}, {"another": after})
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_out_of_range_is_refused(port, tmp_path):
+    with pytest.raises(ValueError, match=f"port={port}: must be from 0"):
+        serve(tmp_path, port)
+
+
+def test_a_folder_without_runs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no runs in it"):
+        serve(tmp_path, 0)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        serve(tmp_path / "none", 0)
