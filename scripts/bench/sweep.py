@@ -134,6 +134,7 @@ def command(way: str, overrides: list[str], folder: str) -> list[str]:
         return [sys.executable, str(Path(__file__).resolve()), "--way", way, *overrides]
     launcher = ["hydra/launcher=basic"] if way == "basic" else []
     train = [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}"]
+    train.append("sweep.report=false")  # the other ways write none
     return [*train, *launcher, *overrides]
 
 

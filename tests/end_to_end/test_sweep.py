@@ -25,6 +25,9 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "sweep of 4 runs" in first.out
     assert "[4/4] seed=1 hidden_size=8  val/acc 0." in first.out
     assert "seqsweep tensorboard " in first.out
+    folder = tmp_path / "outputs/sweeps/default"
+    beside = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    assert beside | {"sweep.json"} == {p.name for p in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)
     assert len(before) == 4
 
@@ -52,9 +55,12 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     pairs = zip(_rows(member), _rows(alone), strict=True)
     for one, other in pairs:  # to float32 rounding; hydra/launcher=basic: to the last bit
         assert one == pytest.approx(other, abs=1e-5)
-    assert seqsweep("train", *GRID, "hydra/launcher=basic", "sweep.name=basic").code == 0
+    others = ("hydra/launcher=basic", "sweep.name=basic", "sweep.report=false")
+    assert seqsweep("train", *GRID, *others).code == 0
     basic = tmp_path / "outputs/sweeps/basic" / alone.parent.name / "metrics.csv"
     assert basic.read_bytes() == alone.read_bytes()
+    beside = {path.name for path in basic.parents[1].iterdir()} - _records(tmp_path).keys()
+    assert beside == {"sweep.json"}
 
 
 def _rows(path: Path) -> list[list[float]]:
