@@ -19,7 +19,7 @@ def _records(folder: Path) -> dict[str, Any]:
 
 
 def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path) -> None:
-    first = seqsweep("train", *GRID)
+    first = seqsweep("train", *GRID, "sweep.report=true")
     assert first.code == 0, first.err
     assert first.err == ""
     assert "sweep of 4 runs" in first.out
@@ -55,7 +55,7 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     pairs = zip(_rows(member), _rows(alone), strict=True)
     for one, other in pairs:  # to float32 rounding; hydra/launcher=basic: to the last bit
         assert one == pytest.approx(other, abs=1e-5)
-    others = ("hydra/launcher=basic", "sweep.name=basic", "sweep.report=false")
+    others = ("hydra/launcher=basic", "sweep.name=basic")
     assert seqsweep("train", *GRID, *others).code == 0
     basic = tmp_path / "outputs/sweeps/basic" / alone.parent.name / "metrics.csv"
     assert basic.read_bytes() == alone.read_bytes()

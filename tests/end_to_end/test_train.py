@@ -40,7 +40,7 @@ def test_a_run_leaves_its_folder_and_is_not_trained_again(
     run = _only_run(tmp_path)
     names = {path.name.split(".")[0] for path in run.iterdir()}
     assert names == {
-        "config", "provenance", "record", "metrics", "train", "events", "checkpoints"
+        "config", "provenance", "record", "diagnostics", "metrics", "train", "events", "checkpoints"
     }  # fmt: skip
     assert {path.name for path in run.glob("checkpoints/*")} == {"best.ckpt", "last.ckpt"}
     assert "epoch 2" in (run / "train.log").read_text()
