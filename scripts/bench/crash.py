@@ -121,8 +121,8 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 
 def _is_writing(folder: Path) -> bool:
-    stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.tmp")
-    return any(stacked) or any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.tmp"))
+    stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.*.tmp")
+    return any(stacked) or any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.*.tmp"))
 
 
 def disturb(

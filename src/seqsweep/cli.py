@@ -93,13 +93,7 @@ def _reproduce(arguments: list[str]) -> int:
     from seqsweep.training.reproduce import reproduce
 
     parser = _folder_parser("reproduce", "Trains a run again and compares it to the bit.")
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="TARGET",
-        help="a _target_ of your own that its config may build, such as my_package.Net",
-    )
+    _add_allow(parser)
     options = parser.parse_args(arguments)
     try:
         return reproduce(options.folder, options.allow)
@@ -177,12 +171,15 @@ def _report(arguments: list[str]) -> int:
     from seqsweep.training.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."
-    folder = _folder_parser("report", text).parse_args(arguments).folder
+    parser = _folder_parser("report", text)
+    _add_allow(parser)
+    options = parser.parse_args(arguments)
+    folder: Path = options.folder
 
     def write() -> int:
         entries = read_folder(folder)
         try:
-            write_baselines_of(folder, entries)
+            write_baselines_of(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:
             print(f"seqsweep: no baselines: {error}", file=sys.stderr)
         for path in write_report(folder):
@@ -235,6 +232,16 @@ def _folder_parser(command: str, text: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"seqsweep {command}", description=text)
     parser.add_argument("folder", type=Path, help="a sweep's folder, or any folder of runs")
     return parser
+
+
+def _add_allow(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="a _target_ of your own that its config may build, such as my_package.Net",
+    )
 
 
 def _refuse(message: str) -> int:

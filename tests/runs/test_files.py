@@ -3,11 +3,13 @@
 import errno
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seqsweep.runs import files
 from seqsweep.runs.files import (
     link,
     matching,
@@ -225,10 +227,32 @@ def test_linking_twice_leaves_no_temporary_file(
 def test_a_temporary_link_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
     source, target = tmp_path / "next", tmp_path / "best"
     source.write_bytes(b"new")
-    (tmp_path / ".best.tmp").write_bytes(b"half")
+    files._temporary(target).write_bytes(b"half")  # of a process that had our number
     link(source, target)
     assert target.read_bytes() == b"new"
     assert names(tmp_path) == ["best", "next"]
+
+
+def test_two_writers_of_a_file_do_not_meet(tmp_path: Path) -> None:
+    """A report is asked for while its sweep writes it; the file is whole, one of the two."""
+    contents = [bytes([number]) * 300_000 for number in range(2)]
+    errors: list[OSError] = []
+
+    def write(content: bytes) -> None:
+        for _ in range(50):
+            try:
+                write_bytes(tmp_path / "report.html", content, sync=False)
+            except OSError as error:
+                errors.append(error)
+
+    threads = [threading.Thread(target=write, args=[content]) for content in contents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert (tmp_path / "report.html").read_bytes() in contents
+    assert names(tmp_path) == ["report.html"]
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,14 @@ print("released", flush=True)
 sys.stdin.readline()
 """
 
+ASK = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import is_locked
+for line in sys.stdin:
+    print(is_locked(Path(line.strip())), flush=True)
+"""
+
 HOLD_WITH_CHILDREN = """
 import os, sys, time
 from pathlib import Path
@@ -354,6 +362,31 @@ def test_looking_from_the_holder_does_not_drop_the_lock(
         assert line(other) == "True"
         assert f"process {os.getpid()} on" in line(other)
         assert is_locked(folder)
+
+
+@pytest.mark.slow
+def test_a_thread_that_looks_meanwhile_does_not_drop_the_lock(tmp_path: Path, start: Start) -> None:
+    """It closes the file that it has looked at, which drops the process's own lock on it."""
+    asked, stopped = start(ASK), threading.Event()
+    folders = [tmp_path / f"{number:016x}" for number in range(60)]
+
+    def look() -> None:
+        while not stopped.is_set():
+            for folder in folders:
+                is_locked(folder)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    try:
+        with ExitStack() as held:
+            for folder in folders:
+                held.enter_context(RunLock(folder))
+            for folder in folders:
+                tell(asked, str(folder))
+                assert line(asked) == "True"
+    finally:
+        stopped.set()
+        thread.join()
 
 
 @pytest.mark.slow

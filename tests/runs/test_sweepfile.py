@@ -1,11 +1,13 @@
 """sweep.json gives back the sweep that was written, whatever its members share."""
 
 import json
+import os
+import time
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile, is_alive
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
 CONFIGS = st.dictionaries(
@@ -38,6 +40,30 @@ def test_the_end_is_added(tmp_path):
     sweep.end(tmp_path, 9.0)
     read = SweepFile.read(tmp_path)
     assert read is not None and (read.started, read.ended) == (1.0, 9.0)
+
+
+def test_a_sweep_that_ends_leaves_a_later_one_alone(tmp_path):
+    first, second = (SweepFile(["seqsweep"], when, {"r": {"seed": 0}}) for when in (1.0, 2.0))
+    first.write(tmp_path)
+    second.write(tmp_path)
+    first.end(tmp_path, 3.0)
+    read = SweepFile.read(tmp_path)
+    assert read is not None and (read.started, read.ended) == (2.0, None)
+
+
+def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
+    assert not is_alive(tmp_path)
+    first = SweepFile(["seqsweep"], 1.0, {"a": {"seed": 0}}, frozenset("a"))
+    first.write(tmp_path)
+    assert is_alive(tmp_path)
+    both = SweepFile(["seqsweep", "again"], 2.0, {"b": {"seed": 1}}).beside(first)
+    assert list(both.configs) == ["a", "b"]
+    assert (both.started, both.done_before) == (2.0, {"a"})
+    long_ago = time.time() - QUIET_SECONDS - 1
+    os.utime(tmp_path / NAME, (long_ago, long_ago))
+    assert not is_alive(tmp_path)
+    first.end(tmp_path, 3.0)
+    assert not is_alive(tmp_path)
 
 
 def test_half_a_file_is_none(tmp_path):

@@ -12,7 +12,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.training import baselines
 from seqsweep.training.baselines import measure, write_baselines, write_baselines_of
 from seqsweep.training.planning import Member, plan
@@ -98,8 +98,9 @@ def test_without_scikit_learn_the_majority_is_left(
     content = json.loads((tmp_path / "baselines.json").read_text())
     assert [row["name"] for row in content["baselines"]] == ["majority class"]
     assert "pip install 'seqsweep[baselines]'" in content["notes"][0]
+    run = train(planned("trainer.max_epochs=1"), tmp_path).folder
     monkeypatch.undo()
-    write_baselines([planned()], tmp_path)  # it has been installed since
+    write_baselines_of(tmp_path, [read_run(run)])  # it has been installed since
     assert len(rows(tmp_path)) == 3
 
 

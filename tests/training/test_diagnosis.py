@@ -10,6 +10,7 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.record import RunFolder
+from seqsweep.training import diagnosis as module
 from seqsweep.training.planning import plan
 from seqsweep.training.train import train
 
@@ -82,3 +83,35 @@ def test_without_splits_it_is_the_training_data(run: Run) -> None:
     folder = run("data.val_fraction=0", "data.test_fraction=0")
     assert diagnosis(folder)["split"] == "train"
     assert "confusion" not in record(folder)
+
+
+@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+def test_states_that_are_not_finite_end_no_run(run: Run, engine: str) -> None:
+    """The run has diverged, which is its end; a picture that failed would be tried for ever."""
+    diverging = ("model.nonlinearity=relu", "optimizer=sgd", "optimizer.lr=1000")
+    more = (
+        "data.val_fraction=0",
+        "trainer.max_epochs=1",
+        "trainer.gradient_clip_val=null",
+        "data.batch_size=48",
+    )  # one step, after which all is infinite
+    folder = run(*diverging, *more, f"engine={engine}", "data.source.length=60")
+    assert record(folder)["status"] == "diverged"
+    assert folder.failure() is None
+
+
+@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+def test_without_diagnostics_no_confusion_is_that_of_another_epoch(run: Run, engine: str) -> None:
+    found = record(run("diagnostics=false", f"engine={engine}", "optimizer.lr=0.1"))
+    counts = {split: np.array(table) for split, table in found["confusion"].items()}
+    for split, table in counts.items():
+        assert table.trace() / table.sum() == pytest.approx(found["metrics"][f"{split}/acc"])
+    assert counts.keys() == {"test"}
+
+
+def test_members_are_diagnosed_alike_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = diagnosis(run("model.num_layers=2", root="whole"))
+    monkeypatch.setattr(module, "_NUMBERS", 2 * 2 * 6 * 16)  # two sequences of one member
+    few = diagnosis(run("model.num_layers=2", root="few"))
+    assert (whole["sequences"], few["sequences"]) == (12, 2)
+    assert few["gradient"].keys() == whole["gradient"].keys()

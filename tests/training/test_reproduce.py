@@ -292,6 +292,18 @@ def test_a_foreign_target_is_refused(
     assert f"--allow {target}" in message
 
 
+def test_a_run_from_before_a_key_that_decides_nothing_is_reproduced(run: Path) -> None:
+    path = run / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["diagnostics"], config["sweep"]["report"]
+    path.write_text(yaml.safe_dump(config))
+    assert reproduce(run) == 0
+    del config["monitor"]
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match="monitor"):
+        reproduce(run)
+
+
 def test_the_nearest_target_is_named(run: Path) -> None:
     edit_config(run, "model", "_target_", value=NEAR)
     with pytest.raises(ValueError, match=r"did you mean .*models\.classifier\.RNNClassifier"):

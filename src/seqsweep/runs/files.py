@@ -2,13 +2,13 @@
 
 import json
 import os
+import threading
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-_TEMPORARY = ".{}.tmp"
-TEMPORARY = _TEMPORARY.format("*")
+TEMPORARY = ".*.tmp"
 """What a killed process had begun to write."""
 
 
@@ -22,7 +22,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     Raises:
         OSError: the file could not be written; what stood under its name stands there still.
     """
-    temporary = path.with_name(_TEMPORARY.format(path.name))
+    temporary = _temporary(path)
     try:
         with temporary.open("wb") as file:
             file.write(data)
@@ -33,6 +33,11 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def _temporary(path: Path) -> Path:
+    """One for each writer: a report is asked for while the sweep writes its own."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
 def write_text(path: Path, text: str, sync: bool = True) -> None:
@@ -64,7 +69,7 @@ def link(source: Path, target: Path) -> None:
     """`target` becomes the file that `source` is now, without a second writing of its content."""
     if target.exists() and target.samefile(source):
         return  # a rename between two names of one file does nothing, and leaves both
-    temporary = target.with_name(_TEMPORARY.format(target.name))
+    temporary = _temporary(target)
     temporary.unlink(missing_ok=True)
     try:
         temporary.hardlink_to(source)

@@ -23,7 +23,8 @@ _idle = threading.Event()
 """Set when the last of them is given back: the thread that beats ends."""
 
 _changing = threading.Lock()
-"""Held while the two above change."""
+"""Held while the two above change, and from the opening of a lock file to knowing whose it is:
+another thread that looks at it meanwhile would close it, and drop a lock taken in between."""
 
 
 class Locked(Exception):
@@ -48,12 +49,13 @@ class RunLock:
         self._descriptor = -1
 
     def __enter__(self) -> Self:
-        if self.path in _held:
-            raise Locked(f"{self.folder} is being trained by this process")
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        while not self._take():
-            pass
-        _add_held(self.path)
+        with _changing:
+            if self.path in _held:
+                raise Locked(f"{self.folder} is being trained by this process")
+            while not self._take():
+                pass
+            _add_held(self.path)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -98,26 +100,29 @@ class RunLock:
 def is_locked(folder: Path) -> bool:
     """Whether some process trains this run now; takes nothing and waits for nobody."""
     path = _lock_path(folder)
-    if path in _held:
-        return True
-    try:
-        descriptor = os.open(path, os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        return _is_held(descriptor) or _other_host(descriptor) is not None
-    finally:
-        os.close(descriptor)
+    with _changing:
+        if path in _held:
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDWR)
+        except OSError:
+            return False
+        try:
+            return _is_held(descriptor) or _other_host(descriptor) is not None
+        finally:
+            os.close(descriptor)
 
 
 def _add_held(path: Path) -> None:
-    """One thread beats for all locks: it is started with the first and ends with the last."""
+    """One thread beats for all locks: it is started with the first and ends with the last.
+
+    Called with `_changing` held.
+    """
     global _idle
-    with _changing:
-        if not _held:
-            _idle = threading.Event()
-            threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
-        _held.add(path)
+    if not _held:
+        _idle = threading.Event()
+        threading.Thread(target=_beat, args=(_idle,), daemon=True).start()
+    _held.add(path)
 
 
 def _discard_held(path: Path) -> bool:

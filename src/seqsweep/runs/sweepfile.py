@@ -5,6 +5,7 @@ command, only the sweep itself knows: whoever watches it from elsewhere reads it
 """
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,9 @@ from typing import Any, Self
 from seqsweep.runs.files import read_json, write_text
 
 NAME = "sweep.json"
+QUIET_SECONDS = 20.0
+"""A sweep of which nothing has been heard for so long is over: it touches its sweep.json every five
+seconds, and its runs have locks."""
 
 Config = Mapping[str, Any]
 
@@ -69,7 +73,23 @@ class SweepFile:
         write_text(folder / NAME, _text(content), sync=False)
 
     def end(self, folder: Path, when: float) -> None:
-        replace(self, ended=when).write(folder)
+        """Nothing where another sweep has been started in this folder since."""
+        last = SweepFile.read(folder)
+        if last is None or last.started == self.started:
+            replace(self, ended=when).write(folder)
+
+    def beside(self, other: Self) -> Self:
+        """With the members of another sweep that trains in the same folder now."""
+        done = self.done_before | other.done_before
+        return replace(self, configs={**other.configs, **self.configs}, done_before=done)
+
+
+def is_alive(folder: Path) -> bool:
+    """Whether a sweep of this folder has not ended, and has given a sign of life just now."""
+    sweep = SweepFile.read(folder)
+    if sweep is None or sweep.ended is not None:
+        return False
+    return time.time() - (folder / NAME).stat().st_mtime < QUIET_SECONDS
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:

@@ -33,8 +33,8 @@ def gradients_through_time(network: StackedNetwork, loss: StackedLoss, batch: St
     At index 0 stands the last step of each sequence, whatever its length: what training sees of a
     step k before it shrinks or grows as the k-th power of the recurrence (Bengio, Simard, Frasconi
     1994, Learning long-term dependencies with gradient descent is difficult). L is a sequence's own
-    loss; the norms are means over the sequences that are long enough. The members' batches must be
-    the same sequences.
+    loss, weighted by its class where classes have weights; the norms are means over the sequences
+    that are long enough. The members' batches must be the same sequences.
     """
     found: list[list[Tensor]] = [[] for _ in network.cells]
     for cell, norms in zip(network.cells, found, strict=True):
@@ -49,6 +49,7 @@ def gradients_through_time(network: StackedNetwork, loss: StackedLoss, batch: St
         for cell in network.cells:
             cell.watch = None
     rows = torch.stack([torch.cat(norms[::-1], 1) for norms in found])  # (L, N, R)
+    rows = rows.to(torch.promote_types(rows.dtype, torch.float32))  # bfloat16 would lose in sums
     steps = len(batch.steps)
     place = steps_left(batch)
     summed = torch.zeros(*rows.shape[:2], steps, dtype=rows.dtype, device=rows.device)
@@ -64,8 +65,10 @@ def steps_left(batch: StackBatch) -> Tensor:
     return batch.ends[0, batch.places.columns] - batch.places.times
 
 
-def trajectories(network: StackedNetwork) -> list[Trajectories]:
+def trajectories(network: StackedNetwork) -> list[Trajectories | None]:
     """For each member the states of its last layer at the last `forward`, by principal components.
+
+    None for a member whose states are not finite.
 
     A point is what all directions hold after so many steps of theirs; so a sequence's last point is
     what the head reads of it where pooling is `last`.
@@ -78,8 +81,10 @@ def trajectories(network: StackedNetwork) -> list[Trajectories]:
     ]
 
 
-def _principal(states: Tensor) -> Trajectories:
+def _principal(states: Tensor) -> Trajectories | None:
     """(R, D*H) -> (R, 2), with a component's sign such that its largest weight is above zero."""
+    if not states.isfinite().all():
+        return None
     centred = states.double() - states.double().mean(0)
     values, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending
     values, vectors = values.flip(0).clamp(min=0)[:2], vectors.flip(1)[:, :2]

@@ -20,7 +20,12 @@ from seqsweep.training.checkpoints import (
     newest_checkpoint,
 )
 from seqsweep.training.continuing import begin
-from seqsweep.training.diagnosis import confusion_of, diagnose_run, write_diagnosis
+from seqsweep.training.diagnosis import (
+    MOST_CLASSES,
+    confusion_of,
+    diagnose_run,
+    write_diagnosis,
+)
 from seqsweep.training.parts import Parts, build_run, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 from seqsweep.training.textlog import log_file
@@ -100,7 +105,9 @@ def _fit_and_test(
     metrics = dict(kept.best_metrics)
     trainer.strategy.barrier()  # the first process has written the checkpoint by now
     _load_weights(module, folder / "checkpoints" / "best.ckpt")
-    if member.config["diagnostics"] and data.splits.val is not None:
+    module.confusions.clear()  # that of the last epoch's validation
+    has_confusion = member.config["diagnostics"] and data.splits.num_classes <= MOST_CLASSES
+    if has_confusion and data.splits.val is not None:
         trainer.validate(module, datamodule=data, verbose=False)
     if data.splits.test is not None:
         trainer.test(module, datamodule=data, verbose=False)

@@ -6,7 +6,7 @@ S sequences, T steps, F features, C classes.
 import json
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,7 @@ def write_baselines(members: Sequence[Member], folder: Path) -> None:
         ValueError, TypeError, OSError: the data cannot be read any more, or the file not written.
     """
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
-    known = read_json(folder / NAME) or {}
-    if known.get("of") == sorted(sets) and not known.get("notes"):
+    if _is_current(folder, sets):
         return
     keys = differing_keys([dict(flatten(_data(member))) for member in sets.values()])
     rows: list[dict[str, Any]] = []
@@ -56,7 +55,8 @@ def write_baselines(members: Sequence[Member], folder: Path) -> None:
         found, why = measure(prepared(member.config))
         rows += [head | row for row in found]
         notes += [note for note in why if note not in notes]
-    write_json(folder / NAME, {"of": sorted(sets), "baselines": rows, "notes": notes}, sync=False)
+    content = {"of": sorted(sets), "scikit-learn": _has_sklearn(), "baselines": rows}
+    write_json(folder / NAME, {**content, "notes": notes}, sync=False)
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
@@ -68,36 +68,52 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     if splits.val is None and splits.test is None:
         return [], ["no baselines: there is neither a validation nor a test split"]
     rows = [_row("majority class", splits, _majority)]
-    if find_spec("sklearn") is None:
+    if not _has_sklearn():
         missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
         return rows, [f"no logistic regression and no nearest neighbour: {missing}"]
     size = splits.train.x.size
     if size > LARGEST:
         why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
         return rows, [f"no logistic regression and no nearest neighbour: {why}"]
-    rows.append(_row("logistic regression", splits, _logistic))
-    rows.append(_row("1-nearest neighbour", splits, _nearest))
-    return rows, []
+    notes: list[str] = []
+    for name, fit in (("logistic regression", _logistic), ("1-nearest neighbour", _nearest)):
+        try:
+            rows.append(_row(name, splits, fit))
+        except ValueError as error:  # a training split of one class, for instance
+            notes.append(f"no {name}: {error}")
+    return rows, notes
 
 
-def write_baselines_of(folder: Path, entries: Sequence[Entry]) -> None:
+def _has_sklearn() -> bool:
+    return find_spec("sklearn") is not None
+
+
+def _is_current(folder: Path, names: Iterable[str]) -> bool:
+    """Whether the file has these data sets, measured with what is installed now."""
+    known = read_json(folder / NAME) or {}
+    return known.get("of") == sorted(names) and known.get("scikit-learn") == _has_sklearn()
+
+
+def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
     """The same from the folders of the runs, whose data are read again.
+
+    Args:
+        allowed: targets beside ours that their configs may build.
 
     Raises:
         ValueError, TypeError, OSError: as above, or a config that builds what is not ours.
     """
-    known = read_json(folder / NAME) or {}
     found: dict[str, RunFolder] = {}
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
         config = entry.folder.config() if fingerprint else None
         if config is not None:
             found.setdefault(_name(config["data"], fingerprint), entry.folder)
-    if not found or known.get("of") == sorted(found):
+    if not found or _is_current(folder, found):
         return
     from seqsweep.training.saved import saved_member  # imports OmegaConf: not for a known folder
 
-    write_baselines([saved_member(run) for run in found.values()], folder)
+    write_baselines([saved_member(run, allowed) for run in found.values()], folder)
 
 
 def _name(data: Config, fingerprint: str | None) -> str:

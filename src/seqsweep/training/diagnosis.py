@@ -4,6 +4,7 @@ K members, D directions, N = K*D lanes, T steps, R rows, L layers, C classes.
 """
 
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,41 +28,75 @@ from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.engine import network_of
 
+log = logging.getLogger(__name__)
+
 NAME = "diagnostics.json"
 MOST_CLASSES = 50
 """Of which a record holds the confusion."""
 
 _SEQUENCES = 64
+_NUMBERS = 2**21
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
 
-def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
+def confusion_of(splits: Splits, counts: Mapping[Any, Tensor]) -> dict[str, Any]:
     """What a record says of the predictions at the best epoch.
 
     Args:
-        counts: (C, C) for each split that was looked at, rows the true class.
+        counts: a tensor (C, C) for each split that was looked at, rows the true class.
     """
     if splits.num_classes > MOST_CLASSES:
         return {}
-    plain = {split: [[int(n) for n in row] for row in table] for split, table in counts.items()}
+    plain = {split: table.tolist() for split, table in counts.items()}
     return {"classes": list(splits.train.class_names), "confusion": plain} if plain else {}
 
 
-def diagnose(network: StackedNetwork, loss: StackedLoss, splits: Splits) -> list[dict[str, Any]]:
+def members_at_once(shape: StackShape, splits: Splits) -> int:
+    """How many members `diagnose` may be given together: their states stay in the cache's size."""
+    return max(1, _NUMBERS // (_sequences(shape, splits) * _states(shape, splits)))
+
+
+def diagnose(
+    network: StackedNetwork, loss: StackedLoss, splits: Splits
+) -> list[dict[str, Any] | None]:
     """The content of diagnostics.json for each member, with the weights that `network` holds.
 
-    On some validation sequences of all classes, else on test, else on training ones.
+    On some validation sequences of all classes, else on test, else on training ones. None for a
+    member whose states are not finite, and for all where torch cannot do it, for want of memory
+    for instance: a run is done without it.
     """
-    split = next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
-    batch = _batch(getattr(splits, split), network)
-    norms = gradients_through_time(network, loss, batch).cpu()  # (L, N, T)
+    split = _split(splits)
+    batch = _batch(getattr(splits, split), network, _sequences(network.shape, splits))
+    try:
+        norms = gradients_through_time(network, loss, batch).cpu()  # (L, N, T)
+        found = trajectories(network)
+    except RuntimeError as error:
+        log.warning("no diagnosis: %s", error)
+        return [None] * network.members
     norms = norms.unflatten(1, (network.members, -1))
     head = {"split": split, "sequences": batch.steps.batch}
     paths = _Paths(batch)
     return [
-        head | {"gradient": _curves(norms[:, index]), "trajectories": paths.of(found)}
-        for index, found in enumerate(trajectories(network))
+        None
+        if each is None
+        else head | {"gradient": _curves(norms[:, index]), "trajectories": paths.of(each)}
+        for index, each in enumerate(found)
     ]
+
+
+def _split(splits: Splits) -> str:
+    return next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
+
+
+def _sequences(shape: StackShape, splits: Splits) -> int:
+    """As many as are of use, fewer where they are long and the network is large."""
+    return min(_SEQUENCES, max(2, _NUMBERS // _states(shape, splits)))
+
+
+def _states(shape: StackShape, splits: Splits) -> int:
+    """Numbers in the states of one member for one sequence."""
+    longest = getattr(splits, _split(splits)).max_length
+    return shape.num_layers * shape.directions * longest * shape.hidden
 
 
 def diagnose_run(
@@ -92,13 +127,16 @@ def diagnose_run(
 
 def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
     """Not synced: it is made for looking at, and a run is done without it."""
-    write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
+    try:
+        write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
+    except OSError as error:
+        log.warning("no %s: %s", NAME, error)
 
 
-def _batch(sequences: Sequences, network: StackedNetwork) -> StackBatch:
+def _batch(sequences: Sequences, network: StackedNetwork, count: int) -> StackBatch:
     """Sequences of all classes, the same for all members, by falling length."""
     labels = torch.from_numpy(sequences.labels)
-    chosen = sequences.select(by_class(labels, _SEQUENCES))
+    chosen = sequences.select(by_class(labels, count))
     data = StackData(
         torch.from_numpy(chosen.x),
         torch.from_numpy(chosen.lengths),

@@ -12,7 +12,7 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
-from seqsweep.runs.identity import flatten
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
 from seqsweep.training.planning import Member, plan
@@ -31,7 +31,24 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
         if "${" in str(value):  # a resolver could make what the list below does not let through
             raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    return plan(check(OmegaConf.create(config)))
+    return plan(check(OmegaConf.create(with_later_keys(config))))
+
+
+def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
+    """A config with the defaults of keys that are younger than it, as far as they decide nothing.
+
+    (What decides a result stays missing, and is refused: the run was another one then.)
+    """
+    filled = {
+        key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
+    }
+    base = yaml.safe_load((CONF_DIR / "base.yaml").read_text(encoding="utf-8"))
+    for key, value in flatten(base):
+        section, _, name = key.rpartition(".")
+        place = filled.get(section) if section else filled
+        if is_below(key, WITHOUT_INFLUENCE) and isinstance(place, dict) and "${" not in str(value):
+            place.setdefault(name, value)
+    return filled
 
 
 @functools.cache

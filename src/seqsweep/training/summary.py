@@ -52,12 +52,12 @@ class Renewing:
     def _run(self) -> None:
         wait = self.every
         while not self.stopped.wait(wait):
-            ended = self._ended()
-            if ended == self._seen:
-                continue
-            self._seen = ended
             start = time.perf_counter()
-            with _renewing, contextlib.suppress(OSError, ValueError):  # said at the end
+            with _renewing, contextlib.suppress(Exception):  # said at the end
+                ended = self._ended()
+                if ended == self._seen:
+                    continue
+                self._seen = ended
                 _write(self.folder)
             wait = max(self.every, (time.perf_counter() - start) / SHARE)
 
@@ -68,15 +68,20 @@ class Renewing:
 def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
     """Baselines, report and view of a sweep that has ended.
 
-    Returns what could not be written, and why: the runs are what counts, so nothing is raised for
-    data that are gone or a full disk.
+    Returns what could not be written, and why: the runs are what counts, so nothing is raised,
+    for data that are gone, a full disk or a foreign file among the runs.
     """
+    parts = {
+        "baselines": lambda: write_baselines(members, folder),
+        "report": lambda: _write(folder),
+    }
     problems: list[str] = []
-    for write in (lambda: write_baselines(members, folder), lambda: _write(folder)):
+    for name, write in parts.items():
         try:
             write()
-        except (OSError, ValueError, TypeError) as error:
-            problems.append(str(error))
+        except Exception as error:
+            kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
+            problems.append(f"no {name}: {kind}{error}")
     return problems
 
 

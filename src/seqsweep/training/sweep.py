@@ -14,9 +14,10 @@ from seqsweep.command import command_line, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import print_leaderboard
+from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import read_run
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.ledger import Entry, read_run
+from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.planning import Interrupted
@@ -47,10 +48,14 @@ def run_sweep(
     if pending:
         build_each(pending, compose)
     code = _train(members, pending, launch, folder, console)
+    seconds = time.monotonic() - started
+    entries = [read_run(member.folder) for member in members]
+    if any(entry.state == "complete" for entry in entries):
+        print_leaderboard(console, leaderboard(entries))
     reports = members[0].member.config["sweep"]["report"]
     if reports and code == 0 and (pending or not (folder / "report.html").exists()):
         _summarise(members, folder, console)
-    failed = _conclude(members, folder, console, time.monotonic() - started)
+    failed = _conclude(entries, folder, console, seconds)
     return code or int(failed > 0)
 
 
@@ -69,11 +74,15 @@ def _train(
     if not pending and before is not None and before.ended is not None:
         return 0
     file = _sweep_file(members, pending)
+    if before is not None and is_alive(folder):
+        file = file.beside(before)
     folder.mkdir(parents=True, exist_ok=True)
+    remove_temporary(folder)
     file.write(folder)
-    code = _launch(pending, launch, folder, console) if pending else 0
-    file.end(folder, time.time())
-    return code
+    try:
+        return _launch(pending, launch, folder, console) if pending else 0
+    finally:
+        file.end(folder, time.time())
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
@@ -98,27 +107,22 @@ def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, consol
 
 def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> None:
     for problem in write_summary([member.member for member in members], folder):
-        console.print(f"[red]no report:[/] {escape(problem)}", soft_wrap=True, highlight=False)
+        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
 
 
-def _conclude(
-    members: Sequence[SweepMember], folder: Path, console: Console, seconds: float
-) -> int:
-    """The leaderboard and what to do next; returns how many are not done."""
-    entries = [read_run(member.folder) for member in members]
+def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds: float) -> int:
+    """What there is to look at, and what to do next; returns how many are not done."""
     states = Counter(entry.state for entry in entries)
-    if states["complete"]:
-        print_leaderboard(console, leaderboard(entries))
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
     place = escape(shlex.quote(str(folder)))
     lines = [
-        f"{states['complete']} of {len(members)} runs complete{diverged} ({duration(seconds)})"
+        f"{states['complete']} of {len(entries)} runs complete{diverged} ({duration(seconds)})"
     ]
     if (folder / "report.html").exists():
         lines.append(f"  {escape(str(folder / 'report.html'))}")
     if states["complete"]:
         lines.append(f"  seqsweep tensorboard {place}")
-    left = len(members) - states["complete"] - states["diverged"]
+    left = len(entries) - states["complete"] - states["diverged"]
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
         ended = Counter(entry.state for entry in started)
@@ -126,7 +130,7 @@ def _conclude(
         ended["not started"] = len(entries) - len(started)
         why = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
         lines += [
-            f"[red]{left} of {len(members)} runs did not complete ({why})[/]; why:",
+            f"[red]{left} of {len(entries)} runs did not complete ({why})[/]; why:",
             f"  seqsweep status {place}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",

@@ -12,7 +12,13 @@ import lightning as L
 
 from seqsweep.models.module import Diverged
 from seqsweep.training.checkpoints import publish, save_sealed
-from seqsweep.training.diagnosis import confusion_of, diagnose, write_diagnosis
+from seqsweep.training.diagnosis import (
+    MOST_CLASSES,
+    confusion_of,
+    diagnose,
+    members_at_once,
+    write_diagnosis,
+)
 from seqsweep.training.planning import Outcome, RunFailed
 from seqsweep.training.stacks.data import StackDataModule
 from seqsweep.training.stacks.files import StackFile, save_members
@@ -188,26 +194,32 @@ class StackFit:
             return {}
         network, loss = self.stack.best_of(members)
         splits = self.data.splits
-        diagnoses: list[dict[str, Any] | None] = [None] * len(members)
-        wanted = ["test"]
-        if members[0].config["diagnostics"]:
-            diagnoses = [*diagnose(network, loss, splits)]
-            wanted = ["val", "test"]
+        is_diagnosed = members[0].config["diagnostics"]
+        wanted = (
+            ("val", "test") if is_diagnosed and splits.num_classes <= MOST_CLASSES else ("test",)
+        )
         found = {
             split: evaluate(network, loss, self.data, split)
             for split in wanted
             if getattr(splits, split) is not None
         }
-        counts = {split: evaluation.confusion.tolist() for split, evaluation in found.items()}
+        diagnoses = self._diagnoses(members) if is_diagnosed else [None] * len(members)
         tested = found["test"].metrics if "test" in found else {}
+        counts = {split: evaluation.confusion for split, evaluation in found.items()}
         return {
             member: _Found(
                 {f"test/{name}": float(values[index]) for name, values in tested.items()},
-                {split: tables[index] for split, tables in counts.items()},
+                confusion_of(splits, {split: table[index] for split, table in counts.items()}),
                 diagnoses[index],
             )
             for index, member in enumerate(members)
         }
+
+    def _diagnoses(self, members: Sequence[StackMember]) -> list[dict[str, Any] | None]:
+        size = members_at_once(self.stack.shape, self.data.splits)
+        parts = [members[start : start + size] for start in range(0, len(members), size)]
+        found = [diagnose(*self.stack.best_of(part), self.data.splits) for part in parts]
+        return [each for part in found for each in part]
 
     def _result(self, member: StackMember, found: "_Found") -> dict[str, Any]:
         best, size = member.best, len(self.data.splits.train)
@@ -220,13 +232,13 @@ class StackFit:
             "train_seconds": round(best.seconds, 3),
             "samples_per_s": round(best.epochs * size / best.seconds, 1),
             "num_train": size,
-            **confusion_of(self.data.splits, found.confusion),
+            **found.confusion,
         }
 
 
 class _Found(NamedTuple):
-    """What a member's best weights do: test metrics, counts by split, diagnosis if it is wanted."""
+    """What a member's best weights do: test metrics, confusion for its record, diagnosis."""
 
     metrics: dict[str, float]
-    confusion: dict[str, list[list[int]]]
+    confusion: dict[str, Any]
     diagnosis: dict[str, Any] | None
