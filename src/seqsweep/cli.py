@@ -119,6 +119,7 @@ def _status(arguments: list[str]) -> int:
 
     from seqsweep.results.tables import print_table, status_line, status_table
     from seqsweep.runs.ledger import read_folder
+    from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("status", "Every run of a folder and how it stands.")
     folder = parser.parse_args(arguments).folder
@@ -127,6 +128,11 @@ def _status(arguments: list[str]) -> int:
         entries, console = read_folder(folder), Console()
         print_table(console, status_table(entries))
         console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
+        begun = {entry.folder.run_id for entry in entries}
+        sweep = SweepFile.read(folder)
+        waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
+        if waiting:
+            print(f"{waiting} more of the sweep have not been started")
         return 0
 
     return _refused_or(show)
@@ -149,7 +155,8 @@ def _leaderboard(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = Console()
-    print_leaderboard(console, leaderboard(entries), options.top)
+    if any(entry.state == "complete" for entry in entries):
+        print_leaderboard(console, leaderboard(entries), options.top)
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0

@@ -110,3 +110,20 @@ def test_a_data_set_too_large_says_so(
     monkeypatch.setattr(baselines, "LARGEST", 10)
     write_baselines([planned()], tmp_path)
     assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
+
+
+def test_a_network_of_ones_own_is_not_built_for_them(planned: Planned, tmp_path: Path) -> None:
+    folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("RNNClassifier", "Boom"))
+    write_baselines_of(tmp_path, [read_run(folder)])
+    assert len(rows(tmp_path)) == 3
+
+
+def test_data_that_have_changed_are_not_measured(planned: Planned, tmp_path: Path) -> None:
+    folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("num_sequences: 60", "num_sequences: 61"))
+    with pytest.raises(ValueError, match="not those that it was trained on"):
+        write_baselines_of(tmp_path, [read_run(folder)])
+    assert not (tmp_path / "baselines.json").exists()

@@ -98,10 +98,10 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     """The same from the folders of the runs, whose data are read again.
 
     Args:
-        allowed: targets beside ours that their configs may build.
+        allowed: targets beside ours that may read their data.
 
     Raises:
-        ValueError, TypeError, OSError: as above, or a config that builds what is not ours.
+        ValueError, TypeError, OSError: as above, or data that are read by what is not ours.
     """
     found: dict[str, RunFolder] = {}
     for entry in entries:
@@ -111,9 +111,9 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
             found.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not found or _is_current(folder, found):
         return
-    from seqsweep.training.saved import saved_member  # imports OmegaConf: not for a known folder
+    from seqsweep.training.saved import saved_data  # imports OmegaConf: not for a known folder
 
-    write_baselines([saved_member(run, allowed) for run in found.values()], folder)
+    write_baselines([saved_data(run, allowed) for run in found.values()], folder)
 
 
 def _name(data: Config, fingerprint: str | None) -> str:

@@ -31,6 +31,8 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     Raises:
         ValueError, TypeError, OSError: no complete run, or a config that is refused.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
     run = RunFolder(folder)
     record = run.record()
     if record is None or record["status"] != "complete":

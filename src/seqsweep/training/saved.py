@@ -15,7 +15,7 @@ from seqsweep.config.schema import check
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.planning import Member, load_source, plan
 
 
 def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
@@ -24,14 +24,34 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
     Raises:
         ValueError: there is none, or it would build what is not allowed.
     """
+    config = _config(run)
+    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
+    return plan(check(OmegaConf.create(with_later_keys(config))))
+
+
+def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
+    """The same as far as its data go: of its config only that section is built.
+
+    Raises:
+        ValueError: as above, or the data are no longer those that the run was trained on.
+    """
+    config = _config(run)
+    data = {"data": config["data"]}
+    refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
+    fingerprint = load_source(config["data"]["source"]).fingerprint()
+    if fingerprint != (run.record() or {}).get("data_fingerprint"):
+        raise ValueError(f"the data of {run.path} are not those that it was trained on")
+    return Member(data, run.run_id, fingerprint)
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
     for key, value in flatten(config):
         if "${" in str(value):  # a resolver could make what the list below does not let through
             raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
-    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    return plan(check(OmegaConf.create(with_later_keys(config))))
+    return config
 
 
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:

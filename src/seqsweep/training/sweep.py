@@ -118,7 +118,7 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
     lines = [
         f"{states['complete']} of {len(entries)} runs complete{diverged} ({duration(seconds)})"
     ]
-    if (folder / "report.html").exists():
+    if (folder / "report.html").is_file():
         lines.append(f"  {escape(str(folder / 'report.html'))}")
     if states["complete"]:
         lines.append(f"  seqsweep tensorboard {place}")
