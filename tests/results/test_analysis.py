@@ -9,7 +9,7 @@ import pytest
 
 from seqsweep.results.analysis import analyse
 from seqsweep.results.findings import Report
-from seqsweep.results.wording import key_names, value_text
+from seqsweep.results.wording import key_names, run_label, value_text
 from seqsweep.runs.files import write_json
 from seqsweep.runs.record import RunFolder
 
@@ -132,5 +132,11 @@ def test_names_of_keys_and_values_are_those_of_a_reader():
     }  # fmt: skip
     assert value_text("model._target_", "mine.Net") == "Net"
     assert [value_text("k", value) for value in (True, None, 0.1, [1, 2], "x")] == [
-        "true", "null", "0.1", "[1, 2]", "x",
+        "true", "null", "0.1", "[1,2]", "x",
     ]  # fmt: skip
+
+
+def test_a_label_is_text_that_whoever_prints_it_escapes():
+    keys = key_names(["model._target_", "k", "seed"])
+    config = {"model._target_": "mine.Net", "k": "[b]x", "seed": 0}
+    assert run_label(config, keys) == "model=Net k=[b]x seed=0"

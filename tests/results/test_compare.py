@@ -108,16 +108,70 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
     assert ["16", "0.5100", "0.6832", "+0.1010", f"[{low:+.4f},", f"{high:+.4f}]", "3"] in found
     assert "1 config only in old: h=8" in text
     assert "1 config only in new: h=32" in text
-    assert "new - old: test/acc +0.1010 in the mean of the one config in both" in text
+    interval = rf"[{low:+.4f}, {high:+.4f}]"
+    assert f"new - old: test/acc +0.1010 {interval} in the mean of the one config in both" in text
     assert "best of old: h=" in text and "best of new: h=" in text
 
 
-def test_the_mean_over_configs_has_an_interval_over_configs(tmp_path):
+def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
+    """What a seed does to all configs is one observation, however many configs there are."""
+    folders = [
+        sweep(
+            tmp_path / name,
+            *(
+                {"h": h, "seed": s, "val/acc": 0.5 + sign * (s - 1) / 10 + (0.01 * h) * sign}
+                for h in range(1, 9) for s in (0, 1, 2)
+            ),
+        )
+        for name, sign in (("a", 0), ("b", 1))
+    ]  # fmt: skip
+    half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
+    interval = f"[{0.045 - half:+.4f}, {0.045 + half:+.4f}]"
+    wanted = f"b - a: val/acc +0.0450 {interval} in the mean of the 8 configs in both, over 3 seeds"
+    assert wanted in shown(*folders)
+
+
+def test_with_one_seed_the_mean_over_configs_has_no_interval(tmp_path):
     first = sweep(tmp_path / "a", *({"h": h, "val/acc": 0.5} for h in (1, 2, 3)))
     other = sweep(tmp_path / "b", *({"h": h, "val/acc": 0.5 + h / 10} for h in (1, 2, 3)))
     text = shown(first, other)
-    assert "b - a: val/acc +0.2000 [-0.0484, +0.4484] in the mean of the 3 configs in both" in text
+    assert "b - a: val/acc +0.2000 in the mean of the 3 configs in both, over 1 seed" in text
     assert "one seed each" in text
+
+
+@pytest.mark.parametrize("record", [{}, {"metrics": None}, {"metrics": {"val/acc": 0.5}}])
+def test_records_that_lack_numbers_are_compared_in_those_they_have(record, tmp_path):
+    for name in ("a", "b", "s/c", "s/d"):
+        made = RunFolder(tmp_path / name)
+        made.start({"h": name}, {})
+        made.finish({"config": {"h": name}, "metrics": {}} | record)
+    shown(tmp_path / "a", tmp_path / "b")
+    shown(tmp_path / "a", tmp_path / "s")
+
+
+def on_data(folder: Path, fingerprint: str, *runs: dict[str, Any]) -> None:
+    for run in runs:
+        path = finished(folder / f"{len(list(folder.glob('*'))):016x}", run)
+        record = RunFolder(path).record() or {}
+        RunFolder(path).finish(record | {"data_fingerprint": fingerprint})
+
+
+def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):
+    runs = [{"h": h, "seed": s, "val/acc": h / 10} for h in (1, 2) for s in (0, 1)]
+    on_data(tmp_path / "a", "1" * 16, *runs)
+    for data, less in (("1", 0.0), ("2", 0.05)):
+        on_data(tmp_path / "b", data * 16, *(r | {"val/acc": r["val/acc"] - less} for r in runs))
+    text = shown(tmp_path / "a", tmp_path / "b")
+    zero = ["+0.0000", "[+0.0000,", "+0.0000]", "2"]
+    assert ["2", "11111111", "0.2000", "0.2000", *zero] in rows(text)
+    assert "2 configs only in b: h=1 data=22222222; h=2 data=22222222" in text
+
+
+def test_sweeps_that_were_each_trained_on_their_own_data_are_matched(tmp_path):
+    for name, data in (("a", "1"), ("b", "2")):
+        on_data(tmp_path / name, data * 16, *({"h": h, "val/acc": h / 10} for h in (1, 2)))
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert ["2", "0.2000", "0.2000", "+0.0000", "1"] in rows(text)
 
 
 def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):

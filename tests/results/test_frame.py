@@ -125,6 +125,24 @@ def test_curves_have_a_row_per_epoch_and_the_keys(folder):
     assert list(curves["val/acc"].isna()) == [True, False, False, False]
 
 
+def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
+    (folder / "d/metrics.csv").write_bytes(
+        HEAD.encode() + b"0,6,0.1,x,\n\0\xff\n1,12,0.1,1.0,0.5\n"
+    )
+    curves = load_curves(folder)
+    assert list(curves[curves["run_id"] == "d"]["epoch"]) == [0, 1]
+    assert str(curves["step"].dtype) == "int64"
+
+
+def test_records_that_lack_numbers_have_gaps(tmp_path):
+    made = RunFolder(tmp_path / "a")
+    made.start({"h": 1}, {})
+    made.finish({"config": {"h": 1}, "metrics": None, "params": None})
+    table = load_sweep(tmp_path)
+    assert list(table["state"]) == ["complete"]
+    assert list(table["params"].isna()) == list(table["train_seconds"].isna()) == [True]
+
+
 def test_runs_without_an_epoch_have_no_curves(tmp_path):
     finished(tmp_path / "a", {"seed": 0})
     assert len(load_curves(tmp_path)) == 0

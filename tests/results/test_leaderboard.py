@@ -1,5 +1,6 @@
 """Seeds fold into mean and sample deviation; the validation metric orders, test never does."""
 
+import os
 import statistics
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import RunFolder
 
 
-def board(folder: Path, *runs: dict[str, Any]) -> Leaderboard:
-    """The leaderboard of finished runs on disk; keys with a slash are metrics."""
+def board(folder: Path, *runs: dict[str, Any], data: str | list[str] = "d") -> Leaderboard:
+    """The leaderboard of finished runs on disk; keys with a slash are metrics.
+
+    Args:
+        data: the fingerprint of each run's data, or that of all.
+    """
     for number, run in enumerate(runs):
         config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
         metrics = {"train/loss": 1.0} | {k: v for k, v in run.items() if "/" in k}
@@ -20,7 +25,8 @@ def board(folder: Path, *runs: dict[str, Any]) -> Leaderboard:
         made.start(config, {})
         made.finish(
             {"config": config, "metrics": metrics, "best_epoch": number, "params": 100 * number,
-             "train_seconds": 0.5}
+             "train_seconds": 0.5,
+             "data_fingerprint": data if isinstance(data, str) else data[number]}
         )  # fmt: skip
     return leaderboard(read_folder(folder))
 
@@ -153,3 +159,60 @@ def test_runs_that_the_grid_lacks_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
     assert board(tmp_path / "whole", *runs).grid == (6, [])
     assert board(tmp_path / "holes", *runs[1:]).grid == (6, [{"h": 1, "seed": 0}])
+
+
+ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
+
+
+def test_the_same_seed_on_other_data_is_another_row(tmp_path):
+    """A file of data was changed between two sweeps: one seed each, of two data sets."""
+    runs = [{"h": 1, "seed": 0, "val/acc": 0.9}, {"h": 1, "seed": 0, "val/acc": 0.8}]
+    found = board(tmp_path, *runs, data=[ONE, OTHER])
+    assert found.keys == ["data"]
+    assert [(row.config, row.n) for row in found.rows] == [
+        ({"data": "1dbc993c8"}, 1), ({"data": "1dbc993c7"}, 1),
+    ]  # fmt: skip
+    assert found.left_out == 0
+
+
+def test_a_key_of_the_data_explains_its_fingerprint(tmp_path):
+    runs = [{"data.source.size": n, "seed": 0, "val/acc": n / 9} for n in (1, 2)]
+    found = board(tmp_path / "size", *runs, data=[ONE, OTHER])
+    assert (found.keys, len(found.rows)) == (["data.source.size"], 2)
+    runs = [{"h": n, "seed": 0, "val/acc": n / 9} for n in (1, 2)]  # h cannot be why
+    assert board(tmp_path / "h", *runs, data=[ONE, OTHER]).keys == ["h", "data"]
+
+
+def test_of_runs_that_repeat_a_seed_the_newest_counts(tmp_path):
+    """Of two versions of seqsweep, say, that gave the same config another result."""
+    runs = [{"h": 1, "seed": s, "val/acc": acc} for s, acc in ((0, 0.1), (1, 0.5), (0, 0.9))]
+    board(tmp_path, *runs)
+    for number, ended in enumerate((300, 200, 100)):
+        os.utime(tmp_path / f"{number:016x}" / "record.json", (ended, ended))
+    found = leaderboard(read_folder(tmp_path))
+    (row,) = found.rows
+    assert (row.n, found.left_out) == (2, 1)
+    assert row.samples["val/acc"] == {0: 0.1, 1: 0.5}
+    assert [entry.folder.run_id for entry in row.entries] == [f"{0:016x}", f"{1:016x}"]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "metrics", "compared"),
+    [
+        ("val/f1", ("val/f1", "test/acc", "test/f1"), "test/f1"),
+        ("val/loss", ("val/loss", "test/acc", "test/loss"), "test/acc"),
+        ("val/loss", ("val/loss", "test/loss"), "test/loss"),
+    ],
+)
+def test_the_test_metric_of_the_monitored_kind_is_compared(monitor, metrics, compared, tmp_path):
+    found = board(tmp_path, {"h": 1, "monitor": monitor, **dict.fromkeys(metrics, 0.5)})
+    assert found.compared == compared
+
+
+@pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
+def test_a_record_that_lacks_what_a_run_costs_has_a_row(missing, tmp_path):
+    made = RunFolder(tmp_path / "a")
+    made.start({"h": 1}, {})
+    made.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5, "val/f1": None}} | missing)
+    (row,) = leaderboard(read_folder(tmp_path)).rows
+    assert list(row.metrics) == ["val/acc"]

@@ -148,6 +148,8 @@ def test_curves_are_read_as_far_as_they_are_whole(tmp_path):
         "train/loss": {0: 1.5, 2: 0.5},
         "val/loss": {0: 2.5, 2: 1.5},
     }
+    (tmp_path / "metrics.csv").write_text("epoch,step,val/acc\n0,6,0.5\n1,12,0.8")  # of 0.8125
+    assert read_metrics(tmp_path)["val/acc"] == {0: 0.5}
     for content in ("", "nothing\n", "epoch,val/loss\n"):
         (tmp_path / "metrics.csv").write_text(content)
         assert bands([tmp_path], ["val/loss"]) == {}

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report import write_report
 from seqsweep.runs.files import write_json
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -127,7 +129,7 @@ def test_configs_that_take_turns_are_not_told_apart(tmp_path):
 
 def test_one_seed_has_no_interval(tmp_path):
     found = page(grid(tmp_path, [8, 16, 32], [1], 1))
-    assert "with one seed: there is no interval, and nothing can be told apart" in found.text
+    assert "with one seed each there is no interval, and nothing can be told apart" in found.text
     assert "How much of a difference is chance cannot be said".lower() in found.text.lower()
     assert "interval 0" not in found.text
 
@@ -231,7 +233,8 @@ def test_holes_of_the_grid_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("accuracy", "words"),
     [
-        (0.849, "Logistic regression reaches 0.849, as good as the best network (0.851)."),
+        (0.85, "Logistic regression reaches 0.850, as good as the best network (0.851)."),
+        (0.849, "reaches 0.849, the best network 0.851: with 3 seeds they cannot be told apart."),
         (0.7, "The best network (0.851) is 0.151 above logistic regression (0.700)."),
         (0.99, "Better than the networks: logistic regression reaches 0.990"),
     ],
@@ -332,3 +335,103 @@ def _figures(source: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="figures">(.*?)</script>', source)
     assert found
     return json.loads(html.unescape(found[1]) if "&#" in found[1] else found[1])
+
+
+def test_a_wide_interval_is_not_as_good(tmp_path):
+    """Two seeds leave 0.94 and 0.98 undecided; it is the seeds that are too few."""
+    for seed, score in enumerate((0.97, 0.99)):
+        trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
+    for record in tmp_path.glob("*/record.json"):
+        content = json.loads(record.read_text())
+        write_json(record, content | {"confusion": {"test": [[9800, 200], [200, 9800]]}})
+    made = {"name": "1-nearest neighbour", "metrics": {"test/acc": 0.94, "val/acc": 0.9}}
+    write_json(tmp_path / "baselines.json", {"baselines": [made]})
+    text = page(tmp_path).text
+    assert "as good as" not in text
+    assert (
+        "1-nearest neighbour reaches 0.940, the best network 0.980: "
+        "with 2 seeds they cannot be told apart." in text
+    )
+
+
+def test_a_baseline_that_test_has_chosen_is_said_to_be(tmp_path):
+    trained(tmp_path, {SIZE: 8, "seed": 0}, test__acc=0.9)
+    names = ("logistic regression", "1-nearest neighbour")
+    rows = [{"name": name, "metrics": {"test/acc": 0.5}} for name in names]
+    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    chosen = "It was chosen among the baselines by test accuracy"
+    assert chosen in page(tmp_path).text
+    write_json(tmp_path / "baselines.json", {"baselines": rows[:1]})
+    assert chosen not in page(tmp_path).text
+
+
+def test_validation_chooses_the_baseline_for_f1_too(tmp_path):
+    """Baselines have an accuracy on the validation split and no F1."""
+    trained(tmp_path, {"monitor": "val/f1", "seed": 0}, val__f1=0.9, test__f1=0.9)
+    rows = [
+        {"name": "chosen", "metrics": {"val/acc": 0.6, "test/acc": 0.5, "test/f1": 0.5}},
+        {"name": "lucky", "metrics": {"val/acc": 0.5, "test/acc": 0.6, "test/f1": 0.6}},
+    ]
+    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    assert "above chosen (0.500)" in page(tmp_path).text
+
+
+def test_intervals_of_accuracies_end_at_one(tmp_path):
+    for seed, score in enumerate((0.75, 0.95)):
+        trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
+    found = page(tmp_path)
+    assert "95 % interval 0.000 to 1.000 over 2 seeds" in found.text.replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert ", cut off at 0 and 1" in found.text
+    assert "left: 0.00%; right: calc(100% - 100.00%)" in str(found.elements)
+    assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 2
+
+
+def test_intervals_inside_the_bounds_are_not_said_to_be_cut(tmp_path):
+    assert "cut off" not in page(grid(tmp_path, [8, 32], [1], 3)).text
+
+
+def test_seeds_that_are_not_shared_do_not_count(tmp_path):
+    for size in (8, 16):
+        for seed in range(10):
+            trained(tmp_path, {SIZE: size, "seed": 10 * size + seed}, val__acc=size / 20)
+    text = page(tmp_path).text
+    assert "; without a shared seed 2 configs cannot be told apart (it takes 6)." in text
+
+
+def test_the_baselines_of_a_single_run_have_names(tmp_path):
+    trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    made = {"name": "logistic regression", "metrics": {"test/acc": 0.5, "val/acc": 0.5}}
+    write_json(tmp_path / "baselines.json", {"baselines": [made]})
+    source = (write_report(tmp_path)[0]).read_text(encoding="utf-8")
+    foot = re.search(r"<tfoot>.*?</tfoot>", source, flags=re.DOTALL)
+    assert foot and "logistic regression" in foot[0]
+    cells = [re.findall(r"<(?:td|th)\b", part) for part in (source.split("</thead>")[0], foot[0])]
+    assert len(cells[0]) == len(cells[1])
+
+
+def test_runs_that_a_newer_one_repeats_are_said_to_be_left_out(tmp_path):
+    for _ in range(2):
+        trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    found = page(tmp_path)
+    assert "1 run left out: of the same config, data and seed there is a newer one" in found.text
+    assert "over 2 seeds" not in found.text
+    assert data(tmp_path)["left_out"] == 1
+
+
+@pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
+def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path):
+    for size in (8, 16):
+        config = {SIZE: size}
+        run = started(tmp_path, config)
+        run.finish({"config": config, "metrics": {"val/acc": size / 20}} | missing, synced=True)
+    assert "hidden_size 16 is best: validation accuracy 0.800" in page(tmp_path).text
+
+
+def test_terminal_and_report_compare_the_same_metric(tmp_path):
+    for size in (8, 16):
+        metrics = {"val__f1": size / 20, "test__acc": 0.5, "test__f1": size / 30}
+        trained(tmp_path, {"monitor": "val/f1", SIZE: size, "seed": 0}, **metrics)
+    write_report(tmp_path)
+    assert data(tmp_path)["score"] == leaderboard(read_folder(tmp_path)).compared == "test/f1"

@@ -11,17 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seqsweep.results.effects import holes, main_effects, strongest_interaction
 from seqsweep.results.statistics import (
     Interval,
     differences_to_best,
-    holes,
     holm,
-    main_effects,
     mean_interval,
     paired_difference,
     seeds_needed,
     signed_rank_p,
-    strongest_interaction,
 )
 
 ALPHA = 0.05

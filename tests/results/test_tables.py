@@ -16,10 +16,10 @@ from seqsweep.results.tables import (
     leaderboard_table,
     print_leaderboard,
     print_table,
-    show_value,
     status_line,
     status_table,
 )
+from seqsweep.results.wording import plain_text
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.record import RunFolder
 
@@ -97,7 +97,7 @@ def test_markup_in_values_and_keys_is_shown_as_it_is(tmp_path):
     for table in (leaderboard_table(leaderboard(entries)), status_table(entries)):
         shown = printed(table)
         assert MARKUP in shown
-        assert "[b]key" in shown and "[1, 2]" in shown
+        assert "[b]key" in shown and "[1,2]" in shown
 
 
 def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
@@ -120,10 +120,11 @@ def test_a_narrow_terminal_cuts_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("value", "shown"),
     [(True, "true"), (False, "false"), (None, "null"), (1, "1"), (0, "0"), (1e-8, "1e-08"),
-     ("a", "a"), ([1, 2], "[1, 2]")],
+     ("a", "a"), ([1, 2], "[1,2]"),
+     ([[0.5, None], "x y"], "[[0.5,null],x y]"), ({"a": {"b": True}}, "{a:{b:true}}")],
 )  # fmt: skip
 def test_values_are_written_as_on_the_command_line(value, shown):
-    assert show_value(value) == shown
+    assert plain_text(value) == shown
 
 
 def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
@@ -151,7 +152,7 @@ def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
     (note,) = leaderboard_notes(board)
-    assert "3 seeds cannot tell 3 configs apart: it takes at least 7" in note
+    assert "3 seeds are too few to tell 3 configs apart (it takes 7)" in note
 
 
 def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
@@ -163,7 +164,7 @@ def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
 
 def test_one_seed_each_is_one_dim_line(tmp_path):
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))))
-    assert note.startswith("[dim]one seed each: ") and "seed=0,1,2,3,4,5" in note
+    assert note.startswith("[dim]with one seed each ") and "seed=0,1,2,3,4,5" in note
 
 
 def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
@@ -175,4 +176,38 @@ def test_the_notes_are_printed_below_the_table(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[-1].startswith("one seed each: ")
+    assert console.file.getvalue().splitlines()[-1].startswith("with one seed each ")
+
+
+def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
+    runs = ({"h": 1, "seed": s, "val/acc": 0.9 + s / 3000} for s in (0, 1, 2))
+    (row,) = lines(leaderboard_table(leaderboard(made(tmp_path, *runs))))
+    assert row[2:4] == ["0.9003", "±0.0003"]
+
+
+def test_runs_that_are_left_out_are_counted(tmp_path):
+    runs = [{"h": 1, "seed": 0, "val/acc": acc} for acc in (0.5, 0.6)]
+    (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "1 run left out: of the same config, data and seed there is a newer one" in note
+
+
+def test_the_metric_that_is_compared_has_a_column(tmp_path):
+    runs = [{"h": h, "monitor": "val/loss", "val/loss": h, "test/loss": h / 8} for h in (1, 2)]
+    (first, _) = lines(leaderboard_table(leaderboard(made(tmp_path, *runs))))
+    assert first[:4] == ["1", "1", "1.0000", "0.1250"]
+
+
+def test_seeds_that_are_not_shared_do_not_count(tmp_path):
+    runs = [{"h": h, "seed": 10 * h + s, "val/acc": 0.5 + h / 9} for h in (1, 2) for s in range(10)]
+    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "without a shared seed 2 configs cannot be told apart (it takes 6)" in notes[-1]
+
+
+@pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
+def test_what_a_record_lacks_is_an_empty_cell(missing, tmp_path):
+    folder = RunFolder(tmp_path / "a")
+    folder.start({"h": 1}, {})
+    folder.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5}} | missing)
+    entries = read_folder(tmp_path)
+    assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.5000"]]
+    assert lines(status_table(entries)) == [["a", "complete", "0.5000"]]

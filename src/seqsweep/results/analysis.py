@@ -1,6 +1,5 @@
 """The findings of a report out of the folders of its runs."""
 
-import json
 import math
 import statistics
 import time
@@ -9,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from seqsweep.results import axes, details, wording
+from seqsweep.results import axes, details, sentences, wording
 from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Stat
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.names import readable_names
-from seqsweep.results.statistics import Difference, differences_to_best, holes, mean_interval
+from seqsweep.results.statistics import Difference, mean_interval
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -32,14 +31,14 @@ def analyse(folder: Path) -> Report:
     sweep = SweepFile.read(folder)
     labels = _labels(entries, sweep)
     board = leaderboard(entries)
-    groups = _grouped(entries, board)
-    score = _score(board, groups)
-    configs = _configs(board, groups, score)
+    score = board.compared
+    configs = _configs(board)
     factors = axes.factors(_scored(configs, score), score)
     keys = axes.telling_keys(board.keys, [config.keys for config in configs], factors)
     names = wording.key_names(board.keys)
-    configs = _in_words(configs, {key: names[key] for key in keys}, groups)
+    configs = _in_words(configs, {key: names[key] for key in keys}, board)
     scored = _scored(configs, score)
+    groups = [row.entries for row in board.rows]
     best = groups[0] if groups else []
     confusion, absent = details.confusion(best)
     baselines, notes = details.baselines(folder)
@@ -48,15 +47,16 @@ def analyse(folder: Path) -> Report:
     if scored[:1] == configs[:1] and configs:
         rivals = [b.shown for b in baselines if b.is_of(best[0])]
         tested = confusion.sequences if confusion and score.startswith(confusion.split) else 0
-        answer = wording.answer(configs, board.monitor, score, rivals, tested)
+        answer = sentences.answer(configs, board.monitor, score, rivals, tested)
     else:
-        answer = wording.no_answer(states, waiting)
+        answer = sentences.no_answer(states, waiting)
     return Report(
         name=folder.resolve().name,
         written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         states=states,
         waiting=waiting,
         running=[labels[e.folder.run_id] for e in entries if e.state == "running"],
+        left_out=board.left_out,
         monitor=board.monitor,
         score=score,
         names=names,
@@ -67,7 +67,7 @@ def analyse(folder: Path) -> Report:
         axis=axes.choose_axis(scored, factors, keys, names),
         factors=factors,
         crossing=_crossing(scored, score, names),
-        holes=_holes(groups, keys),
+        holes=_holes(board),
         curves=details.curves(configs, groups) or details.unfinished_curves(entries, labels),
         confusion=confusion,
         confusion_absent=absent,
@@ -84,42 +84,11 @@ def _labels(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, str]
     keys = differing_keys([dict(config) for config in everything])
     names = wording.key_names(keys)
     return {
-        run_id: wording.settings(config, names, "=", " ") or run_id
-        for run_id, config in configs.items()
+        run_id: wording.run_label(config, names) or run_id for run_id, config in configs.items()
     }
 
 
-def _grouped(entries: Sequence[Entry], board: Leaderboard) -> list[list[Entry]]:
-    """The complete runs of each row of the leaderboard, in its order, by seed."""
-    groups: dict[str, list[Entry]] = {}
-    for entry in entries:
-        if entry.state == "complete":
-            text = json.dumps([entry.config.get(key) for key in board.keys])
-            groups.setdefault(text, []).append(entry)
-    rows = [groups[json.dumps([row.config[key] for key in board.keys])] for row in board.rows]
-    return [sorted(group, key=lambda entry: str(entry.config.get("seed"))) for group in rows]
-
-
-def _score(board: Leaderboard, groups: Sequence[Sequence[Entry]]) -> str:
-    """The metric to compare: of the test split where there is one, and of the monitored kind."""
-    kind = board.monitor.rpartition("/")[2]
-    kinds = ["acc", kind] if kind == "loss" else [kind, "acc", "loss"]
-    there = {name for group in groups[:1] for name in _metrics(group[0])}
-    wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
-    return next((name for name in wanted if name in there), board.monitor)
-
-
-def _metrics(entry: Entry) -> dict[str, float]:
-    record = entry.record or {}
-    found = record.get("metrics", {}) | {
-        name: record.get(name) for name in ("params", "train_seconds", "best_epoch")
-    }
-    return {name: float(value) for name, value in found.items() if value is not None}
-
-
-def _configs(board: Leaderboard, groups: Sequence[Sequence[Entry]], score: str) -> list[Config]:
-    samples = [_sample(group, score) for group in groups]
-    differences = differences_to_best(samples, 0) if len(samples) > 1 else []
+def _configs(board: Leaderboard) -> list[Config]:
     short = readable_names({str(place): row.config for place, row in enumerate(board.rows)})
     return [
         Config(
@@ -127,32 +96,14 @@ def _configs(board: Leaderboard, groups: Sequence[Sequence[Entry]], score: str) 
             name=short[str(place)],
             words="",
             keys=row.config,
-            runs=[entry.folder.run_id for entry in group],
-            metrics=_stats(group),
-            scores=sorted(samples[place].items()),
-            gap=_gap(differences[place]) if differences else None,
-            verdict=differences[place].verdict if differences else "best",
+            runs=[entry.folder.run_id for entry in row.entries],
+            metrics={name: _stat(list(values.values())) for name, values in row.samples.items()},
+            scores=sorted(row.samples.get(board.compared, {}).items()),
+            gap=_gap(row.difference) if row.difference and len(board.rows) > 1 else None,
+            verdict=row.difference.verdict if row.difference else "best",
         )
-        for place, (row, group) in enumerate(zip(board.rows, groups, strict=True))
+        for place, row in enumerate(board.rows)
     ]
-
-
-def _sample(group: Sequence[Entry], score: str) -> dict[int, float]:
-    """The score by seed; runs without one are told apart by their place."""
-    found: dict[int, float] = {}
-    for place, entry in enumerate(group):
-        value, seed = _metrics(entry).get(score), entry.config.get("seed")
-        if value is not None:
-            found[seed if isinstance(seed, int) else place] = value
-    return found
-
-
-def _stats(group: Sequence[Entry]) -> dict[str, Stat]:
-    samples: dict[str, list[float]] = {}
-    for entry in group:
-        for name, value in _metrics(entry).items():
-            samples.setdefault(name, []).append(value)
-    return {name: _stat(sample) for name, sample in samples.items()}
 
 
 def _stat(sample: Sequence[float]) -> Stat:
@@ -169,15 +120,17 @@ def _gap(difference: Difference) -> Gap:
 
 
 def _in_words(
-    configs: Sequence[Config], names: Mapping[str, str], groups: Sequence[Sequence[Entry]]
+    configs: Sequence[Config], names: Mapping[str, str], board: Leaderboard
 ) -> list[Config]:
     """The configs, each with the words that tell it apart, or with what its network is."""
-    network = wording.key_names(_NETWORK)
+    if names:
+        words = [wording.settings(config.keys, names, " ", ", ") for config in configs]
+    else:
+        network = wording.key_names(_NETWORK)
+        words = [wording.known_settings(row.entries[0].config, network) for row in board.rows]
     return [
-        replace(config, words=wording.settings(config.keys, names, " ", ", "))
-        if names
-        else replace(config, words=wording.known_settings(group[0].config, network) or "This run")
-        for config, group in zip(configs, groups, strict=True)
+        replace(config, words=text or "This run")
+        for config, text in zip(configs, words, strict=True)
     ]
 
 
@@ -187,17 +140,14 @@ def _scored(configs: Sequence[Config], score: str) -> list[Config]:
 
 def _crossing(configs: Sequence[Config], score: str, names: Mapping[str, str]) -> Crossing | None:
     found = axes.crossing(configs, score)
-    return found and replace(found, words=wording.crossing_words(found, names, score))
+    return found and replace(found, words=sentences.crossing_words(found, names, score))
 
 
-def _holes(groups: Sequence[Sequence[Entry]], keys: Sequence[str]) -> Holes | None:
+def _holes(board: Leaderboard) -> Holes | None:
     """What the grid of all values and seeds lacks among the complete runs."""
-    runs = [entry.config for group in groups for entry in group]
-    if len(runs) < 2:
-        return None
-    grid = holes(runs, [*keys, "seed"])
-    names = wording.key_names([*keys, "seed"])
+    names = wording.key_names([*board.keys, "seed"])
     missing = [
-        wording.settings(point, {k: names[k] for k in point}, " ", ", ") for point in grid.missing
+        wording.settings(point, {key: names[key] for key in point}, " ", ", ")
+        for point in board.grid.missing
     ]
-    return Holes(grid.size, missing) if missing else None
+    return Holes(board.grid.size, missing) if missing else None

@@ -1,14 +1,14 @@
 """The score along the axes of a sweep: which key is laid out, which are lines, which averaged."""
 
 import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.findings import Axis, Config, Crossing, Factor, Line, Panel, Point
-from seqsweep.results.statistics import main_effects, strongest_interaction
 from seqsweep.results.wording import settings
+from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
 MOST_PANELS = 6
@@ -43,10 +43,10 @@ def telling_keys(
     chosen = {factor.key for factor in effects}
     single = [key for key in keys if len(_texts(key, configs)) == len(configs)]
     if not any(key.endswith("_target_") for key in single):
-        columns = {json.dumps([c.get(key) for c in configs]): key for key in reversed(single)}
+        columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
         chosen |= set(columns.values())
     telling = [key for key in keys if key in chosen]
-    points = {json.dumps([config.get(key) for key in telling]) for config in configs}
+    points = {value_key([config.get(key) for key in telling]) for config in configs}
     return telling if len(points) == len(configs) else list(keys)
 
 
@@ -116,10 +116,10 @@ def _groups(
     configs: Sequence[Config], keys: Sequence[str], values: Mapping[str, list[Any]]
 ) -> list[list[Config]]:
     """The configs by their setting of the keys, in the order of the values."""
-    places = {key: {_text(v): place for place, v in enumerate(values[key])} for key in keys}
+    places = {key: {value_key(v): place for place, v in enumerate(values[key])} for key in keys}
     found: dict[tuple[int, ...], list[Config]] = {}
     for config in configs:
-        where = tuple(places[key][_text(config.keys.get(key))] for key in keys)
+        where = tuple(places[key][value_key(config.keys.get(key))] for key in keys)
         found.setdefault(where, []).append(config)
     return [found[where] for where in sorted(found)]
 
@@ -133,15 +133,16 @@ def _lines(
 ) -> list[Line]:
     """A line per setting: the first key as colour, the others as dashes."""
     shown = {k: names[k] for k in keys}
-    settings_of_others = list(itertools.product(*(map(_text, values[k]) for k in keys[1:])))
+    settings_of_others = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
     many = len(settings_of_others) > 4  # more kinds of dashes than can be told apart
     lines: list[Line] = []
     for place, group in enumerate(_groups(configs, keys, values)):
-        first = [_text(v) for v in values[keys[0]]] if keys else []
-        colour = first.index(_text(group[0].keys.get(keys[0]))) if keys else 0
-        style = settings_of_others.index(tuple(_text(group[0].keys.get(k)) for k in keys[1:]))
+        first = [value_key(v) for v in values[keys[0]]] if keys else []
+        colour = first.index(value_key(group[0].keys.get(keys[0]))) if keys else 0
+        style = settings_of_others.index(tuple(value_key(group[0].keys.get(k)) for k in keys[1:]))
         found = _points(group, key, [])
-        points = [_point(v, found[(_text(v),)]) for v in values[key] if (_text(v),) in found]
+        there = [(value, (value_key(value),)) for value in values[key]]
+        points = [_point(value, found[point]) for value, point in there if point in found]
         label = settings(group[0].keys, shown, " ", ", ")
         lines.append(Line(label, place if many else colour, 0 if many else style, points))
     return lines
@@ -152,7 +153,7 @@ def _points(
 ) -> dict[tuple[str, ...], list[Config]]:
     found: dict[tuple[str, ...], list[Config]] = {}
     for config in configs:
-        point = tuple(_text(config.keys.get(k)) for k in (key, *keys))
+        point = tuple(value_key(config.keys.get(k)) for k in (key, *keys))
         found.setdefault(point, []).append(config)
     return found
 
@@ -171,12 +172,8 @@ def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
 
 
 def _texts(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {_text(config.get(key)): config.get(key) for config in configs}
+    return {value_key(config.get(key)): config.get(key) for config in configs}
 
 
 def _numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

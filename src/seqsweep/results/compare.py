@@ -1,7 +1,6 @@
 """Runs or sweeps side by side: what differs in their configs, their metrics, their environment."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results import wording
 from seqsweep.results.compare_sweeps import compare_configs
-from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.leaderboard import leaderboard, numbers
 from seqsweep.results.names import readable_names
-from seqsweep.results.tables import print_table, show_value, status_line
+from seqsweep.results.tables import print_table, status_line
 from seqsweep.runs.files import read_json
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import Entry, differing_keys, read_folder, short_names
+from seqsweep.runs.ledger import Entry, differing_keys, read_folder
 
 TOP = 20
 """Rows of a table; what is left out is counted."""
@@ -26,8 +26,8 @@ TOP = 20
 _SIDE_BY_SIDE = 6
 _METRICS = (
     "val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss",
-    "best_epoch", "epochs", "params", "train_seconds",
 )  # fmt: skip
+_COSTS = ("best_epoch", "epochs", "params", "train_seconds")
 _NO_ENVIRONMENT = ("command", "started", "stack")
 
 
@@ -81,7 +81,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     configs = [entry.config for entry in entries]
     keys = differing_keys(configs)
     if keys:
-        cells = {key: [show_value(config.get(key)) for config in configs] for key in keys}
+        cells = {key: [_value(key, config) for config in configs] for key in keys}
         print_table(console, _table("config", sides, _renamed(cells)))
     else:
         console.print("the configs are the same in all that decides a result")
@@ -91,7 +91,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     metrics = {
         name: [_cell(name, found.get(name), values[0].get(name) if i else None)
                for i, found in enumerate(values)]
-        for name in _METRICS if any(name in found for found in values)
+        for name in (*_METRICS, *_COSTS) if any(name in found for found in values)
     }  # fmt: skip
     if metrics:
         print_table(console, _table("at the best epoch, and less the first", sides, metrics))
@@ -106,12 +106,8 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
     }
     fixed = _fixed_apart(list(complete.values()))
     if fixed:
-        cells = {
-            key: [
-                show_value(found[0].config.get(key)) if found else "" for found in complete.values()
-            ]
-            for key in fixed
-        }
+        firsts = [found[0].config if found else None for found in complete.values()]
+        cells = {key: [_value(key, first) for first in firsts] for key in fixed}
         print_table(console, _table("the sweeps differ in", sides, _renamed(cells)))
     compare_configs(complete, fixed, console, TOP)
     for label, entries in complete.items():
@@ -153,9 +149,9 @@ def _labels(folders: Sequence[Path], found: Sequence[Sequence[Entry]]) -> list[s
 
 
 def _tail(path: Path, paths: Sequence[Path]) -> str:
-    for count in range(1, len(path.parts)):
-        tail = path.parts[-count:]
-        if sum(other.parts[-count:] == tail for other in paths) == 1:
+    for length in range(1, len(path.parts)):
+        tail = path.parts[-length:]
+        if sum(other.parts[-length:] == tail for other in paths) == 1:
             return "/".join(tail)
     return path.name
 
@@ -168,17 +164,24 @@ def _fixed_apart(sides: Sequence[Sequence[Entry]]) -> list[str]:
 
 
 def _results(entry: Entry) -> dict[str, float]:
-    record = entry.record or {}
-    found = record.get("metrics", {}) | {name: record.get(name) for name in _METRICS[7:]}
-    return {name: value for name, value in found.items() if value is not None}
+    epochs = (entry.record or {}).get("epochs")
+    return numbers(entry) | ({"epochs": epochs} if isinstance(epochs, int) else {})
 
 
 def _cell(name: str, value: float | None, first: float | None) -> str:
     if value is None:
         return ""
-    digits = {"best_epoch": 0, "epochs": 0, "params": 0, "train_seconds": 1}.get(name, 4)
-    shown = f"{value:,.{digits}f}"
-    return shown if first is None else f"{shown} {value - first:+,.{digits}f}"
+    counted = name in _COSTS
+    shown = wording.cost(name, value) if counted else wording.number(value)
+    if first is None:
+        return shown
+    less = wording.cost(name, value - first, "+") if counted else f"{value - first:+.4f}"
+    return f"{shown} {less}"
+
+
+def _value(key: str, config: Mapping[str, Any] | None) -> str:
+    """For a cell: rich would take tags in it for its own."""
+    return "" if config is None else escape(wording.value_text(key, config.get(key)))
 
 
 def _environment(entries: Sequence[Entry]) -> dict[str, str]:
@@ -193,7 +196,7 @@ def _environment(entries: Sequence[Entry]) -> dict[str, str]:
 
 def _short(value: Any) -> str:
     """A value for a cell; of a long one its beginning and a digest, so that a difference shows."""
-    text = value if isinstance(value, str) else json.dumps(value)
+    text = wording.plain_text(value)
     if len(text) > 30:
         text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     return escape(" ".join(text.split()))
@@ -204,19 +207,15 @@ def _best_line(label: str, entries: Sequence[Entry]) -> str:
     if not board.rows:
         return f"[bold]{escape(label)}[/]: no run is complete"
     best = board.rows[0]
-    names = short_names(board.keys)
-    config = " ".join(f"{escape(names[k])}={show_value(v)}" for k, v in best.config.items())
-    scores = [
-        f"{name} {best.metrics[name].mean:.4f}"
-        for name in dict.fromkeys((board.monitor, board.compared))
-    ]
-    seeds = f"{best.n} seeds" if best.n > 1 else "one seed"
-    parts = [config, *scores, f"({seeds})"]
+    config = escape(wording.run_label(best.config, wording.key_names(board.keys)))
+    names = [n for n in dict.fromkeys((board.monitor, board.compared)) if n in best.metrics]
+    scores = [f"{name} {wording.number(best.metrics[name].mean)}" for name in names]
+    parts = [config, *scores, f"({wording.count(best.n, 'seed')})"]
     return f"best of [bold]{escape(label)}[/]: {'  '.join(part for part in parts if part)}"
 
 
 def _renamed(cells: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    names = short_names(cells)
+    names = wording.key_names(cells)
     return {names[key]: row for key, row in cells.items()}
 
 
@@ -237,13 +236,13 @@ def _long_table(sides: Sequence[Side], entries: Sequence[Entry]) -> Table:
     shown = [name for name in ("val/acc", "test/acc", "test/f1") if any(name in v for v in values)]
     table = Table(box=SIMPLE_HEAD, title="less the first", title_justify="left", pad_edge=False)
     table.add_column("run", no_wrap=True)
-    for name in (*short_names(keys).values(), "state", *shown):
+    for name in (*wording.key_names(keys).values(), "state", *shown):
         table.add_column(escape(name), justify="right", no_wrap=True)
     for index in range(min(TOP, len(sides))):
         first = values[0] if index else {}
         table.add_row(
             escape(sides[index].label),
-            *(show_value(entries[index].config.get(key)) for key in keys),
+            *(_value(key, entries[index].config) for key in keys),
             entries[index].state,
             *(_cell(name, values[index].get(name), first.get(name)) for name in shown),
         )

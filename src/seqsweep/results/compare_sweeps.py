@@ -1,6 +1,6 @@
 """The configs of several sweeps matched, and compared by the seeds that they share."""
 
-import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,9 +10,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.leaderboard import (
+    DATA,
+    data_key,
+    data_names,
+    newest,
+    numbers,
+    seed_of,
+)
 from seqsweep.results.statistics import LEVEL, Interval, mean_interval, paired_difference
-from seqsweep.results.tables import print_table, show_value
-from seqsweep.runs.ledger import Entry, differing_keys, short_names
+from seqsweep.results.tables import print_table
+from seqsweep.results.wording import count, key_names, number, run_label, value_text
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.metrics import compared_metric, monitor_of
 
 _LISTED = 3
 
@@ -45,12 +55,13 @@ def compare_configs(
     if metric is None:
         console.print("[yellow]no metric that complete runs of all have[/]", highlight=False)
         return
-    keys = [
-        key
-        for key in differing_keys([e.config for entries in sweeps.values() for e in entries])
-        if key != "seed" and key not in fixed
-    ]
-    matches = _matches(sweeps, keys, metric)
+    runs = [entry for entries in sweeps.values() for entry in entries]
+    differing = differing_keys([entry.config for entry in runs])
+    keys = [key for key in differing if key != "seed" and key not in fixed]
+    # One that differs between the sweeps alone is not what tells a sweep's own configs apart.
+    datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
+    matches = _matches(sweeps, keys, datasets, metric)
+    keys += [DATA] if datasets else []
     first, *others = sweeps
     shared = [m for m in matches if any(m.difference(label, first) for label in others)]
     shared.sort(key=lambda match: -_largest(match, first, others))
@@ -65,25 +76,33 @@ def compare_configs(
 
 
 def _metric(sweeps: Sequence[Sequence[Entry]]) -> str | None:
-    """What to compare: test/acc where all sweeps have it, else what they all monitor or have."""
-    having = [{name for e in entries for name in (e.record or {})["metrics"]} for entries in sweeps]
-    monitors = {str(e.config.get("monitor")) for entries in sweeps for e in entries}
-    wanted = ("test/acc", *(monitors if len(monitors) == 1 else ()), "val/acc", "train/loss")
-    return next((name for name in wanted if all(name in names for names in having)), None)
+    """What to compare, of what all sweeps have: by the rule of the leaderboard."""
+    having = [{name for entry in entries for name in numbers(entry)} for entries in sweeps]
+    there = set[str].intersection(*having)
+    monitor = monitor_of(entry.config for entries in sweeps for entry in entries)
+    metric = compared_metric(monitor, there)
+    return metric if metric in there else None
 
 
 def _matches(
-    sweeps: Mapping[str, Sequence[Entry]], keys: Sequence[str], metric: str
+    sweeps: Mapping[str, Sequence[Entry]],
+    keys: Sequence[str],
+    datasets: Mapping[str, str],
+    metric: str,
 ) -> list[_Match]:
     found: dict[str, _Match] = {}
     for label, entries in sweeps.items():
+        groups: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
         for entry in entries:
-            value = (entry.record or {})["metrics"].get(metric)
-            if value is None:
-                continue
             config = {key: entry.config.get(key) for key in keys}
-            match = found.setdefault(json.dumps(config, sort_keys=True), _Match(config, {}))
-            match.samples.setdefault(label, {})[entry.config.get("seed", 0)] = value
+            if datasets:
+                config[DATA] = datasets[data_key(entry)]
+            groups.setdefault(value_key(config), (config, []))[1].append(entry)
+        for point, (config, group) in groups.items():
+            values = {seed_of(entry): numbers(entry).get(metric) for entry in newest(group)}
+            sample = {seed: value for seed, value in values.items() if value is not None}
+            if sample:
+                found.setdefault(point, _Match(config, {})).samples[label] = sample
     return list(found.values())
 
 
@@ -97,24 +116,25 @@ def _table(
 ) -> Table:
     title = f"{metric} by config, and less {labels[0]} over shared seeds ({LEVEL:.0%} interval)"
     table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
-    for name in short_names(keys).values():
+    for name in key_names(keys).values():
         table.add_column(escape(name), justify="right", style="cyan", no_wrap=True)
-    for number, label in enumerate(labels):
+    for place, label in enumerate(labels):
         table.add_column(escape(label), justify="right", no_wrap=True)
-        if number:
+        if place:
             table.add_column(f"- {escape(labels[0])}", justify="right", no_wrap=True)
             table.add_column("seeds", justify="right", no_wrap=True)
     for match in matches:
-        table.add_row(*(show_value(match.config[key]) for key in keys), *_cells(match, labels))
+        values = [escape(value_text(key, match.config[key])) for key in keys]
+        table.add_row(*values, *_cells(match, labels))
     return table
 
 
 def _cells(match: _Match, labels: Sequence[str]) -> list[str]:
     cells: list[str] = []
-    for number, label in enumerate(labels):
+    for place, label in enumerate(labels):
         sample = match.samples.get(label)
-        cells.append(f"{sum(sample.values()) / len(sample):.4f}" if sample else "")
-        if number:
+        cells.append(number(sum(sample.values()) / len(sample)) if sample else "")
+        if place:
             found = match.difference(label, labels[0])
             cells += [_shown(found), str(found.n)] if found else ["", ""]
     return cells
@@ -128,29 +148,38 @@ def _shown(interval: Interval) -> str:
 
 
 def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> str:
-    """The mean of the differences of all configs that two sweeps share."""
-    found = [match.difference(label, first) for match in shared]
-    means = [each.mean for each in found if each is not None and each.mean is not None]
+    """The mean difference of all configs that two sweeps share.
+
+    What a seed does, to the data or to the order of training, it does to all configs: the seeds
+    are what is independent, so the interval is over their means and not over the configs.
+    """
+    by_seed: dict[int, list[float]] = {}
+    configs = 0
+    for match in shared:
+        ours, theirs = match.samples.get(label, {}), match.samples.get(first, {})
+        seeds = ours.keys() & theirs.keys()
+        configs += bool(seeds)
+        for seed in sorted(seeds):
+            by_seed.setdefault(seed, []).append(ours[seed] - theirs[seed])
     names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
-    if not means:
+    if not by_seed:
         return f"{names}: no config and seed in both"
-    configs = "the one config" if len(means) == 1 else f"the {len(means)} configs"
-    return f"{names}: {metric} {_shown(mean_interval(means))} in the mean of {configs} in both"
+    interval = mean_interval([math.fsum(each) / len(each) for each in by_seed.values()])
+    of = "the one config" if configs == 1 else f"the {configs} configs"
+    seeds = count(interval.n, "seed")
+    return f"{names}: {metric} {_shown(interval)} in the mean of {of} in both, over {seeds}"
 
 
 def _unmatched(matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str]) -> list[str]:
     """Configs that only one sweep has, counted, a few of them listed."""
     lines: list[str] = []
-    names = short_names(keys)
+    names = key_names(keys)
     for label in labels:
         alone = [match.config for match in matches if list(match.samples) == [label]]
         if not alone:
             continue
-        shown = [
-            " ".join(f"{escape(names[key])}={show_value(value)}" for key, value in config.items())
-            for config in alone[:_LISTED]
-        ]
+        shown = [escape(run_label(config, names)) for config in alone[:_LISTED]]
         more = [f"and {len(alone) - _LISTED} more"][: len(alone) > _LISTED]
-        count = f"{len(alone)} {'config' if len(alone) == 1 else 'configs'}"
-        lines.append(f"{count} only in [bold]{escape(label)}[/]: {'; '.join(shown + more)}")
+        configs = count(len(alone), "config")
+        lines.append(f"{configs} only in [bold]{escape(label)}[/]: {'; '.join(shown + more)}")
     return lines

@@ -1,10 +1,11 @@
 """Learning curves out of metrics.csv: read, averaged over seeds, thinned for drawing."""
 
-import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from seqsweep.runs import metricsfile
 
 MOST_POINTS = 200
 """More points than this cannot be told apart in a plot, and would only make its file large."""
@@ -24,28 +25,13 @@ class Band:
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
-    """The columns of a run's metrics.csv, by epoch.
-
-    Empty cells and what is no finite number are left out, as is a last line that is only half
-    there, since the file may be read while it is written. Without a file there are no columns.
-    """
-    try:
-        with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    columns: dict[str, dict[int, float]] = {name: {} for name in header if name != "epoch"}
-    if "epoch" not in header:
-        return {}
-    place = header.index("epoch")
-    for row in rows:
-        if len(row) == len(header) and row[place].isdigit():
-            epoch = int(row[place])
-            for name, text in zip(header, row, strict=True):
-                value = _number(text)
-                if name != "epoch" and value is not None:
-                    columns[name][epoch] = value
-    return columns
+    """The columns of a run's metrics.csv, by epoch; see `metricsfile.rows` for what is left out."""
+    found: dict[str, dict[int, float]] = {}
+    for row in metricsfile.rows(folder / "metrics.csv"):
+        epoch = int(row.pop("epoch"))
+        for name, value in row.items():
+            found.setdefault(name, {})[epoch] = value
+    return found
 
 
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
@@ -84,11 +70,3 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
         return list(epochs)
     step = (len(epochs) - 1) / (most - 1)
     return [epochs[round(place * step)] for place in range(most)]
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if math.isfinite(value) else None

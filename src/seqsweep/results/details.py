@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results import wording
+from seqsweep.results import sentences, wording
 from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.runs.files import read_json
@@ -96,7 +96,7 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     counts = [
         [sum(cells) for cells in zip(*rows, strict=True)] for rows in zip(*tables, strict=True)
     ]
-    words = wording.confusion_words(classes, counts)
+    words = sentences.confusion_words(classes, counts)
     return Confusion(split, classes, counts, len(tables), words), None
 
 

@@ -5,11 +5,12 @@ what a choice brings along (`optimizer.betas` with `optimizer._target_`) belongs
 """
 
 import itertools
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]
 
@@ -140,7 +141,7 @@ class _Table:
 def _table(configs: Sequence[Config]) -> _Table:
     """The keys with several values, without those that follow from another."""
     keys = dict.fromkeys(key for config in configs for key in config)
-    columns = {key: [_text(config.get(key)) for config in configs] for key in keys}
+    columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
     choices = [key for key in columns if key.endswith("_target_")]
     kept: dict[str, list[str]] = {}
@@ -162,7 +163,7 @@ def _same(first: Sequence[str], second: Sequence[str]) -> bool:
 
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
     """The values of a key by text, each once: numbers by size, others as the configs have them."""
-    found: dict[str, Any] = {_text(config.get(key)): config.get(key) for config in configs}
+    found: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
     if all(isinstance(value, (int, float)) for value in found.values()):
         return dict(sorted(found.items(), key=lambda item: item[1]))
     return found
@@ -226,7 +227,3 @@ def _share(squares: float, scores: Sequence[float]) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.curves import Band
+from seqsweep.runs.metrics import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,7 @@ class Report:
         monitor: the metric that chose. score: the metric that is compared.
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
+        left_out: how many runs repeat the config, data and seed of a newer one.
     """
 
     name: str
@@ -197,6 +199,7 @@ class Report:
     states: dict[str, int]
     waiting: int
     running: list[str]
+    left_out: int
     monitor: str
     score: str
     names: dict[str, str]
@@ -222,4 +225,4 @@ class Report:
 
     @property
     def higher_is_better(self) -> bool:
-        return not self.score.endswith("loss")
+        return not lower_is_better(self.score)

@@ -1,12 +1,11 @@
 """A folder of runs as tables of pandas, which is imported when one is asked for."""
 
-import io
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder, short_names
+from seqsweep.runs.metricsfile import columns as columns_of
 from seqsweep.runs.sweepfile import SweepFile
 
 if TYPE_CHECKING:
@@ -149,13 +148,10 @@ def _cell(value: Any) -> Any:
 
 
 def _curve(path: Path) -> "DataFrame | None":
-    """metrics.csv without the half of a line that a killed or a running epoch left there."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    """The whole lines of a metrics.csv; None without one."""
+    columns = columns_of(path)
+    if not columns.get("epoch"):
         return None
-    whole = text[: text.rfind("\n") + 1]
-    if whole.count("\n") < 2:
-        return None
-    types = defaultdict(lambda: "float64", epoch="int64", step="int64")
-    return _pandas().read_csv(io.StringIO(whole), dtype=types).rename(columns={"lr": "train/lr"})
+    whole = [name for name in ("epoch", "step") if name in columns]
+    table = _pandas().DataFrame(columns).dropna(subset=whole).astype(dict.fromkeys(whole, "int64"))
+    return table.rename(columns={"lr": "train/lr"})

@@ -1,21 +1,39 @@
 """The ranking of a folder of runs: seeds of one config folded into mean and standard deviation.
 
 The validation metric ranks; on the test metric every config is then compared with the first one,
-seed by seed.
+seed by seed. Runs of one config on other data are another row.
 """
 
-import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from seqsweep.results.statistics import Difference, Grid, differences_to_best, holes
-from seqsweep.runs.ledger import Entry, differing_keys
+from seqsweep.results.effects import Grid, holes
+from seqsweep.results.statistics import Difference, differences_to_best
+from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.metrics import DEFAULT_MONITOR, compared_metric, lower_is_better, monitor_of
 
-DEFAULT_MONITOR = "val/acc"
-_COMPARED = "test/acc"
+__all__ = [
+    "DATA",
+    "DEFAULT_MONITOR",
+    "Leaderboard",
+    "Row",
+    "Value",
+    "data_key",
+    "data_names",
+    "leaderboard",
+    "newest",
+    "numbers",
+    "seed_of",
+]
+
+DATA = "data"
+"""The key of a row's data fingerprint, where no key of the config tells the data sets apart."""
+
+_OF_RECORD = ("best_epoch", "params", "train_seconds")
+_PREFIX = 8
 
 
 @dataclass(frozen=True)
@@ -31,15 +49,20 @@ class Row:
     """One config: the values of the differing keys, and its metrics over n seeds.
 
     Args:
+        entries: its runs, one a seed, by seed.
         samples: of each metric its value by seed.
         difference: to the first row, in the metric that the leaderboard compares.
     """
 
     config: dict[str, Any]
-    n: int
+    entries: list[Entry]
     metrics: dict[str, Value]
     samples: dict[str, dict[int, float]]
     difference: Difference | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.entries)
 
 
 @dataclass(frozen=True)
@@ -47,9 +70,10 @@ class Leaderboard:
     """Rows, best first by `monitor`, with the keys in which the configs differ.
 
     Args:
-        compared: the metric in which the rows are compared with the first one: test/acc where
-            there is one, as it has not chosen the first, else the monitor.
+        compared: the metric in which the rows are compared with the first one: of the test split
+            where there is one, as it has not chosen the first.
         grid: of all values of the keys and the seeds, and which of its runs are not complete.
+        left_out: how many runs repeat the config, data and seed of a newer one.
     """
 
     keys: list[str]
@@ -57,6 +81,7 @@ class Leaderboard:
     rows: list[Row]
     compared: str
     grid: Grid
+    left_out: int
 
 
 def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
@@ -67,17 +92,74 @@ def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
     """
     complete = [entry for entry in entries if entry.state == "complete"]
     differing = differing_keys([entry.config for entry in complete])
+    datasets = data_names(complete)
     keys = [key for key in differing if key != "seed"]
-    groups: dict[str, list[Entry]] = {}
+    groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in complete:
-        values = json.dumps([entry.config.get(key) for key in keys])
-        groups.setdefault(values, []).append(entry)
-    rows = [_row(group, keys) for group in groups.values()]
-    monitor = _monitor(complete, rows)
+        values = (value_key(entry.config.get(key)) for key in keys)
+        groups.setdefault((*values, data_key(entry)), []).append(entry)
+    kept = [newest(group) for group in groups.values()]
+    rows = [_row(group, keys, datasets) for group in kept]
+    monitor = monitor_of(entry.config for entry in complete)
+    if not any(monitor in row.metrics for row in rows):
+        monitor = "train/loss"
     rows = sorted(rows, key=lambda row: _order(row, monitor))
-    compared = _COMPARED if rows and _COMPARED in rows[0].metrics else monitor
+    compared = compared_metric(monitor, rows[0].metrics if rows else ())
     grid = holes([entry.config for entry in complete], differing)
-    return Leaderboard(keys, monitor, _compare(rows, compared), compared, grid)
+    left_out = len(complete) - sum(map(len, kept))
+    shown = [*keys, DATA] if datasets else keys
+    return Leaderboard(shown, monitor, _compare(rows, compared), compared, grid, left_out)
+
+
+def newest(entries: Sequence[Entry]) -> list[Entry]:
+    """Of runs that repeat a seed the one that ended last; by seed.
+
+    The same config, data and seed have one run_id as long as they give the same result: a second
+    one is from a version of seqsweep that gave another.
+    """
+    by_seed: dict[int, list[Entry]] = {}
+    for entry in entries:
+        by_seed.setdefault(seed_of(entry), []).append(entry)
+    return [
+        group[0] if len(group) == 1 else max(group, key=_ended)
+        for _, group in sorted(by_seed.items())
+    ]
+
+
+def seed_of(entry: Entry) -> int:
+    """0 where the config has none."""
+    seed = entry.config.get("seed")
+    return seed if isinstance(seed, int) else 0
+
+
+def _ended(entry: Entry) -> float:
+    """When the record was written, in seconds since 1970."""
+    try:
+        return (entry.folder.path / "record.json").stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def data_key(entry: Entry) -> str:
+    """What the runs share that were trained on the same data."""
+    return value_key((entry.record or {}).get("data_fingerprint"))
+
+
+def data_names(entries: Sequence[Entry]) -> dict[str, str]:
+    """A short name for each `data_key`; none where the keys of the data tell the sets apart."""
+    differing = differing_keys([entry.config for entry in entries])
+    keys = [key for key in differing if key.startswith("data.")]
+    found: dict[tuple[str, ...], set[str]] = {}
+    for entry in entries:
+        point = tuple(value_key(entry.config.get(key)) for key in keys)
+        found.setdefault(point, set()).add(data_key(entry))
+    if all(len(prints) == 1 for prints in found.values()):
+        return {}
+    texts = {text: text.strip('"') for text in set().union(*found.values())}
+    length = _PREFIX
+    while len({text[:length] for text in texts.values()}) < len(texts):
+        length += 1
+    return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
 
 
 def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
@@ -90,26 +172,27 @@ def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
     ]
 
 
-def _monitor(entries: Sequence[Entry], rows: Sequence[Row]) -> str:
-    names = {entry.config.get("monitor", DEFAULT_MONITOR) for entry in entries}
-    name = names.pop() if len(names) == 1 else DEFAULT_MONITOR
-    return name if any(name in row.metrics for row in rows) else "train/loss"
-
-
-def _row(group: Sequence[Entry], keys: Sequence[str]) -> Row:
-    values: dict[str, list[float]] = {}
+def _row(group: list[Entry], keys: Sequence[str], datasets: Mapping[str, str]) -> Row:
     samples: dict[str, dict[int, float]] = {}
     for entry in group:
-        record = entry.record or {}
-        found = record["metrics"] | {
-            name: record[name] for name in ("best_epoch", "params", "train_seconds")
-        }
-        for name, value in found.items():
-            values.setdefault(name, []).append(float(value))
-            samples.setdefault(name, {})[entry.config.get("seed", 0)] = float(value)
+        for name, value in numbers(entry).items():
+            samples.setdefault(name, {})[seed_of(entry)] = value
     config = {key: group[0].config.get(key) for key in keys}
-    metrics = {name: _value(sample) for name, sample in values.items()}
-    return Row(config, len(group), metrics, samples)
+    if datasets:
+        config[DATA] = datasets[data_key(group[0])]
+    metrics = {name: _value(list(sample.values())) for name, sample in samples.items()}
+    return Row(config, group, metrics, samples)
+
+
+def numbers(entry: Entry) -> dict[str, float]:
+    """The metrics of a finished run and what it cost: what is there, and is a finite number."""
+    record = entry.record or {}
+    found = (record.get("metrics") or {}) | {name: record.get(name) for name in _OF_RECORD}
+    return {
+        name: float(value)
+        for name, value in found.items()
+        if isinstance(value, (int, float)) and math.isfinite(value)
+    }
 
 
 def _value(sample: Sequence[float]) -> Value:
@@ -118,7 +201,7 @@ def _value(sample: Sequence[float]) -> Value:
 
 
 def _order(row: Row, monitor: str) -> tuple[float, float]:
-    sign = 1 if monitor.endswith("loss") else -1
+    sign = 1 if lower_is_better(monitor) else -1
     value = row.metrics.get(monitor)
     tie = row.metrics.get("val/loss")
     return (sign * value.mean if value else math.inf, tie.mean if tie else 0.0)

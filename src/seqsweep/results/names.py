@@ -18,14 +18,13 @@ The rule. A name has a part for each key that differs, in the order of the confi
 5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from re import fullmatch, sub
 from typing import Any, NamedTuple
 
-from seqsweep.runs.ledger import differing_keys
+from seqsweep.runs.ledger import differing_keys, value_key
 
 LONGEST = 16
 """Characters of a name."""
@@ -152,12 +151,12 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
     texts = _texts(values)
     if name in ("cell", "_target_") and all(text[0].isalpha() for text in texts.values()):
         code = ""
-    return [code + texts[_json(value)] for value in values]
+    return [code + texts[value_key(value)] for value in values]
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str]:
     """A short text for each value, by its JSON: points 2 and 3 of the rule."""
-    distinct = {_json(value): value for value in values}
+    distinct = {value_key(value): value for value in values}
     for show in (_integers, _decimals, _words):
         texts = show(list(distinct.values()))
         is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
@@ -233,7 +232,3 @@ def _candidates(key: str) -> Iterable[str]:
 
 def _last(key: str) -> str:
     return key.rpartition(".")[2]
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -24,7 +24,7 @@ from seqsweep.results.plot_parts import (
     padded,
     ticks,
 )
-from seqsweep.results.wording import count, metric_words, short_number, value_text
+from seqsweep.results.wording import count, kind_words, metric_words, short_number, value_text
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 _MOST_NUMBERED = 20
@@ -93,7 +93,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
                 traces.append(chosen_epoch(band.epochs, band.mean, curve.best_epoch, colour))
     if not traces:
         return None
-    shape = layout("epoch", {"acc": "accuracy"}.get(kind, kind), 400)
+    shape = layout("epoch", kind_words(kind), 400)
     if max(trace["x"][-1] for trace in traces) < 10:
         shape["xaxis"]["dtick"] = 1  # no half epochs
     values = [value for trace in traces for value in trace["y"]]

@@ -17,6 +17,7 @@ from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
 from seqsweep.results.plots import confusion_width, figures
 from seqsweep.results.wording import NBSP
 from seqsweep.runs.files import write_text
+from seqsweep.runs.metrics import lower_is_better
 
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
@@ -101,12 +102,15 @@ def as_html(report: Report) -> str:
 
 def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
     """What the template would have to work out: scales, columns, which parts there are."""
+    intervals = _intervals(report)
     stats = [c.metrics[report.score] for c in report.configs if report.score in c.metrics]
-    ends = [end for s in stats for end in (s.mean, s.low, s.high) if end is not None]
+    ends = [s.mean for s in stats] + [end for interval in intervals.values() for end in interval]
     crossed = report.crossing.means if report.crossing else []
     early = [f"{n} {state}" for state, n in report.states.items() if state in ENDED_EARLY]
     lines = [line for panel in report.axis.panels for line in panel.lines] if report.axis else []
     return {
+        "intervals": intervals,
+        "cut": any(intervals[r] != raw for r, raw in _intervals(report, cut=False).items()),
         "scale": _scale(ends),
         "means": _scale([mean for factor in report.factors for mean in factor.means]),
         "cells": _scale([mean for row in crossed for mean in row if mean is not None]),
@@ -157,6 +161,17 @@ def _columns(report: Report) -> list[str]:
     return [name for name in wanted if name in there and name != report.score]
 
 
+def _intervals(report: Report, cut: bool = True) -> dict[int, tuple[float, float]]:
+    """Of the score, by rank; where its bounds are, unless it is not cut."""
+    found: dict[int, tuple[float, float]] = {}
+    for config in report.configs:
+        stat = config.metrics.get(report.score)
+        if stat and stat.low is not None and stat.high is not None:
+            raw = (stat.low, stat.high)
+            found[config.rank] = wording.shown_interval(report.score, *raw) if cut else raw
+    return found
+
+
 def _scale(values: Sequence[float]) -> tuple[float, float]:
     return (min(values), max(values)) if values else (0.0, 0.0)
 
@@ -165,10 +180,6 @@ def _on(value: float, scale: tuple[float, float]) -> str:
     """Where a value lies on a scale, as a length of CSS."""
     low, high = scale
     return f"{min(1.0, max(0.0, (value - low) / (high - low))):.2%}" if high > low else "50%"
-
-
-def _number(value: float) -> str:
-    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
 
 
 def _signed(value: float) -> str:
@@ -183,10 +194,6 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
-def _seconds(value: float) -> str:
-    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
-
-
 def _four(stat: Stat | None) -> list[float | None]:
     return [stat.mean, stat.std, stat.low, stat.high] if stat else [None] * 4
 
@@ -196,14 +203,17 @@ def _mean(stat: Stat | None) -> float | None:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": _number,
+    "number": wording.number,
     "short": wording.short_number,
     "signed": _signed,
     "probability": _probability,
     "share": _share,
-    "seconds": _seconds,
+    "cost": lambda value, name: wording.cost(name, value),
+    "split": wording.split_words,
+    "kind": wording.kind_words,
     "on": _on,
     "metric": wording.metric_words,
+    "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": wording.count,
     "shown": lambda value, key="": wording.value_text(key, value),
 }

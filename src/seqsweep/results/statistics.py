@@ -1,4 +1,4 @@
-"""Which differences are real: intervals, paired tests over seeds, and what each swept key does.
+"""Which differences are real: intervals and paired tests over seeds.
 
 A config is one point of a sweep, a sample of it one seed. Configs are compared on the seeds that
 they share, so what a seed does to both of them cancels out. scipy is imported when an interval is
@@ -8,34 +8,6 @@ asked for: a sweep with one seed prints its leaderboard without it.
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
-
-from seqsweep.results.effects import (
-    Effect,
-    Grid,
-    Interaction,
-    holes,
-    main_effects,
-    strongest_interaction,
-)
-
-__all__ = [
-    "LEVEL",
-    "Difference",
-    "Effect",
-    "Grid",
-    "Interaction",
-    "Interval",
-    "Verdict",
-    "differences_to_best",
-    "holes",
-    "holm",
-    "main_effects",
-    "mean_interval",
-    "paired_difference",
-    "seeds_needed",
-    "signed_rank_p",
-    "strongest_interaction",
-]
 
 LEVEL = 0.95
 """The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""

@@ -3,29 +3,31 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.leaderboard import Leaderboard, Row, Value
+from seqsweep.results.leaderboard import Leaderboard, Row, Value, numbers
 from seqsweep.results.statistics import LEVEL, seeds_needed
-from seqsweep.runs.ledger import Entry, differing_keys, short_names
+from seqsweep.results.sureness import undecided
+from seqsweep.results.wording import cost, count, key_names, number, value_text, with_deviation
+from seqsweep.runs.ledger import Entry, differing_keys
 
-_SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "train/loss")
+_SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
+_COSTS = ("best_epoch", "params", "train_seconds")
 _MARK = "≈"
 
 
 def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
     """The rows, best first; `top` shows only so many."""
-    names = short_names(board.keys)
+    names = key_names(board.keys)
     scores = [
         name
         for name in _SCORES
-        if (name in _ALWAYS or name == board.monitor)
+        if name in (*_ALWAYS, board.monitor, board.compared)
         and any(name in row.metrics for row in board.rows)
     ]
     has_seeds = any(row.n > 1 for row in board.rows)
@@ -56,6 +58,11 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         notes.append(
             f"[yellow]the grid has holes: {missing} of {board.grid.size} runs are missing[/]"
         )
+    if board.left_out:
+        notes.append(
+            f"[yellow]{count(board.left_out, 'run')} left out: of the same config, data and seed "
+            "there is a newer one[/]"
+        )
     return notes + _undecided(board)
 
 
@@ -69,7 +76,7 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
 def status_table(entries: Sequence[Entry]) -> Table:
     """Every run of a folder: its differing keys, its state, its score or its error."""
     keys = differing_keys([entry.config for entry in entries])
-    names = short_names(keys)
+    names = key_names(keys)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
     _add_columns(table, [names[key] for key in keys], style="cyan")
@@ -78,7 +85,7 @@ def status_table(entries: Sequence[Entry]) -> Table:
     for entry in entries:
         table.add_row(
             escape(entry.folder.run_id),
-            *(show_value(entry.config.get(key)) for key in keys),
+            *(escape(value_text(key, entry.config.get(key))) for key in keys),
             _STATES[entry.state] + (f" {escape(entry.error)}" if entry.error else ""),
             *_result(entry),
         )
@@ -99,12 +106,6 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
     return f"{escape(str(folder))}: {len(entries)} runs, {', '.join(parts)}"
 
 
-def show_value(value: Any) -> str:
-    """A config value as Hydra's command line writes it."""
-    words = {True: "true", False: "false", None: "null"}
-    return words[value] if value is None or isinstance(value, bool) else escape(str(value))
-
-
 _STATES = {
     "complete": "[green]complete[/]",
     "diverged": "[red]diverged[/]",
@@ -122,37 +123,24 @@ def _add_columns(table: Table, names: Sequence[str], style: str = "") -> None:
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
 
 
-def _result(entry: Entry) -> tuple[str, str, str]:
-    if entry.record is None or entry.state != "complete":
-        return "", "", ""
-    metrics = entry.record["metrics"]
-    shown = [f"{metrics[name]:.4f}" if name in metrics else "" for name in ("val/acc", "test/acc")]
-    return shown[0], shown[1], f"{entry.record['train_seconds']:.1f}"
+def _result(entry: Entry) -> list[str]:
+    found = numbers(entry) if entry.state == "complete" else {}
+    scores = [number(found[name]) if name in found else "" for name in ("val/acc", "test/acc")]
+    return [*scores, _cost("train_seconds", found.get("train_seconds"))]
 
 
 def _undecided(board: Leaderboard) -> list[str]:
     """Why rows are not compared: too few seeds."""
     differences = [row.difference for row in board.rows if row.difference is not None]
     shared = [each.interval.n for each in differences if each.verdict == "undecided"]
-    if not shared:
+    own = [row.n for row in board.rows]
+    words = undecided(shared, own)
+    if words is None:
         return []
-    needed = seeds_needed(len(board.rows))
-    if all(row.n == 1 for row in board.rows):
-        return [
-            f"[dim]one seed each: no difference can be told from chance; "
-            f"it takes at least {needed}, seed={','.join(map(str, range(needed)))}[/]"
-        ]
-    if len(shared) < len(board.rows) - 1:
-        return [
-            f"[yellow]{len(shared)} of {len(board.rows)} configs share too few seeds with the "
-            f"first to be told from it: it takes at least {needed}[/]"
-        ]
-    most = max(shared)
-    seeds = f"{most} {'seed' if most == 1 else 'seeds'}" if most else "no shared seed"
-    return [
-        f"[yellow]{seeds} cannot tell {len(board.rows)} configs apart: "
-        f"it takes at least {needed}[/]"
-    ]
+    if any(n > 1 for n in own):
+        return [f"[yellow]{words}[/]"]
+    seeds = ",".join(map(str, range(seeds_needed(len(own)))))
+    return [f"[dim]{words}: seed={seeds}[/]"]
 
 
 def _marked(board: Leaderboard) -> bool:
@@ -165,16 +153,18 @@ def _is_marked(row: Row) -> bool:
 
 
 def _cells(row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool) -> list[str]:
-    values = [show_value(row.config[key]) for key in keys]
+    values = [escape(value_text(key, row.config[key])) for key in keys]
     shown = [_score(row.metrics.get(name)) for name in scores]
-    epoch, params, seconds = (
-        row.metrics[name].mean for name in ("best_epoch", "params", "train_seconds")
-    )
+    costs = [_cost(name, row.metrics.get(name)) for name in _COSTS]
     seeds = [str(row.n)] if has_seeds else []
-    return [*values, *seeds, *shown, f"{epoch:.0f}", f"{params:,.0f}", f"{seconds:.1f}"]
+    return [*values, *seeds, *shown, *costs]
 
 
 def _score(value: Value | None) -> str:
+    return "" if value is None else with_deviation(value.mean, value.std)
+
+
+def _cost(name: str, value: Value | float | None) -> str:
     if value is None:
         return ""
-    return f"{value.mean:.4f}" + ("" if value.std is None else f" ±{value.std:.4f}")
+    return cost(name, value.mean if isinstance(value, Value) else value)

@@ -57,8 +57,14 @@ def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [
         key
         for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE) and len({_text(c.get(key)) for c in configs}) > 1
+        if not is_below(key, WITHOUT_INFLUENCE)
+        and len({value_key(c.get(key)) for c in configs}) > 1
     ]
+
+
+def value_key(value: Any) -> str:
+    """A text that two config values share only if they are the same: 1, 1.0 and true are not."""
+    return json.dumps(value, sort_keys=True)
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
@@ -78,7 +84,3 @@ def _shortest(key: str, keys: list[str]) -> str:
         if sum(other == tail or other.endswith(f".{tail}") for other in keys) == 1:
             return tail
     return key
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)

@@ -4,16 +4,15 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
-from seqsweep.results.tables import show_value
+from seqsweep.results.wording import key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import differing_keys, read_run, short_names
+from seqsweep.runs.ledger import differing_keys, read_run
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.planning import Member, plan
@@ -31,9 +30,9 @@ def plan_members(
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    keys = short_names(differing_keys(list(flat.values())))
+    keys = key_names(differing_keys(list(flat.values())))
     return [
-        SweepMember(overrides, member, RunFolder(folder / run_id), _label(flat[run_id], keys))
+        SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()
     ]
 
@@ -84,11 +83,7 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     for entry in (read_run(RunFolder(path)) for path in paths):
         for key in differing_keys([entry.config, ours[0]]):
             if json.dumps(entry.config.get(key)) not in values.get(key, set()):
-                changed[f"{key} ({show_value(entry.config.get(key))} there)"] += 1
+                changed[f"{key} ({value_text(key, entry.config.get(key))} there)"] += 1
     most = ", ".join(name for name, _ in changed.most_common(5))
     why = f"; not of this sweep by {most}" if most else ""
     return [f"{len(paths)} other runs lie in this folder and stay apart{why}"]
-
-
-def _label(config: dict[str, Any], keys: dict[str, str]) -> str:
-    return " ".join(f"{name}={show_value(config.get(key))}" for key, name in keys.items())

@@ -30,7 +30,7 @@ def show_plan(
         if member in pending and member.folder.path.is_dir():
             state = f"{member.folder.state()}, to go on"
         line = f"{member.folder.run_id}  {state:9}  {member.label}"
-        console.print(line, soft_wrap=True, highlight=False)
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member not in pending]
     for line in _stacks(pending, folder):

@@ -1,0 +1,156 @@
+"""The sentences of a report."""
+
+from collections.abc import Mapping, Sequence
+
+from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
+from seqsweep.results.statistics import LEVEL
+from seqsweep.results.sureness import baseline_words, undecided
+from seqsweep.results.wording import (
+    NBSP,
+    count,
+    metric_words,
+    short_number,
+    shown_interval,
+    value_text,
+)
+from seqsweep.runs.metrics import lower_is_better
+
+
+def answer(
+    configs: Sequence[Config], monitor: str, score: str, baselines: Sequence[Baseline], tested: int
+) -> Answer:
+    """The first sentence of a report that has complete runs, and the two below it.
+
+    Args:
+        tested: how many sequences the score of one run is of; 0 where that is not known.
+    """
+    best = configs[0]
+    reached = f"{metric_words(score)} {_reached(score, best.metrics[score])}"
+    if len(configs) == 1:
+        rest = f" reaches {reached}{_alone(best)}."
+        return Answer(best.words, rest, choice_words(monitor, score, 1),
+                      baseline_words(best, score, baselines, tested))  # fmt: skip
+    rest = f" is best: {reached}{_sureness(configs, score)}."
+    choice = choice_words(monitor, score, len(configs))
+    return Answer(best.words, rest, choice, baseline_words(best, score, baselines, tested))
+
+
+def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
+    """Where no run is complete."""
+    parts = [f"{number} {state}" for state, number in states.items()]
+    parts += [f"{waiting} not started"] if waiting else []
+    total = sum(states.values()) + waiting
+    if set(states) == {"failed"} and not waiting:
+        return Answer("", "The only run failed." if total == 1 else f"All {total} runs failed.")
+    return Answer("", f"No run is complete yet: {', '.join(parts)}.")
+
+
+def choice_words(monitor: str, score: str, configs: int) -> str:
+    """What chose the best epoch and the best config, and that test did not."""
+    chosen = "epoch" if configs == 1 else "epoch and config"
+    if not monitor.startswith("val/"):
+        return (
+            f"No validation split chose the {chosen}: configs are ranked by {metric_words(monitor)}"
+            " of the last epoch."
+        )
+    text = f"The best {chosen} were chosen" if configs > 1 else f"The best {chosen} was chosen"
+    text += f" by {metric_words(monitor)}"
+    if score.startswith("test/"):
+        return f"{text}; the test numbers chose nothing."
+    return (
+        f"{text}. There is no test split: this number is of the split that chose, so it flatters."
+    )
+
+
+def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> str:
+    """How the effect of one key depends on the other, told by its two extremes."""
+    if crossing.share < 0.01:
+        return (
+            f"No two axes act together: none of the pairs explains as much as 1{NBSP}% of the "
+            "variance between configs beyond what each does alone."
+        )
+    rows, columns = crossing.values
+    key, other = crossing.keys
+    means = crossing.means
+    if len(rows) > len(columns):  # the key with fewer values is the one that is changed
+        changes = [(line[-1] or 0.0) - (line[0] or 0.0) for line in means]
+        changed, ends, at, places = other, (columns[0], columns[-1]), key, rows
+    else:
+        changes = [(b or 0.0) - (a or 0.0) for a, b in zip(means[0], means[-1], strict=True)]
+        changed, ends, at, places = key, (rows[0], rows[-1]), other, columns
+    low, high = changes.index(min(changes)), changes.index(max(changes))
+    first, last = (value_text(changed, end) for end in ends)
+    share = f"{crossing.share * 100:.0f}{NBSP}%"
+    return (
+        f"The strongest interaction is that of {names[key]} and {names[other]}, with "
+        f"{share} of the variance between configs: {names[changed]} from {first} to "
+        f"{last} changes the {metric_words(score)} by {changes[low]:+.3f} at "
+        f"{names[at]} {value_text(at, places[low])} and by {changes[high]:+.3f} at "
+        f"{names[at]} {value_text(at, places[high])}."
+    )
+
+
+def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """The three most frequent confusions, and the class that is found least often."""
+    pairs = [
+        (number, true, taken)
+        for true, row in enumerate(counts)
+        for taken, number in enumerate(row)
+        if number and true != taken
+    ]
+    if not pairs:
+        return ["No sequence is confused."]
+    words = [
+        f"“{classes[true]}” is taken for “{classes[taken]}” {count(number, 'time')} "
+        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
+        for number, true, taken in sorted(pairs, key=lambda pair: -pair[0])[:3]
+    ]
+    recalls = [(row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row)]
+    recall, worst = min(recalls)
+    return [
+        *words,
+        f"Found least often: “{classes[worst]}”, {recall * 100:.1f}{NBSP}% of its sequences.",
+    ]
+
+
+def _reached(score: str, stat: Stat) -> str:
+    if stat.low is None or stat.high is None:
+        return short_number(stat.mean)
+    low, high = shown_interval(score, stat.low, stat.high)
+    return (
+        f"{short_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {short_number(low)} to "
+        f"{short_number(high)} over {stat.n} seeds)"
+    )
+
+
+def _alone(best: Config) -> str:
+    return "; it is one run, so there is no interval" if len(best.runs) == 1 else ""
+
+
+def _sureness(configs: Sequence[Config], score: str) -> str:
+    """How many of the others cannot be told apart from the first."""
+    others = configs[1:]
+    shared = [c.gap.n if c.gap else 0 for c in others if c.verdict == "undecided"]
+    why = undecided(shared, [len(config.runs) for config in configs])
+    if why and len(shared) == len(others):
+        return f"; {why}"
+    alike = [config for config in others if config.verdict != "different"]
+    if not alike:
+        text = "; it can be told apart from " + (
+            "the other config" if len(others) == 1 else f"all {len(others)} others"
+        )
+    elif len(others) == 1:
+        text = "; the other config cannot be told apart from it"
+    else:
+        text = f"; {len(alike)} of the {len(others)} others cannot be told apart from it"
+    better = [
+        config for config in others if config.verdict == "different" and _above(config, score)
+    ]
+    if better:
+        text += f", and {len(better)}, which validation did not choose, did better on this metric"
+    return f"{text}; {why}" if why else text
+
+
+def _above(config: Config, score: str) -> bool:
+    mean = config.gap.mean if config.gap else None
+    return mean is not None and (mean < 0) == lower_is_better(score) and mean != 0

@@ -1,0 +1,98 @@
+"""What may be said of a difference: against a baseline, and with the seeds that there are."""
+
+from collections.abc import Sequence
+
+from seqsweep.results.findings import Baseline, Config, Stat
+from seqsweep.results.statistics import seeds_needed
+from seqsweep.results.wording import count, metric_words, short_number
+from seqsweep.runs.metrics import is_bounded, lower_is_better
+
+_MAJORITY = "majority class"
+
+
+def undecided(shared: Sequence[int], own: Sequence[int]) -> str | None:
+    """Why configs are not compared with the first one: too few seeds. None where all are.
+
+    Args:
+        shared: of each config that is undecided, how many seeds it shares with the first.
+        own: of every config, the first one too, how many it has.
+    """
+    if not shared:
+        return None
+    takes = f"(it takes {seeds_needed(len(own))})"
+    if all(n == 1 for n in own):
+        return f"with one seed each there is no interval, and nothing can be told apart {takes}"
+    if len(shared) < len(own) - 1:
+        return (
+            f"{len(shared)} of {len(own)} configs share too few seeds with the first to be told "
+            f"from it {takes}"
+        )
+    most = max(shared)
+    if not most:
+        return f"without a shared seed {len(own)} configs cannot be told apart {takes}"
+    seeds = count(most, "seed" if most == min(own) else "shared seed")
+    few = "is too little" if most == 1 else "are too few"
+    return f"{seeds} {few} to tell {len(own)} configs apart {takes}"
+
+
+def baseline_words(
+    best: Config, score: str, baselines: Sequence[Baseline], tested: int
+) -> str | None:
+    """The networks against what needs none; None without a baseline to compare with."""
+    scored = [baseline for baseline in baselines if score in baseline.metrics]
+    learned = [baseline for baseline in scored if baseline.name != _MAJORITY]
+    if not scored:
+        return None
+    candidates = learned or scored
+    rival, judged_by = _rival(candidates, score)
+    network, value = best.metrics[score], rival.metrics[score]
+    name = "always the most frequent class" if rival.name == _MAJORITY else rival.name
+    text = _against(name, value, network, score, tested)
+    if len(candidates) > 1 and not judged_by.startswith("val/"):
+        judge = metric_words(judged_by)
+        text += f" It was chosen among the baselines by {judge}: there is no validation of them."
+    return text
+
+
+def _rival(baselines: Sequence[Baseline], score: str) -> tuple[Baseline, str]:
+    """The best baseline and the metric that says so: one of validation where all have one."""
+    kinds = (score.rpartition("/")[2], "acc")
+    wanted = [f"val/{kind}" for kind in kinds]
+    there = [name for name in wanted if all(name in b.metrics for b in baselines)]
+    metric = there[0] if there else score
+    sign = -1 if lower_is_better(metric) else 1
+    return max(baselines, key=lambda baseline: sign * baseline.metrics[metric]), metric
+
+
+def _against(name: str, value: float, network: Stat, score: str, tested: int) -> str:
+    """A baseline's score against the best network's.
+
+    They are as good as each other only within what the number of test sequences leaves open, which
+    is the same for both; what too few seeds leave open is said to be that.
+    """
+    ours, theirs = short_number(network.mean), short_number(value)
+    gap = abs(value - network.mean)
+    if gap <= _sampling_error(network.mean, score, tested):
+        return f"{_upper(name)} reaches {theirs}, as good as the best network ({ours})."
+    if network.low is not None and network.low <= value <= (network.high or 0.0):
+        seeds = count(network.n, "seed")
+        return (
+            f"{_upper(name)} reaches {theirs}, the best network {ours}: "
+            f"with {seeds} they cannot be told apart."
+        )
+    if (value < network.mean) == lower_is_better(score):
+        return f"Better than the networks: {name} reaches {theirs}, the best network {ours}."
+    side = "below" if lower_is_better(score) else "above"
+    return f"The best network ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
+
+
+def _sampling_error(share: float, score: str, tested: int) -> float:
+    """Of a share of so many sequences, 95 %, by the normal approximation; 0 where unknown."""
+    if not tested or not is_bounded(score):
+        return 0.0
+    share = min(max(share, 0.0), 1.0)
+    return 1.96 * (share * (1 - share) / tested) ** 0.5
+
+
+def _upper(text: str) -> str:
+    return text[:1].upper() + text[1:]

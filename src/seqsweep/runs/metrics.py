@@ -1,0 +1,43 @@
+"""What a metric's name says: which way is better, which one ranks runs, which one compares them."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+DEFAULT_MONITOR = "val/acc"
+
+
+def lower_is_better(metric: str) -> bool:
+    """
+    >>> lower_is_better("val/loss"), lower_is_better("val/acc")
+    (True, False)
+    """
+    return metric.endswith("loss")
+
+
+def is_bounded(metric: str) -> bool:
+    """Whether its values lie between 0 and 1."""
+    return metric.rpartition("/")[2] in ("acc", "f1")
+
+
+def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
+    """The metric that chose the best epochs; the default where runs were chosen by several."""
+    names = {config.get("monitor") or DEFAULT_MONITOR for config in configs}
+    return names.pop() if len(names) == 1 else DEFAULT_MONITOR
+
+
+def compared_metric(monitor: str, there: Collection[str]) -> str:
+    """In which metric configs are compared that were ranked by the monitor.
+
+    Of the test split where there is one, as it has chosen nothing, and of the monitored kind; of
+    those that monitor the loss it is the accuracy.
+
+    Args:
+        there: the metrics that the runs have.
+
+    >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
+    'test/f1'
+    """
+    kind = monitor.rpartition("/")[2]
+    kinds = ["acc", kind] if lower_is_better(kind) else [kind, "acc", "loss"]
+    wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
+    return next((name for name in wanted if name in there), monitor)
