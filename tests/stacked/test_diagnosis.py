@@ -101,6 +101,7 @@ def test_trajectories_are_principal_components(make_pair, make_sequences, bidire
     pair = make_pair([{"hidden": 3}, {"hidden": 5}], data, bidirectional=bidirectional)
     pair.stack.forward(pair.batch(torch.arange(8).expand(2, -1)))
     for network, found in zip(pair.networks, trajectories(pair.stack), strict=True):
+        assert found is not None
         output = network.rnn(data.x)[0].detach()  # (B, T, D*H)
         lanes = [output[..., : network.rnn.hidden_size]]
         if bidirectional:
@@ -117,6 +118,7 @@ def test_a_single_unit_has_a_path_too(make_pair, make_sequences):
     pair = make_pair([{"hidden": 1}], make_sequences(MIXED))
     pair.stack.forward(pair.batch(torch.arange(8)[None]))
     (found,) = trajectories(pair.stack)
+    assert found is not None
     assert found.points.shape == (sum(MIXED), 2)
     assert found.explained == pytest.approx([1, 0])
 
