@@ -237,3 +237,29 @@ def test_wrong_folders_are_refused(names, error, said, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(error, match=said):
         shown(*(tmp_path / name for name in names))
+
+
+def test_each_column_of_runs_says_which_folder_it_is(tmp_path):
+    folders = [finished(tmp_path / name, {"h": n, "val/acc": 0.5}) for n, name in enumerate("ab")]
+    found = rows(shown(*folders))
+    assert [row[1:] for row in found[:2]] == [[str(folder)] for folder in folders]
+    assert found[0][0] != found[1][0]
+
+
+def test_runs_of_two_choices_differ_in_what_both_have(tmp_path):
+    """Of what only one of them has the choice says enough."""
+    runs = [
+        {"optimizer._target_": "x.sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9},
+        {"optimizer._target_": "x.adam", "optimizer.lr": 0.2, "optimizer.betas": [0.9, 0.99]},
+    ]
+    text = shown(*(finished(tmp_path / str(n), run) for n, run in enumerate(runs)))
+    assert ["optimizer", "sgd", "adam"] in rows(text) and ["lr", "0.1", "0.2"] in rows(text)
+    assert "betas" not in text and "momentum" not in text
+
+
+def test_seeds_that_only_one_sweep_has_are_told_from_shared_ones(tmp_path):
+    runs = [{"h": 1, "seed": s, "val/acc": 0.5} for s in (0, 1, 2)]
+    text = " ".join(shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *runs[1:])).split())
+    assert "over 2 shared seeds" in text and "(all seeds), and less a over shared seeds" in text
+    text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
+    assert "over 3 seeds" in text and "all seeds" not in text

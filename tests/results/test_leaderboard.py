@@ -157,8 +157,8 @@ def test_without_a_test_split_the_monitor_is_compared(tmp_path):
 
 def test_runs_that_the_grid_lacks_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
-    assert board(tmp_path / "whole", *runs).grid == (6, [])
-    assert board(tmp_path / "holes", *runs[1:]).grid == (6, [{"h": 1, "seed": 0}])
+    assert board(tmp_path / "whole", *runs).grid == (6, [], 6)
+    assert board(tmp_path / "holes", *runs[1:]).grid == (6, [{"h": 1, "seed": 0}], 5)
 
 
 ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
@@ -216,3 +216,72 @@ def test_a_record_that_lacks_what_a_run_costs_has_a_row(missing, tmp_path):
     made.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5, "val/f1": None}} | missing)
     (row,) = leaderboard(read_folder(tmp_path)).rows
     assert list(row.metrics) == ["val/acc"]
+
+
+@pytest.mark.parametrize(
+    ("monitors", "metrics", "monitor", "epoch"),
+    [
+        (("val/acc", "val/acc"), ("val/acc",), "val/acc", "best"),
+        (("val/acc", "val/acc"), (), "train/loss", "last"),
+        (("train/acc", "train/acc"), ("train/acc",), "train/acc", "best"),
+        (("val/acc", "val/loss"), ("val/acc", "val/loss"), "val/acc", "own"),
+        (("val/acc", "train/loss"), (), "train/loss", "own"),
+    ],
+)
+def test_the_epoch_of_the_metrics_is_known(monitors, metrics, monitor, epoch, tmp_path):
+    values = dict.fromkeys(metrics, 0.5)
+    found = board(tmp_path, *({"h": h, "monitor": m, **values} for h, m in enumerate(monitors)))
+    assert (found.monitor, found.epoch) == (monitor, epoch)
+
+
+def ended(folder: Path, status: str, config: dict[str, Any]) -> None:
+    made = RunFolder(folder / f"{len(list(folder.glob('*'))):016x}")
+    config = {"monitor": "val/acc"} | config
+    made.start(config, {})
+    if status == "failed":
+        made.fail(RuntimeError("no"))
+    else:
+        made.finish({"status": status, "config": config, "metrics": {}})
+
+
+def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
+    """Of a config that only they have, and that no complete run differs in, they are no seeds."""
+    board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5 + h} for h in (1, 2) for s in range(4)))
+    for status, seed in (("diverged", 5), ("diverged", 6), ("failed", 7)):
+        ended(tmp_path, status, {"h": 2, "seed": seed})
+    ended(tmp_path, "diverged", {"h": 2, "seed": 0, "lr": 9.0})
+    rows = leaderboard(read_folder(tmp_path)).rows
+    assert [(row.n, row.lost_words) for row in rows] == [
+        (4, "2 of 7 diverged, 1 of 7 failed"), (4, ""),
+    ]  # fmt: skip
+
+
+def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
+    board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in range(4 - h)))
+    ended(tmp_path, "diverged", {"h": 2, "seed": 2})
+    ended(tmp_path, "failed", {"h": 3, "seed": 0})
+    found = leaderboard(read_folder(tmp_path))
+    assert found.grid.missing == [{"h": 2, "seed": 2}]
+    assert found.ended == {"diverged": 1}
+
+
+def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):
+    adam = {"optimizer._target_": "x.adam", "optimizer.betas": [0.9, 0.99], "optimizer.lr": 0.1}
+    sgd = {"optimizer._target_": "x.sgd", "optimizer.momentum": 0.9, "optimizer.lr": 0.2}
+    runs = [
+        {**choice, "monitor": m, "checkpoint.monitor": m, "h": h, "val/acc": 0.5, "val/loss": 0.5}
+        for choice, h in ((adam, 1), (sgd, 2))
+        for m in ("val/acc", "val/loss")
+    ]
+    found = board(tmp_path, *runs)
+    assert found.keys == ["monitor", "optimizer._target_", "h"]  # h is of no section it chooses
+    assert len(found.rows) == 4
+
+
+def test_a_key_of_a_choice_that_is_swept_is_a_key_of_its_own(tmp_path):
+    runs = [
+        {"optimizer._target_": name, "optimizer.lr": lr, "val/acc": lr}
+        for name in ("x.sgd", "x.adam")
+        for lr in (0.1, 0.2)
+    ]
+    assert board(tmp_path, *runs).keys == ["optimizer._target_", "optimizer.lr"]

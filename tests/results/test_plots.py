@@ -139,6 +139,13 @@ def test_ticks_of_few_decades_have_steps_between():
     assert decades([1, 1e6])["ticktext"] == ["1", "10", "100", "1k", "10k", "100k", "1M"]
 
 
+@pytest.mark.parametrize(("low", "high"), [(0.04, 0.09), (0.06, 0.09), (0.0612, 0.0633), (3, 4)])
+def test_at_least_two_ticks_are_among_the_values(low, high):
+    found = decades([low, high])
+    assert sum(0.999 * low <= mark <= 1.001 * high for mark in found["tickvals"]) >= 2
+    assert all(len(text) <= 6 for text in found["ticktext"])
+
+
 def test_curves_are_read_as_far_as_they_are_whole(tmp_path):
     (tmp_path / "metrics.csv").write_text(
         "epoch,step,train/loss,val/loss\n0,6,1.5,2.5\n1,12,nan,\n2,18,0.5,1.5\n3,24,0."

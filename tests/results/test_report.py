@@ -435,3 +435,138 @@ def test_terminal_and_report_compare_the_same_metric(tmp_path):
         trained(tmp_path, {"monitor": "val/f1", SIZE: size, "seed": 0}, **metrics)
     write_report(tmp_path)
     assert data(tmp_path)["score"] == leaderboard(read_folder(tmp_path)).compared == "test/f1"
+
+
+def commands(folder: Path) -> list[list[str]]:
+    write_report(folder)
+    return data(folder)["commands"]
+
+
+def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
+    for size in (8, 16, 32):
+        trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
+    assert [what for what, _ in commands(tmp_path)] == ["the best run again, compared bit by bit"]
+    configs: dict[str, dict[str, Any]] = {f"{n:016x}": {"seed": 0} for n in range(3)}
+    last = dict(list(configs.items())[1:])
+    for covered, words in (
+        (configs, "the same runs again;"),
+        (last, "2 of the 3 runs again, those of the last command in this folder;"),
+    ):
+        SweepFile(["seqsweep", "train", "-m"], 0.0, covered).write(tmp_path)
+        assert commands(tmp_path)[0][0].startswith(words)
+
+
+def test_a_run_that_was_trained_alone_has_its_command(tmp_path):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.5)
+    assert commands(run.path)[0] == ["the same run again; if it is done it is left alone",
+                                     "seqsweep train"]  # fmt: skip
+
+
+def test_what_is_not_seqsweeps_own_is_allowed_in_the_command(tmp_path):
+    config = {"model._target_": "mine.Boom", "optimizer._target_": "seqsweep.training.adam"}
+    trained(tmp_path, config, val__acc=0.5)
+    assert commands(tmp_path)[-1][1].endswith(" --allow mine.Boom")
+
+
+@pytest.mark.parametrize(
+    ("monitor", "words"),
+    [
+        ("train/acc", "The best epoch and config were chosen by training accuracy; the test"),
+        ("val/acc", "configs are ranked by training loss of the last epoch."),
+    ],
+)
+def test_without_validation_the_epoch_that_was_used_is_named(monitor, words, tmp_path):
+    for size in (8, 16):
+        config = {"monitor": monitor, SIZE: size, "seed": 0}
+        metrics = {"train__loss": 1 / size, "train__acc": size / 20, "test__acc": size / 20}
+        trained(tmp_path, config, **metrics)
+    found = page(tmp_path)
+    assert words in found.text
+    assert ("last epoch" in found.text) == (monitor == "val/acc")
+
+
+def test_none_of_the_others_is_no_count_of_all(tmp_path):
+    for size in (8, 16, 32):
+        for seed in range(8):
+            score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
+            trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 40, test__acc=score)
+    assert "; none of the 2 others can be told apart from it." in page(tmp_path).text
+
+
+def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
+    """The fingerprint is of all the data; how they are split is a key."""
+    for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
+        config = {"data.val_fraction": share, "seed": 0}
+        run = trained(tmp_path, config, test__acc=0.9, **val)
+        run.finish((run.record() or {}) | {"data_fingerprint": "same"}, synced=True)
+    rows = [
+        {"data": {"data.val_fraction": share, "data.source.path": None},
+         "data_fingerprint": "same", "name": "logistic regression",
+         "metrics": {"test/acc": score, "val/acc": score}}
+        for share, score in ((0.0, 0.8), (0.2, 0.5))
+    ]  # fmt: skip
+    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    found = page(tmp_path)
+    words = "above logistic regression (0.500), on the data with val_fraction 0.2."
+    assert words in found.text
+    assert [b["data"] for b in data(tmp_path)["baselines"]] == [
+        "val_fraction 0.0", "val_fraction 0.2",
+    ]  # fmt: skip
+
+
+def test_confounded_means_are_said_to_mix_the_keys_and_have_no_share(tmp_path):
+    for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
+        for size in sizes:
+            for cell in cells:
+                for rate in rates:
+                    config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
+                    trained(tmp_path, config, val__acc=size / 40 + rate / 99)
+    found = page(tmp_path)
+    assert "these are means over all configs, which other keys may explain" in found.text
+    assert found.text.count("mixed with other keys") == 3
+    assert "how much of the variance" not in found.text
+    assert "12 of its 27 points have no complete run" in found.text
+
+
+def test_a_folder_that_is_no_grid_is_said_to_be_none(tmp_path):
+    for number in range(5):
+        config = {SIZE: 2**number, "lr": 1 / (number + 1), "seed": 0}
+        trained(tmp_path, config | {"a": number % 3}, val__acc=number / 9)
+    text = page(tmp_path).text
+    assert "This folder is no full grid: of 15 combinations of its values 5 have" in text
+
+
+def test_an_effect_on_some_configs_says_on_how_many(tmp_path):
+    for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
+        trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
+    text = page(tmp_path).text
+    assert ", on 4 of 5 configs" in text and "on 3 of 5 configs" in text
+
+
+def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
+    grid(tmp_path, [8, 16], [1], 2)
+    config = {"monitor": "val/acc", SIZE: 16, LAYERS: 1, "seed": 5}
+    ended = started(tmp_path, config)
+    ended.finish(
+        {"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}}
+    )
+    found = page(tmp_path)
+    assert "1 of 3 diverged" in found.text and "seeds lost" in found.text
+    source = (tmp_path / "report.html").read_text(encoding="utf-8").split('<table id="board"')[1]
+    head, body = source.split("</tr>", 2)[:2]
+    assert head.count("<th ") == body.count("<td")
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
+    assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
+
+
+def test_negative_numbers_have_one_kind_of_minus(tmp_path):
+    for size in (8, 16):
+        for seed, loss in enumerate((0.1, 3.0)):
+            config = {"monitor": "val/loss", SIZE: size, "seed": seed}
+            trained(tmp_path, config, val__loss=loss + size / 100)
+    assert not re.search(r"(?<![\w-])-\d", page(tmp_path).text)
+
+
+def test_interrupted_is_said_once(tmp_path):
+    started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    assert "interrupted: by SIGINT" in page(tmp_path).text

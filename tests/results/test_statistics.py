@@ -229,7 +229,7 @@ def test_what_a_choice_brings_along_is_no_effect_of_its_own():
     configs = [choice | {"h": h} for choice in (adam, *others) for h in (8, 16)]
     effects = main_effects(configs, [1.0, 1.1, 2.0, 2.1, 3.0, 3.1])
     assert [effect.key for effect in effects] == ["optimizer._target_", "h"]
-    assert sum(effect.share for effect in effects) == pytest.approx(1)
+    assert sum(effect.share or 0.0 for effect in effects) == pytest.approx(1)
 
 
 def test_a_key_with_its_own_value_everywhere_is_left_out_of_a_random_search():
@@ -252,16 +252,37 @@ def test_equal_scores_have_no_variance_to_share():
 def test_holes_are_the_runs_that_a_grid_lacks():
     runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
     keys = ["h", "seed", "list", "other"]
-    assert holes(runs, keys) == (6, [])
-    assert holes(runs[:4] + runs[5:], keys) == (6, [{"h": 16, "seed": 1}])
-    assert holes(runs[:1], keys) == (1, [])
-    assert holes([], keys) == (0, [])
+    assert holes(runs, keys) == (6, [], 6)
+    assert holes(runs[:4] + runs[5:], keys) == (6, [{"h": 16, "seed": 1}], 5)
+    assert holes(runs[:1], keys) == (1, [], 1)
+    assert holes([], keys) == (0, [], 0)
 
 
 def test_a_random_search_is_no_grid_with_holes():
     runs = [{"lr": n / 7, "dropout": n / 100, "h": n % 3} for n in range(30)]
     runs += [{"lr": 0.5, "dropout": 0.5, "h": n} for n in range(3)]
-    assert holes(runs, ["lr", "dropout", "h"]).missing == []
+    found = holes(runs, ["lr", "dropout", "h"])
+    assert (found.missing, found.there) == ([], 33)
+    assert found.size == 31 * 3  # lr and dropout change together
+
+
+def test_where_no_setting_has_all_values_the_means_are_said_to_mix_the_keys():
+    """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
+    first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])
+    second = grid(h=[8, 16], cell=["gru", "lstm"], lr=[1, 4])
+    configs = list({str(c): c for c in [*first, *second]}.values())
+    scores = [c["h"] / 10 + (c["cell"] == "gru") / 9 for c in configs]
+    effects = {effect.key: effect for effect in main_effects(configs, scores)}
+    assert all(effect.confounded for effect in effects.values())
+    assert all(effect.share is None and effect.configs == 15 for effect in effects.values())
+
+
+def test_an_effect_knows_on_how_many_configs_it_rests():
+    configs = grid(a=[0, 1, 2], b=[0, 1])[1:]
+    effects = {e.key: e for e in main_effects(configs, [1.0, 2.0, 3.0, 4.0, 5.0])}
+    assert {key: (e.configs, e.confounded) for key, e in effects.items()} == {
+        "a": (3, False), "b": (4, False),
+    }  # fmt: skip
 
 
 @pytest.mark.slow

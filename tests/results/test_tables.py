@@ -1,6 +1,7 @@
 """Terminal tables show values as they are: nothing in them is read as rich's markup."""
 
 import io
+import re
 import string
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,8 +27,8 @@ from seqsweep.runs.record import RunFolder
 MARKUP = "[red]x[/red] [/] \\[b]"
 
 
-def printed(table: Table, width: int = 200) -> str:
-    console = Console(file=io.StringIO(), width=width)
+def printed(table: Table, width: int = 200, terminal: bool = False) -> str:
+    console = Console(file=io.StringIO(), width=width, force_terminal=terminal, no_color=True)
     print_table(console, table)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
@@ -211,3 +212,64 @@ def test_what_a_record_lacks_is_an_empty_cell(missing, tmp_path):
     entries = read_folder(tmp_path)
     assert lines(leaderboard_table(leaderboard(entries))) == [["1", "0.5000"]]
     assert lines(status_table(entries)) == [["a", "complete", "0.5000"]]
+
+
+def seen(table: Table, width: int) -> str:
+    """What a terminal of this width shows, without its codes."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", printed(table, width, terminal=True))
+
+
+def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
+    values = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss")
+    runs = [{"h": h, "monitor": "val/loss", **dict.fromkeys(values, h / 7)} for h in (1, 2)]
+    table = leaderboard_table(leaderboard(made(tmp_path, *runs)))
+    assert printed(table, 200) == printed(table, 20)  # into a file it is whole
+    wide, lost = seen(table, 200), ["f1", "seconds", "params", "epoch"]
+    assert all(name in wide for name in lost)
+    before, text = len(lost), ""
+    for width in range(120, 24, -1):
+        text = seen(table, width).partition("\n")[2]  # below the title
+        assert "0.1429" in text and "…" not in text
+        left = [name for name in lost if name in text]
+        assert left == lost[len(lost) - len(left) :] and len(left) <= before
+        before = len(left)
+        assert max(map(len, text.splitlines())) <= width or not left
+    assert before == 0
+    assert "loss" in text and "acc" in text
+
+
+def test_a_long_error_is_cropped_to_the_terminal(tmp_path):
+    RunFolder(tmp_path / "b" / ("0" * 16)).refuse({}, ValueError("a long way " * 30 + "to the end"))
+    table = status_table(read_folder(tmp_path / "b"))
+    assert "to the end" in printed(table, 40)
+    text = seen(table, 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "failed ValueError: a long" in text and "…" in text
+
+
+def test_one_run_is_one_run_and_interrupted_is_said_once(tmp_path):
+    made_ = RunFolder(tmp_path / "a")
+    made_.start({"h": 1}, {})
+    made_.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    entries = read_folder(tmp_path)
+    assert status_line(tmp_path, entries).endswith(": 1 run, 1 interrupted")
+    assert lines(status_table(entries)) == [["a", "interrupted", "by", "SIGINT"]]
+
+
+def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
+    runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1)]
+    made(tmp_path, *runs[1:], names="bcd")
+    run = RunFolder(tmp_path / "a")
+    run.start({"monitor": "val/acc", "h": 1, "seed": 0}, {})
+    run.finish({"status": "diverged", "config": {"monitor": "val/acc", "h": 1, "seed": 0}})
+    board = leaderboard(read_folder(tmp_path))
+    note, *_ = leaderboard_notes(board)
+    assert "1 of 4 runs is not complete (1 diverged)" in note
+    assert "1 of 2 diverged" in printed(leaderboard_table(board))
+
+
+def test_the_title_says_which_epoch_it_is(tmp_path):
+    made(tmp_path, {"h": 1, "train/loss": 0.5})
+    assert "by train/loss of the last epoch" in printed(
+        leaderboard_table(leaderboard(read_folder(tmp_path)))
+    )

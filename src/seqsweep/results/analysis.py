@@ -10,10 +10,11 @@ from pathlib import Path
 
 from seqsweep.results import axes, details, sentences, wording
 from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Stat
+from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.names import readable_names
 from seqsweep.results.statistics import Difference, mean_interval
-from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
@@ -47,7 +48,7 @@ def analyse(folder: Path) -> Report:
     if scored[:1] == configs[:1] and configs:
         rivals = [b.shown for b in baselines if b.is_of(best[0])]
         tested = confusion.sequences if confusion and score.startswith(confusion.split) else 0
-        answer = sentences.answer(configs, board.monitor, score, rivals, tested)
+        answer = sentences.answer(configs, board, rivals, tested)
     else:
         answer = sentences.no_answer(states, waiting)
     return Report(
@@ -73,7 +74,7 @@ def analyse(folder: Path) -> Report:
         confusion_absent=absent,
         failures=details.failures(entries, labels),
         environment=details.environment(best[0] if best else entries[0]),
-        commands=details.commands(folder, sweep, best[0] if best else entries[0]),
+        commands=details.commands(sweep, entries, best[0] if best else entries[0]),
     )
 
 
@@ -81,7 +82,7 @@ def _labels(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, str]
     """What a person calls each run: the values of the keys in which it differs from others."""
     configs = {entry.folder.run_id: entry.config for entry in entries}
     everything = [*configs.values(), *(sweep.configs.values() if sweep else ())]
-    keys = differing_keys([dict(config) for config in everything])
+    keys = told_keys(everything)
     names = wording.key_names(keys)
     return {
         run_id: wording.run_label(config, names) or run_id for run_id, config in configs.items()
@@ -101,6 +102,7 @@ def _configs(board: Leaderboard) -> list[Config]:
             scores=sorted(row.samples.get(board.compared, {}).items()),
             gap=_gap(row.difference) if row.difference and len(board.rows) > 1 else None,
             verdict=row.difference.verdict if row.difference else "best",
+            lost=row.lost_words,
         )
         for place, row in enumerate(board.rows)
     ]
@@ -150,4 +152,8 @@ def _holes(board: Leaderboard) -> Holes | None:
         wording.settings(point, {key: names[key] for key in point}, " ", ", ")
         for point in board.grid.missing
     ]
-    return Holes(board.grid.size, missing) if missing else None
+    grid = board.grid
+    if not board.rows or grid.there == grid.size:
+        return None
+    why = ", ".join(f"{number} {state}" for state, number in board.ended.items())
+    return Holes(grid.size, grid.there, missing, why)

@@ -92,7 +92,7 @@ def _divided(
     key: str, values: Mapping[str, list[Any]], effects: Sequence[Factor]
 ) -> tuple[list[str], list[str], list[str]]:
     """The other keys as lines, as panels, or averaged over: those that matter most first."""
-    share = {factor.key: factor.share for factor in effects}
+    share = {factor.key: factor.share or 0.0 for factor in effects}
     others = [other for other in values if other != key]
     first = {name: place for place, name in enumerate(_LINES_FIRST)}
     others.sort(key=lambda k: (first.get(k, len(first)), -share.get(k, 0.0)))

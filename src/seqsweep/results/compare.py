@@ -13,9 +13,11 @@ from rich.table import Table
 
 from seqsweep.results import wording
 from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.fitting import print_table
+from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import leaderboard, numbers
 from seqsweep.results.names import readable_names
-from seqsweep.results.tables import print_table, status_line
+from seqsweep.results.tables import status_line
 from seqsweep.runs.files import read_json
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
@@ -24,9 +26,7 @@ TOP = 20
 """Rows of a table; what is left out is counted."""
 
 _SIDE_BY_SIDE = 6
-_METRICS = (
-    "val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss",
-)  # fmt: skip
+_METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "epochs", "params", "train_seconds")
 _NO_ENVIRONMENT = ("command", "started", "stack")
 
@@ -73,14 +73,15 @@ def compare(folders: Sequence[Path], console: Console) -> None:
 
 def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     entries = [side.entries[0] for side in sides]
+    lines = [f"[bold]{escape(side.label)}[/]  {escape(str(side.folder))}" for side in sides[:TOP]]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
     if len(sides) > _SIDE_BY_SIDE:
         print_table(console, _long_table(sides, entries))
         if len(sides) > TOP:
             console.print(f"[dim]and {len(sides) - TOP} more[/]")
         return
     configs = [entry.config for entry in entries]
-    keys = differing_keys(configs)
-    if keys:
+    if keys := told_keys(configs, keep_shared=True):
         cells = {key: [_value(key, config) for config in configs] for key in keys}
         print_table(console, _table("config", sides, _renamed(cells)))
     else:
@@ -104,8 +105,7 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
     complete = {
         side.label: [entry for entry in side.entries if entry.state == "complete"] for side in sides
     }
-    fixed = _fixed_apart(list(complete.values()))
-    if fixed:
+    if fixed := _fixed_apart(list(complete.values())):
         firsts = [found[0].config if found else None for found in complete.values()]
         cells = {key: [_value(key, first) for first in firsts] for key in fixed}
         print_table(console, _table("the sweeps differ in", sides, _renamed(cells)))
@@ -126,8 +126,9 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
     if not cells:
         console.print("[dim]trained in the same environment[/]")
     elif len(sides) > _SIDE_BY_SIDE:
-        names = escape(", ".join(cells))
-        console.print(f"[yellow]the environments differ[/] in {names}", highlight=False)
+        console.print(
+            f"[yellow]the environments differ[/] in {escape(', '.join(cells))}", highlight=False
+        )
     else:
         print_table(console, _table("environment", sides, cells))
 
@@ -158,8 +159,9 @@ def _tail(path: Path, paths: Sequence[Path]) -> str:
 
 def _fixed_apart(sides: Sequence[Sequence[Entry]]) -> list[str]:
     """The keys that have one value within each side, and not the same one in all."""
-    union = differing_keys([entry.config for entries in sides for entry in entries])
-    swept = {key for entries in sides for key in differing_keys([e.config for e in entries])}
+    configs = [[entry.config for entry in entries] for entries in sides]
+    swept = {key for own in configs for key in differing_keys(own)}
+    union = told_keys([config for own in configs for config in own], keep_shared=True)
     return [key for key in union if key not in swept and key != "seed"]
 
 
@@ -208,10 +210,10 @@ def _best_line(label: str, entries: Sequence[Entry]) -> str:
         return f"[bold]{escape(label)}[/]: no run is complete"
     best = board.rows[0]
     config = escape(wording.run_label(best.config, wording.key_names(board.keys)))
-    names = [n for n in dict.fromkeys((board.monitor, board.compared)) if n in best.metrics]
-    scores = [f"{name} {wording.number(best.metrics[name].mean)}" for name in names]
-    parts = [config, *scores, f"({wording.count(best.n, 'seed')})"]
-    return f"best of [bold]{escape(label)}[/]: {'  '.join(part for part in parts if part)}"
+    names = dict.fromkeys((board.monitor, board.compared))
+    scores = [f"{n} {wording.number(best.metrics[n].mean)}" for n in names if n in best.metrics]
+    parts = filter(None, [config, *scores, f"({wording.count(best.n, 'seed')})"])
+    return f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}"
 
 
 def _renamed(cells: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -231,7 +233,7 @@ def _table(title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]])
 
 def _long_table(sides: Sequence[Side], entries: Sequence[Entry]) -> Table:
     """A row a run: for more runs than fit side by side."""
-    keys = differing_keys([entry.config for entry in entries])
+    keys = told_keys([entry.config for entry in entries])
     values = [_results(entry) for entry in entries]
     shown = [name for name in ("val/acc", "test/acc", "test/f1") if any(name in v for v in values)]
     table = Table(box=SIMPLE_HEAD, title="less the first", title_justify="left", pad_edge=False)

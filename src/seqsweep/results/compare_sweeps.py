@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.fitting import print_table
+from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import (
     DATA,
     data_key,
@@ -19,9 +21,8 @@ from seqsweep.results.leaderboard import (
     seed_of,
 )
 from seqsweep.results.statistics import LEVEL, Interval, mean_interval, paired_difference
-from seqsweep.results.tables import print_table
 from seqsweep.results.wording import count, key_names, number, run_label, value_text
-from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import compared_metric, monitor_of
 
 _LISTED = 3
@@ -56,8 +57,11 @@ def compare_configs(
         console.print("[yellow]no metric that complete runs of all have[/]", highlight=False)
         return
     runs = [entry for entries in sweeps.values() for entry in entries]
-    differing = differing_keys([entry.config for entry in runs])
-    keys = [key for key in differing if key != "seed" and key not in fixed]
+    keys = [
+        key
+        for key in told_keys([entry.config for entry in runs])
+        if key != "seed" and key not in fixed
+    ]
     # One that differs between the sweeps alone is not what tells a sweep's own configs apart.
     datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
     matches = _matches(sweeps, keys, datasets, metric)
@@ -114,7 +118,12 @@ def _largest(match: _Match, first: str, others: Sequence[str]) -> float:
 def _table(
     matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str], metric: str
 ) -> Table:
-    title = f"{metric} by config, and less {labels[0]} over shared seeds ({LEVEL:.0%} interval)"
+    seeds = (
+        "" if all(_all_shared(matches, label, labels[0]) for label in labels) else " (all seeds)"
+    )
+    title = (
+        f"{metric} by config{seeds}, and less {labels[0]} over shared seeds ({LEVEL:.0%} interval)"
+    )
     table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
     for name in key_names(keys).values():
         table.add_column(escape(name), justify="right", style="cyan", no_wrap=True)
@@ -166,8 +175,14 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
         return f"{names}: no config and seed in both"
     interval = mean_interval([math.fsum(each) / len(each) for each in by_seed.values()])
     of = "the one config" if configs == 1 else f"the {configs} configs"
-    seeds = count(interval.n, "seed")
+    seeds = count(interval.n, "seed" if _all_shared(shared, label, first) else "shared seed")
     return f"{names}: {metric} {_shown(interval)} in the mean of {of} in both, over {seeds}"
+
+
+def _all_shared(matches: Sequence[_Match], label: str, first: str) -> bool:
+    """Whether the configs that both have were trained with the same seeds in both."""
+    samples = [match.samples for match in matches]
+    return all(s[label].keys() == s[first].keys() for s in samples if label in s and first in s)
 
 
 def _unmatched(matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from seqsweep.results import sentences, wording
 from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
+from seqsweep.results.keys import CHOICE, told_keys
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.sweepfile import SweepFile
@@ -16,6 +17,7 @@ from seqsweep.runs.sweepfile import SweepFile
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 5
 ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete")
+_OURS = "seqsweep."
 _MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
 _REASONS = {
     "diverged": "the loss or a gradient became NaN or infinite",
@@ -33,10 +35,10 @@ class Rival:
     fingerprint: str | None
 
     def is_of(self, entry: Entry) -> bool:
-        """Whether a run was trained on the same data."""
+        """Whether a run has the same data; the fingerprint is of all of them, before the split."""
         own = (entry.record or {}).get("data_fingerprint")
-        if own and self.fingerprint:
-            return own == self.fingerprint
+        if own and self.fingerprint and own != self.fingerprint:
+            return False
         return all(entry.config.get(key) == value for key, value in self.data.items())
 
 
@@ -46,9 +48,11 @@ def baselines(folder: Path) -> tuple[list[Rival], list[str]]:
     if not isinstance(content, dict):
         return [], []
     found: list[Rival] = []
-    for item in content.get("baselines", []):
-        data: dict[str, Any] = item.get("data", {})
-        label = wording.settings(data, wording.key_names(data), " ", ", ")
+    items: list[dict[str, Any]] = content.get("baselines", [])
+    sets: list[dict[str, Any]] = [item.get("data", {}) for item in items]
+    names = wording.key_names(told_keys(sets))
+    for item, data in zip(items, sets, strict=True):
+        label = wording.known_settings(data, names)
         shown = Baseline(item["name"], label, item["metrics"], item.get("seconds"))
         found.append(Rival(shown, data, item.get("data_fingerprint")))
     return found, content.get("notes", [])
@@ -111,7 +115,7 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Failur
     return [
         Failure(
             state,
-            error,
+            wording.error_text(state, error),
             (group[0].folder.failure() or {}).get("traceback"),
             [(entry.folder.run_id, labels[entry.folder.run_id]) for entry in group],
         )
@@ -138,12 +142,39 @@ def environment(entry: Entry) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in lines if value is not None]
 
 
-def commands(folder: Path, sweep: SweepFile | None, entry: Entry) -> list[tuple[str, str]]:
-    """What makes the folder again, and what trains its best run again and compares it."""
-    origin: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
-    command = list(sweep.command) if sweep else origin.get("command")
-    found = [("the same runs again; those that are done are left alone", command)]
-    if entry.state == "complete":
-        again = ["seqsweep", "reproduce", str(entry.folder.path)]
+def commands(
+    sweep: SweepFile | None, entries: Sequence[Entry], best: Entry
+) -> list[tuple[str, str]]:
+    """What makes the folder's runs again, and what trains its best run again and compares it."""
+    found = _again(sweep, entries)
+    if best.state == "complete":
+        targets = {
+            str(v): k for k, v in best.config.items() if k.rpartition(".")[2] == CHOICE and v
+        }
+        foreign = [target for target in targets if not target.startswith(_OURS)]
+        allowed = [word for target in foreign for word in ("--allow", target)]
+        again = ["seqsweep", "reproduce", str(best.folder.path), *allowed]
         found.append(("the best run again, compared bit by bit", again))
-    return [(what, shlex.join(words)) for what, words in found if words]
+    return [(what, shlex.join(words)) for what, words in found]
+
+
+def _again(sweep: SweepFile | None, entries: Sequence[Entry]) -> list[tuple[str, Sequence[str]]]:
+    """The last command of a folder, and which of its runs it is of.
+
+    Without a sweep.json nobody knows what a command covers, but for a run that was trained alone.
+    """
+    if sweep is None:
+        origin: dict[str, Any] = read_json(entries[0].folder.path / "provenance.json") or {}
+        command: list[str] = origin.get("command") or []
+        alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
+        what = "the same run again; if it is done it is left alone"
+        return [(what, command)] if command and alone else []
+    covered = sum(entry.folder.run_id in sweep.configs for entry in entries)
+    if not covered and sweep.configs:
+        return []
+    which = "the same runs again"
+    if covered < len(entries):
+        which = (
+            f"{covered} of the {len(entries)} runs again, those of the last command in this folder"
+        )
+    return [(f"{which}; those that are done are left alone", sweep.command)]

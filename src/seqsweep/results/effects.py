@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from seqsweep.results.keys import CHOICE, follows
 from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]
@@ -21,13 +22,18 @@ class Effect(NamedTuple):
     Args:
         values: in their order, numbers by size.
         means: of the score at each value.
-        share: eta squared, 0 to 1: of the variance between configs the part between the means.
+        share: eta squared, 0 to 1: of the variance between configs the part between the means;
+            None where it is confounded.
+        configs: how many the means rest on.
+        confounded: no setting of the other keys has all values, so these may be what differs.
     """
 
     key: str
     values: list[Any]
     means: list[float]
-    share: float
+    share: float | None
+    configs: int
+    confounded: bool
 
 
 class Interaction(NamedTuple):
@@ -45,10 +51,17 @@ class Interaction(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """How many points the grid of the keys' values has, and those that are not there."""
+    """The grid of the keys' values.
+
+    Args:
+        size: how many points it has.
+        missing: those that are not there; none where `there` is less than half: it is no grid.
+        there: how many are.
+    """
 
     size: int
     missing: list[dict[str, Any]]
+    there: int
 
 
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
@@ -56,8 +69,8 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
 
     Every config counts once, however many seeds it has. Where a grid has holes a key is judged on
     those settings of the other keys that have all its values, so that its means differ by nothing
-    else; where these are few, as in a random search, on all configs. A key with a value of its
-    own in every config cannot be told from the others then and is left out.
+    else; where these are few, as in a random search, on all configs, and it is confounded. A key
+    with a value of its own in every config cannot be told from the others then and is left out.
 
     Args:
         scores: of each config, its mean over seeds.
@@ -65,7 +78,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
     table = _table(configs)
     found = [_effect(table, key, scores) for key in table.columns]
     effects = [effect for effect in found if effect is not None]
-    return sorted(effects, key=lambda effect: -effect.share)
+    return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
@@ -90,17 +103,19 @@ def holes(runs: Sequence[Config], keys: Sequence[str]) -> Grid:
     Args:
         keys: those that are swept, `seed` one of them.
     """
+    if not runs:
+        return Grid(0, [], 0)
     table = _table([{key: run.get(key) for key in keys} for run in runs])
     there = set(table.points(table.columns))
     size = math.prod(len(values) for values in table.values.values())
     if size > 2 * len(there):
-        return Grid(len(there), [])
+        return Grid(size, [], len(there))
     missing = [
         {key: table.values[key][text] for key, text in zip(table.columns, point, strict=True)}
         for point in itertools.product(*table.values.values())
         if point not in there
     ]
-    return Grid(size, missing)
+    return Grid(size, missing, len(there))
 
 
 @dataclass(frozen=True)
@@ -143,22 +158,17 @@ def _table(configs: Sequence[Config]) -> _Table:
     keys = dict.fromkeys(key for config in configs for key in config)
     columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
-    choices = [key for key in columns if key.endswith("_target_")]
+    choices = [key for key in columns if key.endswith(CHOICE)]
     kept: dict[str, list[str]] = {}
     for key, column in columns.items():
-        brought = key not in choices and any(_follows(columns[c], column) for c in choices)
+        brought = key not in choices and any(follows(columns[c], column) for c in choices)
         if not brought and not any(_same(other, column) for other in kept.values()):
             kept[key] = column
     return _Table(len(configs), kept, {key: _values(key, configs) for key in kept})
 
 
-def _follows(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the second column is a function of the first."""
-    return len(set(zip(first, second, strict=True))) == len(set(first))
-
-
 def _same(first: Sequence[str], second: Sequence[str]) -> bool:
-    return _follows(first, second) and _follows(second, first)
+    return follows(first, second) and follows(second, first)
 
 
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
@@ -172,7 +182,8 @@ def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
 def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     values = table.values[key]
     used = table.full([key])
-    if not used:
+    confounded = not used
+    if confounded:
         if len(values) == len(scores):
             return None
         used = list(range(len(scores)))
@@ -181,7 +192,8 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     mean = _mean(chosen)
     between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
     means = [_mean(cells[(text,)]) for text in values]
-    return Effect(key, list(values.values()), means, _share(between, chosen))
+    share = None if confounded else _share(between, chosen)
+    return Effect(key, list(values.values()), means, share, len(used), confounded)
 
 
 def _interaction(

@@ -39,6 +39,7 @@ class Config:
         name: short, for plots. words: the values that tell it apart.
         keys: all keys in which the configs differ.
         scores: [seed, value] of the metric that is compared.
+        lost: seeds that diverged or failed, in words: the others may be the lucky ones.
     """
 
     rank: int
@@ -50,6 +51,7 @@ class Config:
     scores: list[tuple[int, float]]
     gap: Gap | None
     verdict: str
+    lost: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,12 +122,18 @@ class Axis:
 
 @dataclass(frozen=True)
 class Factor:
-    """A main effect: the mean score at each value, and the share of the variance of configs."""
+    """A main effect: the mean score at each value, and the share of the variance of configs.
+
+    Args:
+        configs: how many it rests on. confounded: no share, see effects.Effect.
+    """
 
     key: str
     values: list[Any]
     means: list[float]
-    share: float
+    share: float | None
+    configs: int
+    confounded: bool
 
 
 @dataclass(frozen=True)
@@ -141,10 +149,17 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Holes:
-    """Points of the grid that no complete run covers."""
+    """What is not complete of the grid of all values.
+
+    Args:
+        missing: points without a complete run; none where most are, which is no grid.
+        why: how many of their runs ended how, in words; empty where nothing is known of them.
+    """
 
     size: int
+    there: int
     missing: list[str]
+    why: str
 
 
 @dataclass(frozen=True)

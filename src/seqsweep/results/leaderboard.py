@@ -7,10 +7,12 @@ seed by seed. Runs of one config on other data are another row.
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from seqsweep.results.effects import Grid, holes
+from seqsweep.results.keys import told_keys
+from seqsweep.results.outcomes import ended_in, lost_seeds
 from seqsweep.results.statistics import Difference, differences_to_best
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import DEFAULT_MONITOR, compared_metric, lower_is_better, monitor_of
@@ -32,6 +34,8 @@ __all__ = [
 DATA = "data"
 """The key of a row's data fingerprint, where no key of the config tells the data sets apart."""
 
+Epoch = Literal["best", "last", "own"]
+
 _OF_RECORD = ("best_epoch", "params", "train_seconds")
 _PREFIX = 8
 
@@ -52,6 +56,7 @@ class Row:
         entries: its runs, one a seed, by seed.
         samples: of each metric its value by seed.
         difference: to the first row, in the metric that the leaderboard compares.
+        lost: how many further seeds ended how, of those that diverged or failed.
     """
 
     config: dict[str, Any]
@@ -59,10 +64,18 @@ class Row:
     metrics: dict[str, Value]
     samples: dict[str, dict[int, float]]
     difference: Difference | None = None
+    lost: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def n(self) -> int:
         return len(self.entries)
+
+    @property
+    def lost_words(self) -> str:
+        """`2 of 7 diverged`; empty where no seed is lost."""
+        total = self.n + sum(self.lost.values())
+        ended = [f"{number} of {total} {state}" for state, number in self.lost.items()]
+        return ", ".join(ended)
 
 
 @dataclass(frozen=True)
@@ -74,6 +87,9 @@ class Leaderboard:
             where there is one, as it has not chosen the first.
         grid: of all values of the keys and the seeds, and which of its runs are not complete.
         left_out: how many runs repeat the config, data and seed of a newer one.
+        epoch: at which epoch the metrics are: the best one by the monitor; the last one, where
+            what a run monitors was not logged; or what each run's own monitor has chosen.
+        ended: of the grid's missing runs, how many ended how.
     """
 
     keys: list[str]
@@ -82,6 +98,8 @@ class Leaderboard:
     compared: str
     grid: Grid
     left_out: int
+    epoch: Epoch = "best"
+    ended: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
@@ -91,24 +109,28 @@ def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
     loss; test metrics never decide. Without a validation split the training loss decides.
     """
     complete = [entry for entry in entries if entry.state == "complete"]
-    differing = differing_keys([entry.config for entry in complete])
+    told = told_keys([entry.config for entry in complete])
     datasets = data_names(complete)
-    keys = [key for key in differing if key != "seed"]
+    keys = [key for key in told if key != "seed"]
     groups: dict[tuple[str, ...], list[Entry]] = {}
     for entry in complete:
         values = (value_key(entry.config.get(key)) for key in keys)
         groups.setdefault((*values, data_key(entry)), []).append(entry)
     kept = [newest(group) for group in groups.values()]
-    rows = [_row(group, keys, datasets) for group in kept]
+    lost = lost_seeds(entries)
+    rows = [_row(group, keys, datasets, lost) for group in kept]
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = "train/loss"
     rows = sorted(rows, key=lambda row: _order(row, monitor))
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    grid = holes([entry.config for entry in complete], differing)
+    grid = holes([entry.config for entry in complete], told)
     left_out = len(complete) - sum(map(len, kept))
     shown = [*keys, DATA] if datasets else keys
-    return Leaderboard(shown, monitor, _compare(rows, compared), compared, grid, left_out)
+    ended = ended_in(grid, entries)
+    rows = _compare(rows, compared)
+    epoch = _epoch(complete, monitor)
+    return Leaderboard(shown, monitor, rows, compared, grid, left_out, epoch, ended)
 
 
 def newest(entries: Sequence[Entry]) -> list[Entry]:
@@ -172,7 +194,22 @@ def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
     ]
 
 
-def _row(group: list[Entry], keys: Sequence[str], datasets: Mapping[str, str]) -> Row:
+def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
+    """Which epoch the runs kept that have the metric; without what they monitor it is the last."""
+    found: set[Epoch] = set()
+    for entry in complete:
+        own, logged = entry.config.get("monitor") or DEFAULT_MONITOR, numbers(entry)
+        if monitor in logged:
+            found.add("last" if own not in logged else "best" if own == monitor else "own")
+    return found.pop() if len(found) == 1 else "own" if found else "best"
+
+
+def _row(
+    group: list[Entry],
+    keys: Sequence[str],
+    datasets: Mapping[str, str],
+    lost: Mapping[str, Mapping[str, int]],
+) -> Row:
     samples: dict[str, dict[int, float]] = {}
     for entry in group:
         for name, value in numbers(entry).items():
@@ -181,7 +218,7 @@ def _row(group: list[Entry], keys: Sequence[str], datasets: Mapping[str, str]) -
     if datasets:
         config[DATA] = datasets[data_key(group[0])]
     metrics = {name: _value(list(sample.values())) for name, sample in samples.items()}
-    return Row(config, group, metrics, samples)
+    return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 
 def numbers(entry: Entry) -> dict[str, float]:

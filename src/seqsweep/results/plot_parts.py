@@ -114,12 +114,22 @@ def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
 
 
 def decades(values: Sequence[float]) -> Figure:
-    """Ticks of a logarithmic axis that has few powers of ten: 1, 2 and 5 of each."""
+    """Ticks of a logarithmic axis that has few powers of ten: 1, 2 and 5 of each.
+
+    At least two are between the smallest and the largest value, if need be these themselves.
+    """
     low, high = min(values), max(values)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high < 300 * low else (1,)
-    marks = [step * 10.0**power for power in powers for step in steps]
+    marks = _between([float(f"{step}e{power}") for power in powers for step in steps], low, high)
+    marks = marks or _between([float(f"{n}e{p}") for p in powers for n in range(1, 10)], low, high)
+    marks = marks or sorted({float(f"{value:.3g}") for value in (low, high)})
     return {"tickvals": marks, "ticktext": [_round_text(mark) for mark in marks]}
+
+
+def _between(marks: list[float], low: float, high: float) -> list[float]:
+    """The marks if they are enough for values from low to high."""
+    return marks if sum(low <= mark <= high for mark in marks) >= 2 else []
 
 
 def _round_text(value: float) -> str:

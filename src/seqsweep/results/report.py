@@ -15,7 +15,7 @@ from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Report, Stat
 from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
 from seqsweep.results.plots import confusion_width, figures
-from seqsweep.results.wording import NBSP
+from seqsweep.results.wording import NBSP, true_minus
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metrics import lower_is_better
 
@@ -66,12 +66,14 @@ def as_csv(report: Report) -> str:
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{report.score} - best", "low", "high", "p", "adjusted p"]
     costs = ("params", "seconds", "epoch")
-    writer.writerow(["rank", *report.names, "n", *statistics, *costs, *difference, "verdict"])
+    writer.writerow(
+        ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
+    )
     for config in report.configs:
         gap = config.gap
         writer.writerow(
             [config.rank, *(wording.plain_text(config.keys[key]) for key in report.names)]
-            + [len(config.runs)]
+            + [len(config.runs), config.lost]
             + [value for name in metrics for value in _four(config.metrics.get(name))]
             + [
                 _mean(config.metrics.get(name))
@@ -118,6 +120,9 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "folded": len(report.configs) > _FOLDED_FROM,
         "tested": any(c.verdict in ("different", "indistinguishable") for c in report.configs),
         "confusion_width": report.confusion and confusion_width(report.confusion),
+        "scored": len(stats),
+        "confounded": any(factor.confounded for factor in report.factors),
+        "has_lost": any(config.lost for config in report.configs),
         "ended_early": ", ".join(early),
         "legend": list({line.label: line for line in lines}.values()),
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
@@ -183,7 +188,7 @@ def _on(value: float, scale: tuple[float, float]) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return true_minus(f"{value:+.3f}")
 
 
 def _probability(value: float) -> str:
@@ -203,8 +208,8 @@ def _mean(stat: Stat | None) -> float | None:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": wording.number,
-    "short": wording.short_number,
+    "number": lambda value: true_minus(wording.number(value)),
+    "short": lambda value: true_minus(wording.short_number(value)),
     "signed": _signed,
     "probability": _probability,
     "share": _share,

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
+from seqsweep.results.leaderboard import Leaderboard
 from seqsweep.results.statistics import LEVEL
 from seqsweep.results.sureness import baseline_words, undecided
 from seqsweep.results.wording import (
@@ -11,27 +12,28 @@ from seqsweep.results.wording import (
     metric_words,
     short_number,
     shown_interval,
+    true_minus,
     value_text,
 )
 from seqsweep.runs.metrics import lower_is_better
 
 
 def answer(
-    configs: Sequence[Config], monitor: str, score: str, baselines: Sequence[Baseline], tested: int
+    configs: Sequence[Config], board: Leaderboard, baselines: Sequence[Baseline], tested: int
 ) -> Answer:
     """The first sentence of a report that has complete runs, and the two below it.
 
     Args:
         tested: how many sequences the score of one run is of; 0 where that is not known.
     """
-    best = configs[0]
+    best, score = configs[0], board.compared
     reached = f"{metric_words(score)} {_reached(score, best.metrics[score])}"
     if len(configs) == 1:
         rest = f" reaches {reached}{_alone(best)}."
-        return Answer(best.words, rest, choice_words(monitor, score, 1),
+        return Answer(best.words, rest, choice_words(board, 1),
                       baseline_words(best, score, baselines, tested))  # fmt: skip
     rest = f" is best: {reached}{_sureness(configs, score)}."
-    choice = choice_words(monitor, score, len(configs))
+    choice = choice_words(board, len(configs))
     return Answer(best.words, rest, choice, baseline_words(best, score, baselines, tested))
 
 
@@ -45,20 +47,28 @@ def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
     return Answer("", f"No run is complete yet: {', '.join(parts)}.")
 
 
-def choice_words(monitor: str, score: str, configs: int) -> str:
+def choice_words(board: Leaderboard, configs: int) -> str:
     """What chose the best epoch and the best config, and that test did not."""
-    chosen = "epoch" if configs == 1 else "epoch and config"
-    if not monitor.startswith("val/"):
-        return (
-            f"No validation split chose the {chosen}: configs are ranked by {metric_words(monitor)}"
-            " of the last epoch."
-        )
-    text = f"The best {chosen} were chosen" if configs > 1 else f"The best {chosen} was chosen"
-    text += f" by {metric_words(monitor)}"
+    metric, score = metric_words(board.monitor), board.compared
+    if board.epoch == "last":
+        chosen = "epoch" if configs == 1 else "epoch and config"
+        text = f"No validation split chose the {chosen}: "
+        if configs == 1:
+            return f"{text}the numbers are of the last epoch."
+        return f"{text}configs are ranked by {metric} of the last epoch."
+    lacks = "" if board.monitor.startswith("val/") else "There is no validation split. "
+    if board.epoch == "own":
+        chosen = "" if configs == 1 else f"The best config was chosen by {metric}. "
+        text = f"{chosen}The epoch of each run was chosen by what it monitors"
+    elif configs == 1:
+        text = f"The best epoch was chosen by {metric}"
+    else:
+        text = f"The best epoch and config were chosen by {metric}"
     if score.startswith("test/"):
-        return f"{text}; the test numbers chose nothing."
+        return f"{lacks}{text}; the test numbers chose nothing."
     return (
-        f"{text}. There is no test split: this number is of the split that chose, so it flatters."
+        f"{lacks}{text}. There is no test split: this number is of the split that chose, so it "
+        "flatters."
     )
 
 
@@ -84,8 +94,8 @@ def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> 
     return (
         f"The strongest interaction is that of {names[key]} and {names[other]}, with "
         f"{share} of the variance between configs: {names[changed]} from {first} to "
-        f"{last} changes the {metric_words(score)} by {changes[low]:+.3f} at "
-        f"{names[at]} {value_text(at, places[low])} and by {changes[high]:+.3f} at "
+        f"{last} changes the {metric_words(score)} by {_change(changes[low])} at "
+        f"{names[at]} {value_text(at, places[low])} and by {_change(changes[high])} at "
         f"{names[at]} {value_text(at, places[high])}."
     )
 
@@ -118,9 +128,17 @@ def _reached(score: str, stat: Stat) -> str:
         return short_number(stat.mean)
     low, high = shown_interval(score, stat.low, stat.high)
     return (
-        f"{short_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {short_number(low)} to "
-        f"{short_number(high)} over {stat.n} seeds)"
+        f"{_page_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {_page_number(low)} to "
+        f"{_page_number(high)} over {stat.n} seeds)"
     )
+
+
+def _page_number(value: float) -> str:
+    return true_minus(short_number(value))
+
+
+def _change(value: float) -> str:
+    return true_minus(f"{value:+.3f}")
 
 
 def _alone(best: Config) -> str:
@@ -135,7 +153,9 @@ def _sureness(configs: Sequence[Config], score: str) -> str:
     if why and len(shared) == len(others):
         return f"; {why}"
     alike = [config for config in others if config.verdict != "different"]
-    if not alike:
+    if len(alike) == len(others) > 1:
+        text = f"; none of the {len(others)} others can be told apart from it"
+    elif not alike:
         text = "; it can be told apart from " + (
             "the other config" if len(others) == 1 else f"all {len(others)} others"
         )

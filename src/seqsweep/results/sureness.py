@@ -48,6 +48,8 @@ def baseline_words(
     network, value = best.metrics[score], rival.metrics[score]
     name = "always the most frequent class" if rival.name == _MAJORITY else rival.name
     text = _against(name, value, network, score, tested)
+    if rival.data:
+        text = f"{text[:-1]}, on the data with {rival.data}."
     if len(candidates) > 1 and not judged_by.startswith("val/"):
         judge = metric_words(judged_by)
         text += f" It was chosen among the baselines by {judge}: there is no validation of them."

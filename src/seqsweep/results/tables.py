@@ -9,16 +9,38 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.fitting import FittingTable, print_table
+from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, Row, Value, numbers
 from seqsweep.results.statistics import LEVEL, seeds_needed
 from seqsweep.results.sureness import undecided
-from seqsweep.results.wording import cost, count, key_names, number, value_text, with_deviation
-from seqsweep.runs.ledger import Entry, differing_keys
+from seqsweep.results.wording import (
+    cost,
+    count,
+    error_text,
+    key_names,
+    number,
+    value_text,
+    with_deviation,
+)
+from seqsweep.runs.ledger import Entry
 
 _SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _MARK = "≈"
+_EPOCHS = {"best": "the best epoch", "last": "the last epoch", "own": "each run's chosen epoch"}
+_LEAST = ("f1", "loss", "train_seconds", "params", "best_epoch")
+"""What a narrow terminal loses first: kinds of metrics that neither rank nor compare, costs."""
+
+__all__ = [
+    "leaderboard_notes",
+    "leaderboard_table",
+    "print_leaderboard",
+    "print_table",
+    "status_line",
+    "status_table",
+]
 
 
 def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
@@ -31,17 +53,21 @@ def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
         and any(name in row.metrics for row in board.rows)
     ]
     has_seeds = any(row.n > 1 for row in board.rows)
-    table = Table(box=SIMPLE_HEAD, title=f"by {board.monitor} of the best epoch", pad_edge=False)
+    title = f"by {board.monitor} of {_EPOCHS[board.epoch]}"
+    table = FittingTable(box=SIMPLE_HEAD, title=title, pad_edge=False)
     marks = [_MARK] if _marked(board) else []
     _add_columns(table, ["#", *marks])
     _add_columns(table, [names[key] for key in board.keys], style="cyan")
     _add_columns(table, ["seeds"] if has_seeds else [])
+    has_lost = any(row.lost for row in board.rows)
+    _add_columns(table, ["seeds lost"] if has_lost else [], style="red")
     for name in scores:
         _add_columns(table, [name], style="bold" if name == board.monitor else "")
     _add_columns(table, ["epoch", "params", "seconds"])
+    table.spare = _spare([*scores, *_COSTS], len(table.columns), (board.monitor, board.compared))
     for rank, row in enumerate(board.rows[:top], start=1):
         mark = [_MARK if _is_marked(row) else ""] if marks else []
-        table.add_row(str(rank), *mark, *_cells(row, board.keys, scores, has_seeds))
+        table.add_row(str(rank), *mark, *_cells(row, board.keys, scores, has_seeds, has_lost))
     return table
 
 
@@ -55,8 +81,11 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
         )
     missing = len(board.grid.missing)
     if missing:
+        are = "is" if missing == 1 else "are"
+        ended = ", ".join(f"{number} {state}" for state, number in board.ended.items())
+        why = f"not complete ({ended})" if ended else "missing"
         notes.append(
-            f"[yellow]the grid has holes: {missing} of {board.grid.size} runs are missing[/]"
+            f"[yellow]the grid has holes: {missing} of {board.grid.size} runs {are} {why}[/]"
         )
     if board.left_out:
         notes.append(
@@ -75,35 +104,30 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
 
 def status_table(entries: Sequence[Entry]) -> Table:
     """Every run of a folder: its differing keys, its state, its score or its error."""
-    keys = differing_keys([entry.config for entry in entries])
+    keys = told_keys([entry.config for entry in entries])
     names = key_names(keys)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
     _add_columns(table, [names[key] for key in keys], style="cyan")
     table.add_column("state")
+    table.long = len(table.columns) - 1
     _add_columns(table, ["val/acc", "test/acc", "seconds"])
+    table.spare = [len(table.columns) - 1]
     for entry in entries:
         table.add_row(
             escape(entry.folder.run_id),
             *(escape(value_text(key, entry.config.get(key))) for key in keys),
-            _STATES[entry.state] + (f" {escape(entry.error)}" if entry.error else ""),
+            _STATES[entry.state] + _error(entry),
             *_result(entry),
         )
     return table
-
-
-def print_table(console: Console, table: Table) -> None:
-    """Prints a table whole: rich would cut numbers short to fit a narrow terminal."""
-    wide = console.options.update(width=10_000)
-    console.width = max(console.width, console.measure(table, options=wide).maximum)
-    console.print(table)
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
     """`outputs/sweeps/architecture: 24 runs, 23 complete, 1 failed`."""
     counts = Counter(entry.state for entry in entries)
     parts = [f"{counts[state]} {state}" for state in _STATES if counts[state]]
-    return f"{escape(str(folder))}: {len(entries)} runs, {', '.join(parts)}"
+    return f"{escape(str(folder))}: {count(len(entries), 'run')}, {', '.join(parts)}"
 
 
 _STATES = {
@@ -114,6 +138,21 @@ _STATES = {
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
 }
+
+
+def _error(entry: Entry) -> str:
+    return f" {escape(error_text(entry.state, entry.error))}" if entry.error else ""
+
+
+def _spare(names: Sequence[str], columns: int, kept: Sequence[str]) -> list[int]:
+    """Places of what may go among the last columns, whose names these are; in that order."""
+    first = columns - len(names)
+    return [
+        first + place
+        for least in _LEAST
+        for place, name in enumerate(names)
+        if name.rpartition("/")[2] == least and name not in kept
+    ]
 
 
 def _add_columns(table: Table, names: Sequence[str], style: str = "") -> None:
@@ -152,12 +191,15 @@ def _is_marked(row: Row) -> bool:
     return row.difference is not None and row.difference.verdict == "indistinguishable"
 
 
-def _cells(row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool) -> list[str]:
+def _cells(
+    row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool, has_lost: bool
+) -> list[str]:
     values = [escape(value_text(key, row.config[key])) for key in keys]
     shown = [_score(row.metrics.get(name)) for name in scores]
     costs = [_cost(name, row.metrics.get(name)) for name in _COSTS]
     seeds = [str(row.n)] if has_seeds else []
-    return [*values, *seeds, *shown, *costs]
+    lost = [row.lost_words] if has_lost else []
+    return [*values, *seeds, *lost, *shown, *costs]
 
 
 def _score(value: Value | None) -> str:

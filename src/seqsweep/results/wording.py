@@ -96,9 +96,31 @@ def cost(name: str, value: float, sign: str = "") -> str:
 
     >>> cost("params", 1200.0), cost("train_seconds", 2.04)
     ('1,200', '2.0')
+    >>> cost("train_seconds", 0.0412), cost("train_seconds", 0.0412, sign="+")
+    ('0.041', '+0.041')
     """
+    if name.endswith("seconds") and 0.0005 <= abs(value) < 0.995:
+        return f"{value:{sign}#.2g}"
     digits = int(name.endswith("seconds") and abs(value) < 1000)
     return f"{value:{sign},.{digits}f}"
+
+
+def true_minus(text: str) -> str:
+    """A number with the sign that is as wide as its plus, for a page.
+
+    >>> true_minus("-0.5"), true_minus("1e-05")
+    ('−0.5', '1e-05')
+    """
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+
+
+def error_text(state: str, error: str) -> str:
+    """An error for beside its state, which it may begin with.
+
+    >>> error_text("interrupted", "interrupted by SIGINT")
+    'by SIGINT'
+    """
+    return error.removeprefix(f"{state} ")
 
 
 def with_deviation(mean: float, std: float | None) -> str:
