@@ -24,6 +24,7 @@ KNOWS = {
     "config": {"config", "runs"},
     "training": {"training", "models", "stacked", "data", "runs", "config"},
     "training.members": {"results"},
+    "training.preview": {"results"},
     "training.summary": {"results"},
     "training.sweep": {"results"},
     "training.watcher": {"results"},

@@ -1,6 +1,7 @@
 """The command `seqsweep`. Each part is imported when it is called: status needs no torch."""
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +32,8 @@ usage: seqsweep COMMAND ...
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point. Exit code 0: done, 1: a run failed, 2: wrong input, 130: interrupted."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding shows ?, no error
+        sys.stdout.reconfigure(errors="replace")
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:

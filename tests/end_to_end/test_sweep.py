@@ -23,7 +23,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert first.code == 0, first.err
     assert first.err == ""
     assert "sweep of 4 runs" in first.out
-    assert "[4/4] seed=1 hidden_size=8  val/acc 0." in first.out
+    assert "[4/4] hidden_size=8 seed=1  val/acc 0." in first.out
     assert "seqsweep tensorboard " in first.out
     folder = tmp_path / "outputs/sweeps/default"
     beside = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}

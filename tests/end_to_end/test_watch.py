@@ -18,12 +18,13 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.live import QUIET_SECONDS
-from seqsweep.runs.sweepfile import NAME
+from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
-SWEEP = ("train", "-m", "data=digits", "trainer.max_epochs=3", "model.hidden_size=4,8")
+ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "model.hidden_size=4,8",
+           "trainer.max_epochs=100000")  # fmt: skip
+SWEEP = (*ENDLESS[:-1], "trainer.max_epochs=2")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -75,15 +76,21 @@ def leaves_a_cursor(printed: str) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["stacked", "basic"])
-def test_a_sweep_on_a_terminal_shows_a_table_then_the_leaderboard(
-    tmp_path: Path, launcher: str
-) -> None:
-    more = ["seed=0,1", f"hydra/launcher={launcher}"]
-    more += ["hydra.launcher.processes=2"] if launcher == "stacked" else []
+def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Path) -> None:
+    more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.processes=2"]
+    folder = tmp_path / "outputs/sweeps/default"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
-        printed = read_until(master)
-        assert process.wait(60) == 0, printed
+        printed = read_until(master, "waiting")
+        with subprocess.Popen(
+            [SEQSWEEP, "watch", folder], env=environment(), stdout=subprocess.PIPE, text=True
+        ) as watched:
+            printed += read_until(master)
+            assert process.wait(60) == 0, printed
+            said = watched.communicate(timeout=60)[0]
+            assert watched.returncode == 0
+    assert "[4/4]" in said
+    assert "by val/acc of the best epoch" in said
+    assert said.splitlines()[-1] == "4 of 4 runs are done"
     text = words(printed)
     assert "╭─ default: 4 runs" in text
     assert "4 running" in text or "waiting" in text
@@ -97,8 +104,7 @@ def test_a_sweep_on_a_terminal_shows_a_table_then_the_leaderboard(
 
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
-    endless = [*SWEEP[:3], "trainer.max_epochs=100000", "model.hidden_size=4,8"]
-    with on_terminal(tmp_path, *endless) as (process, master):
+    with on_terminal(tmp_path, *ENDLESS) as (process, master):
         printed = read_until(master, "epoch 1")
         process.send_signal(signal.SIGINT)
         printed += read_until(master)
@@ -112,10 +118,9 @@ def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
 def test_watch_follows_a_sweep_and_says_when_it_was_killed(
     tmp_path: Path, seqsweep: Command
 ) -> None:
-    endless = [*SWEEP[:3], "trainer.max_epochs=100000", "model.hidden_size=4,8"]
     folder = tmp_path / "outputs/sweeps/default"
     with subprocess.Popen(
-        [SEQSWEEP, *endless], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
+        [SEQSWEEP, *ENDLESS], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
     ) as trained:
         try:
             while not list(folder.glob("*/metrics.csv")):
@@ -135,21 +140,4 @@ def test_watch_follows_a_sweep_and_says_when_it_was_killed(
     result = seqsweep("watch", str(folder))
     assert result.code == 1
     assert "2 of 2 runs are not done; nobody trains it any more" in result.out
-    assert "seqsweep train -m data=digits trainer.max_epochs=100000" in result.out
-
-
-@pytest.mark.slow
-def test_watch_ends_with_the_sweep(tmp_path: Path, seqsweep: Command) -> None:
-    folder = tmp_path / "outputs/sweeps/default"
-    with subprocess.Popen(
-        [SEQSWEEP, *SWEEP], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
-    ) as trained:
-        while not (folder / NAME).exists():
-            assert trained.poll() is None
-            time.sleep(0.05)
-        result = seqsweep("watch", str(folder))
-        assert trained.wait(60) == 0
-    assert result.code == 0
-    assert "[2/2]" in result.out
-    assert "by val/acc of the best epoch" in result.out
-    assert result.out.splitlines()[-1] == "2 of 2 runs are done"
+    assert f"seqsweep {' '.join(ENDLESS)}" in result.out

@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 from rich.console import Console
+from rich.live import Live
 
 from seqsweep.results import run_progress, tail
-from seqsweep.results.live import QUIET_SECONDS, watch
+from seqsweep.results.live import WatchedFolder, watch
 from seqsweep.results.live_view import LiveView
 from seqsweep.results.progress import Pace, Progress, duration
-from seqsweep.results.tail import MetricsTail, Score
+from seqsweep.results.tail import MetricsTail
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 EPOCHS = 10
 HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
@@ -125,7 +126,7 @@ def test_only_whole_lines_count(tmp_path: Path) -> None:
         path.write_text(whole[:length], newline="")
         metrics.look()
         assert metrics.epochs == whole[:length].count("\r\n") - 1 * (length >= len(HEADER))
-    assert metrics.best == {"val/acc": Score(0.75, 1)}
+    assert metrics.best == {"val/acc": 0.75}
 
 
 def test_what_has_been_read_is_not_read_again(
@@ -155,15 +156,29 @@ def test_a_file_that_is_cut_or_replaced_is_read_from_its_beginning(tmp_path: Pat
     metrics.look()
     path.write_text(HEADER + row(0, 0.2), newline="")
     metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"].value) == (1, 0.2)
+    assert (metrics.epochs, metrics.best["val/acc"]) == (1, 0.2)
     other = tmp_path / "other"
     other.write_text(HEADER + row(0, 0.1) + row(1, 0.1) + row(2, 0.1) + row(3, 0.1), newline="")
     other.replace(path)
     metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"].value) == (4, 0.1)
+    assert (metrics.epochs, metrics.best["val/acc"]) == (4, 0.1)
     path.unlink()
     metrics.look()
     assert (metrics.epochs, metrics.best) == (0, {})
+
+
+@pytest.mark.parametrize("epochs", [6, 8])
+def test_a_file_that_grows_again_after_a_cut_is_read_anew(tmp_path: Path, epochs: int) -> None:
+    """It has the inode of before, and may be longer than before when it is looked at."""
+    train(tmp_path, range(6), accuracy=0.9, header=True)
+    metrics = MetricsTail(tmp_path / "metrics.csv", ["val/acc"])
+    metrics.look()
+    content = HEADER + "".join(row(epoch, 0.2) for epoch in range(epochs))
+    with (tmp_path / "metrics.csv").open("r+", newline="") as file:
+        file.truncate(0)
+        file.write(content)
+    metrics.look()
+    assert (metrics.epochs, metrics.best["val/acc"]) == (epochs, 0.2)
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val/acc", 0.6), ("val/loss", 0.2)])
@@ -174,7 +189,7 @@ def test_the_best_of_a_loss_is_the_lowest_and_empty_cells_are_passed_over(
     (tmp_path / "metrics.csv").write_text("epoch,step,val/loss,val/acc\n" + "".join(rows))
     metrics = MetricsTail(tmp_path / "metrics.csv", [metric])
     metrics.look()
-    assert metrics.best[metric] == Score(best, 2)
+    assert metrics.best[metric] == best
     assert metrics.epochs == 5
 
 
@@ -391,13 +406,13 @@ def test_a_loss_ranks_by_the_lowest_and_without_validation_the_training_loss(
         found.start(index)
         found.finish(index, metrics={"val/loss": loss, "train/loss": 1 - loss})
     progress.look()
-    assert [score.value for _, score in progress.best(5)] == [0.4, 0.7]
+    assert [score for _, score in progress.best(5)] == [0.4, 0.7]
     for index, loss in enumerate((0.7, 0.4)):
         found.finish(index, metrics={"train/loss": 1 - loss})
     progress = found.progress()
     progress.look()
     assert progress.monitor == "train/loss"
-    assert [score.value for _, score in progress.best(1)] == [pytest.approx(0.3)]
+    assert [score for _, score in progress.best(1)] == [pytest.approx(0.3)]
 
 
 def test_five_failures_are_named_with_their_error_in_one_line(sweep: MakeSweep) -> None:
@@ -442,6 +457,40 @@ def test_a_narrow_terminal_crops_the_names_of_the_runs(sweep: MakeSweep) -> None
     assert "…" in shown(progress)
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_has_a_table_too(sweep: MakeSweep, encoding: str) -> None:
+    found = sweep(config(0, model={"hidden_size": "long " * 9, "a": "日本"}), config(1))
+    progress = found.progress()
+    found.start(0)
+    found.run(0).fail(ValueError("word … " * 50))
+    progress.look()
+    raw = io.BytesIO()
+    with io.TextIOWrapper(raw, encoding) as file:
+        console = Console(file=file, force_terminal=True, width=36)
+        view = LiveView(progress, console, Live(console=console, auto_refresh=False))
+        view.start()
+        view.draw()
+        view.stop()
+        file.flush()
+        text = raw.getvalue().decode(encoding)
+    assert "\x1b[2m+---" in text
+    assert "ValueError:~" in text
+
+
+def test_markup_in_a_value_is_shown_as_it_is(sweep: MakeSweep) -> None:
+    found = sweep(config(0, model={"a": "[red]x[/]"}), config(1, model={"a": "\\[b"}))
+    out = io.StringIO()
+    view = LiveView(found.progress(), Console(file=out, width=200), None)
+    for index in range(2):
+        found.start(index)
+        found.finish(index)
+    view.look()
+    view.stop()
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("[1/2] a=[red]x[/] seed=0  ")
+    assert second.startswith("[2/2] a=\\[b seed=1  ")
+
+
 def test_the_last_table_leaves_the_best_to_the_leaderboard(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     progress = found.progress()
@@ -464,7 +513,7 @@ def test_lines_tell_each_run_once_with_its_result(sweep: MakeSweep) -> None:
     found.start(3)
     found.finish(3)
     out = io.StringIO()
-    view = LiveView(found.progress(done_before=["run3"]), Console(file=out, width=40), False)
+    view = LiveView(found.progress(done_before=["run3"]), Console(file=out, width=40), None)
     view.look()
     for index in range(3):
         found.start(index)
@@ -485,7 +534,8 @@ def test_lines_tell_each_run_once_with_its_result(sweep: MakeSweep) -> None:
 def test_a_table_ends_with_the_cursor_visible(sweep: MakeSweep) -> None:
     found = sweep(config())
     out = io.StringIO()
-    view = LiveView(found.progress(), Console(file=out, force_terminal=True, width=80), True)
+    console = Console(file=out, force_terminal=True, width=80)
+    view = LiveView(found.progress(), console, Live(console=console, auto_refresh=False))
     view.start()
     view.look()
     view.draw()
@@ -557,12 +607,10 @@ def test_watch_refuses_a_folder_without_runs(tmp_path: Path) -> None:
 
 
 def test_watch_sees_the_end_of_the_sweep_and_a_new_one(sweep: MakeSweep) -> None:
-    from seqsweep.results.live import Watched
-
     found = sweep(config(0), config(1))
     file = found.file()
     file.write(found.folder)
-    seen = Watched(found.folder)
+    seen = WatchedFolder(found.folder)
     seen.progress.look()
     assert not seen.is_over()
     file.end(found.folder, time.time())
@@ -574,6 +622,18 @@ def test_watch_sees_the_end_of_the_sweep_and_a_new_one(sweep: MakeSweep) -> None
     seen.progress.look()
     assert len(seen.progress.runs) == 3
     assert not seen.is_over()
+
+
+def test_watch_sees_a_new_sweep_whose_file_has_the_number_of_the_old_one(sweep: MakeSweep) -> None:
+    found = sweep(config(0), config(1))
+    found.file().write(found.folder)
+    seen = WatchedFolder(found.folder)
+    with (found.folder / NAME).open("r+") as file:
+        text = file.read().replace('"ended": null', f'"ended": {found.clock.now}')
+        file.seek(0)
+        file.write(text)
+    seen.renew()
+    assert seen.has_ended
 
 
 def test_ctrl_c_ends_watching_without_a_traceback(

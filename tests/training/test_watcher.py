@@ -1,9 +1,12 @@
 """The thread that shows a sweep while it trains, and the terminal that it shares with others."""
 
+import contextlib
 import io
 import os
 import pty
 import re
+import select
+import signal
 import subprocess
 import sys
 import threading
@@ -27,11 +30,10 @@ class Member:
     """What a watcher knows of a run."""
 
     folder: RunFolder
-    label: str
 
 
 def members(root: Path, count: int) -> list[Member]:
-    return [Member(RunFolder(root / f"run{n}"), f"label {n}") for n in range(count)]
+    return [Member(RunFolder(root / f"run{n}")) for n in range(count)]
 
 
 def finish(member: Member) -> None:
@@ -47,8 +49,8 @@ def test_elsewhere_than_on_a_terminal_each_run_has_a_line(tmp_path: Path) -> Non
         finish(runs[0])
         runs[1].folder.refuse({}, ValueError("no luck"))
     assert out.getvalue().splitlines() == [
-        "[1/2] label 0  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
-        "[2/2] label 1  failed ValueError: no luck",
+        "[1/2] run0  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
+        "[2/2] run1  failed ValueError: no luck",
     ]
 
 
@@ -56,11 +58,11 @@ def test_the_lines_count_what_the_sweep_has_to_do(tmp_path: Path) -> None:
     out = io.StringIO()
     runs = members(tmp_path, 3)
     finish(runs[0])
-    configs = {run.folder.run_id: {"trainer.max_epochs": 5} for run in runs}
+    configs = {run.folder.run_id: {"h": n} for n, run in enumerate(runs)}
     SweepFile(("x",), time.time(), configs, frozenset(["run0"])).write(tmp_path)
     with Watcher(runs[1:], Console(file=out, width=200)):
         finish(runs[2])
-    assert out.getvalue().startswith("[1/2] label 2  val/acc 0.9000  test/acc 0.8000  1.5 s")
+    assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
 
 def test_it_shows_others_that_the_sweep_is_alive(tmp_path: Path) -> None:
@@ -73,19 +75,36 @@ def test_it_shows_others_that_the_sweep_is_alive(tmp_path: Path) -> None:
     assert (tmp_path / NAME).stat().st_mtime >= begun - 1
 
 
-def test_the_training_goes_on_when_nothing_can_be_shown(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["start", "look", "draw", "stop"])
+def test_an_error_of_the_display_is_told_and_touches_nothing(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(self: LiveView) -> None:
-        raise OSError("no terminal")
+        raise OSError("no\nterminal")
 
-    monkeypatch.setattr(LiveView, "draw", broken)
+    monkeypatch.setattr(LiveView, name, broken)
+    monkeypatch.setattr(watcher, "BEAT_SECONDS", 0.01)
     runs = members(tmp_path, 1)
-    with pytest.raises(OSError, match="no terminal"), Watcher(runs, Console(file=io.StringIO())):
-        finish(runs[0])
-    assert runs[0].folder.state() == "complete"
+    SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
+    with Watcher(runs, Console(file=io.StringIO())):
+        time.sleep(0.1)
+        os.utime(tmp_path / NAME, (0, 0))
+        time.sleep(0.1)
+        assert (tmp_path / NAME).stat().st_mtime > 0  # others still see that the sweep is alive
+    said = "the sweep's progress could not be shown: OSError: no terminal\n"
+    assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), Watcher(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt
+
+
+def test_what_an_encoding_lacks_is_replaced(tmp_path: Path) -> None:
+    raw = io.BytesIO()
+    runs = members(tmp_path, 1)
+    with io.TextIOWrapper(raw, "latin-1") as file:
+        with Watcher(runs, Console(file=file, width=200)):
+            runs[0].folder.refuse({}, ValueError("no …"))
+        file.flush()
+        assert raw.getvalue().decode("latin-1").strip() == "[1/1] run0  failed ValueError: no ?"
 
 
 def test_no_process_is_forked_while_something_is_drawn() -> None:
@@ -140,9 +159,9 @@ print("afterwards")
 
 @pytest.mark.slow
 def test_on_a_terminal_all_that_is_printed_comes_above_the_table(tmp_path: Path) -> None:
-    printed = on_terminal([sys.executable, "-c", PROGRAM, str(tmp_path)])
-    frames = printed.split("\x1b[1A")  # a new frame begins above the last one
-    lines = [line for frame in frames for line in frame.replace("\x1b[2K", "").splitlines()]
+    printed, code = on_terminal(PROGRAM, tmp_path)
+    assert code == 0, printed
+    shown = lines_of(printed)
     for line in (
         "printed by the parent",
         "by its console",
@@ -152,33 +171,126 @@ def test_on_a_terminal_all_that_is_printed_comes_above_the_table(tmp_path: Path)
         "printed by child 1",
         "no end of line",
     ):
-        assert line in [shown.lstrip("\r") for shown in lines], line
+        assert line in shown, line
     assert "UserWarning: warned by child 1" in printed
     assert "Traceback" not in printed
     last = printed.splitlines()
     assert last[-1].endswith("afterwards")
     assert "╰" in last[-2]
-    assert "2 done   0 running" in re.sub(r"\x1b\[[0-9;]*m", "", printed[printed.rindex("╭") :])
-    assert printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
+    assert "2 done   0 running" in words(printed[printed.rindex("╭") :])
+    assert leaves_a_cursor(printed)
 
 
-def on_terminal(command: list[str]) -> str:
-    """What a program prints on a terminal of 80 columns and 24 lines; it must end with 0."""
+BEGINNING = """
+import ctypes, faulthandler, os, signal, sys, threading, time
+from pathlib import Path
+from rich.console import Console
+from seqsweep.training.watcher import Watcher
+from test_watcher import finish, members
+
+runs = members(Path(sys.argv[1]), 1)
+"""
+DEATHS = {
+    "a crash": ("faulthandler.enable(); print('before'); ctypes.string_at(0)", "Fatal Python error",
+                -signal.SIGSEGV),
+    "an abort": ("os.write(2, b'terminate called'); print('before'); os.abort()",
+                 "terminate called", -signal.SIGABRT),
+    "a kill": ("os.write(2, b'half a line'); print('before'); os.kill(os.getpid(), 9)",
+               "half a line", -signal.SIGKILL),
+}  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("death", DEATHS)
+def test_the_last_words_of_a_sweep_that_dies_are_shown(tmp_path: Path, death: str) -> None:
+    dying, said, code = DEATHS[death]
+    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    {dying}\n"
+    printed, ended = on_terminal(program, tmp_path, COLUMNS="")  # a terminal without a size
+    assert ended == code
+    assert said in words(printed)
+    assert any(line.endswith("before") for line in lines_of(printed))
+    assert leaves_a_cursor(printed)
+
+
+@pytest.mark.slow
+def test_a_print_waits_for_no_gil_and_a_table_for_no_child(tmp_path: Path) -> None:
+    """C code prints more than a pipe holds, and lets no thread run meanwhile; a process outlives
+    the table and prints on; the relay is killed."""
+    program = f"""{BEGINNING}
+printf = ctypes.PyDLL(None).printf
+with Watcher(runs, Console()):
+    for _ in range(3000):
+        printf(b"%s\\n", b"x" * 79)
+    ctypes.PyDLL(None).fflush(None)
+    if not os.fork():
+        time.sleep(0.5)
+        print("outlives it")
+        os._exit(0)
+    finish(runs[0])
+print("the table has ended")
+os.wait()
+runs = members(Path(sys.argv[1]) / "more", 1)
+watcher = Watcher(runs, Console())
+with watcher:
+    os.kill(watcher._screen._relay.pid, signal.SIGKILL)
+    print("x" * 9 + "\\n" + 99999 * "y")
+    time.sleep(0.5)
+    print("goes on")
+print("to its end")
+"""
+    printed, code = on_terminal(program, tmp_path)
+    assert code == 0, printed[-2000:]
+    shown = lines_of(printed)
+    assert shown.count("x" * 79) == 3000
+    assert shown.index("the table has ended") < shown.index("outlives it")
+    assert printed.index("y" * 9999) < printed.index("goes on") < printed.index("to its end")
+    assert "the sweep's progress could not be shown: BrokenPipeError" in printed
+    assert leaves_a_cursor(printed)
+
+
+@pytest.mark.slow
+def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
+    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
+    printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
+    assert code == 0, printed
+    *_, last, end = [words(line) for line in printed.splitlines()]
+    assert (last, end) == ("+" + "-" * 28 + "+", "on")
+    assert "~" in printed
+    assert "could not be shown" not in printed
+
+
+def words(printed: str) -> str:
+    """Without what moves the cursor and colours."""
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
+
+
+def lines_of(printed: str) -> list[str]:
+    """What stands on a line of its own at some time."""
+    frames = printed.split("\x1b[1A")  # a new frame begins above the last one
+    return [words(line).lstrip("\r") for frame in frames for line in frame.splitlines()]
+
+
+def leaves_a_cursor(printed: str) -> bool:
+    return printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
+
+
+def on_terminal(program: str, folder: Path, **more: str) -> tuple[str, int]:
+    """What Python prints on a terminal of 80 columns and 24 lines, and how it ends."""
     master, slave = pty.openpty()
     here = str(Path(__file__).parent)
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here}
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, **more}
+    command = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(
         command, env=environment, stdin=slave, stdout=slave, stderr=slave
     ) as process:
         os.close(slave)
         data = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # the other side has closed
-                break
-            data += part
-        assert process.wait(60) == 0, data.decode()
+        with contextlib.suppress(OSError):  # the other side has closed
+            while select.select([master], [], [], 60)[0]:
+                data += os.read(master, 65536)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        process.kill()  # if it hangs
     os.close(master)
-    return data.decode()
+    return data.decode(errors="replace"), process.returncode

@@ -8,17 +8,13 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.live_view import LiveView, shows_table
+from seqsweep.results.live_view import LiveView, live
 from seqsweep.results.progress import Progress
 from seqsweep.results.tables import leaderboard_table, print_table
 from seqsweep.results.tail import stat_of
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.record import RunFolder
-from seqsweep.runs.sweepfile import NAME, SweepFile
-
-QUIET_SECONDS = 20.0
-"""A sweep of which nothing has been heard for so long is over: it touches its sweep.json every five
-seconds, and its runs have locks."""
+from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 _SHARE = 0.05
 _TOP = 5
@@ -37,8 +33,8 @@ def watch(folder: Path, console: Console) -> int:
         FileNotFoundError: no such folder.
         ValueError: no run in it.
     """
-    watched = Watched(folder)
-    view = LiveView(watched.progress, console, shows_table(console))
+    watched = WatchedFolder(folder)
+    view = LiveView(watched.progress, console, live(console))
     try:
         view.start()
         try:
@@ -51,7 +47,7 @@ def watch(folder: Path, console: Console) -> int:
     return _conclude(watched, console)
 
 
-def _follow(watched: "Watched", view: LiveView) -> None:
+def _follow(watched: "WatchedFolder", view: LiveView) -> None:
     """Looks and draws until it is over, at most a twentieth of the time."""
     while True:
         begun = time.monotonic()
@@ -64,7 +60,7 @@ def _follow(watched: "Watched", view: LiveView) -> None:
         time.sleep(max(view.pause, (time.monotonic() - begun) / _SHARE))
 
 
-class Watched:
+class WatchedFolder:
     """The runs to watch: those of the folder's sweep.json, else those that are there.
 
     Attributes:
@@ -74,7 +70,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
-        self._inode = self._inode_now()
+        self._file = self._file_now()
         self._seen_running = 0.0
         self.progress = self._start()
 
@@ -87,11 +83,11 @@ class Watched:
         return Progress(root, SweepFile((), time.time(), found))
 
     def renew(self) -> None:
-        """Reads sweep.json again if it is another one: the sweep has ended, or a new one begun."""
-        inode = self._inode_now()
-        if inode == self._inode:
+        """Reads sweep.json again if it was touched: the sweep may have ended, or another begun."""
+        file = self._file_now()
+        if file == self._file:
             return
-        self._inode = inode
+        self._file = file
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
@@ -124,12 +120,13 @@ class Watched:
         stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))
         return max(self._seen_running, 0.0 if stat is None else stat.st_mtime)
 
-    def _inode_now(self) -> int | None:
+    def _file_now(self) -> tuple[int, int, int] | None:
+        """What tells two files of one name apart: the number of one that is gone is used again."""
         stat = stat_of(str(self.folder / NAME))
-        return None if stat is None else stat.st_ino
+        return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
-def _conclude(watched: Watched, console: Console) -> int:
+def _conclude(watched: WatchedFolder, console: Console) -> int:
     """The first rows of the leaderboard, and what to do about runs that are missing."""
     progress = watched.progress
     entries = [read_run(RunFolder(run.folder)) for run in progress.runs if run.record is not None]

@@ -8,12 +8,12 @@ from rich.box import ROUNDED
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
 from seqsweep.results.progress import Progress, duration
 from seqsweep.results.run_progress import RunProgress
-from seqsweep.results.tail import Score
 from seqsweep.results.wording import value_text
 
 _WIDEST = 100
@@ -44,12 +44,10 @@ class LiveTable:
         self.progress = progress
         self.is_last = is_last
 
-    def __rich_console__(
-        self, console: Console, options: ConsoleOptions
-    ) -> Iterator[RenderableType]:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width = min(options.max_width, _WIDEST)
         title = f"{self.progress.folder.absolute().name}: {_runs(len(self.progress.runs))}"
-        yield Panel(
+        panel = Panel(
             Group(*self._parts(width - 4)),
             title=Text(plain(title), "bold"),
             title_align="left",
@@ -57,6 +55,9 @@ class LiveTable:
             border_style="dim",
             width=width,
         )
+        cropped = "~" if options.ascii_only else "…"  # rich itself minds that for the box alone
+        for segment in console.render(panel, options):
+            yield segment._replace(text=segment.text.replace("…", cropped))
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
@@ -111,7 +112,7 @@ def _runs(count: int) -> str:
     return "1 run" if count == 1 else f"{count} runs"
 
 
-def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, Score]], width: int) -> Table:
+def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, float]], width: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     monitor = progress.monitor
     longest = max(run.max_epochs for run in progress.runs)
@@ -133,7 +134,7 @@ def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, Score]], w
     for rank, (run, score) in enumerate(best, start=1):
         values = [value_text(key, run.config.get(key)) for key in widths]
         names = values if as_columns else [run.label]
-        cells = [str(rank), *map(plain, names), f"{score.value:.4f}"]
+        cells = [str(rank), *map(plain, names), f"{score:.4f}"]
         table.add_row(*map(Text, cells), _how_far(run))
     return table
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.run_progress import RunProgress, RunState
-from seqsweep.results.tail import MetricsTail, Score, lower_is_better
-from seqsweep.results.wording import key_names, value_text
+from seqsweep.results.tail import MetricsTail, lower_is_better
+from seqsweep.results.wording import key_names, run_label
 from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sweepfile import SweepFile
@@ -86,11 +86,10 @@ class Progress:
         self._is_first = True
 
     def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
-        words = [f"{short}={value_text(key, config.get(key))}" for key, short in self.keys.items()]
         folder = self.folder / name
         tail = MetricsTail(folder / "metrics.csv", (self._monitor, _WITHOUT_VALIDATION))
         skipped = name in self.sweep.done_before
-        label = " ".join(words) or name
+        label = run_label(config, self.keys) or name
         return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
@@ -129,17 +128,17 @@ class Progress:
     @property
     def monitor(self) -> str:
         """The metric that ranks the runs; without a validation split the training loss."""
-        has_any = any(run.score(self._monitor) for run in self.runs)
-        has_other = any(run.score(_WITHOUT_VALIDATION) for run in self.runs)
+        has_any = any(run.score(self._monitor) is not None for run in self.runs)
+        has_other = any(run.score(_WITHOUT_VALIDATION) is not None for run in self.runs)
         return _WITHOUT_VALIDATION if has_other and not has_any else self._monitor
 
-    def best(self, most: int) -> list[tuple[RunProgress, Score]]:
+    def best(self, most: int) -> list[tuple[RunProgress, float]]:
         """The best of the finished and of the running ones, at most so many."""
         monitor = self.monitor
         among = [run for run in self.runs if run.state in ("complete", "running")]
         scored = [(run, score) for run in among if (score := run.score(monitor)) is not None]
         sign = 1 if lower_is_better(monitor) else -1
-        return sorted(scored, key=lambda one: sign * one[1].value)[:most]
+        return sorted(scored, key=lambda one: sign * one[1])[:most]
 
 
 def duration(seconds: float) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.results.tail import MetricsTail, Score, stat_of
+from seqsweep.results.tail import MetricsTail, stat_of
 from seqsweep.runs.files import read_json
 from seqsweep.runs.lock import STALE_SECONDS
 from seqsweep.runs.record import RunFolder
@@ -64,12 +64,11 @@ class RunProgress:
         is_whole = self.state == "complete"
         return self.max_epochs if is_whole else min(self.tail.epochs, self.max_epochs)
 
-    def score(self, metric: str) -> Score | None:
+    def score(self, metric: str) -> float | None:
         """The best so far; of a finished run that of its record."""
         if self.record is None:
             return self.tail.best.get(metric)
-        value = self.record.get("metrics", {}).get(metric)
-        return None if value is None else Score(value, self.record.get("best_epoch") or 0)
+        return self.record.get("metrics", {}).get(metric)
 
     def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
         """Reads what is new; whether the run has ended since the look before.

@@ -4,14 +4,6 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
-
-
-class Score(NamedTuple):
-    """A metric's value and the epoch that it is of, counted from 0."""
-
-    value: float
-    epoch: int
 
 
 def lower_is_better(metric: str) -> bool:
@@ -30,8 +22,9 @@ class MetricsTail:
     """How many epochs a run has behind it, and its best value of some metrics.
 
     Only what has been added since the last look is read, and only whole lines: a row may be half
-    there. A file that is shorter than before, or another one, is read from its beginning: a run
-    that goes on cuts off the rows behind its checkpoint, and one that starts again has a new file.
+    there. A file in which the last line that was read stands no more is read from its beginning: a
+    run that goes on cuts off the rows behind its checkpoint, and one that starts again has a new
+    file, which may well have the inode of the old one.
 
     Args:
         path: of the metrics.csv, which need not be there.
@@ -47,40 +40,49 @@ class MetricsTail:
         self.path = str(path)
         self.metrics = metrics
         self.written = 0.0
-        self._inode: int | None = None
+        self._state: tuple[int, int, int] | None = None
         self._restart()
 
     def look(self) -> None:
         """Brings `epochs` and `best` up to date."""
         stat = stat_of(self.path)
         if stat is None:
-            self._inode = None
+            self._state = None
             self._restart()
             return
-        if stat.st_ino != self._inode or stat.st_size < self._offset:
-            self._inode = stat.st_ino
-            self._restart()
+        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if state == self._state:
+            return
+        self._state = state
         self.written = stat.st_mtime
-        if stat.st_size > self._offset:
-            for line in self._new_lines():
-                self._read(line)
+        for line in self._new_lines():
+            self._read(line)
 
     def _restart(self) -> None:
         self.epochs = 0
-        self.best: dict[str, Score] = {}
+        self.best: dict[str, float] = {}
         self._offset = 0
+        self._last = b""
         self._places: dict[str, int] = {}
 
     def _new_lines(self) -> list[str]:
+        """The whole lines behind the last one that was read, or all."""
         try:
             with open(self.path, "rb") as file:
-                file.seek(self._offset)
+                file.seek(self._offset - len(self._last))
                 data = file.read()
+                if not data.startswith(self._last):
+                    self._restart()
+                    file.seek(0)
+                    data = file.read()
         except OSError:
+            self._state = None
             return []
-        whole = data[: data.rfind(b"\n") + 1]
-        self._offset += len(whole)
-        return whole.decode("utf-8", errors="replace").splitlines()
+        new = data[len(self._last) : data.rfind(b"\n") + 1]
+        if new:
+            self._offset += len(new)
+            self._last = new[new.rfind(b"\n", 0, -1) + 1 :]
+        return new.decode("utf-8", errors="replace").splitlines()
 
     def _read(self, line: str) -> None:
         cells = line.split(",")
@@ -94,13 +96,13 @@ class MetricsTail:
         for name in self.metrics:
             value = _number(cells, self._places.get(name))
             if value is not None and self._is_better(name, value):
-                self.best[name] = Score(value, int(epoch))
+                self.best[name] = value
 
     def _is_better(self, name: str, value: float) -> bool:
         best = self.best.get(name)
         if best is None:
             return True
-        return value < best.value if lower_is_better(name) else value > best.value
+        return value < best if lower_is_better(name) else value > best
 
 
 def _number(cells: Sequence[str], place: int | None) -> float | None:

@@ -30,7 +30,8 @@ def plan_members(
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    keys = key_names(differing_keys(list(flat.values())))
+    differing = differing_keys(list(flat.values()))
+    keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()

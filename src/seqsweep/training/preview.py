@@ -7,11 +7,11 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.results.progress import duration
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.stacks.forming import form, may_take_gpu
-from seqsweep.training.watcher import duration
 
 
 def show_plan(

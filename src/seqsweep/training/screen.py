@@ -2,83 +2,139 @@
 
 import contextlib
 import os
+import subprocess
 import sys
+import threading
+from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
+from rich.console import Console, RenderableType
+
+from seqsweep.training import relay
 
 _OUT, _ERR = 1, 2
 
 
 class Screen:
-    """Leads what is written to the terminal into a pipe, and prints its lines on a console.
+    """Leads what is written to the terminal to a relay, which shows it above the table.
 
     By descriptors, not by sys.stdout: so it takes in as well what logging writes to the stream
-    that it has known from the start, what libraries in C print, and what forked processes do.
+    that it has known from the start, what libraries in C print, and what other processes do. The
+    relay is a process: no print waits for this one, and its last words are shown if it dies.
+
+    It is used as rich's `Live`: start, update, stop.
 
     Attributes:
-        console: the terminal itself.
-        reader: the descriptor at which the lines of others arrive.
+        console: of the terminal, to render for; nothing is printed on it.
     """
 
     def __init__(self) -> None:
         self._terminal = os.dup(_OUT)
-        # The descriptor is not the file's to close: what others print comes through it to the end.
-        file = os.fdopen(self._terminal, "w", encoding=sys.stdout.encoding, closefd=False)
+        encoding = sys.stdout.encoding
+        file = os.fdopen(self._terminal, "w", encoding=encoding, errors="replace", closefd=False)
         self.console = Console(file=file)
-        self.reader, writer = os.pipe()
-        os.set_blocking(self.reader, False)
-        self._rest = b""
         self._saved: dict[int, int] = {}
+        self._frame = b""
+
+    def start(self) -> None:
+        """Raises OSError if there is no process or descriptor left for a table."""
         _flush()
+        self._words, writer = os.pipe()
+        self._relay = subprocess.Popen(
+            [sys.executable, "-I", "-S", _RELAY, str(self._words), str(self._terminal)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(self._words, self._terminal),
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C is not for it: it ends after all others
+        )
         for descriptor in (_OUT, _ERR):
             if os.isatty(descriptor):
                 self._saved[descriptor] = os.dup(descriptor)
                 os.dup2(writer, descriptor)
         os.close(writer)
 
+    def update(self, table: RenderableType, *, refresh: bool = True) -> None:
+        """The table as it is now; drawn now, or as the last one.
+
+        Raises:
+            OSError: there is no relay any more.
+        """
+        height = None if not refresh else self._size().lines
+        self._frame = self._rendered(table, height)
+        if refresh:
+            self._send(relay.FRAME)
+
     def give_back(self) -> None:
         """What is printed from now on goes to the terminal again."""
         _flush()
-        for descriptor, saved in self._saved.items():
-            os.dup2(saved, descriptor)
-            os.close(saved)
-        self._saved.clear()
+        with contextlib.suppress(KeyError):  # another thread may do the same
+            while True:
+                descriptor, saved = self._saved.popitem()
+                os.dup2(saved, descriptor)
+                os.close(saved)
 
-    def print_new(self) -> bool:
-        """Prints the whole lines that have arrived; False if nothing has."""
-        try:
-            data = os.read(self.reader, 65536)
-        except BlockingIOError:
-            return False
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._print(line)
-        return bool(data)
+    def stop(self) -> None:
+        """Leaves the last frame, below all that has been printed.
 
-    def print_rest(self) -> None:
-        """Prints all that has arrived, the beginning of a line too."""
-        while self.print_new():
-            pass
-        if self._rest:
-            self._print(self._rest)
-            self._rest = b""
+        The relay ends with the last process that has inherited its way to the terminal.
+        """
+        self.give_back()
+        self._send(relay.LAST)
+        assert self._relay.stdout is not None
+        self._relay.stdout.read()  # closed when the frame stands
+        os.close(self._words)
+        threading.Thread(target=self._relay.wait, daemon=True).start()
 
-    def pass_on(self) -> None:
-        """Copies what processes that have outlived the table still print, until the last ends.
+    def abandon(self) -> None:
+        """Without a relay, or a table: what others still print is copied until the last one ends.
 
         None of them is to be stopped by a pipe that is full, or that nobody reads.
         """
-        os.set_blocking(self.reader, True)
-        while data := os.read(self.reader, 65536):
-            with contextlib.suppress(OSError):
-                os.write(self._terminal, data)
-        os.close(self.reader)
-        os.close(self._terminal)
+        self.give_back()
+        self._relay.kill()
+        self._relay.wait()
+        self._write(b"\r\n\x1b[?25h")
+        os.set_blocking(self._words, False)
+        try:
+            self._copy()  # all that is there now, before anything else is printed
+        except BlockingIOError:
+            os.set_blocking(self._words, True)
+            threading.Thread(target=self._copy, daemon=True).start()
 
-    def _print(self, line: bytes) -> None:
-        text = Text.from_ansi(line.decode("utf-8", errors="replace"))
-        self.console.print(text, soft_wrap=True)
+    def _copy(self) -> None:
+        while data := os.read(self._words, 65536):
+            self._write(data)
+        os.close(self._words)
+
+    def _write(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # the terminal is gone
+            while data:
+                data = data[os.write(self._terminal, data) :]
+
+    def _send(self, kind: bytes) -> None:
+        assert self._relay.stdin is not None
+        data = kind + b"%08d" % len(self._frame) + self._frame
+        while data:
+            data = data[os.write(self._relay.stdin.fileno(), data) :]
+
+    def _rendered(self, table: RenderableType, height: int | None) -> bytes:
+        """As many of its lines as the terminal has."""
+        with self.console.capture() as captured:
+            self.console.print(table, width=self._size().columns)
+        lines = captured.get().rstrip("\n").split("\n")
+        return "\n".join(lines[:height]).encode(self.console.encoding, errors="replace")
+
+    def _size(self) -> os.terminal_size:
+        """Of the terminal itself, of which the standard streams know nothing now."""
+        size = os.get_terminal_size(self._terminal)
+        is_told = os.environ.get("COLUMNS", "").isdigit()
+        if is_told or not (size.columns and size.lines):  # some terminals do not know theirs
+            return os.terminal_size(self.console.size)
+        return size
+
+
+_RELAY = str(Path(relay.__file__))
 
 
 def _flush() -> None:

@@ -13,6 +13,7 @@ from rich.markup import escape
 from seqsweep.command import command_line, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
@@ -22,7 +23,6 @@ from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.planning import Interrupted
 from seqsweep.training.summary import Renewing, write_summary
-from seqsweep.training.watcher import duration
 
 
 def run_sweep(

@@ -7,23 +7,22 @@ inherits a lock of a console that nobody would release.
 
 import contextlib
 import os
-import selectors
+import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console
 
 from seqsweep.results.live_view import LiveView, shows_table
-from seqsweep.results.progress import Progress, duration
+from seqsweep.results.progress import Progress
 from seqsweep.results.run_progress import beats
 from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
 from seqsweep.training.screen import Screen
-
-__all__ = ["Watched", "Watcher", "duration"]
 
 _SHARE = 0.05
 """Of the time, at most, that looking and drawing take."""
@@ -35,17 +34,16 @@ os.register_at_fork(
 
 
 class Watched(Protocol):
-    """A run to wait for: its folder, and what a person calls it."""
+    """A run to wait for."""
 
     @property
     def folder(self) -> RunFolder: ...
-    @property
-    def label(self) -> str: ...
 
 
 class Watcher:
     """Shows how far a sweep is, as long as the block runs.
 
+    What goes wrong with that is no matter of the training: it is told when the block has ended.
     It also touches the sweep's sweep.json, so that others can see that the sweep is alive.
 
     Args:
@@ -55,87 +53,76 @@ class Watcher:
 
     def __init__(self, members: Sequence[Watched], console: Console) -> None:
         self.folder = members[0].folder.path.parent
-        labels = {member.folder.run_id: member.label for member in members}
-        sweep = SweepFile.read(self.folder)
-        if sweep is None or not labels.keys() <= sweep.configs.keys():
-            sweep = SweepFile((), time.time(), {name: {} for name in labels})
-        self.progress = Progress(self.folder, sweep, beats)
-        for run in self.progress.runs:
-            run.label = labels.get(run.folder.name, run.label)
+        self.names = [member.folder.run_id for member in members]
         self.console = console
-        self.screen: Screen | None = None
         self.error: Exception | None = None
-        self._finished = threading.Event()
-        self._beat = 0.0
+        self._screen: Screen | None = None
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> None:
-        self.is_table = shows_table(self.console)
-        self.progress.look()  # what is there before anything is trained
-        self._stop, self._stopper = os.pipe()
-        self._sources = selectors.DefaultSelector()
-        self._sources.register(self._stop, selectors.EVENT_READ)
-        if self.is_table:
-            self.screen = Screen()
-            self._sources.register(self.screen.reader, selectors.EVENT_READ)
-        console = self.console if self.screen is None else self.screen.console
-        self.view = LiveView(self.progress, console, self.is_table)
-        self.view.start()
-        threading.Thread(target=self._watch, daemon=True).start()
-
-    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
-        if self.screen is not None:
-            self.screen.give_back()
-        os.write(self._stopper, b".")  # to close it would not do: a forked process may have it too
-        self._finished.wait()
-        self._sources.close()
-        os.close(self._stop)
-        os.close(self._stopper)
-        if self.error is not None and kind is None:
-            raise self.error
-
-    def _watch(self) -> None:
+        self._start(_beat, self.folder / NAME, self._ended)
         try:
-            self._show()
-        except Exception as error:  # the training goes on without it
+            progress = Progress(self.folder, self._sweep(), beats)
+            progress.look()  # what is there before anything is trained
+            if shows_table(self.console):
+                self._screen = Screen()
+            view = LiveView(progress, self.console, self._screen)
+            view.start()
+        except Exception as error:
             self.error = error
-        finally:
-            self._finished.set()
-        if self.screen is not None:
-            self.screen.pass_on()
+            if self._screen is not None:
+                self._screen.give_back()
+            return
+        self._start(self._watch, view)
 
-    def _show(self) -> None:
+    def __exit__(self, *_: object) -> None:
+        if self._screen is not None:
+            self._screen.give_back()
+        self._ended.set()
+        for thread in self._threads:
+            thread.join()
+        if self.error is not None:
+            words = " ".join(f"{type(self.error).__name__}: {self.error}".split())
+            with contextlib.suppress(Exception):
+                print(f"the sweep's progress could not be shown: {words}", file=sys.stderr)
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _sweep(self) -> SweepFile:
+        """That of the folder's sweep.json, as long as it knows of these runs."""
+        sweep = SweepFile.read(self.folder)
+        if sweep is None or not set(self.names) <= sweep.configs.keys():
+            return SweepFile((), time.time(), {name: {} for name in self.names})
+        return sweep
+
+    def _watch(self, view: LiveView) -> None:
         try:
-            while not self._wait(self._look_and_draw()):
-                pass
-            self.view.look()
-        finally:
+            self._show(view)
+        except Exception as error:
+            self.error = error
+            if self._screen is not None:
+                self._screen.abandon()
+
+    def _show(self, view: LiveView) -> None:
+        pause = 0.0
+        while not self._ended.wait(pause):
+            begun = time.monotonic()
+            view.look()
             with _drawing:
-                try:
-                    if self.screen is not None:
-                        self.screen.print_rest()
-                finally:
-                    self.view.stop()
-
-    def _look_and_draw(self) -> float:
-        """How many seconds to wait before the next look."""
-        begun = time.monotonic()
-        self.view.look()
+                view.draw()
+            pause = max(view.pause, (time.monotonic() - begun) / _SHARE)
+        view.look()
         with _drawing:
-            self.view.draw()
-        if begun - self._beat >= BEAT_SECONDS:
-            self._beat = begun
-            with contextlib.suppress(OSError):
-                os.utime(self.folder / NAME)
-        return max(self.view.pause, (time.monotonic() - begun) / _SHARE)
+            view.stop()
 
-    def _wait(self, seconds: float) -> bool:
-        """Prints meanwhile what others say; True when the block has ended."""
-        until = time.monotonic() + seconds
-        while (left := until - time.monotonic()) > 0:
-            ready = {key.fd for key, _ in self._sources.select(left)}
-            if self._stop in ready:
-                return True
-            if self.screen is not None and ready:
-                with _drawing:
-                    self.screen.print_new()
-        return False
+
+def _beat(path: Path, ended: threading.Event) -> None:
+    while True:
+        with contextlib.suppress(OSError):
+            os.utime(path)
+        if ended.wait(BEAT_SECONDS):
+            return

@@ -2,9 +2,12 @@
 
 import io
 import itertools
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import matplotlib
+import matplotlib.style
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -82,7 +85,7 @@ def test_states_are_drawn_by_class_with_their_names(said):
     shown = [text.get_text().strip() for text in axes.get_legend().get_texts()]
     assert shown == [
         "$x_",
-        "日本",
+        "□□",
         "<b>",
         "a b",
         "",
@@ -96,9 +99,39 @@ def test_states_are_drawn_by_class_with_their_names(said):
     assert axes.get_xlabel() == "first component (61% of the variance)"
 
 
-def test_a_persons_own_style_does_not_change_a_picture():
-    counts = [[8, 2], [1, 7]]
-    plain = figures.confusion(counts, ["a", "b"], "val")
-    with matplotlib.rc_context({"text.usetex": True, "figure.facecolor": "black", "font.size": 30}):
-        assert figures.confusion(counts, ["a", "b"], "val") == plain
-        assert matplotlib.rcParams["font.size"] == 30
+PICTURES: dict[str, Callable[[], bytes]] = {
+    "confusion": lambda: figures.confusion([[8, 2], [1, 7]], ["a", "日本"], "val"),
+    "gradient": lambda: figures.gradient({"layer 1": [1.0, 0.1, 0.01], "layer 2": [1.0, 2.0]}),
+    "states": lambda: figures.trajectories(
+        {
+            "explained": [0.6, 0.2],
+            "classes": {"0": {"mean": [[-1.0, 0.2], [2.0, 3.0]], "sequences": []}},
+        },
+        ["a"],
+    ),
+}
+
+
+@pytest.mark.parametrize("style", ["dark_background", "ggplot", "own"])
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_persons_own_style_does_not_change_a_picture(name, style):
+    own: Any = {
+        "text.usetex": True, "figure.facecolor": "black", "font.size": 30, "lines.linewidth": 9,
+        "savefig.bbox": "tight", "font.family": "serif", "axes.titleweight": "bold",
+        "figure.autolayout": True, "xtick.top": True, "xtick.labeltop": True,
+    }  # fmt: skip
+    plain = PICTURES[name]()
+    with matplotlib.rc_context(own) if style == "own" else matplotlib.style.context(style):
+        assert PICTURES[name]() == plain
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_no_setting_of_the_process_changes_while_a_picture_is_drawn(name, monkeypatch):
+    """Another thread may draw, or look whether something is warned about."""
+    PICTURES[name]()  # what is imported for it is imported
+    found: list[str] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(warnings, "catch_warnings", lambda **_: found.append("filters"))
+        patch.setattr(matplotlib.RcParams, "__setitem__", lambda *_: found.append("settings"))
+        PICTURES[name]()
+    assert not found

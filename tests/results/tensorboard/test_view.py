@@ -224,6 +224,20 @@ def test_names_and_columns_are_those_of_the_whole_sweep_from_its_start(sweep, sh
     assert [value.number_value for value in column.domain_discrete.values] == [4, 8, 128]
 
 
+def test_a_file_that_two_runs_have_alike_stays_with_both(sweep, shown):
+    """Seeds of one config that have begun in the same second, before their first epoch."""
+    for run_id, config in enumerate(({"h": 1, "seed": 0}, {"h": 1, "seed": 1}, {"h": 0, "seed": 0},
+                                     {"h": 0, "seed": 1})):  # fmt: skip
+        sweep.add(str(run_id), config, [])
+        renew(sweep.folder, images=0)
+    view = renew(sweep.folder, images=0)
+    before = listing(view)
+    assert len(list(view.glob("*/*.hparams"))) == 4
+    renew(sweep.folder, images=0)
+    assert listing(view) == before
+    assert len(shown(sweep.folder).statuses()) == 4
+
+
 def test_a_picture_moves_with_its_run(sweep):
     for size in (4, 8):
         sweep.done(f"{size}", {"h": size}, 0.9)
@@ -268,16 +282,17 @@ def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
 
 
 def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
-    sweep.done("0", {"h": 0, "x": "<b>|*"}, 0.5)
-    sweep.done("1", {"h": 1, "x": "plain"}, 0.9)
+    sweep.done("0", {"h": 0, "x|<i>": "<b>|*"}, 0.5)
+    sweep.done("1", {"h": 1, "x|<i>": "plain"}, 0.9)
     found = shown(sweep.folder)
-    (text,) = texts(found, "h0-x0", "leaderboard")
+    (text,) = texts(found, found.runs[0], "leaderboard")
     lines = text.splitlines()
     assert lines[0].startswith("2 configs, by val/acc")
-    assert [cell.strip() for cell in lines[4].split("|")[1:5]] == ["1", "h1-x1", "1", "plain"]
+    assert [cell.strip() for cell in lines[4].split("|")[1:5]] == ["1", found.runs[1], "1", "plain"]
     assert "<" not in text
-    assert lines[5].count("|") == lines[4].count("|")
-    assert found.tags("h1-x1", "text") == []
+    assert len({line.count("|") for line in lines[2:6]}) == 1
+    assert "x&#124;&#60;i&#62;" in lines[2]
+    assert found.tags(found.runs[1], "text") == []
 
 
 def test_train_and_val_share_a_chart(grid):

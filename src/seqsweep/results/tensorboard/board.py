@@ -35,7 +35,7 @@ def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
         for name in dict.fromkeys((board.monitor, *_SCORES))
         if any(name in row.metrics for row in board.rows)
     ]
-    head = ["#", "config", *(names[key] for key in board.keys), "seeds", *scores]
+    head = ["#", "config", *(_show(names[key]) for key in board.keys), "seeds", *scores]
     lines = [_line(head), _line(["---:", "---", *["---:"] * (len(head) - 2)])]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
         values = [_show(row.config[key]) for key in board.keys]

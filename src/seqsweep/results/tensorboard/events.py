@@ -1,6 +1,5 @@
 """Event files of TensorBoard with more than scalars, out of TensorBoard's own protobufs."""
 
-import hashlib
 import importlib
 import io
 from collections.abc import Sequence
@@ -77,7 +76,3 @@ def image(tag: str, png: bytes, width: int, height: int) -> Any:
         height=height, width=width, colorspace=4, encoded_image_string=png
     )
     return p.summary.Summary.Value(tag=tag, image=made)
-
-
-def digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:16]

@@ -5,6 +5,7 @@ tells its content, and what two processes write at once is the same.
 """
 
 import contextlib
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -28,6 +29,11 @@ def file_name(when: float, digest: str, kind: str) -> str:
     return f"{_PREFIX}{int(when):010d}{_OURS}{digest}.{kind}"
 
 
+def digest(content: bytes) -> str:
+    """What tells a file's content in its name."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
 def link_name(path: Path) -> str:
     """Of a link to an event file of others."""
     return path.name + _LINK
@@ -42,10 +48,10 @@ def mirror(root: Path, folders: Mapping[str, Files]) -> None:
     """
     _claim(root)
     there = {name: _ours_in(root / name) for name in _folders(root)}
-    pool = {
+    pool = {  # what is wanted no more where it is
         name: root / folder / name
         for folder, names in there.items()
-        for name in names
+        for name in names - folders.get(folder, {}).keys()
         if not name.endswith(_LINK)
     }
     for folder, files in folders.items():

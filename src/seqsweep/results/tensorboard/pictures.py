@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from seqsweep.results.tensorboard import figures
-from seqsweep.results.tensorboard.events import digest, event_file, image
+from seqsweep.results.tensorboard.events import event_file, image
+from seqsweep.results.tensorboard.mirror import digest
 from seqsweep.results.tensorboard.runs import Run
 from seqsweep.runs.files import read_json
 

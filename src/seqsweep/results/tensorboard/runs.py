@@ -1,6 +1,5 @@
 """What the view shows of each run, from the files of its folder."""
 
-import csv
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.names import Name, names_of
 from seqsweep.runs.files import matching, read_json
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -106,16 +106,16 @@ class Run:
 
     def _of_log(self) -> tuple[int, dict[str, Any]]:
         """Of the best epoch in metrics.csv, by the rule that the training has for it."""
-        rows = _rows(self.folder / "metrics.csv")
-        if not rows:
+        logged = rows(self.folder / "metrics.csv")
+        if not logged:
             return 0, {}
         sign = -1 if self.monitor.endswith("loss") else 1
-        judged = [row for row in rows if self.monitor in row] or rows[-1:]
+        judged = [row for row in logged if self.monitor in row] or logged[-1:]
         best = max(  # of equal ones the first
             judged, key=lambda row: (sign * row.get(self.monitor, 0.0), -row.get("val/loss", 0.0))
         )
         found = {name: best.get(metric) for metric, name in _METRICS.items()}
-        return int(best["step"]), found | {"best_epoch": best["epoch"]}
+        return int(best.get("step", 0)), found | {"best_epoch": best["epoch"]}
 
 
 @dataclass(frozen=True)
@@ -156,24 +156,6 @@ def read_runs(folder: Path) -> Runs:
     ]
     values = {key: [c[key] for c in configs.values() if key in c] for key in keys}
     return Runs(sorted(runs, key=lambda run: run.name.run), keys, values)
-
-
-def _rows(path: Path) -> list[dict[str, float]]:
-    """The epochs of a metrics.csv, each with the numbers that it has; half of a line is passed."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return []
-    lines = list(csv.DictReader(text[: text.rfind("\n") + 1].splitlines()))
-    rows: list[dict[str, float]] = []
-    for line in lines:
-        try:
-            row = {name: float(text) for name, text in line.items() if text}
-        except (TypeError, ValueError):
-            continue
-        if {"epoch", "step"} <= row.keys():
-            rows.append({name: value for name, value in row.items() if math.isfinite(value)})
-    return rows
 
 
 def _changed(path: Path) -> float:

@@ -211,7 +211,7 @@ class _Server:
 
     def _why_not(self) -> str:
         words = self._last_words()
-        if "already in use" in words or "in use" in words:
+        if "in use" in words:
             return f"port={self.port}: is taken; give another one, or 0 for any that is free"
         return f"TensorBoard did not start: {words}"
 

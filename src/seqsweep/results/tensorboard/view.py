@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
-from seqsweep.results.tensorboard.events import digest, event_file, serialized
+from seqsweep.results.tensorboard.events import event_file, serialized
 from seqsweep.results.tensorboard.hparams import experiment, session, values_of
-from seqsweep.results.tensorboard.mirror import Files, file_name, link_name, mirror
+from seqsweep.results.tensorboard.mirror import Files, digest, file_name, link_name, mirror
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 
