@@ -126,11 +126,12 @@ def diagnose_run(
 
 
 def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
-    """Not synced: it is made for looking at, and a run is done without it."""
-    try:
-        write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
-    except OSError as error:
-        log.warning("no %s: %s", NAME, error)
+    """Before the record, so that a run that is done has it; not synced, since it only shows.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
 
 
 def _batch(sequences: Sequences, network: StackedNetwork, count: int) -> StackBatch:
