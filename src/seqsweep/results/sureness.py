@@ -50,6 +50,7 @@ def baseline_words(
     text = _against(name, value, network, score, tested)
     if rival.data:
         text = f"{text[:-1]}, on the data with {rival.data}."
+    text += _unchosen(candidates, rival, network, score)
     if len(candidates) > 1 and not judged_by.startswith("val/"):
         judge = metric_words(judged_by)
         text += f" It was chosen among the baselines by {judge}: there is no validation of them."
@@ -86,6 +87,18 @@ def _against(name: str, value: float, network: Stat, score: str, tested: int) ->
         return f"Better than the networks: {name} reaches {theirs}, the best network {ours}."
     side = "below" if lower_is_better(score) else "above"
     return f"The best network ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
+
+
+def _unchosen(baselines: Sequence[Baseline], rival: Baseline, network: Stat, score: str) -> str:
+    """Those that validation ranks below the rival, and that score above it and the networks."""
+    sign = -1 if lower_is_better(score) else 1
+    bar = sign * max(sign * network.mean, sign * rival.metrics[score])
+    words = [
+        f"{baseline.name} {short_number(baseline.metrics[score])}"
+        for baseline in baselines
+        if sign * baseline.metrics[score] > sign * bar
+    ]
+    return f" Above both, though not chosen by validation: {', '.join(words)}." if words else ""
 
 
 def _sampling_error(share: float, score: str, tested: int) -> float:
