@@ -37,6 +37,11 @@ DATA = "data"
 Epoch = Literal["best", "last", "own"]
 
 _OF_RECORD = ("best_epoch", "params", "train_seconds")
+_EPOCHS: dict[Epoch, str] = {
+    "best": "the best epoch",
+    "last": "the last epoch",
+    "own": "each run's chosen epoch",
+}
 _PREFIX = 8
 
 
@@ -100,6 +105,11 @@ class Leaderboard:
     left_out: int
     epoch: Epoch = "best"
     ended: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    @property
+    def chosen_by(self) -> str:
+        """`val/loss of the best epoch`: what ranks the rows."""
+        return f"{self.monitor} of {_EPOCHS[self.epoch]}"
 
 
 def leaderboard(entries: Sequence[Entry]) -> Leaderboard:

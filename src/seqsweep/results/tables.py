@@ -29,7 +29,6 @@ _SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", 
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _MARK = "≈"
-_EPOCHS = {"best": "the best epoch", "last": "the last epoch", "own": "each run's chosen epoch"}
 _LEAST = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """What a narrow terminal loses first: kinds of metrics that neither rank nor compare, costs."""
 
@@ -53,7 +52,7 @@ def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
         and any(name in row.metrics for row in board.rows)
     ]
     has_seeds = any(row.n > 1 for row in board.rows)
-    title = f"by {board.monitor} of {_EPOCHS[board.epoch]}"
+    title = f"by {board.chosen_by}"
     table = FittingTable(box=SIMPLE_HEAD, title=title, pad_edge=False)
     marks = [_MARK] if _marked(board) else []
     _add_columns(table, ["#", *marks])

@@ -295,6 +295,16 @@ def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     assert found.tags(found.runs[1], "text") == []
 
 
+def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
+    sweep.done("0", {"optimizer._target_": "torch.optim.SGD"}, 0.5)
+    sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
+    found = shown(sweep.folder)
+    (text,) = texts(found, found.runs[0], "leaderboard")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
+    assert rows[0][2] == "optimizer"
+    assert [row[2] for row in rows[2:]] == ["Adam", "SGD"]
+
+
 def test_train_and_val_share_a_chart(grid):
     (event,) = grid.shown.events.Tensors("h008-L1-bi-s0", "custom_scalars__config__")
     layout = protos().layout.Layout.FromString(event.tensor_proto.string_val[0])

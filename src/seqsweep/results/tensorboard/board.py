@@ -3,14 +3,13 @@
 TensorBoard shows nothing that belongs to no run, but in a run called `.`; so the first run has it.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
 from seqsweep.results.tensorboard.events import protos, tensor
 from seqsweep.results.tensorboard.runs import Run
-from seqsweep.runs.ledger import short_names
+from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
 _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
@@ -28,8 +27,8 @@ def board_values(runs: Sequence[Run]) -> list[Any]:
 
 def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
     """The best configs as a table in Markdown, by the names that they have in the view."""
-    names = short_names(board.keys)
-    called = {_key(run.entry.config, board.keys): run.name.config for run in runs}
+    names = key_names(board.keys)
+    called = {run.entry.folder.run_id: run.name.config for run in runs}
     scores = [
         name
         for name in dict.fromkeys((board.monitor, *_SCORES))
@@ -38,9 +37,9 @@ def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
     head = ["#", "config", *(_show(names[key]) for key in board.keys), "seeds", *scores]
     lines = [_line(head), _line(["---:", "---", *["---:"] * (len(head) - 2)])]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
-        values = [_show(row.config[key]) for key in board.keys]
+        values = [_show(value_text(key, row.config[key])) for key in board.keys]
         metrics = [_number(name, row.metrics.get(name)) for name in scores]
-        name = called.get(_key(row.config, board.keys), "")
+        name = called[row.entries[0].folder.run_id]
         lines.append(_line([str(rank), name, *values, str(row.n), *metrics]))
     return f"{_title(board)}\n\n" + "\n".join(lines) + "\n"
 
@@ -48,7 +47,7 @@ def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
 def _title(board: Leaderboard) -> str:
     count = len(board.rows)
     shown = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    return f"{shown}, by {board.monitor} of the best epoch: mean over seeds ± standard deviation"
+    return f"{shown}, by {board.chosen_by}: mean over seeds ± standard deviation"
 
 
 def _layout() -> Any:
@@ -66,17 +65,12 @@ def _layout() -> Any:
     return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
 
 
-def _key(config: Any, keys: Sequence[str]) -> str:
-    return json.dumps([config.get(key) for key in keys])
-
-
 def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _show(value: Any) -> str:
+def _show(text: str) -> str:
     """As it stands, with nothing in it that Markdown or HTML could take for their own."""
-    text = value if isinstance(value, str) else json.dumps(value)
     return "".join(char if char.isalnum() or char in " .,-" else f"&#{ord(char)};" for char in text)
 
 
