@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from seqsweep.results.tensorboard.serve import is_stale, links, serve
+from seqsweep.results.tensorboard.serve import greeting, is_stale, links, serve
 from seqsweep.results.tensorboard.view import View
 
 
@@ -28,6 +28,13 @@ def test_the_link_pins_the_accuracy_and_colours_by_config():
 
 def test_without_seeds_each_run_has_its_colour():
     assert "runColorGroup" not in links(view("h08", "h16"), "http://x")["curves"]
+
+
+@pytest.mark.parametrize(("count", "said"), [(500, False), (501, True)])
+def test_more_runs_than_a_page_selects_are_told(count, said):
+    lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
+    assert any("Time Series selects none" in line for line in lines) == said
+    assert lines[0].startswith(f"{count} runs in ")
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = _print
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         with _Server(view.path, port) as server:
-            for line in _words(view, server.address):
+            for line in greeting(view, server.address):
                 print(line)
             _keep_renewing(folder, images, view, server, print)
     except KeyboardInterrupt:
@@ -80,7 +80,8 @@ def _config_pattern(configs: Mapping[str, str]) -> str:
     return r"(.*)-s\d+"
 
 
-def _words(view: View, address: str) -> list[str]:
+def greeting(view: View, address: str) -> list[str]:
+    """What is said first: the links, and what TensorBoard would not show of so many runs."""
     count = len(view.configs)
     found = [f"{count} {'run' if count == 1 else 'runs'} in {view.path}"]
     found += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
