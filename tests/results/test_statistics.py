@@ -18,6 +18,7 @@ from seqsweep.results.statistics import (
     holm,
     mean_interval,
     paired_difference,
+    paired_t_p,
     seeds_needed,
     signed_rank_p,
 )
@@ -159,21 +160,45 @@ def test_verdicts_tell_the_best_the_equal_and_the_different():
     assert found[0].p is not None and found[0].adjusted == pytest.approx(2 * found[0].p)
 
 
+def test_the_paired_t_test_is_that_of_scipy():
+    from scipy.stats import ttest_1samp
+
+    for n in (3, 4, 10):
+        sample = normal(n, mean=0.7, seed=n)
+        assert paired_t_p(sample) == pytest.approx(ttest_1samp(sample, 0)[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("sample", [[], [0.3], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3], [0.0] * 5])
+def test_a_t_test_that_is_undefined_proves_nothing(sample):
+    assert paired_t_p(sample) == 1.0
+
+
+def test_a_clear_difference_of_few_seeds_counts_by_t_alone():
+    best = by_seed([0.95, 0.96, 0.94])
+    far = by_seed([0.50, 0.52, 0.47])
+    (_, found) = differences_to_best([best, far], best=0)
+    assert (found.verdict, found.differs_by_t) == ("undecided", True)
+    assert found.t_adjusted == pytest.approx(paired_t_p([-0.45, -0.44, -0.47]))
+
+
 def test_a_config_that_shares_no_seed_is_undecided_not_equal():
     apart, same = differences_to_best([{9: 0.5}, {0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5}], 1)[::2]
-    assert apart == (Interval(None, None, None, 0), None, None, "undecided")
+    assert apart == (Interval(None, None, None, 0), None, None, "undecided", None)
     assert (same.p, same.verdict) == (1.0, "undecided")
 
 
-def test_equal_configs_are_rarely_found_different():
-    """The chance that any of them is, the family-wise error, is at most 5 %."""
+@pytest.mark.parametrize("seeds", [3, 4, 9])
+def test_equal_configs_are_rarely_found_different(seeds):
+    """The chance that any of them is, the family-wise error, is at most 5 % for each test."""
     trials = 400
-    false_alarms = 0
+    by_ranks = by_t = 0
     for trial in range(trials):
-        samples = [by_seed(normal(9, seed=1000 * trial + i)) for i in range(6)]
+        samples = [by_seed(normal(seeds, seed=1000 * trial + i)) for i in range(6)]
         found = differences_to_best(samples, 0)
-        false_alarms += any(each.verdict == "different" for each in found)
-    assert false_alarms / trials <= ALPHA + 0.025
+        by_ranks += any(each.verdict == "different" for each in found)
+        by_t += any(each.differs_by_t for each in found)
+    assert by_ranks / trials <= ALPHA + 0.025
+    assert by_t / trials <= ALPHA + 0.025
 
 
 def test_additive_effects_have_their_shares_and_no_interaction():

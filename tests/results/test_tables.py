@@ -153,7 +153,21 @@ def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
     (note,) = leaderboard_notes(board)
-    assert "3 seeds are too few to tell 3 configs apart (it takes 7)" in note
+    assert "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7)" in note
+
+
+def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
+    scores = {8: (0.95, 0.96, 0.94), 16: (0.94, 0.97, 0.94), 32: (0.5, 0.52, 0.47)}
+    runs = [
+        {"h": h, "seed": seed, "val/acc": score}
+        for h, each in scores.items()
+        for seed, score in enumerate(each)
+    ]
+    (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert (
+        "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7); "
+        "a paired t-test tells 1 of them from the first" in note
+    )
 
 
 def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):

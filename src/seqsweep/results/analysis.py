@@ -117,8 +117,9 @@ def _stat(sample: Sequence[float]) -> Stat:
 def _gap(difference: Difference) -> Gap:
     interval = difference.interval
     return Gap(
-        interval.n, interval.mean, interval.low, interval.high, difference.p, difference.adjusted
-    )
+        interval.n, interval.mean, interval.low, interval.high,
+        difference.p, difference.adjusted, difference.t_adjusted,
+    )  # fmt: skip
 
 
 def _in_words(

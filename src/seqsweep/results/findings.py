@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.curves import Band
+from seqsweep.results.statistics import counts
 from seqsweep.runs.metrics import lower_is_better
 
 
@@ -28,6 +29,7 @@ class Gap:
     high: float | None
     p: float | None
     adjusted: float | None
+    t_adjusted: float | None
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Config:
     gap: Gap | None
     verdict: str
     lost: str = ""
+
+    @property
+    def differs_by_t(self) -> bool:
+        """Whether a paired t-test tells it from the best, which counts where ranks are too few."""
+        return self.gap is not None and counts(self.gap.t_adjusted)
 
 
 @dataclass(frozen=True)

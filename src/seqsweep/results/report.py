@@ -12,9 +12,10 @@ from typing import Any
 from seqsweep.results import wording
 from seqsweep.results.analysis import analyse
 from seqsweep.results.details import ENDED_EARLY
-from seqsweep.results.findings import Report, Stat
+from seqsweep.results.findings import Gap, Report, Stat
 from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
 from seqsweep.results.plots import confusion_width, figures
+from seqsweep.results.sureness import enough_seeds
 from seqsweep.results.wording import NBSP, true_minus
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metrics import lower_is_better
@@ -64,7 +65,7 @@ def as_csv(report: Report) -> str:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
-    difference = [f"{report.score} - best", "low", "high", "p", "adjusted p"]
+    difference = [f"{report.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
     costs = ("params", "seconds", "epoch")
     writer.writerow(
         ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
@@ -79,7 +80,7 @@ def as_csv(report: Report) -> str:
                 _mean(config.metrics.get(name))
                 for name in ("params", "train_seconds", "best_epoch")
             ]
-            + ([gap.mean, gap.low, gap.high, gap.p, gap.adjusted] if gap else [None] * 5)
+            + _six(gap)
             + [config.verdict]
         )
     return table.getvalue()
@@ -110,6 +111,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
     crossed = report.crossing.means if report.crossing else []
     early = [f"{n} {state}" for state, n in report.states.items() if state in ENDED_EARLY]
     lines = [line for panel in report.axis.panels for line in panel.lines] if report.axis else []
+    tested = any(c.verdict in ("different", "indistinguishable") for c in report.configs)
     return {
         "intervals": intervals,
         "cut": any(intervals[r] != raw for r, raw in _intervals(report, cut=False).items()),
@@ -118,7 +120,9 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "cells": _scale([mean for row in crossed for mean in row if mean is not None]),
         "columns": _columns(report),
         "folded": len(report.configs) > _FOLDED_FROM,
-        "tested": any(c.verdict in ("different", "indistinguishable") for c in report.configs),
+        "tested": tested,
+        "by_t": not tested and any(config.differs_by_t for config in report.configs),
+        "seeds": enough_seeds(len(report.configs)),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "scored": len(stats),
         "confounded": any(factor.confounded for factor in report.factors),
@@ -197,6 +201,12 @@ def _probability(value: float) -> str:
 
 def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
+
+
+def _six(gap: Gap | None) -> list[float | None]:
+    if gap is None:
+        return [None] * 6
+    return [gap.mean, gap.low, gap.high, gap.p, gap.adjusted, gap.t_adjusted]
 
 
 def _four(stat: Stat | None) -> list[float | None]:

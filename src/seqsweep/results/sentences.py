@@ -148,8 +148,10 @@ def _alone(best: Config) -> str:
 def _sureness(configs: Sequence[Config], score: str) -> str:
     """How many of the others cannot be told apart from the first."""
     others = configs[1:]
-    shared = [c.gap.n if c.gap else 0 for c in others if c.verdict == "undecided"]
-    why = undecided(shared, [len(config.runs) for config in configs])
+    unknown = [config for config in others if config.verdict == "undecided"]
+    shared = [config.gap.n if config.gap else 0 for config in unknown]
+    by_t = sum(config.differs_by_t for config in unknown)
+    why = undecided(shared, [len(config.runs) for config in configs], by_t)
     if why and len(shared) == len(others):
         return f"; {why}"
     alike = [config for config in others if config.verdict != "different"]

@@ -37,12 +37,19 @@ class Difference(NamedTuple):
         interval: of the mean paired difference.
         p: two-sided, of the signed-rank test; None for the best and where no seed is shared.
         adjusted: p after Holm's correction for all comparisons with the best.
+        t_adjusted: that of the paired t-test. It asks for fewer seeds, and for differences that are
+            normal, which few seeds cannot show; no verdict rests on it.
     """
 
     interval: Interval
     p: float | None
     adjusted: float | None
     verdict: Verdict
+    t_adjusted: float | None = None
+
+    @property
+    def differs_by_t(self) -> bool:
+        return counts(self.t_adjusted)
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
@@ -82,9 +89,10 @@ def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> li
     others = [index for index in range(len(samples)) if index != best]
     p_values = [signed_rank_p(pairs[index]) for index in others]
     needed = seeds_needed(len(samples))
+    by_t = holm([paired_t_p(pairs[index]) for index in others])
     found = {best: Difference(Interval(0.0, 0.0, 0.0, len(samples[best])), None, None, "best")}
-    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
-        found[index] = _judged(pairs[index], p, adjusted, needed)
+    for index, p, adjusted, t in zip(others, p_values, holm(p_values), by_t, strict=True):
+        found[index] = _judged(pairs[index], p, adjusted, t, needed)
     return [found[index] for index in range(len(samples))]
 
 
@@ -119,6 +127,29 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     return math.erfc((total / 2 - smaller) / deviation / math.sqrt(2))
 
 
+def paired_t_p(differences: Sequence[float]) -> float:
+    """Two-sided p of Student's t-test of paired differences; 1 where they leave it undefined.
+
+    That is with fewer than three, and with differences that are all equal: accuracies are counts,
+    so a few of them are equal by chance, and prove nothing by it.
+    """
+    n = len(differences)
+    if n < 3:
+        return 1.0
+    mean = math.fsum(differences) / n
+    deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
+    if deviation <= 1e-9 * max(map(abs, differences)):
+        return 1.0
+    from scipy.special import stdtr
+
+    return 2 * float(stdtr(n - 1, -abs(mean) / deviation * math.sqrt(n)))
+
+
+def counts(p: float | None) -> bool:
+    """Whether a difference of this p, which is corrected already, is one."""
+    return p is not None and p < _ALPHA
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Adjusted p values, step down (Holm 1979, Scandinavian Journal of Statistics 6).
 
@@ -140,15 +171,17 @@ def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list
     return [sample[seed] - reference[seed] for seed in sample if seed in reference]
 
 
-def _judged(pairs: Sequence[float], p: float, adjusted: float, needed: int) -> Difference:
+def _judged(
+    pairs: Sequence[float], p: float, adjusted: float, t_adjusted: float, needed: int
+) -> Difference:
     interval = mean_interval(pairs)
     if not pairs:
         return Difference(interval, None, None, "undecided")
-    if adjusted < _ALPHA:
+    if counts(adjusted):
         verdict = "different"
     else:
         verdict = "undecided" if len(pairs) < needed else "indistinguishable"
-    return Difference(interval, p, adjusted, verdict)
+    return Difference(interval, p, adjusted, verdict, t_adjusted)
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:

@@ -12,8 +12,8 @@ from rich.table import Table
 from seqsweep.results.fitting import FittingTable, print_table
 from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, Row, Value, numbers
-from seqsweep.results.statistics import LEVEL, seeds_needed
-from seqsweep.results.sureness import undecided
+from seqsweep.results.statistics import LEVEL
+from seqsweep.results.sureness import enough_seeds, undecided
 from seqsweep.results.wording import (
     cost,
     count,
@@ -170,15 +170,15 @@ def _result(entry: Entry) -> list[str]:
 def _undecided(board: Leaderboard) -> list[str]:
     """Why rows are not compared: too few seeds."""
     differences = [row.difference for row in board.rows if row.difference is not None]
-    shared = [each.interval.n for each in differences if each.verdict == "undecided"]
+    unknown = [each for each in differences if each.verdict == "undecided"]
+    shared = [each.interval.n for each in unknown]
     own = [row.n for row in board.rows]
-    words = undecided(shared, own)
+    words = undecided(shared, own, sum(each.differs_by_t for each in unknown))
     if words is None:
         return []
     if any(n > 1 for n in own):
         return [f"[yellow]{words}[/]"]
-    seeds = ",".join(map(str, range(seeds_needed(len(own)))))
-    return [f"[dim]{words}: seed={seeds}[/]"]
+    return [f"[dim]{words}: seed={enough_seeds(len(own))}[/]"]
 
 
 def _marked(board: Leaderboard) -> bool:
