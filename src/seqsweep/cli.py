@@ -135,7 +135,8 @@ def _status(arguments: list[str]) -> int:
         sweep = SweepFile.read(folder)
         waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
         if waiting:
-            print(f"{waiting} more of the sweep have not been started")
+            have = "has" if waiting == 1 else "have"
+            print(f"{waiting} more of the sweep {have} not been started")
         return 0
 
     return _refused_or(show)
@@ -147,6 +148,7 @@ def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.results.leaderboard import leaderboard
     from seqsweep.results.tables import print_leaderboard, status_line
     from seqsweep.runs.ledger import read_folder
+    from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
     parser.add_argument("--top", type=int, metavar="N", help="show the first N rows only")
@@ -159,7 +161,9 @@ def _leaderboard(arguments: list[str]) -> int:
         return _refuse(str(error))
     console = Console()
     if any(entry.state == "complete" for entry in entries):
-        print_leaderboard(console, leaderboard(entries), options.top)
+        sweep = SweepFile.read(options.folder)
+        planned = sweep.configs.values() if sweep else ()
+        print_leaderboard(console, leaderboard(entries, planned), options.top)
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0

@@ -116,7 +116,7 @@ def test_a_baseline_of_other_data_is_not_compared(tmp_path):
     report = found(tmp_path, {"h": 1, "val/acc": 0.5}, data_fingerprint="this")
     assert len(report.baselines) == 2
     assert report.answer.baseline == (
-        "The best network (0.500) is 0.300 above always the most frequent class (0.200)."
+        "The network (0.500) is 0.300 above always the most frequent class (0.200)."
     )
 
 

@@ -123,11 +123,24 @@ def test_runs_that_monitor_different_metrics_are_ordered_by_the_default(tmp_path
 
 
 def test_runs_that_are_not_complete_are_left_out(tmp_path):
-    RunFolder(tmp_path / "f").refuse({"h": 9}, ValueError("no"))
-    RunFolder(tmp_path / "g").start({"h": 8}, {})
+    RunFolder(tmp_path / "f").refuse({"monitor": "val/acc", "h": 9}, ValueError("no"))
+    RunFolder(tmp_path / "g").start({"monitor": "val/acc", "h": 8}, {})
     found = board(tmp_path, {"h": 1, "val/acc": 0.5})
-    assert (found.keys, len(found.rows)) == ([], 1)
+    assert (found.keys, order(found)) == (["h"], [1])  # h is what was swept, all the same
     assert leaderboard([]).rows == []
+
+
+def test_what_was_planned_tells_what_is_swept_and_what_is_missing(tmp_path):
+    planned = [
+        {"monitor": "val/acc", "h": h, "c": c, "seed": s}
+        for h in (1, 2) for c in "ab" for s in (0, 1)
+    ]  # fmt: skip
+    board(tmp_path, *({"h": 1, "c": "a", "seed": s, "val/acc": 0.5} for s in (0, 1)))
+    ended(tmp_path, "failed", planned[2])
+    found = leaderboard(read_folder(tmp_path), planned)
+    assert found.keys == ["h", "c"]
+    assert (found.grid.size, found.grid.there, len(found.grid.missing)) == (8, 2, 6)
+    assert found.ended == {"failed": 1, "not started": 5}
 
 
 def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
@@ -261,8 +274,9 @@ def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
     ended(tmp_path, "diverged", {"h": 2, "seed": 2})
     ended(tmp_path, "failed", {"h": 3, "seed": 0})
     found = leaderboard(read_folder(tmp_path))
-    assert found.grid.missing == [{"h": 2, "seed": 2}]
-    assert found.ended == {"diverged": 1}
+    points = [(2, 2), (2, 3), (3, 0), (3, 1), (3, 2), (3, 3)]
+    assert found.grid.missing == [{"h": h, "seed": seed} for h, seed in points if seed < 3]
+    assert found.ended == {"diverged": 1, "failed": 1}
 
 
 def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):

@@ -574,7 +574,7 @@ def test_watch_ends_with_the_sweep_and_says_what_goes_on(sweep: MakeSweep) -> No
     file.end(found.folder, time.time())
     code, text = watched(found.folder)
     assert code == 1
-    assert "1 of 2 runs are not done; why:" in text
+    assert "1 of 2 runs is not done; why:" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 

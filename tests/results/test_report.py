@@ -106,7 +106,7 @@ SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accur
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
-    assert "hidden_size 32, num_layers 2 is best: test accuracy 0.851" in found.text
+    assert "hidden_size 32, num_layers 2 is best on validation: test accuracy 0.851" in found.text
     assert "3 seeds are too few to tell 4 configs apart (it takes 7)" in found.text
     assert "the test numbers chose nothing" in found.text
 
@@ -146,14 +146,14 @@ def test_one_run_is_a_report_of_its_own(tmp_path):
 def test_validation_names_the_best_even_where_another_tests_higher(tmp_path):
     for size, val, test in ((8, 0.9, 0.6), (16, 0.8, 0.95)):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=val, test__acc=test)
-    assert "hidden_size 8 is best: test accuracy 0.600" in page(tmp_path).text
+    assert "hidden_size 8 is best on validation: test accuracy 0.600" in page(tmp_path).text
 
 
 def test_without_test_the_number_is_said_to_flatter(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size 16 is best: validation accuracy 0.800" in found.text
+    assert "hidden_size 16 is best on validation: validation accuracy 0.800" in found.text
     assert "There is no test split" in found.text
 
 
@@ -161,7 +161,7 @@ def test_without_validation_the_report_says_what_ranks(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, train__loss=1 / size, test__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size 16 is best: test accuracy 0.800" in found.text
+    assert "hidden_size 16 is best on training: test accuracy 0.800" in found.text
     assert (
         "No validation split chose the epoch and config: configs are ranked by training loss"
         in found.text
@@ -349,7 +349,7 @@ def test_a_wide_interval_is_not_as_good(tmp_path):
     text = page(tmp_path).text
     assert "as good as" not in text
     assert (
-        "1-nearest neighbour reaches 0.940, the best network 0.980: "
+        "1-nearest neighbour reaches 0.940, the network 0.980: "
         "with 2 seeds they cannot be told apart." in text
     )
 
@@ -441,7 +441,7 @@ def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path):
         config = {SIZE: size}
         run = started(tmp_path, config)
         run.finish({"config": config, "metrics": {"val/acc": size / 20}} | missing, synced=True)
-    assert "hidden_size 16 is best: validation accuracy 0.800" in page(tmp_path).text
+    assert "hidden_size 16 is best on validation: validation accuracy 0.800" in page(tmp_path).text
 
 
 def test_terminal_and_report_compare_the_same_metric(tmp_path):
@@ -505,7 +505,7 @@ def test_none_of_the_others_is_no_count_of_all(tmp_path):
         for seed in range(8):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 40, test__acc=score)
-    assert "; none of the 2 others can be told apart from it." in page(tmp_path).text
+    assert "; neither of the two others can be told apart from it." in page(tmp_path).text
 
 
 def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):

@@ -31,7 +31,7 @@ def analyse(folder: Path) -> Report:
     entries = read_folder(folder)
     sweep = SweepFile.read(folder)
     labels = _labels(entries, sweep)
-    board = leaderboard(entries)
+    board = leaderboard(entries, sweep.configs.values() if sweep else ())
     score = board.compared
     configs = _configs(board)
     factors = axes.factors(_scored(configs, score), score)
@@ -101,8 +101,9 @@ def _configs(board: Leaderboard) -> list[Config]:
             metrics={name: _stat(list(values.values())) for name, values in row.samples.items()},
             scores=sorted(row.samples.get(board.compared, {}).items()),
             gap=_gap(row.difference) if row.difference and len(board.rows) > 1 else None,
-            verdict=row.difference.verdict if row.difference else "best",
+            verdict=row.difference.verdict if row.difference else "other data",
             lost=row.lost_words,
+            data=row.data,
         )
         for place, row in enumerate(board.rows)
     ]

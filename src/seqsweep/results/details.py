@@ -89,6 +89,9 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     records = [entry.record or {} for entry in group]
     kept = [record for record in records if record.get("confusion") and record.get("classes")]
     if not kept:
+        metrics = {name for record in records for name in record.get("metrics") or {}}
+        if not any(name.startswith(("val/", "test/")) for name in metrics):
+            return None, "There is neither a validation nor a test split to count on."
         return None, (
             "No confusion matrix was recorded: the runs are from before it was kept, or there "
             "are more than 50 classes."
@@ -153,8 +156,9 @@ def commands(
         }
         foreign = [target for target in targets if not target.startswith(_OURS)]
         allowed = [word for target in foreign for word in ("--allow", target)]
-        again = ["seqsweep", "reproduce", str(best.folder.path), *allowed]
-        found.append(("the best run again, compared bit by bit", again))
+        again = ["seqsweep", "reproduce", str(best.folder.path.absolute()), *allowed]
+        which = "the best run" if len(entries) > 1 else "the run"
+        found.append((f"{which} again, compared bit by bit", again))
     return [(what, shlex.join(words)) for what, words in found]
 
 

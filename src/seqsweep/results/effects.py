@@ -23,7 +23,8 @@ class Effect(NamedTuple):
         values: in their order, numbers by size.
         means: of the score at each value.
         share: eta squared, 0 to 1: of the variance between configs the part between the means;
-            None where it is confounded.
+            None where it is confounded, and where nothing else differs in the configs that the
+            means rest on, though it does in others: it would be all.
         configs: how many the means rest on.
         confounded: no setting of the other keys has all values, so these may be what differs.
     """
@@ -94,21 +95,23 @@ def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) ->
     return max(interactions, key=lambda interaction: interaction.share, default=None)
 
 
-def holes(runs: Sequence[Config], keys: Sequence[str]) -> Grid:
+def holes(runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()) -> Grid:
     """The grid of all values of the keys against the runs that are there.
 
-    Runs that are less than half of it are no grid but a random search, say, or a few chosen by
-    hand: then nothing is missing.
+    Runs that are less than half of it, there or wanted, are no grid but a random search, say, or a
+    few chosen by hand: then nothing is missing.
 
     Args:
         keys: those that are swept, `seed` one of them.
+        wanted: runs that belong to the grid, there or not.
     """
     if not runs:
         return Grid(0, [], 0)
-    table = _table([{key: run.get(key) for key in keys} for run in runs])
-    there = set(table.points(table.columns))
+    table = _table([{key: run.get(key) for key in keys} for run in (*runs, *wanted)])
+    points = table.points(table.columns)
+    there = set(points[: len(runs)])
     size = math.prod(len(values) for values in table.values.values())
-    if size > 2 * len(there):
+    if size > 2 * len(set(points)):
         return Grid(size, [], len(there))
     missing = [
         {key: table.values[key][text] for key, text in zip(table.columns, point, strict=True)}
@@ -192,8 +195,15 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     mean = _mean(chosen)
     between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
     means = [_mean(cells[(text,)]) for text in values]
-    share = None if confounded else _share(between, chosen)
+    alone = _alone(table, key, used)
+    share = None if confounded or alone else _share(between, chosen)
     return Effect(key, list(values.values()), means, share, len(used), confounded)
+
+
+def _alone(table: _Table, key: str, used: Sequence[int]) -> bool:
+    """Whether no other key differs in these configs, of several that do in all."""
+    others = [column for other, column in table.columns.items() if other != key]
+    return bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
 
 
 def _interaction(

@@ -42,6 +42,8 @@ class Config:
         keys: all keys in which the configs differ.
         scores: [seed, value] of the metric that is compared.
         lost: seeds that diverged or failed, in words: the others may be the lucky ones.
+        verdict: as `Difference.verdict`; "other data" where the data are not those of the best.
+        data: a key that configs share that were trained on the same data.
     """
 
     rank: int
@@ -54,6 +56,7 @@ class Config:
     gap: Gap | None
     verdict: str
     lost: str = ""
+    data: str = ""
 
     @property
     def differs_by_t(self) -> bool:

@@ -6,7 +6,7 @@ seed by seed. Runs of one config on other data are another row.
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -34,6 +34,8 @@ __all__ = [
 DATA = "data"
 """The key of a row's data fingerprint, where no key of the config tells the data sets apart."""
 
+TIE_BREAKER = "val/loss"
+
 Epoch = Literal["best", "last", "own"]
 
 _OF_RECORD = ("best_epoch", "params", "train_seconds")
@@ -60,7 +62,8 @@ class Row:
     Args:
         entries: its runs, one a seed, by seed.
         samples: of each metric its value by seed.
-        difference: to the first row, in the metric that the leaderboard compares.
+        difference: to the first row, in the metric that the leaderboard compares; None where the
+            data are others: scores of two test sets are no pairs.
         lost: how many further seeds ended how, of those that diverged or failed.
     """
 
@@ -74,6 +77,11 @@ class Row:
     @property
     def n(self) -> int:
         return len(self.entries)
+
+    @property
+    def data(self) -> str:
+        """As `data_key`."""
+        return data_key(self.entries[0])
 
     @property
     def lost_words(self) -> str:
@@ -112,14 +120,21 @@ class Leaderboard:
         return f"{self.monitor} of {_EPOCHS[self.epoch]}"
 
 
-def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
+def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> Leaderboard:
     """Ranks the complete runs.
 
     The order is that of the mean of the monitored validation metric, equal ones by validation
     loss; test metrics never decide. Without a validation split the training loss decides.
+
+    Args:
+        entries: runs of one folder, those that are not complete too: what was swept is swept,
+            even if a single value of it has come to an end.
+        planned: the configs of the sweep's members, of those that have not started too.
     """
     complete = [entry for entry in entries if entry.state == "complete"]
-    told = told_keys([entry.config for entry in complete])
+    planned = list(planned)
+    wanted = [config for config in (*(e.config for e in entries), *planned) if config]
+    told = told_keys(wanted)
     datasets = data_names(complete)
     keys = [key for key in told if key != "seed"]
     groups: dict[tuple[str, ...], list[Entry]] = {}
@@ -134,10 +149,10 @@ def leaderboard(entries: Sequence[Entry]) -> Leaderboard:
         monitor = "train/loss"
     rows = sorted(rows, key=lambda row: _order(row, monitor))
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    grid = holes([entry.config for entry in complete], told)
+    grid = holes([entry.config for entry in complete], told, wanted)
     left_out = len(complete) - sum(map(len, kept))
     shown = [*keys, DATA] if datasets else keys
-    ended = ended_in(grid, entries)
+    ended = ended_in(grid, entries, planned)
     rows = _compare(rows, compared)
     epoch = _epoch(complete, monitor)
     return Leaderboard(shown, monitor, rows, compared, grid, left_out, epoch, ended)
@@ -195,12 +210,14 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
-    if not rows:
+    """With their differences to the first, of those that have its data."""
+    same = [row for row in rows if row.data == rows[0].data]
+    if not same:
         return []
-    differences = differences_to_best([row.samples.get(metric, {}) for row in rows], best=0)
+    differences = differences_to_best([row.samples.get(metric, {}) for row in same], best=0)
+    judged = iter(differences)
     return [
-        replace(row, difference=difference)
-        for row, difference in zip(rows, differences, strict=True)
+        replace(row, difference=next(judged)) if row.data == rows[0].data else row for row in rows
     ]
 
 
@@ -250,5 +267,5 @@ def _value(sample: Sequence[float]) -> Value:
 def _order(row: Row, monitor: str) -> tuple[float, float]:
     sign = 1 if lower_is_better(monitor) else -1
     value = row.metrics.get(monitor)
-    tie = row.metrics.get("val/loss")
+    tie = row.metrics.get(TIE_BREAKER)
     return (sign * value.mean if value else math.inf, tie.mean if tie else 0.0)

@@ -12,6 +12,7 @@ from seqsweep.results.live_view import LiveView, live
 from seqsweep.results.progress import Progress
 from seqsweep.results.tables import leaderboard_table, print_table
 from seqsweep.results.tail import stat_of
+from seqsweep.results.wording import count
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
@@ -131,10 +132,13 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
     progress = watched.progress
     entries = [read_run(RunFolder(run.folder)) for run in progress.runs if run.record is not None]
     if any(entry.state == "complete" for entry in entries):
-        print_table(console, leaderboard_table(leaderboard(entries), top=_TOP))
+        board = leaderboard(entries, progress.sweep.configs.values())
+        print_table(console, leaderboard_table(board, top=_TOP))
+        if len(board.rows) > _TOP:
+            console.print(f"[dim]and {len(board.rows) - _TOP} more[/]", highlight=False)
     missing = watched.missing()
     total = len(progress.runs)
-    of_all = f"of {total} {'run is' if total == 1 else 'runs are'}"
+    of_all = f"of {count(total, 'run')} {'is' if (missing or total) == 1 else 'are'}"
     if not missing:
         console.print(f"{total} {of_all} done", highlight=False)
         return 0

@@ -1,7 +1,8 @@
 """What became of runs that are not complete: of a grid's missing points, of a config's seeds."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seqsweep.results.effects import Grid
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
@@ -9,17 +10,20 @@ from seqsweep.runs.ledger import Entry, differing_keys, value_key
 _LOST = ("diverged", "failed")
 
 
-def ended_in(grid: Grid, entries: Sequence[Entry]) -> dict[str, int]:
-    """How the runs stand that the grid misses; those without a folder are not known."""
+def ended_in(
+    grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
+) -> dict[str, int]:
+    """How the runs stand that the grid misses; nothing is known of those that nobody planned."""
     missing = {value_key(list(point.values())) for point in grid.missing}
     swept = list(grid.missing[0]) if grid.missing else []
-    states = [
-        entry.state
-        for entry in entries
-        if entry.state != "complete"
-        and value_key([entry.config.get(key) for key in swept]) in missing
-    ]
-    return dict(Counter(states))
+
+    def point(config: Mapping[str, Any]) -> str:
+        return value_key([config.get(key) for key in swept])
+
+    begun = {point(entry.config): entry.state for entry in entries if entry.state != "complete"}
+    states = [state for place, state in begun.items() if place in missing]
+    waiting = missing.intersection(map(point, planned)) - begun.keys()
+    return dict(Counter(states + ["not started"] * len(waiting)))
 
 
 def lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:

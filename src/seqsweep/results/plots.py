@@ -71,20 +71,26 @@ def axis_figure(axis: Axis, panel: Panel, report: Report) -> Figure:
 
 
 def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
-    """Loss or accuracy over the epochs: validation in full with its band, training dotted."""
+    """Loss or accuracy over the epochs: validation in full with its band, training dotted.
+
+    Without validation it is training that is drawn in full.
+    """
     traces: list[dict[str, Any]] = []
+    has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
+    first = "val" if has_validation else "train"
     for place, curve in enumerate(curves):
         colour = colour_of(place)
-        for split, dash in (("val", "solid"), ("train", "dot")):
+        for split in ("val", "train"):
             band = curve.bands.get(f"{split}/{kind}")
             if band is None:
                 continue
-            if split == "val" and band.low != band.high:
+            if split == first and band.low != band.high:
                 traces.append(filled(band.epochs, band.low, band.high, colour))
             name = f"{label(curve.name)}, {metric_words(f'{split}/{kind}')}"
             hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
             mode = "lines" if len(band.epochs) > 1 else "markers"
-            line = {"color": colour, "dash": dash, "width": 2 if split == "val" else 1.3}
+            dash, width = ("solid", 2) if split == first else ("dot", 1.3)
+            line = {"color": colour, "dash": dash, "width": width}
             traces.append(
                 {"type": "scatter", "mode": mode, "x": band.epochs, "y": band.mean, "name": name,
                  "line": line, "marker": {"color": colour}, "hovertemplate": hover}
@@ -98,7 +104,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
         shape["xaxis"]["dtick"] = 1  # no half epochs
     values = [value for trace in traces for value in trace["y"]]
     if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
-        shape["yaxis"] |= {"type": "log", "dtick": 1}
+        shape["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": "~g"}
     return {"data": traces, "layout": shape}
 
 

@@ -203,6 +203,13 @@ def _share(value: float) -> str:
     return f"< 1{NBSP}%" if 0 < value < 0.01 else f"{value:.0%}".replace("%", f"{NBSP}%")
 
 
+def _breakable(name: str) -> Any:
+    """May be broken after each `_`: a key's name is wider than its values."""
+    from markupsafe import Markup, escape  # jinja2's own
+
+    return Markup("_<wbr>").join(map(escape, name.split("_")))
+
+
 def _six(gap: Gap | None) -> list[float | None]:
     if gap is None:
         return [None] * 6
@@ -221,6 +228,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "number": lambda value: true_minus(wording.number(value)),
     "short": lambda value: true_minus(wording.short_number(value)),
     "signed": _signed,
+    "gap": wording.shown_difference,
+    "breakable": _breakable,
     "probability": _probability,
     "share": _share,
     "cost": lambda value, name: wording.cost(name, value),

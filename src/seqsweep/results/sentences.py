@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
-from seqsweep.results.leaderboard import Leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.statistics import LEVEL
 from seqsweep.results.sureness import baseline_words, undecided
 from seqsweep.results.wording import (
@@ -12,10 +12,14 @@ from seqsweep.results.wording import (
     metric_words,
     short_number,
     shown_interval,
+    split_words,
     true_minus,
     value_text,
 )
 from seqsweep.runs.metrics import lower_is_better
+
+_FEW = 3
+"""Of the best of other data sets so many are named."""
 
 
 def answer(
@@ -28,13 +32,15 @@ def answer(
     """
     best, score = configs[0], board.compared
     reached = f"{metric_words(score)} {_reached(score, best.metrics[score])}"
+    among_networks = baseline_words(best, score, baselines, tested, alone=len(configs) == 1)
     if len(configs) == 1:
         rest = f" reaches {reached}{_alone(best)}."
-        return Answer(best.words, rest, choice_words(board, 1),
-                      baseline_words(best, score, baselines, tested))  # fmt: skip
-    rest = f" is best: {reached}{_sureness(configs, score)}."
-    choice = choice_words(board, len(configs))
-    return Answer(best.words, rest, choice, baseline_words(best, score, baselines, tested))
+        return Answer(best.words, rest, choice_words(board, 1), among_networks)
+    chosen = split_words(board.monitor.partition("/")[0])
+    same = [config for config in configs if config.data == best.data]
+    rest = f" is best on {chosen}: {reached}{_sureness(same, score)}.{_elsewhere(configs, score)}"
+    choice = choice_words(board, len(configs)) + _tie_words(board)
+    return Answer(best.words, rest, choice, among_networks)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -70,6 +76,28 @@ def choice_words(board: Leaderboard, configs: int) -> str:
         f"{lacks}{text}. There is no test split: this number is of the split that chose, so it "
         "flatters."
     )
+
+
+def _tie_words(board: Leaderboard) -> str:
+    means = [row.metrics[board.monitor].mean for row in board.rows if board.monitor in row.metrics]
+    tied = means.count(means[0])
+    if tied < 2 or board.monitor == TIE_BREAKER or TIE_BREAKER not in board.rows[0].metrics:
+        return ""
+    return f" {tied} configs are equal in it: {metric_words(TIE_BREAKER)} has put the first before."
+
+
+def _elsewhere(configs: Sequence[Config], score: str) -> str:
+    """The best of each other data set: they are not compared with the best of all."""
+    firsts = {config.data: config for config in reversed(configs)}
+    del firsts[configs[0].data]
+    found = sorted(firsts.values(), key=lambda config: config.rank)
+    if not found:
+        return ""
+    words = [
+        f"{config.words} ({short_number(config.metrics[score].mean)})" for config in found[:_FEW]
+    ]
+    more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
+    return f" On other data, which are not compared with these: {'; '.join(words)}{more}."
 
 
 def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> str:
@@ -127,6 +155,8 @@ def _reached(score: str, stat: Stat) -> str:
     if stat.low is None or stat.high is None:
         return short_number(stat.mean)
     low, high = shown_interval(score, stat.low, stat.high)
+    if low == high:
+        return f"{_page_number(stat.mean)} (the same with each of {stat.n} seeds)"
     return (
         f"{_page_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {_page_number(low)} to "
         f"{_page_number(high)} over {stat.n} seeds)"
@@ -148,6 +178,8 @@ def _alone(best: Config) -> str:
 def _sureness(configs: Sequence[Config], score: str) -> str:
     """How many of the others cannot be told apart from the first."""
     others = configs[1:]
+    if not others:
+        return ""
     unknown = [config for config in others if config.verdict == "undecided"]
     shared = [config.gap.n if config.gap else 0 for config in unknown]
     by_t = sum(config.differs_by_t for config in unknown)
@@ -156,11 +188,13 @@ def _sureness(configs: Sequence[Config], score: str) -> str:
         return f"; {why}"
     alike = [config for config in others if config.verdict != "different"]
     if len(alike) == len(others) > 1:
-        text = f"; none of the {len(others)} others can be told apart from it"
+        which = "neither of the two" if len(others) == 2 else f"none of the {len(others)}"
+        text = f"; {which} others can be told apart from it"
     elif not alike:
         text = "; it can be told apart from " + (
-            "the other config" if len(others) == 1 else f"all {len(others)} others"
-        )
+            "the other config" if len(others) == 1 else
+            "both others" if len(others) == 2 else f"all {len(others)} others"
+        )  # fmt: skip
     elif len(others) == 1:
         text = "; the other config cannot be told apart from it"
     else:

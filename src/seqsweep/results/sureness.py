@@ -51,9 +51,13 @@ def enough_seeds(configs: int) -> str:
 
 
 def baseline_words(
-    best: Config, score: str, baselines: Sequence[Baseline], tested: int
+    best: Config, score: str, baselines: Sequence[Baseline], tested: int, alone: bool = False
 ) -> str | None:
-    """The networks against what needs none; None without a baseline to compare with."""
+    """The networks against what needs none; None without a baseline to compare with.
+
+    Args:
+        alone: whether there is one network only.
+    """
     scored = [baseline for baseline in baselines if score in baseline.metrics]
     learned = [baseline for baseline in scored if baseline.name != _MAJORITY]
     if not scored:
@@ -62,7 +66,7 @@ def baseline_words(
     rival, judged_by = _rival(candidates, score)
     network, value = best.metrics[score], rival.metrics[score]
     name = "always the most frequent class" if rival.name == _MAJORITY else rival.name
-    text = _against(name, value, network, score, tested)
+    text = _against(name, value, network, score, tested, alone)
     if rival.data:
         text = f"{text[:-1]}, on the data with {rival.data}."
     text += _unchosen(candidates, rival, network, score)
@@ -82,7 +86,7 @@ def _rival(baselines: Sequence[Baseline], score: str) -> tuple[Baseline, str]:
     return max(baselines, key=lambda baseline: sign * baseline.metrics[metric]), metric
 
 
-def _against(name: str, value: float, network: Stat, score: str, tested: int) -> str:
+def _against(name: str, value: float, network: Stat, score: str, tested: int, alone: bool) -> str:
     """A baseline's score against the best network's.
 
     They are as good as each other only within what the number of test sequences leaves open, which
@@ -90,18 +94,19 @@ def _against(name: str, value: float, network: Stat, score: str, tested: int) ->
     """
     ours, theirs = short_number(network.mean), short_number(value)
     gap = abs(value - network.mean)
+    best, all_of_them = ("the network",) * 2 if alone else ("the best network", "the networks")
     if gap <= _sampling_error(network.mean, score, tested):
-        return f"{_upper(name)} reaches {theirs}, as good as the best network ({ours})."
+        return f"{_upper(name)} reaches {theirs}, as good as {best} ({ours})."
     if network.low is not None and network.low <= value <= (network.high or 0.0):
         seeds = count(network.n, "seed")
         return (
-            f"{_upper(name)} reaches {theirs}, the best network {ours}: "
+            f"{_upper(name)} reaches {theirs}, {best} {ours}: "
             f"with {seeds} they cannot be told apart."
         )
     if (value < network.mean) == lower_is_better(score):
-        return f"Better than the networks: {name} reaches {theirs}, the best network {ours}."
+        return f"Better than {all_of_them}: {name} reaches {theirs}, {best} {ours}."
     side = "below" if lower_is_better(score) else "above"
-    return f"The best network ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
+    return f"{_upper(best)} ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
 
 
 def _unchosen(baselines: Sequence[Baseline], rival: Baseline, network: Stat, score: str) -> str:

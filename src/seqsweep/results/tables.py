@@ -25,7 +25,8 @@ from seqsweep.results.wording import (
 )
 from seqsweep.runs.ledger import Entry
 
-_SCORES = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
+_SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
+_SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _MARK = "≈"
@@ -91,12 +92,19 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
             f"[yellow]{count(board.left_out, 'run')} left out: of the same config, data and seed "
             "there is a newer one[/]"
         )
+    if others := sum(row.difference is None for row in board.rows):
+        notes.append(
+            f"{count(others, 'config')} of other data: not compared with the first, whose test "
+            "sequences are not theirs"
+        )
     return notes + _undecided(board)
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
     """The table and the lines below it."""
     print_table(console, leaderboard_table(board, top))
+    if top is not None and len(board.rows) > top:
+        console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
     for note in leaderboard_notes(board):
         console.print(note, soft_wrap=True, highlight=False)
 
@@ -172,7 +180,7 @@ def _undecided(board: Leaderboard) -> list[str]:
     differences = [row.difference for row in board.rows if row.difference is not None]
     unknown = [each for each in differences if each.verdict == "undecided"]
     shared = [each.interval.n for each in unknown]
-    own = [row.n for row in board.rows]
+    own = [row.n for row in board.rows if row.difference is not None]
     words = undecided(shared, own, sum(each.differs_by_t for each in unknown))
     if words is None:
         return []

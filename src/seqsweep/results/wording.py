@@ -137,6 +137,15 @@ def shown_interval(metric: str, low: float, high: float) -> tuple[float, float]:
     return (max(low, 0.0), min(high, 1.0)) if is_bounded(metric) else (low, high)
 
 
+def shown_difference(end: float, metric: str) -> float:
+    """The end of a difference's interval, as far as two values of the metric can be apart.
+
+    >>> shown_difference(-4.2, "test/acc"), shown_difference(-4.2, "test/loss")
+    (-1.0, -4.2)
+    """
+    return min(max(end, -1.0), 1.0) if is_bounded(metric) else end
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
     """
     >>> count(1, "run"), count(1200, "run")

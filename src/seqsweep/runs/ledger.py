@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder, State
+from seqsweep.runs.sweepfile import SweepFile
 
 
 @dataclass(frozen=True)
@@ -24,18 +25,33 @@ class Entry:
 def read_folder(folder: Path) -> list[Entry]:
     """The runs below a folder, or the one run that it is itself.
 
+    In the order of the sweep, then what else lies there, by run_id.
+
     Raises:
         FileNotFoundError: no such folder.
         ValueError: no run in it.
     """
     if not folder.is_dir():
+        if folder.exists():
+            raise NotADirectoryError(f"{folder}: is a file, not a folder")
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
-    paths = sorted(path.parent for path in folder.glob("*/config.yaml"))
+    paths = {path.parent.name: path.parent for path in sorted(folder.glob("*/config.yaml"))}
     if not paths:
-        raise ValueError(f"{folder}: no runs in it (a run's folder holds a config.yaml)")
-    return [read_run(RunFolder(path)) for path in paths]
+        raise ValueError(
+            f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
+        )
+    sweep = SweepFile.read(folder)
+    order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
+    return [read_run(RunFolder(paths[name])) for name in order if name in paths]
+
+
+def _below(folder: Path) -> str:
+    """Names the folders of runs that a folder without runs holds: `outputs/sweeps` is one."""
+    found = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
+    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
+    return f"; there are runs in its folders {', '.join(found[:5])}{more}" if found else ""
 
 
 def read_run(folder: RunFolder) -> Entry:

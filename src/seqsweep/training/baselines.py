@@ -66,7 +66,7 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     Hart 1967) on the padded, flattened sequences where scikit-learn is installed.
     """
     if splits.val is None and splits.test is None:
-        return [], ["no baselines: there is neither a validation nor a test split"]
+        return [], ["No baselines: there is neither a validation nor a test split."]
     rows = [_row("majority class", splits, _majority)]
     if not _has_sklearn():
         missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"

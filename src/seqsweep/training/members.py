@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
-from seqsweep.results.wording import key_names, run_label, value_text
+from seqsweep.results.wording import count, key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run
 from seqsweep.runs.record import RunFolder
@@ -64,7 +64,7 @@ def say_plan(
 ) -> None:
     doubles = jobs - len(members)
     line = (
-        f"sweep of {len(members)} runs in {folder}: {len(members) - len(pending)} done, "
+        f"sweep of {count(len(members), 'run')} in {folder}: {len(members) - len(pending)} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -8,6 +8,7 @@ from rich.console import Console
 from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.results.progress import duration
+from seqsweep.results.wording import count
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.members import build_each, plan_members, say_plan
@@ -61,10 +62,10 @@ def _stacks(members: Sequence[SweepMember], folder: Path) -> list[str]:
         return []
     planned = form([member.member for member in members], folder, may_take_gpu)
     side_by_side = f" in {planned.processes} processes" if planned.processes > 1 else ""
-    lines = [f"{len(planned.stacks)} stacks{side_by_side} (seconds by the cost model):"]
+    lines = [f"{count(len(planned.stacks), 'stack')}{side_by_side} (seconds by the cost model):"]
     lines += [f"  {stack.text()}, {stack.seconds:.1f} s" for stack in planned.stacks]
     if planned.alone:
-        lines.append(f"  {len(planned.alone)} runs one by one")
+        lines.append(f"  {count(len(planned.alone), 'run')} one by one")
     return lines
 
 

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,6 +16,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_leaderboard
+from seqsweep.results.wording import count
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, read_run
@@ -44,14 +46,15 @@ def run_sweep(
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.is_done()]
-    say_plan(members, pending, len(jobs), folder, console)
     if pending:
         build_each(pending, compose)
+    say_plan(members, pending, len(jobs), folder, console)
     code = _train(members, pending, launch, folder, console)
     seconds = time.monotonic() - started
     entries = [read_run(member.folder) for member in members]
     if any(entry.state == "complete" for entry in entries):
-        print_leaderboard(console, leaderboard(entries))
+        begun = [entry for entry in entries if entry.folder.path.is_dir()]
+        print_leaderboard(console, leaderboard(begun, _configs(members).values()))
     reports = members[0].member.config["sweep"]["report"]
     if reports and code == 0 and (pending or not (folder / "report.html").exists()):
         _summarise(members, folder, console)
@@ -87,9 +90,13 @@ def _train(
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
+    configs = _configs(members)
     done = frozenset(name for name in configs if name not in left)
     return SweepFile(command_line(), time.time(), configs, done)
+
+
+def _configs(members: Sequence[SweepMember]) -> dict[str, dict[str, Any]]:
+    return {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
 
 
 def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
@@ -115,9 +122,8 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
     states = Counter(entry.state for entry in entries)
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
     place = escape(shlex.quote(str(folder)))
-    lines = [
-        f"{states['complete']} of {len(entries)} runs complete{diverged} ({duration(seconds)})"
-    ]
+    of_all = f"of {count(len(entries), 'run')}"
+    lines = [f"{states['complete']} {of_all} complete{diverged} ({duration(seconds)})"]
     if (folder / "report.html").is_file():
         lines.append(f"  {escape(str(folder / 'report.html'))}")
     if states["complete"]:
@@ -128,9 +134,9 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
         ended = Counter(entry.state for entry in started)
         ended.subtract({"complete": states["complete"], "diverged": states["diverged"]})
         ended["not started"] = len(entries) - len(started)
-        why = ", ".join(f"{count} {state}" for state, count in ended.items() if count)
+        why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
         lines += [
-            f"[red]{left} of {len(entries)} runs did not complete ({why})[/]; why:",
+            f"[red]{left} {of_all} did not complete ({why})[/]; why:",
             f"  seqsweep status {place}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
 from seqsweep.results.tensorboard.events import protos, tensor
-from seqsweep.results.tensorboard.runs import Run
+from seqsweep.results.tensorboard.runs import Run, Runs
 from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
@@ -16,13 +16,14 @@ _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
-def board_values(runs: Sequence[Run]) -> list[Any]:
+def board_values(found: Runs) -> list[Any]:
     """The values of the first run's second event file."""
-    board = leaderboard([run.entry for run in runs])
-    found = [_layout()]
+    runs = found.runs
+    board = leaderboard([run.entry for run in runs], found.planned)
+    values = [_layout()]
     if board.rows:
-        found.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
-    return found
+        values.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
+    return values
 
 
 def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:

@@ -69,8 +69,7 @@ def mirror(root: Path, folders: Mapping[str, Files]) -> None:
 
 def _claim(root: Path) -> None:
     """Makes the folder, with a text in it by which it is known to be ours."""
-    is_folder = root.is_dir() and not root.is_symlink()
-    if os.path.lexists(root) and not (is_folder and ((root / _README).exists() or _is_empty(root))):
+    if os.path.lexists(root) and not _is_ours(root):
         raise ValueError(
             f"{root}: here belongs the view that TensorBoard is given, but it is something else "
             f"(no {_README} of ours in it); move it away"
@@ -78,6 +77,13 @@ def _claim(root: Path) -> None:
     root.mkdir(exist_ok=True)
     if not (root / _README).exists():
         _put(root, root / _README, lambda path: path.write_text(_TEXT, encoding="utf-8"))
+
+
+def _is_ours(root: Path) -> bool:
+    """The text comes first: what is not empty any more has one, though it had none a moment ago."""
+    if root.is_symlink() or not root.is_dir():
+        return False
+    return _is_empty(root) or (root / _README).exists()
 
 
 def _is_empty(folder: Path) -> bool:

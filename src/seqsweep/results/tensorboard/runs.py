@@ -1,17 +1,18 @@
 """What the view shows of each run, from the files of its folder."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.names import Name, names_of
 from seqsweep.runs.files import matching, read_json
-from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -125,11 +126,13 @@ class Runs:
     Args:
         keys: in which their configs differ, or those of the sweep's members that have not started.
         values: of each of these keys, in all of them.
+        planned: the configs of the sweep's members.
     """
 
     runs: list[Run]
     keys: list[str]
     values: Mapping[str, list[Any]]
+    planned: Sequence[Mapping[str, Any]] = ()
 
 
 def read_runs(folder: Path) -> Runs:
@@ -144,7 +147,7 @@ def read_runs(folder: Path) -> Runs:
     sweep = SweepFile.read(folder)
     configs = dict(sweep.configs) if sweep else {}
     configs |= {entry.folder.run_id: entry.config for entry in entries}
-    keys = [key for key in differing_keys([dict(c) for c in configs.values()]) if key != "seed"]
+    keys = [key for key in told_keys(list(configs.values())) if key != "seed"]
     names = names_of(configs)
     runs = [
         Run(
@@ -155,7 +158,8 @@ def read_runs(folder: Path) -> Runs:
         for entry in entries
     ]
     values = {key: [c[key] for c in configs.values() if key in c] for key in keys}
-    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values)
+    planned = list(sweep.configs.values()) if sweep else []
+    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values, planned)
 
 
 def _changed(path: Path) -> float:
