@@ -84,6 +84,12 @@ def test_values_keep_their_types_and_what_is_not_there_is_missing(folder):
     assert list(table["test/acc"].isna()) == [True, False, True, True, True, True]
 
 
+def test_a_choice_is_called_by_its_section_and_its_last_name(tmp_path):
+    for number, optimizer in enumerate(("torch.optim.SGD", "torch.optim.Adam")):
+        finished(tmp_path / str(number), {"seed": 0, "optimizer._target_": optimizer}, val_acc=0.1)
+    assert list(load_sweep(tmp_path)["optimizer"]) == ["SGD", "Adam"]
+
+
 def test_integers_and_booleans_with_a_gap_stay_what_they_are(tmp_path):
     finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
     finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})

@@ -86,16 +86,18 @@ def test_names_sort_as_their_numbers_do(axes, seeds, data):
         ({"seed": [7, 8]}, ["run-s7", "run-s8"]),
         ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
          ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
-        ({"optimizer__lr": [0.1, 1e-5]}, ["lr1", "lr0"]),
+        ({"optimizer__lr": [0.1, 1e-5]}, ["lrB", "lrA"]),
         ({"model__dropout": [0, 0.25]}, ["d0.00", "d0.25"]),
         ({"data__batch_size": [8, 16], "optimizer__weight_decay": [0.0, 0.1]},
          ["b08-wd0.0", "b08-wd0.1", "b16-wd0.0", "b16-wd0.1"]),
         ({"data__source___target_": ["a.b.digits", "a.b.adding"]}, ["digits", "adding"]),
+        ({"data__source___target_": ["a.digits", "a.japanese_vowels"]}, ["digits", "japane"]),
+        ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["pA", "pB"]),
         ({"data__source__seed": [0, 1], "seed": [0, 1]},
          ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
-        ({"loss__class_weights": [None, "balanced"]}, ["cw0", "cw1"]),
+        ({"loss__class_weights": [None, "balanced"]}, ["cwA", "cwB"]),
         ({"data__standardize": [True, False]}, ["st1", "st0"]),
-        ({"data__split_seed": [0, -1]}, ["ss1", "ss0"]),
+        ({"data__split_seed": [0, -1]}, ["ssB", "ssA"]),
     ],
 )  # fmt: skip
 def test_the_names_are_those_of_the_rule(axes, expected):
@@ -118,7 +120,7 @@ def test_too_long_names_lose_the_dashes_then_the_long_numbers_then_get_a_rank():
     assert max(names(**axes, **both, **batch)) == "h128L2unib1024"
     assert names(**axes, **rates, seed=[0])[-1] == "h128-L2-lr0.030"
     assert names(**axes, **rates, seed=[0, 1])[-1] == "h128L2lr0.030-s1"
-    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128L2bilr1-s1"
+    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128L2bilrB-s1"
     assert names(**axes, **both, **rates, **batch, seed=[0, 1])[-1] == "h128-L2-r27-s1"
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqsweep.runs.ledger import Entry, differing_keys, read_folder, short_names
+from seqsweep.results.wording import column_values, key_names
+from seqsweep.runs.ledger import Entry, differing_keys, read_folder
 from seqsweep.runs.metricsfile import columns as columns_of
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -27,9 +28,10 @@ def load_sweep(folder: Path | str) -> "DataFrame":
         folder: a sweep's, or any folder of runs.
 
     Returns:
-        Columns: `run_id`, `seed` and the keys that differ by their short names, `state`, the
-        metrics of the best epoch as in record.json (`val/acc`, `test/acc`, ...), `best_epoch`,
-        `epochs`, `params`, `train_seconds`, `samples_per_s`, `error`. Lists are tuples.
+        Columns: `run_id`, `seed` and the keys that differ by their short names (`optimizer` for
+        `optimizer._target_`), `state`, the metrics of the best epoch as in record.json
+        (`val/acc`, `test/acc`, ...), `best_epoch`, `epochs`, `params`, `train_seconds`,
+        `samples_per_s`, `error`. Lists are tuples.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -81,7 +83,7 @@ def _runs(folder: Path) -> "DataFrame":
     configs = [config for _, config, _ in rows]
     columns: dict[str, Any] = {"run_id": _column([run_id for run_id, _, _ in rows])}
     for key, name in _names(configs).items():
-        columns[name] = _column([config.get(key) for config in configs])
+        columns[name] = _column(column_values(key, [config.get(key) for config in configs]))
     entries = [entry for _, _, entry in rows]
     columns["state"] = _column([entry.state if entry else "not started" for entry in entries])
     records: list[dict[str, Any]] = [(entry and entry.record) or {} for entry in entries]
@@ -113,7 +115,7 @@ def _names(configs: Sequence[dict[str, Any]]) -> dict[str, str]:
     keys = differing_keys(configs)
     if "seed" not in keys and any("seed" in config for config in configs):
         keys.insert(0, "seed")
-    names = short_names(keys)
+    names = key_names(keys)
     return {
         key: name if name not in _TAKEN else key if key not in _TAKEN else f"config.{key}"
         for key, name in names.items()

@@ -8,12 +8,13 @@ The rule. A name has a part for each key that differs, in the order of the confi
    `uni`.
 2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
    finest: the order of the names is that of the numbers.
-3. Where a key has a value that is longer than 6 characters, is negative, or is neither a number
-   nor a plain word, its values are counted instead, from 0 in their order: true and false are 1, 0.
+3. Words are cut to 6 characters if that tells them apart. Where a key has a number that is longer,
+   a negative one, or a value that is neither a number nor a plain word, its values have letters
+   instead, in their order: `lrA` and `lrB` cannot be taken for rates. true and false are 1 and 0.
 4. A name has at most 16 characters, since TensorBoard's tables cut it there. Where one would be
    longer, all are shortened alike, as little as it takes: the keys go that follow from the ones
-   before them; the dashes go; numbers that take more than 5 characters with their code are
-   counted as in 3, with or without dashes. If that is not enough, the first parts that fit are
+   before them; the dashes go; numbers that take more than 5 characters with their code have
+   letters as in 3, with or without dashes. If that is not enough, the first parts that fit are
    kept, and the rank of the config among all is put behind them: `h016-L2-r07-s0`.
 5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
@@ -21,7 +22,9 @@ The rule. A name has a part for each key that differs, in the order of the confi
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import product
 from re import fullmatch, sub
+from string import ascii_uppercase
 from typing import Any, NamedTuple
 
 from seqsweep.runs.ledger import differing_keys, value_key
@@ -98,14 +101,13 @@ def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
 
 
 def _brief(part: Sequence[str]) -> Sequence[str]:
-    """With its numbers counted, where they are long; they are in their order already."""
+    """With letters for its numbers, where they are long; they are in their order already."""
     found = [fullmatch("([A-Za-z]+)[0-9.]+", text) for text in part]
     codes = {match[1] if match else "" for match in found}
     if max(map(len, part)) <= _LONG_PART or len(codes) > 1 or "" in codes:
         return part
-    ranked = {text: rank for rank, text in enumerate(sorted(set(part)))}
-    width = len(str(len(ranked) - 1))
-    return [f"{min(codes)}{ranked[text]:0{width}}" for text in part]
+    lettered = _lettered(sorted(set(part)))
+    return [min(codes) + lettered[text] for text in part]
 
 
 def _same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
@@ -157,14 +159,23 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
 def _texts(values: Iterable[Any]) -> dict[str, str]:
     """A short text for each value, by its JSON: points 2 and 3 of the rule."""
     distinct = {value_key(value): value for value in values}
-    for show in (_integers, _decimals, _words):
+    for show in (_integers, _decimals, _words, _cut_words):
         texts = show(list(distinct.values()))
         is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
         if texts and is_short and len({text.casefold() for text in texts}) == len(texts):
             return dict(zip(distinct, texts, strict=True))
-    ranked = sorted(distinct, key=lambda text: _order(text, distinct[text]))
-    width = len(str(len(ranked) - 1))
-    return {text: f"{rank:0{width}}" for rank, text in enumerate(ranked)}
+    if all(isinstance(value, bool) for value in distinct.values()):
+        return {text: str(int(value)) for text, value in distinct.items()}
+    return _lettered(sorted(distinct, key=lambda text: _order(text, distinct[text])))
+
+
+def _lettered(texts: Sequence[str]) -> dict[str, str]:
+    """A, B, C, or as many letters as it takes, in the order of the texts."""
+    width = 1
+    while len(ascii_uppercase) ** width < len(texts):
+        width += 1
+    letters = product(ascii_uppercase, repeat=width)
+    return {text: "".join(found) for text, found in zip(texts, letters, strict=False)}
 
 
 def _integers(values: Sequence[Any]) -> list[str]:
@@ -189,6 +200,10 @@ def _words(values: Sequence[Any]) -> list[str]:
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     is_plain = all(isinstance(value, str) and fullmatch(plain, value) for value in values)
     return list(values) if is_plain else []
+
+
+def _cut_words(values: Sequence[Any]) -> list[str]:
+    return [word[:_LONGEST_VALUE].rstrip("_.") for word in _words(values)]
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:

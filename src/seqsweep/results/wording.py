@@ -1,6 +1,6 @@
 """What a person reads: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.runs.ledger import short_names
@@ -27,6 +27,20 @@ def value_text(key: str, value: Any) -> str:
     if isinstance(value, str) and key.endswith("_target_"):
         return value.rpartition(".")[2]
     return plain_text(value)
+
+
+def column_values(key: str, values: Sequence[Any]) -> list[Any]:
+    """A key's values in their types; of a `_target_` the last names, where these are as many.
+
+    >>> column_values("optimizer._target_", ["torch.optim.SGD", "torch.optim.Adam"])
+    ['SGD', 'Adam']
+    >>> column_values("optimizer._target_", ["torch.optim.SGD", "mine.SGD"])
+    ['torch.optim.SGD', 'mine.SGD']
+    """
+    if not key.endswith("_target_"):
+        return list(values)
+    names = [value_text(key, value) if isinstance(value, str) else value for value in values]
+    return names if len(set(map(str, names))) == len(set(map(str, values))) else list(values)
 
 
 def plain_text(value: Any) -> str:

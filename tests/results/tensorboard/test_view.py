@@ -295,6 +295,16 @@ def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     assert found.tags(found.runs[1], "text") == []
 
 
+def test_a_choice_is_one_column_of_last_names(sweep, shown):
+    """Not its `_target_`, and nothing that it brings along."""
+    sweep.done("0", {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9}, 0.5)
+    sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
+    found = shown(sweep.folder)
+    (column,) = found.experiment().hparam_infos
+    assert column.display_name == "optimizer"
+    assert [value.string_value for value in column.domain_discrete.values] == ["Adam", "SGD"]
+
+
 def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
     sweep.done("0", {"optimizer._target_": "torch.optim.SGD"}, 0.5)
     sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)

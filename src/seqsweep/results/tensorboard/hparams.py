@@ -12,7 +12,7 @@ from typing import Any
 
 from seqsweep.results.tensorboard.events import protos, scalar, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs
-from seqsweep.runs.ledger import short_names
+from seqsweep.results.wording import key_names
 
 COLUMNS = {
     "best_val_acc": "best val acc",
@@ -31,7 +31,7 @@ _TICK_BOXES = 24
 def experiment(runs: Runs) -> bytes:
     """The columns of the page, the same for all runs of a folder."""
     p = protos().hparams
-    names = short_names(runs.keys)
+    names = key_names(runs.keys)
     found = p.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
         metric_infos=[

@@ -11,8 +11,9 @@ from typing import Any, Literal
 from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.names import Name, names_of
+from seqsweep.results.wording import column_values
 from seqsweep.runs.files import matching, read_json
-from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -149,15 +150,20 @@ def read_runs(folder: Path) -> Runs:
     configs |= {entry.folder.run_id: entry.config for entry in entries}
     keys = [key for key in told_keys(list(configs.values())) if key != "seed"]
     names = names_of(configs)
+    values: dict[str, list[Any]] = {}
+    shown: dict[str, dict[str, Any]] = {}
+    for key in keys:
+        own = [config[key] for config in configs.values() if key in config]
+        values[key] = column_values(key, own)
+        shown[key] = dict(zip(map(value_key, own), values[key], strict=True))
     runs = [
         Run(
             entry,
             names[entry.folder.run_id],
-            {key: entry.config[key] for key in keys if key in entry.config},
+            {key: shown[key][value_key(entry.config[key])] for key in keys if key in entry.config},
         )
         for entry in entries
     ]
-    values = {key: [c[key] for c in configs.values() if key in c] for key in keys}
     planned = list(sweep.configs.values()) if sweep else []
     return Runs(sorted(runs, key=lambda run: run.name.run), keys, values, planned)
 
