@@ -1,9 +1,11 @@
 """sweep.json gives back the sweep that was written, whatever its members share."""
 
+import itertools
 import json
 import os
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -56,7 +58,7 @@ def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
     first = SweepFile(["seqsweep"], 1.0, {"a": {"seed": 0}}, frozenset("a"))
     first.write(tmp_path)
     assert is_alive(tmp_path)
-    both = SweepFile(["seqsweep", "again"], 2.0, {"b": {"seed": 1}}).beside(first)
+    both = SweepFile(["seqsweep", "again"], 2.0, {"b": {"seed": 1}}).joined(first)
     assert list(both.configs) == ["a", "b"]
     assert (both.started, both.done_before) == (2.0, {"a"})
     long_ago = time.time() - QUIET_SECONDS - 1
@@ -64,6 +66,21 @@ def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
     assert not is_alive(tmp_path)
     first.end(tmp_path, 3.0)
     assert not is_alive(tmp_path)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations((1.0, 2.0, 3.0))))
+def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(order, tmp_path):
+    sweeps: dict[float, SweepFile] = {}
+    for start in (1.0, 2.0, 3.0):
+        sweep = SweepFile(["seqsweep"], start, {f"r{start}": {"seed": start}})
+        before = SweepFile.read(tmp_path)
+        sweeps[start] = sweep if before is None else sweep.joined(before)
+        sweeps[start].write(tmp_path)
+    for number, start in enumerate(order):
+        sweeps[start].end(tmp_path, 10.0 + number)
+        found = SweepFile.read(tmp_path)
+        assert found is not None and len(found.configs) == 3
+        assert found.ended == (12.0 if number == 2 else None)
 
 
 def test_half_a_file_is_none(tmp_path):

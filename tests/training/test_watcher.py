@@ -249,6 +249,26 @@ print("to its end")
 
 
 @pytest.mark.slow
+def test_a_terminal_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
+    """More frames than all pipes hold, while the terminal is not read."""
+    program = f"""{BEGINNING}
+from rich.text import Text
+from seqsweep.training.screen import Screen
+screen = Screen()
+screen.start()
+for number in range(600):
+    screen.update(Text("\\n".join([f"{{number}} " + "x" * 70] * 20)))
+Path(sys.argv[1], "all drawn").touch()
+screen.stop()
+print("to its end")
+"""
+    printed, code = on_terminal(program, tmp_path, wait_for=tmp_path / "all drawn")
+    assert code == 0, printed[-2000:]
+    assert "599 x" in printed
+    assert lines_of(printed)[-1] == "to its end"
+
+
+@pytest.mark.slow
 def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
     program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
     printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
@@ -274,8 +294,14 @@ def leaves_a_cursor(printed: str) -> bool:
     return printed.rindex("\x1b[?25h") > printed.rindex("\x1b[?25l")
 
 
-def on_terminal(program: str, folder: Path, **more: str) -> tuple[str, int]:
-    """What Python prints on a terminal of 80 columns and 24 lines, and how it ends."""
+def on_terminal(
+    program: str, folder: Path, wait_for: Path | None = None, **more: str
+) -> tuple[str, int]:
+    """What Python prints on a terminal of 80 columns and 24 lines, and how it ends.
+
+    Args:
+        wait_for: nothing is read before this file is there.
+    """
     master, slave = pty.openpty()
     here = str(Path(__file__).parent)
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
@@ -286,6 +312,12 @@ def on_terminal(program: str, folder: Path, **more: str) -> tuple[str, int]:
     ) as process:
         os.close(slave)
         data = b""
+        deadline = time.monotonic() + 60
+        while wait_for is not None and not wait_for.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        if wait_for is not None and not wait_for.exists():
+            process.kill()
+            pytest.fail(f"{wait_for} is not there: the process waits for the terminal")
         with contextlib.suppress(OSError):  # the other side has closed
             while select.select([master], [], [], 60)[0]:
                 data += os.read(master, 65536)

@@ -59,10 +59,11 @@ class RunLock:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if _discard_held(self.path):
-            self._drop(self._descriptor)
-        else:  # in a forked child: the lock is its parent's
-            os.close(self._descriptor)
+        with _changing:  # until it is dropped: a look in between would drop it, and not remove it
+            if _discard_held(self.path):
+                self._drop(self._descriptor)
+            else:  # in a forked child: the lock is its parent's
+                os.close(self._descriptor)
 
     def _take(self) -> bool:
         """False where the file was removed between its opening and its locking: try again."""
@@ -104,7 +105,7 @@ def is_locked(folder: Path) -> bool:
         if path in _held:
             return True
         try:
-            descriptor = os.open(path, os.O_RDWR)
+            descriptor = os.open(path, os.O_RDONLY)  # all that another person may do
         except OSError:
             return False
         try:
@@ -126,14 +127,13 @@ def _add_held(path: Path) -> None:
 
 
 def _discard_held(path: Path) -> bool:
-    """Whether this process held it."""
-    with _changing:
-        if path not in _held:
-            return False
-        _held.discard(path)
-        if not _held:
-            _idle.set()
-        return True
+    """Whether this process held it. Called with `_changing` held."""
+    if path not in _held:
+        return False
+    _held.discard(path)
+    if not _held:
+        _idle.set()
+    return True
 
 
 def _beat(idle: threading.Event) -> None:

@@ -31,6 +31,7 @@ class SweepFile:
         configs: of each member by run_id, flat, in the order of the sweep.
         done_before: run_ids that it found finished.
         ended: seconds since 1970; None while it runs, and for ever where it was killed.
+        beside: when those were started that train in this folder too, and have not ended.
     """
 
     command: Sequence[str]
@@ -38,6 +39,7 @@ class SweepFile:
     configs: Mapping[str, Config]
     done_before: frozenset[str] = frozenset()
     ended: float | None = None
+    beside: tuple[float, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -52,6 +54,7 @@ class SweepFile:
                 {name: content["common"] | own for name, own in content["members"].items()},
                 frozenset(content["done_before"]),
                 content["ended"],
+                tuple(content.get("beside", ())),
             )
         except (TypeError, KeyError, AttributeError):
             return None
@@ -63,6 +66,7 @@ class SweepFile:
             "command": list(self.command),
             "started": self.started,
             "ended": self.ended,
+            "beside": list(self.beside),
             "done_before": sorted(self.done_before),
             "common": common,
             "members": {
@@ -73,15 +77,26 @@ class SweepFile:
         write_text(folder / NAME, _text(content), sync=False)
 
     def end(self, folder: Path, when: float) -> None:
-        """Nothing where another sweep has been started in this folder since."""
-        last = SweepFile.read(folder)
-        if last is None or last.started == self.started:
-            replace(self, ended=when).write(folder)
+        """Of this sweep; the folder's has ended with the last one that trains in it.
 
-    def beside(self, other: Self) -> Self:
+        Nothing where a sweep has been started since that did not know of this one.
+        """
+        last = SweepFile.read(folder) or self
+        if last.started == self.started and last.beside:
+            first, *beside = sorted(last.beside, reverse=True)
+            replace(last, started=first, beside=tuple(beside)).write(folder)
+        elif last.started == self.started:
+            replace(last, ended=when).write(folder)
+        elif self.started in last.beside:
+            beside = (start for start in last.beside if start != self.started)
+            replace(last, beside=tuple(beside)).write(folder)
+
+    def joined(self, other: Self) -> Self:
         """With the members of another sweep that trains in the same folder now."""
         done = self.done_before | other.done_before
-        return replace(self, configs={**other.configs, **self.configs}, done_before=done)
+        beside = (*other.beside, other.started)
+        configs = {**other.configs, **self.configs}
+        return replace(self, configs=configs, done_before=done, beside=beside)
 
 
 def is_alive(folder: Path) -> bool:

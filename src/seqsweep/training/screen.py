@@ -34,6 +34,7 @@ class Screen:
         self.console = Console(file=file)
         self._saved: dict[int, int] = {}
         self._frame = b""
+        self._unsent = b""
 
     def start(self) -> None:
         """Raises OSError if there is no process or descriptor left for a table."""
@@ -53,16 +54,21 @@ class Screen:
                 self._saved[descriptor] = os.dup(descriptor)
                 os.dup2(writer, descriptor)
         os.close(writer)
+        assert self._relay.stdin is not None
+        os.set_blocking(self._relay.stdin.fileno(), False)
 
     def update(self, table: RenderableType, *, refresh: bool = True) -> None:
         """The table as it is now; drawn now, or as the last one.
+
+        Waits for nobody: on a terminal that takes nothing (Ctrl-S, a dead connection) frames are
+        left out, and the training goes on.
 
         Raises:
             OSError: there is no relay any more.
         """
         height = None if not refresh else self._size().lines
         self._frame = self._rendered(table, height)
-        if refresh:
+        if refresh and self._all_sent():
             self._send(relay.FRAME)
 
     def give_back(self) -> None:
@@ -80,6 +86,8 @@ class Screen:
         The relay ends with the last process that has inherited its way to the terminal.
         """
         self.give_back()
+        assert self._relay.stdin is not None
+        os.set_blocking(self._relay.stdin.fileno(), True)
         self._send(relay.LAST)
         assert self._relay.stdout is not None
         self._relay.stdout.read()  # closed when the frame stands
@@ -113,10 +121,18 @@ class Screen:
                 data = data[os.write(self._terminal, data) :]
 
     def _send(self, kind: bytes) -> None:
+        self._unsent += kind + b"%08d" % len(self._frame) + self._frame
+        self._all_sent()
+
+    def _all_sent(self) -> bool:
+        """After another try, which waits only for the last frame."""
         assert self._relay.stdin is not None
-        data = kind + b"%08d" % len(self._frame) + self._frame
-        while data:
-            data = data[os.write(self._relay.stdin.fileno(), data) :]
+        try:
+            while self._unsent:
+                self._unsent = self._unsent[os.write(self._relay.stdin.fileno(), self._unsent) :]
+        except BlockingIOError:
+            return False
+        return True
 
     def _rendered(self, table: RenderableType, height: int | None) -> bytes:
         """As many of its lines as the terminal has."""

@@ -74,11 +74,12 @@ def _train(
     The exit code: 0, or 128 and the number of the signal that ended it.
     """
     before = SweepFile.read(folder)
-    if not pending and before is not None and before.ended is not None:
+    others = before if before is not None and is_alive(folder) else None
+    if not pending and before is not None and (others or before.ended is not None):
         return 0
     file = _sweep_file(members, pending)
-    if before is not None and is_alive(folder):
-        file = file.beside(before)
+    if others is not None:
+        file = file.joined(others)
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
     file.write(folder)
