@@ -68,14 +68,17 @@ def test_data_sets_are_measured_once_and_told_apart(planned: Planned, tmp_path: 
     ]
     write_baselines(members, tmp_path)
     found = rows(tmp_path)
-    assert [row["data"] for row in found] == [{"data.source.seed": s} for s in (0, 0, 0, 1, 1, 1)]
+    assert [row["data"]["data.source.seed"] for row in found] == [0, 0, 0, 1, 1, 1]
     fingerprints = {member.data_fingerprint for member in members}
     assert {row["data_fingerprint"] for row in found} == fingerprints
     before = (tmp_path / "baselines.json").stat().st_mtime_ns
     write_baselines(members[::-1], tmp_path)
     assert (tmp_path / "baselines.json").stat().st_mtime_ns == before
-    write_baselines(members[:4], tmp_path)
-    assert len(rows(tmp_path)) == 3 and rows(tmp_path)[0]["data"] == {}
+    write_baselines(members[:4], tmp_path)  # the others are still in the folder
+    assert len(rows(tmp_path)) == 6
+    write_baselines([planned("data.source.seed=0", "data.test_fraction=0.5")], tmp_path)
+    assert len(rows(tmp_path)) == 9
+    assert len({row["of"] for row in rows(tmp_path)}) == 3
 
 
 def test_folders_of_runs_tell_the_same(planned: Planned, tmp_path: Path) -> None:

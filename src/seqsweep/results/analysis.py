@@ -42,7 +42,7 @@ def analyse(folder: Path) -> Report:
     groups = [row.entries for row in board.rows]
     best = groups[0] if groups else []
     confusion, absent = details.confusion(best)
-    baselines, notes = details.baselines(folder)
+    baselines, notes = details.baselines(folder, [e for group in groups for e in group])
     states = dict(Counter(entry.state for entry in entries))
     waiting = len(set(sweep.configs) - set(labels)) if sweep else 0
     if scored[:1] == configs[:1] and configs:

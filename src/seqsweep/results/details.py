@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.results.keys import CHOICE, told_keys
 from seqsweep.runs.files import read_json
-from seqsweep.runs.ledger import Entry
+from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.sweepfile import SweepFile
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
@@ -42,20 +42,36 @@ class Rival:
         return all(entry.config.get(key) == value for key, value in self.data.items())
 
 
-def baselines(folder: Path) -> tuple[list[Rival], list[str]]:
-    """Those of baselines.json, where the folder has one, and what it says of missing ones."""
+def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Rival], list[str]]:
+    """Those of baselines.json, where the folder has one, and what it says of missing ones.
+
+    Args:
+        entries: without their data sets a baseline is left out.
+    """
     content = read_json(folder / "baselines.json")
     if not isinstance(content, dict):
         return [], []
-    found: list[Rival] = []
-    items: list[dict[str, Any]] = content.get("baselines", [])
-    sets: list[dict[str, Any]] = [item.get("data", {}) for item in items]
-    names = wording.key_names(told_keys(sets))
-    for item, data in zip(items, sets, strict=True):
-        label = wording.known_settings(data, names)
-        shown = Baseline(item["name"], label, item["metrics"], item.get("seconds"))
-        found.append(Rival(shown, data, item.get("data_fingerprint")))
+    rivals = [
+        Rival(
+            Baseline(item["name"], "", item["metrics"], item.get("seconds")),
+            item.get("data", {}),
+            item.get("data_fingerprint"),
+        )
+        for item in content.get("baselines", [])
+    ]
+    known: list[Entry] = list({value_key(_data_of(entry)): entry for entry in entries}.values())
+    rivals = [rival for rival in rivals if any(map(rival.is_of, known))]
+    names = wording.key_names(told_keys([rival.data for rival in rivals]))
+    found = [
+        replace(r, shown=replace(r.shown, data=wording.known_settings(r.data, names)))
+        for r in rivals
+    ]
     return found, content.get("notes", [])
+
+
+def _data_of(entry: Entry) -> list[Any]:
+    own = {key: value for key, value in entry.config.items() if key.startswith("data.")}
+    return [own, (entry.record or {}).get("data_fingerprint")]
 
 
 def curves(configs: Sequence[Config], groups: Sequence[Sequence[Entry]]) -> list[Curve]:

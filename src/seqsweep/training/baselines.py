@@ -18,7 +18,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import Entry, differing_keys
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, prepared
 
@@ -36,8 +36,9 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 def write_baselines(members: Sequence[Member], folder: Path) -> None:
     """Measures the baselines of a sweep's data and writes them down, unless they are there.
 
-    A row for each baseline and each of the data sets among the members. They learn from the
-    networks' training split, and see what the networks see: standardised, padded with zeros.
+    A row for each baseline and each of the data sets among the members, beside those that the file
+    has of other members of the folder. They learn from the networks' training split, and see what
+    the networks see: standardised, padded with zeros.
 
     Raises:
         ValueError, TypeError, OSError: the data cannot be read any more, or the file not written.
@@ -45,18 +46,18 @@ def write_baselines(members: Sequence[Member], folder: Path) -> None:
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
     if _is_current(folder, sets):
         return
-    keys = differing_keys([dict(flatten(_data(member))) for member in sets.values()])
-    rows: list[dict[str, Any]] = []
-    notes: list[str] = []
-    for member in sets.values():
-        flat = dict(flatten(_data(member)))
-        data = {key: flat.get(key) for key in keys}
-        head = {"data": data, "data_fingerprint": member.data_fingerprint}
+    known = _known(folder)
+    rows = [row for row in known.get("baselines", []) if row.get("of") not in sets]
+    notes: list[str] = known.get("notes", [])
+    for name, member in sets.items():
+        data = dict(flatten(_data(member)))
+        head = {"of": name, "data": data, "data_fingerprint": member.data_fingerprint}
         found, why = measure(prepared(member.config))
         rows += [head | row for row in found]
         notes += [note for note in why if note not in notes]
-    content = {"of": sorted(sets), "scikit-learn": _has_sklearn(), "baselines": rows}
-    write_json(folder / NAME, {**content, "notes": notes}, sync=False)
+    of = sorted({*known.get("of", []), *sets})
+    content = {"of": of, "scikit-learn": _has_sklearn(), "baselines": rows, "notes": notes}
+    write_json(folder / NAME, content, sync=False)
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
@@ -90,8 +91,15 @@ def _has_sklearn() -> bool:
 
 def _is_current(folder: Path, names: Iterable[str]) -> bool:
     """Whether the file has these data sets, measured with what is installed now."""
-    known = read_json(folder / NAME) or {}
-    return known.get("of") == sorted(names) and known.get("scikit-learn") == _has_sklearn()
+    return set(names) <= set(_known(folder).get("of", []))
+
+
+def _known(folder: Path) -> dict[str, Any]:
+    """What the file has, if it was measured with what is installed now."""
+    known = read_json(folder / NAME)
+    if not isinstance(known, dict) or known.get("scikit-learn") != _has_sklearn():
+        return {}
+    return known
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
@@ -107,7 +115,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
         config = entry.folder.config() if fingerprint else None
-        if config is not None:
+        if config is not None and "data" in config:
             found.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not found or _is_current(folder, found):
         return
