@@ -128,7 +128,7 @@ def _status(arguments: list[str]) -> int:
     folder = parser.parse_args(arguments).folder
 
     def show() -> int:
-        entries, console = read_folder(folder), Console()
+        entries, console = read_folder(folder), Console(emoji=False)
         print_table(console, status_table(entries))
         console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
         begun = {entry.folder.run_id for entry in entries}
@@ -159,7 +159,7 @@ def _leaderboard(arguments: list[str]) -> int:
         entries = read_folder(options.folder)
     except (OSError, ValueError) as error:
         return _refuse(str(error))
-    console = Console()
+    console = Console(emoji=False)
     if any(entry.state == "complete" for entry in entries):
         sweep = SweepFile.read(options.folder)
         planned = sweep.configs.values() if sweep else ()
@@ -176,7 +176,7 @@ def _watch(arguments: list[str]) -> int:
 
     parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
     folder = parser.parse_args(arguments).folder
-    return _refused_or(lambda: watch(folder, Console()))
+    return _refused_or(lambda: watch(folder, Console(emoji=False)))
 
 
 def _report(arguments: list[str]) -> int:
@@ -216,7 +216,7 @@ def _compare(arguments: list[str]) -> int:
     folders = parser.parse_args(arguments).folders
 
     def show() -> int:
-        compare(folders, Console())
+        compare(folders, Console(emoji=False))
         return 0
 
     return _refused_or(show)

@@ -131,6 +131,23 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     assert wanted in shown(*folders)
 
 
+def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path):
+    """One with a seed more is no reason to weigh that seed by this config alone."""
+    runs = [(4, 0, 0.0), (4, 1, 0.0), (8, 0, 0.3)]
+    first = sweep(tmp_path / "a", *({"h": h, "seed": s, "val/acc": 0.5} for h, s, _ in runs))
+    other = sweep(tmp_path / "b", *({"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs))
+    wanted = "b - a: val/acc +0.1500 in the mean of the 2 configs in both, over 1 seed"
+    assert wanted in shown(first, other)
+    apart = sweep(tmp_path / "c", {"h": 4, "seed": 1, "val/acc": 0.5})
+    alone = sweep(tmp_path / "d", {"h": 8, "seed": 0, "val/acc": 0.7})
+    both = tmp_path / "e"
+    both.mkdir()
+    for number, path in enumerate([*apart.glob("0*"), *alone.glob("0*")]):
+        path.rename(both / f"{number:016x}")
+    wanted = "e - a: val/acc +0.1000 in the mean of the 2 configs in both, which share no seed"
+    assert wanted in shown(first, both)
+
+
 def test_with_one_seed_the_mean_over_configs_has_no_interval(tmp_path):
     first = sweep(tmp_path / "a", *({"h": h, "val/acc": 0.5} for h in (1, 2, 3)))
     other = sweep(tmp_path / "b", *({"h": h, "val/acc": 0.5 + h / 10} for h in (1, 2, 3)))

@@ -12,6 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.results.effects import holes, main_effects, strongest_interaction
+from seqsweep.results.findings import Crossing
+from seqsweep.results.sentences import crossing_words
 from seqsweep.results.statistics import (
     Interval,
     differences_to_best,
@@ -235,6 +237,14 @@ def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
     assert differences == pytest.approx([10, 10])
     interaction = strongest_interaction(configs, scores)
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
+
+
+def test_an_interaction_is_told_where_it_is():
+    """Between the two values that change most differently, not between the ends alone."""
+    means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
+    crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
+    words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
+    assert "h from 8 to 16 changes the test accuracy by +0.000 at c a and by +0.800 at c c" in words
 
 
 def test_where_no_table_is_full_there_is_no_interaction_to_tell():

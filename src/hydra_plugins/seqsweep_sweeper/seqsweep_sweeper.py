@@ -71,10 +71,10 @@ class SeqsweepSweeper(Sweeper):
         jobs = self._expand(arguments, OverridesParser.create(config_loader=loader))
         composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
         if subcommand() == "plan":
-            show_plan(jobs, composer, folder, Console())
+            show_plan(jobs, composer, folder, Console(emoji=False))
             return
         if subcommand() == "verify-stack":
-            if verify_members(jobs, composer, folder, Console()):
+            if verify_members(jobs, composer, folder, Console(emoji=False)):
                 raise SystemExit(1)
             return
 
@@ -84,7 +84,7 @@ class SeqsweepSweeper(Sweeper):
                 return
             launcher.launch(jobs, initial_job_idx=0)
 
-        code = run_sweep(jobs, composer, launch, folder, Console())
+        code = run_sweep(jobs, composer, launch, folder, Console(emoji=False))
         if code:
             raise SystemExit(code)
 

@@ -18,7 +18,7 @@ from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import leaderboard, numbers
 from seqsweep.results.names import readable_names
 from seqsweep.results.tables import status_line
-from seqsweep.runs.files import read_json
+from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
 
@@ -189,7 +189,7 @@ def _value(key: str, config: Mapping[str, Any] | None) -> str:
 def _environment(entries: Sequence[Entry]) -> dict[str, str]:
     found: dict[str, set[str]] = {}
     for entry in entries:
-        content: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
+        content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
         for key, value in flatten(content):
             if key.split(".")[0] not in _NO_ENVIRONMENT:
                 found.setdefault(key.removeprefix("packages."), set()).add(_short(value))

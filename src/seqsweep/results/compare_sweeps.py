@@ -160,21 +160,27 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
     """The mean difference of all configs that two sweeps share.
 
     What a seed does, to the data or to the order of training, it does to all configs: the seeds
-    are what is independent, so the interval is over their means and not over the configs.
+    are what is independent, so the interval is over their means and not over the configs. Only
+    seeds count that all of the configs have: a mean over fewer would be of other configs.
     """
-    by_seed: dict[int, list[float]] = {}
-    configs = 0
+    differences: list[dict[int, float]] = []
     for match in shared:
         ours, theirs = match.samples.get(label, {}), match.samples.get(first, {})
-        seeds = ours.keys() & theirs.keys()
-        configs += bool(seeds)
-        for seed in sorted(seeds):
-            by_seed.setdefault(seed, []).append(ours[seed] - theirs[seed])
+        found = {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
+        differences += [found] if found else []
     names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
-    if not by_seed:
+    if not differences:
         return f"{names}: no config and seed in both"
-    interval = mean_interval([math.fsum(each) / len(each) for each in by_seed.values()])
+    configs = len(differences)
     of = "the one config" if configs == 1 else f"the {configs} configs"
+    common = set.intersection(*(set(found) for found in differences))
+    if not common:  # the means of the configs are there, but not one seed that tells their spread
+        means = [math.fsum(found.values()) / len(found) for found in differences]
+        mean = math.fsum(means) / configs
+        return f"{names}: {metric} {mean:+.4f} in the mean of {of} in both, which share no seed"
+    interval = mean_interval(
+        [math.fsum(found[seed] for found in differences) / configs for seed in sorted(common)]
+    )
     seeds = count(interval.n, "seed" if _all_shared(shared, label, first) else "shared seed")
     return f"{names}: {metric} {_shown(interval)} in the mean of {of} in both, over {seeds}"
 

@@ -10,7 +10,7 @@ from seqsweep.results import sentences, wording
 from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.results.keys import CHOICE, told_keys
-from seqsweep.runs.files import read_json
+from seqsweep.runs.files import read_json, read_object
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -144,7 +144,7 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Failur
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
     """Of one run: data, machine, versions, commit."""
-    origin: dict[str, Any] = read_json(entry.folder.path / "provenance.json") or {}
+    origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
     record = entry.record or {}
     source = entry.config.get("data.source._target_")
     lines = [
@@ -184,7 +184,7 @@ def _again(sweep: SweepFile | None, entries: Sequence[Entry]) -> list[tuple[str,
     Without a sweep.json nobody knows what a command covers, but for a run that was trained alone.
     """
     if sweep is None:
-        origin: dict[str, Any] = read_json(entries[0].folder.path / "provenance.json") or {}
+        origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
         command: list[str] = origin.get("command") or []
         alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
         what = "the same run again; if it is done it is left alone"

@@ -59,9 +59,11 @@ class Config:
     data: str = ""
 
     @property
-    def differs_by_t(self) -> bool:
-        """Whether a paired t-test tells it from the best, which counts where ranks are too few."""
-        return self.gap is not None and counts(self.gap.t_adjusted)
+    def told_by_t(self) -> bool:
+        """Whether a paired t-test tells it from the best, where signed ranks are too few to."""
+        if self.verdict != "undecided" or self.gap is None:
+            return False
+        return counts(self.gap.t_adjusted)
 
 
 @dataclass(frozen=True)

@@ -158,6 +158,15 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     return Leaderboard(shown, monitor, rows, compared, grid, left_out, epoch, ended)
 
 
+def has_chosen(board: Leaderboard) -> bool:
+    """Whether the rows are compared on the split that has ranked them.
+
+    The first is then the one that was lucky on it: differences to it look larger than they are, and
+    their p smaller.
+    """
+    return board.compared.partition("/")[0] == board.monitor.partition("/")[0]
+
+
 def newest(entries: Sequence[Entry]) -> list[Entry]:
     """Of runs that repeat a seed the one that ended last; by seed.
 
@@ -264,8 +273,13 @@ def _value(sample: Sequence[float]) -> Value:
     return Value(statistics.fmean(sample), std)
 
 
-def _order(row: Row, monitor: str) -> tuple[float, float]:
+def _order(row: Row, monitor: str) -> tuple[float, float, str]:
+    """The last one tells no difference, but it is the same for all who look."""
     sign = 1 if lower_is_better(monitor) else -1
     value = row.metrics.get(monitor)
     tie = row.metrics.get(TIE_BREAKER)
-    return (sign * value.mean if value else math.inf, tie.mean if tie else 0.0)
+    return (
+        sign * value.mean if value else math.inf,
+        tie.mean if tie else 0.0,
+        value_key(row.config),
+    )

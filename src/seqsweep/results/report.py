@@ -121,7 +121,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "columns": _columns(report),
         "folded": len(report.configs) > _FOLDED_FROM,
         "tested": tested,
-        "by_t": not tested and any(config.differs_by_t for config in report.configs),
+        "by_t": any(config.told_by_t for config in report.configs),
         "seeds": enough_seeds(len(report.configs)),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "scored": len(stats),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.results.tail import MetricsTail, stat_of
-from seqsweep.runs.files import read_json
+from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import STALE_SECONDS
 from seqsweep.runs.record import RunFolder
 
@@ -120,7 +120,7 @@ class RunProgress:
         if stamp == self._failure:
             return False
         self._failure = stamp
-        failure = read_json(self.folder / "failure.json") or {}
+        failure = read_object(self.folder / "failure.json")
         is_old = is_first and stat.st_mtime < self.since
         self._end = "waiting" if is_old else _ENDS.get(failure.get("kind"), "waiting")
         self.error = str(failure.get("error", "")) if self._end == "failed" else ""

@@ -1,9 +1,11 @@
 """The sentences of a report."""
 
+import itertools
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen
 from seqsweep.results.statistics import LEVEL
 from seqsweep.results.sureness import baseline_words, undecided
 from seqsweep.results.wording import (
@@ -62,7 +64,8 @@ def choice_words(board: Leaderboard, configs: int) -> str:
         if configs == 1:
             return f"{text}the numbers are of the last epoch."
         return f"{text}configs are ranked by {metric} of the last epoch."
-    lacks = "" if board.monitor.startswith("val/") else "There is no validation split. "
+    has_validation = any(name.startswith("val/") for row in board.rows for name in row.metrics)
+    lacks = "" if has_validation else "There is no validation split. "
     if board.epoch == "own":
         chosen = "" if configs == 1 else f"The best config was chosen by {metric}. "
         text = f"{chosen}The epoch of each run was chosen by what it monitors"
@@ -70,11 +73,13 @@ def choice_words(board: Leaderboard, configs: int) -> str:
         text = f"The best epoch was chosen by {metric}"
     else:
         text = f"The best epoch and config were chosen by {metric}"
-    if score.startswith("test/"):
-        return f"{lacks}{text}; the test numbers chose nothing."
+    split = score.partition("/")[0]
+    if not has_chosen(board):
+        return f"{lacks}{text}; the {split_words(split)} numbers chose nothing."
+    differences = ", and so do the differences to it" if configs > 1 else ""
     return (
         f"{lacks}{text}. There is no test split: this number is of the split that chose, so it "
-        "flatters."
+        f"flatters{differences}."
     )
 
 
@@ -101,21 +106,20 @@ def _elsewhere(configs: Sequence[Config], score: str) -> str:
 
 
 def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> str:
-    """How the effect of one key depends on the other, told by its two extremes."""
+    """How the effect of one key depends on the other, told where it does most."""
     if crossing.share < 0.01:
         return (
-            f"No two axes act together: none of the pairs explains as much as 1{NBSP}% of the "
-            "variance between configs beyond what each does alone."
+            "No two axes act together: no pair of which all combinations are there explains as "
+            f"much as 1{NBSP}% of the variance between configs beyond what each does alone."
         )
     rows, columns = crossing.values
     key, other = crossing.keys
-    means = crossing.means
+    lines = [[mean or 0.0 for mean in line] for line in crossing.means]
+    changed, values, at, places = key, rows, other, columns
     if len(rows) > len(columns):  # the key with fewer values is the one that is changed
-        changes = [(line[-1] or 0.0) - (line[0] or 0.0) for line in means]
-        changed, ends, at, places = other, (columns[0], columns[-1]), key, rows
-    else:
-        changes = [(b or 0.0) - (a or 0.0) for a, b in zip(means[0], means[-1], strict=True)]
-        changed, ends, at, places = key, (rows[0], rows[-1]), other, columns
+        lines = [list(column) for column in zip(*lines, strict=True)]
+        changed, values, at, places = other, columns, key, rows
+    ends, changes = _most_apart(values, lines)
     low, high = changes.index(min(changes)), changes.index(max(changes))
     first, last = (value_text(changed, end) for end in ends)
     share = f"{crossing.share * 100:.0f}{NBSP}%"
@@ -126,6 +130,21 @@ def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> 
         f"{names[at]} {value_text(at, places[low])} and by {_change(changes[high])} at "
         f"{names[at]} {value_text(at, places[high])}."
     )
+
+
+def _most_apart(
+    values: Sequence[Any], lines: Sequence[Sequence[float]]
+) -> tuple[tuple[Any, Any], list[float]]:
+    """The two values between which the change depends most on the place; the change at each.
+
+    Args:
+        lines: the score by values and places.
+    """
+    last = len(values) - 1
+    pairs = sorted(itertools.combinations(range(last + 1), 2), key=lambda pair: pair != (0, last))
+    changes = {(i, j): [b - a for a, b in zip(lines[i], lines[j], strict=True)] for i, j in pairs}
+    i, j = max(pairs, key=lambda pair: round(max(changes[pair]) - min(changes[pair]), 9))
+    return (values[i], values[j]), changes[i, j]
 
 
 def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
@@ -155,7 +174,7 @@ def _reached(score: str, stat: Stat) -> str:
     if stat.low is None or stat.high is None:
         return short_number(stat.mean)
     low, high = shown_interval(score, stat.low, stat.high)
-    if low == high:
+    if stat.std == 0:
         return f"{_page_number(stat.mean)} (the same with each of {stat.n} seeds)"
     return (
         f"{_page_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {_page_number(low)} to "
@@ -182,11 +201,13 @@ def _sureness(configs: Sequence[Config], score: str) -> str:
         return ""
     unknown = [config for config in others if config.verdict == "undecided"]
     shared = [config.gap.n if config.gap else 0 for config in unknown]
-    by_t = sum(config.differs_by_t for config in unknown)
-    why = undecided(shared, [len(config.runs) for config in configs], by_t)
+    by_t = [config for config in unknown if config.told_by_t]
+    why = undecided(shared, [len(config.runs) for config in configs], len(by_t))
+    if better := sum(_above(config, score) for config in by_t):
+        why = f"{why} ({better} did better on this metric)"
     if why and len(shared) == len(others):
         return f"; {why}"
-    alike = [config for config in others if config.verdict != "different"]
+    alike = [c for c in others if c.verdict != "different" and not c.told_by_t]
     if len(alike) == len(others) > 1:
         which = "neither of the two" if len(others) == 2 else f"none of the {len(others)}"
         text = f"; {which} others can be told apart from it"

@@ -69,7 +69,7 @@ def baseline_words(
     text = _against(name, value, network, score, tested, alone)
     if rival.data:
         text = f"{text[:-1]}, on the data with {rival.data}."
-    text += _unchosen(candidates, rival, network, score)
+    text += _unchosen(candidates, rival, network, score, tested)
     if len(candidates) > 1 and not judged_by.startswith("val/"):
         judge = metric_words(judged_by)
         text += f" It was chosen among the baselines by {judge}: there is no validation of them."
@@ -109,16 +109,25 @@ def _against(name: str, value: float, network: Stat, score: str, tested: int, al
     return f"{_upper(best)} ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
 
 
-def _unchosen(baselines: Sequence[Baseline], rival: Baseline, network: Stat, score: str) -> str:
-    """Those that validation ranks below the rival, and that score above it and the networks."""
+def _unchosen(
+    baselines: Sequence[Baseline], rival: Baseline, network: Stat, score: str, tested: int
+) -> str:
+    """Those that validation ranks below the rival, and that score above it and the networks.
+
+    They are said to be better only where no sequences and no seeds leave that open.
+    """
     sign = -1 if lower_is_better(score) else 1
-    bar = sign * max(sign * network.mean, sign * rival.metrics[score])
-    words = [
-        f"{baseline.name} {short_number(baseline.metrics[score])}"
-        for baseline in baselines
-        if sign * baseline.metrics[score] > sign * bar
-    ]
-    return f" Above both, though not chosen by validation: {', '.join(words)}." if words else ""
+    bar = max(sign * network.mean, sign * rival.metrics[score])
+    above = [b for b in baselines if sign * b.metrics[score] > bar]
+    if not above:
+        return ""
+    words = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
+    ends = [network.mean, *(end for end in (network.low, network.high) if end is not None)]
+    reach = max(sign * end for end in ends)
+    reach = max(reach, sign * network.mean + _sampling_error(network.mean, score, tested))
+    if all(sign * b.metrics[score] > reach for b in above):
+        return f" Above both, though not chosen by validation: {words}."
+    return f" Not chosen by validation: {words}."
 
 
 def _sampling_error(share: float, score: str, tested: int) -> float:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from seqsweep.results.fitting import FittingTable, print_table
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import Leaderboard, Row, Value, numbers
+from seqsweep.results.leaderboard import Leaderboard, Row, Value, has_chosen, numbers
 from seqsweep.results.statistics import LEVEL
 from seqsweep.results.sureness import enough_seeds, undecided
 from seqsweep.results.wording import (
@@ -97,7 +97,13 @@ def leaderboard_notes(board: Leaderboard) -> list[str]:
             f"{count(others, 'config')} of other data: not compared with the first, whose test "
             "sequences are not theirs"
         )
-    return notes + _undecided(board)
+    notes += _undecided(board)
+    if has_chosen(board) and any(_is_tested(row) for row in board.rows):
+        notes.append(
+            f"without a test split the first is the one that was lucky in {board.compared}: the "
+            "differences to it are smaller than they look"
+        )
+    return notes
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
@@ -191,6 +197,12 @@ def _undecided(board: Leaderboard) -> list[str]:
 
 def _marked(board: Leaderboard) -> bool:
     return any(_is_marked(row) for row in board.rows)
+
+
+def _is_tested(row: Row) -> bool:
+    difference = row.difference
+    decided = difference is not None and difference.verdict in ("different", "indistinguishable")
+    return decided or (difference is not None and difference.differs_by_t)
 
 
 def _is_marked(row: Row) -> bool:

@@ -65,6 +65,12 @@ def read_json(path: Path) -> Any | None:
         return None
 
 
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object; empty where there is none, half of one or another value."""
+    found = read_json(path)
+    return found if isinstance(found, dict) else {}
+
+
 def link(source: Path, target: Path) -> None:
     """`target` becomes the file that `source` is now, without a second writing of its content."""
     if target.exists() and target.samefile(source):

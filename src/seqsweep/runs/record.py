@@ -12,6 +12,7 @@ from seqsweep.runs.files import (
     TEMPORARY,
     matching,
     read_json,
+    read_object,
     remove,
     remove_temporary,
     sync,
@@ -50,16 +51,21 @@ class RunFolder:
 
     def failure(self) -> dict[str, Any] | None:
         """Why the last attempt ended early, unless the run has finished since."""
-        return read_json(self.path / "failure.json")
+        found = read_object(self.path / "failure.json")
+        return found if {"kind", "error"} <= found.keys() else None
 
     def config(self) -> dict[str, Any] | None:
+        path = self.path / "config.yaml"
         try:
-            return from_text((self.path / "config.yaml").read_text(encoding="utf-8"))
+            found = from_text(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
-            raise ValueError(f"{self.path / 'config.yaml'}: {reason}") from None
+            raise ValueError(f"{path}: {reason}") from None
+        if found is not None and not isinstance(found, dict):
+            raise ValueError(f"{path}: {found!r} is no config")
+        return found
 
     def state(self) -> State:
         record = self.record()

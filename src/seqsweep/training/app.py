@@ -103,7 +103,7 @@ def task(config: DictConfig) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN:
         return _train_member(plan(check(config)), root)
     try:
-        console = Console()
+        console = Console(emoji=False)
         member = plan(check(config))
         outcome = finished(member, root) or _train_when_free(member, root, console)
     except (ValueError, TypeError, OSError) as error:

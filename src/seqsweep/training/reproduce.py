@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from seqsweep.runs.files import read_json
+from seqsweep.runs.files import read_object
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planning import Member
@@ -40,7 +40,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     member = saved_member(run, allowed)
     if member.data_fingerprint != record["data_fingerprint"]:
         print("the data are not those that the run was trained on")
-    origin = read_json(folder / "provenance.json") or {}
+    origin = read_object(folder / "provenance.json")
     with tempfile.TemporaryDirectory() as scratch:
         again = train(member, Path(scratch), like=origin).folder.path
         difference = _difference(folder, again)
@@ -125,7 +125,7 @@ def _records_differ(one: Path, other: Path) -> str | None:
 
 
 def _environments_differ(one: Path, other: Path) -> list[str]:
-    before, now = (read_json(folder / "provenance.json") or {} for folder in (one, other))
+    before, now = (read_object(folder / "provenance.json") for folder in (one, other))
     keys = [key for key in (*before, *now) if key not in _NOT_THE_MACHINE]
     return [
         f"{key}: {before.get(key)} then, {now.get(key)} now"

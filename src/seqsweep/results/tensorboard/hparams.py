@@ -7,7 +7,7 @@ constants and hide swept keys, have every run succeed from its start, and add a 
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.tensorboard.events import protos, scalar, tensor
@@ -42,12 +42,20 @@ def experiment(runs: Runs) -> bytes:
     return _plugin_data(experiment=found)
 
 
-def session(run: Run, runs: Runs) -> bytes:
-    """A run's own values. Runs of one config have one group, of which the page shows the mean."""
+def sessions(runs: Runs) -> dict[str, bytes]:
+    """Each run's own values by its name.
+
+    Runs of one config have one group, of which the page shows the mean.
+    """
+    kinds = {key: _kind(values) for key, values in runs.values.items()}
+    return {run.name.run: _session(run, kinds) for run in runs.runs}
+
+
+def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
     p = protos()
     start = p.hparams_data.SessionStartInfo(group_name=run.name.config, start_time_secs=run.started)
     for key, value in run.config.items():
-        shown, kind = _typed(value, runs.values[key]), start.hparams[key]
+        shown, kind = _typed(value, kinds[key]), start.hparams[key]
         if isinstance(shown, bool):
             kind.bool_value = shown
         elif isinstance(shown, str):
@@ -64,7 +72,7 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
 
     Args:
         columns: of `experiment`.
-        start: of `session`.
+        start: of `sessions`.
     """
     p = protos()
     tags = p.hparams_metadata
@@ -83,7 +91,8 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
 def _column(key: str, name: str, values: Sequence[Any]) -> Any:
     p = protos().hparams
     column = p.HParamInfo(name=key, display_name=name, differs=True)
-    shown = _distinct(_typed(value, values) for value in values)
+    kind = _kind(values)
+    shown = _distinct(_typed(value, kind) for value in values)
     if all(isinstance(value, bool) for value in shown):
         column.type = p.DATA_TYPE_BOOL
     elif any(isinstance(value, str) for value in shown):
@@ -98,11 +107,17 @@ def _column(key: str, name: str, values: Sequence[Any]) -> Any:
     return column
 
 
-def _typed(value: Any, values: Sequence[Any]) -> Any:
-    """A bool, a number or a text: a column holds only one of them, in doubt texts."""
-    if all(isinstance(other, bool) for other in values):
+def _kind(values: Sequence[Any]) -> type:
+    """What a column holds: bools, numbers or texts, in doubt texts."""
+    if all(isinstance(value, bool) for value in values):
+        return bool
+    return float if all(map(_is_number, values)) else str
+
+
+def _typed(value: Any, kind: type) -> Any:
+    if kind is bool:
         return value
-    if all(_is_number(other) for other in values):
+    if kind is float:
         return float(value)
     return value if isinstance(value, str) else json.dumps(value)
 

@@ -8,7 +8,7 @@ from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.events import event_file, image
 from seqsweep.results.tensorboard.mirror import digest
 from seqsweep.results.tensorboard.runs import Run
-from seqsweep.runs.files import read_json
+from seqsweep.runs.files import read_object
 
 _LOOK = 1
 """Raised by hand when pictures begin to look different: the old ones are drawn again."""
@@ -28,7 +28,7 @@ class Pictures:
         record = run.record
         self._confusion = record.get("confusion") or {}
         self._classes = [str(name) for name in record.get("classes") or []]
-        self._diagnosis = read_json(run.folder / "diagnostics.json") or {}
+        self._diagnosis = read_object(run.folder / "diagnostics.json")
         shown = [_LOOK, self._confusion, self._classes, self._diagnosis, run.best[0], run.ended]
         self.digest = digest(json.dumps(shown).encode())
 

@@ -12,7 +12,7 @@ from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.names import Name, names_of
 from seqsweep.results.wording import column_values
-from seqsweep.runs.files import matching, read_json
+from seqsweep.runs.files import matching, read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
@@ -66,7 +66,7 @@ class Run:
     @cached_property
     def started(self) -> float:
         """Seconds since 1970."""
-        started = (read_json(self.folder / "provenance.json") or {}).get("started", "")
+        started = read_object(self.folder / "provenance.json").get("started", "")
         try:
             return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
         except (TypeError, ValueError):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
 from seqsweep.results.tensorboard.events import event_file, serialized
-from seqsweep.results.tensorboard.hparams import experiment, session, values_of
+from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.mirror import Files, digest, file_name, link_name, mirror
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
@@ -60,7 +60,7 @@ def renew_view(folder: Path, images: int = 8) -> View:
         raise ValueError(f"images={images}: must be at least 0")
     found = read_runs(folder)
     columns = experiment(found)
-    starts = {run.name.run: session(run, found) for run in found.runs}
+    starts = sessions(found)
     files: dict[str, Files] = {
         run.name.run: {**_links(run), **_hparams(run, columns, starts[run.name.run])}
         for run in found.runs

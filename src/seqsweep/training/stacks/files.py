@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import link, read_json, write_text
+from seqsweep.runs.files import link, read_json, read_object, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
 from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
@@ -112,6 +112,6 @@ def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: b
 def recorded_width(members: Sequence[StackMember]) -> int | None:
     """The width that runs which are to go on were padded to when they began."""
     begun = [member.folder.path / "provenance.json" for member in members if member.begun]
-    origins = [read_json(path) or {} for path in begun]
+    origins = [read_object(path) for path in begun]
     widths = [origin["stack"]["hidden"] for origin in origins if "stack" in origin]
     return max(widths, default=None)
