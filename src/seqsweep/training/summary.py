@@ -58,7 +58,7 @@ class Renewing:
                 if ended == self._seen:
                     continue
                 self._seen = ended
-                _write(self.folder)
+                _write(self.folder, images=None)
             wait = max(self.every, (time.perf_counter() - start) / SHARE)
 
     def _ended(self) -> int:
@@ -73,7 +73,7 @@ def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
     """
     parts = {
         "baselines": lambda: write_baselines(members, folder),
-        "report": lambda: _write(folder),
+        "report": lambda: _write(folder, images=8),
     }
     problems: list[str] = []
     for name, write in parts.items():
@@ -85,10 +85,10 @@ def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
     return problems
 
 
-def _write(folder: Path) -> None:
+def _write(folder: Path, images: int | None) -> None:
     # Imported here: a sweep that is complete needs neither.
     from seqsweep.results.report import write_report
     from seqsweep.results.tensorboard.view import renew
 
     write_report(folder)
-    renew(folder)
+    renew(folder, images)

@@ -266,6 +266,20 @@ def test_the_best_runs_have_pictures_of_the_promised_size(grid):
         assert event.step == 18
 
 
+def test_pictures_stay_as_many_as_they_are_where_nobody_says_how_many(sweep):
+    def pictures() -> list[str]:
+        return sorted(path.name for path in (sweep.folder / "tensorboard").glob("*/*.images"))
+
+    for size in (8, 16, 32):
+        sweep.done(f"{size:02}", {"h": size}, size / 100)
+    renew(sweep.folder, images=None)
+    assert pictures() == []
+    renew(sweep.folder, images=2)
+    two = pictures()
+    renew(sweep.folder, images=None)
+    assert len(two) == 2 and pictures() == two
+
+
 def test_no_picture_is_drawn_where_none_is_wanted(sweep, shown, monkeypatch):
     sweep.grid()
     monkeypatch.setattr(figures, "_png", lambda *_, **__: pytest.fail("drawn"))

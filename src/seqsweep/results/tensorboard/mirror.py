@@ -7,6 +7,7 @@ tells its content, and what two processes write at once is the same.
 import contextlib
 import hashlib
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +17,7 @@ Files = dict[str, Path | Callable[[], bytes]]
 
 _PREFIX = "events.out.tfevents."
 _OURS, _LINK, _TEMPORARY = ".seqsweep.", ".link", ".tmp"
+_ATTEMPTS = 20
 _OLD_SECONDS = 60.0
 _README = "README.txt"
 _TEXT = """\
@@ -144,14 +146,18 @@ def _is_link_to(target: Path, source: Path) -> bool:
 
 def _put(root: Path, target: Path, make: Callable[[Path], object]) -> None:
     """Under a name that no other process and no TensorBoard looks at, then renamed."""
-    temporary = root / f".{os.getpid()}-{time.monotonic_ns()}{_TEMPORARY}"
+    writer = f"{os.getpid()}-{threading.get_ident()}-{time.monotonic_ns()}"
+    temporary = root / f".{writer}{_TEMPORARY}"
     try:
         make(temporary)
-        try:
-            temporary.replace(target)
-        except FileNotFoundError:  # a new folder, or one that another process has just removed
-            target.parent.mkdir(exist_ok=True)
-            temporary.replace(target)
+        for attempt in range(_ATTEMPTS):
+            try:
+                temporary.replace(target)
+                return
+            except FileNotFoundError:  # a new folder, or one that another process has just removed
+                if attempt + 1 == _ATTEMPTS:
+                    raise
+                target.parent.mkdir(exist_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -36,7 +36,7 @@ class View:
     shown: Mapping[str, tuple[str, Status]]
 
 
-def renew(folder: Path, images: int = 8) -> Path:
+def renew(folder: Path, images: int | None = 8) -> Path:
     """Makes the view of a folder of runs, or brings it up to date; returns its path.
 
     It is cheap where little has changed: a file's name holds a digest of its content, and what is
@@ -44,7 +44,8 @@ def renew(folder: Path, images: int = 8) -> Path:
 
     Args:
         folder: a sweep's, any folder of runs, or that of one run.
-        images: how many of the best runs have pictures; 0 for none.
+        images: how many of the best runs have pictures; 0 for none, None for as many as have now:
+            for who renews a view that another may be showing.
 
     Raises:
         FileNotFoundError, ValueError: no such folder; no run in it; something that is not ours
@@ -54,8 +55,10 @@ def renew(folder: Path, images: int = 8) -> Path:
     return renew_view(folder, images).path
 
 
-def renew_view(folder: Path, images: int = 8) -> View:
+def renew_view(folder: Path, images: int | None = 8) -> View:
     """The same, and tells what is in it."""
+    if images is None:
+        images = len({path.parent for path in (folder / NAME).glob("*/*.images")})
     if images < 0:
         raise ValueError(f"images={images}: must be at least 0")
     found = read_runs(folder)
