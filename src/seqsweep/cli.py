@@ -118,8 +118,7 @@ def _complete(arguments: list[str]) -> int:
 
 
 def _status(arguments: list[str]) -> int:
-    from rich.console import Console
-
+    from seqsweep.results.console import PlainConsole
     from seqsweep.results.tables import print_table, status_line, status_table
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import SweepFile
@@ -128,7 +127,7 @@ def _status(arguments: list[str]) -> int:
     folder = parser.parse_args(arguments).folder
 
     def show() -> int:
-        entries, console = read_folder(folder), Console(emoji=False)
+        entries, console = read_folder(folder), PlainConsole()
         print_table(console, status_table(entries))
         console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
         begun = {entry.folder.run_id for entry in entries}
@@ -143,8 +142,7 @@ def _status(arguments: list[str]) -> int:
 
 
 def _leaderboard(arguments: list[str]) -> int:
-    from rich.console import Console
-
+    from seqsweep.results.console import PlainConsole
     from seqsweep.results.leaderboard import leaderboard
     from seqsweep.results.tables import print_leaderboard, status_line
     from seqsweep.runs.ledger import read_folder
@@ -159,7 +157,7 @@ def _leaderboard(arguments: list[str]) -> int:
         entries = read_folder(options.folder)
     except (OSError, ValueError) as error:
         return _refuse(str(error))
-    console = Console(emoji=False)
+    console = PlainConsole()
     if any(entry.state == "complete" for entry in entries):
         sweep = SweepFile.read(options.folder)
         planned = sweep.configs.values() if sweep else ()
@@ -170,13 +168,12 @@ def _leaderboard(arguments: list[str]) -> int:
 
 
 def _watch(arguments: list[str]) -> int:
-    from rich.console import Console
-
+    from seqsweep.results.console import PlainConsole
     from seqsweep.results.live import watch
 
     parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
     folder = parser.parse_args(arguments).folder
-    return _refused_or(lambda: watch(folder, Console(emoji=False)))
+    return _refused_or(lambda: watch(folder, PlainConsole()))
 
 
 def _report(arguments: list[str]) -> int:
@@ -204,9 +201,8 @@ def _report(arguments: list[str]) -> int:
 
 
 def _compare(arguments: list[str]) -> int:
-    from rich.console import Console
-
     from seqsweep.results.compare import compare
+    from seqsweep.results.console import PlainConsole
 
     parser = argparse.ArgumentParser(
         prog="seqsweep compare",
@@ -216,7 +212,7 @@ def _compare(arguments: list[str]) -> int:
     folders = parser.parse_args(arguments).folders
 
     def show() -> int:
-        compare(folders, Console(emoji=False))
+        compare(folders, PlainConsole())
         return 0
 
     return _refused_or(show)
@@ -238,6 +234,8 @@ def _refused_or(action: Callable[[], int]) -> int:
     """Its exit code; 2 and one line where a folder is refused."""
     try:
         return action()
+    except BrokenPipeError:  # the reader of our output has gone
+        raise
     except (OSError, ValueError) as error:
         return _refuse(str(error))
 

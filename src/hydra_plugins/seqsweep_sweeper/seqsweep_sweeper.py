@@ -58,10 +58,9 @@ class SeqsweepSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         # Here and not above: see the module's docstring.
-        from rich.console import Console
-
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
+        from seqsweep.results.console import PlainConsole
         from seqsweep.training.preview import show_plan, verify_members
         from seqsweep.training.sweep import run_sweep
 
@@ -71,10 +70,10 @@ class SeqsweepSweeper(Sweeper):
         jobs = self._expand(arguments, OverridesParser.create(config_loader=loader))
         composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
         if subcommand() == "plan":
-            show_plan(jobs, composer, folder, Console(emoji=False))
+            show_plan(jobs, composer, folder, PlainConsole())
             return
         if subcommand() == "verify-stack":
-            if verify_members(jobs, composer, folder, Console(emoji=False)):
+            if verify_members(jobs, composer, folder, PlainConsole()):
                 raise SystemExit(1)
             return
 
@@ -84,7 +83,7 @@ class SeqsweepSweeper(Sweeper):
                 return
             launcher.launch(jobs, initial_job_idx=0)
 
-        code = run_sweep(jobs, composer, launch, folder, Console(emoji=False))
+        code = run_sweep(jobs, composer, launch, folder, PlainConsole())
         if code:
             raise SystemExit(code)
 

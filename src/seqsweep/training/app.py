@@ -21,6 +21,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
+from seqsweep.results.console import PlainConsole
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -103,7 +104,7 @@ def task(config: DictConfig) -> float | None:
     if hydra_config.mode == RunMode.MULTIRUN:
         return _train_member(plan(check(config)), root)
     try:
-        console = Console(emoji=False)
+        console = PlainConsole()
         member = plan(check(config))
         outcome = finished(member, root) or _train_when_free(member, root, console)
     except (ValueError, TypeError, OSError) as error:
