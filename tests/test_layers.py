@@ -15,7 +15,7 @@ import seqsweep
 SOURCE = Path(seqsweep.__file__).parents[1]
 PLUGINS = SOURCE / "hydra_plugins"
 
-LEAVES = {"seqsweep.suggest", "seqsweep.seeding", "seqsweep.command"}
+LEAVES = {"seqsweep.suggest", "seqsweep.seeding", "seqsweep.command", "seqsweep.console"}
 KNOWS = {
     "data": {"data"},
     "models": {"models", "data.batch"},
@@ -140,7 +140,7 @@ def test_there_is_no_cycle():
         ("lightning", ("data.datamodule", "models.module", "training")),
         ("hydra", ("config", "training.app", "training.stacks.jobs")),
         ("omegaconf", ("config", "training.app", "training.saved", "training.stacks.jobs")),
-        ("rich", ("results", "training", "cli")),
+        ("rich", ("results", "training", "cli", "console")),
         ("tensorboard", ("results.tensorboard",)),
         ("matplotlib", ("results.tensorboard.figures",)),
         ("plotly", ("results",)),

@@ -118,7 +118,7 @@ def _complete(arguments: list[str]) -> int:
 
 
 def _status(arguments: list[str]) -> int:
-    from seqsweep.results.console import PlainConsole
+    from seqsweep.console import PlainConsole
     from seqsweep.results.tables import print_table, status_line, status_table
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import SweepFile
@@ -142,7 +142,7 @@ def _status(arguments: list[str]) -> int:
 
 
 def _leaderboard(arguments: list[str]) -> int:
-    from seqsweep.results.console import PlainConsole
+    from seqsweep.console import PlainConsole
     from seqsweep.results.leaderboard import leaderboard
     from seqsweep.results.tables import print_leaderboard, status_line
     from seqsweep.runs.ledger import read_folder
@@ -168,7 +168,7 @@ def _leaderboard(arguments: list[str]) -> int:
 
 
 def _watch(arguments: list[str]) -> int:
-    from seqsweep.results.console import PlainConsole
+    from seqsweep.console import PlainConsole
     from seqsweep.results.live import watch
 
     parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
@@ -201,8 +201,8 @@ def _report(arguments: list[str]) -> int:
 
 
 def _compare(arguments: list[str]) -> int:
+    from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
-    from seqsweep.results.console import PlainConsole
 
     parser = argparse.ArgumentParser(
         prog="seqsweep compare",

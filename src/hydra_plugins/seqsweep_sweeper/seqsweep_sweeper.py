@@ -60,7 +60,7 @@ class SeqsweepSweeper(Sweeper):
         # Here and not above: see the module's docstring.
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
-        from seqsweep.results.console import PlainConsole
+        from seqsweep.console import PlainConsole
         from seqsweep.training.preview import show_plan, verify_members
         from seqsweep.training.sweep import run_sweep
 

@@ -21,7 +21,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.results.console import PlainConsole
+from seqsweep.console import PlainConsole
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
