@@ -10,7 +10,7 @@ from rich.markup import escape
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.live_view import LiveView, live
 from seqsweep.results.progress import Progress
-from seqsweep.results.tables import leaderboard_table, print_table
+from seqsweep.results.tables import print_leaderboard
 from seqsweep.results.tail import stat_of
 from seqsweep.results.wording import count
 from seqsweep.runs.ledger import read_folder, read_run
@@ -133,9 +133,7 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
     entries = [read_run(RunFolder(run.folder)) for run in progress.runs if run.record is not None]
     if any(entry.state == "complete" for entry in entries):
         board = leaderboard(entries, progress.sweep.configs.values())
-        print_table(console, leaderboard_table(board, top=_TOP))
-        if len(board.rows) > _TOP:
-            console.print(f"[dim]and {len(board.rows) - _TOP} more[/]", highlight=False)
+        print_leaderboard(console, board, top=_TOP)
     missing = watched.missing()
     total = len(progress.runs)
     of_all = f"of {count(total, 'run')} {'is' if (missing or total) == 1 else 'are'}"
