@@ -73,7 +73,7 @@ def test_equal_members_are_one_run(seqsweep: Command, tmp_path: Path) -> None:
     lr = "optimizer.lr=0.01,1e-2,0.010"
     result = seqsweep("train", "-m", "data=digits", "trainer.max_epochs=1", lr)
     assert result.code == 0, result.err
-    assert "sweep of 1 runs" in result.out
+    assert "sweep of 1 run in" in result.out
     assert "2 given twice" in result.out
     assert len(_records(tmp_path)) == 1
 

@@ -218,7 +218,7 @@ def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
         page.locator("tf-image-loader img:visible").nth(2).wait_for()
         pages.shoot("images", height=600)
         add_learning_rate(folder)
-        wait_until(lambda: runs_at(address)[-2:] == ["h32L2unilr1-s0", "h32L2unilr1-s1"])
+        wait_until(lambda: runs_at(address)[-2:] == ["h32L2unilrB-s0", "h32L2unilrB-s1"])
         pages.open(links["hyperparameters"])
         page.locator("tf-hparams-query-pane").get_by_text("lr", exact=True).first.wait_for()
         wait_until(lambda: len(pages.table()) == 1 + 13, page)

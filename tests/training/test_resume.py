@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -268,6 +269,28 @@ def test_interrupted_between_steps(
     outcome = train(member, tmp_path)
     assert outcome.trained
     assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+class LostWorker(RuntimeError):
+    """What torch raises when a signal has ended a worker; the trainer's own may come later."""
+
+    signals = True
+
+    def __init__(self, _: str) -> None:
+        super().__init__("DataLoader worker (pid 1) is killed by signal: Terminated. ")
+        if self.signals:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+
+class LostAlone(LostWorker):
+    signals = False
+
+
+def test_a_worker_that_a_signal_has_ended_is_no_failure(planned: Plan, tmp_path: Path) -> None:
+    member = planned()
+    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostWorker), Interrupted)
+    assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
+    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostAlone), RunFailed)
 
 
 @pytest.mark.parametrize("step", [2, 7])

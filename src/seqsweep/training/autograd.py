@@ -68,17 +68,36 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
         if stop.received is None:
             raise
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
-        reason = Interrupted(stop.received)
-        log.warning("%s", reason)
-        folder.interrupt(reason)
-        raise reason from error
+        raise _interrupted(folder, stop.received) from error
     except Exception as error:
+        if _is_of_a_signal(error, stop) and stop.received is not None:
+            raise _interrupted(folder, stop.received) from error
         log.exception("failed")
         with contextlib.suppress(OSError):  # a full disk is the failure itself
             folder.fail(error)
         raise RunFailed(folder.path, error) from error
     log.info("done: %s", record.get("metrics", record.get("error")))
     return record
+
+
+def _interrupted(folder: RunFolder, signum: int) -> Interrupted:
+    reason = Interrupted(signum)
+    log.warning("%s", reason)
+    folder.interrupt(reason)
+    return reason
+
+
+def _is_of_a_signal(error: Exception, stop: StopOnSignal) -> bool:
+    """Whether a signal to the whole group has ended a DataLoader worker, and came to us as well.
+
+    Workers leave signals to us, but for the moment in which they start; ours may be the later one.
+    """
+    if "is killed by signal" not in str(error):
+        return False
+    deadline = time.monotonic() + 1
+    while stop.received is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return stop.received is not None
 
 
 def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
