@@ -1,4 +1,6 @@
-"""The console that every command prints on."""
+"""What every command prints on, and how it names a folder."""
+
+from pathlib import Path
 
 from rich.console import Console
 
@@ -15,3 +17,9 @@ class PlainConsole(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def place(path: Path) -> str:
+    """A path as a person would give it: from the current folder where it lies in it."""
+    path = path.absolute()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

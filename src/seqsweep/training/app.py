@@ -21,7 +21,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole
+from seqsweep.console import PlainConsole, place
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -188,7 +188,7 @@ def _report(outcome: Outcome, console: Console) -> None:
     console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
-        f"{outcome.folder.path}  ({how}, {record['params']:,} parameters)",
+        f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
         markup=False,
         highlight=False,
         soft_wrap=True,

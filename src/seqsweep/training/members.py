@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
+from seqsweep.console import place
 from seqsweep.results.wording import count, key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run
@@ -63,8 +64,9 @@ def say_plan(
     console: Console,
 ) -> None:
     doubles = jobs - len(members)
+    done = len(members) - len(pending)
     line = (
-        f"sweep of {count(len(members), 'run')} in {folder}: {len(members) - len(pending)} done, "
+        f"sweep of {count(len(members), 'run')} in {place(folder)}: {done} done, "
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from seqsweep.command import command_line, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.console import place
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_leaderboard
@@ -122,13 +123,13 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
     """What there is to look at, and what to do next; returns how many are not done."""
     states = Counter(entry.state for entry in entries)
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
-    place = escape(shlex.quote(str(folder)))
+    quoted = escape(shlex.quote(place(folder)))
     of_all = f"of {count(len(entries), 'run')}"
     lines = [f"{states['complete']} {of_all} complete{diverged} ({duration(seconds)})"]
     if (folder / "report.html").is_file():
-        lines.append(f"  {escape(str(folder / 'report.html'))}")
+        lines.append(f"  {escape(place(folder / 'report.html'))}")
     if states["complete"]:
-        lines.append(f"  seqsweep tensorboard {place}")
+        lines.append(f"  seqsweep tensorboard {quoted}")
     left = len(entries) - states["complete"] - states["diverged"]
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
@@ -138,7 +139,7 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
         why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
         lines += [
             f"[red]{left} {of_all} did not complete ({why})[/]; why:",
-            f"  seqsweep status {place}",
+            f"  seqsweep status {quoted}",
             "this trains what is missing:",
             f"  {escape(shlex.join(command_line()))}",
         ]
