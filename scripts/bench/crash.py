@@ -206,12 +206,12 @@ def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
 
 
-def epochs_lost(folder: Path) -> int:
-    """Epochs that were trained more than once."""
-    lost = 0
+def epochs_lost(folder: Path) -> list[int]:
+    """Of each run how many epochs were trained more than once."""
+    lost: list[int] = []
     for run in runs(folder).values():
         epochs = re.findall(r" INFO epoch (\d+) ", (run / "train.log").read_text())
-        lost += len(epochs) - len(set(epochs))
+        lost.append(len(epochs) - len(set(epochs)))
     return lost
 
 
@@ -235,7 +235,8 @@ def main() -> None:
         finish(disturbed, overrides)
         found = mismatches(disturbed, alone)
         print(f"kills {kills}, {in_write} of them inside a checkpoint's write")
-        print(f"epochs trained again {epochs_lost(disturbed)}, at most one for each kill")
+        lost = epochs_lost(disturbed)
+        print(f"epochs trained again {sum(lost)}, at most {max(lost)} of one run")
         print(f"mismatches {len(found)}")
         for line in found:
             print(f"  {line}")

@@ -3,7 +3,12 @@
 import contextlib
 import logging
 import math
+import multiprocessing
+import signal
+import threading
 import time
+from collections.abc import Sequence
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +64,7 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
 
 def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
     """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
+    others = multiprocessing.active_children()
     try:
         start = begin(member, folder, engine(parts.trainer, "autograd"))
         log.info("run %s from %s: %s", member.run_id, start or "the start", member.config)
@@ -68,10 +74,10 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
         if stop.received is None:
             raise
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
-        raise _interrupted(folder, stop.received) from error
+        raise _interrupted(folder, stop.received, others) from error
     except Exception as error:
         if _is_of_a_signal(error, stop) and stop.received is not None:
-            raise _interrupted(folder, stop.received) from error
+            raise _interrupted(folder, stop.received, others) from error
         log.exception("failed")
         with contextlib.suppress(OSError):  # a full disk is the failure itself
             folder.fail(error)
@@ -80,11 +86,27 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
     return record
 
 
-def _interrupted(folder: RunFolder, signum: int) -> Interrupted:
+def _interrupted(folder: RunFolder, signum: int, others: Sequence[BaseProcess]) -> Interrupted:
     reason = Interrupted(signum)
     log.warning("%s", reason)
     folder.interrupt(reason)
+    _end_workers(others)
     return reason
+
+
+def _end_workers(others: Sequence[BaseProcess]) -> None:
+    """Kills the run's own, before the end of the process waits for one that waits for ever.
+
+    The signal may have ended a worker, as it started, that held the lock of a queue.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    heard = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise for each of them
+    for worker in multiprocessing.active_children():
+        if worker not in others:
+            worker.kill()
+            worker.join()
+    signal.signal(signal.SIGCHLD, heard or signal.SIG_DFL)
 
 
 def _is_of_a_signal(error: Exception, stop: StopOnSignal) -> bool:
