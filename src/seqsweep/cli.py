@@ -119,7 +119,8 @@ def _complete(arguments: list[str]) -> int:
 
 def _status(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.tables import print_table, status_line, status_table
+    from seqsweep.results.fitting import print_table
+    from seqsweep.results.tables import status_line, status_table
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import SweepFile
 

@@ -55,6 +55,19 @@ def test_a_folder_without_runs_is_refused_by_its_path(tmp_path):
         read_folder(tmp_path)
 
 
+def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):
+    RunFolder(tmp_path / "architecture" / "a").start({"seed": 0}, {})
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'architecture'\?"):
+        read_folder(tmp_path / "architectur")
+    with pytest.raises(FileNotFoundError, match=r"no such folder \(in .*\)$"):
+        read_folder(tmp_path / "none" / "at all")
+    with pytest.raises(ValueError, match=r"there are runs in its folder architecture$"):
+        read_folder(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError, match="is a file, not a folder"):
+        read_folder(tmp_path / "file")
+
+
 @pytest.mark.parametrize(
     ("configs", "expected"),
     [

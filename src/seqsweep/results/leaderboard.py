@@ -17,20 +17,6 @@ from seqsweep.results.statistics import Difference, differences_to_best
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 from seqsweep.runs.metrics import DEFAULT_MONITOR, compared_metric, lower_is_better, monitor_of
 
-__all__ = [
-    "DATA",
-    "DEFAULT_MONITOR",
-    "Leaderboard",
-    "Row",
-    "Value",
-    "data_key",
-    "data_names",
-    "leaderboard",
-    "newest",
-    "numbers",
-    "seed_of",
-]
-
 DATA = "data"
 """The key of a row's data fingerprint, where no key of the config tells the data sets apart."""
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.run_progress import RunProgress, RunState
 from seqsweep.results.tail import MetricsTail, lower_is_better
 from seqsweep.results.wording import key_names, run_label
 from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.lock import is_locked
+from seqsweep.runs.metrics import DEFAULT_MONITOR
 from seqsweep.runs.sweepfile import SweepFile
 
 _WITHOUT_VALIDATION = "train/loss"

@@ -33,15 +33,6 @@ _MARK = "≈"
 _LEAST = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """What a narrow terminal loses first: kinds of metrics that neither rank nor compare, costs."""
 
-__all__ = [
-    "leaderboard_notes",
-    "leaderboard_table",
-    "print_leaderboard",
-    "print_table",
-    "status_line",
-    "status_table",
-]
-
 
 def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
     """The rows, best first; `top` shows only so many."""

@@ -9,6 +9,7 @@ from typing import Any
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.suggest import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ def read_folder(folder: Path) -> list[Entry]:
     if not folder.is_dir():
         if folder.exists():
             raise NotADirectoryError(f"{folder}: is a file, not a folder")
-        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
+        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
     paths = {path.parent.name: path.parent for path in sorted(folder.glob("*/config.yaml"))}
@@ -51,7 +53,8 @@ def _below(folder: Path) -> str:
     """Names the folders of runs that a folder without runs holds: `outputs/sweeps` is one."""
     found = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
     more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    return f"; there are runs in its folders {', '.join(found[:5])}{more}" if found else ""
+    folders = "folder" if len(found) == 1 else "folders"
+    return f"; there are runs in its {folders} {', '.join(found[:5])}{more}" if found else ""
 
 
 def read_run(folder: RunFolder) -> Entry:

@@ -9,7 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from seqsweep.results.tables import print_table
+from seqsweep.results.fitting import print_table
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed

@@ -295,6 +295,14 @@ def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
     assert not list(renew(sweep.folder).rglob("*.images"))
 
 
+def test_the_switch_turns_all_pictures_off(sweep):
+    """The confusion of the test split too, which a record has in any case."""
+    sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
+    sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
+    (picture,) = renew(sweep.folder).rglob("*.images")
+    assert picture.parent.name == "h1"
+
+
 def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     sweep.done("0", {"h": 0, "x|<i>": "<b>|*"}, 0.5)
     sweep.done("1", {"h": 1, "x|<i>": "plain"}, 0.9)

@@ -44,6 +44,10 @@ class Pictures:
         return event_file(self.run.ended, values, self.run.best[0])
 
     def _figures(self) -> Figures:
+        if (
+            self.run.entry.config.get("diagnostics") is False
+        ):  # the report has use for the confusion
+            return {}
         found: dict[str, Callable[[], bytes]] = {}
         split = next((name for name in ("val", "test") if self._confusion.get(name)), None)
         if split:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import DEFAULT_MONITOR
 from seqsweep.results.names import Name, names_of
 from seqsweep.results.wording import column_values
 from seqsweep.runs.files import matching, read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
+from seqsweep.runs.metrics import DEFAULT_MONITOR
 from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
 
