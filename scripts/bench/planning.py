@@ -18,8 +18,9 @@ from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
-from seqsweep.runs.files import sealed, write_json
+from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
+from seqsweep.runs.sealed import sealed
 from seqsweep.training.planning import plan
 
 CELLS = "rnn,gru,lstm"

@@ -26,8 +26,9 @@ from seqsweep.config.schema import check
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.config_text import to_text
 from seqsweep.runs.events import EventFile
-from seqsweep.runs.files import sealed, write_json
+from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
+from seqsweep.runs.sealed import sealed
 
 STEPS = 30
 CLASSES = 10

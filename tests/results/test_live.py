@@ -17,10 +17,10 @@ from seqsweep.results.live import WatchedFolder, watch
 from seqsweep.results.live_view import LiveView
 from seqsweep.results.progress import Pace, Progress, duration
 from seqsweep.results.tail import MetricsTail
-from seqsweep.runs.files import sealed
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 EPOCHS = 10

@@ -12,10 +12,11 @@ import pytest
 
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report import write_report
-from seqsweep.runs.files import sealed, write_json
+from seqsweep.runs.files import write_json
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.runs.files import sealed
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 
 RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
 

@@ -13,7 +13,8 @@ import torch
 import yaml
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.files import read_json, sealed, write_json
+from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.sealed import sealed
 from seqsweep.training import reproduce as module
 from seqsweep.training import saved
 from seqsweep.training.checkpoints import load_sealed, seal

@@ -13,7 +13,7 @@ from seqsweep.results.progress import Progress
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.results.tail import stat_of
 from seqsweep.results.wording import count
-from seqsweep.runs.files import is_recent
+from seqsweep.runs.clock import is_recent
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile

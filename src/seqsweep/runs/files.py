@@ -1,13 +1,10 @@
 """Files that are whole or not there, and that are read only where they are regular files."""
 
-import hashlib
 import json
 import os
 import stat
-import tempfile
 import threading
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +17,6 @@ TEMPORARY = ".*.tmp"
 DEEPEST = 50
 """Levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
-_DIGEST = "digest"
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFCHR: "a device",
@@ -185,62 +181,6 @@ def read_object(path: Path) -> dict[str, Any]:
     """Returns a JSON object as `read_json` does; an empty one where there is none."""
     found = read_json(path)
     return found if isinstance(found, dict) else {}
-
-
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with a digest of itself, by which a later change is noticed.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
-    own = {key: value for key, value in content.items() if key != _DIGEST}
-    text = json.dumps(own, sort_keys=True, allow_nan=False)
-    return own | {_DIGEST: hashlib.sha256(text.encode()).hexdigest()}
-
-
-def read_sealed(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file that `sealed` has made.
-
-    Raises:
-        OSError: there is no such file, or it cannot be read.
-        Damaged: it is not a JSON object, or its content does not match its digest.
-    """
-    content = parse_json(path)
-    if not isinstance(content, dict):
-        raise Damaged(f"{path}: is not a JSON object")
-    found: dict[str, Any] = content
-    if _DIGEST not in found:
-        raise Damaged(f"{path}: has no digest")
-    try:
-        digest = sealed(found)[_DIGEST]
-    except ValueError:  # a number that is not finite
-        digest = None
-    if digest != found[_DIGEST]:
-        raise Damaged(f"{path}: its content does not match its digest")
-    return found
-
-
-def is_recent(changed: float, folder: Path, seconds: float) -> bool:
-    """Whether a file of the folder was changed within the last seconds, by the folder's own clock.
-
-    A time that lies ahead is not recent: a clock has been set back since, or was wrong.
-
-    Args:
-        changed: the file's time of change, in seconds since 1970.
-    """
-    return abs(_time_in(folder) - changed) < seconds
-
-
-def _time_in(folder: Path) -> float:
-    """The present by the clock that stamps the files of a folder, which may be another machine's.
-
-    This machine's clock where nothing can be written.
-    """
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            return os.fstat(file.fileno()).st_mtime
-    except OSError:
-        return time.time()
 
 
 def link(source: Path, target: Path) -> None:

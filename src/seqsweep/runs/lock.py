@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.files import Damaged, is_recent, open_regular
+from seqsweep.runs.clock import is_recent
+from seqsweep.runs.files import Damaged, open_regular
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0

@@ -11,16 +11,15 @@ from seqsweep.runs.files import (
     Damaged,
     matching,
     read_object,
-    read_sealed,
     remove,
     remove_temporary,
     say_once,
-    sealed,
     sync,
     write_json,
     write_text,
 )
 from seqsweep.runs.lock import is_locked
+from seqsweep.runs.sealed import read_sealed, sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
 """`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is

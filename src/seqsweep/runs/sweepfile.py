@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.files import is_recent, read_json, say_once, write_text
+from seqsweep.runs.clock import is_recent
+from seqsweep.runs.files import read_json, say_once, write_text
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
@@ -56,7 +57,8 @@ class SweepFile:
                 tuple(content.get("beside", ())),
             )
             times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
-            if all(isinstance(word, str) for word in sweep.command) and sum(times) >= 0:
+            "".join(sweep.command)  # a TypeError where it is not text
+            if sum(times) >= 0:
                 return sweep
         except (TypeError, KeyError, AttributeError):
             pass
