@@ -10,8 +10,8 @@ import pytest
 from seqsweep.results.analysis import analyse
 from seqsweep.results.findings import Report
 from seqsweep.results.wording import key_names, run_label, value_text
-from seqsweep.runs.files import write_json
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import write_sealed
 
 
 def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
@@ -103,7 +103,7 @@ def test_an_old_record_without_confusion_is_told_of(tmp_path):
 
 
 def test_a_baseline_of_other_data_is_not_compared(tmp_path):
-    write_json(
+    write_sealed(
         tmp_path / "baselines.json",
         {
             "baselines": [

@@ -57,7 +57,7 @@ def test_what_cannot_be_written_meanwhile_stops_nothing(
 ) -> None:
     tried = threading.Event()
 
-    def full(folder: Path, images: int | None) -> None:
+    def full(folder: Path) -> None:
         tried.set()
         raise OSError("no space left")
 
@@ -75,7 +75,7 @@ def test_a_process_forked_meanwhile_is_free(
     """The fork waits for a renewal that is under way: a lock that it holds would never be freed."""
     lock, started = threading.Lock(), threading.Event()
 
-    def write(folder: Path, images: int | None) -> None:
+    def write(folder: Path) -> None:
         with lock:
             started.set()
             time.sleep(0.2)

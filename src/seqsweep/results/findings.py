@@ -215,12 +215,14 @@ class Report:
     """The whole report, in its order.
 
     Args:
+        made_from: see `results.freshness`.
         monitor: the metric that chose. score: the metric that is compared.
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
         left_out: how many runs repeat the config, data and seed of a newer one.
     """
 
+    made_from: str
     name: str
     written: str
     states: dict[str, int]

@@ -5,11 +5,11 @@ import functools
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results import wording
+from seqsweep.results import freshness, wording
 from seqsweep.results.analysis import analyse
 from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Gap, Report, Stat
@@ -43,14 +43,13 @@ def write_report(folder: Path) -> list[Path]:
         ValueError: no run in it.
     """
     report = analyse(folder)
-    texts = {
-        "report.html": as_html(report),
-        "report.csv": as_csv(report),
-        "report.json": as_json(report),
-    }
-    for name, text in texts.items():
-        write_text(folder / name, text, sync=False)  # the runs are what must outlive the power
-    return [folder / name for name in texts]
+    texts = {"report.html": as_html(report), "report.csv": as_csv(report)}
+    # Without a sync: the runs are what must outlive the power.
+    beside = [write_text(folder / name, texts[name], sync=False) for name in freshness.BESIDE]
+    # The last one proves that all three are whole.
+    proof = freshness.report_proof(report.made_from, beside)
+    write_text(folder / "report.json", as_json(replace(report, made_from=proof)), sync=False)
+    return [folder / name for name in (*texts, "report.json")]
 
 
 def as_json(report: Report) -> str:

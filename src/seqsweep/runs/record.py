@@ -19,7 +19,7 @@ from seqsweep.runs.files import (
     write_text,
 )
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.sealed import read_sealed, sealed
+from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
 """`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
@@ -144,8 +144,8 @@ class RunFolder:
             sync(matching(self.path, *_LOGS))
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        content = sealed({"status": "complete"} | record)
-        write_json(self.path / "record.json", content, sync=not synced)
+        content = {"status": "complete"} | record
+        write_sealed(self.path / "record.json", content, sync=not synced)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""

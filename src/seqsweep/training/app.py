@@ -35,6 +35,7 @@ from seqsweep.training.planning import (
     plan,
     stop_if_asked,
 )
+from seqsweep.training.signals import interruptible
 
 
 def _folder_name(name: str, key: str) -> str:
@@ -96,6 +97,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     return 0
 
 
+@interruptible()
 def task(config: DictConfig) -> float | None:
     """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
     restore_subcommand()

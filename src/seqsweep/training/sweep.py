@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -25,9 +26,11 @@ from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.planning import Interrupted
+from seqsweep.training.signals import interruptible
 from seqsweep.training.summary import Renewing, write_summary
 
 
+@interruptible()
 def run_sweep(
     jobs: Sequence[Sequence[str]],
     compose: MemberComposer,
@@ -57,8 +60,8 @@ def run_sweep(
         begun = [entry for entry in entries if entry.folder.path.is_dir()]
         print_leaderboard(console, leaderboard(begun, _configs(members).values()))
     reports = members[0].member.config["sweep"]["report"]
-    if reports and code == 0 and (pending or not (folder / "report.html").exists()):
-        _summarise(members, folder, console)
+    if reports and code == 0:
+        code = _summarise(members, folder, console)
     failed = _conclude(entries, folder, console, seconds)
     return code or int(failed > 0)
 
@@ -114,9 +117,18 @@ def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, consol
     return 0
 
 
-def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> None:
-    for problem in write_summary([member.member for member in members], folder):
+def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+    """The exit code: 0, 1 where something could not be written, as `_train` after a signal."""
+    try:
+        problems = write_summary([member.member for member in members], folder)
+    except (Interrupted, KeyboardInterrupt) as error:
+        ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        words = f"[red]{ended}[/]; the same command completes the report"
+        console.print(words, soft_wrap=True, highlight=False)
+        return ended.exit_code
+    for problem in problems:
         console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
+    return int(bool(problems))
 
 
 def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds: float) -> int:

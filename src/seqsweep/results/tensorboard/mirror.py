@@ -20,6 +20,10 @@ _OURS, _LINK, _TEMPORARY = ".seqsweep.", ".link", ".tmp"
 _ATTEMPTS = 20
 _OLD_SECONDS = 60.0
 _README = "README.txt"
+
+NAME = "tensorboard"
+"""The folder of the view, in that of the runs."""
+
 _TEXT = """\
 Made by `seqsweep tensorboard` from the folders of the runs: TensorBoard's view of them.
 It can be removed at any time, and is made again when it is needed.
@@ -34,6 +38,13 @@ def file_name(when: float, digest: str, kind: str) -> str:
 def digest(content: bytes) -> str:
     """What tells a file's content in its name."""
     return hashlib.sha256(content).hexdigest()[:16]
+
+
+def made_names(root: Path) -> set[str]:
+    """The files of ours below a root, by their paths from there."""
+    if not _is_ours(root):
+        return set()
+    return {f"{folder}/{name}" for folder in _folders(root) for name in _ours_in(root / folder)}
 
 
 def link_name(path: Path) -> str:

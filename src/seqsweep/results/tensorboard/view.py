@@ -6,18 +6,16 @@ event files, and files of ours with what TensorBoard's other pages show. All of 
 files of the runs, and can be removed and made again; nothing is written into a run's folder.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
 from seqsweep.results.tensorboard.events import event_file, serialized
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
-from seqsweep.results.tensorboard.mirror import Files, digest, file_name, link_name, mirror
+from seqsweep.results.tensorboard.mirror import NAME, Files, digest, file_name, link_name, mirror
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-
-NAME = "tensorboard"
 
 
 @dataclass(frozen=True)
@@ -29,11 +27,13 @@ class View:
         configs: of each run by name, the name of its config.
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
+        names: of the files, by their paths from `path`.
     """
 
     path: Path
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
+    names: Collection[str] = ()
 
 
 def renew(folder: Path, images: int | None = 8) -> Path:
@@ -76,6 +76,7 @@ def renew_view(folder: Path, images: int | None = 8) -> View:
         folder / NAME,
         {run.name.run: run.name.config for run in found.runs},
         {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in found.runs},
+        [f"{run}/{name}" for run, own in files.items() for name in own],
     )
 
 
