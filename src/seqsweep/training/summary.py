@@ -13,6 +13,7 @@ from typing import Self
 
 from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
 from seqsweep.results.tensorboard.mirror import NAME, made_names
+from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import read_folder
 from seqsweep.training.baselines import write_baselines
 from seqsweep.training.planning import Member
@@ -103,6 +104,7 @@ def _renew_report(folder: Path) -> None:
             return
         from seqsweep.results.report import write_report  # a report that fits needs no plotting
 
+        remove_temporary(folder)
         write_report(folder)
 
 

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import signal
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -19,6 +21,8 @@ from seqsweep.training import continuing
 from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planning import Member, Outcome, plan
+from seqsweep.training.stacks import run
+from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
@@ -312,3 +316,20 @@ def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) 
         folder = tmp_path / "extended" / member.run_id
         assert result(folder) == result(tmp_path / "at once" / member.run_id)
         assert "INFO epoch 4 " not in (folder / "train.log").read_text()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_record_is_not_lost(
+    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    """Nothing of this stack is left to stop, but a sweep has more to do."""
+
+    class Signalled(run._Training):
+        def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
+            super()._train_by_epoch(members, trainer)
+            signal.raise_signal(signum)
+
+    monkeypatch.setattr(run, "_Training", Signalled)
+    members = planned("trainer.max_epochs=1", members=MEMBERS[:2])
+    outcomes = train_stack(members, tmp_path)
+    assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 2
