@@ -12,12 +12,13 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from seqsweep.command import hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
@@ -50,10 +51,8 @@ def _folder_name(name: str, key: str) -> str:
     return str(name)
 
 
-OmegaConf.register_new_resolver(
-    "abspath", lambda path: str(Path(path).expanduser().absolute()), replace=True
-)
-OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+register_resolver("abspath", lambda path: str(Path(path).expanduser().absolute()))
+register_resolver("folder_name", _folder_name)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -70,7 +69,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     hide_subcommand(subcommand, arguments, **options)
     _errors.clear()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
     except SystemExit as error:
