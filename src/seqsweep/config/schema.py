@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
+from seqsweep.config.messages import hint_for_key
 from seqsweep.config.signatures import REQUIRED, signature_of
 from seqsweep.runs.identity import flatten
-from seqsweep.suggest import nearest_or_all
 
 Config = dict[str, Any]
 
@@ -208,5 +208,5 @@ def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:
         if name not in known:
             where = prefix.rstrip(".") or "the config"
             raise ValueError(
-                f"{prefix}{name}: no such key in {where}{nearest_or_all(str(name), known)}"
+                f"{prefix}{name}: no such key in {where}{hint_for_key(str(name), known, where)}"
             )
