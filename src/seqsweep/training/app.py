@@ -21,7 +21,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place
+from seqsweep.console import PlainConsole, place, print_notes
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -106,18 +106,25 @@ def task(config: DictConfig) -> float | None:
     try:
         console = PlainConsole()
         member = plan(check(config))
+        if _is_first_process():
+            print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
     except (ValueError, TypeError, OSError) as error:
         _errors.append(with_place(error, hydra_config))
     except (RunFailed, Locked) as error:
         _errors.append(error)
     else:
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
+        if _is_first_process():
             _report(outcome, console)
         if outcome.record["status"] == "diverged":
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
+
+
+def _is_first_process() -> bool:
+    """Of a distributed run, whose other processes run the same command."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []
