@@ -22,7 +22,7 @@ from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, say_error
+from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -116,8 +116,10 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
+        if _is_first_process():
+            print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
+        if _is_first_process():
             _report(outcome, console)
     except (RunFailed, Locked, BrokenPipeError) as error:
         _errors.append(error)
@@ -128,6 +130,11 @@ def task(config: DictConfig) -> float | None:
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
+
+
+def _is_first_process() -> bool:
+    """Of a distributed run, whose other processes run the same command."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []

@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
-from seqsweep.console import place
+from seqsweep.console import place, print_notes
 from seqsweep.results.wording import count, key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run
@@ -70,6 +70,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_notes([note for member in members for note in member.member.notes], console)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
