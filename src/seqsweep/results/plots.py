@@ -24,7 +24,7 @@ from seqsweep.results.plot_parts import (
     padded,
     ticks,
 )
-from seqsweep.results.wording import count, kind_words, metric_words, short_number, value_text
+from seqsweep.results.wording import count, interval_text, kind_words, metric_words, value_text
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 _MOST_NUMBERED = 20
@@ -42,7 +42,7 @@ def figures(report: Report) -> dict[str, Figure]:
     for kind in ("loss", "acc"):
         found[f"curves-{kind}"] = curves_figure(report.curves, kind)
     if len(scored) > 1:
-        for cost in ("params", "train_seconds"):
+        for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
             found[f"pareto-{cost}"] = pareto_figure(scored, cost, report)
     if report.confusion:
         found["confusion"] = confusion_figure(report.confusion)
@@ -218,4 +218,4 @@ def _point_words(axis: Axis, line: Line, place: int, report: Report) -> str:
     if point.n < 2:
         return text
     of = count(point.n, "config" if axis.averaged else "seed")
-    return f"{text}<br>{short_number(point.low)} to {short_number(point.high)} over {of}"
+    return f"{text}<br>{interval_text(point.low, point.high)} over {of}"
