@@ -2,6 +2,7 @@
 
 import os
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,9 @@ def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
     assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.0])
 
 
-def cut(folder: Path, *runs: dict[str, Any], splits: list[dict[str, str] | None]) -> Leaderboard:
+def cut(
+    folder: Path, *runs: dict[str, Any], splits: Sequence[dict[str, str] | None]
+) -> Leaderboard:
     """The leaderboard of runs with these fingerprints of their splits; None: a record without."""
     board(folder, *runs)
     for number, prints in enumerate(splits):

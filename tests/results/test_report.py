@@ -233,7 +233,7 @@ def test_runs_that_are_missing_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("accuracy", "words"),
     [
-        (0.85, "0.850, the best network 0.851: not distinguishable on 2,000,000 test sequences."),
+        (0.851, "0.851, the best network 0.851: not distinguishable on 2,000,000 test sequences."),
         (0.849, "reaches 0.849, the best network 0.851: with 3 seeds they cannot be told apart."),
         (0.7, "The best network (0.851) is 0.151 above logistic regression (0.700)."),
         (0.99, "Logistic regression (0.990) is 0.139 above the best network (0.851)."),

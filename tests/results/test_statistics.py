@@ -312,8 +312,8 @@ def test_missing_are_the_runs_that_were_asked_for():
 
 def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
     """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
-    first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=range(5))
-    second = grid(cell=["rnn"], layers=[2], bi=[True], seed=range(5))
+    first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
+    second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
     runs = [*first, *second]
     assert holes(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
 
