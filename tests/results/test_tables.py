@@ -191,6 +191,34 @@ def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
     assert leaderboard_notes(leaderboard([])) == []
 
 
+@pytest.mark.parametrize(("encoding", "sign"), [("ascii", "+/-"), ("utf-8", "±")])
+def test_a_terminal_without_the_sign_gets_one_that_it_has(encoding, sign, tmp_path):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    console = Console(file=file, width=200)
+    print_leaderboard(console, leaderboard(made(tmp_path, *seeded(2, 0.9))))
+    file.flush()
+    text = file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
+    assert f"0.9000 {sign}0.0000" in text
+    assert f"{sign} is one standard deviation over the seeds" in text
+    assert "?" not in text
+
+
+def test_what_decided_between_equal_rows_is_shown(tmp_path):
+    for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
+        runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
+        shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
+        assert ("0.2000" in shown) == (name == "tied")
+
+
+def test_the_one_that_was_lucky_is_called_by_the_metric_that_chose_it(tmp_path):
+    runs = [
+        run | {"monitor": "val/loss", "val/loss": run["h"] + run["seed"] / 9}
+        for run in seeded(8, 0.9, 0.5)
+    ]
+    *_, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "lucky in val/loss, which chose it: the differences to it in val/acc" in note
+
+
 def test_the_notes_are_printed_below_the_table(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)

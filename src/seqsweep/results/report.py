@@ -130,6 +130,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "has_lost": any(config.lost for config in report.configs),
         "ended_early": ", ".join(early),
         "legend": list({line.label: line for line in lines}.values()),
+        "pale": any(b.whole < len(b.epochs) for c in report.curves for b in c.bands.values()),
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for c in report.curves for name in c.bands),
     }
