@@ -25,6 +25,7 @@ from seqsweep.config.schema import check
 from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.baselines import majority_shares
 from seqsweep.training.planning import (
     STOP_FILE,
     Interrupted,
@@ -34,6 +35,7 @@ from seqsweep.training.planning import (
     finished,
     monitored,
     plan,
+    prepared,
     stop_if_asked,
 )
 
@@ -120,7 +122,7 @@ def task(config: DictConfig) -> float | None:
             print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
         if _is_first_process():
-            _report(outcome, console)
+            _report(outcome, member, console)
     except (RunFailed, Locked, BrokenPipeError) as error:
         _errors.append(error)
     except (ValueError, TypeError, OSError) as error:
@@ -208,7 +210,7 @@ def _train(member: Member, root: Path, console: Console | None = None) -> Outcom
     return train(member, root, RunProgressBar(console))
 
 
-def _report(outcome: Outcome, console: Console) -> None:
+def _report(outcome: Outcome, member: Member, console: Console) -> None:
     """The end of a single run."""
     record = outcome.record
     if record["status"] == "diverged":
@@ -217,6 +219,9 @@ def _report(outcome: Outcome, console: Console) -> None:
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
     console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
+    if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
+        found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
+        console.print(f"majority class: {found}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
