@@ -24,9 +24,13 @@ def plan_members(
 ) -> list[SweepMember]:
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
+    outputs: dict[str, None] = {}
     for overrides in jobs:
         try:
             member = plan(compose.checked(overrides))
+            outputs[member.config["output_dir"]] = None
+            if len(outputs) > 1:
+                raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))

@@ -15,6 +15,7 @@ from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.identity import flatten, run_id
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.size import check_network_size
 
 _DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
@@ -118,7 +119,7 @@ def plan(config: Config) -> Member:
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
     fingerprint = _fingerprint(load_source(data["source"]))
-    prepared(config)
+    check_network_size(config, prepared(config))
     return Member(config, run_id(config, fingerprint), fingerprint)
 
 
