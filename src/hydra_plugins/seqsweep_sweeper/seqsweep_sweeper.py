@@ -26,7 +26,7 @@ class SeqsweepSweeperConf:
     """The sweeper's config: `params` as in the basic sweeper."""
 
     _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
-    # Not None: Hydra answers `hydra.sweeper.params={seed:1}` with an AttributeError of its own then.
+    # Not None: then Hydra answers `hydra.sweeper.params={seed:1}` with an AttributeError.
     params: dict[str, Any] | None = field(default_factory=dict)
 
 

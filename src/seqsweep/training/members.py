@@ -11,6 +11,7 @@ from rich.markup import escape
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.console import place
+from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run
@@ -35,8 +36,7 @@ def plan_members(
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    differing = differing_keys(list(flat.values()))
-    keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
+    keys = key_names(label_keys(list(flat.values())))
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()
