@@ -95,7 +95,7 @@ def check(config: DictConfig) -> Config:
         reason = str(error.msg or error).splitlines()[0]
         raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
-    plain = {str(key): value for key, value in plain.items() if key != "hydra"}
+    plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
     for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
@@ -111,6 +111,13 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
         raise ValueError(f"{key}={value}: must be at least {least}")
     if most is not None and value > most:
         raise ValueError(f"{key}={value}: must be at most {most}, the cores of this machine")
+
+
+def _without_tuples(node: Any) -> Any:
+    """A copy in which tuples, which OmegaConf 2.4 keeps and YAML does not know, are lists."""
+    if isinstance(node, dict):
+        return {key: _without_tuples(value) for key, value in node.items()}
+    return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
 
 
 def _dataclass(node: Any, kind: Any, key: str) -> Config:

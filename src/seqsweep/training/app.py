@@ -11,7 +11,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -19,6 +19,7 @@ from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
 from seqsweep.config.files import check_config_files
 from seqsweep.config.flags import config_dir, flags_first
+from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
@@ -62,8 +63,8 @@ def _absolute_path(path: object) -> str:
     return str(Path(str(path)).expanduser().absolute())
 
 
-OmegaConf.register_new_resolver("abspath", _absolute_path, replace=True)
-OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+register_resolver("abspath", _absolute_path)
+register_resolver("folder_name", _folder_name)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -81,7 +82,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if folder := config_dir(arguments):
             check_config_files(folder.absolute(), arguments)
         hide_subcommand(subcommand, arguments, **options)
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
     except SystemExit as error:
