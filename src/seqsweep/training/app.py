@@ -17,7 +17,8 @@ from rich.console import Console
 
 from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import flags_first
+from seqsweep.config.files import check_config_files
+from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
@@ -79,8 +80,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
     _errors.clear()
     try:
-        own = [f"--{name}" for name in options]
-        hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+        arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
+        if folder := config_dir(arguments):
+            check_config_files(folder.absolute(), arguments)
+        hide_subcommand(subcommand, arguments, **options)
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
@@ -96,6 +99,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse(" ".join(str(error).split()))
+    except RecursionError:
+        if full_error:
+            raise
+        return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
     except BrokenPipeError:  # the reader of our output has gone: the command line knows
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:

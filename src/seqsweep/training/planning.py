@@ -17,6 +17,7 @@ from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.identity import flatten, run_id
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.size import check_network_size
 
 _DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
@@ -125,7 +126,9 @@ def plan(config: Config) -> Member:
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
     fingerprint = fingerprint_of(load_source(data["source"]))
-    held, lines = _described(prepared(config))
+    splits = prepared(config)
+    check_network_size(config, splits)
+    held, lines = _described(splits)
     return Member(config, run_id(config, fingerprint), fingerprint, held, lines)
 
 
