@@ -23,7 +23,8 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         injected: arguments that the caller fills in; they win over the config's.
 
     Raises:
-        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key.
+        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key;
+            ValueError too for a package that is not installed.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -41,6 +42,9 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         return functools.partial(target, **arguments, **injected)
     try:
         return target(**arguments, **injected)
+    except ImportError as error:  # as a logger raises it whose package is not there
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
         raise reworded(error, _with_key(str(error), key, node)) from error
 
