@@ -12,11 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
+from seqsweep.config.messages import hint_for_key
 from seqsweep.config.signatures import REQUIRED, signature_of
 from seqsweep.config.torch_names import with_our_optimizer
 from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
 from seqsweep.runs.identity import flatten
-from seqsweep.suggest import nearest_or_all
 
 Config = dict[str, Any]
 
@@ -96,7 +96,7 @@ def check(config: DictConfig) -> Config:
         reason = str(error.msg or error).splitlines()[0]
         raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
-    plain = {str(key): value for key, value in plain.items() if key != "hydra"}
+    plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
@@ -108,6 +108,13 @@ def check(config: DictConfig) -> Config:
     if checked["threads"] < 1:
         raise ValueError(f"threads={checked['threads']}: must be at least 1")
     return checked
+
+
+def _without_tuples(node: Any) -> Any:
+    """A copy in which tuples, which OmegaConf 2.4 keeps and YAML does not know, are lists."""
+    if isinstance(node, dict):
+        return {key: _without_tuples(value) for key, value in node.items()}
+    return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
 
 
 def _dataclass(node: Any, kind: Any, key: str) -> Config:
@@ -210,5 +217,5 @@ def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:
         if name not in known:
             where = prefix.rstrip(".") or "the config"
             raise ValueError(
-                f"{prefix}{name}: no such key in {where}{nearest_or_all(str(name), known)}"
+                f"{prefix}{name}: no such key in {where}{hint_for_key(str(name), known, where)}"
             )
