@@ -112,14 +112,24 @@ def plan(config: Config) -> Member:
     Raises:
         ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
     """
+    fingerprint = data_fingerprint(config)
+    if fingerprint is not None:
+        prepared(config)
+    return Member(config, run_id(config, fingerprint), fingerprint)
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the sequences; None for a data module of the user's own.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source refuses.
+    """
     data = config["data"]
     if data.get("_target_") != _DATA_MODULE:
-        return Member(config, run_id(config, None), None)
+        return None
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    fingerprint = _fingerprint(load_source(data["source"]))
-    prepared(config)
-    return Member(config, run_id(config, fingerprint), fingerprint)
+    return _fingerprint(load_source(data["source"]))
 
 
 def prepared(config: Config) -> Splits:
