@@ -37,12 +37,14 @@ class LossConfig:
 class SweepConfig:
     """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
 
+    `name`: of the folder; null makes it from what is swept (seqsweep.config.question).
+
     `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
     `retries` times at the most. `report`: report.html, baselines and the TensorBoard view are
     written when it ends, and renewed while it runs.
     """
 
-    name: str
+    name: str | None
     report: bool
     on_error: Literal["continue", "stop", "retry"]
     retries: int

@@ -11,7 +11,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -22,6 +22,7 @@ from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
+from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
 from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
@@ -33,6 +34,7 @@ from seqsweep.training.planning import (
     Member,
     Outcome,
     RunFailed,
+    data_fingerprint,
     finished,
     monitored,
     plan,
@@ -65,8 +67,30 @@ def _absolute_path(path: object) -> str:
     return str(Path(str(path)).expanduser().absolute())
 
 
+def _sweep_folder(*, _root_: DictConfig) -> str:
+    """The name of the sweep's folder: `sweep.name`, or made from what is swept.
+
+    The config of a job no longer knows what is swept: the sweep hands the name on to it.
+
+    Raises:
+        ValueError: `sweep.name` could lead elsewhere, or is not given where it cannot be made.
+    """
+    name = _root_.sweep.name
+    if name is not None:
+        return _folder_name(name, "sweep.name")
+    if OmegaConf.is_missing(_root_.hydra.job, "num"):
+        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
+    if _MADE_NAME not in os.environ:
+        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
+    return os.environ[_MADE_NAME]
+
+
+_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
+
+
 register_resolver("abspath", _absolute_path)
 register_resolver("folder_name", _folder_name)
+register_resolver("sweep_folder", _sweep_folder)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:

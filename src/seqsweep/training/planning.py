@@ -120,16 +120,27 @@ def plan(config: Config) -> Member:
     Raises:
         ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
     """
-    data = config["data"]
-    if data.get("_target_") != _DATA_MODULE:
+    fingerprint = data_fingerprint(config)
+    if fingerprint is None:
         return Member(config, run_id(config, None), None)
-    if not isinstance(data.get("source"), dict):
-        raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    fingerprint = fingerprint_of(load_source(data["source"]))
     splits = prepared(config)
     check_network_size(config, splits)
     held, lines = _described(splits)
     return Member(config, run_id(config, fingerprint), fingerprint, held, lines)
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the sequences; None for a data module of the user's own.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source refuses.
+    """
+    data = config["data"]
+    if data.get("_target_") != _DATA_MODULE:
+        return None
+    if not isinstance(data.get("source"), dict):
+        raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
+    return fingerprint_of(load_source(data["source"]))
 
 
 def prepared(config: Config) -> Splits:
