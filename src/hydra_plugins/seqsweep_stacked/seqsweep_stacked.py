@@ -3,17 +3,18 @@
 This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 _OUR_TASK = "seqsweep.training.app"
 
@@ -42,6 +43,10 @@ class StackedLauncher(Launcher):
     """
 
     def __init__(self, processes: int | None = None) -> None:
+        most = max(4, 2 * (os.cpu_count() or 1))
+        if processes is not None and not 1 <= processes <= most:
+            allowed = "at least 1, or null" if processes < 1 else f"at most {most}, twice the cores"
+            raise ValueError(f"hydra.launcher.processes={processes}: must be {allowed}")
         self.processes = processes
         self.basic: Launcher | None = None
         self.hydra_context: HydraContext | None = None
@@ -54,14 +59,8 @@ class StackedLauncher(Launcher):
         self.hydra_context = hydra_context
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
-        basic = config.copy()
-        with open_dict(basic):
-            basic.hydra.launcher = {
-                "_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-            }
-        self.basic = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=basic
-        )
+        self.basic = BasicLauncher()
+        self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch_members(
         self, job_overrides: Sequence[Sequence[str]], members: Sequence[Any]
