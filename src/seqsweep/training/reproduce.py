@@ -41,15 +41,16 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     member = saved_member(run, allowed)
     if member.data_fingerprint != record["data_fingerprint"]:
         say("the data are not those that the run was trained on")
-    origin = read_object(folder / "provenance.json")
+    stack = run.stack() or {"hidden": None, "size": 1, "members": []}
+    like = {"engine": read_object(folder / "provenance.json").get("engine"), "stack": stack}
     with tempfile.TemporaryDirectory() as scratch:
-        again = train(member, Path(scratch), like=origin).folder.path
+        again = train(member, Path(scratch), like=like).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
-    mates = origin.get("stack", {}).get("members", [])
+    mates = stack["members"]
     if difference and len(mates) > 1:
         say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
-        difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
+        difference = _difference_in_stack(folder, member, mates, stack["hidden"], allowed)
     say(difference or "identical")
     if difference and environment:
         say("the environment differs:")

@@ -87,10 +87,17 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
     file.write(folder)
+    code = 0
     try:
-        return _launch(pending, launch, folder, console) if pending else 0
+        if pending:
+            code = _launch(pending, launch, folder, console)
     finally:
-        file.end(folder, time.time())
+        try:
+            file.end(folder, time.time())
+        except OSError as error:  # the runs are trained
+            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+            code = code or 1
+    return code
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
@@ -114,6 +121,11 @@ def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, consol
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except (ValueError, TypeError, OSError) as error:
+        if not any((member.folder.path / "provenance.json").exists() for member in pending):
+            raise  # nothing was trained
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return 1
     return 0
 
 
