@@ -24,7 +24,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
     Raises:
         ValueError, TypeError, OSError: as the constructor raises them, the message led by the key;
-            ValueError too for a package that is not installed.
+            ValueError too for what else it raises, but for RuntimeError.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -42,11 +42,14 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         return functools.partial(target, **arguments, **injected)
     try:
         return target(**arguments, **injected)
-    except ImportError as error:  # as a logger raises it whose package is not there
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
         raise reworded(error, _with_key(str(error), key, node)) from error
+    except (RuntimeError, MemoryError):  # torch's want of memory, which the callers translate
+        raise
+    except Exception as error:  # of other people's code: a package that is missing, say
+        reason = " ".join(str(error).split())
+        kind = type(error).__name__
+        raise ValueError(f"{key}: {node['_target_']} cannot be built: {kind}: {reason}") from error
 
 
 def _locate(target: str, key: str) -> Any:
