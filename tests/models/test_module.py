@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import RowLogger
 from seqsweep.training.planning import plan
 from seqsweep.training.train import train
-from seqsweep.training.trainer import build_trainer
+from seqsweep.training.trainer import build_trainer, quiet
 
 N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
 
@@ -105,6 +106,10 @@ def plain_loop(
 
 def adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=0.01)
+
+
+def fused_adam(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.01, fused=True)
 
 
 def sgd(parameters: Any) -> torch.optim.Optimizer:
@@ -196,6 +201,52 @@ def test_equals_lightnings_automatic_optimisation(options: dict[str, Any], tmp_p
     for name, parameter in ours.state_dict().items():
         assert not torch.equal(parameter, network().state_dict()[name])
         torch.testing.assert_close(parameter, plain.state_dict()[name], rtol=1e-6, atol=1e-7)
+
+
+class Mean(nn.Module):
+    """Logits from the mean over time, which half precision serves on the CPU too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(F, C)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.head(x.mean(1))
+
+
+@pytest.mark.parametrize("optimizer", [adam, fused_adam], ids=["unscaled by Lightning", "fused"])
+@pytest.mark.parametrize("init_scale", [2.0**10, 2.0**22], ids=["finite", "first steps overflow"])
+def test_a_scaled_loss_is_clipped_as_lightning_clips_it(
+    init_scale: float, optimizer: Any, tmp_path: Path
+) -> None:
+    """precision=16-mixed, by torch's GradScaler on the CPU; a step that overflows is left out."""
+    data = SequenceDataModule(
+        Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False, seed=SEED
+    )
+    quiet()  # as every run does
+    torch.manual_seed(SEED)
+    ours, plain = Mean(), Mean()
+    first = ours.head.weight.clone()
+    plain.load_state_dict(ours.state_dict())
+    module = SequenceClassifier(ours, C, optimizer, gradient_clip_val=0.05, seed=SEED)
+    for each, options in (
+        (module, {}),
+        (Automatic(plain, optimizer), {"gradient_clip_val": 0.05} if optimizer is adam else {}),
+    ):
+        scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
+        trainer = L.Trainer(
+            max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+            default_root_dir=tmp_path, use_distributed_sampler=False,
+            plugins=[MixedPrecision("16-mixed", "cpu", scaler)], **options,
+        )  # fmt: skip
+        trainer.fit(each, datamodule=data)
+        assert (scaler.get_scale() < init_scale) == (init_scale == 2.0**22)
+    assert np.isfinite(module.epoch_metrics["train/grad_norm"])
+    assert not torch.equal(ours.head.weight, first)
+    if optimizer is adam:  # Lightning refuses to clip what a fused optimizer unscales
+        for name, parameter in ours.state_dict().items():
+            torch.testing.assert_close(parameter, plain.state_dict()[name], rtol=1e-4, atol=1e-5)
 
 
 def test_rows_hold_all_metrics_and_the_lr_of_the_epoch(tmp_path):
