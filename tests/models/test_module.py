@@ -229,16 +229,14 @@ def test_a_scaled_loss_is_clipped_as_lightning_clips_it(
     first = ours.head.weight.clone()
     plain.load_state_dict(ours.state_dict())
     module = SequenceClassifier(ours, C, optimizer, gradient_clip_val=0.05, seed=SEED)
-    for each, options in (
-        (module, {}),
-        (Automatic(plain, optimizer), {"gradient_clip_val": 0.05} if optimizer is adam else {}),
-    ):
+    clip = 0.05 if optimizer is adam else None
+    for each, clip_val in ((module, None), (Automatic(plain, optimizer), clip)):
         scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
         trainer = L.Trainer(
             max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
             default_root_dir=tmp_path, use_distributed_sampler=False,
-            plugins=[MixedPrecision("16-mixed", "cpu", scaler)], **options,
+            plugins=[MixedPrecision("16-mixed", "cpu", scaler)], gradient_clip_val=clip_val,
         )  # fmt: skip
         trainer.fit(each, datamodule=data)
         assert (scaler.get_scale() < init_scale) == (init_scale == 2.0**22)
