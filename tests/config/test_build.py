@@ -61,7 +61,7 @@ def test_injected_arguments_win_and_come_as_they_are():
         (
             {"_target_": "importlib.import_module", "name": "no_such_package"},
             ValueError,
-            "model: importlib.import_module cannot be built: ModuleNotFoundError: No module named",
+            "model: importlib.import_module lacks a package: No module named",
         ),
         # whose class takes more than a message
         ({"_target_": "json.loads", "s": "{"}, ValueError, "model: Expecting property name"),

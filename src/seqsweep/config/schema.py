@@ -5,6 +5,7 @@ constructor that it names. Values stand in the YAML files, types at the construc
 """
 
 import dataclasses
+import os
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -36,12 +37,14 @@ class LossConfig:
 class SweepConfig:
     """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
 
+    `name`: of the folder; null makes it from what is swept (seqsweep.config.question).
+
     `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
     `retries` times at the most. `report`: report.html, baselines and the TensorBoard view are
     written when it ends, and renewed while it runs.
     """
 
-    name: str
+    name: str | None
     report: bool
     on_error: Literal["continue", "stop", "retry"]
     retries: int
@@ -105,9 +108,16 @@ def check(config: DictConfig) -> Config:
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
-    if checked["threads"] < 1:
-        raise ValueError(f"threads={checked['threads']}: must be at least 1")
+    _check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
+    _check_range("sweep.retries", checked["sweep"]["retries"], 0)
     return checked
+
+
+def _check_range(key: str, value: int, least: int, most: int | None = None) -> None:
+    if value < least:
+        raise ValueError(f"{key}={value}: must be at least {least}")
+    if most is not None and value > most:
+        raise ValueError(f"{key}={value}: must be at most {most}, the cores of this machine")
 
 
 def _without_tuples(node: Any) -> Any:
@@ -189,10 +199,13 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
     values = {name: value for name, value in node.items() if not _is_special(name)}
     if not signature.open:
         _refuse_unknown(values, known, f"{key}.")
-    if not node.get("_partial_", False):
-        for name, parameter in known.items():
-            if parameter.required and name not in values and name not in injected:
-                raise ValueError(f"{key}.{name} is missing: {target} needs it")
+    required = [name for name, parameter in known.items() if parameter.required]
+    if node.get("_partial_", False):
+        # What a section's code fills in later comes first: the parameters of an optimizer.
+        required = required[1:] if injected else []
+    for name in required:
+        if name not in values and name not in injected:
+            raise ValueError(f"{key}.{name} is missing: {target} needs it")
     checked = {name: value for name, value in node.items() if _is_special(name)}
     for name, value in values.items():
         nested = _argument(value, f"{key}.{name}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, get_args
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
-from torch import Tensor
+from torch import Tensor, nn
 
 from seqsweep.config.build import build
 from seqsweep.config.schema import Config, Monitor
@@ -117,6 +117,9 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     with global_stream(config["seed"], "init"):
         network = build(config["model"], "model", **sizes_from_data(config["model"], sizes))
+    if not isinstance(network, nn.Module):
+        target, kind = config["model"]["_target_"], type(network).__name__
+        raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")
     weights = class_weights(
         config["loss"]["class_weights"], splits.train.labels, splits.num_classes
     )
