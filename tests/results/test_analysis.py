@@ -73,7 +73,7 @@ def test_a_key_that_follows_from_another_is_left_out_of_the_words(tmp_path):
         {"optimizer._target_": "torch.optim.SGD", "optimizer.betas": None},
     ]
     report = found(tmp_path, *({**run, "val/acc": n / 9} for n, run in enumerate(runs)))
-    assert report.answer.best == "optimizer SGD"
+    assert report.answer.best == "optimizer=SGD"
     assert list(report.names.values()) == ["optimizer"]
 
 
@@ -81,7 +81,7 @@ def test_a_random_search_is_called_by_all_its_keys(tmp_path):
     report = found(
         tmp_path, *({"lr": 0.1 / n, "dropout": n / 9, "val/acc": n / 9} for n in (1, 2, 3))
     )
-    assert report.answer.best == "lr 0.03333333333333333, dropout 0.3333333333333333"
+    assert report.answer.best == "lr=0.03333333333333333 dropout=0.3333333333333333"
     assert report.holes is None
 
 

@@ -1,6 +1,7 @@
 """What a report says, as plain values: report.json is this tree, the HTML shows it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from seqsweep.results.curves import Band
@@ -33,13 +34,40 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Run:
+    """One run of a config.
+
+    Args:
+        folder: from that of the report; `.` where they are the same.
+        name: as TensorBoard's view calls it.
+        counted: whether the numbers of its config are of it too.
+        metrics: of the best epoch, those of validation and test.
+        files: those of its folder that a reader may look into.
+        command: trains it again and compares, from the report's folder; None if it is not complete.
+    """
+
+    run_id: str
+    folder: str
+    name: str
+    seed: int | None
+    state: str
+    counted: bool
+    error: str | None
+    metrics: dict[str, float]
+    best_epoch: int | None
+    files: list[str]
+    command: str | None
+
+
+@dataclass(frozen=True)
 class Config:
     """A row of the leaderboard: one config over its seeds.
 
     Args:
         rank: from 1, by the mean of the validation metric.
-        name: short, for plots. words: the values that tell it apart.
+        name: as TensorBoard's view calls it. words: the values that tell it apart.
         keys: all keys in which the configs differ.
+        runs: the run_ids that the numbers are of. all_runs: those and the others of the config.
         scores: [seed, value] of the metric that is compared.
         lost: seeds that diverged or failed, in words: the others may be the lucky ones.
         verdict: as `Difference.verdict`; "other data" where the data are not those of the best.
@@ -57,6 +85,7 @@ class Config:
     verdict: str
     lost: str = ""
     data: str = ""
+    all_runs: list[Run] = field(default_factory=list[Run])
 
     @property
     def told_by_t(self) -> bool:
@@ -179,7 +208,6 @@ class Curve:
     """The metrics of a config, or of an unfinished run, over its epochs."""
 
     label: str
-    name: str
     bands: dict[str, Band]
     best_epoch: float | None
 
@@ -219,6 +247,8 @@ class Report:
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
         left_out: how many runs repeat the config, data and seed of a newer one.
+        splits: of the best run, as its record has them; empty where that does not say.
+        overlaps: what is said of splits that share sequences with training.
     """
 
     name: str
@@ -244,6 +274,8 @@ class Report:
     failures: list[Failure]
     environment: list[tuple[str, str]]
     commands: list[tuple[str, str]]
+    splits: Mapping[str, Mapping[str, Any]]
+    overlaps: list[str]
 
     @property
     def has_seeds(self) -> bool:

@@ -127,8 +127,8 @@ def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> 
         f"The strongest interaction is that of {names[key]} and {names[other]}, with "
         f"{share} of the variance between configs: {names[changed]} from {first} to "
         f"{last} changes the {metric_words(score)} by {_change(changes[low])} at "
-        f"{names[at]} {value_text(at, places[low])} and by {_change(changes[high])} at "
-        f"{names[at]} {value_text(at, places[high])}."
+        f"{names[at]}={value_text(at, places[low])} and by {_change(changes[high])} at "
+        f"{names[at]}={value_text(at, places[high])}."
     )
 
 
