@@ -1,5 +1,6 @@
 """The command line of `seqsweep train` and `plan`: Hydra's own parser must not see that word."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -35,3 +36,10 @@ def command_line() -> list[str]:
     """The command, as a person would give it again."""
     name = Path(sys.argv[0]).name
     return [*(["python", "-m", "seqsweep"] if name == "__main__.py" else [name]), *sys.argv[1:]]
+
+
+def as_multirun() -> str:
+    """The command with `-m`, as a person would give it."""
+    restore_subcommand()
+    program, rest = command_line(), sys.argv[2:]
+    return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])

@@ -117,7 +117,7 @@ def plan(config: Config) -> Member:
         return Member(config, run_id(config, None), None)
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    fingerprint = load_source(data["source"]).fingerprint()
+    fingerprint = _fingerprint(load_source(data["source"]))
     prepared(config)
     return Member(config, run_id(config, fingerprint), fingerprint)
 
@@ -156,6 +156,12 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
             "a source returns seqsweep.data.sequences.Splits or Sequences"
         )
     return loaded
+
+
+@functools.lru_cache(maxsize=8)
+def _fingerprint(source: Splits) -> str:
+    """`Splits` are compared by identity."""
+    return source.fingerprint()
 
 
 @functools.lru_cache(maxsize=8)

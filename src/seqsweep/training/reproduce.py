@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from seqsweep.console import say
 from seqsweep.runs.files import read_object
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -39,7 +40,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
     if member.data_fingerprint != record["data_fingerprint"]:
-        print("the data are not those that the run was trained on")
+        say("the data are not those that the run was trained on")
     origin = read_object(folder / "provenance.json")
     with tempfile.TemporaryDirectory() as scratch:
         again = train(member, Path(scratch), like=origin).folder.path
@@ -47,13 +48,13 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         environment = _environments_differ(folder, again)
     mates = origin.get("stack", {}).get("members", [])
     if difference and len(mates) > 1:
-        print(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
+        say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
         difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
-    print(difference or "identical")
+    say(difference or "identical")
     if difference and environment:
-        print("the environment differs:")
+        say("the environment differs:")
     for line in environment if difference else []:
-        print(f"  {line}")
+        say(f"  {line}")
     return int(difference is not None)
 
 
