@@ -93,6 +93,15 @@ def colour_of(place: int) -> str:
     return PALETTE[place % len(PALETTE)]
 
 
+def rounded(values: Sequence[float]) -> list[float]:
+    """The values to five significant digits: more cannot be seen, and would make the page large.
+
+    >>> rounded([0.123456789, 1234.5678])
+    [0.12346, 1234.6]
+    """
+    return [float(f"{value:.5g}") for value in values]
+
+
 def literal(text: str) -> str:
     """A text in a hover template: what stands there in %{...} by chance is no variable."""
     return text.replace("%{", "%\u200b{")

@@ -25,6 +25,7 @@ from seqsweep.results.plot_parts import (
     layout,
     literal,
     padded,
+    rounded,
     ticks,
 )
 from seqsweep.results.wording import count, kind_words, metric_words, short_number, value_text
@@ -89,21 +90,22 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
             band = curve.bands.get(f"{split}/{kind}")
             if band is None:
                 continue
+            mean = rounded(band.mean)
             if split == first and band.low != band.high:
-                traces.append(filled(band.epochs, band.low, band.high, colour) | group)
+                traces.append(
+                    filled(band.epochs, rounded(band.low), rounded(band.high), colour) | group
+                )
             name = f"{label(curve.label)}, {metric_words(f'{split}/{kind}')}"
             hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
             mode = "lines" if len(band.epochs) > 1 else "markers"
             dash, width = ("solid", 2) if split == first else ("dot", 1.3)
             line = {"color": colour, "dash": dash, "width": width}
             traces.append(
-                {"type": "scatter", "mode": mode, "x": band.epochs, "y": band.mean, "name": name,
+                {"type": "scatter", "mode": mode, "x": band.epochs, "y": mean, "name": name,
                  "line": line, "marker": {"color": colour}, "hovertemplate": hover, **group}
             )  # fmt: skip
             if split == "val" and curve.best_epoch is not None:
-                traces.append(
-                    chosen_epoch(band.epochs, band.mean, curve.best_epoch, colour) | group
-                )
+                traces.append(chosen_epoch(band.epochs, mean, curve.best_epoch, colour) | group)
     if not traces:
         return None
     shape = layout("epoch", kind_words(kind), 400)
