@@ -77,7 +77,8 @@ def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
 def test_columns_are_short_keys_then_results(folder):
     assert list(load_sweep(folder).columns) == [
         "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
-        "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error", "folder",
+        "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
+        "folder",
     ]  # fmt: skip
 
 
@@ -153,7 +154,7 @@ def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
 def test_records_that_lack_numbers_have_gaps(tmp_path):
     made = RunFolder(tmp_path / "a")
     made.start({"h": 1}, {})
-    made.finish({"config": {"h": 1}, "metrics": None, "params": None})
+    made.finish({"config": {"h": 1}, "metrics": {}, "params": None})
     table = load_sweep(tmp_path)
     assert list(table["state"]) == ["complete"]
     assert list(table["params"].isna()) == list(table["train_seconds"].isna()) == [True]

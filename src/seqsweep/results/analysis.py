@@ -11,9 +11,10 @@ from pathlib import Path
 from seqsweep.results import axes, details, sentences, wording
 from seqsweep.results.again import commands
 from seqsweep.results.config_runs import config_runs
+from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Run, Stat
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard, shares_time, tied_with_first
 from seqsweep.results.names import Name, names_of
 from seqsweep.results.split_sizes import overlap_words, splits_of
 from seqsweep.results.statistics import Difference, mean_interval
@@ -51,7 +52,7 @@ def analyse(folder: Path) -> Report:
     waiting = len(set(sweep.configs) - set(labels)) if sweep else 0
     if scored[:1] == configs[:1] and configs:
         rivals = [b.shown for b in baselines if b.is_of(best[0])]
-        tested = confusion.sequences if confusion and score.startswith(confusion.split) else 0
+        tested = tested_sequences(best[0].record or {}, score)
         answer = sentences.answer(configs, board, rivals, tested)
     else:
         answer = sentences.no_answer(states, waiting)
@@ -81,6 +82,8 @@ def analyse(folder: Path) -> Report:
         commands=commands(sweep, entries, best[0] if best else entries[0], folder),
         splits=splits_of(best[0] if best else None),
         overlaps=overlap_words([entry for group in groups for entry in group]),
+        tied=tied_with_first(board),
+        shares_time=shares_time(board),
     )
 
 
@@ -114,7 +117,7 @@ def _configs(
             metrics={name: _stat(list(values.values())) for name, values in row.samples.items()},
             scores=sorted(row.samples.get(board.compared, {}).items()),
             gap=_gap(row.difference) if row.difference and len(board.rows) > 1 else None,
-            verdict=row.difference.verdict if row.difference else "other data",
+            verdict=row.difference.verdict if row.difference else row.apart,
             lost=row.lost_words,
             data=row.data,
             all_runs=runs[place],

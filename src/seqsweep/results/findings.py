@@ -70,8 +70,9 @@ class Config:
         runs: the run_ids that the numbers are of. all_runs: those and the others of the config.
         scores: [seed, value] of the metric that is compared.
         lost: seeds that diverged or failed, in words: the others may be the lucky ones.
-        verdict: as `Difference.verdict`; "other data" where the data are not those of the best.
-        data: a key that configs share that were trained on the same data.
+        verdict: as `Difference.verdict`; "other test set" or the like where the config was not
+            evaluated on the sequences of the best.
+        data: a key that configs share that were evaluated on the same sequences.
     """
 
     rank: int
@@ -86,6 +87,11 @@ class Config:
     lost: str = ""
     data: str = ""
     all_runs: list[Run] = field(default_factory=list[Run])
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it was evaluated on other sequences than the best, and is not compared."""
+        return self.verdict.startswith("other")
 
     @property
     def told_by_t(self) -> bool:
@@ -190,10 +196,11 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Holes:
-    """What is not complete of the grid of all values.
+    """The runs that are missing, and how many combinations of the values there are.
 
     Args:
-        missing: points without a complete run; none where most are, which is no grid.
+        size: of all combinations. there: how many have a complete run.
+        missing: those that a command has asked for and that have none.
         why: how many of their runs ended how, in words; empty where nothing is known of them.
     """
 
@@ -249,6 +256,8 @@ class Report:
         left_out: how many runs repeat the config, data and seed of a newer one.
         splits: of the best run, as its record has them; empty where that does not say.
         overlaps: what is said of splits that share sequences with training.
+        tied: how many configs are equal to the best in the monitor.
+        shares_time: whether runs have trained in a stack, and have equal parts of its time.
     """
 
     name: str
@@ -276,6 +285,8 @@ class Report:
     commands: list[tuple[str, str]]
     splits: Mapping[str, Mapping[str, Any]]
     overlaps: list[str]
+    tied: int = 1
+    shares_time: bool = False
 
     @property
     def has_seeds(self) -> bool:

@@ -16,6 +16,7 @@ from seqsweep.results.analysis import analyse
 from seqsweep.results.config_runs import RunCurves, run_curves
 from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Gap, Report, Stat
+from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Figure
 from seqsweep.results.plots import confusion_width, figures
 from seqsweep.results.row_view import row_view
@@ -147,6 +148,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "ended_early": ", ".join(early),
         "legend": list({line.label: line for line in lines}.values()),
         "first_curves": _FIRST_CURVES,
+        "pale": any(b.whole < len(b.epochs) for c in report.curves for b in c.bands.values()),
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for c in report.curves for name in c.bands),
     }
@@ -182,10 +184,11 @@ def _plotly() -> str:
 
 
 def _columns(report: Report) -> list[str]:
-    """The metrics beside the score: what chose, its accuracy, and F1."""
+    """The metrics beside the score: what chose, what decided a tie, its accuracy, and F1."""
     there = {name for config in report.configs for name in config.metrics}
     kind = report.score.partition("/")[2]
-    wanted = dict.fromkeys([report.monitor, f"val/{kind}", "test/f1"])
+    tie = [TIE_BREAKER] if report.tied > 1 else []
+    wanted = dict.fromkeys([report.monitor, *tie, f"val/{kind}", "test/f1"])
     return [name for name in wanted if name in there and name != report.score]
 
 
@@ -246,6 +249,7 @@ def _mean(stat: Stat | None) -> float | None:
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": lambda value: true_minus(wording.number(value)),
     "short": lambda value: true_minus(wording.short_number(value)),
+    "interval": lambda ends: wording.interval_text(*ends),
     "signed": _signed,
     "href": quote,
     "sizes": size_words,
