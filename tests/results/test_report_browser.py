@@ -177,6 +177,13 @@ def test_a_name_of_the_legend_hides_its_curves(report, browser):
     assert wrong == []
 
 
+def test_a_word_that_is_wider_than_a_phone_is_broken(tmp_path, browser):
+    for number, cell in enumerate(("x" * 60, "gru")):
+        write_run(tmp_path / f"{number}", {"model.cell": cell, "model.hidden_size": 8, "seed": 0})
+    page, _ = opened(browser, write_report(tmp_path)[0], viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_phone_need_not_scroll_sideways(scheme, report, browser):
     size = {"width": 390, "height": 844}

@@ -26,7 +26,10 @@ def commands(
 
 
 def reproduce_command(entry: Entry, folder: Path) -> str:
-    """The command that trains a run again and compares the two, for a shell in the folder."""
+    """The command that trains a run again and compares the two.
+
+    It is for a shell in the folder of the report, and so stays true where that is moved.
+    """
     targets = {str(v): k for k, v in entry.config.items() if k.rpartition(".")[2] == CHOICE and v}
     foreign = [target for target in targets if not target.startswith(_OURS)]
     allowed = [word for target in foreign for word in ("--allow", target)]
@@ -34,16 +37,14 @@ def reproduce_command(entry: Entry, folder: Path) -> str:
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
-    """A run's folder from that of the report; `.` where they are the same.
-
-    A name that begins with a dash would be read as an option.
-    """
+    """The path of a run's folder from the report's; `.` where both are the same folder."""
     path = entry.folder.path.relative_to(folder).as_posix()
+    # A name that begins with a dash would be read as an option.
     return f"./{path}" if path.startswith("-") else path
 
 
 def _where(entry: Entry) -> str:
-    """Where to stand instead, as the data of the run are named from there."""
+    """Says to start the command elsewhere, where data have a relative path."""
     paths = [
         value
         for key, value in entry.config.items()

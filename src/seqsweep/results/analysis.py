@@ -99,7 +99,7 @@ def _labels(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, str]
 
 
 def _shown_names(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, Name]:
-    """What TensorBoard's view calls each run."""
+    """Returns the names of the runs in TensorBoard's view, by run_id."""
     configs = dict(sweep.configs) if sweep else {}
     return names_of(configs | {entry.folder.run_id: entry.config for entry in entries})
 

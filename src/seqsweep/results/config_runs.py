@@ -29,8 +29,8 @@ def config_runs(
 ) -> list[list[Run]]:
     """Returns for each row all runs of its config, by seed.
 
-    Those that the row's numbers are of, and those of the same config that failed, are still
-    training or are repeated by a newer run.
+    These are the runs that the row's numbers are of, and those of the same config that failed, are
+    still training, or are repeated by a newer run.
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
@@ -52,7 +52,7 @@ def config_runs(
 
 
 def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
-    """The learning curves of the first runs, of no more than DRAWN_EPOCHS epochs each."""
+    """Returns the learning curves of the first runs, thinned to DRAWN_EPOCHS epochs."""
     found: dict[str, Mapping[str, Sequence[float | None]]] = {}
     for run in runs[:DRAWN_RUNS]:
         metrics = read_metrics(folder / run.folder)

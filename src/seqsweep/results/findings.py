@@ -237,7 +237,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that ended early for one reason."""
+    """Runs that ended early for one reason, each with its folder and what it is called."""
 
     state: str
     error: str

@@ -80,7 +80,7 @@ def luminance(colour: tuple[float, float, float]) -> float:
 
 
 def ink_on(share: float) -> str:
-    """The colour of a number on the shade of a share, whichever has more contrast.
+    """The colour of a number on the shade of a share: that with more contrast.
 
     >>> ink_on(0.0), ink_on(1.0)
     ('#000000', '#FFFFFF')
@@ -94,7 +94,7 @@ def colour_of(place: int) -> str:
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """The values to five significant digits: more cannot be seen, and would make the page large.
+    """Rounds values to five significant digits, which keeps the page small.
 
     >>> rounded([0.123456789, 1234.5678])
     [0.12346, 1234.6]

@@ -9,13 +9,13 @@ from seqsweep.runs.ledger import value_key
 
 
 def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
-    """What opens and hides the rows of the leaderboard."""
+    """Returns the filters of the leaderboard and what its opened rows show."""
     filters: dict[str, list[str]] = {}
-    places: dict[str, dict[str, int]] = {}
+    indices: dict[str, dict[str, int]] = {}
     for key in report.names if len(report.configs) > 1 else ():
         values = {value_key(config.keys[key]): config.keys[key] for config in report.configs}
         ordered = sorted(values, key=lambda text: _filter_order(values[text]))
-        places[key] = {text: place for place, text in enumerate(ordered)}
+        indices[key] = {text: index for index, text in enumerate(ordered)}
         filters[key] = [value_text(key, values[text]) for text in ordered]
     metrics = {name for columns in curves.values() for name in columns}
     kinds = [kind for kind in ("loss", "acc") if {f"val/{kind}", f"train/{kind}"} & metrics]
@@ -23,7 +23,7 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
     return {
         "filters": filters,
         "filter_values": [
-            [places[key][value_key(config.keys[key])] for key in filters]
+            [indices[key][value_key(config.keys[key])] for key in filters]
             for config in report.configs
         ],
         "run_kinds": kinds,
@@ -35,6 +35,6 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
 
 
 def _filter_order(value: Any) -> tuple[bool, float, str]:
-    """Numbers by size, then everything else as it is written."""
+    """The sort key of a filter's values: numbers by size, then texts."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return (False, value, "") if is_number else (True, 0.0, plain_text(value))

@@ -11,7 +11,7 @@ Splits = Mapping[str, Mapping[str, Any]]
 
 
 def splits_of(entry: Entry | None) -> Splits:
-    """The splits of a run; none where its record does not say, as with a network of one's own."""
+    """The splits of a run; empty where its record does not know them."""
     found = ((entry and entry.record) or {}).get("splits")
     if not isinstance(found, dict):
         return {}
@@ -20,7 +20,7 @@ def splits_of(entry: Entry | None) -> Splits:
 
 
 def size_words(splits: Splits) -> str:
-    """How many sequences there are of each split.
+    """Returns the number of sequences of each split in words.
 
     >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
     '1,216 training and 370 test sequences'
@@ -31,7 +31,7 @@ def size_words(splits: Splits) -> str:
 
 
 def overlap_words(entries: Sequence[Entry]) -> list[str]:
-    """One sentence for each validation or test split that shares sequences with training."""
+    """Returns a sentence for each split that shares sequences with training."""
     found: dict[str, None] = {}
     for entry in entries:
         for name, part in splits_of(entry).items():

@@ -153,7 +153,7 @@ def error_text(state: str, error: str) -> str:
 
 
 def without_machine(text: str, folder: str) -> str:
-    """An error or traceback without the absolute paths of the machine that wrote it.
+    """Shortens the absolute paths in an error or a traceback.
 
     Files of the folder are named from there, modules from their package, others by their name.
 

@@ -47,7 +47,8 @@
     const data = rows.flatMap((row, index) => {
       const run = curves[row.dataset.run];
       const color = palette[index % palette.length];
-      const seed = many ? `seed ${row.cells[0].textContent.trim()}, ` : "";
+      // plotly takes tags and %{...} in a text for its own.
+      const seed = many ? `seed ${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
       const traces = ["val", "train"].filter((split) => run[`${split}/${kind}`]).map((split) => ({
         type: "scatter", mode: run.epoch.length > 1 ? "lines" : "markers", connectgaps: true,
         x: run.epoch, y: run[`${split}/${kind}`], marker: { color },
