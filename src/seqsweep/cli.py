@@ -153,10 +153,8 @@ def _status(arguments: list[str]) -> int:
 
 def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.leaderboard import leaderboard
-    from seqsweep.results.tables import print_leaderboard, status_line
+    from seqsweep.results.tables import print_folder, status_line
     from seqsweep.runs.ledger import read_folder
-    from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
     parser.add_argument(
@@ -168,10 +166,7 @@ def _leaderboard(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = PlainConsole()
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(options.folder)
-        planned = sweep.configs.values() if sweep else ()
-        print_leaderboard(console, leaderboard(entries, planned), options.top)
+    print_folder(console, options.folder, entries, options.top)
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0
