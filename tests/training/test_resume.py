@@ -151,7 +151,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def record(folder: Path) -> dict[str, Any]:
     found = RunFolder(folder).record()
     assert found is not None
-    times = ("train_seconds", "samples_per_s")
+    times = ("train_seconds", "samples_per_s", "digest")
     config = {k: v for k, v in found["config"].items() if not is_below(k, WITHOUT_INFLUENCE)}
     return {k: v for k, v in found.items() if k not in times} | {"config": config}
 

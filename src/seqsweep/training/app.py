@@ -17,15 +17,17 @@ from rich.console import Console
 
 from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import flags_first
+from seqsweep.config.files import check_config_files
+from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, say_error
+from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.baselines import majority_shares
 from seqsweep.training.planning import (
     STOP_FILE,
     Interrupted,
@@ -36,6 +38,7 @@ from seqsweep.training.planning import (
     finished,
     monitored,
     plan,
+    prepared,
     stop_if_asked,
 )
 
@@ -102,8 +105,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
     _errors.clear()
     try:
-        own = [f"--{name}" for name in options]
-        hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+        arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
+        if folder := config_dir(arguments):
+            check_config_files(folder.absolute(), arguments)
+        hide_subcommand(subcommand, arguments, **options)
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
@@ -119,6 +124,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse(" ".join(str(error).split()))
+    except RecursionError:
+        if full_error:
+            raise
+        return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
     except BrokenPipeError:  # the reader of our output has gone: the command line knows
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
@@ -141,9 +150,11 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
+        if _is_first_process():
+            print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
-            _report(outcome, console)
+        if _is_first_process():
+            _report(outcome, member, console)
     except (RunFailed, Locked, BrokenPipeError) as error:
         _errors.append(error)
     except (ValueError, TypeError, OSError) as error:
@@ -153,6 +164,11 @@ def task(config: DictConfig) -> float | None:
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
+
+
+def _is_first_process() -> bool:
+    """Of a distributed run, whose other processes run the same command."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []
@@ -226,7 +242,7 @@ def _train(member: Member, root: Path, console: Console | None = None) -> Outcom
     return train(member, root, RunProgressBar(console))
 
 
-def _report(outcome: Outcome, console: Console) -> None:
+def _report(outcome: Outcome, member: Member, console: Console) -> None:
     """The end of a single run."""
     record = outcome.record
     if record["status"] == "diverged":
@@ -235,6 +251,9 @@ def _report(outcome: Outcome, console: Console) -> None:
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
     console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
+    if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
+        found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
+        console.print(f"majority class: {found}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",

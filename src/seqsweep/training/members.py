@@ -9,10 +9,10 @@ from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
-from seqsweep.console import place
+from seqsweep.console import place, print_notes
+from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import SweepMember
@@ -24,15 +24,18 @@ def plan_members(
 ) -> list[SweepMember]:
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
+    outputs: dict[str, None] = {}
     for overrides in jobs:
         try:
             member = plan(compose.checked(overrides))
+            outputs[member.config["output_dir"]] = None
+            if len(outputs) > 1:
+                raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    differing = differing_keys(list(flat.values()))
-    keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
+    keys = key_names(label_keys(list(flat.values())))
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()
@@ -70,6 +73,7 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
+    print_notes([note for member in members for note in member.member.notes], console)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
@@ -85,7 +89,7 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
     lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
     data = {member.member.data_fingerprint for member in members}
-    strange = sum(record["data_fingerprint"] not in data for record in records)
+    strange = sum(record.get("data_fingerprint") not in data for record in records)
     if strange:
         lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
     ours = [dict(flatten(member.member.config)) for member in members]
