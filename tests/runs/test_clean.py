@@ -15,9 +15,10 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
+from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.record import RunFolder, State
 
 STATES = ("complete", "failed", "incomplete", "interrupted")
 
@@ -35,8 +36,7 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
         (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
     (folder.path / "metrics.csv").write_text("epoch\n")
     if state == "complete":
-        flat = {"seed": 0, "optimizer._target_": config["optimizer"]["_target_"]}
-        flat |= {"optimizer.lr": 0.01} | {f"model.{k}": v for k, v in config["model"].items()}
+        flat = dict(flatten(config))
         folder.finish({"run_id": name, "config": flat, "metrics": {"val/acc": 1.0}})
     elif state == "failed":
         folder.fail(ValueError("no"))
@@ -45,7 +45,7 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
     return folder
 
 
-def chosen(root: Path, *states: str, checkpoints: bool = False, **wanted: str) -> list[Removal]:
+def chosen(root: Path, *states: State, checkpoints: bool = False, **wanted: str) -> list[Removal]:
     keys = {key.replace("__", "."): value for key, value in wanted.items()}
     return find_removals(read_folder(root), states, checkpoints, keys)
 
