@@ -102,7 +102,7 @@ def test_two_processes_killed_with_their_parent_go_on_to_the_same_bits(
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
     time.sleep(1)  # the system ends its processes after it
-    status = seqsweep("status", "killed/sweeps/default")
+    status = seqsweep("status", *map(str, tmp_path.glob("killed/sweeps/*")))
     assert "8 runs, 8 incomplete" in status.out
     again = seqsweep(*LONG, "hydra.launcher.processes=2", "output_dir=killed")
     assert again.code == 0, again.err

@@ -26,7 +26,7 @@ from seqsweep.runs.sealed import sealed
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
 SHOTS = os.environ.get("SEQSWEEP_SHOTS")
-QUICKLY = ("sweep.report=false", "hydra/launcher=stacked")
+QUICKLY = ("sweep.name=mine", "sweep.report=false", "hydra/launcher=stacked")
 SERVE = """
 import sys
 from pathlib import Path
@@ -200,7 +200,7 @@ def check_curves(pages: Pages, names: list[str]) -> None:
 def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
     trained = seqsweep("train", "-m", *GRID, "trainer.max_epochs=8", *QUICKLY)
     assert trained.code == 0, trained.err
-    folder = tmp_path / "outputs/sweeps/default"
+    folder = tmp_path / "outputs/sweeps/mine"
     names = [f"h{h}-L{n}-{d}-s{s}" for h in ("08", "16", "32") for n in (1, 2)
              for d in ("bi", "uni") for s in (0, 1)]  # fmt: skip
     page = browser.new_page(  # its picture is 1280 wide

@@ -70,8 +70,9 @@ def _again(sweep: SweepFile | None, entries: Sequence[Entry]) -> list[tuple[str,
         alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
         what = "the same run again; if it is done it is left alone"
         return [(what, command)] if command and alone else []
-    covered = sum(entry.folder.run_id in sweep.configs for entry in entries)
-    if not covered and sweep.configs:
+    configs = sweep.current().configs
+    covered = sum(entry.folder.run_id in configs for entry in entries)
+    if not covered and configs:
         return []
     which = "the same runs again"
     if covered < len(entries):

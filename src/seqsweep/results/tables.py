@@ -18,6 +18,7 @@ from seqsweep.results.leaderboard import (
     Row,
     Value,
     has_chosen,
+    leaderboard,
     numbers,
     shares_time,
     tied_with_first,
@@ -34,6 +35,7 @@ from seqsweep.results.wording import (
     with_deviation,
 )
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.sweepfile import SweepFile
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -130,6 +132,20 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
         console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
     for note in leaderboard_notes(board, signs):
         console.print(note, soft_wrap=True, highlight=False)
+
+
+def print_folder(
+    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
+) -> None:
+    """The leaderboard of a folder, if a run of it is complete.
+
+    Args:
+        entries: its runs.
+    """
+    if any(entry.state == "complete" for entry in entries):
+        sweep = SweepFile.read(folder)
+        planned = sweep.configs.values() if sweep else ()
+        print_leaderboard(console, leaderboard(entries, planned), top)
 
 
 def status_table(entries: Sequence[Entry]) -> Table:

@@ -78,6 +78,7 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
     name = _root_.sweep.name
     if name is not None:
         return _folder_name(name, "sweep.name")
+    _folder_name(_root_.name, "name")
     if OmegaConf.is_missing(_root_.hydra.job, "num"):
         os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
     if _MADE_NAME not in os.environ:

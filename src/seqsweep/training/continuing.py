@@ -82,7 +82,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
         for path, record in records
         if record
         and record["status"] == "complete"
-        and run_id(record["config"], record["data_fingerprint"]) == record["run_id"]
+        and run_id(record["config"], record.get("data_fingerprint")) == path.name
     ]
 
 
