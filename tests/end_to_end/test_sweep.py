@@ -26,7 +26,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "[4/4] hidden_size=8 seed=1  val/acc 0." in first.out
     assert "seqsweep tensorboard " in first.out
     folder = tmp_path / "outputs/sweeps/default"
-    beside = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
     beside |= {"sweep.json", ".stacks"}
     assert beside == {path.name for path in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)

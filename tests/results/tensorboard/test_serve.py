@@ -11,15 +11,16 @@ from seqsweep.results.tensorboard.view import View
 
 def view(*names: str) -> View:
     configs = {name: name.partition("-s")[0] for name in names}
-    return View(Path("x/tensorboard"), configs, dict.fromkeys(names, ("digest", "success")))
+    shown = dict.fromkeys(names, ("digest", "success"))
+    return View(Path("x"), "val/f1", configs, shown, {})
 
 
-def test_the_link_pins_the_accuracy_and_colours_by_config():
+def test_the_link_pins_the_metric_that_ranks_and_colours_by_config():
     found = links(view("h08-s0", "h08-s1", "h16-s0"), "http://127.0.0.1:6006")
     link = urlsplit(found["curves"])
     assert (link.netloc, link.path, link.fragment) == ("127.0.0.1:6006", "/", "timeseries")
     assert parse_qs(link.query) == {
-        "pinnedCards": ['[{"plugin":"scalars","tag":"val/acc"}]'],
+        "pinnedCards": ['[{"plugin":"scalars","tag":"val/f1"}]'],
         "smoothing": ["0"],
         "runColorGroup": [r"regex:(.*)-s\d+"],
     }
