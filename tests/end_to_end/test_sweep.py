@@ -61,7 +61,7 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     basic = tmp_path / "outputs/sweeps/basic" / alone.parent.name / "metrics.csv"
     assert basic.read_bytes() == alone.read_bytes()
     beside = {path.name for path in basic.parents[1].iterdir()} - _records(tmp_path).keys()
-    assert beside == {"sweep.json"}
+    assert beside == {"sweep.json", "names.json"}
 
 
 def _rows(path: Path) -> list[list[float]]:

@@ -40,7 +40,7 @@ except (OSError, ValueError) as error:
 
 def start(folder: Path, port: int = 0, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(folder), str(port)],
+        [sys.executable, "-P", "-c", SERVE, str(folder), str(port)],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
