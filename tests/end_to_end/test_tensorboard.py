@@ -21,6 +21,7 @@ import pytest
 
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
@@ -248,7 +249,7 @@ def add_learning_rate(folder: Path) -> None:
                 continue
             run = shutil.copytree(path.parent, folder / f"{config['seed']:016x}")
             record["config"] = config | {"optimizer.lr": 0.03}
-            (run / "record.json").write_text(json.dumps(record))
+            (run / "record.json").write_text(json.dumps(sealed(record)))
 
 
 def best_first(folder: Path) -> list[str]:

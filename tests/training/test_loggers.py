@@ -47,10 +47,10 @@ rows_of_a_run = st.lists(
 
 
 def log_one_by_one(logger: RowLogger, rows: list[dict[str, Any]]) -> None:
-    """As Lightning's loop does: the step beside the metrics."""
+    """As `SequenceClassifier` does: the step beside the metrics."""
     for row in rows:
         metrics = {name: value for name, value in row.items() if name != "step"}
-        logger.log_metrics(metrics, step=row["step"])
+        logger.log_epoch(metrics, row["step"])
 
 
 def by_csv_module(rows: list[dict[str, Any]]) -> bytes:

@@ -15,6 +15,7 @@ from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE, NAMES
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 METRICS = ["best val acc", "test acc", "test f1", "train seconds", "parameters", "samples/s"]
@@ -281,7 +282,7 @@ def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown, run
     for name in sorted(sweep.configs)[:-1]:
         record = json.loads((sweep.folder / name / "record.json").read_text())
         record["config"]["model.cell"] = sweep.configs[name]["model.cell"] = "rnn"
-        (sweep.folder / name / "record.json").write_text(json.dumps(record))
+        (sweep.folder / name / "record.json").write_text(json.dumps(sealed(record)))
     sweep.plan()
     found = shown(sweep.folder)
     assert len(found.runs) == len(best) + 1
