@@ -417,11 +417,15 @@ def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
     assert [row[-1] for row in rows[1:]] == ["Adam", "SGD"]
 
 
-def test_train_and_val_share_a_chart(grid):
-    (event,) = grid.shown.events.Tensors("h008-L1-bi-s0", "custom_scalars__config__")
+def test_train_and_val_share_a_chart_where_runs_are_few(sweep, shown):
+    for size in range(8):
+        sweep.add(f"{size}", {"h": size}, [0.5])
+    (event,) = shown(sweep.folder).events.Tensors("h0", "custom_scalars__config__")
     layout = protos().layout.Layout.FromString(event.tensor_proto.string_val[0])
     charts = [list(chart.multiline.tag) for chart in layout.category[0].chart]
     assert charts == [[f"^train/{m}$", f"^val/{m}$"] for m in ("loss", "acc", "f1")]
+    sweep.add("8", {"h": 8}, [0.5])
+    assert shown(sweep.folder).tags("h0", "custom_scalars") == []
 
 
 def test_values_of_any_kind_are_shown(sweep, shown):

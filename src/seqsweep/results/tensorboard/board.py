@@ -13,15 +13,17 @@ from seqsweep.results.tensorboard.runs import Run, Runs
 from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
+_MOST_CHARTED = 8
+"""More runs, with two lines each and smoothed at first, cannot be told apart in a custom chart."""
 _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
 def board_values(found: Runs) -> list[Any]:
-    """The values of the first run's second event file."""
+    """The values of the first run's second made file; none where there is nothing to say."""
     runs = found.runs
     board = leaderboard([run.entry for run in runs], found.planned)
-    values = [_layout()]
+    values = [_layout()] if len(runs) <= _MOST_CHARTED else []
     if board.rows:
         values.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
     return values

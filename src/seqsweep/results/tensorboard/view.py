@@ -124,6 +124,8 @@ def _pictures(run: Run) -> Files:
 def _board(found: Runs) -> Files:
     done = [run for run in found.runs if run.entry.state == "complete"]
     values = board_values(found)
+    if not values:
+        return {}
     first, step = found.runs[0], len(done)
     latest = max([run.ended for run in done], default=first.started)
     name = file_name(first.started, digest(serialized(values, step)), "board")
