@@ -59,7 +59,8 @@ def event_folder(run: Path) -> Path:
 def made_folder(run: Path) -> Path:
     """The folder for made files: beside the run's curves, so that TensorBoard shows one run."""
     if not event_files(run):
-        for folder, _, names in os.walk(run):  # a logger of the user's own has its own folder
+        for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
+            folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
     return event_folder(run)

@@ -60,6 +60,12 @@ def test_a_port_out_of_range_is_refused(port, tmp_path):
         serve(tmp_path, port)
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host", "::ffff"])
+def test_an_address_of_another_machine_is_refused(host, tmp_path):
+    with pytest.raises(ValueError, match=f"host={host}: must be an address of this machine"):
+        serve(tmp_path, 0, host=host)
+
+
 def test_a_folder_without_runs_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no runs in it"):
         serve(tmp_path, 0)

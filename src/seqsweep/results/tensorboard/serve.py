@@ -8,6 +8,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -49,6 +50,7 @@ def serve(
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free one) to 65535")
+    _check_host(host)
     view = renew(folder, images)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
@@ -66,6 +68,15 @@ def serve(
         return 143
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _check_host(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, 0), family=family).close()
+    except OSError:
+        message = f"host={host}: must be an address of this machine, such as {HOST}"
+        raise ValueError(message) from None
 
 
 def links(view: View, address: str) -> dict[str, str]:
@@ -227,8 +238,6 @@ class _Server:
         words = self._last_words()
         if "in use" in words:
             return f"port={self.port}: is taken; give another one, or 0 for any that is free"
-        if any(text in words for text in ("unavailable address", "address family", "gaierror")):
-            return f"host={self.host}: must be an address of this machine, such as {HOST}"
         return f"TensorBoard did not start: {words}"
 
     def _last_words(self) -> str:
