@@ -82,7 +82,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if folder := config_dir(arguments):
             check_config_files(folder.absolute(), arguments)
         hide_subcommand(subcommand, arguments, **options)
-        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+        _start_hydra()
         if _errors:
             raise _errors[0]
     except SystemExit as error:
@@ -112,6 +112,24 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     return 0
 
 
+def _start_hydra() -> None:
+    """Composes the config and calls `task`, or the sweeper.
+
+    Raises:
+        KeyboardInterrupt: also where it came while Hydra was composing, which answers with an error
+            of its own from its cleaning up.
+    """
+    try:
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+    except Exception as error:
+        before: BaseException | None = error
+        while before is not None:
+            if isinstance(before, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            before = before.__cause__ or before.__context__
+        raise
+
+
 def task(config: DictConfig) -> float | None:
     """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
     restore_subcommand()
@@ -126,10 +144,11 @@ def task(config: DictConfig) -> float | None:
         outcome = finished(member, root) or _train_when_free(member, root, console)
         if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
             _report(outcome, console)
-    except (RunFailed, Locked, BrokenPipeError) as error:
-        _errors.append(error)
     except (ValueError, TypeError, OSError) as error:
-        _errors.append(with_place(error, hydra_config))
+        is_reader_gone = isinstance(error, BrokenPipeError)
+        _errors.append(error if is_reader_gone else with_place(error, hydra_config))
+    except Exception as error:
+        _errors.append(error)
     else:
         if outcome.record["status"] == "diverged":
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
