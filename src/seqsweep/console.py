@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -56,6 +56,18 @@ class PlainConsole(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def joined(items: Sequence[str], console: Console) -> str:
+    """Returns the items in one line; on a narrow terminal in several, broken between items."""
+    lines = list(items[:1])
+    for item in items[1:]:
+        longer = f"{lines[-1]}  {item}"
+        if console.is_terminal and len(longer) > console.width:
+            lines.append(f"  {item}")
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
 
 
 def place(path: Path) -> str:

@@ -23,7 +23,7 @@ from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, say_error
+from seqsweep.console import PlainConsole, joined, place, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -234,8 +234,9 @@ def _report(outcome: Outcome, console: Console) -> None:
         return
     metrics = record["metrics"]
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
-    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
-    console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
+    scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
+    scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
+    console.print(joined(scores, console), highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
