@@ -45,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output, head for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except (MemoryError, ImportError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        is_memory = isinstance(error, MemoryError)
+        say_error("out of memory" if is_memory else f"cannot import a package: {error}")
+        code = 1
     sys.exit(code)
 
 
