@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seqsweep.runs.sealed import sealed
 
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report import write_report
@@ -243,7 +244,8 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
     grid(tmp_path, [8, 32], [1, 2], 3)
     for record in tmp_path.glob("*/record.json"):  # of so many sequences that chance is small
         content = json.loads(record.read_text())
-        write_json(record, content | {"confusion": {"test": [[900000, 100000], [200000, 800000]]}})
+        counts = {"confusion": {"test": [[900000, 100000], [200000, 800000]]}}
+        write_json(record, sealed(content | counts))
     made = {"data": {}, "data_fingerprint": None, "seconds": 0.1}
     rows = [
         made | {"name": "majority class", "metrics": {"test/acc": 0.5, "val/acc": 0.5}},
@@ -368,7 +370,8 @@ def test_a_wide_interval_is_not_as_good(tmp_path):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
     for record in tmp_path.glob("*/record.json"):
         content = json.loads(record.read_text())
-        write_json(record, content | {"confusion": {"test": [[9800, 200], [200, 9800]]}})
+        counts = {"confusion": {"test": [[9800, 200], [200, 9800]]}}
+        write_json(record, sealed(content | counts))
     made = {"name": "1-nearest neighbour", "metrics": {"test/acc": 0.94, "val/acc": 0.9}}
     write_json(tmp_path / "baselines.json", {"baselines": [made]})
     text = page(tmp_path).text
@@ -391,7 +394,7 @@ def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_p
     """Validation chooses the baseline of the sentence; a better one is in the table, and here."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
-    write_json(run.path / "record.json", (run.record() or {}) | counts)
+    write_json(run.path / "record.json", sealed((run.record() or {}) | counts))
     chosen = {"test/acc": 0.92, "val/acc": 0.92}
     other = {"test/acc": accuracy, "val/acc": 0.91}
     rows = [

@@ -5,7 +5,7 @@ counted from 0 in every message, as NumPy counts them.
 """
 
 import re
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,11 @@ from seqsweep.suggest import did_you_mean, listed
 
 Array = npt.NDArray[Any]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_LAYOUTS = ("batch_first", "time_first")
+
+Layout = Literal["batch_first", "time_first", "channels_first"]
+"""The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
+
+_LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
@@ -60,27 +64,29 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """x as (N, T, F), where N must be `count`, the number of labels."""
     if layout not in _LAYOUTS:
         hint = did_you_mean(layout, _LAYOUTS)
-        raise ValueError(f"{where}: layout={layout!r}; allowed are batch_first, time_first{hint}")
+        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
     if x.ndim not in (2, 3):
         raise ValueError(f"{where}: x has shape {x.shape}; allowed are (N, T, F) and (N, T)")
     if 0 in x.shape:
         raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
-    turned = x if layout == "batch_first" else x.swapaxes(0, 1)
+    turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
         message = f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences"
         if turned.shape[1] == count:
-            other = _LAYOUTS[layout == "batch_first"]
+            other = "batch_first" if layout == "time_first" else "time_first"
             fix = f"it looks {other.replace('_', ' ')}, set data.source.layout={other}"
             raise ValueError(f"{message}, but there are {count} labels; {fix}")
         raise ValueError(f"{message}, but there are {count} labels; both must be equal")
-    return turned if turned.ndim == 3 else turned[:, :, None]
+    if turned.ndim == 2:
+        return turned[:, :, None]
+    return turned.swapaxes(1, 2) if layout == "channels_first" else turned
 
 
-def finite_float32(x: Array, lengths: npt.NDArray[np.int64], where: str) -> Array:
-    """A float32 copy of x, zero after each length; infinite values are refused."""
+def finite_float32(x: Array, valid: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.float32]:
+    """A float32 copy of x, zero at its padding; infinite values are refused."""
     with np.errstate(over="ignore"):  # what overflows is infinite, and reported below
         values = np.array(x, dtype=np.float32, order="C")
-    values[np.arange(x.shape[1]) >= lengths[:, None]] = 0
+    values[~valid] = 0
     infinite = np.isinf(values)
     if infinite.any():
         n, t, f = np.argwhere(infinite)[0]

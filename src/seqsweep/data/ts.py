@@ -81,7 +81,7 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
     channels = _declared_channels(tags)
     steps, equal = _declared_steps(tags)
     stamped = _flag(tags, "timestamps")
-    rows: list[npt.NDArray[np.float32]] = []  # (t, F) each
+    rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
     labels: list[str] = []
     for case in cases:
         values, label = _read_case(case, stamped)
@@ -91,7 +91,7 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
         if label not in classes:
             hint = did_you_mean(label, classes)
             raise case.error(f"label {_short(label)}; declared are {listed(classes)}{hint}")
-        rows.append(np.array(values, dtype=np.float32).T)
+        rows.append(np.array(values).T)
         labels.append(label)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     x = join_padded(np.concatenate(rows), lengths)

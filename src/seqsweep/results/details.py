@@ -16,7 +16,7 @@ from seqsweep.runs.sweepfile import SweepFile
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 5
-ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete")
+ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")
 _OURS = "seqsweep."
 _MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
 _REASONS = {

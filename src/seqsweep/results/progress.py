@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.results.keys import label_keys
 from seqsweep.results.run_progress import RunProgress, RunState
 from seqsweep.results.tail import MetricsTail, lower_is_better
 from seqsweep.results.wording import key_names, run_label
-from seqsweep.runs.ledger import differing_keys
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import monitor_of, without_validation
 from seqsweep.runs.sweepfile import SweepFile
@@ -58,7 +58,7 @@ class Progress:
         clock: seconds since 1970.
 
     Attributes:
-        keys: in which the configs differ, with their short names.
+        keys: of the runs' labels, with their short names.
         runs: in the order of the sweep.
     """
 
@@ -74,8 +74,7 @@ class Progress:
         self.is_running = is_running
         self.clock = clock
         configs = sweep.configs
-        differing = differing_keys([dict(config) for config in configs.values()])
-        self.keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
+        self.keys = key_names(label_keys(list(configs.values())))
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]

@@ -167,6 +167,7 @@ _STATES = {
     "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
+    "damaged": "[red]damaged[/]",
 }
 
 

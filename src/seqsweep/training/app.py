@@ -11,18 +11,20 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
 from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
 from seqsweep.config import CONF_DIR
-from seqsweep.config.flags import flags_first
+from seqsweep.config.files import check_config_files
+from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
+from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, say_error
+from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.baselines import majority_shares
@@ -32,6 +34,7 @@ from seqsweep.training.planning import (
     Member,
     Outcome,
     RunFailed,
+    data_fingerprint,
     finished,
     monitored,
     plan,
@@ -64,8 +67,30 @@ def _absolute_path(path: object) -> str:
     return str(Path(str(path)).expanduser().absolute())
 
 
+def _sweep_folder(*, _root_: DictConfig) -> str:
+    """The name of the sweep's folder: `sweep.name`, or made from what is swept.
+
+    The config of a job no longer knows what is swept: the sweep hands the name on to it.
+
+    Raises:
+        ValueError: `sweep.name` could lead elsewhere, or is not given where it cannot be made.
+    """
+    name = _root_.sweep.name
+    if name is not None:
+        return _folder_name(name, "sweep.name")
+    if OmegaConf.is_missing(_root_.hydra.job, "num"):
+        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
+    if _MADE_NAME not in os.environ:
+        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
+    return os.environ[_MADE_NAME]
+
+
+_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
+
+
 register_resolver("abspath", _absolute_path)
 register_resolver("folder_name", _folder_name)
+register_resolver("sweep_folder", _sweep_folder)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -79,8 +104,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
     _errors.clear()
     try:
-        own = [f"--{name}" for name in options]
-        hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+        arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
+        if folder := config_dir(arguments):
+            check_config_files(folder.absolute(), arguments)
+        hide_subcommand(subcommand, arguments, **options)
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
@@ -96,6 +123,10 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse(" ".join(str(error).split()))
+    except RecursionError:
+        if full_error:
+            raise
+        return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
     except BrokenPipeError:  # the reader of our output has gone: the command line knows
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
@@ -118,8 +149,10 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
+        if _is_first_process():
+            print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
+        if _is_first_process():
             _report(outcome, member, console)
     except (RunFailed, Locked, BrokenPipeError) as error:
         _errors.append(error)
@@ -130,6 +163,11 @@ def task(config: DictConfig) -> float | None:
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
+
+
+def _is_first_process() -> bool:
+    """Of a distributed run, whose other processes run the same command."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []

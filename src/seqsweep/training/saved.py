@@ -15,7 +15,7 @@ from seqsweep.config.schema import check
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
-from seqsweep.training.planning import Member, load_source, plan
+from seqsweep.training.planning import Member, fingerprint_of, load_source, plan
 
 
 def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
@@ -38,7 +38,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
     config = _config(run)
     data = {"data": config["data"]}
     refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    fingerprint = load_source(config["data"]["source"]).fingerprint()
+    fingerprint = fingerprint_of(load_source(config["data"]["source"]))
     if fingerprint != (run.record() or {}).get("data_fingerprint"):
         raise ValueError(f"the data of {run.path} are not those that it was trained on")
     return Member(data, run.run_id, fingerprint)
