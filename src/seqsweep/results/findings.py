@@ -1,10 +1,10 @@
 """What a report says, as plain values: report.json is this tree, the HTML shows it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from seqsweep.results.curves import Band
-from seqsweep.results.statistics import counts
+from seqsweep.results.statistics import Verdict, counts
 from seqsweep.runs.metrics import lower_is_better
 
 
@@ -62,7 +62,7 @@ class Config:
     @property
     def is_apart(self) -> bool:
         """Whether it was evaluated on other sequences than the best, and is not compared."""
-        return self.verdict.startswith("other")
+        return self.verdict not in get_args(Verdict)
 
     @property
     def told_by_t(self) -> bool:
