@@ -46,6 +46,13 @@ def axis_of(*points: dict[str, Any]) -> Axis:
     return axis
 
 
+def test_means_over_different_combinations_are_known_to_be():
+    """Nine values of each of two keys are more than lines and panels: one is averaged over."""
+    points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
+    assert axis_of(*points).averaged and not axis_of(*points).is_uneven
+    assert axis_of(*points[1:]).is_uneven
+
+
 def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
     axis = axis_of(
         *(

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 from seqsweep.results.curves import Band
-from seqsweep.results.statistics import counts
+from seqsweep.results.statistics import Verdict, counts
 from seqsweep.runs.metrics import lower_is_better
 
 
@@ -91,7 +91,7 @@ class Config:
     @property
     def is_apart(self) -> bool:
         """Whether it was evaluated on other sequences than the best, and is not compared."""
-        return self.verdict.startswith("other")
+        return self.verdict not in get_args(Verdict)
 
     @property
     def told_by_t(self) -> bool:
@@ -165,6 +165,12 @@ class Axis:
     joined: bool
     averaged: list[str]
     panels: list[Panel]
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the points of a line are means over different combinations of other keys."""
+        lines = [line for panel in self.panels for line in panel.lines]
+        return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
 
 
 @dataclass(frozen=True)
