@@ -21,6 +21,7 @@ from hydra import compose, initialize_config_dir
 from torch import Tensor, nn, optim
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.training.parts import build_data, build_module
 from seqsweep.training.planning import plan
@@ -141,7 +142,7 @@ def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
     """
     overrides = ["trainer=cpu", "logger=csv", "logger.print_loss=null"]
     overrides += [f"experiment=notebook_{variant}", f"seed={seed}", f"data.source.seed={seed}"]
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         member = plan(check(compose("train", overrides)))
     data = build_data(member.config)
     (batch,) = data.train_dataloader()

@@ -10,6 +10,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import Config, check
 
 torch.set_num_threads(1)
@@ -20,7 +21,7 @@ def composed() -> Callable[..., DictConfig]:
     """`composed("model=rnn", "seed=3")`: what Hydra makes of these arguments of `train`."""
 
     def call(*overrides: str, **options: Any) -> DictConfig:
-        with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
             return compose("train", list(overrides), **options)
 
     return call

@@ -17,6 +17,7 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
@@ -29,7 +30,7 @@ RESULT = {"status": "complete", "metrics": METRICS, "best_epoch": 1, "params": 1
 
 def write_records(folder: Path, seeds: int, sizes: int) -> int:
     """A record for each cell, hidden size and seed; returns how many."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         config = check(compose("train", ["data=digits", f"output_dir={folder}"]))
     count = 0
     for cell in CELLS.split(","):

@@ -31,6 +31,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.data.batch import EpochBatches
 from seqsweep.training.parts import build_data, build_module
@@ -203,7 +204,7 @@ def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float
 
 def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
     """The least step and run time of each, taken in turns."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         member = plan(check(compose("train", [*COMMON, *overrides])))
     ways: dict[str, Callable[[Member], Cost]] = {
         "plain PyTorch loop": plain,

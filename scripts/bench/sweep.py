@@ -258,12 +258,13 @@ def members(overrides: list[str]) -> list[Any]:
     from hydra import compose, initialize_config_dir
 
     from seqsweep.config import CONF_DIR
+    from seqsweep.config.hydra_version import VERSION_BASE
     from seqsweep.config.schema import check
     from seqsweep.training.planning import plan
 
     texts = [text.partition("=") for text in overrides]
     choices = [[key + sign + value for value in values.split(",")] for key, sign, values in texts]
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         return [plan(check(compose("train", list(one)))) for one in itertools.product(*choices)]
 
 

@@ -22,6 +22,7 @@ from typing import Any
 from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.config_text import to_text
@@ -36,7 +37,7 @@ SEEDS = 5
 
 def write_sweep(folder: Path, runs: int, epochs: int) -> None:
     """Finished runs: hidden sizes, both directions, and five seeds each."""
-    with initialize_config_dir(str(CONF_DIR), version_base="1.3"):
+    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         config = check(compose("train", ["data=digits"]))
     for number in range(runs):
         config["seed"] = number % SEEDS

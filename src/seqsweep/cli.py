@@ -1,12 +1,13 @@
 """The command `seqsweep`. Each part is imported when it is called: status needs no torch."""
 
-import argparse
 import io
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from seqsweep.arguments import Parser, whole_number
+from seqsweep.console import say, say_error
 from seqsweep.suggest import nearest_or_all
 
 _USAGE = """\
@@ -24,7 +25,8 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        starts TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
 
-  train --help              all config groups and values;  COMMAND --help  the options of a command
+  train --help              all config groups and values
+  help COMMAND              the options of a command, as COMMAND --help
   --version
 """
 
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:
-        print("seqsweep: interrupted; the same command trains what is missing", file=sys.stderr)
+        say_error("interrupted; the same command trains what is missing")
         code = 130
     except BrokenPipeError:  # the reader of our output, head for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -47,18 +49,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _dispatch(arguments: list[str]) -> int:
     command = arguments[0] if arguments else "--help"
-    if command in ("-h", "--help"):
+    if command == "help" and arguments[1:]:
+        arguments = [arguments[1], "--help"]
+        command = arguments[0]
+    if command in ("-h", "--help", "help"):
         print(_USAGE, end="")
         return 0
-    if command == "--version":
+    if command in ("-V", "--version"):
         from importlib.metadata import version
 
-        print(f"seqsweep {version('seqsweep')}")
+        say(f"seqsweep {version('seqsweep')}")
         return 0
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
-        return _refuse(f"no command {command!r}{nearest_or_all(command, _COMMANDS)}")
+        known = [*_COMMANDS, "help", "--help", "--version"]
+        return _refuse(f"no command {command!r}{nearest_or_all(command, known)}")
     return _COMMANDS[command](arguments[1:])
 
 
@@ -71,6 +77,10 @@ def _train(arguments: list[str]) -> int:
 def _plan(arguments: list[str]) -> int:
     from seqsweep.training.app import run
 
+    if {"-h", "--help"} & set(arguments):
+        text = "Says what a sweep would train, how long and in how much space. Trains nothing."
+        _grid_parser("plan", "", text).print_help()
+        return 0
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     return run(arguments, "plan")
@@ -79,25 +89,24 @@ def _plan(arguments: list[str]) -> int:
 def _verify_stack(arguments: list[str]) -> int:
     from seqsweep.training.app import run
 
-    parser = argparse.ArgumentParser(
-        prog="seqsweep verify-stack",
-        usage="seqsweep verify-stack [--members N] [KEY=A,B ...]",
-        description="Trains members of a sweep stacked and one by one, in a scratch folder.",
+    text = "Trains members of a sweep stacked and one by one, in a scratch folder."
+    parser = _grid_parser("verify-stack", "[--members N] ", text)
+    parser.add_argument(
+        "--members", type=whole_number(2), default=4, metavar="N", help="how many (4)"
     )
-    parser.add_argument("--members", type=int, default=4, metavar="N", help="how many (4)")
     options, overrides = parser.parse_known_args(arguments)
-    if options.members < 2:
-        return _refuse(f"--members={options.members}: must be at least 2")
     overrides = [argument for argument in overrides if argument not in ("-m", "--multirun")]
     return run(["-m", *overrides], "verify-stack", members=str(options.members))
 
 
 def _reproduce(arguments: list[str]) -> int:
+    text = "Trains a run again and compares it to the bit."
+    parser = _folder_parser("reproduce", text, "a run's folder")
+    _add_allow(parser)
+    options = parser.parse(arguments)
+    # Imported here, once the arguments are known to be right: it needs torch, which takes seconds.
     from seqsweep.training.reproduce import reproduce
 
-    parser = _folder_parser("reproduce", "Trains a run again and compares it to the bit.")
-    _add_allow(parser)
-    options = parser.parse_args(arguments)
     try:
         return reproduce(options.folder, options.allow)
     except (OSError, ValueError, TypeError) as error:
@@ -112,7 +121,7 @@ def _complete(arguments: list[str]) -> int:
     if word in ("train", "plan") and len(rest) > len(word):
         os.environ["COMP_LINE"] = f"{program} {overrides}"
     elif line:
-        print(" ".join(name for name in _COMMANDS if name.startswith(rest)))
+        say(" ".join(name for name in _COMMANDS if name.startswith(rest)))
         return 0
     return _train(arguments)
 
@@ -125,7 +134,7 @@ def _status(arguments: list[str]) -> int:
     from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("status", "Every run of a folder and how it stands.")
-    folder = parser.parse_args(arguments).folder
+    folder = parser.parse(arguments).folder
 
     def show() -> int:
         entries, console = read_folder(folder), PlainConsole()
@@ -136,7 +145,7 @@ def _status(arguments: list[str]) -> int:
         waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
         if waiting:
             have = "has" if waiting == 1 else "have"
-            print(f"{waiting} more of the sweep {have} not been started")
+            say(f"{waiting} more of the sweep {have} not been started")
         return 0
 
     return _refused_or(show)
@@ -150,10 +159,10 @@ def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
-    parser.add_argument("--top", type=int, metavar="N", help="show the first N rows only")
-    options = parser.parse_args(arguments)
-    if options.top is not None and options.top < 1:
-        return _refuse(f"--top={options.top}: must be at least 1")
+    parser.add_argument(
+        "--top", type=whole_number(1), metavar="N", help="show the first N rows only"
+    )
+    options = parser.parse(arguments)
     try:
         entries = read_folder(options.folder)
     except (OSError, ValueError) as error:
@@ -173,7 +182,7 @@ def _watch(arguments: list[str]) -> int:
     from seqsweep.results.live import watch
 
     parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
-    folder = parser.parse_args(arguments).folder
+    folder = parser.parse(arguments).folder
     return _refused_or(lambda: watch(folder, PlainConsole()))
 
 
@@ -185,7 +194,7 @@ def _report(arguments: list[str]) -> int:
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = _folder_parser("report", text)
     _add_allow(parser)
-    options = parser.parse_args(arguments)
+    options = parser.parse(arguments)
     folder: Path = options.folder
 
     def write() -> int:
@@ -193,9 +202,9 @@ def _report(arguments: list[str]) -> int:
         try:
             write_baselines_of(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:
-            print(f"seqsweep: no baselines: {error}", file=sys.stderr)
+            say_error(f"no baselines: {error}")
         for path in write_report(folder):
-            print(path)
+            say(str(path))
         return 0
 
     return _refused_or(write)
@@ -205,12 +214,11 @@ def _compare(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
 
-    parser = argparse.ArgumentParser(
-        prog="seqsweep compare",
-        description="What differs between runs or sweeps, in their configs and their results.",
-    )
-    parser.add_argument("folders", type=Path, nargs="+", help="folders of runs or of sweeps")
-    folders = parser.parse_args(arguments).folders
+    text = "What differs between runs or sweeps, in their configs and their results."
+    parser = Parser("compare", text)
+    words = "folders of runs or of sweeps"
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
+    folders = parser.parse(arguments).folders
 
     def show() -> int:
         compare(folders, PlainConsole())
@@ -223,11 +231,12 @@ def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import serve
 
     parser = _folder_parser("tensorboard", "Starts TensorBoard on 127.0.0.1, on a folder of runs.")
-    parser.add_argument("--port", type=int, default=6006, help="0 for any free one (6006)")
-    parser.add_argument(
-        "--images", type=int, default=8, metavar="N", help="pictures of the N best runs (8)"
-    )
-    options = parser.parse_args(arguments)
+    number = whole_number(0)
+    words = "0 for any free one (6006)"
+    parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
+    words = "pictures of the N best runs (8)"
+    parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
+    options = parser.parse(arguments)
     return _refused_or(lambda: serve(options.folder, options.port, options.images))
 
 
@@ -241,13 +250,22 @@ def _refused_or(action: Callable[[], int]) -> int:
         return _refuse(str(error))
 
 
-def _folder_parser(command: str, text: str) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"seqsweep {command}", description=text)
-    parser.add_argument("folder", type=Path, help="a sweep's folder, or any folder of runs")
+def _folder_parser(
+    command: str, text: str, words: str = "a sweep's folder, or any folder of runs"
+) -> Parser:
+    parser = Parser(command, text)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help=words)
     return parser
 
 
-def _add_allow(parser: argparse.ArgumentParser) -> None:
+def _grid_parser(command: str, options: str, text: str) -> Parser:
+    """For the help of a command whose other arguments are Hydra's."""
+    usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
+    text += " `seqsweep train --help` lists all config groups and values."
+    return Parser(command, text, usage)
+
+
+def _add_allow(parser: Parser) -> None:
     parser.add_argument(
         "--allow",
         action="append",
@@ -258,7 +276,7 @@ def _add_allow(parser: argparse.ArgumentParser) -> None:
 
 
 def _refuse(message: str) -> int:
-    print(f"seqsweep: {message}", file=sys.stderr)
+    say_error(message)
     return 2
 
 

@@ -1,5 +1,7 @@
 """The command line of `seqsweep train` and `plan`: Hydra's own parser must not see that word."""
 
+import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -35,3 +37,15 @@ def command_line() -> list[str]:
     """The command, as a person would give it again."""
     name = Path(sys.argv[0]).name
     return [*(["python", "-m", "seqsweep"] if name == "__main__.py" else [name]), *sys.argv[1:]]
+
+
+def as_multirun() -> str:
+    """The command with `-m`, as a person would give it."""
+    restore_subcommand()
+    program, rest = command_line(), sys.argv[2:]
+    return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for its run: the others of a distributed one run it as well."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

@@ -1,23 +1,60 @@
 """What every command prints on, and how it names a folder."""
 
-from collections.abc import Sequence
+import re
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
+from rich.text import Text
 
 _MOST_NOTES = 8
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def visible(text: str) -> str:
+    r"""Returns the text with control characters as escapes, so that they move no cursor.
+
+    Names of classes, values of overrides and messages of errors come from files.
+
+    >>> visible("a\x1b[2Jb\tc")
+    'a\\x1b[2Jb\tc'
+    """
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def say(line: str) -> None:
+    """Prints a line to stdout, without styles."""
+    print(visible(line), flush=True)
+
+
+def say_error(message: str) -> None:
+    """Prints a message to stderr, led by the program's name."""
+    print(f"seqsweep: {visible(message)}", file=sys.stderr)
 
 
 class PlainConsole(Console):
     """rich's, for paths and for pipes.
 
-    `:on:` in a path stays what it is, and a reader who has gone is an error for the command line to
-    know, not an exit code that means something else.
+    `:on:` in a path stays what it is, control characters are shown as escapes, and a reader who has
+    gone is an error for the command line to know, not an exit code that means something else.
     """
 
     def __init__(self) -> None:
         super().__init__(emoji=False)
+
+    def render_str(self, text: str, **options: object) -> Text:
+        # Before a table measures its cells: an escape is wider than the character.
+        return super().render_str(visible(text), **options)  # pyright: ignore[reportArgumentType]
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            # rich's own control codes, as of a live table, have no text of ours
+            yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError

@@ -14,12 +14,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 
 
 @pytest.fixture(scope="module")
 def loader() -> Iterator[ConfigLoader]:
-    with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
         yield GlobalHydra.instance().config_loader()
 
 

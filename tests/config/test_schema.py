@@ -16,6 +16,14 @@ def test_a_checked_config_holds_plain_values(checked):
     assert check(OmegaConf.create(config)) == config
 
 
+def test_a_tuple_is_a_list_for_every_omegaconf(composed):
+    """OmegaConf 2.4 keeps tuples, as Python code of a user's own may give them; 2.3 does not."""
+    config = composed()
+    with open_dict(config):
+        config.callbacks.mine = {"_target_": "types.SimpleNamespace", "sizes": (1, (2, 3))}
+    assert check(config)["callbacks"]["mine"]["sizes"] == [1, [2, 3]]
+
+
 @pytest.mark.parametrize("written", ["1", "1.0", "1e0"])
 def test_one_value_however_it_is_written(written, checked):
     lr = checked(f"optimizer.lr={written}")["optimizer"]["lr"]

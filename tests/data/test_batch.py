@@ -72,6 +72,19 @@ def test_processes_share_one_order_evenly(size, batch_size, world_size, epoch):
     assert len(batches) == len(list(batches))
 
 
+@settings(deadline=None)
+@given(size=sizes, batch_size=st.integers(1, 9), world_size=st.integers(1, 6))
+def test_processes_that_evaluate_take_every_row_once(size, batch_size, world_size):
+    batches = [
+        EpochBatches(size, batch_size, None, rank, world_size, fills_up=False)
+        for rank in range(world_size)
+    ]
+    shares = [list(itertools.chain.from_iterable(each)) for each in batches]
+    assert sorted(itertools.chain.from_iterable(shares)) == list(range(size))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert [len(each) for each in batches] == [len(list(each)) for each in batches]
+
+
 @pytest.mark.parametrize("indices", [[0], [4, 0, 17], [22, 22, 5, 11], list(range(N))])
 def test_a_batch_is_its_rows_stacked_up_to_padding(indices):
     dataset = SequenceDataset(splits().train)

@@ -32,6 +32,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.runs.provenance import provenance
 from seqsweep.training.checkpoints import Damaged, load_sealed
@@ -216,7 +217,7 @@ class Driver:
     """Trains one run over and over in `root`, each time in a process of its own."""
 
     def __init__(self, root: Path) -> None:
-        with initialize_config_dir(version_base="1.3", config_dir=str(CONF_DIR)):
+        with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
             config = compose("train", [*OVERRIDES, f"output_dir={root}"])
         self.member: Member = plan(check(config))
         self.root = root

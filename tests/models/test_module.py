@@ -14,7 +14,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqsweep.data.batch import EpochBatches, SequenceDataset
+from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences, Splits, make_sequences
 from seqsweep.models.classifier import RNNClassifier
@@ -224,6 +224,26 @@ def test_a_run_is_its_config_whatever_ran_before(trained):
     assert alone[0] == after[0] != other[0]
     for name, weights in alone[1].items():
         assert torch.equal(weights, after[1][name])
+
+
+@pytest.mark.parametrize("stage", ["val", "test"])
+def test_what_is_evaluated_is_the_plain_cross_entropy(stage):
+    """`cross_entropy` over all sequences at once, in float64, whatever the training loss is."""
+    model = network().double().eval()
+    weights = torch.tensor([0.1, 1.0, 10.0], dtype=torch.float64)
+    module = SequenceClassifier(model, C, adam, class_weights=weights, label_smoothing=0.3)
+    dataset, everything = SequenceDataset(sequences()), list(range(N))
+
+    def batch(rows: list[int]) -> Batch:
+        x, lengths, labels = dataset.__getitems__(rows)
+        return Batch(x.double(), lengths, labels)
+
+    with torch.no_grad():
+        for rows in (everything[:9], everything[9:10], everything[10:]):
+            getattr(module, "validation_step" if stage == "val" else "test_step")(batch(rows), 0)
+        whole = batch(everything)
+        expected = functional.cross_entropy(model(whole.x, whole.lengths), whole.labels)
+    assert module.sums[stage].compute()["loss"] == pytest.approx(float(expected), rel=1e-13)
 
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.loss import StackedLoss, plain_cross_entropy
 
 K, B, C = 3, 6, 4
 WEIGHTS = [None, torch.tensor([0.5, 1.0, 2.0, 0.0]), torch.tensor([1.0, 3.0, 0.1, 1.0])]
@@ -52,20 +52,13 @@ def test_equals_cross_entropy(weights, smoothing):
     torch.testing.assert_close(gradient, logits.grad, rtol=0, atol=1e-14)
 
 
-@every_loss
-def test_rows_add_up_to_the_loss(weights, smoothing):
-    """`cross_entropy(reduction="none")`; their sum over that of their weights is the loss."""
+def test_the_plain_cross_entropy_is_that_of_each_sequence():
     logits, labels = logits_and_labels()
-    stacked = StackedLoss(weights, smoothing, C, torch.float64)
-    losses, weight = stacked.of_rows(logits, labels)
+    losses = plain_cross_entropy(logits, labels)
     for k in range(K):
-        expected = functional.cross_entropy(
-            logits[k], labels[k], reduction="none", **options(weights, smoothing, k)
-        )
+        expected = functional.cross_entropy(logits[k], labels[k], reduction="none")
         torch.testing.assert_close(losses[k], expected, rtol=1e-13, atol=1e-15)
-    loss, _, total = stacked(logits, labels)
-    torch.testing.assert_close(weight.sum(1), total, rtol=1e-13, atol=0)
-    torch.testing.assert_close(losses.sum(1) / total, loss, rtol=1e-13, atol=0)
+    assert plain_cross_entropy(logits.bfloat16(), labels).dtype == torch.float32
 
 
 def test_logits_far_apart_do_not_overflow():

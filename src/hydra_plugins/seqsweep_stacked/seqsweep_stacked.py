@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig
 
 _OUR_TASK = "seqsweep.training.app"
 
@@ -54,14 +54,8 @@ class StackedLauncher(Launcher):
         self.hydra_context = hydra_context
         self.config = config
         self.is_ours = task_function.__module__ == _OUR_TASK
-        basic = config.copy()
-        with open_dict(basic):
-            basic.hydra.launcher = {
-                "_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-            }
-        self.basic = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=basic
-        )
+        self.basic = BasicLauncher()
+        self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch_members(
         self, job_overrides: Sequence[Sequence[str]], members: Sequence[Any]

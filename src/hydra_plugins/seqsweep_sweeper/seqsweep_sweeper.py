@@ -89,6 +89,8 @@ class SeqsweepSweeper(Sweeper):
 
     def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
         """The grid: one list of overrides per member, the last argument varying fastest."""
+        from seqsweep.config.grid import check_grid, swept_values  # see the module's docstring
+
         params = [f"{key}={value}" for key, value in self.params.items()]
         choices: dict[str, list[str]] = {}
         for override in parser.parse_overrides([*params, *arguments]):
@@ -96,10 +98,11 @@ class SeqsweepSweeper(Sweeper):
             if not override.is_sweep_override():
                 choices[key] = [f"{key}={override.get_value_element_as_str()}"]
             elif override.is_discrete_sweep():
-                choices[key] = [f"{key}={value}" for value in override.sweep_string_iterator()]
+                choices[key] = [f"{key}={value}" for value in swept_values(override)]
             else:
                 raise HydraException(
                     f"{override.input_line}: an interval has no finite grid; give values, "
                     "as in 1,2,4 or range(1,5)"
                 )
+        check_grid(list(choices.values()))
         return [list(member) for member in itertools.product(*choices.values())]

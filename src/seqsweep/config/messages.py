@@ -1,5 +1,10 @@
 """One clear message for what Hydra, OmegaConf and our own checks refuse."""
 
+import re
+import shlex
+from collections.abc import Iterable
+
+import yaml
 from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import (
@@ -8,7 +13,11 @@ from omegaconf.errors import (
     OmegaConfBaseException,
 )
 
-from seqsweep.suggest import nearest_or_all
+from seqsweep.command import as_multirun
+from seqsweep.config import CONF_DIR
+from seqsweep.suggest import listed, nearest_or_all
+
+_SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
 
 
 def explain(error: BaseException) -> str:
@@ -17,8 +26,13 @@ def explain(error: BaseException) -> str:
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, OverrideParseException):
-        first = str(error).splitlines()[0]
-        return f"cannot read the argument {error.override!r}: {first}"
+        return _unreadable(error)
+    if several := _SEVERAL.match(str(error)):
+        given = several[1] or several[2]
+        return (
+            f"{given}: several values are a sweep; add -m: {as_multirun()}"
+            " (a list is written [1,2], a text with commas is quoted)"
+        )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
     for found in (cause, error):
@@ -27,9 +41,20 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException):
         reason = str(error.msg or error).splitlines()[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason
-    if "Config group override must be" in str(error):
-        return f"{str(error).strip()}; a group takes the name of an option, as in model=rnn"
-    return str(error).strip()
+    message = " ".join(str(error).split())
+    if "Config group override must be" in message:
+        return f"{message}; a group takes the name of an option, as in model=rnn"
+    return message
+
+
+def _unreadable(error: OverrideParseException) -> str:
+    """An override that Hydra's grammar refuses, with the quotes that it may need."""
+    key, equals, value = error.override.partition("=")
+    first = str(error).splitlines()[0]
+    if equals and '"' not in value and first.startswith("LexerNoViableAltException"):
+        quoted = shlex.quote(f'{key}="{value}"')
+        return f"{error.override}: has a character that must be quoted: {quoted}"
+    return f"cannot read the argument {error.override!r}: {first}"
 
 
 def _missing_option(error: MissingConfigException) -> str:
@@ -45,5 +70,18 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
     section = key.rpartition(".")[0] or "the config"
-    hint = nearest_or_all(str(error.key), [name for name in known if name != "hydra"])
+    hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
     return f"{key}: no such key in {section}{hint}"
+
+
+def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
+    """The end of a message: the options of the group that have the key, or the nearest names."""
+    names = sorted(known)
+    options = [
+        f"{section}={path.stem}"
+        for path in sorted((CONF_DIR / section).glob("*.yaml"))
+        if name in (yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    ]
+    if options:
+        return f"; {listed(options)} {'has' if len(options) == 1 else 'have'} it"
+    return nearest_or_all(name, names)

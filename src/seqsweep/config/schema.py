@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
+from seqsweep.config.messages import hint_for_key
 from seqsweep.config.signatures import REQUIRED, signature_of
 from seqsweep.runs.identity import flatten
-from seqsweep.suggest import nearest_or_all
 
 Config = dict[str, Any]
 
@@ -94,7 +94,7 @@ def check(config: DictConfig) -> Config:
         reason = str(error.msg or error).splitlines()[0]
         raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
-    plain = {str(key): value for key, value in plain.items() if key != "hydra"}
+    plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
     for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
@@ -103,6 +103,13 @@ def check(config: DictConfig) -> Config:
     if checked["threads"] < 1:
         raise ValueError(f"threads={checked['threads']}: must be at least 1")
     return checked
+
+
+def _without_tuples(node: Any) -> Any:
+    """A copy in which tuples, which OmegaConf 2.4 keeps and YAML does not know, are lists."""
+    if isinstance(node, dict):
+        return {key: _without_tuples(value) for key, value in node.items()}
+    return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
 
 
 def _dataclass(node: Any, kind: Any, key: str) -> Config:
@@ -201,5 +208,5 @@ def _refuse_unknown(node: Any, known: Any, prefix: str) -> None:
         if name not in known:
             where = prefix.rstrip(".") or "the config"
             raise ValueError(
-                f"{prefix}{name}: no such key in {where}{nearest_or_all(str(name), known)}"
+                f"{prefix}{name}: no such key in {where}{hint_for_key(str(name), known, where)}"
             )

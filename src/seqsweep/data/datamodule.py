@@ -92,12 +92,16 @@ class SequenceDataModule(L.LightningDataModule):
         )
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
-        return [] if split is None else self._loader(split, self.eval_batch_size, None)
+        if split is None:
+            return []
+        return self._loader(split, self.eval_batch_size, None, fills_up=False)
 
-    def _loader(self, split: Sequences, batch_size: int, seed: int | None) -> DataLoader[Batch]:
+    def _loader(
+        self, split: Sequences, batch_size: int, seed: int | None, fills_up: bool = True
+    ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = EpochBatches(len(split), batch_size, seed, rank, world_size)
+        batches = EpochBatches(len(split), batch_size, seed, rank, world_size, fills_up)
         # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current

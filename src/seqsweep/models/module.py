@@ -38,6 +38,8 @@ class SequenceClassifier(L.LightningModule):
     Logged: `{train,val,test}/{loss,acc,f1}`, `lr` and `train/grad_norm` (the mean over the epoch's
     steps of the norm before clipping). The training metrics of an epoch are those of its steps, so
     of a network that changes; accuracy and macro-F1 come from one confusion matrix per epoch.
+    `train/loss` is what is optimised, with class weights and label smoothing. `val/loss` and
+    `test/loss` are the plain mean cross-entropy, so that they rank runs of different losses.
 
     `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test,
     `confusions` the counts (C, C) of the last validation and the last test, rows the true class.
@@ -50,8 +52,8 @@ class SequenceClassifier(L.LightningModule):
         num_classes: C.
         optimizer: makes the optimizer from the network's parameters.
         scheduler: makes the learning-rate scheduler from the optimizer; stepped after each epoch.
-        class_weights: (C,) weight of each class in the loss.
-        label_smoothing: in [0, 1), as in `torch.nn.CrossEntropyLoss`.
+        class_weights: (C,) weight of each class in the training loss.
+        label_smoothing: of the training loss, in [0, 1), as in `torch.nn.CrossEntropyLoss`.
         gradient_clip_val: largest norm of the whole gradient; None leaves it as it is.
         monitor: the metric that a plateau scheduler looks at.
         seed: the run's; dropout draws from its stream `dropout/<step>`.
@@ -140,10 +142,13 @@ class SequenceClassifier(L.LightningModule):
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         logits = self.network(batch.x, batch.lengths)  # (B, C)
+        weights, smoothing = self.class_weights, self.label_smoothing
+        if stage != "train":
+            weights, smoothing = None, 0.0
         loss = functional.cross_entropy(
-            logits, batch.labels, weight=self.class_weights, label_smoothing=self.label_smoothing
+            logits, batch.labels, weight=weights, label_smoothing=smoothing
         )
-        self.sums[stage].add(loss, logits, batch.labels, self.class_weights)
+        self.sums[stage].add(loss, logits, batch.labels, weights)
         return loss
 
     def _seed_dropout(self) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 
 class StackedLoss:
-    """Cross-entropy of each member, with its class weights and label smoothing.
+    """The training loss of each member: cross-entropy with class weights and label smoothing.
 
     `torch.nn.functional.cross_entropy`: the mean over a batch, weighted by the labels' weights.
 
@@ -58,10 +58,12 @@ class StackedLoss:
         gradient = log_probabilities.exp_().sub_(targets).div_(size)
         return loss, gradient, torch.full_like(loss, size)
 
-    def of_rows(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of each row times its weight, and the weight: (K, B) each."""
-        logits = logits.to(self.targets.dtype)
-        places = (labels + self.offsets).flatten()
-        targets = self.targets.index_select(0, places).view_as(logits)
-        losses = (targets * functional.log_softmax(logits, 2)).sum(2).neg_()
-        return losses, self.weights.flatten()[places].view_as(losses)
+
+def plain_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The cross-entropy of each sequence, (K, B): without class weights or label smoothing.
+
+    logits (K, B, C), labels (K, B). Logits of half precision are taken to float32 first.
+    """
+    logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+    losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+    return losses.view_as(labels)

@@ -2,7 +2,6 @@
 
 import os
 import re
-import sys
 import time
 from pathlib import Path
 from typing import cast
@@ -12,16 +11,23 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import hide_subcommand, restore_subcommand
+from seqsweep.command import (
+    as_multirun,
+    hide_subcommand,
+    is_first_process,
+    restore_subcommand,
+)
 from seqsweep.config import CONF_DIR
+from seqsweep.config.flags import flags_first
+from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, print_notes
+from seqsweep.console import PlainConsole, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import (
@@ -50,10 +56,19 @@ def _folder_name(name: str, key: str) -> str:
     return str(name)
 
 
-OmegaConf.register_new_resolver(
-    "abspath", lambda path: str(Path(path).expanduser().absolute()), replace=True
-)
-OmegaConf.register_new_resolver("folder_name", _folder_name, replace=True)
+def _absolute_path(path: object) -> str:
+    """The path of `output_dir`, from the root of the file system.
+
+    Raises:
+        ValueError: it is not text.
+    """
+    if not isinstance(path, (str, int, float)):
+        raise ValueError(f"output_dir={'null' if path is None else path}: must be text")
+    return str(Path(str(path)).expanduser().absolute())
+
+
+register_resolver("abspath", _absolute_path)
+register_resolver("folder_name", _folder_name)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -63,14 +78,13 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
 
     Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
     """
-    if any(argument.startswith("--experimental-rerun") for argument in arguments):
-        return _refuse("--experimental-rerun loads a pickle, which runs its code; not supported")
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
-    hide_subcommand(subcommand, arguments, **options)
     _errors.clear()
     try:
-        hydra.main(version_base="1.3", config_path=str(CONF_DIR), config_name="train")(task)()
+        own = [f"--{name}" for name in options]
+        hide_subcommand(subcommand, flags_first(arguments, subcommand, own), **options)
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
         if _errors:
             raise _errors[0]
     except SystemExit as error:
@@ -105,30 +119,40 @@ def task(config: DictConfig) -> float | None:
         return _train_member(plan(check(config)), root)
     try:
         console = PlainConsole()
+        _refuse_sweep(hydra_config)
         member = plan(check(config))
-        if _is_first_process():
+        if is_first_process():
             print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
+        if is_first_process():
+            _report(outcome, console)
+    except (RunFailed, Locked, BrokenPipeError) as error:
+        _errors.append(error)
     except (ValueError, TypeError, OSError) as error:
         _errors.append(with_place(error, hydra_config))
-    except (RunFailed, Locked) as error:
-        _errors.append(error)
     else:
-        if _is_first_process():
-            _report(outcome, console)
         if outcome.record["status"] == "diverged":
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
 
 
-def _is_first_process() -> bool:
-    """Of a distributed run, whose other processes run the same command."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
-
-
 _errors: list[Exception] = []
 """The error of a single run: raised by `run`, since Hydra would print a line of its own for it."""
+
+
+def _refuse_sweep(hydra_config: DictConfig) -> None:
+    """A config that names a grid is a sweep: one run of it is never what was meant.
+
+    Raises:
+        ValueError: names the option that brings the grid, and the command with `-m`.
+    """
+    grid = hydra_config.sweeper.get("params")
+    if not grid:
+        return
+    option = hydra_config.runtime.choices.get("sweep")
+    given = f"sweep={option}" if option not in (None, "none") else f"a grid over {', '.join(grid)}"
+    raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 
 def _train_member(member: Member, root: Path) -> float | None:
@@ -207,5 +231,5 @@ def _refuse(message: str) -> int:
 
 
 def _say(message: str, code: int) -> int:
-    print(f"seqsweep: {message}", file=sys.stderr)
+    say_error(message)
     return code

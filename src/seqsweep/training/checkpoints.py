@@ -9,7 +9,6 @@ import hashlib
 import io
 import logging
 import pickle
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import torch
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
+from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import link, write_bytes
 from seqsweep.training.best import BestEpoch
@@ -220,4 +220,4 @@ def _cut_logs(folder: Path, sizes: dict[str, int]) -> bool:
 
 def say(message: str) -> None:
     log.warning(message)
-    print(f"seqsweep: {message}", file=sys.stderr)
+    say_error(message)

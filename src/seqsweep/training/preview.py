@@ -1,6 +1,6 @@
 """What a sweep would do, and whether stacks do what separate runs do. Imports no torch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +14,9 @@ from seqsweep.training.launching import SweepMember
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.stacks.forming import form, may_take_gpu
 
+_MOST_LINES = 250
+"""Of a larger sweep, so many of its first and of its last members are listed."""
+
 
 def show_plan(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
@@ -26,17 +29,28 @@ def show_plan(
     restore_subcommand()
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.is_done()]
-    for member in members:
-        state = "to train" if member in pending else member.folder.state()
-        if member in pending and member.folder.path.is_dir():
-            state = f"{member.folder.state()}, to go on"
-        line = f"{member.folder.run_id}  {state:9}  {member.label}"
+    to_train = {member.folder.run_id for member in pending}
+    first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
+    lines = [_line(member, to_train) for member in first]
+    if left_out := len(members) - len(first) - len(last):
+        lines.append(f"... {left_out:,} more")
+    lines += [_line(member, to_train) for member in last]
+    for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_plan(members, pending, len(jobs), folder, console)
-    done = [member.folder for member in members if member not in pending]
+    done = [member.folder for member in members if member.folder.run_id not in to_train]
     for line in _stacks(pending, folder):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
+
+
+def _line(member: SweepMember, to_train: Collection[str]) -> str:
+    """A member's run_id, how it stands, and its label."""
+    run_id = member.folder.run_id
+    state = "to train" if run_id in to_train else member.folder.state()
+    if run_id in to_train and member.folder.path.is_dir():
+        state = f"{member.folder.state()}, to go on"
+    return f"{run_id}  {state:9}  {member.label}"
 
 
 def verify_members(

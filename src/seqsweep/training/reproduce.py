@@ -1,12 +1,15 @@
 """`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
 
 import csv
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
+from seqsweep.command import is_first_process
+from seqsweep.console import say
 from seqsweep.runs.files import read_object
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import load_sealed
@@ -14,6 +17,10 @@ from seqsweep.training.planning import Member
 from seqsweep.training.saved import saved_member
 from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.train import train
+
+_SCRATCH = "SEQSWEEP_SCRATCH"
+"""The variable by which the processes of a distributed run find the scratch folder of the first:
+all of them read its best checkpoint."""
 
 _NOT_THE_MACHINE = ("command", "started", "stack")
 
@@ -38,22 +45,28 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
-    if member.data_fingerprint != record["data_fingerprint"]:
-        print("the data are not those that the run was trained on")
     origin = read_object(folder / "provenance.json")
+    if not is_first_process():  # the first one, which has started this one, compares
+        if _SCRATCH not in os.environ:
+            raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
+        train(member, Path(os.environ[_SCRATCH]), like=origin)
+        return 0
+    if member.data_fingerprint != record["data_fingerprint"]:
+        say("the data are not those that the run was trained on")
     with tempfile.TemporaryDirectory() as scratch:
+        os.environ[_SCRATCH] = scratch
         again = train(member, Path(scratch), like=origin).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
     mates = origin.get("stack", {}).get("members", [])
     if difference and len(mates) > 1:
-        print(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
+        say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
         difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
-    print(difference or "identical")
+    say(difference or "identical")
     if difference and environment:
-        print("the environment differs:")
+        say("the environment differs:")
     for line in environment if difference else []:
-        print(f"  {line}")
+        say(f"  {line}")
     return int(difference is not None)
 
 

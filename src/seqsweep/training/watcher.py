@@ -7,7 +7,6 @@ inherits a lock of a console that nobody would release.
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from rich.console import Console
 
+from seqsweep.console import say_error
 from seqsweep.results.live_view import LiveView, shows_table
 from seqsweep.results.progress import Progress
 from seqsweep.results.run_progress import beats
@@ -85,7 +85,7 @@ class Watcher:
         if self.error is not None:
             words = " ".join(f"{type(self.error).__name__}: {self.error}".split())
             with contextlib.suppress(Exception):
-                print(f"the sweep's progress could not be shown: {words}", file=sys.stderr)
+                say_error(f"the sweep's progress could not be shown: {words}")
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)

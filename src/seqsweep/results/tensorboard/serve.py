@@ -9,11 +9,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 from typing import IO, Any, NoReturn, Self
 from urllib.parse import quote
 
+from seqsweep.console import say
 from seqsweep.results.tensorboard.view import View, renew_view
 
 _HOST = "127.0.0.1"
@@ -22,10 +22,9 @@ _MOST_SHOWN = 500
 """Of more runs TensorBoard's Time Series selects none."""
 
 Print = Callable[[str], object]
-_print = partial(print, flush=True)  # the links are wanted now, into a file or a pipe too
 
 
-def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = _print) -> int:
+def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = say) -> int:
     """Serves TensorBoard on 127.0.0.1 until it is interrupted (0) or terminated (143).
 
     The view of the folder is renewed every few seconds: runs that start later appear by themselves.

@@ -192,14 +192,14 @@ class StackFit:
         """With the best epoch's weights: the test split, looked at once, chooses nothing."""
         if not members:
             return {}
-        network, loss = self.stack.best_of(members)
+        network, _ = self.stack.best_of(members)
         splits = self.data.splits
         is_diagnosed = members[0].config["diagnostics"]
         wanted = (
             ("val", "test") if is_diagnosed and splits.num_classes <= MOST_CLASSES else ("test",)
         )
         found = {
-            split: evaluate(network, loss, self.data, split)
+            split: evaluate(network, self.data, split)
             for split in wanted
             if getattr(splits, split) is not None
         }

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from seqsweep.models.module import Diverged
-from seqsweep.stacked.loss import StackedLoss
+from seqsweep.stacked.loss import plain_cross_entropy
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.stack import train_step
 from seqsweep.training.parts import plateau_monitor
@@ -140,7 +140,7 @@ class StackModule(L.LightningModule):
         self.sums.reset()
         has_val = self.data.splits.val is not None and (epoch + 1) % self.val_every == 0
         if has_val:
-            found = evaluate(self.stack.network, self.stack.loss, self.data, "val").metrics
+            found = evaluate(self.stack.network, self.data, "val").metrics
             columns |= {f"val/{name}": values for name, values in found.items()}
         lists = {name: values.tolist() for name, values in columns.items()}
         shared = {"epoch": epoch, "step": self.stack.steps}
@@ -176,10 +176,8 @@ class Evaluation(NamedTuple):
     confusion: Tensor
 
 
-def evaluate(
-    network: StackedNetwork, loss: StackedLoss, data: StackDataModule, split: str
-) -> Evaluation:
-    """How the members do on a split.
+def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Evaluation:
+    """How the members do on a split; the loss is the plain mean cross-entropy.
 
     The rows' losses are summed at the end, in one order: so the result does not depend on how many
     are evaluated at once, nor on the company.
@@ -188,17 +186,14 @@ def evaluate(
     per_row = network.flat.shape[0] * sequences.longest * network.shape.hidden
     size = min(data.eval_batch_size, max(16, _EVALUATED_NUMBERS // per_row // 16 * 16))
     losses: list[Tensor] = []
-    weights: list[Tensor] = []
     predicted: list[Tensor] = []
     labels: list[Tensor] = []
     for batch in evaluation_batches(sequences, network.members, size):
         logits = network.forward(batch)
-        row_loss, row_weight = loss.of_rows(logits, batch.labels)
-        losses.append(row_loss)
-        weights.append(row_weight)
+        losses.append(plain_cross_entropy(logits, batch.labels))
         predicted.append(logits.argmax(2))
         labels.append(batch.labels)
-    total = torch.cat(losses, 1).cpu().double().sum(1) / torch.cat(weights, 1).cpu().double().sum(1)
+    total = torch.cat(losses, 1).cpu().double().mean(1)
     counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
     return Evaluation({"loss": np.asarray(total), **scores(counts)}, counts)
 

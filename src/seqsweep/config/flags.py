@@ -1,0 +1,72 @@
+"""Hydra's flags among the overrides of a command line: found anywhere, refused in one line."""
+
+import argparse
+from collections import deque
+from collections.abc import Sequence
+
+from hydra._internal.utils import get_args_parser
+
+from seqsweep.suggest import did_you_mean, nearest_or_all
+
+_REFUSED = {
+    "--experimental-rerun": "loads a pickle, which runs its code; not supported",
+    "--config-path": "the folder of the configs is fixed; --config-dir FOLDER adds one of your own",
+}
+
+
+def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ()) -> list[str]:
+    """Returns the arguments with the flags before the overrides, as Hydra needs them.
+
+    argparse, which Hydra uses, takes overrides from one place only: in `data=digits -m seed=0,1`
+    it does not find the second.
+
+    Args:
+        command: the word after `seqsweep`, for messages.
+        own: options of the command itself, for messages.
+
+    Raises:
+        ValueError: an unknown flag, a flag without its value, an override without a key.
+    """
+    known = get_args_parser()._option_string_actions  # pyright: ignore[reportPrivateUsage]
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = deque(arguments)
+    while rest:
+        word = rest.popleft()
+        name, equals, value = word.partition("=")
+        if not word.startswith("-"):
+            if not name.lstrip("+~"):
+                raise ValueError(f"{word!r}: must be KEY=VALUE")
+            overrides.append(word)
+            continue
+        if name not in known:
+            names = [option for option in (*known, *own) if option.startswith("--")]
+            hint = nearest_or_all(name, set(names) - set(_REFUSED))
+            raise ValueError(f"{name}: no such option of seqsweep {command}{hint}")
+        flags += _with_value(name, value if equals else None, known[name], rest)
+    return [*flags, *overrides]
+
+
+def _with_value(
+    name: str, value: str | None, option: argparse.Action, rest: deque[str]
+) -> list[str]:
+    """The flag and its value, which may be the next word."""
+    for refused in _REFUSED.keys() & set(option.option_strings):
+        raise ValueError(f"{name}: {_REFUSED[refused]}")
+    if option.nargs == 0:
+        if value is not None:
+            raise ValueError(f"{name}={value}: {name} takes no value")
+        return [name]
+    choices = list(option.choices or ())
+    is_next = bool(rest) and (option.nargs is None or rest[0] in choices)
+    if value is None and is_next:
+        value = rest.popleft()
+    if value is None:
+        if option.nargs == "?":
+            return [name]
+        allowed = f"one of {', '.join(choices)}" if choices else "a value"
+        raise ValueError(f"{name}: needs {allowed}")
+    if choices and value not in choices:
+        hint = did_you_mean(value, choices)
+        raise ValueError(f"{name}={value}: must be one of {', '.join(choices)}{hint}")
+    return [name, value]

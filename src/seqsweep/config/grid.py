@@ -1,0 +1,50 @@
+"""The values of a sweep: how many there are is known before they are listed."""
+
+import math
+from collections.abc import Sequence
+
+from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.errors import HydraException
+
+MOST_RUNS = 100_000
+"""A sweep of more runs would neither be planned nor shown in reasonable time."""
+
+
+def swept_values(override: Override) -> list[str]:
+    """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
+
+    Raises:
+        HydraException: there are none, or too many to list.
+    """
+    swept = override.value()
+    if isinstance(swept, RangeSweep):
+        start, stop = swept.start, swept.stop
+        assert start is not None and stop is not None
+        if swept.step == 0:
+            raise HydraException(f"{override.input_line}: the step of a range must not be 0")
+        check_size(override.input_line or "", math.ceil((stop - start) / swept.step))
+    values = list(override.sweep_string_iterator())
+    check_size(override.input_line or "", len(values))
+    return values
+
+
+def check_grid(choices: Sequence[Sequence[str]]) -> None:
+    """Refuses a grid of too many runs.
+
+    Raises:
+        HydraException: names the number.
+    """
+    given = " x ".join(str(len(values)) for values in choices if len(values) > 1)
+    check_size(f"a grid of {given}", math.prod(len(values) for values in choices))
+
+
+def check_size(given: str, count: int) -> None:
+    """Refuses a number of runs that is no sweep.
+
+    Raises:
+        HydraException: there are none, or more than `MOST_RUNS`.
+    """
+    if count < 1:
+        raise HydraException(f"{given}: has no values, so the sweep has no runs")
+    if count > MOST_RUNS:
+        raise HydraException(f"{given}: {count:,} runs; a sweep has at most {MOST_RUNS:,}")
