@@ -26,7 +26,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from seqsweep.runs.lock import is_locked
 
-TIMES = ("train_seconds", "samples_per_s")
+TIMES = ("train_seconds", "samples_per_s", "digest")
 OVERRIDES = (
     "data=digits",
     "model.num_layers=2",

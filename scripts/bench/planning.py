@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
+from seqsweep.runs.sealed import sealed
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
@@ -43,7 +44,7 @@ def write_records(folder: Path, seeds: int, sizes: int) -> int:
                 run.mkdir(parents=True, exist_ok=True)
                 flat = dict(flatten(config))
                 record = {"run_id": run_id, "train_seconds": 1.0, "config": flat}
-                write_json(run / "record.json", RESULT | record)
+                write_json(run / "record.json", sealed(RESULT | record))
                 count += 1
     return count
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from seqsweep.runs.sealed import sealed
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
@@ -69,7 +70,7 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
         "train_seconds": 1.0, "samples_per_s": 1000.0,
         "classes": [str(index) for index in range(CLASSES)], "confusion": {"val": confusion},
     }  # fmt: skip
-    write_json(run / "record.json", record, sync=False)
+    write_json(run / "record.json", sealed(record), sync=False)
 
 
 def diagnosis() -> dict[str, Any]:

@@ -22,8 +22,10 @@ def splits() -> Splits:
     return Splits(make_sequences(x, np.arange(N) % 3, lengths, where="test"))
 
 
-def order(size: int, batch_size: int, seed: int | None, epoch: int = 0, **ranks: int) -> list[int]:
-    batches = EpochBatches(size, batch_size, seed, **ranks)
+def order(
+    size: int, batch_size: int, seed: int | None, epoch: int = 0, rank: int = 0, world_size: int = 1
+) -> list[int]:
+    batches = EpochBatches(size, batch_size, seed, rank, world_size)
     batches.set_epoch(epoch)
     return list(itertools.chain.from_iterable(batches))
 

@@ -49,7 +49,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("trainer.devices=64", "trainer.devices=64: must be 1 to"),
         ("loss.label_smoothing=1.5", "loss.label_smoothing=1.5: must be at least 0 and below 1"),
         ("loss.class_weights=[1,2]", "loss.class_weights=[1.0, 2.0]: must be balanced, or 4"),
-        ("model.hidden_size=2000000", "out of memory: "),
+        ("model.hidden_size=2000000", "model.hidden_size=2000000: 4,000,"),
         ("data=random data.source.num_sequences=200000000000", "out of memory: "),
         (
             "data=digits data.val_fraction=0 callbacks=early_stopping",
@@ -70,7 +70,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("data.source=3", "data.source=3: must be a group"),
         ("model.hidden_size=[1", "cannot read the argument 'model.hidden_size=[1'"),
         ("hidden", "cannot read the argument 'hidden'"),
-        ("--experimental-rerun=job.pickle", "--experimental-rerun loads a pickle"),
+        ("--experimental-rerun=job.pickle", "--experimental-rerun: loads a pickle"),
         ("-m model.hidden_size=8,x", "model.hidden_size='x': must be a whole number"),
         ("-m model.hidden_size=8,0", "model.hidden_size=0: must be at least 1"),
         ("-m model=rnn,gru", "model=gru: no such option of model"),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from seqsweep.runs.sealed import sealed
 
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.record import RunFolder
@@ -237,7 +238,7 @@ def add_learning_rate(folder: Path) -> None:
                 continue
             run = shutil.copytree(path.parent, folder / f"{config['seed']:016x}")
             record["config"] = config | {"optimizer.lr": 0.03}
-            (run / "record.json").write_text(json.dumps(record))
+            (run / "record.json").write_text(json.dumps(sealed(record)))
 
 
 def best_first(folder: Path) -> list[str]:

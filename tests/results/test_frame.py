@@ -143,7 +143,7 @@ def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
 def test_records_that_lack_numbers_have_gaps(tmp_path):
     made = RunFolder(tmp_path / "a")
     made.start({"h": 1}, {})
-    made.finish({"config": {"h": 1}, "metrics": None, "params": None})
+    made.finish({"config": {"h": 1}, "metrics": {}, "params": None})
     table = load_sweep(tmp_path)
     assert list(table["state"]) == ["complete"]
     assert list(table["params"].isna()) == list(table["train_seconds"].isna()) == [True]

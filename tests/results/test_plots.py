@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 import pytest
 
 from seqsweep.results.axes import choose_axis, factors, telling_keys
-from seqsweep.results.curves import MOST_POINTS, Band, bands, read_metrics
+from seqsweep.results.curves import MOST_POINTS, Band, band, bands, read_metrics
 from seqsweep.results.findings import Axis, Config, Confusion, Curve, Stat
 from seqsweep.results.pareto import pareto_front
 from seqsweep.results.plot_parts import DARK, PALETTE, decades, faded
@@ -113,7 +113,7 @@ def test_a_heatmap_is_shaded_by_row():
 
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
-    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5])
+    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
     curves = [Curve("a", "%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
     figure = curves_figure(curves, "loss")
     assert figure is not None
@@ -121,6 +121,20 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
     assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
     assert curves_figure(curves, "acc") is None
+
+
+def test_a_line_is_pale_where_seeds_have_ended():
+    """The mean of the seeds that are left falls where a high one ends; its band would too."""
+    found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
+    assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
+    figure = curves_figure([Curve("a", "a", {"val/acc": found}, None)], "acc")
+    assert figure is not None
+    go.Figure(figure)
+    shaded, whole, left = figure["data"]
+    assert max(shaded["x"]) == 1
+    assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
+    assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
+    assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 seeds left"
 
 
 def test_every_seed_of_the_first_twelve_configs_is_a_point():

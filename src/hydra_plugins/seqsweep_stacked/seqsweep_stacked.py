@@ -3,6 +3,7 @@
 This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,10 @@ class StackedLauncher(Launcher):
     """
 
     def __init__(self, processes: int | None = None) -> None:
+        most = max(4, 2 * (os.cpu_count() or 1))
+        if processes is not None and not 1 <= processes <= most:
+            allowed = "at least 1, or null" if processes < 1 else f"at most {most}, twice the cores"
+            raise ValueError(f"hydra.launcher.processes={processes}: must be {allowed}")
         self.processes = processes
         self.basic: Launcher | None = None
         self.hydra_context: HydraContext | None = None

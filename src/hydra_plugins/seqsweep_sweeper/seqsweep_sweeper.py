@@ -5,7 +5,7 @@ This module is imported at every start of every Hydra app of the environment: it
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ class SeqsweepSweeperConf:
     """The sweeper's config: `params` as in the basic sweeper."""
 
     _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
-    params: dict[str, Any] | None = None
+    # Not None: then Hydra answers `hydra.sweeper.params={seed:1}` with an AttributeError.
+    params: dict[str, Any] | None = field(default_factory=dict)
 
 
 ConfigStore.instance().store(

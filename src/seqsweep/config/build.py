@@ -11,7 +11,7 @@ from typing import Any
 
 from hydra.utils import get_object
 
-from seqsweep.config.reword import reworded
+from seqsweep.config.reword import named, reworded
 
 
 def build(node: Any, key: str, **injected: Any) -> Any:
@@ -23,7 +23,8 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         injected: arguments that the caller fills in; they win over the config's.
 
     Raises:
-        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key.
+        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key;
+            ValueError too for a package that is not installed.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -36,20 +37,35 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     }
     if "_target_" not in node:
         return arguments
-    target = _locate(node["_target_"], key)
+    call = functools.partial(_call, _locate(node["_target_"], key), key, node)
     if node.get("_partial_", False):
-        return functools.partial(target, **arguments, **injected)
+        return functools.partial(call, **arguments, **injected)
+    return call(**arguments, **injected)
+
+
+def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **arguments: Any) -> Any:
+    """Calls a target; an error of its code names the key, or the target where it is unforeseen."""
     try:
-        return target(**arguments, **injected)
+        return target(*values, **arguments)
+    except ImportError as error:  # as a logger raises it whose package is not there
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
         raise reworded(error, _with_key(str(error), key, node)) from error
+    except MemoryError:
+        raise
+    except (Exception, SystemExit) as error:  # a user's code may raise anything, and call sys.exit
+        if isinstance(error, RuntimeError) and "memory" in str(error):
+            raise
+        raise ValueError(f"{key}._target_={node['_target_']}: {named(error)}") from error
 
 
 def _locate(target: str, key: str) -> Any:
     try:
         return get_object(target)
-    except Exception as error:  # importing a user's module may raise anything
-        raise ValueError(f"{key}._target_={target}: {error}") from error
+    except (Exception, SystemExit) as error:  # importing a user's module may raise anything
+        words = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
+        raise ValueError(f"{key}._target_={target}: {words}") from error
 
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:

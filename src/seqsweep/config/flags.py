@@ -1,8 +1,10 @@
 """Hydra's flags among the overrides of a command line: found anywhere, refused in one line."""
 
 import argparse
+import itertools
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
 
 from hydra._internal.utils import get_args_parser
 
@@ -45,6 +47,14 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
             raise ValueError(f"{name}: no such option of seqsweep {command}{hint}")
         flags += _with_value(name, value if equals else None, known[name], rest)
     return [*flags, *overrides]
+
+
+def config_dir(arguments: Sequence[str]) -> Path | None:
+    """The folder that `--config-dir` names, in arguments as `flags_first` returns them."""
+    for name, value in itertools.pairwise(arguments):
+        if name in ("--config-dir", "-cd"):
+            return Path(value)
+    return None
 
 
 def _with_value(

@@ -29,7 +29,7 @@ def _place(key: str, hydra_config: DictConfig) -> str:
     # As given: an override may hold an interpolation that leads nowhere.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
     given = [str(override).lstrip("+~") for override in overrides]
-    if any(override.startswith(f"{key}=") for override in given):
+    if key in [override.partition("=")[0] for override in given]:
         return ""
     for path, package in _files(hydra_config):
         parts = key.split(".")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterable
 
 import yaml
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import InstantiationException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -25,6 +25,8 @@ def explain(error: BaseException) -> str:
     cause = error.__cause__
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
+    if isinstance(error, InstantiationException) and isinstance(cause, ValueError):
+        return str(cause)  # of a launcher, which names its key
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if several := _SEVERAL.match(str(error)):
@@ -41,7 +43,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OmegaConfBaseException):
         reason = str(error.msg or error).splitlines()[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason
-    message = " ".join(str(error).split())
+    message = re.sub(r" full_key:( object_type=\w+)?$", "", " ".join(str(error).split()))
     if "Config group override must be" in message:
         return f"{message}; a group takes the name of an option, as in model=rnn"
     return message

@@ -1,4 +1,4 @@
-"""An error of the user's with another message."""
+"""Errors of the user's with other messages."""
 
 
 def reworded(error: Exception, message: str) -> Exception:
@@ -10,3 +10,8 @@ def reworded(error: Exception, message: str) -> Exception:
         if isinstance(error, kind):
             return kind(message)
     return TypeError(message)
+
+
+def named(error: BaseException) -> str:
+    """The error led by its class, in one line: `KeyError: 'x'`."""
+    return " ".join(f"{type(error).__name__}: {error}".split())

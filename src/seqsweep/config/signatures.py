@@ -13,13 +13,14 @@ import inspect
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Optional, Union
 
+from seqsweep.config.reword import named
 from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,
-    "int": int, "list": list, "str": str, "tuple": tuple,
+    "int": int, "list": list, "str": str, "tuple": tuple, "Optional": Optional, "Union": Union,
 }  # fmt: skip
 
 
@@ -153,6 +154,10 @@ def _from_import(target: str, module_name: str, name: str) -> Signature:
         module = importlib.import_module(module_name)
     except (ImportError, ValueError) as error:
         raise ValueError(f"_target_={target}: cannot import {module_name!r}: {error}") from error
+    except (Exception, SystemExit) as error:  # a user's module may raise anything
+        raise ValueError(
+            f"_target_={target}: importing {module_name!r} fails: {named(error)}"
+        ) from error
     found = getattr(module, name, None)
     if found is None or not callable(found):
         hint = nearest_or_all(name, [key for key in vars(module) if not key.startswith("_")])

@@ -9,9 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqsweep.results import axes, details, sentences, wording
+from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Stat
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard, shares_time, tied_with_first
 from seqsweep.results.names import readable_names
 from seqsweep.results.statistics import Difference, mean_interval
 from seqsweep.runs.ledger import Entry, read_folder
@@ -47,7 +48,7 @@ def analyse(folder: Path) -> Report:
     waiting = len(set(sweep.configs) - set(labels)) if sweep else 0
     if scored[:1] == configs[:1] and configs:
         rivals = [b.shown for b in baselines if b.is_of(best[0])]
-        tested = confusion.sequences if confusion and score.startswith(confusion.split) else 0
+        tested = tested_sequences(best[0].record or {}, score)
         answer = sentences.answer(configs, board, rivals, tested)
     else:
         answer = sentences.no_answer(states, waiting)
@@ -75,6 +76,8 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels),
         environment=details.environment(best[0] if best else entries[0]),
         commands=details.commands(sweep, entries, best[0] if best else entries[0]),
+        tied=tied_with_first(board),
+        shares_time=shares_time(board),
     )
 
 
@@ -101,7 +104,7 @@ def _configs(board: Leaderboard) -> list[Config]:
             metrics={name: _stat(list(values.values())) for name, values in row.samples.items()},
             scores=sorted(row.samples.get(board.compared, {}).items()),
             gap=_gap(row.difference) if row.difference and len(board.rows) > 1 else None,
-            verdict=row.difference.verdict if row.difference else "other data",
+            verdict=row.difference.verdict if row.difference else row.apart,
             lost=row.lost_words,
             data=row.data,
         )

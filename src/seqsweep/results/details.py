@@ -16,7 +16,7 @@ from seqsweep.runs.sweepfile import SweepFile
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 5
-ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete")
+ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")
 _OURS = "seqsweep."
 _MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
 _REASONS = {
@@ -108,6 +108,13 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
         metrics = {name for record in records for name in record.get("metrics") or {}}
         if not any(name.startswith(("val/", "test/")) for name in metrics):
             return None, "There is neither a validation nor a test split to count on."
+        if not any(name.startswith("test/") for name in metrics) and all(
+            entry.config.get("diagnostics") is False for entry in group
+        ):
+            return None, (
+                "No confusion matrix was recorded: there is no test split, and diagnostics=false "
+                "leaves out that of validation."
+            )
         return None, (
             "No confusion matrix was recorded: the runs are from before it was kept, or there "
             "are more than 50 classes."

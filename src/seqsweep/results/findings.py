@@ -42,8 +42,9 @@ class Config:
         keys: all keys in which the configs differ.
         scores: [seed, value] of the metric that is compared.
         lost: seeds that diverged or failed, in words: the others may be the lucky ones.
-        verdict: as `Difference.verdict`; "other data" where the data are not those of the best.
-        data: a key that configs share that were trained on the same data.
+        verdict: as `Difference.verdict`; "other test set" or the like where the config was not
+            evaluated on the sequences of the best.
+        data: a key that configs share that were evaluated on the same sequences.
     """
 
     rank: int
@@ -57,6 +58,11 @@ class Config:
     verdict: str
     lost: str = ""
     data: str = ""
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether it was evaluated on other sequences than the best, and is not compared."""
+        return self.verdict.startswith("other")
 
     @property
     def told_by_t(self) -> bool:
@@ -161,10 +167,11 @@ class Crossing:
 
 @dataclass(frozen=True)
 class Holes:
-    """What is not complete of the grid of all values.
+    """The runs that are missing, and how many combinations of the values there are.
 
     Args:
-        missing: points without a complete run; none where most are, which is no grid.
+        size: of all combinations. there: how many have a complete run.
+        missing: those that a command has asked for and that have none.
         why: how many of their runs ended how, in words; empty where nothing is known of them.
     """
 
@@ -219,6 +226,8 @@ class Report:
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
         left_out: how many runs repeat the config, data and seed of a newer one.
+        tied: how many configs are equal to the best in the monitor.
+        shares_time: whether runs have trained in a stack, and have equal parts of its time.
     """
 
     name: str
@@ -244,6 +253,8 @@ class Report:
     failures: list[Failure]
     environment: list[tuple[str, str]]
     commands: list[tuple[str, str]]
+    tied: int = 1
+    shares_time: bool = False
 
     @property
     def has_seeds(self) -> bool:

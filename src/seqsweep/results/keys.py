@@ -37,6 +37,20 @@ def told_keys(configs: Sequence[Mapping[str, Any]], keep_shared: bool = False) -
     return [key for key in keys if not brought(key) and not repeats(key)]
 
 
+def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The keys that the label of a run shows, the seed last.
+
+    What follows from a choice, as everything that `experiment=a,b` sets follows from its data, is
+    left out: the label names the choice alone.
+    """
+    keys = sorted(told_keys(configs), key=lambda key: key == "seed")
+    columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
+    for choice in [key for key in keys if key.rpartition(".")[2] == CHOICE]:
+        if choice in keys:
+            keys = [k for k in keys if k == choice or not follows(columns[choice], columns[k])]
+    return keys
+
+
 def follows(first: Sequence[str], second: Sequence[str]) -> bool:
     """Whether the second column is a function of the first."""
     return len(set(zip(first, second, strict=True))) == len(set(first))

@@ -13,6 +13,7 @@ from seqsweep.results.progress import Progress
 from seqsweep.results.tables import print_leaderboard
 from seqsweep.results.tail import stat_of
 from seqsweep.results.wording import count
+from seqsweep.runs.clock import is_recent
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
@@ -104,7 +105,7 @@ class WatchedFolder:
             return False
         if not self.missing():
             return True
-        return self.has_ended or time.time() - self._last_sign() > QUIET_SECONDS
+        return self.has_ended or not self._is_heard_of()
 
     @property
     def has_ended(self) -> bool:
@@ -116,10 +117,12 @@ class WatchedFolder:
         done = counts["complete"] + counts["diverged"] + counts["skipped"]
         return len(self.progress.runs) - done
 
-    def _last_sign(self) -> float:
-        """When the sweep was last heard of."""
+    def _is_heard_of(self) -> bool:
+        """Whether the sweep has given a sign of life just now."""
+        if time.time() - self._seen_running < QUIET_SECONDS:
+            return True
         stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))
-        return max(self._seen_running, 0.0 if stat is None else stat.st_mtime)
+        return stat is not None and is_recent(stat.st_mtime, self.folder, QUIET_SECONDS)
 
     def _file_now(self) -> tuple[int, int, int] | None:
         """What tells two files of one name apart: the number of one that is gone is used again."""

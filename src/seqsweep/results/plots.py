@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from seqsweep.results.curves import Band
 from seqsweep.results.findings import Axis, Config, Confusion, Curve, Line, Panel, Report
 from seqsweep.results.pareto import pareto_figure
 from seqsweep.results.plot_parts import (
@@ -24,7 +25,7 @@ from seqsweep.results.plot_parts import (
     padded,
     ticks,
 )
-from seqsweep.results.wording import count, kind_words, metric_words, short_number, value_text
+from seqsweep.results.wording import count, interval_text, kind_words, metric_words, value_text
 
 _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 _MOST_NUMBERED = 20
@@ -42,7 +43,7 @@ def figures(report: Report) -> dict[str, Figure]:
     for kind in ("loss", "acc"):
         found[f"curves-{kind}"] = curves_figure(report.curves, kind)
     if len(scored) > 1:
-        for cost in ("params", "train_seconds"):
+        for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
             found[f"pareto-{cost}"] = pareto_figure(scored, cost, report)
     if report.confusion:
         found["confusion"] = confusion_figure(report.confusion)
@@ -73,7 +74,8 @@ def axis_figure(axis: Axis, panel: Panel, report: Report) -> Figure:
 def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     """Loss or accuracy over the epochs: validation in full with its band, training dotted.
 
-    Without validation it is training that is drawn in full.
+    Without validation it is training that is drawn in full. From where a seed has ended the line is
+    pale and has no band: it is the mean of the seeds that are left.
     """
     traces: list[dict[str, Any]] = []
     has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
@@ -85,16 +87,21 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
             if band is None:
                 continue
             if split == first and band.low != band.high:
-                traces.append(filled(band.epochs, band.low, band.high, colour))
+                ends = band.low[: band.whole], band.high[: band.whole]
+                traces.append(filled(band.epochs[: band.whole], *ends, colour))
             name = f"{label(curve.name)}, {metric_words(f'{split}/{kind}')}"
             hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
             mode = "lines" if len(band.epochs) > 1 else "markers"
             dash, width = ("solid", 2) if split == first else ("dot", 1.3)
             line = {"color": colour, "dash": dash, "width": width}
-            traces.append(
-                {"type": "scatter", "mode": mode, "x": band.epochs, "y": band.mean, "name": name,
-                 "line": line, "marker": {"color": colour}, "hovertemplate": hover}
-            )  # fmt: skip
+            drawn = {
+                "type": "scatter", "mode": mode, "x": band.epochs[: band.whole],
+                "y": band.mean[: band.whole], "name": name, "line": line,
+                "marker": {"color": colour}, "hovertemplate": hover,
+            }  # fmt: skip
+            traces.append(drawn)
+            if band.whole < len(band.epochs):
+                traces.append(drawn | _of_seeds_left(band, hover))
             if split == "val" and curve.best_epoch is not None:
                 traces.append(chosen_epoch(band.epochs, band.mean, curve.best_epoch, colour))
     if not traces:
@@ -106,6 +113,16 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
         shape["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": "~g"}
     return {"data": traces, "layout": shape}
+
+
+def _of_seeds_left(band: Band, hover: str) -> dict[str, Any]:
+    """The part of a line after the first seed has ended, joined to the part before it."""
+    start = band.whole - 1
+    counts = [f"<br>{seeds} of {max(band.seeds)} seeds left" for seeds in band.seeds[start:]]
+    return {
+        "x": band.epochs[start:], "y": band.mean[start:], "opacity": 0.4, "text": counts,
+        "hovertemplate": hover.replace("<extra>", "%{text}<extra>"),
+    }  # fmt: skip
 
 
 def confusion_figure(confusion: Confusion) -> Figure:
@@ -218,4 +235,4 @@ def _point_words(axis: Axis, line: Line, place: int, report: Report) -> str:
     if point.n < 2:
         return text
     of = count(point.n, "config" if axis.averaged else "seed")
-    return f"{text}<br>{short_number(point.low)} to {short_number(point.high)} over {of}"
+    return f"{text}<br>{interval_text(point.low, point.high)} over {of}"

@@ -13,6 +13,7 @@ from seqsweep.results import wording
 from seqsweep.results.analysis import analyse
 from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Gap, Report, Stat
+from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
 from seqsweep.results.plots import confusion_width, figures
 from seqsweep.results.sureness import enough_seeds
@@ -129,6 +130,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "has_lost": any(config.lost for config in report.configs),
         "ended_early": ", ".join(early),
         "legend": list({line.label: line for line in lines}.values()),
+        "pale": any(b.whole < len(b.epochs) for c in report.curves for b in c.bands.values()),
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for c in report.curves for name in c.bands),
     }
@@ -163,10 +165,11 @@ def _plotly() -> str:
 
 
 def _columns(report: Report) -> list[str]:
-    """The metrics beside the score: what chose, its accuracy, and F1."""
+    """The metrics beside the score: what chose, what decided a tie, its accuracy, and F1."""
     there = {name for config in report.configs for name in config.metrics}
     kind = report.score.partition("/")[2]
-    wanted = dict.fromkeys([report.monitor, f"val/{kind}", "test/f1"])
+    tie = [TIE_BREAKER] if report.tied > 1 else []
+    wanted = dict.fromkeys([report.monitor, *tie, f"val/{kind}", "test/f1"])
     return [name for name in wanted if name in there and name != report.score]
 
 
@@ -227,6 +230,7 @@ def _mean(stat: Stat | None) -> float | None:
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": lambda value: true_minus(wording.number(value)),
     "short": lambda value: true_minus(wording.short_number(value)),
+    "interval": lambda ends: wording.interval_text(*ends),
     "signed": _signed,
     "gap": wording.shown_difference,
     "breakable": _breakable,

@@ -1,5 +1,6 @@
 """What a person reads: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -100,6 +101,19 @@ def short_number(value: float) -> str:
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
+def interval_text(low: float, high: float) -> str:
+    """Both bounds with the decimals of the larger one, with the minus of a page.
+
+    >>> interval_text(0.008161, 0.714), interval_text(0.00016, 0.0051), interval_text(9.5, 120.0)
+    ('0.008 to 0.714', '0.000160 to 0.005100', '9.5 to 120.0')
+    """
+    size = max(abs(low), abs(high))
+    decimals = 3
+    if size and not 0.01 <= size < 10:  # four significant digits
+        decimals = max(0, 3 - math.floor(math.log10(size)))
+    return " to ".join(true_minus(f"{end:.{decimals}f}") for end in (low, high))
+
+
 def number(value: float) -> str:
     """Four decimals, or two significant digits of what is tiny."""
     return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
@@ -137,9 +151,9 @@ def error_text(state: str, error: str) -> str:
     return error.removeprefix(f"{state} ")
 
 
-def with_deviation(mean: float, std: float | None) -> str:
+def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
     """`0.8430 ±0.0177`; without seeds there is no deviation."""
-    return number(mean) + ("" if std is None else f" ±{std:.4f}")
+    return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
 
 
 def shown_interval(metric: str, low: float, high: float) -> tuple[float, float]:

@@ -93,6 +93,31 @@ def append_bytes(path: Path, data: bytes, header: bytes = b"") -> None:
         raise
 
 
+def end_of_step(path: Path, start: int, step: int) -> int:
+    """The end of the events of one step that follow the byte `start` of an event file directly."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        while True:
+            file.seek(start)
+            head = file.read(12)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else size
+            if start + length + 16 > size or _step_of(file.read(length)) != step:
+                return start
+            start += length + 16
+
+
+def _step_of(event: bytes) -> int | None:
+    """The step of an event, which follows its time; None for one that has none."""
+    if event[:1] != b"\x09" or event[9:10] != b"\x10":
+        return None
+    step = 0
+    for place, byte in enumerate(event[10:20]):
+        step |= (byte & 127) << (7 * place)
+        if byte < 128:
+            break
+    return step
+
+
 def encode(rows_of_each: Sequence[Sequence[Row]]) -> list[bytes]:
     """The records of the rows of some files, one string of bytes for each file."""
     rows = list(itertools.chain.from_iterable(rows_of_each))

@@ -5,13 +5,13 @@ command, only the sweep itself knows: whoever watches it from elsewhere reads it
 """
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.files import read_json, write_text
+from seqsweep.runs.clock import is_recent
+from seqsweep.runs.files import read_json, say_once, write_text
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
@@ -45,10 +45,10 @@ class SweepFile:
     def read(cls, folder: Path) -> Self | None:
         """That of a folder; None where there is none, or none that can be read."""
         content = read_json(folder / NAME)
-        if not isinstance(content, dict):
+        if content is None:
             return None
         try:
-            return cls(
+            sweep = cls(
                 content["command"],
                 content["started"],
                 {name: content["common"] | own for name, own in content["members"].items()},
@@ -56,8 +56,14 @@ class SweepFile:
                 content["ended"],
                 tuple(content.get("beside", ())),
             )
+            times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
+            "".join(sweep.command)  # a TypeError where it is not text
+            if sum(times) >= 0:
+                return sweep
         except (TypeError, KeyError, AttributeError):
-            return None
+            pass
+        say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
+        return None
 
     def write(self, folder: Path) -> None:
         """Into the sweep's folder, which is there; what the configs share is written once."""
@@ -104,7 +110,7 @@ def is_alive(folder: Path) -> bool:
     sweep = SweepFile.read(folder)
     if sweep is None or sweep.ended is not None:
         return False
-    return time.time() - (folder / NAME).stat().st_mtime < QUIET_SECONDS
+    return is_recent((folder / NAME).stat().st_mtime, folder, QUIET_SECONDS)
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:

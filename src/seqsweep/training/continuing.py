@@ -6,7 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.config.question import namesakes
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
@@ -49,10 +50,14 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
     Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
     makes each of them another, which is said.
     """
-    shorter = [run for run in _finished_runs(folder.parent) if _is_shorter(run, member)]
-    for run in sorted(shorter, key=lambda run: run["config"][_LENGTH], reverse=True):
+    found = [
+        (path, run)
+        for root in (folder.parent, *namesakes(folder.parent))
+        for path, run in _finished_runs(root)
+        if _is_shorter(run, member)
+    ]
+    for path, run in sorted(found, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
-        path = folder.parent / run["run_id"]
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
             say(
                 f"{path} has {run['epochs']} epochs of this config, but its scheduler is laid out "
@@ -65,10 +70,20 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
 
 
 @functools.cache
-def _finished_runs(root: Path) -> list[dict[str, Any]]:
-    """The records of a folder, as they are when this process first asks."""
-    records = [RunFolder(path.parent).record() for path in sorted(root.glob("*/record.json"))]
-    return [record for record in records if record and record["status"] == "complete"]
+def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The complete runs of a folder, as they are when this process first asks.
+
+    A run of another version of the training has another id than its config has now.
+    """
+    paths = [path.parent for path in sorted(root.glob("*/record.json"))]
+    records = [(path, RunFolder(path).record()) for path in paths]
+    return [
+        (path, record)
+        for path, record in records
+        if record
+        and record["status"] == "complete"
+        and run_id(record["config"], record["data_fingerprint"]) == record["run_id"]
+    ]
 
 
 def _is_shorter(run: dict[str, Any], member: Member) -> bool:

@@ -4,7 +4,7 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,12 @@ _CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 log = logging.getLogger(__name__)
 
 
+_IN_RECORD = ("test/loss", "test/acc", "test/f1")
+"""Metrics of the finished run, which record.json holds."""
+
+
 class RowLogger(Logger):
-    """A logger that takes the rows of epochs and nothing else. Subclasses write them."""
+    """A logger of this package: it takes the rows of epochs. Subclasses write them."""
 
     @property
     def name(self) -> str:
@@ -37,8 +41,12 @@ class RowLogger(Logger):
         return ""
 
     @rank_zero_only
+    def log_epoch(self, row: Mapping[str, float], step: int) -> None:
+        """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
+        self.write([{**row, "step": step}])
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.write([{**metrics, "step": step}])
+        """Nothing: metrics of callbacks go to TensorBoard and to loggers of the user's own."""
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -54,8 +62,9 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
     """TensorBoard scalars in the run's folder itself.
 
     Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
-    stands in config.yaml. Rows go to an event file of our own, `events`. A SummaryWriter, with its
-    thread and a second file, is made for whoever uses `experiment`.
+    stands in config.yaml. Rows go to an event file of our own, `events`, and so do the metrics that
+    callbacks log. A SummaryWriter, with its thread and a second file, is made for whoever uses
+    `experiment`.
     """
 
     def __init__(self, save_dir: str) -> None:
@@ -67,7 +76,13 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
         """The SummaryWriter, made when it is used: Lightning asks for it before every run."""
         return self._experiment or _OnDemand(self._summary_writer)
 
-    log_metrics = RowLogger.log_metrics
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Writes what callbacks log; a dict of values as one tag for each."""
+        values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
+        scalars = {tag: float(value) for tag, value in flatten_tags(values)}
+        if scalars:
+            self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
@@ -90,6 +105,15 @@ class _OnDemand:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._make(), name)
+
+
+def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Tags and their values; those of a nested mapping as `tag/key`."""
+    for tag, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{tag}/{key}", part) for key, part in value.items())
+        else:
+            yield tag, value
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:

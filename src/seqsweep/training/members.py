@@ -11,6 +11,7 @@ from rich.markup import escape
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.console import place, print_notes
+from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label, value_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import differing_keys, read_run
@@ -24,15 +25,18 @@ def plan_members(
 ) -> list[SweepMember]:
     """The distinct members, in the order of the sweep; equal configs are one run."""
     planned: dict[str, tuple[Sequence[str], Member]] = {}
+    outputs: dict[str, None] = {}
     for overrides in jobs:
         try:
             member = plan(compose.checked(overrides))
+            outputs[member.config["output_dir"]] = None
+            if len(outputs) > 1:
+                raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
     flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    differing = differing_keys(list(flat.values()))
-    keys = key_names(sorted(differing, key=lambda key: key == "seed"))  # the seed last
+    keys = key_names(label_keys(list(flat.values())))
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
         for run_id, (overrides, member) in planned.items()

@@ -17,6 +17,7 @@ from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.identity import flatten, run_id
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.size import check_network_size
 
 _DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
@@ -119,14 +120,27 @@ def plan(config: Config) -> Member:
     Raises:
         ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
     """
+    fingerprint = data_fingerprint(config)
+    if fingerprint is None:
+        return Member(config, run_id(config, None), None)
+    splits = prepared(config)
+    check_network_size(config, splits)
+    held, lines = _described(splits)
+    return Member(config, run_id(config, fingerprint), fingerprint, held, lines)
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the sequences; None for a data module of the user's own.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source refuses.
+    """
     data = config["data"]
     if data.get("_target_") != _DATA_MODULE:
-        return Member(config, run_id(config, None), None)
+        return None
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    fingerprint = fingerprint_of(load_source(data["source"]))
-    held, lines = _described(prepared(config))
-    return Member(config, run_id(config, fingerprint), fingerprint, held, lines)
+    return fingerprint_of(load_source(data["source"]))
 
 
 def prepared(config: Config) -> Splits:

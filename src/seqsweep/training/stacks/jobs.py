@@ -68,8 +68,6 @@ def _train(
     processes: int | None,
 ) -> dict[str, Any]:
     """What the basic launcher returned for the runs that went one by one, by run_id."""
-    if processes is not None and processes < 1:
-        raise ValueError(f"hydra.launcher.processes={processes}: must be at least 1, or null")
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
     from seqsweep.training.stacks.launch import launch_stacks

@@ -1,0 +1,138 @@
+"""Checks of a user's own YAML files before Hydra loads them: Hydra has no bounds."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import yaml
+
+from seqsweep.config import CONF_DIR
+
+_LARGEST = 2**20
+_DEEPEST = 100
+_MOST_NODES = 100_000
+_CHOICE = re.compile(r"\+{0,2}([A-Za-z][\w/]*)(?:@[\w.]+)?=(.+)")
+
+_Option = tuple[str, str]
+"""A config group, which is empty for the top level, and the name of an option."""
+
+
+def check_config_files(folder: Path, overrides: Sequence[str]) -> None:
+    """Checks the files of a `--config-dir` that these overrides choose, and those that they name.
+
+    Raises:
+        ValueError: a file is not text, is nested too deeply, grows by aliases, or its defaults list
+            leads back to itself; names the file.
+    """
+    checked: set[_Option] = set()
+    for option in [("", "base"), ("", "train"), *_choices(overrides)]:
+        _check_option(folder, option, (), checked)
+
+
+def check_yaml(path: Path) -> None:
+    """Checks that a YAML file can be loaded in little time and memory.
+
+    Raises:
+        ValueError: it is not a regular file or not text, or is too large, too deep, or would be
+            after its aliases are resolved.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: must be a regular file")
+    content = path.read_bytes() if path.stat().st_size <= _LARGEST else None
+    if content is None:
+        raise ValueError(f"{path}: must be at most {_LARGEST // 2**20} MiB")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = f"byte 0x{content[error.start]:02x}"
+        raise ValueError(f"{path}:{line}: must be saved as UTF-8, found {byte}") from error
+    _check_size(path, text)
+
+
+def _check_size(path: Path, text: str) -> None:
+    """Counts the nodes that are there once every alias is resolved."""
+    open_nodes: list[tuple[str | None, int]] = []  # anchor, and nodes before it
+    sizes: dict[str, int] = {}
+    nodes = 0
+    for event in _events(text):
+        place = f"{path}:{event.start_mark.line + 1}"
+        if isinstance(event, yaml.AliasEvent):
+            # An alias inside the node that it names has no size yet: it would have no end.
+            nodes += sizes.get(event.anchor or "", _MOST_NODES + 1)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = nodes - before
+        elif isinstance(event, yaml.NodeEvent):
+            nodes += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append((event.anchor, nodes - 1))
+            elif event.anchor is not None:
+                sizes[event.anchor] = 1
+        if nodes > _MOST_NODES:
+            raise ValueError(f"{place}: more than {_MOST_NODES:,} values, aliases resolved")
+        if len(open_nodes) > _DEEPEST:
+            raise ValueError(f"{place}: nested more than {_DEEPEST} deep")
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """The events of a text up to its first error, which Hydra reports."""
+    try:
+        yield from yaml.parse(text, yaml.SafeLoader)  # libyaml has a limit of its own
+    except yaml.YAMLError:
+        return
+
+
+def _choices(overrides: Sequence[str]) -> Iterator[_Option]:
+    """The options that overrides may choose, and those that conf/train.yaml does."""
+    yield from _defaults(CONF_DIR / "train.yaml", "")
+    for override in overrides:
+        if found := _CHOICE.fullmatch(override):
+            yield from ((found[1], value.strip(" '\"")) for value in found[2].split(","))
+
+
+def _check_option(
+    folder: Path, option: _Option, before: tuple[_Option, ...], checked: set[_Option]
+) -> None:
+    """Checks the file of an option and those that its defaults list names."""
+    group, name = option
+    for path in (folder / group / f"{name}.yaml", CONF_DIR / group / f"{name}.yaml"):
+        if path.exists():
+            break
+    else:
+        return
+    if option in before:
+        chain = " -> ".join(f"{g}={n}" for g, n in (*before[before.index(option) :], option))
+        raise ValueError(f"{path}: its defaults list leads back to itself: {chain}")
+    if option in checked:
+        return
+    if path.is_relative_to(folder):
+        check_yaml(path)
+    for found in _defaults(path, group):
+        _check_option(folder, found, (*before, option), checked)
+    checked.add(option)
+
+
+def _defaults(path: Path, group: str) -> Iterator[_Option]:
+    """The options that the defaults list of a file names."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError:
+        return
+    entries = content.get("defaults") if isinstance(content, dict) else None
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, str):
+            yield _below(group, entry)
+        elif isinstance(entry, dict):
+            for key, names in entry.items():
+                word = str(key).split()[-1].partition("@")[0]  # after `override` and `optional`
+                for name in names if isinstance(names, list) else [names]:
+                    yield _below(group, f"{word}/{name}")
+
+
+def _below(group: str, name: str) -> _Option:
+    """The option that an entry of a defaults list means in a file of a group."""
+    full = name if name.startswith("/") or not group else f"{group}/{name}"
+    found, _, option = full.strip("/").rpartition("/")
+    return found, option

@@ -1,0 +1,50 @@
+"""The memory that a network needs, known from its config before anything is built."""
+
+import os
+from pathlib import Path
+
+from seqsweep.config.schema import Config
+from seqsweep.data.sequences import Splits
+from seqsweep.training.engine import network_of
+
+_MOST_LAYERS = 1000
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+_COPIES = 4
+"""Weights, gradients and the two moments of Adam."""
+_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def check_network_size(config: Config, splits: Splits) -> None:
+    """Refuses a network of ours that cannot fit into the memory of the machine.
+
+    Raises:
+        ValueError: names the number of layers, or of parameters and the memory that they take.
+    """
+    network = network_of(config["model"])
+    if network is None:
+        return
+    hidden, layers = network.hidden_size, network.num_layers
+    if layers > _MOST_LAYERS:
+        raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
+    directions = 2 if network.bidirectional else 1
+    inputs = splits.input_size + (layers - 1) * directions * hidden  # of all layers together
+    gates = _GATES.get(network.cell, 1) * hidden * directions
+    parameters = gates * (inputs + layers * (hidden + 2))
+    parameters += (directions * hidden + 1) * splits.num_classes
+    needed, there = parameters * 4 * _COPIES, _memory()
+    if needed > there:
+        raise ValueError(
+            f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
+            f"their gradients and the optimizer's state, this machine has {_gigabytes(there)}"
+        )
+
+
+def _memory() -> int:
+    """The bytes of memory of this machine, or of the container that this process runs in."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
+    return min([total, *(int(limit) for limit in limits if limit.isdigit())])
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:,.0f} GiB"
