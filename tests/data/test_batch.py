@@ -142,6 +142,19 @@ def test_evaluation_keeps_the_order_whatever_the_seed():
         assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"num_workers": 100_000}, r"^data.num_workers=100000: must be 0 to \d+ on a machine of"),
+        ({"num_workers": -1}, r"^data.num_workers=-1: must be 0 to"),
+        ({"eval_batch_size": 0}, r"^data.eval_batch_size=0: must be at least 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(option, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceDataModule(splits(), batch_size=4, **option)
+
+
 def test_loading_draws_nothing_from_the_global_state():
     before = torch.get_rng_state()
     epochs(0)
