@@ -22,7 +22,7 @@ _SCRATCH = "SEQSWEEP_SCRATCH"
 """The variable by which the processes of a distributed run find the scratch folder of the first:
 all of them read its best checkpoint."""
 
-_NOT_THE_MACHINE = ("command", "started", "stack")
+_NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
