@@ -391,3 +391,23 @@ def test_what_is_allowed_is_that_name_only(
 def test_our_targets_are_ours() -> None:
     assert "seqsweep.models.classifier.RNNClassifier" in own_targets()
     assert [name for name in own_targets() if not name.startswith("seqsweep.")] == []
+
+
+def test_a_relative_data_path_is_found_from_any_folder(
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 5, 3))
+    np.savez(tmp_path / "my.npz", X=x, y=np.arange(40) % 4)
+    monkeypatch.chdir(tmp_path)
+    folder = trained(data=("data=npz", "data.source.path=my.npz", "data.batch_size=8"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert reproduce(folder) == 0
+    assert capsys.readouterr().out == "identical\n"
+    (tmp_path / "my.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"my\.npz"):
+        reproduce(folder)

@@ -15,7 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
+from seqsweep.command import (
+    as_multirun,
+    hide_subcommand,
+    is_first_process,
+    restore_subcommand,
+)
 from seqsweep.config import CONF_DIR
 from seqsweep.config.files import check_config_files
 from seqsweep.config.flags import config_dir, flags_first
@@ -168,10 +173,10 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
-        if _is_first_process():
+        if is_first_process():
             print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if _is_first_process():
+        if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
         is_reader_gone = isinstance(error, BrokenPipeError)
@@ -183,11 +188,6 @@ def task(config: DictConfig) -> float | None:
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
-
-
-def _is_first_process() -> bool:
-    """Of a distributed run, whose other processes run the same command."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []

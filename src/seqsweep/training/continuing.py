@@ -12,7 +12,7 @@ from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
-from seqsweep.training.planning import Member
+from seqsweep.training.planning import Member, data_files
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ def begin(
     reruns, kind = member.config["rerun"], engine["engine"]
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
-        origin = provenance(member.config["threads"], member.data_fingerprint, engine)
+        files = data_files(member.config["data"])
+        origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path, kind)
