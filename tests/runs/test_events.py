@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 import resource
 import struct
@@ -28,7 +29,7 @@ from tensorboard.compat.proto.event_pb2 import (
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
 from seqsweep.runs.eventfiles import NAMES, write_names
-from seqsweep.runs.events import EventFile, Row, append_bytes, encode
+from seqsweep.runs.events import EventFile, Row, append_bytes, encode, end_of_step
 from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
@@ -250,6 +251,23 @@ def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         append_bytes(path, b"data")
     assert path.is_dir()
+
+
+def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
+    """Those that follow a place directly; a record that is cut is none."""
+    file = EventFile(tmp_path)
+    file.write([(3, 1.0, {"a": 1.0})])
+    assert file.path is not None
+    start = file.path.stat().st_size
+    file.write([(300, 2.0, {"a": 1.0}), (300, 2.0, {"b": 1.0, "c": 2.0})])
+    end = file.path.stat().st_size
+    assert end_of_step(file.path, start, 3) == start
+    assert end_of_step(file.path, start, 300) == end
+    file.write([(301, 3.0, {"a": 1.0}), (300, 3.0, {"a": 1.0})])
+    assert end_of_step(file.path, start, 300) == end
+    for cut in (end - 1, start + 20, start + 3):
+        os.truncate(file.path, cut)
+        assert start <= end_of_step(file.path, start, 300) < end
 
 
 @pytest.mark.slow

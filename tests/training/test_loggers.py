@@ -48,10 +48,10 @@ rows_of_a_run = st.lists(
 
 
 def log_one_by_one(logger: RowLogger, rows: list[dict[str, Any]]) -> None:
-    """As `SequenceClassifier` does: the step beside the metrics."""
+    """As a `SequenceClassifier` does: the step beside the metrics."""
     for row in rows:
         metrics = {name: value for name, value in row.items() if name != "step"}
-        logger.log_epoch(metrics, row["step"])
+        logger.log_epoch(metrics, step=row["step"])
 
 
 def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
