@@ -28,7 +28,9 @@ from tensorboard.compat.proto.event_pb2 import (
 )
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
+from seqsweep.runs.eventfiles import NAMES, write_names
 from seqsweep.runs.events import EventFile, Row, append_bytes, encode, end_of_step
+from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
 
@@ -186,13 +188,13 @@ def test_a_file_goes_on_where_it_was_cut(tmp_path: Path) -> None:
 
 
 def test_names_are_of_tensorboard_and_differ(tmp_path: Path) -> None:
-    files = [EventFile(tmp_path, suffix) for suffix in ("", "", ".rows")]
+    files = [EventFile(tmp_path) for _ in range(3)]
     for file in files:
         file.write(ROWS)
     names = [path_of(file).name for file in files]
-    assert len({name.removesuffix(".rows") for name in names}) == 3
-    for name, suffix in zip(names, ("", "", r"\.rows"), strict=True):
-        assert re.fullmatch(rf"events\.out\.tfevents\.\d{{10}}\..+\.\d+\.\d+{suffix}", name)
+    assert len(set(names)) == 3
+    for name in names:
+        assert re.fullmatch(r"events\.out\.tfevents\.\d{10}\..+\.\d+\.\d+\.rows", name)
 
 
 def test_a_later_file_is_read_later(tmp_path: Path) -> None:
@@ -201,10 +203,33 @@ def test_a_later_file_is_read_later(tmp_path: Path) -> None:
         EventFile(tmp_path).write([(step, 0.0, {"a": 1.0})])
     (tmp_path / "events.out.tfevents").touch()
     names = sorted(path.name for path in tmp_path.glob("events.out.tfevents.*"))
-    assert [int(name.split(".")[-1]) for name in names] == sorted(
-        int(name.split(".")[-1]) for name in names
-    )
+    counts = [int(name.split(".")[-2]) for name in names if name.endswith(".rows")]
+    assert len(counts) == 12 and counts == sorted(counts)
     assert len({name.split(".")[3] for name in names}) == 12
+
+
+def test_a_file_that_is_moved_meanwhile_is_found_again(tmp_path: Path) -> None:
+    """As when a sweep is extended and its runs get other names."""
+    run = tmp_path / "0123"
+    run.mkdir()
+    file = EventFile(run)
+    file.write(ROWS[:1])
+    for name, row in (("h8", ROWS[1]), ("h08", ROWS[2])):
+        write_names(tmp_path, {"0123": name})
+        file.write([row])
+        assert [path.relative_to(run).parent.name for path in run.rglob("*tfevents*")] == [name]
+    assert same(accumulated(run / "h08"), expected(ROWS[:3]))
+
+
+def test_a_file_begins_in_the_folder_with_the_name_of_its_run(tmp_path: Path) -> None:
+    write_json(tmp_path / NAMES, {"0": "h8", "1": "../h8", "2": "checkpoints", "3": ["h8"]})
+    for run_id, folder in (("0", "h8"), ("1", ""), ("2", ""), ("3", ""), ("4", "")):
+        run = tmp_path / run_id
+        run.mkdir()
+        EventFile(run).write(ROWS)
+        assert [path.parent for path in tmp_path.rglob("*.rows") if run in path.parents] == [
+            run / folder
+        ]
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
