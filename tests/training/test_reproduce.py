@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from seqsweep.runs.sealed import sealed
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.sealed import sealed
 from seqsweep.training import reproduce as module
 from seqsweep.training import saved
 from seqsweep.training.checkpoints import load_sealed, seal
@@ -195,6 +195,20 @@ def test_another_result_in_the_record_is_not_identical(
     write_json(run / "record.json", sealed(record))
     assert reproduce(run) == 1
     assert "test/acc" in capsys.readouterr().out
+
+
+def test_the_stack_of_a_run_is_looked_for_beside_it_from_inside(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of a run calls it `.`, which has no parent by name."""
+    provenance = read_json(run / "provenance.json")
+    assert provenance is not None
+    stack = {"members": [run.name, "gone"], "hidden": 5, "size": 2}
+    write_json(run / "provenance.json", provenance | {"stack": stack})
+    edit_config(run, "seed", value=1)
+    monkeypatch.chdir(run)
+    assert reproduce(Path(".")) == 1
+    assert f"1 runs of its stack are not in {run.parent}" in capsys.readouterr().out
 
 
 def test_another_seed_differs_from_the_first_epoch_on(

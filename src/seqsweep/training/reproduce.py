@@ -74,10 +74,11 @@ def _difference_in_stack(
     folder: Path, member: Member, mates: Sequence[str], hidden: int, allowed: Sequence[str]
 ) -> str | None:
     """The last bits of a product depend on how many are taken at once: with the same company."""
-    missing = [name for name in mates if not (folder.parent / name / "config.yaml").is_file()]
+    beside = folder.resolve().parent  # the run may be called `.`
+    missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
     if missing:
-        return f"differs; {len(missing)} runs of its stack are not in {folder.parent}"
-    members = [saved_member(RunFolder(folder.parent / name), allowed) for name in mates]
+        return f"differs; {len(missing)} runs of its stack are not in {beside}"
+    members = [saved_member(RunFolder(beside / name), allowed) for name in mates]
     with tempfile.TemporaryDirectory() as scratch:
         train_stack(members, Path(scratch), hidden=hidden)
         return _difference(folder, Path(scratch, member.run_id))
