@@ -12,8 +12,15 @@ from omegaconf import DictConfig
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import Config, check
+from seqsweep.runs import files
 
 torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def nothing_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process names each damaged file once, and not more than some: each test starts anew."""
+    monkeypatch.setattr(files, "_said", set[str]())
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.markup import escape
 from rich.segment import Segment
 from rich.text import Text
 
+_MOST_NOTES = 8
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -74,3 +76,13 @@ def place(path: Path) -> str:
     """A path as a person would give it: from the current folder where it lies in it."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def print_notes(notes: Sequence[str], console: Console) -> None:
+    """Prints each note on a yellow line of its own; what is beyond eight is counted."""
+    distinct = list(dict.fromkeys(notes))
+    shown = distinct[:_MOST_NOTES]
+    if len(distinct) > len(shown):
+        shown.append(f"... and {len(distinct) - len(shown)} more notes on the data")
+    for note in shown:
+        console.print(f"[yellow]{escape(note)}[/]", soft_wrap=True, highlight=False)

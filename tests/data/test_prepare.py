@@ -143,6 +143,77 @@ def test_a_constant_channel_becomes_zero():
     assert not ready(splits, standardize=True).train.x.any()
 
 
+SIGNAL = np.random.default_rng(0).normal(0, 2, size=(60, 4, 2))
+
+
+def with_offset(offset: float, *, parts: bool = False) -> Splits:
+    """SIGNAL, its first channel with an offset; with parts the last 20 sequences are the test."""
+    x = SIGNAL + np.array([offset, 0])
+    labels = np.arange(60) % 3
+    if not parts:
+        return Splits(make_sequences(x, labels, where="made"))
+    two = [
+        make_sequences(x[rows], labels[rows], where="made") for rows in (slice(40), slice(40, 60))
+    ]
+    return Splits(two[0], test=two[1])
+
+
+@pytest.mark.parametrize("parts", [False, True])
+@pytest.mark.parametrize("offset", [1e4, 1e8, 1.7e9])
+def test_an_offset_changes_nothing_that_is_standardised(offset, parts):
+    options: dict[str, Any] = {"standardize": True, "test_fraction": 0.2, "val_fraction": 0.1}
+    plain = ready(with_offset(0, parts=parts), **options)
+    moved = ready(with_offset(offset, parts=parts), **options)
+    for one, other in zip(plain.parts.values(), moved.parts.values(), strict=True):
+        assert other.x.dtype == np.float32 and other.units is None
+        assert np.abs(one.x - other.x).max() < 1e-5
+
+
+def test_float32_data_are_standardised_to_the_same_bits_in_float64():
+    x = SIGNAL.astype(np.float32)
+    one, two = (
+        ready(Splits(make_sequences(kind, [0, 1] * 30, where="made")), standardize=True)
+        for kind in (x, x.astype(np.float64))
+    )
+    assert np.array_equal(one.train.x, two.train.x)
+
+
+def test_unscaled_a_channel_beyond_float32_is_refused_by_name():
+    message = (
+        r"^data.standardize=false: channel 'channel_0' has values near 9+\.\d+ with a deviation"
+    )
+    with pytest.raises(ValueError, match=message):
+        ready(with_offset(1e8), test_fraction=0.2)
+    held = ready(with_offset(1e3)).train
+    assert held.units is None
+    assert np.array_equal(held.x, (SIGNAL + np.array([1e3, 0])).astype(np.float32))
+
+
+@pytest.mark.parametrize("missing", ["zero", "mean", "forward"])
+def test_missing_values_beside_an_offset(missing):
+    """As in float64 throughout: filled in first, then standardised."""
+    x = SIGNAL + np.array([1e8, 0])
+    x[5:25, 1:3, 0] = np.nan
+    channel = x[:, :, 0].copy()
+    hole = np.isnan(channel)
+    if missing == "forward":
+        channel[5:25, 1:3] = channel[5:25, :1]
+    else:
+        channel[hole] = 0 if missing == "zero" else channel[~hole].mean()
+    expected = (channel - channel.mean()) / channel.std()
+    source = Splits(make_sequences(x, [0, 1] * 30, where="made"))
+    made = ready(source, standardize=True, missing=missing).train.x[:, :, 0]
+    assert np.abs(made - expected).max() < 1e-5
+
+
+def test_a_constant_channel_is_said():
+    x = np.concatenate([SIGNAL, np.full((60, 4, 1), 0.1)], axis=2)
+    splits = Splits(make_sequences(x, [0, 1] * 30, where="made"))
+    assert ready(splits).notes == ()
+    (note,) = ready(splits, standardize=True).notes
+    assert note.startswith("channel 'channel_2' is constant in train")
+
+
 def holed() -> Splits:
     nan = np.nan
     x = np.array([[[nan, 1], [2, nan], [nan, nan], [4, 7]], [[1, nan], [5, 1], [nan, 9], [9, 9]]])

@@ -66,6 +66,8 @@ def test_fingerprint_is_of_the_content_alone():
     other_padding = X.copy()
     other_padding[1, 3] = 77
     assert make(other_padding.astype(np.float32), lengths=[4, 1, 2]).fingerprint() == same
+    more_padding = np.pad(X, ((0, 0), (0, 3), (0, 0)))
+    assert make(more_padding, lengths=[4, 1, 2]).fingerprint() == same
     assert re.fullmatch("[0-9a-f]{64}", same)
     changed = X.copy()
     changed[1, 0, 0] += 1
@@ -75,9 +77,57 @@ def test_fingerprint_is_of_the_content_alone():
         make(labels=[0, 1, 1], lengths=[4, 1, 2]),
         make(labels=["a", "b", "a"], lengths=[4, 1, 2]),
         make(lengths=[4, 1, 2], channel_names=["a", "b"]),
-        make(np.pad(X, ((0, 0), (0, 1), (0, 0))), lengths=[4, 1, 2]),
+        make(np.pad(X, ((0, 0), (0, 1), (0, 0)))),
     ]
     assert len({same, *(other.fingerprint() for other in others)}) == 7
+
+
+def test_more_padding_than_the_longest_needs_is_cut_off():
+    assert make(np.pad(X, ((0, 0), (0, 3), (0, 0))), lengths=[4, 1, 2]).max_length == 4
+
+
+def test_channels_first_is_the_transpose():
+    assert np.array_equal(make(X.swapaxes(1, 2), layout="channels_first").x, make().x)
+    assert np.array_equal(make(X[:, :, 0], layout="channels_first").x, make(X[:, :, 0]).x)
+
+
+OFFSETS = [0.0, 1e3, 1e6, 1e8, 1.7e9, -1e12]
+
+
+@pytest.mark.parametrize("offset", OFFSETS)
+def test_no_channel_loses_its_signal_to_float32(offset):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((30, 5, 2))
+    x[..., 0] += offset
+    made = make(x, np.arange(30) % 2)
+    zero, one = (0, 1) if made.units is None else made.units
+    assert np.abs(zero + one * made.x.astype(np.float64) - x).max() < 1e-3
+    assert (made.units is None) == (offset == 0)
+    assert made.units is None or made.units.changed == [0]
+
+
+def test_readings_below_float32_keep_their_signal():
+    x = np.random.default_rng(0).standard_normal((30, 5, 1)) * 1e-60
+    made = make(x, np.arange(30) % 2)
+    assert made.units is not None
+    values = made.units.zero + made.units.one * made.x.astype(np.float64)
+    assert np.allclose(values, x, rtol=0, atol=1e-66)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16, np.int64])
+def test_data_that_float32_holds_keep_their_bits(dtype):
+    x = np.random.default_rng(0).integers(-9000, 9000, (30, 5, 2)).astype(dtype)
+    x[..., 1] = 5  # constant
+    made = make(x, np.arange(30) % 2)
+    assert made.units is None and np.array_equal(made.x, x.astype(np.float32))
+
+
+def test_whole_numbers_beyond_float32_keep_their_differences():
+    nanoseconds = 1_700_000_000_000_000_000 + np.arange(40).reshape(4, 10, 1) * 10**9
+    made = make(nanoseconds, [0, 1, 0, 1])
+    assert made.units is not None
+    steps = np.diff(made.x[..., 0].astype(np.float64), axis=1) * made.units.one
+    assert steps == pytest.approx(np.full((4, 9), 1e9), rel=1e-4)
 
 
 def test_fingerprint_of_splits_tells_the_parts_apart():

@@ -129,4 +129,5 @@ def test_a_single_run_on_a_terminal_shows_its_progress(tmp_path: Path) -> None:
     text = printed.decode()
     assert "/20" in text
     assert "val/acc" in text
-    assert "best epoch" in text.splitlines()[-2]
+    best, majority, _ = text.splitlines()[-3:]
+    assert "best epoch" in best and "majority class: val/acc" in majority

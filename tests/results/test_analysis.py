@@ -9,6 +9,8 @@ import pytest
 
 from seqsweep.results.analysis import analyse
 from seqsweep.results.findings import Report
+from seqsweep.results.plots import figures
+from seqsweep.results.report import as_html
 from seqsweep.results.wording import key_names, run_label, value_text
 from seqsweep.runs.files import write_json
 from seqsweep.runs.record import RunFolder
@@ -63,7 +65,8 @@ def test_differences_are_paired_by_seed(tmp_path):
     gap = report.configs[1].gap
     assert gap is not None
     assert gap.n == 2
-    assert (gap.mean, gap.low, gap.high) == pytest.approx((-0.1, -0.1, -0.1))
+    assert gap.mean == pytest.approx(-0.1)
+    assert (gap.low, gap.high) == (None, None)  # two equal differences show no spread
     assert report.configs[1].verdict == "undecided"
 
 
@@ -73,7 +76,7 @@ def test_a_key_that_follows_from_another_is_left_out_of_the_words(tmp_path):
         {"optimizer._target_": "torch.optim.SGD", "optimizer.betas": None},
     ]
     report = found(tmp_path, *({**run, "val/acc": n / 9} for n, run in enumerate(runs)))
-    assert report.answer.best == "optimizer SGD"
+    assert report.answer.best == "optimizer=SGD"
     assert list(report.names.values()) == ["optimizer"]
 
 
@@ -81,7 +84,7 @@ def test_a_random_search_is_called_by_all_its_keys(tmp_path):
     report = found(
         tmp_path, *({"lr": 0.1 / n, "dropout": n / 9, "val/acc": n / 9} for n in (1, 2, 3))
     )
-    assert report.answer.best == "lr 0.03333333333333333, dropout 0.3333333333333333"
+    assert report.answer.best == "lr=0.03333333333333333 dropout=0.3333333333333333"
     assert report.holes is None
 
 
@@ -100,6 +103,74 @@ def test_an_old_record_without_confusion_is_told_of(tmp_path):
     assert report.confusion is None
     assert report.confusion_absent is not None
     assert "No confusion matrix was recorded" in report.confusion_absent
+
+
+def test_the_reason_for_a_missing_confusion_is_the_true_one(tmp_path):
+    """Without a test split `diagnostics=false` leaves none."""
+    absent = found(tmp_path, {"h": 1, "val/acc": 0.5, "diagnostics": False}).confusion_absent
+    assert absent is not None
+    assert "there is no test split, and diagnostics=false" in absent
+
+
+def test_a_sweep_over_split_seeds_is_of_other_sets_and_not_compared(tmp_path):
+    runs = [
+        {"data.split_seed": split, "seed": seed, "val/acc": 0.5 - split / 99, "test/acc": 0.4}
+        for split in (0, 1, 2)
+        for seed in range(7)
+    ]
+    report = found(tmp_path, *runs)
+    assert [c.verdict for c in report.configs] == ["best", *["other validation and test sets"] * 2]
+    assert report.answer.rest.startswith(" reaches test accuracy 0.400 (no spread between 7 seeds)")
+    assert (
+        "On other validation and test sets, which are not compared with this one: split_seed=1 "
+        "(0.400); split_seed=2 (0.400)." in report.answer.rest
+    )
+    assert all(config.gap is None for config in report.configs[1:])
+
+
+def test_few_test_sequences_limit_what_is_said(tmp_path):
+    """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
+    splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
+    runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
+    write_json(
+        tmp_path / "baselines.json",
+        {"baselines": [{"name": "1-nearest neighbour", "metrics": {"test/acc": 0.556}}]},
+    )
+    answer = found(tmp_path, *runs, **splits).answer
+    assert answer.choice is not None
+    assert "The test split has 36 sequences: differences below 0.22 are within its" in answer.choice
+    assert answer.baseline == (
+        "1-nearest neighbour reaches 0.556, the best network 0.431: not distinguishable on 36 test "
+        "sequences."
+    )
+
+
+def test_both_bounds_of_an_interval_are_written_alike(tmp_path):
+    report = found(tmp_path, *({"seed": s, "val/acc": v} for s, v in ((0, 0.38889), (1, 0.33333))))
+    assert "interval 0.008 to 0.714 over 2 seeds" in report.answer.rest
+
+
+def test_what_decided_between_equal_configs_is_in_the_table(tmp_path):
+    runs = [{"h": h, "val/acc": 1.0, "val/loss": 0.1 * h, "test/acc": 0.5} for h in (1, 2)]
+    report = found(tmp_path, *runs)
+    assert report.tied == 2
+    header = as_html(report, {}).partition("</thead>")[0]
+    assert "validation loss" in header
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_the_time_of_a_stack_is_not_drawn_as_that_of_a_run(size, tmp_path):
+    """Hidden sizes of 8 and 16 both took 0.44 s, as they had equal parts of the stack's time."""
+    runs = [{"h": h, "val/acc": h / 9} for h in (1, 2)]
+    found(tmp_path, *runs)
+    for folder in tmp_path.glob("0*"):
+        content = json.loads((folder / "record.json").read_text())
+        seconds = {"train_seconds": 1.0 + content["config"]["h"]}
+        RunFolder(folder).finish(content | seconds, synced=True)
+        write_json(folder / "provenance.json", {"stack": {"size": size}})
+    report = analyse(tmp_path)
+    assert report.shares_time == (size > 1)
+    assert ("pareto-train_seconds" in figures(report)) == (size == 1)
 
 
 def test_a_baseline_of_other_data_is_not_compared(tmp_path):

@@ -156,7 +156,7 @@ def test_with_one_seed_the_mean_over_configs_has_no_interval(tmp_path):
     assert "one seed each" in text
 
 
-@pytest.mark.parametrize("record", [{}, {"metrics": None}, {"metrics": {"val/acc": 0.5}}])
+@pytest.mark.parametrize("record", [{}, {"metrics": {"val/acc": 0.5}}])
 def test_records_that_lack_numbers_are_compared_in_those_they_have(record, tmp_path):
     for name in ("a", "b", "s/c", "s/d"):
         made = RunFolder(tmp_path / name)
@@ -179,16 +179,36 @@ def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):
     for data, less in (("1", 0.0), ("2", 0.05)):
         on_data(tmp_path / "b", data * 16, *(r | {"val/acc": r["val/acc"] - less} for r in runs))
     text = shown(tmp_path / "a", tmp_path / "b")
-    zero = ["+0.0000", "[+0.0000,", "+0.0000]", "2"]
-    assert ["2", "11111111", "0.2000", "0.2000", *zero] in rows(text)
+    assert ["2", "11111111", "0.2000", "0.2000", "+0.0000", "2"] in rows(text)
     assert "2 configs only in b: h=1 data=22222222; h=2 data=22222222" in text
 
 
-def test_sweeps_that_were_each_trained_on_their_own_data_are_matched(tmp_path):
+def test_sweeps_that_were_each_trained_on_their_own_data_are_matched_and_not_compared(tmp_path):
     for name, data in (("a", "1"), ("b", "2")):
         on_data(tmp_path / name, data * 16, *({"h": h, "val/acc": h / 10} for h in (1, 2)))
     text = shown(tmp_path / "a", tmp_path / "b")
-    assert ["2", "0.2000", "0.2000", "+0.0000", "1"] in rows(text)
+    assert ["2", "0.2000", "0.2000"] in rows(text)
+    assert "2 configs of b not compared with a: other data" in text
+    assert "+0.0000" not in text
+
+
+@pytest.mark.parametrize("as_runs", [True, False])
+def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
+    """The data are the same, and cut with another seed."""
+    folders = [tmp_path / name for name in "ab"]
+    for split_seed, folder in enumerate(folders):
+        for seed in (0, 1):
+            config = {"data.split_seed": split_seed, "seed": seed}
+            path = finished(folder / f"{seed:016x}", config | {"test/acc": 0.5 + split_seed / 10})
+            splits = {name: {"fingerprint": f"{name}{split_seed}"} for name in ("val", "test")}
+            RunFolder(path).finish((RunFolder(path).record() or {}) | {"splits": splits})
+    if as_runs:
+        folders = [folder / f"{0:016x}" for folder in folders]
+    text = shown(*folders)
+    why = "other validation and test sets"
+    line = f"{why}, its scores are not compared" if as_runs else f"not compared with a: {why}"
+    assert line in text
+    assert "+0.1000" not in text and "0.6000" in text
 
 
 def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):

@@ -2,12 +2,14 @@
 
 import os
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard, tied_with_first
+from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record import RunFolder
 
@@ -88,6 +90,98 @@ def test_equal_ones_are_ordered_by_validation_loss(tmp_path):
     losses = [0.3, 0.1, 0.2]
     runs = ({"h": h, "val/acc": 0.5, "val/loss": loss} for h, loss in enumerate(losses))
     assert order(board(tmp_path, *runs)) == [1, 2, 0]
+
+
+def test_equal_hits_are_equal_whatever_their_last_bit(tmp_path):
+    """45 + 45 + 49 hits of 54 are as many as 45 + 46 + 48; the means differ by one bit."""
+    runs = [
+        {"h": h, "seed": seed, "val/acc": hits / 54, "val/loss": loss}
+        for h, counts, loss in ((1, (45, 45, 49), 0.9), (2, (45, 46, 48), 0.1))
+        for seed, hits in enumerate(counts)
+    ]
+    found = board(tmp_path, *runs)
+    first, second = (row.metrics["val/acc"].mean for row in found.rows)
+    assert first != second
+    assert order(found) == [2, 1]
+    assert tied_with_first(found) == 2
+
+
+def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
+    """Without validation there is only the loss that is optimised, on another scale for each."""
+    runs = [
+        {"loss.label_smoothing": s, "monitor": m, "train/loss": 0.1 + s, "train/acc": 0.2 + s}
+        for s, m in ((0.0, "train/loss"), (0.3, "train/loss"))
+    ]
+    found = board(tmp_path / "own", *runs)
+    assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.0])
+    found = board(tmp_path / "fallback", *(run | {"monitor": "val/acc"} for run in runs))
+    assert (found.monitor, order(found, "loss.label_smoothing")) == ("train/acc", [0.3, 0.0])
+
+
+def cut(
+    folder: Path, *runs: dict[str, Any], splits: Sequence[dict[str, str] | None]
+) -> Leaderboard:
+    """The leaderboard of runs with these fingerprints of their splits; None: a record without."""
+    board(folder, *runs)
+    for number, prints in enumerate(splits):
+        made = RunFolder(folder / f"{number:016x}")
+        found = {name: {"fingerprint": text} for name, text in (prints or {}).items()}
+        made.finish((made.record() or {}) | ({"splits": found} if prints else {}))
+    return leaderboard(read_folder(folder))
+
+
+@pytest.mark.parametrize(
+    ("other", "apart"),
+    [
+        ({"val": "v", "test": "t"}, ""),
+        ({"val": "v", "test": "u"}, "other test set"),
+        ({"val": "w", "test": "t"}, "other validation set"),
+        ({"val": "w", "test": "u"}, "other validation and test sets"),
+        (None, "unknown whether its validation and test sets are the same"),
+    ],
+)
+def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
+    runs = [
+        {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
+        for h in (0, 1)
+        for seed in range(7)
+    ]
+    found = cut(tmp_path, *runs, splits=[{"val": "v", "test": "t"}] * 7 + [other] * 7)
+    first, second = found.rows
+    assert first.difference is not None and first.difference.verdict == "best"
+    assert second.apart == apart
+    assert (second.difference is None) == bool(apart)
+    notes = leaderboard_notes(found)
+    assert (f"1 config not compared with the first: {apart}" in notes) == bool(apart)
+
+
+@pytest.mark.parametrize("key", ["data.split_seed", "data.test_fraction", "data.val_fraction"])
+def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_them(key, tmp_path):
+    runs = [
+        {key: value, "seed": seed, "val/acc": 0.9, "test/acc": 0.8 - seed / 99}
+        for value in (0, 1)
+        for seed in range(7)
+    ]
+    apart = {row.apart for row in board(tmp_path / "cut", *runs).rows}
+    sets = (
+        "other validation set" if key == "data.val_fraction" else "other validation and test sets"
+    )
+    assert apart == {"", sets}
+    same = [{"data.batch_size": run.pop(key), **run} for run in runs]
+    assert {row.apart for row in board(tmp_path / "same", *same).rows} == {""}
+
+
+def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
+    """Of a data module that cuts by the run's seed: seed 1 of the second has another test set."""
+    runs = [
+        {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
+        for h in (0, 1)
+        for seed in range(3)
+    ]
+    splits = [{"test": f"{seed}"} for seed in (0, 1, 2, 0, 9, 2)]
+    _, second = cut(tmp_path, *runs, splits=splits).rows
+    assert second.apart == ""
+    assert second.difference is not None and second.difference.interval.n == 2
 
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
@@ -172,7 +266,12 @@ def test_without_a_test_split_the_monitor_is_compared(tmp_path):
 def test_runs_that_the_grid_lacks_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
     assert board(tmp_path / "whole", *runs).grid == (6, [], 6)
-    assert board(tmp_path / "holes", *runs[1:]).grid == (6, [{"h": 1, "seed": 0}], 5)
+    found = board(tmp_path / "missing", *runs[1:])
+    assert found.grid == (6, [], 5)  # nobody has asked for more
+    planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
+    found = leaderboard(read_folder(tmp_path / "missing"), planned)
+    assert found.grid == (6, [{"h": 1, "seed": 0}], 5)
+    assert found.ended == {"not started": 1}
 
 
 ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
@@ -275,8 +374,7 @@ def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
     ended(tmp_path, "diverged", {"h": 2, "seed": 2})
     ended(tmp_path, "failed", {"h": 3, "seed": 0})
     found = leaderboard(read_folder(tmp_path))
-    points = [(2, 2), (2, 3), (3, 0), (3, 1), (3, 2), (3, 3)]
-    assert found.grid.missing == [{"h": h, "seed": seed} for h, seed in points if seed < 3]
+    assert found.grid.missing == [{"h": 2, "seed": 2}, {"h": 3, "seed": 0}]
     assert found.ended == {"diverged": 1, "failed": 1}
 
 

@@ -20,6 +20,7 @@ from seqsweep.results.tail import MetricsTail
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 EPOCHS = 10
@@ -349,7 +350,7 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
         folder = found.run(index).path
         folder.mkdir()
         content = record(found.configs[f"run{index}"]) | {"status": "complete"}
-        (folder / "record.json").write_text(json.dumps(content))
+        (folder / "record.json").write_text(json.dumps(sealed(content)))
     for index in range(300, 400):
         found.run(index).path.mkdir()
         train(found.run(index).path, range(3), header=True)
@@ -368,6 +369,7 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
     asked.clear()
     monkeypatch.setattr("builtins.open", lambda *a, **k: pytest.fail(f"{a} was opened"))
     monkeypatch.setattr(Path, "open", lambda *a, **k: pytest.fail(f"{a} was opened"))
+    monkeypatch.setattr(os, "open", lambda *a, **k: pytest.fail(f"{a} was opened"))
     progress.look()
     assert len(asked) == 4 * 100
 

@@ -19,8 +19,8 @@ from seqsweep.results.statistics import (
     differences_to_best,
     holm,
     mean_interval,
-    paired_difference,
     paired_t_p,
+    places_by_size,
     seeds_needed,
     signed_rank_p,
 )
@@ -58,7 +58,8 @@ def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
 
     first, second = normal(8), normal(8, seed=1)
     expected = ttest_rel(first, second).confidence_interval(0.95)
-    found = paired_difference(by_seed(first) | {50: 9.0}, by_seed(second) | {60: -9.0})
+    samples = [by_seed(second) | {60: -9.0}, by_seed(first) | {50: 9.0}]
+    found = differences_to_best(samples, best=0)[1].interval
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == 8
 
@@ -66,7 +67,13 @@ def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
 def test_one_value_has_no_interval_and_none_has_no_mean():
     assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
     assert mean_interval([]) == Interval(None, None, None, 0)
-    assert mean_interval([0.5, 0.5]) == Interval(0.5, 0.5, 0.5, 2)
+
+
+@pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
+def test_equal_values_have_no_interval_as_they_show_no_spread(values):
+    """Two seeds with 17 hits each: the next one may well have 15."""
+    found = mean_interval(values)
+    assert found == (pytest.approx(values[0]), None, None, len(values))
 
 
 def test_the_interval_holds_the_true_mean_as_often_as_it_says():
@@ -111,6 +118,16 @@ def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences)
     extreme = sum(abs(s - middle) >= abs(observed - middle) for s in sums)
     expected = min(1.0, extreme / len(sums))
     assert signed_rank_p([d / 37 for d in differences]) == pytest.approx(expected)
+
+
+@given(st.lists(st.integers(0, 54), min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_means_of_the_same_counts_share_a_place_in_any_order(hits, source):
+    """Their sums are equal; in floating point they may differ in the last bit."""
+    accuracies = [count / 54 for count in hits]
+    shuffled = source.sample(accuracies, len(accuracies))
+    means = [sum(accuracies) / len(hits), sum(shuffled) / len(hits)]
+    more = (sum(hits) + 1) / 54 / len(hits)
+    assert places_by_size([*means, more]) == [0, 0, 2]
 
 
 def test_no_difference_at_all_is_no_evidence():
@@ -244,7 +261,7 @@ def test_an_interaction_is_told_where_it_is():
     means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
     crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
     words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
-    assert "h from 8 to 16 changes the test accuracy by +0.000 at c a and by +0.800 at c c" in words
+    assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
 
 
 def test_where_no_table_is_full_there_is_no_interaction_to_tell():
@@ -284,13 +301,21 @@ def test_equal_scores_have_no_variance_to_share():
     assert main_effects([{"a": 1}], [0.5]) == []
 
 
-def test_holes_are_the_runs_that_a_grid_lacks():
+def test_missing_are_the_runs_that_were_asked_for():
     runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
     keys = ["h", "seed", "list", "other"]
-    assert holes(runs, keys) == (6, [], 6)
-    assert holes(runs[:4] + runs[5:], keys) == (6, [{"h": 16, "seed": 1}], 5)
+    assert holes(runs, keys, runs) == (6, [], 6)
+    assert holes(runs[:4] + runs[5:], keys, runs) == (6, [{"h": 16, "seed": 1}], 5)
     assert holes(runs[:1], keys) == (1, [], 1)
     assert holes([], keys) == (0, [], 0)
+
+
+def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
+    """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
+    first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
+    second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
+    runs = [*first, *second]
+    assert holes(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
 
 
 def test_a_random_search_is_no_grid_with_holes():

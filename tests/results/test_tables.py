@@ -145,7 +145,8 @@ def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
     board = leaderboard(made(tmp_path, *runs))
     rows = lines(leaderboard_table(board))
     assert [row[:2] for row in rows] == [["1", "0"], ["2", "≈"], ["3", "1"]]
-    note, flattery = leaderboard_notes(board)
+    legend, note, flattery = leaderboard_notes(board)
+    assert "± is one standard deviation over the seeds" in legend
     assert flattery.startswith("without a test split the first is the one that was lucky")
     assert note.startswith("≈ not distinguishable from the first in val/acc (paired by seed")
 
@@ -153,7 +154,7 @@ def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
 def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
-    note, _ = leaderboard_notes(board)
+    _, note, _ = leaderboard_notes(board)
     assert "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7)" in note
 
 
@@ -164,7 +165,7 @@ def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
         for h, each in scores.items()
         for seed, score in enumerate(each)
     ]
-    (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    _, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
     assert (
         "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7); "
         "a paired t-test tells 1 of them from the first" in note
@@ -172,10 +173,11 @@ def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
 
 
 def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
-    runs = seeded(8, 0.9, 0.5, 0.4)[:-5]
-    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "the grid has holes: 5 of 24 runs are missing" in notes[0]
-    assert "1 of 3 configs share too few seeds with the first" in notes[1]
+    runs = seeded(8, 0.9, 0.5, 0.4)
+    planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
+    notes = leaderboard_notes(leaderboard(made(tmp_path, *runs[:-5]), planned))
+    assert "5 of 24 runs are not complete (5 not started)" in notes[1]
+    assert "1 of 3 configs share too few seeds with the first" in notes[2]
 
 
 def test_one_seed_each_is_one_dim_line(tmp_path):
@@ -184,8 +186,37 @@ def test_one_seed_each_is_one_dim_line(tmp_path):
 
 
 def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
-    assert leaderboard_notes(leaderboard(made(tmp_path, *seeded(2, 0.9)))) == []
+    (legend,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(2, 0.9))))
+    assert "±" in legend
     assert leaderboard_notes(leaderboard([])) == []
+
+
+@pytest.mark.parametrize(("encoding", "sign"), [("ascii", "+/-"), ("utf-8", "±")])
+def test_a_terminal_without_the_sign_gets_one_that_it_has(encoding, sign, tmp_path):
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+    console = Console(file=file, width=200)
+    print_leaderboard(console, leaderboard(made(tmp_path, *seeded(2, 0.9))))
+    file.flush()
+    text = file.buffer.getvalue().decode(encoding)  # pyright: ignore[reportAttributeAccessIssue]
+    assert f"0.9000 {sign}0.0000" in text
+    assert f"{sign} is one standard deviation over the seeds" in text
+    assert "?" not in text
+
+
+def test_what_decided_between_equal_rows_is_shown(tmp_path):
+    for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
+        runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
+        shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
+        assert ("0.2000" in shown) == (name == "tied")
+
+
+def test_the_one_that_was_lucky_is_called_by_the_metric_that_chose_it(tmp_path):
+    runs = [
+        run | {"monitor": "val/loss", "val/loss": run["h"] + run["seed"] / 9}
+        for run in seeded(8, 0.9, 0.5)
+    ]
+    *_, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
+    assert "lucky in val/loss, which chose it: the differences to it in val/acc" in note
 
 
 def test_the_notes_are_printed_below_the_table(tmp_path):
@@ -296,7 +327,7 @@ def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
     run.start({"monitor": "val/acc", "h": 1, "seed": 0}, {})
     run.finish({"status": "diverged", "config": {"monitor": "val/acc", "h": 1, "seed": 0}})
     board = leaderboard(read_folder(tmp_path))
-    note, *_ = leaderboard_notes(board)
+    _, note, *_ = leaderboard_notes(board)
     assert "1 of 4 runs is not complete (1 diverged)" in note
     assert "1 of 2 diverged" in printed(leaderboard_table(board))
 

@@ -2,12 +2,15 @@
 
 import json
 import os
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 
 RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
 
@@ -33,7 +36,7 @@ def test_a_run_is_complete_with_its_record_only(folder):
     assert folder.state() == "failed"
     folder.finish(RESULT)
     assert (folder.state(), folder.failure()) == ("complete", None)
-    assert folder.record() == RESULT | {"status": "complete"}
+    assert folder.record() == sealed(RESULT | {"status": "complete"})
 
 
 def test_a_folder_that_is_not_there_is_incomplete(tmp_path):
@@ -41,23 +44,87 @@ def test_a_folder_that_is_not_there_is_incomplete(tmp_path):
     assert (folder.state(), folder.record(), folder.config()) == ("incomplete", None, None)
 
 
+def text_of(
+    written: Mapping[str, object] | None = None,
+    changed: Mapping[str, object] | None = None,
+    seal: Callable[..., dict[str, object]] = sealed,
+) -> str:
+    """A record with other keys, `written` before it is sealed and `changed` afterwards."""
+    record = RESULT | {"status": "complete"} | dict(written or {})
+    return json.dumps(seal(record) | dict(changed or {}))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (text_of()[:-9], "not JSON"),
+        ("", "not JSON"),
+        ("\0" * 64, "not JSON"),
+        (b"\xff\xfe\x80", "not JSON"),
+        ("[" * 200_000, "more than 50 levels"),
+        (json.dumps({"status": "complete", "deep": json.loads("[" * 60 + "]" * 60)}), "50 levels"),
+        ("[]", "not a JSON object"),
+        ('"complete"', "not a JSON object"),
+        ('{"status": "complete"}', "no digest"),
+        (text_of(seal=dict), "no digest"),
+        (text_of({}, {"metrics": {"val/acc": 0.6}}), "match its digest"),
+        (text_of({}, {"metrics": {"val/acc": "0.5"}}), "match its digest"),
+        (text_of({}, {"more": 1}), "match its digest"),
+        (text_of().replace("0.5", "NaN"), "match its digest"),
+        (text_of({"status": "running"}), "must be complete or diverged"),
+        (text_of({"status": ["complete"]}), "must be complete or diverged"),
+        (text_of({"metrics": "x"}), "metrics must be"),
+        (text_of({"config": None}), "config must be"),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, capsys):
+    path = folder.path / "record.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert (folder.state(), folder.record()) == ("damaged", None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"seqsweep: {path}: ")
+    assert why in line
+
+
+def test_every_flipped_bit_of_a_record_is_noticed(folder):
+    folder.finish(RESULT)
+    path = folder.path / "record.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        record = folder.record()
+        assert record is None or record == json.loads(whole)  # a blank may be another blank
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+@pytest.mark.parametrize(
+    "name", ["record.json", "failure.json", "config.yaml", "provenance.json", "lock"]
+)
+def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
+    """A FIFO would keep its reader for ever, and /dev/zero has no end."""
+    path = folder.path / name
+    path.unlink(missing_ok=True)
+    make = {"fifo": os.mkfifo, "folder": Path.mkdir, "device": lambda p: p.symlink_to("/dev/zero")}
+    make[kind](path)
+    entry = read_run(folder)
+    assert entry.record is None
+    is_damaged = name in ("record.json", "config.yaml")
+    assert entry.state == ("damaged" if is_damaged else "incomplete")
+    if name not in ("lock", "provenance.json"):
+        assert f"{path}: must be a regular file, and is a " in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "content",
-    [
-        json.dumps(RESULT | {"status": "complete"})[:-9].encode(),
-        b"",
-        b"\0" * 64,
-        b"\xff\xfe\x80",
-        b"[]",
-        b'"complete"',
-        json.dumps(RESULT).encode(),
-        json.dumps(RESULT | {"status": "running"}).encode(),
-    ],
-    ids=["half", "empty", "zeros", "not utf-8", "list", "text", "no status", "other status"],
-)
-def test_a_damaged_record_is_no_record(content, folder):
-    (folder.path / "record.json").write_bytes(content)
-    assert (folder.state(), folder.record()) == ("incomplete", None)
+    ['{"kind": "x", "error": "e"}', '{"kind": "failed", "error": 5}', '{"kind": "failed"}',
+     '{"kind": "failed", "error": "e", "attempts": "many"}'],
+)  # fmt: skip
+def test_a_failure_that_is_not_ours_counts_as_none(content, folder, capsys):
+    (folder.path / "failure.json").write_text(content)
+    assert (folder.state(), folder.attempts()) == ("incomplete", 0)
+    assert str(folder.path / "failure.json") in capsys.readouterr().err
 
 
 def test_a_record_is_written_under_another_name_first(folder, monkeypatch):

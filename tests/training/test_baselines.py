@@ -14,7 +14,12 @@ from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.training import baselines
-from seqsweep.training.baselines import measure, write_baselines, write_baselines_of
+from seqsweep.training.baselines import (
+    majority_shares,
+    measure,
+    write_baselines,
+    write_baselines_of,
+)
 from seqsweep.training.planning import Member, plan
 from seqsweep.training.train import train
 
@@ -43,6 +48,7 @@ def test_japanese_vowels_as_published():
     assert reached == {
         "majority class": 0.084, "logistic regression": 0.981, "1-nearest neighbour": 0.941,
     }  # fmt: skip
+    assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
 
 
 def test_the_nearest_neighbour_knows_its_own_sequences_and_a_longer_test_is_cut():

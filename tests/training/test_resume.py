@@ -24,6 +24,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 from torch import Tensor
 
 from seqsweep.config.schema import Config
+from seqsweep.runs import identity
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.record import RunFolder
 from seqsweep.training import continuing
@@ -150,7 +151,7 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 def record(folder: Path) -> dict[str, Any]:
     found = RunFolder(folder).record()
     assert found is not None
-    times = ("train_seconds", "samples_per_s")
+    times = ("train_seconds", "samples_per_s", "digest")
     config = {k: v for k, v in found["config"].items() if not is_below(k, WITHOUT_INFLUENCE)}
     return {k: v for k, v in found.items() if k not in times} | {"config": config}
 
@@ -535,6 +536,30 @@ def test_more_epochs_continue_a_finished_run(
     assert_equal(
         result(tmp_path / planned(*LONGER[name]).run_id), undisturbed(planned(*LONGER[name]))
     )
+
+
+def test_more_epochs_continue_a_run_of_the_shorter_sweep(
+    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+) -> None:
+    """Two sweeps of one grid without a name: their folders differ in the hash of the epochs."""
+    train(planned(), tmp_path / "digits-seed-0a1b2c")
+    train(planned("trainer.max_epochs=6"), tmp_path / "digits-seed-mine")
+    continuing._finished_runs.cache_clear()
+    member = planned("trainer.max_epochs=7")
+    outcome = train(member, tmp_path / "digits-seed-3d4e5f")
+    assert epochs_in_log(outcome.folder.path) == [5, 6]
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+def test_a_run_of_another_version_is_not_continued(
+    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its first epochs are not those of this version's run."""
+    train(planned(), tmp_path)
+    continuing._finished_runs.cache_clear()
+    monkeypatch.setattr(identity, "SEMANTICS", identity.SEMANTICS + 1)
+    outcome = train(planned("trainer.max_epochs=6"), tmp_path)
+    assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
 def test_more_epochs_that_are_interrupted_go_on(

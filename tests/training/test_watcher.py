@@ -39,7 +39,7 @@ def members(root: Path, count: int) -> list[Member]:
 def finish(member: Member) -> None:
     member.folder.start({}, {}, sync=False)
     metrics = {"val/acc": 0.9, "test/acc": 0.8}
-    member.folder.finish({"metrics": metrics, "train_seconds": 1.5}, synced=True)
+    member.folder.finish({"config": {}, "metrics": metrics, "train_seconds": 1.5}, synced=True)
 
 
 def test_elsewhere_than_on_a_terminal_each_run_has_a_line(tmp_path: Path) -> None:

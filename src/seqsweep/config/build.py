@@ -23,7 +23,8 @@ def build(node: Any, key: str, **injected: Any) -> Any:
         injected: arguments that the caller fills in; they win over the config's.
 
     Raises:
-        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key.
+        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key;
+            ValueError too for a package that is not installed.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -46,11 +47,14 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
     """Calls a target; an error of its code names the key, or the target where it is unforeseen."""
     try:
         return target(*values, **arguments)
+    except ImportError as error:  # as a logger raises it whose package is not there
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
         raise reworded(error, _with_key(str(error), key, node)) from error
-    except (MemoryError, KeyboardInterrupt):
+    except MemoryError:
         raise
-    except BaseException as error:  # a user's code may raise anything, and call sys.exit
+    except (Exception, SystemExit) as error:  # a user's code may raise anything, and call sys.exit
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise
         raise ValueError(f"{key}._target_={node['_target_']}: {named(error)}") from error

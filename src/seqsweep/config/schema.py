@@ -15,6 +15,8 @@ from omegaconf.errors import OmegaConfBaseException
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import hint_for_key
 from seqsweep.config.signatures import REQUIRED, signature_of
+from seqsweep.config.torch_names import with_our_optimizer
+from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
 from seqsweep.runs.identity import flatten
 
 Config = dict[str, Any]
@@ -35,12 +37,14 @@ class LossConfig:
 class SweepConfig:
     """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
 
+    `name`: of the folder; null makes it from what is swept (seqsweep.config.question).
+
     `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
-    `retries` times at the most. `report`: report.html, baselines and the TensorBoard view are
-    written when it ends, and renewed while it runs.
+    `retries` times at the most. `report`: report.html, baselines and what TensorBoard shows beside
+    curves are written when it ends, and renewed while it runs.
     """
 
-    name: str
+    name: str | None
     report: bool
     on_error: Literal["continue", "stop", "retry"]
     retries: int
@@ -97,8 +101,11 @@ def check(config: DictConfig) -> Config:
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
+    checked["optimizer"] = with_our_optimizer(checked["optimizer"])
+    checked["trainer"] = with_our_target(checked["trainer"])
     for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
+    checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
     _check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
@@ -140,13 +147,17 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 def _section(node: Any, key: str, injected: set[str]) -> Any:
     """One `_target_` with every argument that has a plain default; or null for the scheduler.
 
-    Defaults are written in, so that a config is one run whether it names them or not.
+    Defaults are written in, so that a config is one run whether it names them or not, and so is
+    `_partial_` where the run fills in the first argument.
     """
     if node is None and key == "scheduler":
         return None
     if not isinstance(node, dict) or not _has_target(node):
         raise ValueError(f"{key}={node!r}: must be a group with a _target_")
-    checked = _target(node, key, injected)
+    is_partial = key in ("optimizer", "scheduler")
+    checked = _target(node | {"_partial_": False} if is_partial else node, key, injected)
+    if is_partial:
+        checked["_partial_"] = True
     for name, parameter in signature_of(checked["_target_"]).parameters.items():
         if parameter.default is not REQUIRED and name not in injected:
             checked.setdefault(name, parameter.default)
@@ -160,7 +171,7 @@ def _named(group: Any, key: str) -> Config:
     for name, node in group.items():
         if node is not None and not _has_target(node):
             raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
-    injected = {"save_dir"} if key == "logger" else set[str]()
+    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # filled in where they are null
     return {
         str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
         for name, node in group.items()

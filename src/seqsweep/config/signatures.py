@@ -13,14 +13,14 @@ import inspect
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Optional, Union
 
 from seqsweep.config.reword import named
 from seqsweep.suggest import nearest_or_all
 
 _NAMES: dict[str, Any] = {
     "Any": Any, "Literal": Literal, "None": None, "bool": bool, "dict": dict, "float": float,
-    "int": int, "list": list, "str": str, "tuple": tuple,
+    "int": int, "list": list, "str": str, "tuple": tuple, "Optional": Optional, "Union": Union,
 }  # fmt: skip
 
 

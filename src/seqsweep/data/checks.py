@@ -5,7 +5,7 @@ counted from 0 in every message, as NumPy counts them.
 """
 
 import re
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,11 @@ from seqsweep.suggest import did_you_mean, listed
 
 Array = npt.NDArray[Any]
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_LAYOUTS = ("batch_first", "time_first")
+
+Layout = Literal["batch_first", "time_first", "channels_first"]
+"""The order of the axes of x: (N, T, F), (T, N, F) or (N, F, T)."""
+
+_LAYOUTS: tuple[str, ...] = get_args(Layout)
 
 
 def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...]:
@@ -29,9 +33,12 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 
 
 def check_lengths(
-    lengths: npt.ArrayLike, count: int, longest: int | None, where: str
+    lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
 ) -> npt.NDArray[np.int64]:
-    """(count,) int64 lengths, each at least 1 and at most `longest` (None: no upper bound)."""
+    """(count,) int64 lengths, each at least 1 and at most `longest` (None: no upper bound).
+
+    If they fit the number of channels instead, the error says so.
+    """
     steps = as_array(lengths, "lengths", "iu", "integers", where)
     if steps.shape != (count,):
         raise ValueError(f"{where}: lengths has shape {steps.shape}; needed is ({count},)")
@@ -39,8 +46,10 @@ def check_lengths(
     if bad.any():
         first = int(bad.argmax())
         allowed = "at least 1" if longest is None else f"1 to {longest}"
+        fits = steps.min() >= 1 and steps.max() <= channels
+        hint = "; it looks channels first, set data.source.layout=channels_first" if fits else ""
         raise ValueError(
-            f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}"
+            f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}{hint}"
         )
     return steps.astype(np.int64)
 
@@ -60,27 +69,52 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """x as (N, T, F), where N must be `count`, the number of labels."""
     if layout not in _LAYOUTS:
         hint = did_you_mean(layout, _LAYOUTS)
-        raise ValueError(f"{where}: layout={layout!r}; allowed are batch_first, time_first{hint}")
+        raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
     if x.ndim not in (2, 3):
         raise ValueError(f"{where}: x has shape {x.shape}; allowed are (N, T, F) and (N, T)")
     if 0 in x.shape:
         raise ValueError(f"{where}: x has shape {x.shape}; no dimension may be 0")
-    turned = x if layout == "batch_first" else x.swapaxes(0, 1)
+    turned = x.swapaxes(0, 1) if layout == "time_first" else x
     if len(turned) != count:
         message = f"{where}: x has shape {x.shape}, so with layout={layout} {len(turned)} sequences"
         if turned.shape[1] == count:
-            other = _LAYOUTS[layout == "batch_first"]
+            other = "batch_first" if layout == "time_first" else "time_first"
             fix = f"it looks {other.replace('_', ' ')}, set data.source.layout={other}"
             raise ValueError(f"{message}, but there are {count} labels; {fix}")
         raise ValueError(f"{message}, but there are {count} labels; both must be equal")
-    return turned if turned.ndim == 3 else turned[:, :, None]
+    if turned.ndim == 2:
+        return turned[:, :, None]
+    return turned.swapaxes(1, 2) if layout == "channels_first" else turned
 
 
-def finite_float32(x: Array, lengths: npt.NDArray[np.int64], where: str) -> Array:
-    """A float32 copy of x, zero after each length; infinite values are refused."""
+def channels_first_note(x: Array, where: str) -> list[str]:
+    """Returns a line if x, taken as (N, T, F), looks like (N, F, T), which nothing forbids.
+
+    It does where there are far more channels than steps, or somewhat more, and neighbours along
+    the channels are much closer than along the steps, as those along time are.
+    """
+    _, steps, channels = x.shape
+    if steps >= channels:
+        return []
+    some = x[:64].astype(np.float64)
+    if channels < 8 * steps and not _roughness(some, 2) < _roughness(some, 1) / 4:
+        return []
+    count = f"{len(x)} sequences of {steps} step{'s' * (steps > 1)} with {channels} channels"
+    return [f"{where} looks like channels first: {count}; data.source.layout=channels_first?"]
+
+
+def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
+    """The mean square of the differences along an axis; NaN where there are none."""
+    differences = np.diff(x, axis=axis)
+    present = differences[np.isfinite(differences)]
+    return float(np.square(present).mean()) if len(present) else float("nan")
+
+
+def finite_float32(x: Array, valid: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.float32]:
+    """A float32 copy of x, zero at its padding; infinite values are refused."""
     with np.errstate(over="ignore"):  # what overflows is infinite, and reported below
         values = np.array(x, dtype=np.float32, order="C")
-    values[np.arange(x.shape[1]) >= lengths[:, None]] = 0
+    values[~valid] = 0
     infinite = np.isinf(values)
     if infinite.any():
         n, t, f = np.argwhere(infinite)[0]

@@ -1,6 +1,6 @@
 """From the splits of a source to those of a run: cut, filled in, scaled; fitted on train alone.
 
-N sequences, T steps, F features (channels), C classes, S valid steps of all sequences together.
+N sequences, T steps, F features (channels), C classes.
 """
 
 from dataclasses import replace
@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import did_you_mean, listed
 
@@ -51,8 +52,10 @@ def prepare(
         _refuse_missing(splits, where)  # before a cut, so that places are those of the source
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
-    filled = _fill(cut, missing, where)
-    return _standardized(filled, where) if standardize else filled
+    cut = in_common_units(cut)
+    if standardize:
+        return standardized(_fill(cut, missing, where), where)
+    return _fill(as_given(cut, where), missing, where)
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
@@ -132,17 +135,11 @@ def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[
     return shares
 
 
-def _named(splits: Splits) -> dict[str, Sequences]:
-    """The splits that are there, by name."""
-    parts = {"train": splits.train, "val": splits.val, "test": splits.test}
-    return {name: part for name, part in parts.items() if part is not None}
-
-
 def _check_classes(splits: Splits, where: str) -> None:
     """Each class must occur in train: it cannot be learnt otherwise."""
     counts = {
         name: np.bincount(part.labels, minlength=splits.num_classes)
-        for name, part in _named(splits).items()
+        for name, part in splits.parts.items()
     }
     lacking = np.flatnonzero(counts["train"] == 0)
     if len(lacking):
@@ -158,13 +155,16 @@ def _check_classes(splits: Splits, where: str) -> None:
 
 def _fill(splits: Splits, missing: str, where: str) -> Splits:
     """The splits without NaN."""
-    parts = _named(splits)
+    parts = splits.parts
     holed = {name: part for name, part in parts.items() if np.isnan(part.x).any()}
     if not holed:
         return splits
+    units = splits.train.units
     fallback = np.zeros(splits.input_size, dtype=np.float32)  # (F,)
     if missing != "zero":
         fallback = _present_means(splits.train, where)
+    elif units is not None:
+        fallback = (-units.zero / units.one).astype(np.float32)
     return replace(
         splits,
         **{
@@ -201,7 +201,7 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
 
 
 def _refuse_missing(splits: Splits, where: str) -> None:
-    holes = {name: np.isnan(part.x) for name, part in _named(splits).items()}
+    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:
         return
@@ -212,25 +212,3 @@ def _refuse_missing(splits: Splits, where: str) -> None:
         f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {t},"
         f" channel {splits.train.channel_names[f]!r}; set {where}.missing=mean|zero|forward{ends}"
     )
-
-
-def _standardized(splits: Splits, where: str) -> Splits:
-    """Each channel with mean 0 and deviation 1 over the valid steps of train."""
-    values = splits.train.x[splits.train.valid].astype(np.float64)  # (S, F)
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # Told by its values, not its deviation, which rounding keeps from being exactly 0.
-    constant = values.min(axis=0) == values.max(axis=0)
-    mean[constant], deviation[constant] = values[0, constant], 1.0
-    scaled: dict[str, Sequences] = {}
-    for name, part in _named(splits).items():
-        x = np.zeros_like(part.x)
-        with np.errstate(over="ignore"):  # what overflows is reported below
-            x[part.valid] = (part.x[part.valid] - mean) / deviation
-        if not np.isfinite(x).all():
-            f = np.argwhere(~np.isfinite(x))[0, 2]
-            raise ValueError(
-                f"{where}: channel {part.channel_names[f]!r} of {name} is too far from train's for"
-                f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
-            )
-        scaled[name] = replace(part, x=x)
-    return replace(splits, **scaled)

@@ -1,6 +1,7 @@
 """All gradients of a network as views of one buffer: zeroed, measured, clipped in one call."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -40,9 +41,25 @@ class FlatGradients:
                 parameter.grad = view
         self.buffer.zero_()
 
-    def clip(self, max_norm: float | None) -> Tensor:
-        """The norm of the whole gradient, which is then scaled down to `max_norm` if above it."""
+    def norm(self, scale: float = 1.0) -> Tensor:
+        """The norm of the whole gradient, which has been multiplied by `scale`."""
         norm = torch.linalg.vector_norm(self.buffer)
-        if max_norm is not None:
-            self.buffer.mul_(torch.clamp(max_norm / (norm + 1e-6), max=1.0))
-        return norm
+        return norm if scale == 1.0 else norm / scale
+
+    def clip(
+        self,
+        norm: Tensor,
+        limit: float,
+        algorithm: Literal["norm", "value"] = "norm",
+        scale: float = 1.0,
+    ) -> None:
+        """Scales the gradient down to the norm `limit`, or cuts each of its numbers to +-`limit`.
+
+        Args:
+            norm: what `norm` returned.
+            scale: what the gradient has been multiplied by.
+        """
+        if algorithm == "value":
+            self.buffer.clamp_(-limit * scale, limit * scale)
+        else:
+            self.buffer.mul_(torch.clamp(limit / (norm + 1e-6), max=1.0))

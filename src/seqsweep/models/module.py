@@ -9,16 +9,21 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
+from seqsweep.models.epochs import ClosesEpochs
 from seqsweep.models.gradients import FlatGradients
 from seqsweep.models.metrics import EpochSums
 from seqsweep.seeding import stream_seed
 
 Stage = Literal["train", "val", "test"]
+ClipAlgorithm = Literal["norm", "value"]
+
+_IN_PROGRESS_BAR = ("train/loss", "val/loss", "val/acc")
 
 
 class Diverged(FloatingPointError):
@@ -41,11 +46,16 @@ class SequenceClassifier(L.LightningModule):
     `train/loss` is what is optimised, with class weights and label smoothing. `val/loss` and
     `test/loss` are the plain mean cross-entropy, so that they rank runs of different losses.
 
+    Logged are rows: an epoch's metrics together, to `logger.log_epoch` where a logger has it, else
+    to its `log_metrics`. Callbacks find an epoch's metrics in `trainer.callback_metrics` from its
+    `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end` on.
+
     `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test,
     `confusions` the counts (C, C) of the last validation and the last test, rows the true class.
 
     Optimisation is manual: for small networks Lightning's automatic loop costs as much as the
-    network itself (docs/benchmarks.md).
+    network itself (docs/benchmarks.md). Accumulation, clipping and loss scaling are those of the
+    automatic loop.
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
@@ -55,6 +65,8 @@ class SequenceClassifier(L.LightningModule):
         class_weights: (C,) weight of each class in the training loss.
         label_smoothing: of the training loss, in [0, 1), as in `torch.nn.CrossEntropyLoss`.
         gradient_clip_val: largest norm of the whole gradient; None leaves it as it is.
+        gradient_clip_algorithm: `value` cuts each number of the gradient instead.
+        accumulate_grad_batches: batches of one optimizer step, at least 1.
         monitor: the metric that a plateau scheduler looks at.
         seed: the run's; dropout draws from its stream `dropout/<step>`.
     """
@@ -68,11 +80,17 @@ class SequenceClassifier(L.LightningModule):
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,
         gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: ClipAlgorithm = "norm",
+        accumulate_grad_batches: int = 1,
         monitor: str = "val/loss",
         seed: int = 0,
     ) -> None:
         super().__init__()
         check_loss(label_smoothing, gradient_clip_val)
+        if accumulate_grad_batches < 1:
+            raise ValueError(
+                f"trainer.accumulate_grad_batches={accumulate_grad_batches}: must be at least 1"
+            )
         self.automatic_optimization = False
         self.network = network
         self.make_optimizer = optimizer
@@ -81,6 +99,8 @@ class SequenceClassifier(L.LightningModule):
         self.register_buffer("class_weights", class_weights, persistent=False)
         self.label_smoothing = label_smoothing
         self.gradient_clip_val = gradient_clip_val
+        self.gradient_clip_algorithm: ClipAlgorithm = gradient_clip_algorithm
+        self.accumulate_grad_batches = accumulate_grad_batches
         self.monitor = monitor
         self.dropout_seed = stream_seed(seed, "dropout")
         self.gradients: FlatGradients | None = None
@@ -97,13 +117,24 @@ class SequenceClassifier(L.LightningModule):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         return self.network(x, lengths)
 
+    def setup(self, stage: str) -> None:
+        closes = ClosesEpochs(self.close_train_epoch, self.close_validation, self.close_test)
+        closes.put_first(self.trainer)
+
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         assert self.gradients is not None
-        self._seed_dropout()
-        self.gradients.zero()
-        self.manual_backward(self._loss(batch, "train"))
-        self.sums["train"].add_grad_norm(self.gradients.clip(self.gradient_clip_val))
-        self.optimizers().step()  # pyright: ignore[reportAttributeAccessIssue]
+        position = batch_idx % self.accumulate_grad_batches
+        self._seed_dropout(position)
+        if position == 0:
+            self.gradients.zero()
+        loss = self._loss(batch, "train")
+        if self.accumulate_grad_batches > 1:
+            loss = loss / self.accumulate_grad_batches
+        self.manual_backward(loss)
+        is_full = position + 1 == self.accumulate_grad_batches
+        if is_full or self.trainer.is_last_batch:
+            self._clip()
+            self.optimizers().step()  # pyright: ignore[reportAttributeAccessIssue]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._loss(batch, "val")
@@ -111,27 +142,47 @@ class SequenceClassifier(L.LightningModule):
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         self._loss(batch, "test")
 
-    def on_validation_epoch_end(self) -> None:
-        self.val_metrics = self._epoch_metrics("val")
-        self._publish(self.val_metrics)
-
-    def on_test_epoch_end(self) -> None:
-        self.test_metrics = self._epoch_metrics("test")
-
-    def on_train_epoch_end(self) -> None:
-        """The epoch's one row: train and validation metrics together, then the scheduler's step."""
+    def close_train_epoch(self) -> None:
+        """Reads the epoch's sums: its training and validation metrics together, and the lr."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
         self.epoch_metrics = metrics | self.val_metrics
+        self.val_metrics = {}
         for name in ("train/loss", "val/loss", "train/grad_norm"):
             if not math.isfinite(self.epoch_metrics.get(name, 0.0)):
                 raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
+
+    def close_validation(self) -> None:
+        """Reads the sums of a validation; those of a sanity check before training are dropped."""
+        if self.trainer.sanity_checking:
+            self.sums["val"].reset()
+            return
+        self.val_metrics = self._epoch_metrics("val")
+        self._publish(self.val_metrics)
+
+    def close_test(self) -> None:
+        """Reads the sums of a test."""
+        self.test_metrics = self._epoch_metrics("test")
+        self._publish(self.test_metrics)
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs a validation that no row of an epoch will hold."""
+        is_fitting = self.trainer.state.fn == TrainerFn.FITTING
+        if not self.trainer.sanity_checking and not (is_fitting and self.trainer.is_last_batch):
+            self._log(self.val_metrics)
+
+    def on_test_epoch_end(self) -> None:
+        self._log(self.test_metrics)
+
+    def on_train_epoch_end(self) -> None:
+        """Logs the epoch's row, then steps the scheduler."""
         row = self.epoch_metrics | {"epoch": self.current_epoch}
         for logger in self.loggers:
-            logger.log_metrics(row, step=self.global_step)
+            log_row: Any = getattr(logger, "log_epoch", logger.log_metrics)
+            log_row(row, step=self.global_step)
+            logger.save()
         self._step_scheduler(self.epoch_metrics)
-        self.val_metrics = {}
 
     def configure_optimizers(self) -> Any:
         self.gradients = FlatGradients(self.network.parameters())  # they are on the device by now
@@ -151,9 +202,30 @@ class SequenceClassifier(L.LightningModule):
         self.sums[stage].add(loss, logits, batch.labels, weights)
         return loss
 
-    def _seed_dropout(self) -> None:
-        """Masks are a function of (seed, step) alone: equal after a resume and in any company."""
-        step = self.global_step + (self.global_rank << 40)  # other masks in each process
+    def _clip(self) -> None:
+        """Clips the gradient of a step and notes its norm.
+
+        With a GradScaler (precision=16-mixed) gradients are scaled, and a step whose gradient is
+        not finite is left out by the scaler, which then lowers its scale.
+        """
+        assert self.gradients is not None
+        scaler = getattr(self.trainer.precision_plugin, "scaler", None)
+        scale = 1.0 if scaler is None else scaler.get_scale()
+        norm = self.gradients.norm(scale)
+        if scaler is None or torch.isfinite(norm):
+            self.sums["train"].add_grad_norm(norm)
+            if self.gradient_clip_val is not None:
+                limit, algorithm = self.gradient_clip_val, self.gradient_clip_algorithm
+                self.gradients.clip(norm, limit, algorithm, scale)
+
+    def _seed_dropout(self, position: int) -> None:
+        """Masks are a function of (seed, step) alone: equal after a resume and in any company.
+
+        Args:
+            position: of the batch among those of its optimizer step.
+        """
+        step = self.global_step * self.accumulate_grad_batches + position
+        step += self.global_rank << 40  # other masks in each process
         step_seed = (self.dropout_seed + step) % 2**63
         if self.device.type == "cuda":
             torch.cuda.manual_seed(step_seed)
@@ -175,6 +247,14 @@ class SequenceClassifier(L.LightningModule):
         self.trainer.callback_metrics.update(
             {name: torch.tensor(value) for name, value in metrics.items()}
         )
+        self.trainer.progress_bar_metrics.update(
+            {name: value for name, value in metrics.items() if name in _IN_PROGRESS_BAR}
+        )
+
+    def _log(self, metrics: dict[str, float]) -> None:
+        """Hands metrics to Lightning, which returns them and sends them to the loggers."""
+        values = {name: torch.tensor(v, dtype=torch.float64) for name, v in metrics.items()}
+        self.log_dict(values)
 
     def _sum_over_processes(self, value: Tensor) -> Tensor:
         return self.trainer.strategy.reduce(value.to(self.device), reduce_op="sum").cpu()
@@ -182,12 +262,8 @@ class SequenceClassifier(L.LightningModule):
     def _step_scheduler(self, metrics: dict[str, float]) -> None:
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            if self.monitor not in metrics:
-                raise ValueError(
-                    f"scheduler=plateau looks at {self.monitor}, which this run does not log; "
-                    f"logged: {', '.join(sorted(metrics))}"
-                )
-            scheduler.step(metrics[self.monitor])
+            if self.monitor in metrics:  # else there was no validation in this epoch
+                scheduler.step(metrics[self.monitor])
         elif scheduler is not None:
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
 

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from seqsweep.results import wording
 from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.datasets import sets_of, why_apart
 from seqsweep.results.fitting import print_table
 from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import leaderboard, numbers
@@ -28,7 +29,7 @@ TOP = 20
 _SIDE_BY_SIDE = 6
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "epochs", "params", "train_seconds")
-_NO_ENVIRONMENT = ("command", "started", "stack")
+_NO_ENVIRONMENT = ("command", "started", "stack", "data_files")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     if len(sides) > _SIDE_BY_SIDE:
         print_table(console, _long_table(sides, entries))
+        _say_apart(sides, console)
         if len(sides) > TOP:
             console.print(f"[dim]and {len(sides) - TOP} more[/]")
         return
@@ -89,13 +91,36 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
     if any(entry.state != "complete" for entry in entries):
         print_table(console, _table("state", sides, {"state": [e.state for e in entries]}))
     values = [_results(entry) for entry in entries]
+    firsts = _comparable(entries, values)
     metrics = {
-        name: [_cell(name, found.get(name), values[0].get(name) if i else None)
-               for i, found in enumerate(values)]
+        name: [_cell(name, found.get(name), first.get(name))
+               for found, first in zip(values, firsts, strict=True)]
         for name in (*_METRICS, *_COSTS) if any(name in found for found in values)
     }  # fmt: skip
     if metrics:
         print_table(console, _table("at the best epoch, and less the first", sides, metrics))
+    _say_apart(sides, console)
+
+
+def _comparable(
+    entries: Sequence[Entry], values: Sequence[dict[str, float]]
+) -> list[dict[str, float]]:
+    """For each run what the first one has, as far as it may be subtracted.
+
+    Scores of other sequences are not comparable, costs are.
+    """
+    reasons = [why_apart(sets_of(entries[0]), sets_of(entry)) for entry in entries]
+    costs = {name: value for name, value in values[0].items() if name in _COSTS}
+    return [{}, *(costs if why else values[0] for why in reasons[1:])]
+
+
+def _say_apart(sides: Sequence[Side], console: Console) -> None:
+    """A line for each run whose scores are not compared with the first one's."""
+    first = sets_of(sides[0].entries[0])
+    for side in sides[1:TOP]:
+        if side.entries[0].record and (why := why_apart(first, sets_of(side.entries[0]))):
+            line = f"[yellow]{escape(side.label)}: {why}, its scores are not compared[/]"
+            console.print(line, soft_wrap=True, highlight=False)
 
 
 def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
@@ -240,8 +265,7 @@ def _long_table(sides: Sequence[Side], entries: Sequence[Entry]) -> Table:
     table.add_column("run", no_wrap=True)
     for name in (*wording.key_names(keys).values(), "state", *shown):
         table.add_column(escape(name), justify="right", no_wrap=True)
-    for index in range(min(TOP, len(sides))):
-        first = values[0] if index else {}
+    for index, first in enumerate(_comparable(entries, values)[:TOP]):
         table.add_row(
             escape(sides[index].label),
             *(_value(key, entries[index].config) for key in keys),

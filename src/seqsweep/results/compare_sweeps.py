@@ -10,17 +10,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.fitting import print_table
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import (
-    DATA,
-    data_key,
-    data_names,
-    newest,
-    numbers,
-    seed_of,
-)
-from seqsweep.results.statistics import LEVEL, Interval, mean_interval, paired_difference
+from seqsweep.results.leaderboard import DATA, newest, numbers, seed_of
+from seqsweep.results.statistics import LEVEL, Interval, mean_interval
 from seqsweep.results.wording import count, key_names, number, run_label, value_text
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import compared_metric, monitor_of
@@ -30,15 +24,28 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config, and for each sweep that has it the metric by seed."""
+    """A config, and for each sweep that has it the metric and what it is of, by seed."""
 
     config: dict[str, Any]
     samples: dict[str, dict[int, float]]
+    sets: dict[str, dict[int, Sets]]
+
+    def pairs(self, label: str, first: str) -> dict[int, float]:
+        """The differences by seed, of the seeds that both evaluated on the same sequences."""
+        ours, theirs = self.samples.get(label, {}), self.samples.get(first, {})
+        apart = self.apart(label, first)
+        shared = sorted(ours.keys() & theirs.keys() - apart.keys())
+        return {seed: ours[seed] - theirs[seed] for seed in shared}
+
+    def apart(self, label: str, first: str) -> dict[int, str]:
+        """By seed, why the two are not compared."""
+        ours, theirs = self.sets.get(label, {}), self.sets.get(first, {})
+        shared = sorted(ours.keys() & theirs.keys())
+        reasons = {seed: why_apart(theirs[seed], ours[seed]) for seed in shared}
+        return {seed: why for seed, why in reasons.items() if why}
 
     def difference(self, label: str, first: str) -> Interval | None:
-        if label not in self.samples or first not in self.samples:
-            return None
-        found = paired_difference(self.samples[label], self.samples[first])
+        found = mean_interval(list(self.pairs(label, first).values()))
         return found if found.n else None
 
 
@@ -67,14 +74,19 @@ def compare_configs(
     matches = _matches(sweeps, keys, datasets, metric)
     keys += [DATA] if datasets else []
     first, *others = sweeps
-    shared = [m for m in matches if any(m.difference(label, first) for label in others)]
+    shared = [
+        match
+        for match in matches
+        if any(match.pairs(label, first) or match.apart(label, first) for label in others)
+    ]
     shared.sort(key=lambda match: -_largest(match, first, others))
     if shared:
         print_table(console, _table(shared[:top], keys, list(sweeps), metric))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    lines += [_overall(shared, label, first, metric) for label in others]
+    lines += [line for label in others if (line := _overall(shared, label, first, metric))]
     if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
         lines.append("[dim]one seed each: no config has an interval of its own[/]")
+    lines += [line for label in others if (line := _apart_words(matches, label, first))]
     lines += _unmatched(matches, keys, list(sweeps))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
 
@@ -103,16 +115,19 @@ def _matches(
                 config[DATA] = datasets[data_key(entry)]
             groups.setdefault(value_key(config), (config, []))[1].append(entry)
         for point, (config, group) in groups.items():
-            values = {seed_of(entry): numbers(entry).get(metric) for entry in newest(group)}
+            kept = newest(group)
+            values = {seed_of(entry): numbers(entry).get(metric) for entry in kept}
             sample = {seed: value for seed, value in values.items() if value is not None}
             if sample:
-                found.setdefault(point, _Match(config, {})).samples[label] = sample
+                match = found.setdefault(point, _Match(config, {}, {}))
+                match.samples[label] = sample
+                match.sets[label] = {seed_of(entry): sets_of(entry) for entry in kept}
     return list(found.values())
 
 
 def _largest(match: _Match, first: str, others: Sequence[str]) -> float:
     differences = [match.difference(label, first) for label in others]
-    return max(abs(found.mean or 0.0) for found in differences if found is not None)
+    return max((abs(found.mean or 0.0) for found in differences if found), default=0.0)
 
 
 def _table(
@@ -165,12 +180,12 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
     """
     differences: list[dict[int, float]] = []
     for match in shared:
-        ours, theirs = match.samples.get(label, {}), match.samples.get(first, {})
-        found = {seed: ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())}
+        found = match.pairs(label, first)
         differences += [found] if found else []
     names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
     if not differences:
-        return f"{names}: no config and seed in both"
+        apart = any(match.apart(label, first) for match in shared)
+        return "" if apart else f"{names}: no config and seed in both"
     configs = len(differences)
     of = "the one config" if configs == 1 else f"the {configs} configs"
     common = set.intersection(*(set(found) for found in differences))
@@ -183,6 +198,18 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
     )
     seeds = count(interval.n, "seed" if _all_shared(shared, label, first) else "shared seed")
     return f"{names}: {metric} {_shown(interval)} in the mean of {of} in both, over {seeds}"
+
+
+def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
+    """How many configs that both have are not compared, and why; empty where all are."""
+    reasons = [why for match in matches for why in list(match.apart(label, first).values())[:1]]
+    if not reasons:
+        return ""
+    kinds = " or ".join(sorted(set(reasons)))
+    return (
+        f"[yellow]{count(len(reasons), 'config')} of {escape(label)} not compared with "
+        f"{escape(first)}: {kinds}[/]"
+    )
 
 
 def _all_shared(matches: Sequence[_Match], label: str, first: str) -> bool:

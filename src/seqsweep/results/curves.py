@@ -16,12 +16,23 @@ Column = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Band:
-    """One metric over the epochs: mean, smallest and largest of the seeds that have a value."""
+    """One metric over the epochs: mean, smallest and largest of the seeds that have a value.
+
+    Args:
+        seeds: how many these are at each epoch.
+    """
 
     epochs: list[int]
     mean: list[float]
     low: list[float]
     high: list[float]
+    seeds: list[int]
+
+    @property
+    def whole(self) -> int:
+        """How many points from the start on are of all seeds: beyond them some have ended."""
+        most = max(self.seeds)
+        return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
@@ -37,7 +48,7 @@ def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
     """The named columns of runs that differ in their seed alone, each as one band.
 
-    Where runs stop at different epochs, the later points are of those that went on.
+    Where runs stop at different epochs, the later points are of those that are left.
     """
     runs = [read_metrics(folder) for folder in folders]
     found = {name: [run[name] for run in runs if run.get(name)] for name in names}
@@ -48,7 +59,7 @@ def band(columns: Sequence[Column]) -> Band:
     """Mean, smallest and largest at each epoch, at no more than MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
-    Band(epochs=[0, 1], mean=[2.0, 0.5], low=[1.0, 0.5], high=[3.0, 0.5])
+    Band(epochs=[0, 1], mean=[2.0, 0.5], low=[1.0, 0.5], high=[3.0, 0.5], seeds=[2, 1])
     """
     epochs = thinned(sorted({epoch for column in columns for epoch in column}))
     values = [[column[epoch] for column in columns if epoch in column] for epoch in epochs]
@@ -57,6 +68,7 @@ def band(columns: Sequence[Column]) -> Band:
         [math.fsum(sample) / len(sample) for sample in values],
         [min(sample) for sample in values],
         [max(sample) for sample in values],
+        [len(sample) for sample in values],
     )
 
 

@@ -1,4 +1,4 @@
-"""What each swept key does to a score, which two act together, and where a grid has holes.
+"""What each swept key does to a score, which two act together, and which runs are missing.
 
 Only keys that can be told apart count. Keys that change together are one, under the first's name;
 what a choice brings along (`optimizer.betas` with `optimizer._target_`) belongs to the choice.
@@ -52,12 +52,12 @@ class Interaction(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """The grid of the keys' values.
+    """The runs of a folder among all combinations of the keys' values.
 
     Args:
-        size: how many points it has.
-        missing: those that are not there; none where `there` is less than half: it is no grid.
-        there: how many are.
+        size: how many combinations there are.
+        missing: those that a command has asked for and that are not complete.
+        there: how many are complete.
     """
 
     size: int
@@ -96,14 +96,14 @@ def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) ->
 
 
 def holes(runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()) -> Grid:
-    """The grid of all values of the keys against the runs that are there.
+    """The runs that are there and those that are missing.
 
-    Runs that are less than half of it, there or wanted, are no grid but a random search, say, or a
-    few chosen by hand: then nothing is missing.
+    A combination that nobody has asked for is not missing: two sweeps in one folder, a random
+    search or a few configs chosen by hand leave many out.
 
     Args:
         keys: those that are swept, `seed` one of them.
-        wanted: runs that belong to the grid, there or not.
+        wanted: the runs that were asked for, there or not.
     """
     if not runs:
         return Grid(0, [], 0)
@@ -111,11 +111,9 @@ def holes(runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] 
     points = table.points(table.columns)
     there = set(points[: len(runs)])
     size = math.prod(len(values) for values in table.values.values())
-    if size > 2 * len(set(points)):
-        return Grid(size, [], len(there))
     missing = [
         {key: table.values[key][text] for key, text in zip(table.columns, point, strict=True)}
-        for point in itertools.product(*table.values.values())
+        for point in dict.fromkeys(points)
         if point not in there
     ]
     return Grid(size, missing, len(there))

@@ -10,12 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.effects import Grid, holes
 from seqsweep.results.keys import told_keys
 from seqsweep.results.outcomes import ended_in, lost_seeds
-from seqsweep.results.statistics import Difference, differences_to_best
-from seqsweep.runs.ledger import Entry, differing_keys, value_key
-from seqsweep.runs.metrics import DEFAULT_MONITOR, compared_metric, lower_is_better, monitor_of
+from seqsweep.results.statistics import Difference, differences_to_best, places_by_size
+from seqsweep.runs.files import read_object
+from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.metrics import (
+    DEFAULT_MONITOR,
+    compared_metric,
+    lower_is_better,
+    monitor_of,
+    without_validation,
+)
 
 DATA = "data"
 """The key of a row's data fingerprint, where no key of the config tells the data sets apart."""
@@ -30,7 +38,6 @@ _EPOCHS: dict[Epoch, str] = {
     "last": "the last epoch",
     "own": "each run's chosen epoch",
 }
-_PREFIX = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +56,8 @@ class Row:
         entries: its runs, one a seed, by seed.
         samples: of each metric its value by seed.
         difference: to the first row, in the metric that the leaderboard compares; None where the
-            data are others: scores of two test sets are no pairs.
+            two were evaluated on different sequences: their scores are not pairs.
+        apart: why there is no difference, as `other test set`.
         lost: how many further seeds ended how, of those that diverged or failed.
     """
 
@@ -58,6 +66,7 @@ class Row:
     metrics: dict[str, Value]
     samples: dict[str, dict[int, float]]
     difference: Difference | None = None
+    apart: str = ""
     lost: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
@@ -66,8 +75,8 @@ class Row:
 
     @property
     def data(self) -> str:
-        """As `data_key`."""
-        return data_key(self.entries[0])
+        """A text that rows share which were evaluated on the same sequences."""
+        return value_key(sets_of(self.entries[0]))
 
     @property
     def lost_words(self) -> str:
@@ -84,11 +93,11 @@ class Leaderboard:
     Args:
         compared: the metric in which the rows are compared with the first one: of the test split
             where there is one, as it has not chosen the first.
-        grid: of all values of the keys and the seeds, and which of its runs are not complete.
+        grid: the combinations of the keys' values and the seeds, and which runs are missing.
         left_out: how many runs repeat the config, data and seed of a newer one.
         epoch: at which epoch the metrics are: the best one by the monitor; the last one, where
             what a run monitors was not logged; or what each run's own monitor has chosen.
-        ended: of the grid's missing runs, how many ended how.
+        ended: of the missing runs, how many ended how.
     """
 
     keys: list[str]
@@ -110,7 +119,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     """Ranks the complete runs.
 
     The order is that of the mean of the monitored validation metric, equal ones by validation
-    loss; test metrics never decide. Without a validation split the training loss decides.
+    loss; test metrics never decide. Without a validation split the training loss decides, or the
+    training accuracy where the loss itself differs between the runs.
 
     Args:
         entries: runs of one folder, those that are not complete too: what was swept is swept,
@@ -132,8 +142,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = [_row(group, keys, datasets, lost) for group in kept]
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
-        monitor = "train/loss"
-    rows = sorted(rows, key=lambda row: _order(row, monitor))
+        monitor = without_validation(entry.config for entry in complete)
+    rows = _ordered(rows, monitor)
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     grid = holes([entry.config for entry in complete], told, wanted)
     left_out = len(complete) - sum(map(len, kept))
@@ -182,38 +192,32 @@ def _ended(entry: Entry) -> float:
         return 0.0
 
 
-def data_key(entry: Entry) -> str:
-    """What the runs share that were trained on the same data."""
-    return value_key((entry.record or {}).get("data_fingerprint"))
-
-
-def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; none where the keys of the data tell the sets apart."""
-    differing = differing_keys([entry.config for entry in entries])
-    keys = [key for key in differing if key.startswith("data.")]
-    found: dict[tuple[str, ...], set[str]] = {}
-    for entry in entries:
-        point = tuple(value_key(entry.config.get(key)) for key in keys)
-        found.setdefault(point, set()).add(data_key(entry))
-    if all(len(prints) == 1 for prints in found.values()):
-        return {}
-    texts = {text: text.strip('"') for text in set().union(*found.values())}
-    length = _PREFIX
-    while len({text[:length] for text in texts.values()}) < len(texts):
-        length += 1
-    return {key: "unknown" if key == "null" else text[:length] for key, text in texts.items()}
-
-
 def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
-    """With their differences to the first, of those that have its data."""
-    same = [row for row in rows if row.data == rows[0].data]
-    if not same:
-        return []
-    differences = differences_to_best([row.samples.get(metric, {}) for row in same], best=0)
-    judged = iter(differences)
-    return [
-        replace(row, difference=next(judged)) if row.data == rows[0].data else row for row in rows
-    ]
+    """With their differences to the first, of those that were evaluated on the same sequences.
+
+    Of the seeds that a row shares with the first those count that have equal sets.
+    """
+    first = _sets_by_seed(rows[0]) if rows else {}
+    judged: list[Row] = []
+    samples: list[dict[int, float]] = []
+    for row in rows:
+        own = _sets_by_seed(row)
+        shared = sorted(own.keys() & first.keys())
+        pairs = [(first[seed], own[seed]) for seed in shared]
+        pairs = pairs or [(next(iter(first.values())), next(iter(own.values())))]
+        reasons = [why_apart(one, other) for one, other in pairs]
+        apart = reasons[0] if all(reasons) else ""
+        judged.append(replace(row, apart=apart))
+        if not apart:
+            unequal = {seed for seed, why in zip(shared, reasons, strict=False) if why}
+            sample = row.samples.get(metric, {})
+            samples.append({seed: sample[seed] for seed in sample if seed not in unequal})
+    differences = iter(differences_to_best(samples, best=0) if samples else [])
+    return [row if row.apart else replace(row, difference=next(differences)) for row in judged]
+
+
+def _sets_by_seed(row: Row) -> dict[int, Sets]:
+    return {seed_of(entry): sets_of(entry) for entry in row.entries}
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
@@ -259,13 +263,33 @@ def _value(sample: Sequence[float]) -> Value:
     return Value(statistics.fmean(sample), std)
 
 
-def _order(row: Row, monitor: str) -> tuple[float, float, str]:
-    """The last one tells no difference, but it is the same for all who look."""
+def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
+    """Best first. The config decides nothing, but it gives equal rows one order for all readers."""
     sign = 1 if lower_is_better(monitor) else -1
-    value = row.metrics.get(monitor)
-    tie = row.metrics.get(TIE_BREAKER)
-    return (
-        sign * value.mean if value else math.inf,
-        tie.mean if tie else 0.0,
-        value_key(row.config),
-    )
+    means = [row.metrics[monitor].mean if monitor in row.metrics else None for row in rows]
+    ties = [row.metrics[TIE_BREAKER].mean if TIE_BREAKER in row.metrics else 0.0 for row in rows]
+    first = places_by_size([math.inf if mean is None else sign * mean for mean in means])
+    second = places_by_size(ties)
+    keys = [
+        (place, tie, value_key(row.config))
+        for place, tie, row in zip(first, second, rows, strict=True)
+    ]
+    return [rows[index] for index in sorted(range(len(rows)), key=lambda index: keys[index])]
+
+
+def shares_time(board: Leaderboard) -> bool:
+    """Whether runs have trained in a stack: each has an equal part of its time."""
+    return any(_stack_size(row.entries[0]) > 1 for row in board.rows)
+
+
+def _stack_size(entry: Entry) -> int:
+    stack = read_object(entry.folder.path / "provenance.json").get("stack")
+    size = stack.get("size") if isinstance(stack, dict) else None
+    return size if isinstance(size, int) else 1
+
+
+def tied_with_first(board: Leaderboard) -> int:
+    """How many rows are equal to the first one in the metric that ranks, itself among them."""
+    means = [row.metrics[board.monitor].mean for row in board.rows if board.monitor in row.metrics]
+    places = places_by_size(means)
+    return places.count(places[0]) if places else 0

@@ -19,10 +19,8 @@ from seqsweep.results.run_progress import RunProgress, RunState
 from seqsweep.results.tail import MetricsTail, lower_is_better
 from seqsweep.results.wording import key_names, run_label
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.metrics import DEFAULT_MONITOR
+from seqsweep.runs.metrics import monitor_of, without_validation
 from seqsweep.runs.sweepfile import SweepFile
-
-_WITHOUT_VALIDATION = "train/loss"
 
 
 @dataclass
@@ -79,8 +77,8 @@ class Progress:
         self.clock = clock
         configs = sweep.configs
         self.keys = key_names(label_keys(list(configs.values())))
-        monitors = {config.get("monitor", DEFAULT_MONITOR) for config in configs.values()}
-        self._monitor: str = monitors.pop() if len(monitors) == 1 else DEFAULT_MONITOR
+        self._monitor = monitor_of(configs.values())
+        self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
         self.pace = Pace(clock())
         self._pending = {run.folder.name: run for run in self.runs}
@@ -88,7 +86,7 @@ class Progress:
 
     def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
         folder = self.folder / name
-        tail = MetricsTail(folder / "metrics.csv", (self._monitor, _WITHOUT_VALIDATION))
+        tail = MetricsTail(folder / "metrics.csv", (self._monitor, self._without_validation))
         skipped = name in self.sweep.done_before
         label = run_label(config, self.keys) or name
         return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
@@ -133,10 +131,11 @@ class Progress:
 
     @property
     def monitor(self) -> str:
-        """The metric that ranks the runs; without a validation split the training loss."""
+        """The metric that ranks the runs; without a validation split one of training."""
+        other = self._without_validation
         has_any = any(run.score(self._monitor) is not None for run in self.runs)
-        has_other = any(run.score(_WITHOUT_VALIDATION) is not None for run in self.runs)
-        return _WITHOUT_VALIDATION if has_other and not has_any else self._monitor
+        has_other = any(run.score(other) is not None for run in self.runs)
+        return other if has_other and not has_any else self._monitor
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
         """The best of the finished and of the running ones, at most so many."""

@@ -134,4 +134,4 @@ def beats(folder: Path) -> bool:
     it if the run has just taken it.
     """
     stat = stat_of(f"{folder}/lock")
-    return stat is not None and time.time() - stat.st_mtime < STALE_SECONDS
+    return stat is not None and abs(time.time() - stat.st_mtime) < STALE_SECONDS

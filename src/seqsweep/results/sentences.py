@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen, tied_with_first
 from seqsweep.results.statistics import LEVEL
-from seqsweep.results.sureness import baseline_words, undecided
+from seqsweep.results.sureness import baseline_words, test_set_words, undecided
 from seqsweep.results.wording import (
     NBSP,
     count,
+    interval_text,
     metric_words,
     short_number,
     shown_interval,
@@ -37,11 +38,17 @@ def answer(
     among_networks = baseline_words(best, score, baselines, tested, alone=len(configs) == 1)
     if len(configs) == 1:
         rest = f" reaches {reached}{_alone(best)}."
-        return Answer(best.words, rest, choice_words(board, 1), among_networks)
+        choice = choice_words(board, 1) + test_set_words([best.metrics[score].mean], score, tested)
+        return Answer(best.words, rest, choice, among_networks)
     chosen = split_words(board.monitor.partition("/")[0])
-    same = [config for config in configs if config.data == best.data]
-    rest = f" is best on {chosen}: {reached}{_sureness(same, score)}.{_elsewhere(configs, score)}"
-    choice = choice_words(board, len(configs)) + _tie_words(board)
+    same = [config for config in configs if not config.is_apart]
+    first = f"is best on {chosen}:" if len(same) > 1 else "reaches"
+    rest = f" {first} {reached}{_sureness(same, score)}.{_elsewhere(configs, score)}"
+    choice = (
+        choice_words(board, len(configs))
+        + _tie_words(board)
+        + test_set_words([c.metrics[score].mean for c in same if score in c.metrics], score, tested)
+    )
     return Answer(best.words, rest, choice, among_networks)
 
 
@@ -84,25 +91,30 @@ def choice_words(board: Leaderboard, configs: int) -> str:
 
 
 def _tie_words(board: Leaderboard) -> str:
-    means = [row.metrics[board.monitor].mean for row in board.rows if board.monitor in row.metrics]
-    tied = means.count(means[0])
+    tied = tied_with_first(board)
     if tied < 2 or board.monitor == TIE_BREAKER or TIE_BREAKER not in board.rows[0].metrics:
         return ""
     return f" {tied} configs are equal in it: {metric_words(TIE_BREAKER)} has put the first before."
 
 
 def _elsewhere(configs: Sequence[Config], score: str) -> str:
-    """The best of each other data set: they are not compared with the best of all."""
-    firsts = {config.data: config for config in reversed(configs)}
-    del firsts[configs[0].data]
+    """The best on each other set of sequences: they are not compared with the best of all."""
+    firsts = {config.data: config for config in reversed(configs) if config.is_apart}
     found = sorted(firsts.values(), key=lambda config: config.rank)
     if not found:
         return ""
     words = [
-        f"{config.words} ({short_number(config.metrics[score].mean)})" for config in found[:_FEW]
+        f"{config.words} ({short_number(config.metrics[score].mean)})"
+        for config in found[:_FEW]
+        if score in config.metrics
     ]
     more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-    return f" On other data, which are not compared with these: {'; '.join(words)}{more}."
+    kinds = {config.verdict for config in found}
+    where = kinds.pop() if len(kinds) == 1 else "other sets"
+    if not where.startswith("other"):
+        where = "sets that may be others"
+    plural = "s" if where.endswith("set") else ""
+    return f" On {where}{plural}, which are not compared with this one: {'; '.join(words)}{more}."
 
 
 def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> str:
@@ -127,8 +139,8 @@ def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> 
         f"The strongest interaction is that of {names[key]} and {names[other]}, with "
         f"{share} of the variance between configs: {names[changed]} from {first} to "
         f"{last} changes the {metric_words(score)} by {_change(changes[low])} at "
-        f"{names[at]} {value_text(at, places[low])} and by {_change(changes[high])} at "
-        f"{names[at]} {value_text(at, places[high])}."
+        f"{names[at]}={value_text(at, places[low])} and by {_change(changes[high])} at "
+        f"{names[at]}={value_text(at, places[high])}."
     )
 
 
@@ -171,19 +183,11 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def _reached(score: str, stat: Stat) -> str:
+    mean = true_minus(short_number(stat.mean))
     if stat.low is None or stat.high is None:
-        return short_number(stat.mean)
-    low, high = shown_interval(score, stat.low, stat.high)
-    if stat.std == 0:
-        return f"{_page_number(stat.mean)} (the same with each of {stat.n} seeds)"
-    return (
-        f"{_page_number(stat.mean)} ({LEVEL * 100:.0f}{NBSP}% interval {_page_number(low)} to "
-        f"{_page_number(high)} over {stat.n} seeds)"
-    )
-
-
-def _page_number(value: float) -> str:
-    return true_minus(short_number(value))
+        return f"{mean} (no spread between {stat.n} seeds)" if stat.n > 1 else mean
+    ends = interval_text(*shown_interval(score, stat.low, stat.high))
+    return f"{mean} ({LEVEL * 100:.0f}{NBSP}% interval {ends} over {stat.n} seeds)"
 
 
 def _change(value: float) -> str:

@@ -15,13 +15,17 @@ LEVEL = 0.95
 Verdict = Literal["best", "indistinguishable", "different", "undecided"]
 """`undecided`: with so few shared seeds no result whatever could have counted as a difference."""
 
+ROUNDING = 1e-12
+"""Relative difference below which two means are equal: doubles have 2e-16, sums lose a little."""
+
 _EXACT_UP_TO = 50
 
 
 class Interval(NamedTuple):
     """A mean over n values and its two-sided interval at LEVEL.
 
-    low and high are None where n < 2, the mean too where n is 0: nothing is known then.
+    low and high are None where n < 2 and where all values are equal: a few accuracies are equal by
+    chance, and their spread is not zero by it. The mean is None where n is 0.
     """
 
     mean: float | None
@@ -59,19 +63,16 @@ def mean_interval(values: Sequence[float]) -> Interval:
     Interval(mean=0.5, low=None, high=None, n=1)
     """
     n = len(values)
-    if n < 2:
-        return Interval(values[0] if n else None, None, None, n)
+    if not n:
+        return Interval(None, None, None, 0)
+    mean = math.fsum(values) / n
+    if are_equal(values):
+        return Interval(mean, None, None, n)
     from scipy.special import stdtrit  # a quarter of a second, a quarter of scipy.stats
 
-    mean = math.fsum(values) / n
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / n)
     return Interval(mean, mean - half, mean + half, n)
-
-
-def paired_difference(sample: Mapping[int, float], reference: Mapping[int, float]) -> Interval:
-    """sample - reference over the seeds that both have, with its interval."""
-    return mean_interval(_paired(sample, reference))
 
 
 def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> list[Difference]:
@@ -90,7 +91,7 @@ def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> li
     p_values = [signed_rank_p(pairs[index]) for index in others]
     needed = seeds_needed(len(samples))
     by_t = holm([paired_t_p(pairs[index]) for index in others])
-    found = {best: Difference(Interval(0.0, 0.0, 0.0, len(samples[best])), None, None, "best")}
+    found = {best: Difference(Interval(0.0, None, None, len(samples[best])), None, None, "best")}
     for index, p, adjusted, t in zip(others, p_values, holm(p_values), by_t, strict=True):
         found[index] = _judged(pairs[index], p, adjusted, t, needed)
     return [found[index] for index in range(len(samples))]
@@ -109,6 +110,34 @@ def seeds_needed(configs: int) -> int:
     while (configs - 1) * 2.0 ** (1 - n) >= _ALPHA:
         n += 1
     return n
+
+
+def places_by_size(values: Sequence[float]) -> list[int]:
+    """The place of each value among the sorted ones; values that are equal share one.
+
+    They are equal but for rounding: means of the same values in another order may differ in the
+    last bit.
+
+    >>> places_by_size([0.3, 0.1 + 0.2, 0.1, 0.7])
+    [1, 1, 0, 3]
+    """
+    order = sorted(range(len(values)), key=lambda index: values[index])
+    places = [0] * len(values)
+    for rank, index in enumerate(order):
+        before = order[rank - 1] if rank else index
+        is_equal = rank > 0 and is_rounding(values[before], values[index])
+        places[index] = places[before] if is_equal else rank
+    return places
+
+
+def is_rounding(first: float, second: float) -> bool:
+    """Whether two numbers differ by no more than the rounding of sums and means."""
+    return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=1e-15)
+
+
+def are_equal(values: Sequence[float]) -> bool:
+    """Whether values have no spread but that of rounding, which differences amplify."""
+    return max(values) - min(values) <= 1e-9 * max(map(abs, values))
 
 
 def signed_rank_p(differences: Sequence[float]) -> float:
@@ -136,10 +165,10 @@ def paired_t_p(differences: Sequence[float]) -> float:
     n = len(differences)
     if n < 3:
         return 1.0
+    if are_equal(differences):
+        return 1.0
     mean = math.fsum(differences) / n
     deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
-    if deviation <= 1e-9 * max(map(abs, differences)):
-        return 1.0
     from scipy.special import stdtr
 
     return 2 * float(stdtr(n - 1, -abs(mean) / deviation * math.sqrt(n)))
@@ -168,7 +197,12 @@ _ALPHA = round(1 - LEVEL, 12)
 
 
 def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list[float]:
-    return [sample[seed] - reference[seed] for seed in sample if seed in reference]
+    """The differences over the shared seeds; zero where only rounding differs."""
+    return [
+        0.0 if is_rounding(sample[seed], reference[seed]) else sample[seed] - reference[seed]
+        for seed in sample
+        if seed in reference
+    ]
 
 
 def _judged(

@@ -1,13 +1,16 @@
 """What may be said of a difference: against a baseline, and with the seeds that there are."""
 
+import math
 from collections.abc import Sequence
 
 from seqsweep.results.findings import Baseline, Config, Stat
 from seqsweep.results.statistics import seeds_needed
-from seqsweep.results.wording import count, metric_words, short_number
+from seqsweep.results.wording import count, metric_words, short_number, split_words
 from seqsweep.runs.metrics import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
+_SMALL = 0.01
+"""A smaller error of the test split limits nothing that is said in three decimals."""
 
 
 def undecided(shared: Sequence[int], own: Sequence[int], by_t: int) -> str | None:
@@ -89,24 +92,28 @@ def _rival(baselines: Sequence[Baseline], score: str) -> tuple[Baseline, str]:
 def _against(name: str, value: float, network: Stat, score: str, tested: int, alone: bool) -> str:
     """A baseline's score against the best network's.
 
-    They are as good as each other only within what the number of test sequences leaves open, which
-    is the same for both; what too few seeds leave open is said to be that.
+    One is said to be above the other only where neither the number of test sequences nor that of
+    the seeds leaves it open.
     """
     ours, theirs = short_number(network.mean), short_number(value)
     gap = abs(value - network.mean)
-    best, all_of_them = ("the network",) * 2 if alone else ("the best network", "the networks")
-    if gap <= _sampling_error(network.mean, score, tested):
-        return f"{_upper(name)} reaches {theirs}, as good as {best} ({ours})."
+    best = "the network" if alone else "the best network"
+    if gap <= sampling_error(network.mean, value, score, tested):
+        sequences = f"{tested:,} {split_words(score.partition('/')[0])} sequences"
+        return (
+            f"{_upper(name)} reaches {theirs}, {best} {ours}: not distinguishable on {sequences}."
+        )
     if network.low is not None and network.low <= value <= (network.high or 0.0):
         seeds = count(network.n, "seed")
         return (
             f"{_upper(name)} reaches {theirs}, {best} {ours}: "
             f"with {seeds} they cannot be told apart."
         )
+    first, second = f"{best} ({ours})", f"{name} ({theirs})"
     if (value < network.mean) == lower_is_better(score):
-        return f"Better than {all_of_them}: {name} reaches {theirs}, {best} {ours}."
+        first, second = second, first
     side = "below" if lower_is_better(score) else "above"
-    return f"{_upper(best)} ({ours}) is {short_number(gap)} {side} {name} ({theirs})."
+    return f"{_upper(first)} is {short_number(gap)} {side} {second}."
 
 
 def _unchosen(
@@ -124,18 +131,53 @@ def _unchosen(
     words = ", ".join(f"{b.name} {short_number(b.metrics[score])}" for b in above)
     ends = [network.mean, *(end for end in (network.low, network.high) if end is not None)]
     reach = max(sign * end for end in ends)
-    reach = max(reach, sign * network.mean + _sampling_error(network.mean, score, tested))
-    if all(sign * b.metrics[score] > reach for b in above):
+
+    def is_sure(value: float) -> bool:
+        error = sampling_error(network.mean, value, score, tested)
+        return sign * value > max(reach, sign * network.mean + error)
+
+    if all(is_sure(b.metrics[score]) for b in above):
         return f" Above both, though not chosen by validation: {words}."
     return f" Not chosen by validation: {words}."
 
 
-def _sampling_error(share: float, score: str, tested: int) -> float:
-    """Of a share of so many sequences, 95 %, by the normal approximation; 0 where unknown."""
+def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
+    """How large a difference the test sequences can show, where that limits what is said.
+
+    Args:
+        means: the accuracies of the best config and of those that are compared with it.
+        tested: how many sequences they are of; 0 where that is not known.
+    """
+    split, _, kind = score.partition("/")
+    if not tested or kind != "acc":
+        return ""
+    best, *others = means
+    head = f" The {split_words(split)} split has {count(tested, 'sequence')}"
+    if not others:
+        error = _share_error(best, tested)
+        return f"{head}: its error is about {error:.2g}." if error >= _SMALL else ""
+    error = sampling_error(best, best, score, tested)
+    if error < _SMALL or all(abs(mean - best) > error for mean in others):
+        return ""
+    return f"{head}: differences below {error:.2g} are within its error."
+
+
+def sampling_error(first: float, second: float, score: str, tested: int) -> float:
+    """By how much two shares of so many sequences differ by chance, at 95 %; 0 where unknown.
+
+    The interval of Agresti and Caffo (2000, The American Statistician 54), which holds for few
+    sequences and for shares of 0 and 1. It takes the two shares as independent. On the same
+    sequences they usually agree more than that, so it is on the safe side.
+    """
     if not tested or not is_bounded(score):
         return 0.0
-    share = min(max(share, 0.0), 1.0)
-    return 1.96 * (share * (1 - share) / tested) ** 0.5
+    return math.hypot(_share_error(first, tested), _share_error(second, tested))
+
+
+def _share_error(share: float, tested: int) -> float:
+    """The error of one share, with a success and a failure added."""
+    share = (min(max(share, 0.0), 1.0) * tested + 1) / (tested + 2)
+    return 1.96 * math.sqrt(share * (1 - share) / (tested + 2))
 
 
 def _upper(text: str) -> str:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -11,7 +12,17 @@ from rich.table import Table
 
 from seqsweep.results.fitting import FittingTable, print_table
 from seqsweep.results.keys import told_keys
-from seqsweep.results.leaderboard import Leaderboard, Row, Value, has_chosen, numbers
+from seqsweep.results.leaderboard import (
+    TIE_BREAKER,
+    Leaderboard,
+    Row,
+    Value,
+    has_chosen,
+    leaderboard,
+    numbers,
+    shares_time,
+    tied_with_first,
+)
 from seqsweep.results.statistics import LEVEL
 from seqsweep.results.sureness import enough_seeds, undecided
 from seqsweep.results.wording import (
@@ -24,29 +35,41 @@ from seqsweep.results.wording import (
     with_deviation,
 )
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.sweepfile import SweepFile
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
 _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
-_MARK = "≈"
 _LEAST = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """What a narrow terminal loses first: kinds of metrics that neither rank nor compare, costs."""
 
 
-def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
+class Signs(NamedTuple):
+    """What stands before a deviation, and beside a row that equals the first."""
+
+    deviation: str = "±"
+    mark: str = "≈"
+
+
+def leaderboard_table(
+    board: Leaderboard, top: int | None = None, signs: Signs | None = None
+) -> Table:
     """The rows, best first; `top` shows only so many."""
+    signs = signs or Signs()
     names = key_names(board.keys)
+    # Where the first ones are equal in what ranks them, what decided stands beside it.
+    ranking = (board.monitor, *([TIE_BREAKER] if tied_with_first(board) > 1 else []))
     scores = [
         name
         for name in _SCORES
-        if name in (*_ALWAYS, board.monitor, board.compared)
+        if name in (*_ALWAYS, *ranking, board.compared)
         and any(name in row.metrics for row in board.rows)
     ]
-    has_seeds = any(row.n > 1 for row in board.rows)
+    has_seeds = _has_seeds(board)
     title = f"by {board.chosen_by}"
     table = FittingTable(box=SIMPLE_HEAD, title=title, pad_edge=False)
-    marks = [_MARK] if _marked(board) else []
+    marks = [signs.mark] if _marked(board) else []
     _add_columns(table, ["#", *marks])
     table.keys = _add_columns(table, [names[key] for key in board.keys], style="cyan")
     seeds = _add_columns(table, ["seeds"] if has_seeds else [])
@@ -58,57 +81,76 @@ def leaderboard_table(board: Leaderboard, top: int | None = None) -> Table:
         place = _add_columns(table, [name], style="bold" if is_monitor else "")
         others += [] if is_monitor else place
     _add_columns(table, ["epoch", "params", "seconds"])
-    table.spare = _spare([*scores, *_COSTS], len(table.columns), (board.monitor, board.compared))
+    table.spare = _spare([*scores, *_COSTS], len(table.columns), (*ranking, board.compared))
     table.last = [*seeds, *(place for place in others if place not in table.spare)]
     for rank, row in enumerate(board.rows[:top], start=1):
-        mark = [_MARK if _is_marked(row) else ""] if marks else []
-        table.add_row(str(rank), *mark, *_cells(row, board.keys, scores, has_seeds, has_lost))
+        mark = [signs.mark if _is_marked(row) else ""] if marks else []
+        cells = _cells(row, board.keys, scores, has_seeds, has_lost, signs)
+        table.add_row(str(rank), *mark, *cells)
     return table
 
 
-def leaderboard_notes(board: Leaderboard) -> list[str]:
+def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
     """What the table can and cannot tell: a line each, for below it."""
+    signs = signs or Signs()
     notes: list[str] = []
+    legend: list[str] = []
+    if _has_seeds(board):
+        legend.append(f"{signs.deviation} is one standard deviation over the seeds")
+    if shares_time(board):
+        legend.append("runs of a stack share its seconds equally")
+    if legend:
+        notes.append(f"[dim]{'; '.join(legend)}[/]")
     if _marked(board):
         notes.append(
-            f"{_MARK} not distinguishable from the first in {board.compared} "
+            f"{signs.mark} not distinguishable from the first in {board.compared} "
             f"(paired by seed, Wilcoxon signed-rank, Holm, {1 - LEVEL:.0%})"
         )
     missing = len(board.grid.missing)
     if missing:
         are = "is" if missing == 1 else "are"
         ended = ", ".join(f"{number} {state}" for state, number in board.ended.items())
-        why = f"not complete ({ended})" if ended else "missing"
-        notes.append(
-            f"[yellow]the grid has holes: {missing} of {board.grid.size} runs {are} {why}[/]"
-        )
+        runs = count(missing + board.grid.there, "run")
+        notes.append(f"[yellow]{missing} of {runs} {are} not complete ({ended})[/]")
     if board.left_out:
         notes.append(
             f"[yellow]{count(board.left_out, 'run')} left out: of the same config, data and seed "
             "there is a newer one[/]"
         )
-    if others := sum(row.difference is None for row in board.rows):
-        notes.append(
-            f"{count(others, 'config')} of other data: not compared with the first, whose test "
-            "sequences are not theirs"
-        )
+    for why, configs in Counter(row.apart for row in board.rows if row.apart).items():
+        notes.append(f"{count(configs, 'config')} not compared with the first: {why}")
     notes += _undecided(board)
     if has_chosen(board) and any(_is_tested(row) for row in board.rows):
         notes.append(
-            f"without a test split the first is the one that was lucky in {board.compared}: the "
-            "differences to it are smaller than they look"
+            f"without a test split the first is the one that was lucky in {board.monitor}, which "
+            f"chose it: the differences to it in {board.compared} are smaller than they look"
         )
     return notes
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
     """The table and the lines below it."""
-    print_table(console, leaderboard_table(board, top))
+    signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
+    print_table(console, leaderboard_table(board, top, signs))
     if top is not None and len(board.rows) > top:
         console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
-    for note in leaderboard_notes(board):
+    for note in leaderboard_notes(board, signs):
         # On a terminal between words; elsewhere a line stays one line.
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
+
+
+def print_folder(
+    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
+) -> None:
+    """The leaderboard of a folder, if a run of it is complete.
+
+    Args:
+        entries: its runs.
+    """
+    if any(entry.state == "complete" for entry in entries):
+        sweep = SweepFile.read(folder)
+        planned = sweep.configs.values() if sweep else ()
+        print_leaderboard(console, leaderboard(entries, planned), top)
 
 
 def status_table(entries: Sequence[Entry]) -> Table:
@@ -146,6 +188,7 @@ _STATES = {
     "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
     "incomplete": "[yellow]incomplete[/]",
+    "damaged": "[red]damaged[/]",
 }
 
 
@@ -195,6 +238,10 @@ def _undecided(board: Leaderboard) -> list[str]:
     return [f"[dim]{words}: seed={enough_seeds(len(own))}[/]"]
 
 
+def _has_seeds(board: Leaderboard) -> bool:
+    return any(row.n > 1 for row in board.rows)
+
+
 def _marked(board: Leaderboard) -> bool:
     return any(_is_marked(row) for row in board.rows)
 
@@ -211,18 +258,23 @@ def _is_marked(row: Row) -> bool:
 
 
 def _cells(
-    row: Row, keys: Sequence[str], scores: Sequence[str], has_seeds: bool, has_lost: bool
+    row: Row,
+    keys: Sequence[str],
+    scores: Sequence[str],
+    has_seeds: bool,
+    has_lost: bool,
+    signs: Signs,
 ) -> list[str]:
     values = [escape(value_text(key, row.config[key])) for key in keys]
-    shown = [_score(row.metrics.get(name)) for name in scores]
+    shown = [_score(row.metrics.get(name), signs) for name in scores]
     costs = [_cost(name, row.metrics.get(name)) for name in _COSTS]
     seeds = [str(row.n)] if has_seeds else []
     lost = [row.lost_words] if has_lost else []
     return [*values, *seeds, *lost, *shown, *costs]
 
 
-def _score(value: Value | None) -> str:
-    return "" if value is None else with_deviation(value.mean, value.std)
+def _score(value: Value | None, signs: Signs) -> str:
+    return "" if value is None else with_deviation(value.mean, value.std, signs.deviation)
 
 
 def _cost(name: str, value: Value | float | None) -> str:

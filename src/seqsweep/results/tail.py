@@ -5,6 +5,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from seqsweep.runs.files import Damaged, open_regular
+
 
 def lower_is_better(metric: str) -> bool:
     return metric.endswith("loss")
@@ -68,14 +70,14 @@ class MetricsTail:
     def _new_lines(self) -> list[str]:
         """The whole lines behind the last one that was read, or all."""
         try:
-            with open(self.path, "rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self._offset - len(self._last))
                 data = file.read()
                 if not data.startswith(self._last):
                     self._restart()
                     file.seek(0)
                     data = file.read()
-        except OSError:
+        except (OSError, Damaged):
             self._state = None
             return []
         new = data[len(self._last) : data.rfind(b"\n") + 1]

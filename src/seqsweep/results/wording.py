@@ -1,6 +1,9 @@
 """What a person reads: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
+import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from seqsweep.runs.ledger import short_names
@@ -9,6 +12,11 @@ from seqsweep.runs.metrics import is_bounded
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
 NBSP = "\N{NO-BREAK SPACE}"
+_ABSOLUTE = re.compile(
+    r"""(?<=")/[^"\n]+/[^"\n]+(?=")|(?<=')/[^'\n]+/[^'\n]+(?=')"""  # may have spaces in quotes
+    r"""|(?<![\w./:~<>-])/(?:[^\s/'":,;()<>]+/)+[^\s/'":,;()<>]+"""
+)
+_INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 def key_names(keys: Iterable[str]) -> dict[str, str]:
@@ -64,18 +72,12 @@ def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
     Args:
         keys: those to show, each with its name, as `key_names` gives them.
     """
-    return settings(config, keys, "=", " ")
-
-
-def settings(config: Mapping[str, Any], names: Mapping[str, str], between: str, join: str) -> str:
-    """`hidden_size 32, cell gru`, or with other marks between and after the words."""
-    return join.join(f"{name}{between}{value_text(k, config.get(k))}" for k, name in names.items())
+    return " ".join(f"{name}={value_text(key, config.get(key))}" for key, name in keys.items())
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """As `settings`, of those keys alone that the config has."""
-    known = {key: name for key, name in names.items() if config.get(key) is not None}
-    return settings(config, known, " ", ", ")
+    """The same as `run_label`, for the keys that the config has."""
+    return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 
 def split_words(split: str) -> str:
@@ -98,6 +100,19 @@ def metric_words(name: str) -> str:
 def short_number(value: float) -> str:
     """Three decimals, or four significant digits of what is larger than 10 or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Both bounds with the decimals of the larger one, with the minus of a page.
+
+    >>> interval_text(0.008161, 0.714), interval_text(0.00016, 0.0051), interval_text(9.5, 120.0)
+    ('0.008 to 0.714', '0.000160 to 0.005100', '9.5 to 120.0')
+    """
+    size = max(abs(low), abs(high))
+    decimals = 3
+    if size and not 0.01 <= size < 10:  # four significant digits
+        decimals = max(0, 3 - math.floor(math.log10(size)))
+    return " to ".join(true_minus(f"{end:.{decimals}f}") for end in (low, high))
 
 
 def number(value: float) -> str:
@@ -137,9 +152,28 @@ def error_text(state: str, error: str) -> str:
     return error.removeprefix(f"{state} ")
 
 
-def with_deviation(mean: float, std: float | None) -> str:
+def without_machine(text: str, folder: str) -> str:
+    """Shortens the absolute paths in an error or a traceback.
+
+    Files of the folder are named from there, modules from their package, others by their name.
+
+    >>> without_machine('File "/opt/lib/python3.11/site-packages/torch/nn.py"', "/data/sweep")
+    'File "…/torch/nn.py"'
+    >>> without_machine("no file /home/me/a.npz; see /data/sweep/1f/train.log", "/data/sweep")
+    'no file …/a.npz; see 1f/train.log'
+    """
+    text = text.replace(f"{folder}/", "")
+    return _ABSOLUTE.sub(lambda found: f"…/{_short_path(found[0])}", text)
+
+
+def _short_path(path: str) -> str:
+    installed = _INSTALLED.match(path)
+    return path[installed.end() :] if installed else PurePosixPath(path).name
+
+
+def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
     """`0.8430 ±0.0177`; without seeds there is no deviation."""
-    return number(mean) + ("" if std is None else f" ±{std:.4f}")
+    return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
 
 
 def shown_interval(metric: str, low: float, high: float) -> tuple[float, float]:

@@ -2,13 +2,27 @@
 
 import functools
 import marshal
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
+from yaml.events import (
+    AliasEvent,
+    CollectionEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceStartEvent,
+)
+
+from seqsweep.runs.files import DEEPEST, Damaged, read_bytes
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's, where PyYAML was built with it: five to twelve times as fast as the ones in Python."""
+
+MOST_REPEATED = 10_000
+"""Values that the aliases of one file may stand for together."""
 
 
 def to_text(config: dict[str, Any]) -> str:
@@ -23,12 +37,100 @@ def to_text(config: dict[str, Any]) -> str:
 
 
 def from_text(text: str) -> Any:
-    """`yaml.safe_load`.
+    """Returns the plain values of a YAML text.
 
     Raises:
-        yaml.YAMLError: no YAML, or more than plain values.
+        yaml.YAMLError: it is not YAML, or holds more than plain values.
+        ValueError: it is nested too deep, or its aliases make too much of it.
     """
+    check_size(text)
     return yaml.load(text, _LOADER)
+
+
+def read_yaml(path: Path) -> Any:
+    """Returns the plain values of a YAML file; raises as `check_yaml`."""
+    try:
+        return yaml.load(check_yaml(path), _LOADER)
+    except yaml.YAMLError as error:  # more than plain values
+        raise Damaged(_one_line(path, error)) from None
+
+
+def check_yaml(path: Path) -> str:
+    """Returns the text of a YAML file that may be loaded.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        Damaged: it is not a regular file, not UTF-8, or what `check_size` refuses. The message is
+            one line and names the file.
+    """
+    try:
+        text = read_bytes(path).decode()
+        check_size(text)
+    except Damaged:
+        raise
+    except UnicodeDecodeError as error:
+        raise Damaged(f"{path}: must be UTF-8, and is not at byte {error.start}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise Damaged(_one_line(path, error)) from None
+    return text
+
+
+def _one_line(path: Path, error: Exception) -> str:
+    return f"{path}: {' '.join(str(error).split())}"
+
+
+def check_size(text: str) -> None:
+    """Refuses a YAML text of which little makes much: nesting without end, aliases of aliases.
+
+    An alias counts as all that it stands for: who walks through the values meets it again each
+    time, although it is in memory once.
+
+    Raises:
+        yaml.YAMLError: it is not YAML.
+        ValueError: it is nested more than DEEPEST levels deep, an alias has no whole anchor
+            before it, or aliases stand for more than MOST_REPEATED values.
+    """
+    sizes: dict[str, tuple[int, int]] = {}  # of each anchor the values in it, and its levels
+    opened: list[_Node] = []
+    repeated = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
+            opened.append(_Node(event.anchor))
+            if len(opened) > DEEPEST:
+                raise ValueError(f"is nested more than {DEEPEST} levels deep")
+            continue
+        if isinstance(event, AliasEvent):
+            if event.anchor not in sizes:
+                raise ValueError(f"the alias *{event.anchor} has no whole anchor before it")
+            size, depth = sizes[event.anchor]
+            repeated += size
+        elif isinstance(event, CollectionEndEvent):
+            node = opened.pop()
+            size, depth = node.size, node.depth + 1
+            if node.anchor is not None:
+                sizes[node.anchor] = size, depth
+        elif isinstance(event, ScalarEvent):
+            size, depth = 1, 0
+            if event.anchor is not None:
+                sizes[event.anchor] = size, depth
+        else:
+            continue
+        if len(opened) + depth > DEEPEST:
+            raise ValueError(f"is nested more than {DEEPEST} levels deep")
+        if repeated > MOST_REPEATED:
+            raise ValueError(f"its aliases stand for more than {MOST_REPEATED:,} values")
+        if opened:
+            opened[-1].size += size
+            opened[-1].depth = max(opened[-1].depth, depth)
+
+
+@dataclass
+class _Node:
+    """A list or mapping that is being read: its anchor, how many values, how many levels so far."""
+
+    anchor: str | None
+    size: int = 1
+    depth: int = 0
 
 
 @functools.lru_cache(maxsize=1024)

@@ -1,19 +1,85 @@
-"""Files that are whole or not there."""
+"""Files that are whole or not there, and that are read only where they are regular files."""
 
 import json
 import os
+import stat
 import threading
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from seqsweep.console import say_error
 
 TEMPORARY = ".*.tmp"
 """What a killed process had begun to write."""
 
+DEEPEST = 50
+"""Levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
-def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
+
+_MOST_SAID = 20
+
+_said: set[str] = set()
+
+
+class Damaged(ValueError):
+    """A file's content is not what was written; the message names the file."""
+
+
+def say_once(message: str) -> None:
+    """Prints a message to stderr, unless this process has printed it, or twenty others, before."""
+    if message in _said:
+        return
+    _said.add(message)
+    if len(_said) <= _MOST_SAID:
+        say_error(message)
+    elif len(_said) == _MOST_SAID + 1:
+        say_error("further damaged files are not named")
+
+
+def open_regular(path: Path | str) -> BinaryIO:
+    """Opens a regular file, or a link to one, for reading.
+
+    A FIFO would keep its reader for ever, and a device has no end.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        Damaged: it is something else than a regular file.
+    """
+    _check_regular(path, os.stat(path))
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _check_regular(path, os.fstat(descriptor))  # it may have been replaced meanwhile
+        return os.fdopen(descriptor, "rb")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _check_regular(path: Path | str, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise Damaged(f"{path}: must be a regular file, and is {kind}")
+
+
+def read_bytes(path: Path) -> bytes:
+    """Returns the content of a regular file; raises as `open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
     """Writes under a temporary name in the same folder, syncs, renames.
+
+    Returns how the file was written: its size and time tell it from what another process writes.
 
     Args:
         sync: without it a file is whole or not there as long as the power stays on. For what is
@@ -29,10 +95,14 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> None:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
+            written = os.fstat(file.fileno())
         temporary.replace(path)
-    except OSError:
+    except OSError as error:
         temporary.unlink(missing_ok=True)
+        if error.filename is None:  # as on a full disk
+            error.filename = os.fspath(path)
         raise
+    return written
 
 
 def _temporary(path: Path) -> Path:
@@ -40,8 +110,9 @@ def _temporary(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
-def write_text(path: Path, text: str, sync: bool = True) -> None:
-    write_bytes(path, text.encode(), sync)
+def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
+    """Writes UTF-8 as `write_bytes` does; a byte of a name that is not UTF-8 as its escape."""
+    return write_bytes(path, text.encode(errors="backslashreplace"), sync)
 
 
 def write_json(path: Path, value: Any, sync: bool = True) -> None:
@@ -57,16 +128,57 @@ def _json(value: Any, indent: str = "") -> str:
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
-def read_json(path: Path) -> Any | None:
-    """The value, or None where there is no such file or half of one."""
+def parse_json(path: Path) -> Any:
+    """Returns the value of a JSON file.
+
+    Raises:
+        OSError: there is no such file, or it cannot be read.
+        Damaged: it is not a regular file, not JSON, or nested too deep.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        value = json.loads(read_bytes(path).decode())
+    except Damaged:
+        raise
+    except ValueError:
+        raise Damaged(f"{path}: is not JSON, or only a part of it") from None
+    except RecursionError:
+        raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep") from None
+    if _is_deeper(value, DEEPEST):
+        raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep")
+    return value
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels + 1):
+        inner: list[Any] = []
+        for node in level:
+            if isinstance(node, dict):
+                inner += node.values()
+            elif isinstance(node, list):
+                inner += node
+        if not inner:
+            return False
+        level = inner
+    return True
+
+
+def read_json(path: Path) -> Any | None:
+    """Returns the value of a JSON file; None where there is none.
+
+    A damaged file counts as none, and is named on stderr.
+    """
+    try:
+        return parse_json(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Damaged as error:
+        say_once(f"{error}; it counts as missing")
         return None
 
 
 def read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none, half of one or another value."""
+    """Returns a JSON object as `read_json` does; an empty one where there is none."""
     found = read_json(path)
     return found if isinstance(found, dict) else {}
 
@@ -80,7 +192,7 @@ def link(source: Path, target: Path) -> None:
     try:
         temporary.hardlink_to(source)
     except OSError:  # a filesystem without hard links
-        write_bytes(target, source.read_bytes())
+        write_bytes(target, read_bytes(source))
         return
     try:
         temporary.replace(target)
@@ -97,13 +209,11 @@ def sync(paths: Iterable[Path]) -> None:
     """
     for path in paths:
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except FileNotFoundError:
+            file = open_regular(path)
+        except (FileNotFoundError, Damaged):
             continue
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        with file:
+            os.fsync(file.fileno())
 
 
 def remove(folder: Path, *patterns: str) -> None:

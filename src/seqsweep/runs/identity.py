@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 SEMANTICS = 3
@@ -28,24 +28,40 @@ WITHOUT_INFLUENCE = (
 """Keys, or whole sections, that cannot change a result. Not hashed."""
 
 
+_LAYOUT = "data.source.layout"
+
+
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     """16 hex digits of sha256 over the resolved config and the data's content.
 
     Args:
         config: the checked config, plain values.
-        data_fingerprint: of the sequences. It stands for the files: with it, the paths of the
-            source do not count. None for data that cannot be read beforehand.
+        data_fingerprint: of the sequences. It stands for the files: with it, the paths and the
+            layout of the source do not count. None for data that cannot be read beforehand.
     """
-    decisive = {
+    values = decisive(config, data_fingerprint)
+    identity = {**values, "semantics": SEMANTICS}
+    text = json.dumps(identity, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def decisive(
+    config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
+) -> dict[str, Any]:
+    """The values that decide a result, as `config` by dotted key and as `data`.
+
+    Args:
+        without: dotted keys to leave out.
+    """
+    values = {
         key: value
         for key, value in sorted(flatten(config))
         if not is_below(key, WITHOUT_INFLUENCE)
-        and not (data_fingerprint and _is_path(key))
+        and key not in without
+        and not (data_fingerprint and (is_path(key) or key == _LAYOUT))
         and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
-    identity = {"config": decisive, "data": data_fingerprint, "semantics": SEMANTICS}
-    text = json.dumps(identity, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return {"config": values, "data": data_fingerprint}
 
 
 def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -67,6 +83,7 @@ def is_below(key: str, sections: Iterable[str]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
-def _is_path(key: str) -> bool:
+def is_path(key: str) -> bool:
+    """Whether a dotted key names a data file."""
     section, _, name = key.rpartition(".")
     return section == "data.source" and (name == "path" or name.endswith("_path"))

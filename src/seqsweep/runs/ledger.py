@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.runs.files import say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.lock import remove_dead_lock
 from seqsweep.runs.record import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
@@ -64,9 +66,16 @@ def read_run(folder: RunFolder) -> Entry:
     if state in ("complete", "diverged"):
         record = folder.record()  # it has ended since we looked
     if record is not None:
+        remove_dead_lock(folder.path)
         return Entry(folder, record["status"], record["config"], record, record.get("error"))
+    try:
+        config = dict(flatten(folder.config() or {}))
+    except ValueError as error:  # one run's damaged config is to hide no other run
+        say_once(str(error))
+        return Entry(folder, "damaged", {}, None, str(error).removeprefix(f"{folder.path}/"))
+    if state == "damaged":
+        return Entry(folder, state, config, None, folder.damage())
     failure = folder.failure()
-    config = dict(flatten(folder.config() or {}))
     return Entry(folder, state, config, None, failure["error"] if failure else None)
 
 

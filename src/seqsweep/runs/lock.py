@@ -5,12 +5,16 @@ import fcntl
 import json
 import os
 import socket
+import stat
 import struct
 import sys
 import threading
 import time
 from pathlib import Path
 from typing import Any, Self
+
+from seqsweep.runs.clock import is_recent
+from seqsweep.runs.files import Damaged, open_regular
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -41,6 +45,7 @@ class RunLock:
 
     Raises:
         Locked: another process holds it.
+        OSError: the lock cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +72,11 @@ class RunLock:
 
     def _take(self) -> bool:
         """False where the file was removed between its opening and its locking: try again."""
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        descriptor = os.open(self.path, flags, 0o644)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(f"{self.path}: must be a regular file; remove it")
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -77,7 +86,7 @@ class RunLock:
         if not _is_same_file(descriptor, self.path):
             os.close(descriptor)
             return False
-        holder = _other_host(descriptor)
+        holder = _other_host(descriptor, self.folder)
         if holder is not None:
             os.close(descriptor)
             raise Locked(f"{self.folder} is being trained by {_who(holder)}")
@@ -93,8 +102,10 @@ class RunLock:
         return True
 
     def _drop(self, descriptor: int) -> None:
-        # Removed while it is still held: who opens the file later opens a new one.
-        self.path.unlink(missing_ok=True)
+        # Removed while it is still held: who opens the file later opens a new one. A folder that
+        # cannot be changed any more keeps the file, which nobody holds then.
+        with contextlib.suppress(OSError):
+            self.path.unlink()
         os.close(descriptor)
 
 
@@ -105,13 +116,19 @@ def is_locked(folder: Path) -> bool:
         if path in _held:
             return True
         try:
-            descriptor = os.open(path, os.O_RDONLY)  # all that another person may do
-        except OSError:
+            file = open_regular(path)  # only to read: all that another person may do
+        except (OSError, Damaged):
             return False
-        try:
-            return _is_held(descriptor) or _other_host(descriptor) is not None
-        finally:
-            os.close(descriptor)
+        with file:
+            descriptor = file.fileno()
+            return _is_held(descriptor) or _other_host(descriptor, path.parent) is not None
+
+
+def remove_dead_lock(folder: Path) -> None:
+    """Removes the lock that a killed process has left in a run's folder, where that is possible."""
+    if os.path.lexists(folder / "lock"):
+        with contextlib.suppress(Locked, OSError), RunLock(folder):
+            pass  # to give it back removes the file
 
 
 def _add_held(path: Path) -> None:
@@ -169,19 +186,18 @@ def _is_held(descriptor: int) -> bool:
     return struct.unpack(layout, answer)[kind] != fcntl.F_UNLCK
 
 
-def _other_host(descriptor: int) -> dict[str, Any] | None:
-    """Who holds it on another host, as far as the file says so and its last beat is not old."""
+def _other_host(descriptor: int, folder: Path) -> dict[str, Any] | None:
+    """Who holds it on another host, as far as the file says so and its last beat is recent."""
     holder = _holder(descriptor)
-    is_old = time.time() - os.fstat(descriptor).st_mtime >= STALE_SECONDS
-    if holder is None or is_old or holder.get("host") in (None, socket.gethostname()):
+    if holder is None or holder.get("host") in (None, socket.gethostname()):
         return None
-    return holder
+    return holder if is_recent(os.fstat(descriptor).st_mtime, folder, STALE_SECONDS) else None
 
 
 def _holder(descriptor: int) -> dict[str, Any] | None:
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return holder if isinstance(holder, dict) else None
 

@@ -1,5 +1,6 @@
 """What a metric's name says: which way is better, which one ranks runs, which one compares them."""
 
+import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
@@ -20,9 +21,30 @@ def is_bounded(metric: str) -> bool:
 
 
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """The metric that chose the best epochs; the default where runs were chosen by several."""
+    """The metric that ranks runs: what chose their best epochs.
+
+    The default where runs were chosen by several; never a training loss that is not the same
+    loss in all runs.
+    """
+    configs = list(configs)
     names = {config.get("monitor") or DEFAULT_MONITOR for config in configs}
-    return names.pop() if len(names) == 1 else DEFAULT_MONITOR
+    monitor = names.pop() if len(names) == 1 else DEFAULT_MONITOR
+    return without_validation(configs) if monitor == "train/loss" else monitor
+
+
+def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
+    """What ranks runs that have no validation split.
+
+    `train/loss`, or `train/acc` where `loss.*` differs: their training losses have other scales.
+
+    >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
+    'train/acc'
+    """
+    losses = {
+        json.dumps({key: config[key] for key in sorted(config) if key.startswith("loss.")})
+        for config in configs
+    }
+    return "train/acc" if len(losses) > 1 else "train/loss"
 
 
 def compared_metric(monitor: str, there: Collection[str]) -> str:

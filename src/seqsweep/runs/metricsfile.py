@@ -5,6 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from seqsweep.runs.files import Damaged, read_bytes, say_once
+
 
 def rows(path: Path) -> list[dict[str, float]]:
     """An epoch each: the columns that have a finite number.
@@ -32,8 +34,11 @@ def columns(path: Path) -> dict[str, list[float]]:
 def _table(path: Path) -> tuple[list[str], list[list[float]]]:
     """The header, and the rows that have an epoch."""
     try:
-        content = path.read_bytes()
+        content = read_bytes(path)
     except (FileNotFoundError, NotADirectoryError):
+        return [], []
+    except Damaged as error:
+        say_once(str(error))
         return [], []
     whole = content[: content.rfind(b"\n") + 1]  # the last line is only half there
     lines = whole.decode("utf-8", errors="replace").split("\n")

@@ -5,35 +5,37 @@ import traceback
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
-from seqsweep.runs.config_text import from_text, to_text
+from seqsweep.runs.config_text import read_yaml, to_text
+from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
     TEMPORARY,
-    matching,
-    read_json,
+    Damaged,
     read_object,
     remove,
     remove_temporary,
+    say_once,
     sync,
     write_json,
     write_text,
 )
 from seqsweep.runs.lock import is_locked
+from seqsweep.runs.sealed import read_sealed, sealed
 
-State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete"]
+State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
 """`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
-a run that was killed: nobody trains it, and nobody could say why."""
+a run that was killed: nobody trains it, and nobody could say why. A `damaged` one has a record.json
+that is not what was written, and is trained again."""
 
-_LOGS = ("metrics.csv", "events.out.tfevents.*")
+_OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
+"""By status, the keys of a record that hold a JSON object."""
 
 
 class RunFolder:
     """The files of a run.
 
     `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
-    events.out.tfevents.*  checkpoints/{best,last}.ckpt`, failure.json after a failure, and a lock
-    while it is trained. record.json is written last.
+    checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
+    failure, and a lock while it is trained. record.json is written last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,35 +46,66 @@ class RunFolder:
         return self.path.name
 
     def record(self) -> dict[str, Any] | None:
-        """What the finished run says of itself; None while it is not finished."""
-        record = read_json(self.path / "record.json")
-        done = isinstance(record, dict) and record.get("status") in ("complete", "diverged")
-        return record if done else None
+        """What the finished run says of itself; None while it is not finished.
+
+        A record that is damaged counts as none, and is named on stderr.
+        """
+        try:
+            return _read_record(self.path / "record.json")
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except Damaged as error:
+            say_once(f"{error}; the run counts as not done")
+            return None
+
+    def damage(self) -> str | None:
+        """Returns what is wrong with record.json; None where it is whole, or missing."""
+        try:
+            _read_record(self.path / "record.json")
+        except Damaged as error:
+            return str(error).removeprefix(f"{self.path}/")
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        return None
 
     def failure(self) -> dict[str, Any] | None:
         """Why the last attempt ended early, unless the run has finished since."""
-        found = read_object(self.path / "failure.json")
-        return found if {"kind", "error"} <= found.keys() else None
+        path = self.path / "failure.json"
+        found = read_object(path)
+        if not found:
+            return None
+        texts, attempts = (found.get("error"), found.get("traceback", "")), found.get("attempts", 0)
+        is_ours = all(isinstance(text, str) for text in texts) and isinstance(attempts, int)
+        if is_ours and found.get("kind") in ("failed", "interrupted", "incomplete"):
+            return found
+        say_once(f"{path}: is not what a failed run writes; it counts as missing")
+        return None
 
     def config(self) -> dict[str, Any] | None:
+        """The run's config; None where it has none.
+
+        Raises:
+            ValueError: config.yaml is not a mapping in plain YAML.
+        """
         path = self.path / "config.yaml"
         try:
-            found = from_text(path.read_text(encoding="utf-8"))
+            found = read_yaml(path)
         except FileNotFoundError:
             return None
-        except yaml.YAMLError as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path}: {reason}") from None
         if found is not None and not isinstance(found, dict):
-            raise ValueError(f"{path}: {found!r} is no config")
+            raise Damaged(f"{path}: must be a mapping")
         return found
 
     def state(self) -> State:
+        # The lock first: a run that has given its lock back has written its record before.
+        is_running = is_locked(self.path)
         record = self.record()
         if record is not None:
             return record["status"]
-        if is_locked(self.path):
+        if is_running:
             return "running"
+        if self.damage() is not None:
+            return "damaged"
         failure = self.failure()
         return "incomplete" if failure is None else failure["kind"]
 
@@ -81,7 +114,8 @@ class RunFolder:
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
-        remove(self.path, *_LOGS, "diagnostics.json", TEMPORARY)
+        remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
+        remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
         write_text(self.path / "provenance.json", _origin_text(provenance), sync)
@@ -106,10 +140,11 @@ class RunFolder:
             synced: everything else is on disk; if the power fails, half a record counts as none.
         """
         if not synced:
-            sync(matching(self.path, *_LOGS))
+            sync([self.path / "metrics.csv", *event_files(self.path)])
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        write_json(self.path / "record.json", {"status": "complete"} | record, sync=not synced)
+        content = sealed({"status": "complete"} | record)
+        write_json(self.path / "record.json", content, sync=not synced)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""
@@ -137,6 +172,23 @@ class RunFolder:
     def attempts(self) -> int:
         """How many attempts have failed."""
         return (self.failure() or {}).get("attempts", 0)
+
+
+def _read_record(path: Path) -> dict[str, Any]:
+    """Returns the content of a record.json.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        Damaged: it is not what `RunFolder.finish` has written.
+    """
+    record = read_sealed(path)
+    status = record.get("status")
+    if status not in ("complete", "diverged"):
+        raise Damaged(f"{path}: its status must be complete or diverged")
+    for key in _OBJECTS[status]:
+        if not isinstance(record.get(key), dict):
+            raise Damaged(f"{path}: {key} must be a JSON object")
+    return record
 
 
 def _origin_text(provenance: dict[str, Any]) -> str:

@@ -11,30 +11,39 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
+from seqsweep.command import (
+    as_multirun,
+    hide_subcommand,
+    is_first_process,
+    restore_subcommand,
+)
 from seqsweep.config import CONF_DIR
 from seqsweep.config.files import check_config_files
 from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
 from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
+from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, joined, place, say_error
+from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.baselines import majority_shares
 from seqsweep.training.planning import (
     STOP_FILE,
     Interrupted,
     Member,
     Outcome,
     RunFailed,
+    data_fingerprint,
     finished,
     monitored,
     plan,
+    prepared,
     stop_if_asked,
 )
 
@@ -63,8 +72,31 @@ def _absolute_path(path: object) -> str:
     return str(Path(str(path)).expanduser().absolute())
 
 
+def _sweep_folder(*, _root_: DictConfig) -> str:
+    """The name of the sweep's folder: `sweep.name`, or made from what is swept.
+
+    The config of a job no longer knows what is swept: the sweep hands the name on to it.
+
+    Raises:
+        ValueError: `sweep.name` could lead elsewhere, or is not given where it cannot be made.
+    """
+    name = _root_.sweep.name
+    if name is not None:
+        return _folder_name(name, "sweep.name")
+    _folder_name(_root_.name, "name")
+    if OmegaConf.is_missing(_root_.hydra.job, "num"):
+        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
+    if _MADE_NAME not in os.environ:
+        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
+    return os.environ[_MADE_NAME]
+
+
+_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
+
+
 register_resolver("abspath", _absolute_path)
 register_resolver("folder_name", _folder_name)
+register_resolver("sweep_folder", _sweep_folder)
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -141,9 +173,11 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
+        if is_first_process():
+            print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if os.environ.get("LOCAL_RANK", "0") == "0":  # the first process of a distributed run
-            _report(outcome, console)
+        if is_first_process():
+            _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
         is_reader_gone = isinstance(error, BrokenPipeError)
         _errors.append(error if is_reader_gone else with_place(error, hydra_config))
@@ -227,7 +261,7 @@ def _train(member: Member, root: Path, console: Console | None = None) -> Outcom
     return train(member, root, RunProgressBar(console))
 
 
-def _report(outcome: Outcome, console: Console) -> None:
+def _report(outcome: Outcome, member: Member, console: Console) -> None:
     """The end of a single run."""
     record = outcome.record
     if record["status"] == "diverged":
@@ -237,6 +271,9 @@ def _report(outcome: Outcome, console: Console) -> None:
     scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     console.print(joined(scores, console), highlight=False, soft_wrap=True)
+    if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
+        found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
+        console.print(f"majority class: {found}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",

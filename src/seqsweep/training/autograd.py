@@ -31,6 +31,7 @@ from seqsweep.training.diagnosis import (
     diagnose_run,
     write_diagnosis,
 )
+from seqsweep.training.logging_run import LoggersOfRun
 from seqsweep.training.parts import Parts, build_run, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
 from seqsweep.training.textlog import log_file
@@ -141,20 +142,26 @@ def _fit_and_test(
 ) -> dict[str, Any]:
     trainer, module, data = parts
     start = time.perf_counter()
-    trainer.fit(module, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
-    kept = _kept(parts, time.perf_counter() - start)
-    metrics = dict(kept.best_metrics)
-    trainer.strategy.barrier()  # the first process has written the checkpoint by now
-    _load_weights(module, folder / "checkpoints" / "best.ckpt")
-    module.confusions.clear()  # that of the last epoch's validation
-    has_confusion = member.config["diagnostics"] and data.splits.num_classes <= MOST_CLASSES
-    if has_confusion and data.splits.val is not None:
-        trainer.validate(module, datamodule=data, verbose=False)
-    if data.splits.test is not None:
-        trainer.test(module, datamodule=data, verbose=False)
-        metrics |= module.test_metrics
-        if not math.isfinite(metrics["test/loss"]):
-            raise Diverged("test/loss", metrics["test/loss"], kept.best_epoch or 0)
+    with LoggersOfRun(trainer) as loggers:
+        loggers.log_config(member.config)
+        path = None if checkpoint is None else str(checkpoint)
+        trainer.fit(module, datamodule=data, ckpt_path=path)
+        kept = _kept(parts, time.perf_counter() - start)
+        if kept.epochs == 0:
+            raise RuntimeError("trainer.max_time or max_steps ended the run in its first epoch")
+        metrics = dict(kept.best_metrics)
+        trainer.strategy.barrier()  # the first process has written the checkpoint by now
+        _load_weights(module, folder / "checkpoints" / "best.ckpt")
+        module.confusions.clear()  # that of the last epoch's validation
+        has_confusion = member.config["diagnostics"] and data.splits.num_classes <= MOST_CLASSES
+        if has_confusion and data.splits.val is not None:
+            _validate_quietly(parts)
+        if data.splits.test is not None:
+            loggers.resume()
+            trainer.test(module, datamodule=data, verbose=False)
+            metrics |= module.test_metrics
+            if not math.isfinite(metrics["test/loss"]):
+                raise Diverged("test/loss", metrics["test/loss"], kept.best_epoch or 0)
     return {
         "metrics": metrics,
         "best_epoch": kept.best_epoch,
@@ -166,6 +173,19 @@ def _fit_and_test(
         "num_train": len(data.splits.train),
         **confusion_of(data.splits, module.confusions),
     }
+
+
+def _validate_quietly(parts: Parts) -> None:
+    """Validates for the confusion matrix: no callback and no logger of the user's own hears of it.
+
+    Between the stages of a run the trainer has no loggers.
+    """
+    trainer, module, data = parts
+    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
+    trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.validate(module, datamodule=data, verbose=False)
+    trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _kept(parts: Parts, seconds: float) -> BestEpoch:

@@ -85,6 +85,12 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     return rows, notes
 
 
+def majority_shares(splits: Splits) -> dict[str, float]:
+    """The accuracies of always naming the most frequent class of the training split."""
+    row = _row("", splits, _majority)
+    return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
+
+
 def _has_sklearn() -> bool:
     return find_spec("sklearn") is not None
 

@@ -20,6 +20,8 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.eventfiles import event_files
+from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import link, write_bytes
 from seqsweep.training.best import BestEpoch
 
@@ -114,6 +116,9 @@ class BestAndLast(Checkpoint):
     ) -> None:
         """How long the run's other files are at this point: what comes later is cut off."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
+        # Lightning logs the end of an epoch under its last batch, counted from 0.
+        batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
+        checkpoint["last_logged_step"] = batches - 1
 
     def state_dict(self) -> dict[str, Any]:
         return self.best.state_dict()
@@ -124,7 +129,7 @@ class BestAndLast(Checkpoint):
 
 def logs(folder: Path) -> list[Path]:
     """The files of a run that grow with its epochs."""
-    paths = [folder / "metrics.csv", *sorted(folder.glob("events.out.tfevents.*"))]
+    paths = [folder / "metrics.csv", *event_files(folder)]
     return [path for path in paths if path.is_file()]
 
 
@@ -164,7 +169,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
         if checkpoint.get("engine", "autograd") != engine:
             say(f"{path} was not made by the {engine} engine; the run is trained from the start")
             return None
-        if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint["files"]):
+        if _has_best(path, checkpoint) and _cut_logs(folder, checkpoint):
             return path
         say(f"{folder} lacks files that belong to {path.name}; it is trained from the start")
         return None
@@ -203,18 +208,27 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     return epoch == best_epoch or epoch > checkpoint["epoch"]
 
 
-def _cut_logs(folder: Path, sizes: dict[str, int]) -> bool:
-    """Cuts each file to its size at the checkpoint; False where one is shorter or missing."""
+def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
+    """Cuts each file to its size at the checkpoint; False where one is shorter or missing.
+
+    What callbacks log at the end of an epoch, Lightning writes after the epoch's checkpoint: these
+    events, of the epoch's last step, stay.
+    """
+    sizes = checkpoint["files"]
+    found = {path.name: path for path in logs(folder)}  # its folder may have another name now
     for name, size in sizes.items():
-        path = folder / name
-        if path.is_symlink() or not path.is_file() or path.stat().st_size < size:
+        path = found.get(name)
+        if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
-    for path in logs(folder):
+    for path in found.values():
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:
+            size = sizes[path.name]
+            if "events" in path.name and "last_logged_step" in checkpoint:
+                size = end_of_step(path, size, checkpoint["last_logged_step"])
             with path.open("r+b") as file:
-                file.truncate(sizes[path.name])
+                file.truncate(size)
     return True
 
 

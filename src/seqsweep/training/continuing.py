@@ -6,11 +6,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.config.question import namesakes
+from seqsweep.runs.eventfiles import event_folder
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
-from seqsweep.training.planning import Member
+from seqsweep.training.planning import Member, data_files
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,8 @@ def begin(
     reruns, kind = member.config["rerun"], engine["engine"]
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
-        origin = provenance(member.config["threads"], member.data_fingerprint, engine)
+        files = data_files(member.config["data"])
+        origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path, kind)
@@ -49,10 +52,14 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
     Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
     makes each of them another, which is said.
     """
-    shorter = [run for run in _finished_runs(folder.parent) if _is_shorter(run, member)]
-    for run in sorted(shorter, key=lambda run: run["config"][_LENGTH], reverse=True):
+    found = [
+        (path, run)
+        for root in (folder.parent, *namesakes(folder.parent))
+        for path, run in _finished_runs(root)
+        if _is_shorter(run, member)
+    ]
+    for path, run in sorted(found, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
-        path = folder.parent / run["run_id"]
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
             say(
                 f"{path} has {run['epochs']} epochs of this config, but its scheduler is laid out "
@@ -65,10 +72,20 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
 
 
 @functools.cache
-def _finished_runs(root: Path) -> list[dict[str, Any]]:
-    """The records of a folder, as they are when this process first asks."""
-    records = [RunFolder(path.parent).record() for path in sorted(root.glob("*/record.json"))]
-    return [record for record in records if record and record["status"] == "complete"]
+def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The complete runs of a folder, as they are when this process first asks.
+
+    A run of another version of the training has another id than its config has now.
+    """
+    paths = [path.parent for path in sorted(root.glob("*/record.json"))]
+    records = [(path, RunFolder(path).record()) for path in paths]
+    return [
+        (path, record)
+        for path, record in records
+        if record
+        and record["status"] == "complete"
+        and run_id(record["config"], record.get("data_fingerprint")) == path.name
+    ]
 
 
 def _is_shorter(run: dict[str, Any], member: Member) -> bool:
@@ -89,8 +106,11 @@ def _copy(source: Path, target: Path) -> bool:
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False
+    events = event_folder(target)
+    events.mkdir(exist_ok=True)
     for path in logs(source):
-        shutil.copy2(path, target / path.name)
+        folder = target if path.name == "metrics.csv" else events
+        shutil.copy2(path, folder / path.name)
     for path in checkpoints:
         shutil.copy2(path, target / "checkpoints" / path.name)
     return True

@@ -31,8 +31,11 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "fast_dev_run": (False,),
     "detect_anomaly": (False,),
     "profiler": (None,),
+    "accumulate_grad_batches": (1,),
+    "gradient_clip_algorithm": ("norm",),
 }
 _OF_A_MEMBER = ("gradient_clip_val", "progress_bar")
+_OF_A_STACK = ("_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic")
 
 LSTM_WIDTH, LSTM_MEMBERS = 32, 4
 """From here on oneDNN's fused lstm, which autograd runs, is quicker than ours: a wider one, or a
@@ -75,6 +78,9 @@ def why_not_stacked(config: Config) -> str | None:
     for name, allowed in _PLAIN_TRAINER.items():
         value = config["trainer"].get(name, allowed[0])
         if value not in allowed:
+            return f"trainer.{name}={value}"
+    for name, value in config["trainer"].items():
+        if name not in (*_PLAIN_TRAINER, *_OF_A_MEMBER, *_OF_A_STACK):
             return f"trainer.{name}={value}"
     return _why_not_called_back(config)
 

@@ -4,13 +4,14 @@ import logging
 import time
 from abc import abstractmethod
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
 
 COLUMNS: tuple[str, ...] = (
@@ -20,13 +21,18 @@ COLUMNS: tuple[str, ...] = (
 """The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
 
 _COLUMNS = frozenset(COLUMNS)
+_COUNTERS = ("step", "epoch")
 _CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 
 log = logging.getLogger(__name__)
 
 
+_IN_RECORD = ("test/loss", "test/acc", "test/f1")
+"""Metrics of the finished run, which record.json holds."""
+
+
 class RowLogger(Logger):
-    """A logger that takes the rows of epochs and nothing else. Subclasses write them."""
+    """A logger of this package: it takes the rows of epochs. Subclasses write them."""
 
     @property
     def name(self) -> str:
@@ -37,8 +43,12 @@ class RowLogger(Logger):
         return ""
 
     @rank_zero_only
+    def log_epoch(self, row: Mapping[str, float], step: int) -> None:
+        """Takes an epoch's metrics, as `SequenceClassifier` logs them."""
+        self.write([{**row, "step": step}])
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        self.write([{**metrics, "step": step}])
+        """Nothing: metrics of callbacks go to TensorBoard and to loggers of the user's own."""
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
@@ -51,23 +61,37 @@ class RowLogger(Logger):
 
 
 class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """TensorBoard scalars in the run's folder itself.
+    """TensorBoard scalars in the run's folder, where `runs.eventfiles` has them.
 
     Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
-    stands in config.yaml. Rows go to an event file of our own, `events`. A SummaryWriter, with its
-    thread and a second file, is made for whoever uses `experiment`.
+    stands in config.yaml. Rows go to an event file of our own, `events`, and so do the metrics that
+    callbacks log. A SummaryWriter, with its thread and a second file, is made for whoever uses
+    `experiment`.
     """
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__(save_dir, name="", version="", default_hp_metric=False)
-        self.events = EventFile(Path(save_dir), suffix=".rows")
+        super().__init__(
+            save_dir, name="", version="", default_hp_metric=False, filename_suffix=WRITER
+        )
+        self.events = EventFile(Path(save_dir))
+
+    @property
+    def log_dir(self) -> str:
+        """The folder of the SummaryWriter's file: that of the rows, so that both are one run."""
+        return str(event_folder(self.events.folder))
 
     @property
     def experiment(self) -> Any:
         """The SummaryWriter, made when it is used: Lightning asks for it before every run."""
         return self._experiment or _OnDemand(self._summary_writer)
 
-    log_metrics = RowLogger.log_metrics
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Writes what callbacks log; a dict of values as one tag for each."""
+        values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
+        scalars = {tag: float(value) for tag, value in flatten_tags(values)}
+        if scalars:
+            self.events.write([(step or 0, time.time(), scalars)])
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
@@ -92,11 +116,23 @@ class _OnDemand:
         return getattr(self._make(), name)
 
 
+def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Tags and their values; those of a nested mapping as `tag/key`."""
+    for tag, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{tag}/{key}", part) for key, part in value.items())
+        else:
+            yield tag, value
+
+
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Rows for an `EventFile`, at the time of now; a row's tags are its keys without `step`."""
+    """Rows for an `EventFile`, at the time of now; the tags are the keys without step and epoch.
+
+    The epoch over the steps is a straight line, for which TensorBoard would show a card.
+    """
     now = time.time()
     return [
-        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag != "step"})
+        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
     ]
 

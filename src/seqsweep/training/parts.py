@@ -3,12 +3,13 @@
 C classes.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor, nn
 
 from seqsweep.config.build import build
@@ -18,14 +19,15 @@ from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
-from seqsweep.training.loggers import TextLogger
+from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.planning import load_source, out_of_memory_is_said
-from seqsweep.training.trainer import build_trainer
 
-_WATCHING = (
+_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
+_OF_OUR_METRICS = (
     "seqsweep.training.callbacks.EarlyStop",
     "seqsweep.training.schedulers.plateau",
 )
+_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 class Parts(NamedTuple):
@@ -47,24 +49,66 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     check_monitors(config, data.splits)
     module = build_module(config, data)
     module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
-    return Parts(_build_trainer(config, data, folder, callbacks or []), module, data)
+    trainer = _build_trainer(config, data, folder, callbacks or [])
+    _check_processes(trainer.world_size, data.splits)
+    return Parts(trainer, module, data)
+
+
+def _check_processes(count: int, splits: Splits) -> None:
+    """Refuses more processes than a split has sequences: one without a share would block them."""
+    for name, part in splits.parts.items():
+        if name != "train" and len(part) < count:  # a small train split is filled up
+            raise ValueError(
+                f"trainer.devices={count}: must be at most {len(part)}, the sequences in {name}"
+            )
 
 
 def check_monitors(config: Config, splits: Splits) -> None:
-    """Whoever stops the run or changes its lr by a metric needs one that the run logs.
+    """Refuses a callback or a scheduler that looks at a metric which the run never logs.
 
-    (The checkpoints do without: a run without validation keeps its last epoch as its best.)
+    The checkpoints do without: a run without validation keeps its last epoch as its best. Callbacks
+    other than ours may look at metrics of the user's own.
     """
-    sections = {"scheduler": config["scheduler"]}
-    sections |= {f"callbacks.{name}": node for name, node in (config["callbacks"] or {}).items()}
-    known = [name for name in get_args(Monitor) if splits.val or not name.startswith("val/")]
-    for key, section in sections.items():
-        if section is None or section["_target_"] not in _WATCHING:
-            continue
-        monitor = section.get("monitor")
-        if monitor not in known:
-            lacks = "" if splits.val else " (there is no validation split)"
+    why_not = _why_no_validation(config["trainer"], splits)
+    known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
+    for key, section in _sections_with_monitor(config):
+        monitor = str(section["monitor"])
+        is_ours = section["_target_"] in _OF_OUR_METRICS
+        if monitor not in known and (is_ours or (why_not and monitor.startswith("val/"))):
+            lacks = f" ({why_not})" if why_not else ""
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
+    scheduler = config["scheduler"]
+    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
+        right = "min" if config["monitor"].endswith("loss") else "max"
+        if scheduler["mode"] != right:
+            raise ValueError(
+                f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="
+                f"{config['monitor']}"
+            )
+
+
+def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
+    """The scheduler and the callbacks that look at a metric, with their keys."""
+    scheduler = config["scheduler"]
+    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
+        yield "scheduler", scheduler | {"monitor": config["monitor"]}
+    elif scheduler is not None and "monitor" in scheduler:
+        yield "scheduler", scheduler
+    for name, section in (config["callbacks"] or {}).items():
+        if section and section["_target_"] != _CHECKPOINT and section.get("monitor") is not None:
+            yield f"callbacks.{name}", section
+
+
+def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
+    """Why a run never validates, or None."""
+    every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
+    if splits.val is None:
+        return "there is no validation split"
+    if trainer.get("limit_val_batches") == 0:
+        return "trainer.limit_val_batches=0"
+    if isinstance(every, int) and every > epochs:
+        return f"trainer.check_val_every_n_epoch={every} and trainer.max_epochs={epochs}"
+    return None
 
 
 def build_data(config: Config) -> Any:
@@ -98,6 +142,8 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
         class_weights=weights,
         label_smoothing=config["loss"]["label_smoothing"],
         gradient_clip_val=config["trainer"].get("gradient_clip_val"),
+        gradient_clip_algorithm=config["trainer"].get("gradient_clip_algorithm", "norm"),
+        accumulate_grad_batches=config["trainer"].get("accumulate_grad_batches", 1),
         monitor=plateau_monitor(config),
         seed=config["seed"],
     )
@@ -145,33 +191,51 @@ def _build_trainer(
     config: Config, data: SequenceDataModule, folder: Path, callbacks: list[Callback]
 ) -> L.Trainer:
     configured = [
-        build(section, f"callbacks.{name}")
+        build(section, f"callbacks.{name}", **_dirpath(name, section, folder))
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
-    section = {name: value for name, value in config["trainer"].items() if name != "_target_"}
+    if any(isinstance(callback, ProgressBar) for callback in configured):
+        callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
+    loggers = build_loggers(config, folder)
+    # `trainer.logger` is the first one: of the user's own, where there is one.
+    loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
+    section = dict(config["trainer"])
     if data.splits.val is None:
         section["limit_val_batches"] = 0
-    return build_trainer(
-        **section,
+    return build(
+        section,
+        "trainer",
         folder=folder,
-        logger=[TextLogger(), *build_loggers(config, folder)],
+        logger=[*loggers, TextLogger()],
         callbacks=[*callbacks, *configured],
     )
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """The loggers of the config, writing into a run's folder."""
+    """The loggers of the config; those that name no folder write into the run's."""
     return [
-        build(section, f"logger.{name}", **_save_dir(section, folder))
+        build(section, f"logger.{name}", **_save_dir(name, section, folder))
         for name, section in (config["logger"] or {}).items()
         if section is not None
     ]
 
 
-def _save_dir(section: Config, folder: Path) -> dict[str, str]:
-    takes = "save_dir" in signature_of(section["_target_"]).parameters
-    return {"save_dir": str(folder)} if takes else {}
+def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
+    given = section.get("save_dir")
+    if given is not None and section["_target_"].startswith("seqsweep."):
+        raise ValueError(f"logger.{name}.save_dir={given}: cannot be set; it is the run's folder")
+    return _if_open("save_dir", section, folder)
+
+
+def _dirpath(name: str, section: Config, folder: Path) -> dict[str, str]:
+    """Where Lightning's own checkpoints go: apart from ours, which a run is resumed from."""
+    return _if_open("dirpath", section, folder / "checkpoints" / name)
+
+
+def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
+    takes = argument in signature_of(section["_target_"]).parameters
+    return {argument: str(value)} if takes and section.get(argument) is None else {}
 
 
 def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:

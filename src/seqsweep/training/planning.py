@@ -11,6 +11,8 @@ from typing import Any
 
 from seqsweep.config.build import build
 from seqsweep.config.schema import Config
+from seqsweep.data.contents import contents
+from seqsweep.data.notes import notes
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.identity import flatten, run_id
@@ -51,6 +53,10 @@ class Member:
     config: Config
     run_id: str
     data_fingerprint: str | None
+    splits: dict[str, dict[str, Any]] | None = None
+    """What `contents` says of each split; None for data that cannot be read beforehand."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the data, a line each."""
 
     def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
         """What record.json says: the result, and all that a table needs to know of the config."""
@@ -59,6 +65,7 @@ class Member:
             "status": status,
             **result,
             "data_fingerprint": self.data_fingerprint,
+            **({} if self.splits is None else {"splits": self.splits}),
             "config": dict(flatten(self.config)),
         }
 
@@ -113,14 +120,27 @@ def plan(config: Config) -> Member:
     Raises:
         ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
     """
+    fingerprint = data_fingerprint(config)
+    if fingerprint is None:
+        return Member(config, run_id(config, None), None)
+    splits = prepared(config)
+    check_network_size(config, splits)
+    held, lines = _described(splits)
+    return Member(config, run_id(config, fingerprint), fingerprint, held, lines)
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the sequences; None for a data module of the user's own.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source refuses.
+    """
     data = config["data"]
     if data.get("_target_") != _DATA_MODULE:
-        return Member(config, run_id(config, None), None)
+        return None
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
-    fingerprint = _fingerprint(load_source(data["source"]))
-    check_network_size(config, prepared(config))
-    return Member(config, run_id(config, fingerprint), fingerprint)
+    return fingerprint_of(load_source(data["source"]))
 
 
 def prepared(config: Config) -> Splits:
@@ -139,11 +159,27 @@ def load_source(source: Config) -> Splits:
     return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
 
 
+@functools.lru_cache(maxsize=8)
+def fingerprint_of(source: Splits) -> str:
+    """Returns `source.fingerprint()`, made once for the runs of a sweep that share the source."""
+    return source.fingerprint()
+
+
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
     """Path, time and size of each file that the source names: a changed one is read again."""
-    paths = [Path(value).expanduser() for value in source.values() if isinstance(value, str)]
-    found = [(path.absolute(), path.stat()) for path in paths if path.is_file()]
-    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    found = [Path(path) for path in _files(source).values()]
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
+
+
+def data_files(data: Config) -> dict[str, str]:
+    """The absolute paths of the files that a data section's source names, by the source's keys."""
+    source = data.get("source")
+    return _files(source) if isinstance(source, dict) else {}
+
+
+def _files(source: Config) -> dict[str, str]:
+    paths = {k: Path(v).expanduser() for k, v in source.items() if isinstance(v, str)}
+    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
 
 
 @functools.lru_cache(maxsize=8)
@@ -160,12 +196,6 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
 
 
 @functools.lru_cache(maxsize=8)
-def _fingerprint(source: Splits) -> str:
-    """`Splits` are compared by identity."""
-    return source.fingerprint()
-
-
-@functools.lru_cache(maxsize=8)
 def _prepared(source: Splits, arguments: str) -> Splits:
     """`Splits` are compared by identity."""
     options = json.loads(arguments)
@@ -173,3 +203,10 @@ def _prepared(source: Splits, arguments: str) -> Splits:
     splits = prepare(source, **options)
     check_batch_size(batch_size, splits)
     return splits
+
+
+@functools.lru_cache(maxsize=8)
+def _described(splits: Splits) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Contents and notes of prepared splits."""
+    held = contents(splits)
+    return held, notes(splits, held)

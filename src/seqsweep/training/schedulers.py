@@ -24,6 +24,7 @@ def cosine(
             f"scheduler.warmup_epochs={warmup_epochs}: must be at least 0 and below "
             f"trainer.max_epochs={max_epochs}"
         )
+    _check_min_lr(optimizer, min_lr)
     decay = CosineAnnealingLR(optimizer, T_max=max_epochs - warmup_epochs, eta_min=min_lr)
     if warmup_epochs == 0:
         return decay
@@ -55,5 +56,15 @@ def plateau(
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
+    _check_min_lr(optimizer, min_lr)
     mode = "min" if monitor.endswith("loss") else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
+
+
+def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
+    """Refuses a least lr that the optimizer's own lies below."""
+    lr = min(float(group["lr"]) for group in optimizer.param_groups)
+    if not 0 <= min_lr <= lr:
+        raise ValueError(
+            f"scheduler.min_lr={min_lr}: must be at least 0 and at most optimizer.lr={lr}"
+        )

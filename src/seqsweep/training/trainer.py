@@ -6,14 +6,16 @@ import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import lightning as L
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback, Checkpoint, ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.profilers import Profiler, SimpleProfiler
-from lightning.pytorch.utilities import disable_possible_user_warnings
+from lightning.pytorch.utilities import disable_possible_user_warnings, rank_zero_only
 
 from seqsweep.training.checkpoints import SealedCheckpointIO
 
@@ -23,8 +25,10 @@ def build_trainer(
     accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     devices: int | Literal["auto"] = 1,
     strategy: Literal["auto", "ddp"] = "auto",
-    precision: Literal["32", "bf16-mixed"] = "32",
+    precision: Literal["32", "bf16-mixed", "16-mixed"] = "32",
+    accumulate_grad_batches: int = 1,
     gradient_clip_val: float | None = None,
+    gradient_clip_algorithm: Literal["norm", "value"] = "norm",
     check_val_every_n_epoch: int = 1,
     limit_train_batches: int | float | None = None,
     limit_val_batches: int | float | None = None,
@@ -39,14 +43,17 @@ def build_trainer(
     folder: Path,
     logger: list[Logger],
     callbacks: list[Callback],
+    **others: Any,
 ) -> L.Trainer:
-    """A `lightning.Trainer`; the arguments are its own, less what a sequence run does not need.
+    """A `lightning.Trainer`; the arguments are its own.
 
-    `gradient_clip_val` is read by the module, which optimises by hand. `deterministic` asks for
-    deterministic kernels on a GPU (on the CPU ours always are).
+    `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
+    module, which optimises by hand. `deterministic` asks for deterministic kernels on a GPU (on
+    the CPU ours always are). `others` go to Lightning as they are (`config/trainer_arguments.py`).
 
     Raises:
-        ValueError: a GPU is asked for where none is, or a number out of its range.
+        ValueError: a GPU is asked for where none is, a number out of its range, or what Lightning
+            refuses.
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
     if not limit_train_batches and limit_train_batches is not None:
@@ -66,31 +73,41 @@ def build_trainer(
     )
     kept = [callback for callback in callbacks if not isinstance(callback, unwanted)]
     on_gpu = accelerator == "gpu" or (accelerator == "auto" and torch.cuda.is_available())
-    return L.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        strategy=strategy,
-        precision=precision if precision != "32" else "32-true",
-        logger=logger,
-        callbacks=kept,
-        fast_dev_run=fast_dev_run,
-        max_epochs=max_epochs,
-        limit_train_batches=limit_train_batches,
-        limit_val_batches=limit_val_batches,
-        limit_test_batches=limit_test_batches,
-        overfit_batches=overfit_batches,
-        check_val_every_n_epoch=check_val_every_n_epoch,
-        num_sanity_val_steps=0,
-        enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in kept),
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in kept),
-        enable_model_summary=False,
-        deterministic=deterministic and on_gpu,
-        use_distributed_sampler=False,  # EpochBatches shares the order among the processes
-        profiler=_profiler(profiler, folder),
-        detect_anomaly=detect_anomaly,
-        default_root_dir=folder,
-        plugins=[SealedCheckpointIO()],
-    )
+    if precision == "16-mixed" and not on_gpu:
+        raise ValueError(
+            "trainer.precision=16-mixed: needs a GPU, and this run trains on the CPU; use "
+            "bf16-mixed or 32"
+        )
+    plugins: list[Any] = [SealedCheckpointIO()]
+    if _is_one_process(devices, strategy, on_gpu):
+        plugins.append(LightningEnvironment())
+        rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
+    options: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False} | others
+    with _as_value_error():
+        return L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            strategy=strategy,
+            precision=precision if precision != "32" else "32-true",
+            logger=logger,
+            callbacks=kept,
+            fast_dev_run=fast_dev_run,
+            max_epochs=max_epochs,
+            limit_train_batches=limit_train_batches,
+            limit_val_batches=limit_val_batches,
+            limit_test_batches=limit_test_batches,
+            overfit_batches=overfit_batches,
+            check_val_every_n_epoch=check_val_every_n_epoch,
+            enable_checkpointing=any(isinstance(callback, Checkpoint) for callback in kept),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in kept),
+            deterministic=deterministic and on_gpu,
+            use_distributed_sampler=False,  # EpochBatches shares the order among the processes
+            profiler=_profiler(profiler, folder),
+            detect_anomaly=detect_anomaly,
+            default_root_dir=folder,
+            plugins=plugins,
+            **options,
+        )
 
 
 def quiet() -> None:
@@ -124,6 +141,25 @@ def takes_gpu(accelerator: str) -> bool:
     if accelerator != "auto":
         return accelerator == "gpu"
     return torch.cuda.is_available() or torch.backends.mps.is_available()
+
+
+def _is_one_process(devices: int | str, strategy: str, on_gpu: bool) -> bool:
+    """Whether a run is this process alone, whatever variables a cluster has set.
+
+    Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this run,
+    and from their rank conclude that another process writes its logs.
+    """
+    several = strategy != "auto" or (on_gpu and torch.cuda.device_count() > 1)
+    return devices == 1 or (devices == "auto" and not several)
+
+
+@contextmanager
+def _as_value_error() -> Generator[None]:
+    """Turns what Lightning says of its arguments into one line."""
+    try:
+        yield
+    except (MisconfigurationException, RuntimeError) as error:
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _profiler(kind: str | None, folder: Path) -> Profiler | None:

@@ -93,7 +93,7 @@ def result(folder: Path) -> dict[str, Any]:
     """All that a run has come to, except for how long it took."""
     record = RunFolder(folder).record()
     assert record is not None
-    del record["train_seconds"], record["samples_per_s"]
+    del record["train_seconds"], record["samples_per_s"], record["digest"]
     weights = {
         name: load_sealed(folder / "checkpoints" / f"{name}.ckpt")["state_dict"]
         for name in ("best", "last")

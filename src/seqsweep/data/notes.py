@@ -1,0 +1,90 @@
+"""What the user of some data should know before believing a result, a line each."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seqsweep.data.sequences import Splits
+from seqsweep.suggest import listed
+
+_FEW = 3
+"""Sequences of a class, on average, below which labels look like numbers to predict."""
+
+
+def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    """Returns the notes of prepared splits, those of their source included.
+
+    Args:
+        splits: prepared.
+        contents: what `seqsweep.data.contents.contents` says of them.
+    """
+    return (
+        *splits.notes,
+        *_repeated(contents),
+        *_alike(splits.class_names),
+        *_unmeasured(splits),
+        *_regression(splits),
+    )
+
+
+def _repeated(contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [
+        f"{held['also_in_train']} of {held['sequences']} {name} sequences are also in train"
+        for name, held in contents.items()
+        if held.get("also_in_train")
+    ]
+
+
+def _alike(class_names: tuple[str, ...]) -> list[str]:
+    """Names that a person would read as one class, or as none."""
+    groups: dict[str | float, list[str]] = {}
+    for name in class_names:
+        groups.setdefault(_meaning(name), []).append(name)
+    lines = [
+        f"labels {' and '.join(map(repr, names))} are classes of their own; are they the same?"
+        for names in groups.values()
+        if len(names) > 1
+    ]
+    absent = [name for name in class_names if name.strip().lower() in _ABSENT]
+    return lines + [
+        f"label {name!r} is a class; does it stand for a missing one?" for name in absent
+    ]
+
+
+_ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
+
+
+def _meaning(name: str) -> str | float:
+    text = name.strip().casefold()
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def _unmeasured(splits: Splits) -> list[str]:
+    """Classes that no metric of validation or test speaks of."""
+    names = [name for name in splits.parts if name != "train"]
+    if not names:
+        return []
+    counts = {
+        name: np.bincount(part.labels, minlength=splits.num_classes)
+        for name, part in splits.parts.items()
+    }
+    absent = np.flatnonzero(sum(counts[name] for name in names) == 0)
+    if not len(absent):
+        return []
+    classes = listed([f"{splits.class_names[c]!r} ({counts['train'][c]} in train)" for c in absent])
+    word = "class" if len(absent) == 1 else "classes"
+    return [f"{word} {classes}: no sequence in {' or '.join(names)}, so no metric counts them"]
+
+
+def _regression(splits: Splits) -> list[str]:
+    total = sum(len(part) for part in splits.parts.values())
+    if splits.num_classes * _FEW <= total or splits.num_classes < 10:
+        return []
+    return [
+        f"{splits.num_classes} classes for {total} sequences; are the labels numbers to predict"
+        " (regression)?"
+    ]

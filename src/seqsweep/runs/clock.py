@@ -1,0 +1,29 @@
+"""How long ago a file was changed, by the clock that has stamped it."""
+
+import os
+import tempfile
+import time
+from pathlib import Path
+
+
+def is_recent(changed: float, folder: Path, seconds: float) -> bool:
+    """Whether a file of the folder was changed within the last seconds, by the folder's own clock.
+
+    A time that lies ahead is not recent: a clock has been set back since, or was wrong.
+
+    Args:
+        changed: the file's time of change, in seconds since 1970.
+    """
+    return abs(_time_in(folder) - changed) < seconds
+
+
+def _time_in(folder: Path) -> float:
+    """The present by the clock that stamps the files of a folder, which may be another machine's.
+
+    This machine's clock where nothing can be written.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            return os.fstat(file.fileno()).st_mtime
+    except OSError:
+        return time.time()

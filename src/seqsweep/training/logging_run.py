@@ -1,0 +1,64 @@
+"""The loggers of a run from its start to its end: they get its config, and end once."""
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger, WandbLogger
+
+from seqsweep.config.schema import Config
+from seqsweep.training.loggers import RowLogger
+
+
+class LoggersOfRun(Callback):
+    """Keeps the loggers open over the stages of a run, and ends them when the block does.
+
+    Lightning ends its loggers after each stage, and a run has two. So it has none from the end of
+    one stage until `resume`.
+
+    Args:
+        trainer: this callback becomes its last one.
+    """
+
+    def __init__(self, trainer: L.Trainer) -> None:
+        self.trainer = trainer
+        self.loggers: list[Logger] = list(trainer.loggers)
+
+    def __enter__(self) -> "LoggersOfRun":
+        self.trainer.callbacks.append(self)  # pyright: ignore[reportAttributeAccessIssue]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.trainer.callbacks.remove(self)  # pyright: ignore[reportAttributeAccessIssue]
+        for logger in self.loggers:
+            logger.finalize("success" if error is None else "failed")
+            if isinstance(logger, WandbLogger):  # else the process's next run would log into it
+                logger.experiment.finish(exit_code=int(error is not None))
+
+    def log_config(self, config: Config) -> None:
+        """Hands the config to the loggers; ours leave it to config.yaml."""
+        if config["trainer"].get("enable_autolog_hparams", True):
+            for logger in self._users():
+                logger.log_hyperparams(config)
+
+    def resume(self) -> None:
+        """Gives the trainer its loggers for the next stage."""
+        self.trainer.loggers = self.loggers
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        trainer.loggers = []
+
+    def on_exception(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException
+    ) -> None:
+        trainer.loggers = []
+
+    def _users(self) -> Iterator[Any]:
+        return (logger for logger in self.loggers if not isinstance(logger, RowLogger))

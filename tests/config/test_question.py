@@ -1,0 +1,132 @@
+"""A sweep without a name is in the folder of its question: same question, same folder."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.question import namesakes, sweep_name
+from seqsweep.training.planning import data_fingerprint
+
+Name = Callable[..., str]
+GRID = ("data=digits", "model.hidden_size=4,8")
+
+
+@pytest.fixture
+def name() -> Iterator[Name]:
+    """The name for arguments of `train -m`, with the sweeper's params as keywords."""
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+
+        def call(*overrides: str, **params: str) -> str:
+            master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+            master.hydra.sweeper.params = {key.replace("__", "."): v for key, v in params.items()}
+            return sweep_name(master, data_fingerprint)
+
+        yield call
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("data=digits", "model.hidden_size=4,8,16"),
+        ("data=digits", "model.hidden_size=8,4"),
+        ("model.hidden_size=range(2,9)", "data=digits"),
+        (*GRID, "seed=3"),
+        (*GRID, "seed=0,1,2"),
+        (*GRID, "optimizer.lr=3e-3", "model.cell=rnn"),  # the defaults
+        (*GRID, "trainer.gradient_clip_val=1"),  # 1.0
+        (*GRID, "threads=2", "sweep.report=false", "output_dir=/elsewhere", "logger=none"),
+    ],
+)
+def test_more_of_the_same_question_has_the_same_name(name: Name, same: tuple[str, ...]) -> None:
+    assert name(*same) == name(*GRID)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ("data=digits", "optimizer.lr=0.1,0.2"),
+        ("data=japanese_vowels", "model.hidden_size=4,8"),
+        ("data=digits", "model.hidden_size=4"),
+        (*GRID, "model.cell=gru"),
+        (*GRID, "model.cell=gru,lstm"),
+        (*GRID, "trainer.max_epochs=3"),
+        (*GRID, "monitor=val/loss"),
+        (*GRID, "data.split_seed=1"),
+    ],
+)
+def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -> None:
+    assert name(*other) != name(*GRID)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stem"),
+    [
+        (GRID, "digits-hidden_size"),
+        ((*GRID, "seed=0,1"), "digits-hidden_size"),
+        ((*GRID, "model.cell=rnn,gru"), "digits-cell-hidden_size"),
+        (("data=digits", "seed=0,1"), "digits-seed"),
+        (("data=digits",), "digits-seed"),
+        (("experiment=japanese_vowels", "sweep=seeds"), "japanese_vowels-seed"),
+        ((*GRID, "name=mine"), "mine-hidden_size"),
+        (("data=digits,japanese_vowels",), "data"),
+        (("experiment=digits,japanese_vowels", "optimizer=adam,sgd"), "experiment-optimizer"),
+        (("data=npz", "data.source.path=a/2024-b.npz", "seed=0,1"), "sweep-2024-b-seed"),
+        (("data=npz", "data.source.path=a.npz,b.npz"), "npz-path"),
+        (("name='../x'", "seed=0,1"), "x-seed"),
+        ((f"name={'long' * 30}", "seed=0,1"), ("long" * 30)[:53]),
+    ],
+)
+def test_a_name_says_what_is_trained_and_what_is_swept(
+    name: Name, arguments: tuple[str, ...], stem: str
+) -> None:
+    made = name(*arguments)
+    assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*-[0-9a-f]{6}", made)
+    assert len(made) <= 60
+    assert made.rpartition("-")[0] == stem
+
+
+def test_the_values_of_a_swept_group_belong_to_the_question(name: Name) -> None:
+    groups = ("data=digits", "optimizer=adam,sgd")
+    assert name(*groups) == name("data=digits", "optimizer=sgd,adam,rmsprop")
+    assert name(*groups) != name(*groups, "optimizer.lr=0.1")
+    assert name("experiment=digits,none") != name("experiment=digits,none", "model.cell=gru")
+
+
+def test_the_keys_of_a_sweep_s_file_count_as_those_of_the_command(name: Name) -> None:
+    given = name("data=digits", seed="range(5)", model__cell="rnn,gru")
+    assert given == name("data=digits", "model.cell=gru,lstm")
+    fixed = name(*GRID, model__cell="gru")
+    assert fixed not in (name(*GRID), name(*GRID, model__cell="lstm"))
+    wins = name(*GRID, "model.cell=gru", model__cell="rnn,gru")
+    assert wins == name(*GRID, "model.cell=gru")
+
+
+def test_a_file_is_known_by_its_content(name: Name, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for path, shift in (("one", 0), ("copy/one", 0), ("other/one", 1)):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        x = np.arange(180.0).reshape(30, 3, 2) + shift
+        np.savez(tmp_path / f"{path}.npz", X=x, y=rng.permutation(30) * 0 + np.arange(30) % 2)
+    one, copy, other = (
+        name("data=npz", f"data.source.path={tmp_path}/{path}.npz", "seed=0,1")
+        for path in ("one", "copy/one", "other/one")
+    )
+    assert one == copy != other
+    assert one.startswith("one-seed-")
+
+
+def test_namesakes_differ_in_the_hash_alone(tmp_path: Path) -> None:
+    names = ("a-b-012345", "a-b-abcdef", "a-b-c-012345", "a-b-0123456", "a-b", "a-b-xyzxyz")
+    for each in names:
+        (tmp_path / each).mkdir()
+    assert namesakes(tmp_path / "a-b-012345") == [tmp_path / "a-b-abcdef"]
+    assert namesakes(tmp_path / "a-b") == namesakes(tmp_path / "none-012345") == []

@@ -1,0 +1,115 @@
+"""Equal splits have equal fingerprints; every sequence of val or test that train has is counted."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.data.bundled import digits, japanese_vowels
+from seqsweep.data.contents import contents
+from seqsweep.data.prepare import prepare
+from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+from seqsweep.data.tasks import random_sequences
+
+N = 40
+X = np.random.default_rng(0).normal(size=(N, 5, 2))
+Y = np.arange(N) % 4
+
+
+def made(rows: Any = slice(None), x: Any = X, y: Any = Y, **more: Any) -> Any:
+    return make_sequences(x[rows], y[rows], where="made", class_names="abcd", **more)
+
+
+def held(source: Splits, **options: Any) -> dict[str, dict[str, Any]]:
+    defaults: dict[str, Any] = {
+        "val_fraction": 0.2,
+        "test_fraction": 0.2,
+        "split_seed": 0,
+        "standardize": True,
+        "missing": "mean",
+    }
+    return contents(prepare(source, **(defaults | options)))
+
+
+def test_equal_sets_have_equal_fingerprints_however_they_are_prepared():
+    plain = held(Splits(made()))
+    assert {name: split["sequences"] for name, split in plain.items()} == {
+        "train": 24, "val": 8, "test": 8,
+    }  # fmt: skip
+    assert held(Splits(made()), standardize=False, missing="zero") == plain
+    other_val = held(Splits(made()), val_fraction=0.3)
+    assert other_val["test"] == plain["test"]  # though train, and so the scaling, is another
+    assert other_val["val"] != plain["val"] and other_val["train"] != plain["train"]
+    for options in ({"split_seed": 1}, {"test_fraction": 0.1}):
+        assert held(Splits(made()), **options)["test"] != plain["test"]
+
+
+def test_the_order_the_padding_and_the_type_change_nothing():
+    test = slice(30, 40)
+    one = contents(Splits(made(slice(30)), test=made(test)))["test"]
+    two = contents(Splits(made(slice(30)), test=made(np.arange(39, 29, -1))))["test"]
+    x = np.pad(X, ((0, 0), (0, 3), (0, 0)))
+    three = contents(Splits(made(slice(30)), test=made(test, x=x, lengths=np.full(10, 5))))["test"]
+    four = contents(Splits(made(slice(30)), test=made(test, x=X.astype(np.float32))))["test"]
+    assert one == two == three == four
+
+
+@pytest.mark.parametrize("change", ["value", "label", "length"])
+def test_another_set_has_another_fingerprint(change):
+    x, y, lengths = X.copy(), Y.copy(), np.full(N, 5)
+    if change == "value":
+        x[35, 4, 1] += 1
+    elif change == "label":
+        y[35] = (y[35] + 1) % 4
+    else:
+        lengths[35] = 4
+    one = made(slice(30, 40), lengths=np.full(10, 5))
+    two = made(slice(30, 40), x, y, lengths=lengths[30:40])
+    train = made(slice(30))
+    prints = [contents(Splits(train, test=test))["test"]["fingerprint"] for test in (one, two)]
+    assert prints[0] != prints[1]
+
+
+def test_sequences_that_train_has_too_are_counted():
+    twice = np.concatenate([X[:20], X[:20]])
+    found = held(Splits(made(x=twice, y=np.concatenate([Y[:20], Y[:20]]))))
+    known = {row.tobytes() for row in X[:20]}
+    assert len(known) == 20 and found["test"]["also_in_train"] > 0
+    whole = contents(Splits(made(), val=made(slice(5)), test=made()))
+    assert whole["test"]["also_in_train"] == N and whole["val"]["also_in_train"] == 5
+    relabelled = contents(Splits(made(), test=made(y=(Y + 1) % 4)))
+    assert relabelled["test"]["also_in_train"] == N
+
+
+def test_also_beside_an_offset_that_float32_loses():
+    x = X + np.array([1e9, 0])
+    parts = {
+        "train": RawPart(x, Y, None, "train"),
+        "test": RawPart(x[3:8], Y[3:8], None, "test"),
+    }
+    assert contents(make_splits(parts))["test"]["also_in_train"] == 5
+    parts["test"] = RawPart(x[3:8] + 1e-3, Y[3:8], None, "test")
+    assert contents(make_splits(parts))["test"]["also_in_train"] == 0
+
+
+def test_count_of_common_sequences_is_exact():
+    options: dict[str, Any] = {"val_fraction": 0, "split_seed": 3}
+    x = np.concatenate([X[:30], X[:10]])
+    source = Splits(made(x=x))
+    found = held(source, **options)
+    cut = prepare(source, standardize=False, missing="error", test_fraction=0.2, **options)
+    train = {row.tobytes() for row in cut.train.x}
+    assert cut.test is not None
+    common = sum(row.tobytes() in train for row in cut.test.x)
+    assert found["test"]["also_in_train"] == common > 0
+
+
+@pytest.mark.parametrize("source", [digits, japanese_vowels])
+def test_the_bundled_data_have_no_sequence_twice(source):
+    found = held(source())
+    assert found["val"]["also_in_train"] == found["test"]["also_in_train"] == 0
+
+
+def test_no_split_no_entry():
+    source = random_sequences(20, 4, 2, 2)
+    assert held(source, val_fraction=0, test_fraction=0).keys() == {"train"}

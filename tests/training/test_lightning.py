@@ -1,0 +1,323 @@
+"""Lightning's conventions hold for callbacks and loggers of the user's own."""
+
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import pytest
+from lightning.pytorch.callbacks import Callback
+from tensorboard.backend.event_processing.event_accumulator import (
+    EventAccumulator,  # pyright: ignore[reportPrivateImportUsage]
+)
+
+from seqsweep.config.schema import Config
+from seqsweep.training.parts import build_run
+from seqsweep.training.planning import Member, RunFailed, plan
+from seqsweep.training.train import check_parts, train
+
+# 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
+BASE = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
+    "model.hidden_size=5", "optimizer.lr=0.02", "trainer.max_epochs=3", "trainer=cpu",
+    "diagnostics=true",
+)  # fmt: skip
+STEPS, EPOCHS = 3, 3
+CALLBACKS = "lightning.pytorch.callbacks"
+OWN = '''
+import json
+from pathlib import Path
+
+from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
+
+
+class Logging(Callback):
+    """Logs by `module.log` wherever Lightning allows it."""
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, batch_idx):
+        module.log("own/step", float(trainer.global_step), on_step=True, on_epoch=False)
+        module.log("own/mean", float(batch_idx), on_step=False, on_epoch=True)
+
+    def on_train_epoch_end(self, trainer, module):
+        module.log("own/epoch", float(trainer.current_epoch))
+
+    def on_validation_epoch_end(self, trainer, module):
+        module.log("own/val", 0.5)
+
+    def on_test_epoch_end(self, trainer, module):
+        module.log("own/test", 0.25)
+
+
+class Lines(Logger):
+    """Writes what it is told, line by line."""
+
+    def __init__(self, save_dir: str | None = None) -> None:
+        super().__init__()
+        self.path = Path(save_dir, "lines.jsonl")
+
+    @property
+    def name(self):
+        return "lines"
+
+    @property
+    def version(self):
+        return 0
+
+    def tell(self, kind, value):
+        self.path.parent.mkdir(exist_ok=True, parents=True)
+        with self.path.open("a") as file:
+            file.write(json.dumps([kind, value]) + "\\n")
+
+    def log_hyperparams(self, params):
+        self.tell("config", params)
+
+    def log_metrics(self, metrics, step=None):
+        self.tell("metrics", [step, dict(metrics)])
+
+    def finalize(self, status):
+        self.tell("end", status)
+'''
+LOGGING, LINES = "+callbacks.own._target_=own_parts.Logging", "+logger.own._target_=own_parts.Lines"
+
+Plan = Callable[..., Member]
+
+
+@pytest.fixture
+def planned(
+    checked: Callable[..., Config], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Plan:
+    """A small run with these arguments more; parts of the user's own lie in `own_parts`."""
+    (tmp_path / "own_parts.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own_parts", raising=False)
+    return lambda *overrides: plan(checked(*BASE, *overrides))
+
+
+def lines(folder: Path, kind: str) -> list[Any]:
+    told = [json.loads(line) for line in (folder / "lines.jsonl").read_text().splitlines()]
+    return [value for each, value in told if each == kind]
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    events = EventAccumulator(str(folder), {"scalars": 0}, purge_orphaned_data=False)
+    events.Reload()
+    tags: Any = events.Tags()
+    return {tag: [(e.step, e.value) for e in events.Scalars(tag)] for tag in tags["scalars"]}
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_what_a_callback_logs_goes_to_tensorboard_and_loggers_of_the_users_own(
+    planned: Plan, tmp_path: Path
+) -> None:
+    plain = train(planned("engine=autograd"), tmp_path).folder.path
+    folder = train(planned(LOGGING, LINES, "trainer.log_every_n_steps=1"), tmp_path).folder.path
+    assert (folder / "metrics.csv").read_bytes() == (plain / "metrics.csv").read_bytes()
+    last = [STEPS * (epoch + 1) - 1 for epoch in range(EPOCHS)]
+    expected = {
+        "own/step": [(step, step + 1.0) for step in range(STEPS * EPOCHS)],
+        "own/mean": [(step, 1.0) for step in last],
+        "own/epoch": [(step, float(epoch)) for epoch, step in enumerate(last)],
+        "own/val": [(step, 0.5) for step in last],
+        "own/test": [(STEPS * EPOCHS, 0.25)],
+    }
+    found = curves(folder)
+    assert found.keys() == curves(plain).keys() | expected.keys()
+    told = lines(folder, "metrics")
+    for tag, curve in expected.items():
+        assert found[tag] == curve, tag
+        assert [(step, row[tag]) for step, row in told if tag in row] == curve, tag
+
+
+def test_a_logger_of_the_users_own_gets_config_rows_and_test_metrics_and_ends_once(
+    planned: Plan, tmp_path: Path
+) -> None:
+    member = planned(LINES)
+    outcome = train(member, tmp_path)
+    folder, record = outcome.folder.path, outcome.record
+    assert lines(folder, "config") == [member.config]
+    assert lines(folder, "end") == ["success"]
+    *epochs, (step, tested) = lines(folder, "metrics")
+    of_epochs = [{name: float(value) for name, value in row.items()} for row in rows(folder)]
+    assert [row | {"step": step} for step, row in epochs] == of_epochs
+    names = ("test/loss", "test/acc", "test/f1")
+    assert tested == {name: record["metrics"][name] for name in names} | {"epoch": EPOCHS}
+    assert step == record["steps"]
+
+
+class Failing(Callback):
+    """Raises at the end of the second epoch."""
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if trainer.current_epoch == 1:
+            raise RuntimeError("here")
+
+
+def test_the_logger_of_a_run_that_fails_ends_once(planned: Plan, tmp_path: Path) -> None:
+    member = planned(LINES)
+    with pytest.raises(RunFailed, match="here"):
+        train(member, tmp_path, Failing())
+    assert lines(tmp_path / member.run_id, "end") == ["failed"]
+
+
+class Seeing(Callback):
+    """Keeps what `callback_metrics` hold when Lightning calls."""
+
+    def __init__(self) -> None:
+        self.seen: dict[str, list[dict[str, float]]] = {"train": [], "val": [], "test": []}
+
+    def see(self, trainer: L.Trainer, stage: str) -> None:
+        metrics = trainer.callback_metrics.items()
+        kept = {name: float(value) for name, value in metrics if name.startswith(stage)}
+        self.seen[stage].append(kept)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.see(trainer, "train")
+
+    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.see(trainer, "val")
+
+    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self.see(trainer, "test")
+
+
+def test_callbacks_see_the_metrics_of_the_epoch_that_ends(planned: Plan, tmp_path: Path) -> None:
+    """And hear of no validation but those of the fit."""
+    seeing = Seeing()
+    outcome = train(planned("engine=autograd"), tmp_path, seeing)
+    written = rows(outcome.folder.path)
+    for stage, names in (("train", ("loss", "acc", "f1", "grad_norm")), ("val", ("loss", "acc"))):
+        for name in names:
+            curve = [metrics[f"{stage}/{name}"] for metrics in seeing.seen[stage]]
+            assert curve == pytest.approx([float(row[f"{stage}/{name}"]) for row in written])
+    (tested,) = seeing.seen["test"]
+    assert tested["test/loss"] == pytest.approx(outcome.record["metrics"]["test/loss"])
+
+
+def test_test_and_validate_return_the_metrics(planned: Plan, tmp_path: Path) -> None:
+    """By hand, with the module, the data and a Trainer of Lightning's."""
+    _, module, data = build_run(planned("engine=autograd").config, tmp_path)
+    plain = L.Trainer(
+        max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
+        default_root_dir=tmp_path,
+    )  # fmt: skip
+    plain.fit(module, datamodule=data)
+    (tested,) = plain.test(module, datamodule=data, verbose=False)
+    assert tested == pytest.approx(module.test_metrics)
+    assert tested.keys() == {"test/loss", "test/acc", "test/f1"}
+    (validated,) = plain.validate(module, datamodule=data, verbose=False)
+    assert validated.keys() == {"val/loss", "val/acc", "val/f1"}
+
+
+def test_the_learning_rate_monitor(planned: Plan, tmp_path: Path) -> None:
+    monitor = f"+callbacks.lr._target_={CALLBACKS}.LearningRateMonitor"
+    member = planned(monitor, "scheduler=step", "scheduler.step_size=1", LINES)
+    folder = train(member, tmp_path).folder.path
+    lrs = [float(row["lr"]) for row in rows(folder)]
+    found = curves(folder)["lr-Adam"]
+    assert found == [(STEPS * epoch, pytest.approx(lr)) for epoch, lr in enumerate(lrs)]
+    told = [(step, row["lr-Adam"]) for step, row in lines(folder, "metrics") if "lr-Adam" in row]
+    assert [step for step, _ in told] == [0, 3, 6]
+
+
+@pytest.mark.parametrize("monitor", ["val/loss", "own/epoch"])
+def test_lightnings_early_stopping(monitor: str, planned: Plan, tmp_path: Path) -> None:
+    """A metric of a callback serves it as well as one of ours."""
+    stop = f"{{_target_: {CALLBACKS}.EarlyStopping, monitor: {monitor}, patience: 1}}"
+    member = planned(
+        LOGGING, f"+callbacks.stop={stop}", "trainer.max_epochs=30", "optimizer.lr=0.5"
+    )
+    outcome = train(member, tmp_path)
+    assert 2 <= outcome.record["epochs"] < 30
+    if monitor == "own/epoch":  # it only rises
+        assert outcome.record["epochs"] == 2
+
+
+def test_lightnings_model_checkpoint(planned: Plan, tmp_path: Path) -> None:
+    """Its files lie beside ours, from which a run is resumed."""
+    kept = "{_target_: lightning.pytorch.callbacks.ModelCheckpoint, monitor: val/loss, "
+    member = planned(f"+callbacks.best={kept}save_last: true, save_top_k: 2}}")
+    folder = train(member, tmp_path).folder.path
+    checkpoints = folder / "checkpoints"
+    assert {path.name for path in checkpoints.glob("*.ckpt")} == {"best.ckpt", "last.ckpt"}
+    assert len(list(checkpoints.glob("best/epoch=*.ckpt"))) == 2
+    assert (checkpoints / "best" / "last.ckpt").is_file()
+
+
+def test_the_device_stats_monitor(planned: Plan, tmp_path: Path) -> None:
+    monitor = f"+callbacks.stats._target_={CALLBACKS}.DeviceStatsMonitor"
+    folder = train(planned(monitor, "trainer.log_every_n_steps=1"), tmp_path).folder.path
+    tags = [tag for tag in curves(folder) if tag.startswith("DeviceStatsMonitor")]
+    assert any("cpu" in tag for tag in tags)
+
+
+def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(
+    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from rich.console import Console
+
+    from seqsweep.training.progress import RunProgressBar
+
+    bar = f"+callbacks.bar._target_={CALLBACKS}.RichProgressBar"
+    train(planned(bar), tmp_path, RunProgressBar(Console()))
+    printed = capsys.readouterr().out
+    assert "Epoch 2/2" in printed
+    assert "val/acc" in printed
+
+
+def test_lightnings_csv_logger(planned: Plan, tmp_path: Path) -> None:
+    logger = "+logger.plain._target_=lightning.pytorch.loggers.CSVLogger"
+    given = f"+logger.plain.save_dir={tmp_path}/given"
+    for where, folder in ((given, tmp_path / "given"), ("seed=1", None)):
+        member = planned(logger, where)
+        root = train(member, tmp_path).folder.path if folder is None else folder
+        train(member, tmp_path)
+        (path,) = root.glob("lightning_logs/version_0/metrics.csv")
+        with path.open(newline="") as file:
+            written = list(csv.DictReader(file))
+        assert [row["val/acc"] for row in written if row["val/acc"]] == [
+            row["val/acc"] for row in rows(tmp_path / member.run_id)
+        ]
+        assert [row["test/acc"] for row in written if row["test/acc"]] != []
+        assert "hidden_size: 5" in path.with_name("hparams.yaml").read_text()
+
+
+def test_the_folder_of_our_loggers_is_the_runs(planned: Plan, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"logger\.csv\.save_dir=there: cannot be set"):
+        check_parts(planned("+logger.csv.save_dir=there"), tmp_path)
+
+
+class Killed(BaseException):
+    """Ends a run as a kill does."""
+
+
+class KilledAtStep(Callback):
+    """Ends a run after so many batches."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: L.Trainer, *args: Any, **kwargs: Any) -> None:
+        if trainer.global_step == self.step:
+            raise Killed
+
+
+@pytest.mark.parametrize("step", range(STEPS, STEPS * EPOCHS + 1))
+def test_what_callbacks_log_stands_once_after_a_kill(
+    step: int, planned: Plan, tmp_path: Path
+) -> None:
+    member = planned(LOGGING, "trainer.log_every_n_steps=1")
+    with pytest.raises(Killed):
+        train(member, tmp_path / "killed", KilledAtStep(step))
+    resumed = train(member, tmp_path / "killed").folder.path
+    alone = train(member, tmp_path / "alone").folder.path
+    assert curves(resumed) == curves(alone)
