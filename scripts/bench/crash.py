@@ -24,6 +24,7 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.lock import is_locked
 
 TIMES = ("train_seconds", "samples_per_s", "digest")
@@ -199,11 +200,12 @@ def _record(run: Path) -> dict[str, Any]:
 
 
 def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(run))
+    events = EventAccumulator(str(event_folder(run)))
     events.Reload()
     tags = events.Tags()["scalars"]
     assert isinstance(tags, list)
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
+    curves = [tag for tag in tags if not tag.startswith("summary/")]  # these have times too
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in curves}
 
 
 def epochs_lost(folder: Path) -> list[int]:

@@ -15,13 +15,13 @@ import time
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
-from seqsweep.runs.sealed import sealed
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
+from seqsweep.runs.sealed import sealed
 from seqsweep.training.planning import plan
 
 CELLS = "rnn,gru,lstm"

@@ -45,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output, head for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except (MemoryError, ImportError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        is_memory = isinstance(error, MemoryError)
+        say_error("out of memory" if is_memory else f"cannot import a package: {error}")
+        code = 1
     sys.exit(code)
 
 
@@ -260,16 +266,18 @@ def _compare(arguments: list[str]) -> int:
 
 
 def _tensorboard(arguments: list[str]) -> int:
-    from seqsweep.results.tensorboard.serve import serve
+    from seqsweep.results.tensorboard.serve import HOST, serve
 
-    parser = _folder_parser("tensorboard", "Starts TensorBoard on 127.0.0.1, on a folder of runs.")
+    parser = _folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
     number = whole_number(0)
     words = "0 for any free one (6006)"
     parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
     words = "pictures of the N best runs (8)"
     parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
+    words = f"the address to listen on ({HOST}); 0.0.0.0 lets other machines connect"
+    parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=words)
     options = parser.parse(arguments)
-    return _refused_or(lambda: serve(options.folder, options.port, options.images))
+    return _refused_or(lambda: serve(options.folder, options.port, options.images, options.host))
 
 
 def _refused_or(action: Callable[[], int]) -> int:

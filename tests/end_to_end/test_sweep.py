@@ -32,7 +32,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "[4/4] hidden_size=8 seed=1  val/acc 0." in first.out
     assert "seqsweep tensorboard " in first.out
     folder = _folder(tmp_path)
-    beside = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
     beside |= {"sweep.json", ".stacks"}
     assert beside == {path.name for path in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)
@@ -69,7 +69,7 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     basic = tmp_path / "outputs/sweeps/basic" / alone.parent.name / "metrics.csv"
     assert basic.read_bytes() == alone.read_bytes()
     beside = {path.name for path in basic.parents[1].iterdir()} - _records(tmp_path).keys()
-    assert beside == {"sweep.json"}
+    assert beside == {"sweep.json", "names.json"}
 
 
 def _rows(path: Path) -> list[list[float]]:

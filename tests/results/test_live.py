@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from rich.console import Console
 from rich.live import Live
-from seqsweep.runs.sealed import sealed
 
 from seqsweep.results import run_progress, tail
 from seqsweep.results.live import WatchedFolder, watch
@@ -21,6 +20,7 @@ from seqsweep.results.tail import MetricsTail
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 EPOCHS = 10

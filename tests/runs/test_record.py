@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from seqsweep.runs.sealed import sealed
 
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 
 RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
 

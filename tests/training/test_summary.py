@@ -42,7 +42,7 @@ def test_the_report_is_renewed_when_a_run_has_ended(
         time.sleep(0.05)
         assert not report.exists()  # nothing has ended
         end_run(tmp_path, "a", 4)
-        wait_until(lambda: (tmp_path / "tensorboard").is_dir())
+        wait_until(lambda: list(tmp_path.glob("a/*.hparams")))
         first = report.stat().st_mtime_ns
         end_run(tmp_path, "b", 8)
         wait_until(lambda: report.stat().st_mtime_ns != first)
@@ -99,8 +99,9 @@ def member(checked: Callable[..., Config]) -> Member:
 def test_the_end_writes_all(member: Member, tmp_path: Path) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([member], tmp_path) == []
-    names = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    names = {"report.html", "report.csv", "report.json", "baselines.json"}
     assert names <= {path.name for path in tmp_path.iterdir()}
+    assert list(tmp_path.glob("a/*.hparams"))
 
 
 def test_what_the_end_cannot_write_is_said(member: Member, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What stands in a sweep's folder for people: report, baselines, TensorBoard's view.
+"""What stands in a sweep's folder for people: report, baselines, TensorBoard's pages.
 
 Renewed while the sweep runs and written when it ends, from the run folders alone. Imports no torch.
 """
@@ -66,7 +66,7 @@ class Renewing:
 
 
 def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
-    """Baselines, report and view of a sweep that has ended.
+    """Baselines, report and TensorBoard's pages of a sweep that has ended.
 
     Returns what could not be written, and why: the runs are what counts, so nothing is raised,
     for data that are gone, a full disk or a foreign file among the runs.

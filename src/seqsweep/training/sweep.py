@@ -15,6 +15,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.console import place
 from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_folder
+from seqsweep.results.tensorboard.naming import name_runs
 from seqsweep.results.wording import count
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
@@ -84,6 +85,7 @@ def _train(
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
     file.write(folder)
+    _name_runs(folder, console)
     try:
         return _launch(pending, launch, folder, console) if pending else 0
     finally:
@@ -93,6 +95,14 @@ def _train(
 def _begun(folder: Path) -> list[Entry]:
     """The runs of the folder, of other commands too."""
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
+
+
+def _name_runs(folder: Path, console: Console) -> None:
+    """Names the runs for TensorBoard, which otherwise shows them by their ids."""
+    try:
+        name_runs(folder)
+    except (OSError, ValueError) as error:  # the runs are what counts
+        console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
