@@ -35,6 +35,9 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
     for checkpoint in ("best.ckpt", "last.ckpt"):
         (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
     (folder.path / "metrics.csv").write_text("epoch\n")
+    (folder.path / "h004-s0").mkdir()
+    for kind in (".rows", ".seqsweep.hparams"):
+        (folder.path / "h004-s0" / f"events.out.tfevents.1.a{kind}").write_text("1")
     if state == "complete":
         flat = dict(flatten(config))
         folder.finish({"run_id": name, "config": flat, "metrics": {"val/acc": 1.0}})
