@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 # Tests marked browser look at pages in Chromium; CI installs it.
 BROWSER := $(shell command -v chromium)
 
-.PHONY: sweep test check bench wheel-check clean
+.PHONY: sweep test check bench wheel-check hydra-check clean
 
 sweep: $(INSTALLED)  ## the architecture sweep: 24 networks on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -27,8 +27,11 @@ bench: $(INSTALLED)  ## what one run costs
 wheel-check: $(INSTALLED)  ## the wheel, in an empty environment outside the checkout
 	$(BIN)/python scripts/wheel_check.py
 
+hydra-check: $(INSTALLED)  ## the oldest and the newest Hydra, in an environment of their own
+	$(BIN)/python scripts/hydra_check.py
+
 clean:
-	rm -rf .venv
+	rm -rf .venv .venv-hydra
 
 $(INSTALLED): pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit("seqsweep needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -41,7 +41,7 @@ def main() -> None:
         if records != 12:
             sys.exit(f"12 runs were asked for, {records} have a record")
         sweep = "outputs/sweeps/architecture"
-        for name in ("report.html", "baselines.json", "tensorboard"):
+        for name in ("report.html", "baselines.json", "names.json"):
             if not (folder / sweep / name).exists():
                 sys.exit(f"the sweep has left no {name}")
         for command in (["report", sweep], ["leaderboard", sweep], ["compare", sweep, sweep]):

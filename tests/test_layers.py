@@ -138,7 +138,7 @@ def test_there_is_no_cycle():
     ("package", "allowed"),
     [
         ("torch", ("data.datamodule", "data.batch", "models", "stacked", "training", "seeding")),
-        ("lightning", ("data.datamodule", "models.module", "training")),
+        ("lightning", ("data.datamodule", "models.epochs", "models.module", "training")),
         ("hydra", ("config", "training.app", "training.stacks.jobs")),
         ("omegaconf", ("config", "training.app", "training.saved", "training.stacks.jobs")),
         ("rich", ("results", "training", "cli", "console")),

@@ -29,6 +29,7 @@ from typing import Any
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.lock import is_locked
 
 TIMES = ("train_seconds", "samples_per_s", "digest")
@@ -221,11 +222,12 @@ def _record(run: Path) -> dict[str, Any]:
 
 
 def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
-    events = EventAccumulator(str(run))
+    events = EventAccumulator(str(event_folder(run)))
     events.Reload()
     tags = events.Tags()["scalars"]
     assert isinstance(tags, list)
-    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in tags}
+    curves = [tag for tag in tags if not tag.startswith("summary/")]  # these have times too
+    return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in curves}
 
 
 def epochs_lost(folder: Path) -> list[int]:
@@ -316,7 +318,8 @@ def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
         shutil.copytree(sweep, copy, symlinks=True)
         for name in ("report.html", "report.csv", "report.json", ".tensorboard"):
             (copy / name).unlink()
-        shutil.rmtree(copy / "tensorboard", ignore_errors=True)
+        for path in copy.glob("*/*/*.seqsweep.*"):
+            path.unlink()
         finish(Path(temporary), overrides)
         one, other = (_beside(folder, (sweep, copy)) for folder in (sweep, copy))
     found = [

@@ -39,7 +39,7 @@ def write_records(folder: Path, seeds: int, sizes: int) -> int:
                 config["model"] |= {"cell": cell, "hidden_size": size}
                 config["seed"] = seed
                 run_id = plan(config).run_id
-                run = folder / "sweeps" / "default" / run_id
+                run = folder / "sweeps" / "bench" / run_id
                 run.mkdir(parents=True, exist_ok=True)
                 flat = dict(flatten(config))
                 record = {"run_id": run_id, "train_seconds": 1.0, "config": flat}
@@ -58,7 +58,16 @@ def main() -> None:
         folder = Path(temporary)
         count = write_records(folder, seeds, sizes)
         grid = [f"model.cell={CELLS}", f"model.hidden_size=range(1,{sizes + 1})", "seed=range(10)"]
-        command = [sys.executable, "-m", "seqsweep", "train", "-m", "data=digits", *grid]
+        command = [
+            sys.executable,
+            "-m",
+            "seqsweep",
+            "train",
+            "-m",
+            "data=digits",
+            *grid,
+            "sweep.name=bench",
+        ]
         began = time.perf_counter()
         done = subprocess.run(
             [*command, f"output_dir={folder}"],

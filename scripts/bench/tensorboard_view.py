@@ -55,7 +55,7 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
         values = {"train/loss": 1 - accuracy, "val/loss": 1.1 - accuracy, "val/acc": accuracy,
                   "train/acc": accuracy, "lr": 0.003, "epoch": float(epoch)}  # fmt: skip
         rows.append((STEPS * (epoch + 1), 1.7e9 + epoch, values))
-    EventFile(run, suffix=".rows").write(rows)
+    EventFile(run).write(rows)
     best = rows[-1][2]
     confusion = [
         [30 if row == column else 1 for column in range(CLASSES)] for row in range(CLASSES)
@@ -80,11 +80,12 @@ def diagnosis() -> dict[str, Any]:
     return {"gradient": gradient, "trajectories": {"explained": [0.5, 0.2], "classes": paths}}
 
 
-def seconds_to_hparams(view: Path, runs: int) -> tuple[float, float]:
+def seconds_to_hparams(folder: Path, runs: int) -> tuple[float, float]:
     """Until TensorBoard's server answers, and from then until HParams has all runs."""
     began = time.perf_counter()
+    server = "seqsweep.results.tensorboard.server"
     process = subprocess.Popen(
-        [sys.executable, "-m", "seqsweep.results.tensorboard.server", str(view), "0"],
+        [sys.executable, "-P", "-m", server, str(folder), "127.0.0.1", "0"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -135,7 +136,7 @@ def main() -> None:
         folder = Path(temporary) / "sweep"
         write_sweep(folder, options.runs, options.epochs)
         first, images, again = timed(folder, images=0), timed(folder), timed(folder)
-        start, data = seconds_to_hparams(folder / "tensorboard", options.runs)
+        start, data = seconds_to_hparams(folder, options.runs)
     print(f"{options.runs} runs of {options.epochs} epochs")
     print(f"view made               {first:5.2f} s")
     print(f"pictures of the best 8  {images:5.2f} s")

@@ -17,13 +17,14 @@ usage: seqsweep COMMAND ...
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
   verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
-  status FOLDER             every run of a folder and how it stands
+  status FOLDER             every run of a folder and how it stands; of outputs: every sweep
   watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
   report FOLDER             report.html of a folder, and the same as CSV and JSON
   compare FOLDER FOLDER     runs or sweeps: what differs in their configs and results
   tensorboard FOLDER        starts TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
+  clean FOLDER [KEY=VALUE ...]  what could be deleted, how large it is; --yes deletes it
 
   train --help              all config groups and values
   help COMMAND              the options of a command, as COMMAND --help
@@ -44,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # the reader of our output, head for instance, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
+    except (MemoryError, ImportError) as error:
+        if os.environ.get("HYDRA_FULL_ERROR") == "1":
+            raise
+        is_memory = isinstance(error, MemoryError)
+        say_error("out of memory" if is_memory else f"cannot import a package: {error}")
+        code = 1
     sys.exit(code)
 
 
@@ -129,15 +136,20 @@ def _complete(arguments: list[str]) -> int:
 def _status(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.fitting import print_table
+    from seqsweep.results.housekeeping import folders_below, print_folders
     from seqsweep.results.tables import status_line, status_table
     from seqsweep.runs.ledger import read_folder
     from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("status", "Every run of a folder and how it stands.")
-    folder = parser.parse(arguments).folder
+    folder: Path = parser.parse(arguments).folder
 
     def show() -> int:
-        entries, console = read_folder(folder), PlainConsole()
+        console = PlainConsole()
+        if below := folders_below(folder):
+            print_folders(below, console)
+            return 0
+        entries = read_folder(folder)
         print_table(console, status_table(entries))
         console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
         begun = {entry.folder.run_id for entry in entries}
@@ -153,10 +165,8 @@ def _status(arguments: list[str]) -> int:
 
 def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.leaderboard import leaderboard
-    from seqsweep.results.tables import print_leaderboard, status_line
+    from seqsweep.results.tables import print_folder, status_line
     from seqsweep.runs.ledger import read_folder
-    from seqsweep.runs.sweepfile import SweepFile
 
     parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
     parser.add_argument(
@@ -168,13 +178,41 @@ def _leaderboard(arguments: list[str]) -> int:
     except (OSError, ValueError) as error:
         return _refuse(str(error))
     console = PlainConsole()
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(options.folder)
-        planned = sweep.configs.values() if sweep else ()
-        print_leaderboard(console, leaderboard(entries, planned), options.top)
+    print_folder(console, options.folder, entries, options.top)
     if any(entry.state != "complete" for entry in entries):
         console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
     return 0
+
+
+def _clean(arguments: list[str]) -> int:
+    from seqsweep.console import PlainConsole
+    from seqsweep.results.housekeeping import clean
+    from seqsweep.runs.clean import FAILED, INCOMPLETE
+
+    text = "Says which runs and checkpoints could go and how large they are; deletes with --yes."
+    parser = _folder_parser("clean", text)
+    parser.add_argument("--failed", action="store_true", help="failed runs")
+    parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
+    parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
+    parser.add_argument("--yes", action="store_true", help="delete them")
+    words = "only runs with this value; without an option above: these runs, whatever their state"
+    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help=words)
+    # argparse takes values in one piece: the options, which have none, go first.
+    options = parser.parse(sorted(arguments, key=lambda word: not word.startswith("-")))
+    for word in options.values:
+        if "=" not in word.strip("="):
+            return _refuse(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
+    wanted = dict(word.split("=", 1) for word in options.values)
+    states = (FAILED if options.failed else frozenset()) | (
+        INCOMPLETE if options.incomplete else frozenset()
+    )
+
+    def act() -> int:
+        console = PlainConsole()
+        clean(options.folder, states, options.checkpoints, wanted, options.yes, console)
+        return 0
+
+    return _refused_or(act)
 
 
 def _watch(arguments: list[str]) -> int:
@@ -233,16 +271,18 @@ def _compare(arguments: list[str]) -> int:
 
 
 def _tensorboard(arguments: list[str]) -> int:
-    from seqsweep.results.tensorboard.serve import serve
+    from seqsweep.results.tensorboard.serve import HOST, serve
 
-    parser = _folder_parser("tensorboard", "Starts TensorBoard on 127.0.0.1, on a folder of runs.")
+    parser = _folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
     number = whole_number(0)
     words = "0 for any free one (6006)"
     parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
     words = "pictures of the N best runs (8)"
     parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
+    words = f"the address to listen on ({HOST}); 0.0.0.0 lets other machines connect"
+    parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=words)
     options = parser.parse(arguments)
-    return _refused_or(lambda: serve(options.folder, options.port, options.images))
+    return _refused_or(lambda: serve(options.folder, options.port, options.images, options.host))
 
 
 def _refused_or(action: Callable[[], int]) -> int:
@@ -296,4 +336,5 @@ _COMMANDS = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "clean": _clean,
 }

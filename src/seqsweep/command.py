@@ -1,5 +1,6 @@
 """The command line of `seqsweep train` and `plan`: Hydra's own parser must not see that word."""
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -43,3 +44,8 @@ def as_multirun() -> str:
     restore_subcommand()
     program, rest = command_line(), sys.argv[2:]
     return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])
+
+
+def is_first_process() -> bool:
+    """Whether this process speaks for its run: the others of a distributed one run it as well."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"

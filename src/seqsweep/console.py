@@ -60,6 +60,18 @@ class PlainConsole(Console):
         raise BrokenPipeError
 
 
+def joined(items: Sequence[str], console: Console) -> str:
+    """Returns the items in one line; on a narrow terminal in several, broken between items."""
+    lines = list(items[:1])
+    for item in items[1:]:
+        longer = f"{lines[-1]}  {item}"
+        if console.is_terminal and len(longer) > console.width:
+            lines.append(f"  {item}")
+        else:
+            lines[-1] = longer
+    return "\n".join(lines)
+
+
 def place(path: Path) -> str:
     """A path as a person would give it: from the current folder where it lies in it."""
     path = path.absolute()

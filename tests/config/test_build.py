@@ -57,6 +57,12 @@ def test_injected_arguments_win_and_come_as_they_are():
             FileNotFoundError,
             "model: [Errno 2] No such file",
         ),
+        # of other people's code, as a logger whose package is not installed
+        (
+            {"_target_": "importlib.import_module", "name": "no_such_package"},
+            ValueError,
+            "model: importlib.import_module lacks a package: No module named",
+        ),
         # whose class takes more than a message
         ({"_target_": "json.loads", "s": "{"}, ValueError, "model: Expecting property name"),
     ],

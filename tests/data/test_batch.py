@@ -22,8 +22,10 @@ def splits() -> Splits:
     return Splits(make_sequences(x, np.arange(N) % 3, lengths, where="test"))
 
 
-def order(size: int, batch_size: int, seed: int | None, epoch: int = 0, **ranks: int) -> list[int]:
-    batches = EpochBatches(size, batch_size, seed, **ranks)
+def order(
+    size: int, batch_size: int, seed: int | None, epoch: int = 0, rank: int = 0, world_size: int = 1
+) -> list[int]:
+    batches = EpochBatches(size, batch_size, seed, rank, world_size)
     batches.set_epoch(epoch)
     return list(itertools.chain.from_iterable(batches))
 
@@ -70,6 +72,19 @@ def test_processes_share_one_order_evenly(size, batch_size, world_size, epoch):
     assert dealt == list(itertools.islice(itertools.cycle(whole), share * world_size))
     batches = EpochBatches(size, batch_size, 5, 0, world_size)
     assert len(batches) == len(list(batches))
+
+
+@settings(deadline=None)
+@given(size=sizes, batch_size=st.integers(1, 9), world_size=st.integers(1, 6))
+def test_processes_that_evaluate_take_every_row_once(size, batch_size, world_size):
+    batches = [
+        EpochBatches(size, batch_size, None, rank, world_size, fills_up=False)
+        for rank in range(world_size)
+    ]
+    shares = [list(itertools.chain.from_iterable(each)) for each in batches]
+    assert sorted(itertools.chain.from_iterable(shares)) == list(range(size))
+    assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    assert [len(each) for each in batches] == [len(list(each)) for each in batches]
 
 
 @pytest.mark.parametrize("indices", [[0], [4, 0, 17], [22, 22, 5, 11], list(range(N))])
@@ -125,6 +140,19 @@ def test_evaluation_keeps_the_order_whatever_the_seed():
     )
     for loader in (data.val_dataloader(), data.test_dataloader()):
         assert torch.cat([batch.labels for batch in loader]).tolist() == [n % 3 for n in range(N)]
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"num_workers": 100_000}, r"^data.num_workers=100000: must be 0 to \d+ on a machine of"),
+        ({"num_workers": -1}, r"^data.num_workers=-1: must be 0 to"),
+        ({"eval_batch_size": 0}, r"^data.eval_batch_size=0: must be at least 1"),
+    ],
+)
+def test_options_out_of_range_are_refused(option, message):
+    with pytest.raises(ValueError, match=message):
+        SequenceDataModule(splits(), batch_size=4, **option)
 
 
 def test_loading_draws_nothing_from_the_global_state():

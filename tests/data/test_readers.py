@@ -1,12 +1,14 @@
 """Every layout of .npz in use gives the same sequences; every broken file gives one message."""
 
 import io
+import os
 import zipfile
 
 import numpy as np
 import pytest
 
 from seqsweep.data.readers import npz
+from seqsweep.data.ts import ts
 
 LENGTHS = np.array([4, 1, 2])
 X = np.arange(1.0, 25.0).reshape(3, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
@@ -75,7 +77,80 @@ def test_names_in_the_file(save):
 def test_home_folder_and_other_keys(save, monkeypatch, tmp_path):
     save(X=X, y=Y, history=np.array([{}], dtype=object))  # not needed, so never unpickled
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert len(npz("~/data.npz").train) == 3
+    read = npz("~/data.npz")
+    assert len(read.train) == 3
+    assert read.notes == (f"{tmp_path}/data.npz: keys not used: history",)
+
+
+def test_keys_that_are_not_read_are_named(save, tmp_path):
+    one = save("one.npz", X=X, y=Y, lengths=LENGTHS, groups=Y, mask=X[..., 0] != 0)
+    two = save("two.npz", X=X, y=Y, lengths=LENGTHS, train_idx=Y, sample_weight=Y)
+    assert npz(one, test_path=two).notes == (
+        f"{tmp_path}/one.npz: keys not used: groups, mask",
+        f"{tmp_path}/two.npz: keys not used: train_idx, sample_weight",
+    )
+    assert npz(save(X=X, y=Y, valence=Y, silent=Y)).notes[0].endswith("valence, silent")
+
+
+LENGTH_KEYS = [
+    "mask",
+    "durations",
+    "seq_len",
+    "seqlen",
+    "len_train",
+    "lens",
+    "n_steps",
+    "Mask_train",
+]
+
+
+@pytest.mark.parametrize("key", LENGTH_KEYS)
+def test_keys_that_look_like_lengths_are_refused(save, key):
+    message = f"unknown key '{key}'; did you mean 'lengths'?.*, \\(N,\\)"
+    with pytest.raises(ValueError, match=message):
+        npz(save(X=X, y=Y, **{key: LENGTHS}))
+
+
+def test_channels_first_is_read_and_otherwise_suspected(save):
+    rng = np.random.default_rng(0)
+    waves = np.sin(np.arange(40) / 6 + rng.uniform(0, 6, (50, 12, 1))) + np.arange(12)[:, None]
+    labels = np.arange(50) % 2
+    told = npz(save(X=waves, y=labels))
+    (note,) = told.notes
+    assert note.endswith(
+        "data.npz looks like channels first: 50 sequences of 12 steps with 40 channels;"
+        " data.source.layout=channels_first?"
+    )
+    read = npz(save(X=waves, y=labels), layout="channels_first")
+    assert read.notes == () and read.train.x.shape == (50, 40, 12)
+    assert same(read, npz(save(X=waves.swapaxes(1, 2), y=labels)))
+    many = rng.standard_normal((200, 3, 150))  # noise: the shape alone
+    assert (
+        "200 sequences of 3 steps with 150 channels" in npz(save(X=many, y=[0, 1] * 100)).notes[0]
+    )
+    lengths = np.full(50, 30)
+    with pytest.raises(ValueError, match=r"1 to 12; it looks channels first, set data.source.lay"):
+        npz(save(X=waves, y=labels, lengths=lengths))
+    assert (
+        npz(save(X=waves, y=labels, lengths=lengths), layout="channels_first").train.max_length
+        == 30
+    )
+
+
+@pytest.mark.parametrize("shape", [(60, 20, 6), (60, 8, 8), (60, 20, 60), (60, 4, 20)])
+def test_ordinary_shapes_are_not_suspected(save, shape):
+    x = np.random.default_rng(0).standard_normal(shape)
+    assert npz(save(X=x, y=[0, 1] * 30)).notes == ()
+
+
+@pytest.mark.parametrize("reader", [npz, ts])
+def test_only_regular_files_are_read(reader, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match=r"pipe is a pipe \(FIFO\); give the path of a regular"):
+        reader(str(tmp_path / "pipe"))
+    with pytest.raises(ValueError, match=r"zero is a device; give the path of a regular file"):
+        reader(str(tmp_path / "zero"))
 
 
 def test_every_key_is_read_once(save, monkeypatch):

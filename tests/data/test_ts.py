@@ -48,6 +48,14 @@ def test_variants_of_one_file(write, content):
     assert np.array_equal(train.x, plain.x) and np.array_equal(train.labels, plain.labels)
 
 
+def test_another_encoding_is_refused_with_its_line(write):
+    content = (HEADER + CASES).replace("right", "r\xe9ght").encode("latin-1")
+    with pytest.raises(
+        ValueError, match=r":\d+: .*r\\\\xe9ght.* is not UTF-8; save the file as UTF-8"
+    ):
+        ts(write(content))
+
+
 def test_comments_in_latin_1(write):
     assert (
         len(ts(write("# Universit\xe9\n".encode("latin-1") + (HEADER + CASES).encode())).train) == 2

@@ -62,7 +62,7 @@ def _trained_scales(folder: Path) -> set[float]:
 
 
 def test_the_others_go_on(train: Command, seqsweep: Command, tmp_path: Path) -> None:
-    sweep = ("-m", "model.scale=2.0,1.0,0.5")
+    sweep = ("-m", "model.scale=2.0,1.0,0.5", "sweep.name=mine")
     first = train(*sweep)
     assert first.code == 1
     assert "Traceback" not in first.out + first.err
@@ -76,12 +76,14 @@ def test_the_others_go_on(train: Command, seqsweep: Command, tmp_path: Path) -> 
     assert "2 of 3 runs complete" in first.out
     last = first.out.splitlines()[-4:]
     assert last[0] == "1 of 3 runs did not complete (1 failed); why:"
-    assert last[1].strip() == "seqsweep status outputs/sweeps/default"
+    assert last[1].strip() == "seqsweep status outputs/sweeps/mine"
     assert last[2] == "this trains what is missing:"
-    sweep_again = "python -m seqsweep train --config-dir conf -m model.scale=2.0,1.0,0.5 model=mine"
+    sweep_again = (
+        "python -m seqsweep train --config-dir conf -m model.scale=2.0,1.0,0.5 sweep.name=mine"
+    )
     assert last[3].strip().startswith(sweep_again)
 
-    status = seqsweep("status", "outputs/sweeps/default")
+    status = seqsweep("status", "outputs/sweeps/mine")
     assert "3 runs, 2 complete, 1 failed" in status.out
     (row,) = [line for line in status.out.splitlines() if "RuntimeError" in line]
     assert "failed RuntimeError: no training with scale=2.0" in row
@@ -127,7 +129,8 @@ def test_a_single_run_that_fails(train: Command, tmp_path: Path) -> None:
 
 
 def test_a_run_that_diverges_is_done(seqsweep: Command, tmp_path: Path) -> None:
-    sweep = ("-m", "data=digits", "trainer.max_epochs=2", *DIVERGES, "optimizer.lr=1000,0.01")
+    grid = (*DIVERGES, "optimizer.lr=1000,0.01")
+    sweep = ("-m", "data=digits", "trainer.max_epochs=2", *grid, "sweep.name=mine")
     first = seqsweep("train", *sweep)
     assert first.code == 0, first.err
     assert "1 of 2 runs complete, 1 diverged" in first.out
@@ -138,7 +141,7 @@ def test_a_run_that_diverges_is_done(seqsweep: Command, tmp_path: Path) -> None:
     assert "loss is" in states["diverged"]["error"]
     assert f"diverged in epoch {states['diverged']['epoch']}" in first.out
     assert not _found(tmp_path, "failure.json")
-    status = seqsweep("status", "outputs/sweeps/default")
+    status = seqsweep("status", "outputs/sweeps/mine")
     assert "2 runs, 1 complete, 1 diverged" in status.out
 
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -164,7 +167,7 @@ def test_an_output_folder_that_cannot_be_written(
 
 
 def test_a_killed_sweep_is_incomplete_and_not_running(seqsweep: Command, tmp_path: Path) -> None:
-    options = ("data=digits", "trainer.max_epochs=100000", "seed=0,1")
+    options = ("data=digits", "trainer.max_epochs=100000", "seed=0,1", "sweep.name=mine")
     process = subprocess.Popen(
         [sys.executable, "-m", "seqsweep", "train", "-m", *options],
         cwd=tmp_path,
@@ -176,11 +179,11 @@ def test_a_killed_sweep_is_incomplete_and_not_running(seqsweep: Command, tmp_pat
         while not list(tmp_path.rglob("*.ckpt")):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        assert " running" in seqsweep("status", "outputs/sweeps/default").out.splitlines()[-1]
+        assert " running" in seqsweep("status", "outputs/sweeps/mine").out.splitlines()[-1]
     finally:
         process.kill()
         assert process.wait(60) == -signal.SIGKILL
     time.sleep(1)  # the system ends its processes after it
-    status = seqsweep("status", "outputs/sweeps/default")
+    status = seqsweep("status", "outputs/sweeps/mine")
     assert "2 runs, 2 incomplete" in status.out
     assert "running" not in status.out

@@ -1,6 +1,7 @@
 """`seqsweep plan` and what it promises: a sweep trains what is missing, and nothing else."""
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ pytestmark = pytest.mark.slow
 
 Command = Callable[..., Any]
 SWEEP = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8")
+OTHERS = "2 more runs of earlier commands are in this folder; the table shows all 4"
 LONGER = (*SWEEP[:-1], "model.hidden_size=4,8,12,16")
 
 
@@ -66,40 +68,69 @@ def test_a_plan_before_and_after(seqsweep: Command, without_torch: Command, tmp_
     assert {path: extended[path] for path in trained} == trained
 
 
-def test_a_changed_value_is_said_and_the_old_runs_stay(
+def test_other_runs_of_the_folder_are_said_and_stay(
     seqsweep: Command, without_torch: Command, tmp_path: Path
 ) -> None:
-    assert seqsweep("train", "-m", *SWEEP).code == 0
+    """One table: what the end of a sweep prints is what `leaderboard` shows of its folder."""
+    named = (*SWEEP, "sweep.name=mine")
+    assert seqsweep("train", "-m", *named).code == 0
     (tmp_path / "mine/optimizer").mkdir(parents=True)
     own = "defaults: [adam]\nlr: 0.02\n"
     (tmp_path / "mine/optimizer/fast.yaml").write_text(own)
     for changed in (
-        ("plan", "--config-dir", "mine", *SWEEP, "optimizer=fast"),
-        ("plan", *SWEEP, "optimizer.lr=0.02"),
+        ("plan", "--config-dir", "mine", *named, "optimizer=fast"),
+        ("plan", *named, "optimizer.lr=0.02"),
     ):
         plan = without_torch(*changed)
         assert plan.code == 0, plan.err
-        assert "2 other runs lie in this folder and stay apart" in plan.out
-        assert "not of this sweep by optimizer.lr (0.003 there)" in plan.out
+        assert OTHERS in plan.out
         assert _states(plan.out) == {"4": "to train", "8": "to train"}
 
     trained = _records(tmp_path)
-    result = seqsweep("train", "-m", *SWEEP, "optimizer.lr=0.02")
+    result = seqsweep("train", "-m", *named, "optimizer.lr=0.02")
     assert result.code == 0, result.err
-    assert "2 other runs lie in this folder and stay apart" in result.out
+    assert OTHERS in result.out
     assert "2 of 2 runs complete" in result.out
+    board = seqsweep("leaderboard", "outputs/sweeps/mine").out
+    assert len([line for line in board.splitlines() if re.match(r" \d ", line)]) == 4
+    assert board in result.out
     after = _records(tmp_path)
     assert len(after) == 4
     assert {path: after[path] for path in trained} == trained
 
 
+def test_runs_of_other_data_and_another_monitor_are_said_to_be_so(
+    seqsweep: Command, without_torch: Command
+) -> None:
+    named = ("sweep.name=mine", "trainer.max_epochs=1", "model.hidden_size=4,5")
+    assert seqsweep("train", "-m", *named, "data=digits", "monitor=val/loss").code == 0
+    plan = without_torch("plan", *named, "data=japanese_vowels")
+    assert OTHERS in plan.out
+    assert "2 of them have other data: ranked, but not compared" in plan.out
+    assert "they monitor val/loss, not val/acc: the table ranks by val/acc" in plan.out
+
+
+def test_unnamed_sweeps_of_two_questions_do_not_meet(seqsweep: Command, tmp_path: Path) -> None:
+    digits = ("data=digits", "trainer.max_epochs=1")
+    sizes = seqsweep("train", "-m", *digits, "model.hidden_size=4,5")
+    rates = seqsweep("train", "-m", *digits, "optimizer.lr=0.01,0.02", "model.hidden_size=4")
+    folders = sorted(path for path in (tmp_path / "outputs/sweeps").iterdir())
+    assert [path.name.rpartition("-")[0] for path in folders] == ["digits-hidden_size", "digits-lr"]
+    for result, folder in zip((sizes, rates), folders, strict=True):
+        assert result.code == 0, result.err
+        assert "earlier" not in result.out
+        place = str(folder.relative_to(tmp_path))
+        assert f"sweep of 2 runs in {place}: 0 done, 2 to train" in result.out
+        assert seqsweep("leaderboard", place).out in result.out
+
+
 def test_a_run_that_was_begun_is_said_to_go_on(without_torch: Command, tmp_path: Path) -> None:
     """A folder with a config and no record is what a killed run leaves."""
-    name = without_torch("plan", *SWEEP).out.split()[0]
-    run = tmp_path / "outputs/sweeps/default" / name
+    name = without_torch("plan", *SWEEP, "sweep.name=mine").out.split()[0]
+    run = tmp_path / "outputs/sweeps/mine" / name
     run.mkdir(parents=True)
     (run / "config.yaml").write_text("model: {hidden_size: 4}\n")
-    plan = without_torch("plan", *SWEEP)
+    plan = without_torch("plan", *SWEEP, "sweep.name=mine")
     assert _states(plan.out) == {"4": "incomplete, to go on", "8": "to train"}
 
 

@@ -1,5 +1,6 @@
 """`seqsweep reproduce`: a run trained again is the run, however it came about."""
 
+import json
 import os
 import random
 import subprocess
@@ -9,7 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+import yaml
+
+from seqsweep.data.batch import SequenceDataset
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.parts import build_data, build_module
 
 pytestmark = pytest.mark.slow
 
@@ -54,7 +62,7 @@ def test_a_run_and_the_same_run_changed(seqsweep: Command, tmp_path: Path) -> No
 
 def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
-    first, *_ = sorted(tmp_path.glob("outputs/sweeps/default/*/record.json"))
+    first, *_ = sorted(tmp_path.glob("outputs/sweeps/*/*/record.json"))
     first.unlink()  # one record is left
     _is_identical(seqsweep, tmp_path, lines=2)  # alone it may differ in the last bits
 
@@ -78,6 +86,34 @@ def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) ->
     assert seqsweep("train", *RUN).code == 0
     (log,) = tmp_path.rglob("train.log")
     assert "checkpoints/last.ckpt" in log.read_text()  # gone on, not begun again
+    _is_identical(seqsweep, tmp_path)
+
+
+def test_two_processes_count_each_sequence_once_and_are_reproduced(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    # 359 sequences each: the first process evaluates one batch more than the second.
+    shares = ("data.batch_size=200", "data.eval_batch_size=179", "loss.class_weights=balanced")
+    options = ("trainer=ddp", "trainer.accelerator=cpu", "trainer.max_epochs=2", *shares)
+    assert seqsweep("train", "data=digits", *options).code == 0
+    (folder,) = (path.parent for path in tmp_path.rglob("record.json"))
+    record = json.loads((folder / "record.json").read_text())
+    splits = {name: record["splits"][name]["sequences"] for name in ("val", "test")}
+    assert splits == {"val": 359, "test": 359}
+    assert {name: np.sum(counts) for name, counts in record["confusion"].items()} == splits
+
+    config = yaml.safe_load((folder / "config.yaml").read_text())
+    data = build_data(config)
+    module = build_module(config, data)
+    module.load_state_dict(load_sealed(folder / "checkpoints/best.ckpt")["state_dict"])
+    test = SequenceDataset(data.splits.test)
+    with torch.no_grad():
+        logits = module.network.eval()(test.x, test.lengths)
+    counts = np.zeros((10, 10), dtype=int)
+    np.add.at(counts, (test.labels.numpy(), logits.argmax(1).numpy()), 1)
+    assert counts.tolist() == record["confusion"]["test"]
+    loss = torch.nn.functional.cross_entropy(logits, test.labels)
+    assert record["metrics"]["test/loss"] == pytest.approx(float(loss), abs=1e-5)
     _is_identical(seqsweep, tmp_path)
 
 

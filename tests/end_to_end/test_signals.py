@@ -24,7 +24,7 @@ RUN = (
     "model.dropout=0.2",
     "trainer.max_epochs=25",
 )
-SWEEP = ("-m", *RUN, "seed=0,1")
+SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
 LOADED = (*RUN, "engine=autograd")  # the engine that has DataLoader workers
 
 
@@ -85,7 +85,7 @@ def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 @pytest.mark.parametrize(
     ("arguments", "folder"),
-    [(RUN, "runs/default"), (SWEEP, "sweeps/default")],
+    [(RUN, "runs/default"), (SWEEP, "sweeps/mine")],
     ids=["run", "sweep"],
 )
 def test_a_signal_stops_and_the_same_command_goes_on(

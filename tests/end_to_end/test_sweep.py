@@ -18,6 +18,12 @@ def _records(folder: Path) -> dict[str, Any]:
     return {path.parent.name: json.loads(path.read_text()) for path in paths}
 
 
+def _folder(folder: Path) -> Path:
+    """The only sweep's, which was made from its question."""
+    (found,) = folder.glob("outputs/sweeps/*")
+    return found
+
+
 def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path) -> None:
     first = seqsweep("train", *GRID, "sweep.report=true")
     assert first.code == 0, first.err
@@ -25,8 +31,8 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "sweep of 4 runs" in first.out
     assert "[4/4] hidden_size=8 seed=1  val/acc 0." in first.out
     assert "seqsweep tensorboard " in first.out
-    folder = tmp_path / "outputs/sweeps/default"
-    beside = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    folder = _folder(tmp_path)
+    beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
     beside |= {"sweep.json", ".stacks"}
     assert beside == {path.name for path in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)
@@ -36,14 +42,16 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "4 done, 0 to train" in same.out
     more = seqsweep("train", *GRID[:-1], "seed=0,1,2")
     assert "4 done, 2 to train" in more.out
+    assert "earlier" not in more.out
+    assert seqsweep("leaderboard", str(folder)).out in more.out
     after = _records(tmp_path)
     assert len(after) == 6
     assert {name: after[name] for name in before} == before
 
-    board = seqsweep("leaderboard", "outputs/sweeps/default")
+    board = seqsweep("leaderboard", str(_folder(tmp_path)))
     assert "±" in board.out  # three seeds of each config in one row
     assert len([line for line in board.out.splitlines() if " 3 " in line]) == 2
-    status = seqsweep("status", "outputs/sweeps/default")
+    status = seqsweep("status", str(_folder(tmp_path)))
     assert "6 runs, 6 complete" in status.out
 
 
@@ -52,7 +60,7 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     single = [option.replace("4,8", "8").replace("0,1", "1") for option in GRID if option != "-m"]
     assert seqsweep("train", *single).code == 0
     (alone,) = tmp_path.glob("outputs/runs/*/*/metrics.csv")
-    member = tmp_path / "outputs/sweeps/default" / alone.parent.name / "metrics.csv"
+    member = _folder(tmp_path) / alone.parent.name / "metrics.csv"
     pairs = zip(_rows(member), _rows(alone), strict=True)
     for one, other in pairs:  # to float32 rounding; hydra/launcher=basic: to the last bit
         assert one == pytest.approx(other, abs=1e-5)
@@ -61,7 +69,7 @@ def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path
     basic = tmp_path / "outputs/sweeps/basic" / alone.parent.name / "metrics.csv"
     assert basic.read_bytes() == alone.read_bytes()
     beside = {path.name for path in basic.parents[1].iterdir()} - _records(tmp_path).keys()
-    assert beside == {"sweep.json"}
+    assert beside == {"sweep.json", "names.json"}
 
 
 def _rows(path: Path) -> list[list[float]]:
@@ -85,23 +93,25 @@ def test_a_diverging_member_is_an_outcome(seqsweep: Command, tmp_path: Path) -> 
     assert result.code == 0
     assert "diverged in epoch 0" in result.out
     assert "1 of 2 runs complete, 1 diverged" in result.out
-    status = seqsweep("status", "outputs/sweeps/default")
+    status = seqsweep("status", str(_folder(tmp_path)))
     assert "1 complete, 1 diverged" in status.out
     again = seqsweep("train", *grid)
     assert "2 done, 0 to train" in again.out
 
 
 def test_hydras_own_sweeper_and_launcher_work_too(seqsweep: Command, tmp_path: Path) -> None:
+    """They train in the folder that ours would make for the same grid."""
     result = seqsweep("train", *GRID, "hydra/sweeper=basic", "hydra/launcher=basic")
     assert result.code == 0, result.err
     assert len(_records(tmp_path)) == 4
+    assert ": 4 done, 0 to train" in seqsweep("train", *GRID).out
 
 
 def test_reading_a_folder_needs_no_torch(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", *GRID).code == 0
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
     for command in ("status", "leaderboard"):
-        assert seqsweep(command, "outputs/sweeps/default", PYTHONPATH=".").code == 0
+        assert seqsweep(command, str(_folder(tmp_path)), PYTHONPATH=".").code == 0
     done = seqsweep("train", *GRID, PYTHONPATH=".")
     assert done.code == 0, done.err
     assert "4 done, 0 to train" in done.out

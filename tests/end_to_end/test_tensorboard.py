@@ -26,7 +26,7 @@ from seqsweep.runs.sealed import sealed
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
 SHOTS = os.environ.get("SEQSWEEP_SHOTS")
-QUICKLY = ("sweep.report=false", "hydra/launcher=stacked")
+QUICKLY = ("sweep.name=mine", "sweep.report=false", "hydra/launcher=stacked")
 SERVE = """
 import sys
 from pathlib import Path
@@ -39,9 +39,10 @@ except (OSError, ValueError) as error:
 """
 
 
-def start(folder: Path, port: int = 0) -> subprocess.Popen[str]:
+def start(folder: Path, port: int = 0, cwd: Path | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(folder), str(port)],
+        [sys.executable, "-P", "-c", SERVE, str(folder), str(port)],
+        cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,8 +63,10 @@ def first_words(process: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def served(folder: Path) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
-    process = start(folder)
+def served(
+    folder: Path, cwd: Path | None = None
+) -> Generator[tuple[subprocess.Popen[str], dict[str, str]]]:
+    process = start(folder, cwd=cwd)
     try:
         yield process, first_words(process)
     finally:
@@ -71,13 +74,13 @@ def served(folder: Path) -> Generator[tuple[subprocess.Popen[str], dict[str, str
         process.communicate()
 
 
-def processes(view: Path) -> list[str]:
-    """The commands of all processes that serve a view."""
+def processes(logdir: str) -> list[str]:
+    """The commands of all processes that serve a folder of links."""
     found: list[str] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
             command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            if str(view) in command:
+            if logdir in command:
                 found.append(command)
     return found
 
@@ -95,6 +98,12 @@ def runs_at(address: str) -> list[str]:
     with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/data/runs") as answer:
         return sorted(json.load(answer))
     return []
+
+
+def logdir_at(address: str) -> str:
+    """The folder of links that is served."""
+    with urllib.request.urlopen(f"{address}/data/environment") as answer:
+        return json.load(answer)["data_location"]
 
 
 def statuses_at(address: str) -> list[str]:
@@ -200,7 +209,7 @@ def check_curves(pages: Pages, names: list[str]) -> None:
 def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
     trained = seqsweep("train", "-m", *GRID, "trainer.max_epochs=8", *QUICKLY)
     assert trained.code == 0, trained.err
-    folder = tmp_path / "outputs/sweeps/default"
+    folder = tmp_path / "outputs/sweeps/mine"
     names = [f"h{h}-L{n}-{d}-s{s}" for h in ("08", "16", "32") for n in (1, 2)
              for d in ("bi", "uni") for s in (0, 1)]  # fmt: skip
     page = browser.new_page(  # its picture is 1280 wide
@@ -208,6 +217,7 @@ def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
     )
     with served(folder) as (server, links):
         address = links["hyperparameters"].removesuffix("/#hparams")
+        logdir = logdir_at(address)
         wait_until(lambda: runs_at(address) == names)
         pages = Pages(page)
         pages.open(links["hyperparameters"])
@@ -225,7 +235,8 @@ def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
         wait_until(lambda: len(pages.table()) == 1 + 13, page)
         server.send_signal(signal.SIGINT)
         assert server.wait(10) == 0
-    wait_until(lambda: not processes(folder / "tensorboard"))
+    wait_until(lambda: not processes(logdir))
+    assert not Path(logdir).exists()
 
 
 def add_learning_rate(folder: Path) -> None:
@@ -260,7 +271,7 @@ def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(tmp_path):
     folder = tmp_path / "runs"
     run = RunFolder(folder / ("0" * 16))
     run.start({"seed": 0, "monitor": "val/acc"}, {}, sync=False)
-    EventFile(run.path, suffix=".rows").write([(6, 1.7e9, {"val/acc": 0.5})])
+    EventFile(run.path).write([(6, 1.7e9, {"val/acc": 0.5})])
     run.fail(ValueError("no"))
     with served(folder) as (server, links):
         port = int(re.findall(r":(\d+)/", links["curves"])[0])
@@ -275,13 +286,18 @@ def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(tmp_path):
         )
         assert "runColorGroup" not in links["curves"]
         assert len(runs_at(address)) == 1
-        assert len(processes(folder / "tensorboard")) >= 2  # with the data server
+        logdir = logdir_at(address)
+        assert len(processes(logdir)) >= 2  # with the data server
         server.kill()
         server.wait()
-        wait_until(lambda: not processes(folder / "tensorboard"))
-    with served(folder) as (server, _):
+        wait_until(lambda: not processes(logdir))
+    shutil.rmtree(logdir)
+    (tmp_path / "absl.py").write_text("raise SystemExit('a module of the current folder')")
+    with served(folder, cwd=tmp_path) as (server, links):
+        logdir = logdir_at(links["hyperparameters"].removesuffix("/#hparams"))
         server.terminate()
         assert server.wait(10) == 143
-    wait_until(lambda: not processes(folder / "tensorboard"))
+    wait_until(lambda: not processes(logdir))
+    assert not Path(logdir).exists()
     empty = start(tmp_path / "none")
     assert empty.communicate(timeout=30)[1].startswith(f"{tmp_path / 'none'}: no such folder")

@@ -22,8 +22,8 @@ from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
-ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "model.hidden_size=4,8",
-           "trainer.max_epochs=100000")  # fmt: skip
+ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine",
+           "model.hidden_size=4,8", "trainer.max_epochs=100000")  # fmt: skip
 SWEEP = (*ENDLESS[:-1], "trainer.max_epochs=2")
 
 
@@ -78,7 +78,7 @@ def leaves_a_cursor(printed: str) -> bool:
 @pytest.mark.slow
 def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Path) -> None:
     more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.processes=2"]
-    folder = tmp_path / "outputs/sweeps/default"
+    folder = tmp_path / "outputs/sweeps/mine"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
         printed = read_until(master, "waiting")
         with subprocess.Popen(
@@ -92,7 +92,7 @@ def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Pa
     assert "by val/acc of the best epoch" in said
     assert said.splitlines()[-1] == "4 of 4 runs are done"
     text = words(printed)
-    assert "╭─ default: 4 runs" in text
+    assert "╭─ mine: 4 runs" in text
     assert "4 running" in text or "waiting" in text
     last = text[text.rindex("╭") :]
     assert "100 %" in last
@@ -118,7 +118,7 @@ def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
 def test_watch_follows_a_sweep_and_says_when_it_was_killed(
     tmp_path: Path, seqsweep: Command
 ) -> None:
-    folder = tmp_path / "outputs/sweeps/default"
+    folder = tmp_path / "outputs/sweeps/mine"
     with subprocess.Popen(
         [SEQSWEEP, *ENDLESS], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
     ) as trained:

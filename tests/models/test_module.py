@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -23,7 +24,7 @@ from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import RowLogger
 from seqsweep.training.planning import plan
 from seqsweep.training.train import train
-from seqsweep.training.trainer import build_trainer
+from seqsweep.training.trainer import build_trainer, quiet
 
 N, T, F, C, EPOCHS, BATCH, SEED = 22, 6, 3, 3, 4, 5, 7
 
@@ -107,6 +108,10 @@ def adam(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.Adam(parameters, lr=0.01)
 
 
+def fused_adam(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.Adam(parameters, lr=0.01, fused=True)
+
+
 def sgd(parameters: Any) -> torch.optim.Optimizer:
     return torch.optim.SGD(parameters, lr=0.1, momentum=0.9)
 
@@ -147,6 +152,99 @@ def test_equals_a_plain_loop(options, same_bits, tmp_path):
             assert torch.equal(parameter, expected)
         else:
             torch.testing.assert_close(parameter, expected, rtol=1e-5, atol=1e-6)
+
+
+class Automatic(L.LightningModule):
+    """What anyone would write for a plain Trainer, which optimises by itself."""
+
+    def __init__(self, model: nn.Module, optimizer: Any) -> None:
+        super().__init__()
+        self.model, self.make_optimizer = model, optimizer
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        return functional.cross_entropy(self.model(batch.x, batch.lengths), batch.labels)
+
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        """Lightning warns where there is none."""
+
+    def configure_optimizers(self) -> Any:
+        return self.make_optimizer(self.model.parameters())
+
+
+@pytest.mark.parametrize("options", [
+    {"accumulate_grad_batches": 2},
+    {"accumulate_grad_batches": 3, "gradient_clip_val": 0.05},
+    {"accumulate_grad_batches": 9},
+    {"gradient_clip_val": 0.01, "gradient_clip_algorithm": "value"},
+    {"accumulate_grad_batches": 2, "max_steps": 5, "limit_train_batches": 4},
+])  # fmt: skip
+def test_equals_lightnings_automatic_optimisation(options: dict[str, Any], tmp_path: Path) -> None:
+    """Of 5 batches an epoch, the last step may hold fewer than the others."""
+    passed_on = {k: options[k] for k in ("max_steps", "limit_train_batches") if k in options}
+    ours, plain = network(), network()
+    data = SequenceDataModule(
+        Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False, seed=SEED
+    )
+    own = {name: value for name, value in options.items() if name not in passed_on}
+    module = SequenceClassifier(ours, C, adam, seed=SEED, **own)
+    trainer = build_trainer(
+        EPOCHS, "cpu", folder=tmp_path, logger=[], callbacks=[], limit_val_batches=0, **passed_on
+    )
+    trainer.fit(module, datamodule=data)
+    automatic = L.Trainer(
+        max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+        use_distributed_sampler=False, default_root_dir=tmp_path, **options,
+    )  # fmt: skip
+    automatic.fit(Automatic(plain, adam), datamodule=data)
+    assert trainer.global_step == automatic.global_step
+    for name, parameter in ours.state_dict().items():
+        assert not torch.equal(parameter, network().state_dict()[name])
+        torch.testing.assert_close(parameter, plain.state_dict()[name], rtol=1e-6, atol=1e-7)
+
+
+class Mean(nn.Module):
+    """Logits from the mean over time, which half precision serves on the CPU too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(F, C)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return self.head(x.mean(1))
+
+
+@pytest.mark.parametrize("optimizer", [adam, fused_adam], ids=["unscaled by Lightning", "fused"])
+@pytest.mark.parametrize("init_scale", [2.0**10, 2.0**22], ids=["finite", "first steps overflow"])
+def test_a_scaled_loss_is_clipped_as_lightning_clips_it(
+    init_scale: float, optimizer: Any, tmp_path: Path
+) -> None:
+    """precision=16-mixed, by torch's GradScaler on the CPU; a step that overflows is left out."""
+    data = SequenceDataModule(
+        Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False, seed=SEED
+    )
+    quiet()  # as every run does
+    torch.manual_seed(SEED)
+    ours, plain = Mean(), Mean()
+    first = ours.head.weight.clone()
+    plain.load_state_dict(ours.state_dict())
+    module = SequenceClassifier(ours, C, optimizer, gradient_clip_val=0.05, seed=SEED)
+    clip = 0.05 if optimizer is adam else None
+    for each, clip_val in ((module, None), (Automatic(plain, optimizer), clip)):
+        scaler = torch.amp.GradScaler("cpu", init_scale=init_scale)
+        trainer = L.Trainer(
+            max_epochs=EPOCHS, accelerator="cpu", logger=False, enable_checkpointing=False,
+            enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0,
+            default_root_dir=tmp_path, use_distributed_sampler=False,
+            plugins=[MixedPrecision("16-mixed", "cpu", scaler)], gradient_clip_val=clip_val,
+        )  # fmt: skip
+        trainer.fit(each, datamodule=data)
+        assert (scaler.get_scale() < init_scale) == (init_scale == 2.0**22)
+    assert np.isfinite(module.epoch_metrics["train/grad_norm"])
+    assert not torch.equal(ours.head.weight, first)
+    if optimizer is adam:  # Lightning refuses to clip what a fused optimizer unscales
+        for name, parameter in ours.state_dict().items():
+            torch.testing.assert_close(parameter, plain.state_dict()[name], rtol=1e-4, atol=1e-5)
 
 
 def test_rows_hold_all_metrics_and_the_lr_of_the_epoch(tmp_path):
@@ -274,34 +372,40 @@ def test_plateau_waits_while_the_monitored_metric_gets_better(monitor, checked, 
     assert lrs == expected("min" if monitor.endswith("loss") else "max")
 
 
+class Mask(nn.Module):
+    """A network that is nothing but dropout; keeps its masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(C))
+        self.seen: list[Tensor] = []
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        mask = functional.dropout(torch.ones(64), 0.5)
+        self.seen.append(mask)
+        return self.weight.expand(len(x), C)
+
+
+def masks(folder: Path, seed: int, batches: int = 1) -> list[list[float]]:
+    """The masks of two epochs of five batches."""
+    model = Mask()
+    data = SequenceDataModule(
+        Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False
+    )
+    trainer: L.Trainer = build_trainer(2, "cpu", folder=folder, logger=[], callbacks=[])
+    trainer.limit_val_batches = 0
+    module = SequenceClassifier(model, C, adam, seed=seed, accumulate_grad_batches=batches)
+    trainer.fit(module, datamodule=data)
+    return [mask.tolist() for mask in model.seen]
+
+
 def test_dropout_masks_change_with_the_step_and_the_seed(tmp_path):
-    """The mask of a step, seen through a network that is nothing but dropout."""
-
-    class Mask(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.weight = nn.Parameter(torch.ones(C))
-            self.seen: list[Tensor] = []
-
-        def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-            mask = functional.dropout(torch.ones(64), 0.5)
-            self.seen.append(mask)
-            return self.weight.expand(len(x), C)
-
-    def masks(seed: int) -> list[list[float]]:
-        model = Mask()
-        data = SequenceDataModule(
-            Splits(sequences()), BATCH, val_fraction=0, test_fraction=0, standardize=False
-        )
-        trainer: L.Trainer = build_trainer(2, "cpu", folder=tmp_path, logger=[], callbacks=[])
-        trainer.limit_val_batches = 0
-        trainer.fit(SequenceClassifier(model, C, adam, seed=seed), datamodule=data)
-        return [mask.tolist() for mask in model.seen]
-
-    first, again, other = masks(0), masks(0), masks(1)
+    first, again, other = masks(tmp_path, 0), masks(tmp_path, 0), masks(tmp_path, 1)
     assert first == again
     distinct = {tuple(mask) for mask in first + other}
     assert len(distinct) == len(first + other) == 20
+    accumulated = masks(tmp_path, 0, batches=2)
+    assert len({tuple(mask) for mask in accumulated}) == len(accumulated) == 10
 
 
 @pytest.mark.parametrize(
@@ -311,6 +415,7 @@ def test_dropout_masks_change_with_the_step_and_the_seed(tmp_path):
         ({"label_smoothing": -0.1}, "label_smoothing=-0.1: "),
         ({"gradient_clip_val": 0.0}, "gradient_clip_val=0.0: "),
         ({"gradient_clip_val": -1.0}, "gradient_clip_val=-1.0: "),
+        ({"accumulate_grad_batches": 0}, "accumulate_grad_batches=0: "),
     ],
 )
 def test_a_bad_argument_is_refused_by_name_and_value(arguments: dict[str, Any], message):

@@ -59,6 +59,16 @@ def test_every_run_is_a_row_in_the_order_of_the_sweep(folder):
     assert [error for error in table["error"] if isinstance(error, str)] == ["ValueError: no luck"]
 
 
+def test_a_run_has_the_path_of_its_folder_from_where_the_sweep_was_named(folder, monkeypatch):
+    monkeypatch.chdir(folder.parent)
+    table = load_sweep(folder.name)
+    started = table[table["state"] != "not started"]
+    assert list(table["folder"].isna()) == list(table["state"] == "not started")
+    paths = [Path(str(path)) for path in started["folder"]]
+    assert [path.name for path in paths] == list(started["run_id"])
+    assert all((path / "config.yaml").is_file() for path in paths)
+
+
 def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
     (folder / "sweep.json").unlink()
     assert list(load_sweep(folder)["run_id"]) == ["a", "b", "c", "d", "other"]
@@ -68,6 +78,7 @@ def test_columns_are_short_keys_then_results(folder):
     assert list(load_sweep(folder).columns) == [
         "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
         "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
+        "folder",
     ]  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def cut(
         ({"val": "v", "test": "u"}, "other test set"),
         ({"val": "w", "test": "t"}, "other validation set"),
         ({"val": "w", "test": "u"}, "other validation and test sets"),
-        (None, "other validation and test sets"),
+        (None, "unknown whether its validation and test sets are the same"),
     ],
 )
 def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):

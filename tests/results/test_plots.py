@@ -10,18 +10,30 @@ from seqsweep.results.axes import choose_axis, factors, telling_keys
 from seqsweep.results.curves import MOST_POINTS, Band, band, bands, read_metrics
 from seqsweep.results.findings import Axis, Config, Confusion, Curve, Stat
 from seqsweep.results.pareto import pareto_front
-from seqsweep.results.plot_parts import DARK, PALETTE, decades, faded
+from seqsweep.results.plot_parts import (
+    DARK,
+    HEAT,
+    HEAT_ON_DARK,
+    PALETTE,
+    decades,
+    faded,
+    ink_on,
+    luminance,
+    shade,
+)
 from seqsweep.results.plots import confusion_figure, curves_figure, seeds_figure
 from seqsweep.results.wording import key_names
 
 SCORE = "test/acc"
 
 
-def config(rank: int, keys: dict[str, Any], values: list[float]) -> Config:
+def config(rank: int, keys: dict[str, Any], values: list[float], words: str = "") -> Config:
     mean = sum(values) / len(values)
     stat = Stat(len(values), mean, None, None, None)
     scores = list(enumerate(values))
-    return Config(rank, f"c{rank}", str(keys), keys, [], {SCORE: stat}, scores, None, "best")
+    return Config(
+        rank, f"c{rank}", words or str(keys), keys, [], {SCORE: stat}, scores, None, "best"
+    )
 
 
 def axis_of(*points: dict[str, Any]) -> Axis:
@@ -32,6 +44,13 @@ def axis_of(*points: dict[str, Any]) -> Axis:
     axis = choose_axis(configs, effects, telling_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis
+
+
+def test_means_over_different_combinations_are_known_to_be():
+    """Nine values of each of two keys are more than lines and panels: one is averaged over."""
+    points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
+    assert axis_of(*points).averaged and not axis_of(*points).is_uneven
+    assert axis_of(*points[1:]).is_uneven
 
 
 def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
@@ -49,8 +68,8 @@ def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
     )
     lines = axis.panels[0].lines
     assert [line.label for line in lines][:2] == [
-        "num_layers 1, bidirectional false",
-        "num_layers 1, bidirectional true",
+        "num_layers=1 bidirectional=false",
+        "num_layers=1 bidirectional=true",
     ]
     assert [(line.group, line.style) for line in lines] == [
         (layer, way) for layer in range(3) for way in range(2)
@@ -103,7 +122,8 @@ def test_a_heatmap_of_many_classes_has_no_numbers():
         counts = [[int(i == j) for j in range(size)] for i in range(size)]
         figure = confusion_figure(Confusion("test", names, counts, 1, []))
         go.Figure(figure)
-        assert ("texttemplate" in figure["data"][0]) == numbered
+        texts = [trace["text"] for trace in figure["data"] if "text" in trace]
+        assert texts == [["1"] * size] * numbered
         assert "<b>" not in json.dumps(figure)
 
 
@@ -114,7 +134,7 @@ def test_a_heatmap_is_shaded_by_row():
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
-    curves = [Curve("a", "%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
+    curves = [Curve("%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
     figure = curves_figure(curves, "loss")
     assert figure is not None
     go.Figure(figure)
@@ -123,11 +143,37 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     assert curves_figure(curves, "acc") is None
 
 
+def test_every_count_can_be_read_on_its_shade():
+    """4.5 is what WCAG 2.1 asks of text; on dark pages all counts are white."""
+    for percent in range(101):
+        share, ink = percent / 100, ink_on(percent / 100)
+        for colour, ends in ((ink, HEAT), (DARK.get(ink, ink), HEAT_ON_DARK)):
+            ground, text = luminance(shade(share, ends)), luminance(shade(0, (colour, colour)))
+            assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > 4.5
+
+
+def test_a_curve_is_one_group_that_the_page_can_hide():
+    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
+    curves = [Curve(name, {"val/loss": band, "train/loss": band}, 1.0) for name in "ab"]
+    figure = curves_figure(curves, "loss")
+    assert figure is not None
+    assert [trace["legendgroup"] for trace in figure["data"]] == ["0"] * 4 + ["1"] * 4
+
+
+def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
+    words = " ".join(f"a_rather_long_key_{n}={n}" for n in range(4)) + " b=<i>"
+    figure = seeds_figure([config(1, {"k": 1}, [0.1, 0.2], words)], SCORE)
+    go.Figure(figure)
+    lines = figure["layout"]["annotations"][0]["text"].split("<br>")
+    assert " ".join(lines) == f"#1 {words}".replace("<i>", "&lt;i&gt;")
+    assert len(lines) > 1
+
+
 def test_a_line_is_pale_where_seeds_have_ended():
     """The mean of the seeds that are left falls where a high one ends; its band would too."""
     found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
     assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
-    figure = curves_figure([Curve("a", "a", {"val/acc": found}, None)], "acc")
+    figure = curves_figure([Curve("a", {"val/acc": found}, None)], "acc")
     assert figure is not None
     go.Figure(figure)
     shaded, whole, left = figure["data"]

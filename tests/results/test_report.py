@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
+from seqsweep.results import config_runs, row_view
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report import write_report
+from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
@@ -86,6 +88,11 @@ class Page(HTMLParser):
                 self.headings.append(data)
 
 
+def data_of_page(folder: Path) -> dict[str, Any]:
+    page(folder)
+    return data(folder)
+
+
 def page(folder: Path) -> Page:
     """The page of a folder, read as a browser would, without plotly's source."""
     path, *_ = write_report(folder)
@@ -106,7 +113,7 @@ SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accur
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
-    assert "hidden_size 32, num_layers 2 is best on validation: test accuracy 0.851" in found.text
+    assert "hidden_size=32 num_layers=2 is best on validation: test accuracy 0.851" in found.text
     assert "3 seeds are too few to tell 4 configs apart (it takes 7)" in found.text
     assert "the test numbers chose nothing" in found.text
 
@@ -138,7 +145,7 @@ def test_one_run_is_a_report_of_its_own(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
-        assert "hidden_size 8 reaches test accuracy 0.800; it is one run" in found.text
+        assert "hidden_size=8 reaches test accuracy 0.800; it is one run" in found.text
         assert "Effect of each axis" not in found.headings
         assert "Variance between seeds" not in found.headings
 
@@ -146,14 +153,14 @@ def test_one_run_is_a_report_of_its_own(tmp_path):
 def test_validation_names_the_best_even_where_another_tests_higher(tmp_path):
     for size, val, test in ((8, 0.9, 0.6), (16, 0.8, 0.95)):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=val, test__acc=test)
-    assert "hidden_size 8 is best on validation: test accuracy 0.600" in page(tmp_path).text
+    assert "hidden_size=8 is best on validation: test accuracy 0.600" in page(tmp_path).text
 
 
 def test_without_test_the_number_is_said_to_flatter(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size 16 is best on validation: validation accuracy 0.800" in found.text
+    assert "hidden_size=16 is best on validation: validation accuracy 0.800" in found.text
     assert "There is no test split" in found.text
 
 
@@ -161,7 +168,7 @@ def test_without_validation_the_report_says_what_ranks(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, train__loss=1 / size, test__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size 16 is best on training: test accuracy 0.800" in found.text
+    assert "hidden_size=16 is best on training: test accuracy 0.800" in found.text
     assert (
         "No validation split chose the epoch and config: configs are ranked by training loss"
         in found.text
@@ -196,7 +203,7 @@ def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
     for words in ("interrupted: SIGINT", "incomplete: killed", "diverged: loss is", "2 failed"):
         assert words in found.text
     inside = [tag for tag, _ in found.elements]
-    assert inside.count("details") == 2  # one traceback for two equal ones; which runs are missing
+    assert inside.count("details") == 4  # two rows; one traceback for two; which runs are missing
     assert "hidden_size=99 seed=1" in found.text
 
 
@@ -227,7 +234,7 @@ def test_runs_that_are_missing_are_listed(tmp_path):
     (tmp_path / f"{0:016x}" / "record.json").unlink()
     found = page(tmp_path)
     assert "1 of the 8 runs of this sweep is not complete (1 incomplete)" in found.text
-    assert "hidden_size 8, num_layers 1, seed 0" in found.text
+    assert "hidden_size=8 num_layers=1 seed=0" in found.text
 
 
 @pytest.mark.parametrize(
@@ -275,7 +282,8 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert PAYLOAD not in source
     assert found.text.count(PAYLOAD) >= 6
-    assert all("style" in attributes for tag, attributes in found.elements if tag in ("b", "i"))
+    ours = ("style", "class")
+    assert all(set(ours) & set(attributes) for tag, attributes in found.elements if tag in "bi")
     figures = _figures(source)
     assert "<b>" not in json.dumps(figures)
     assert "&lt;b&gt;x&lt;/b&gt;" in json.dumps(figures)
@@ -289,7 +297,7 @@ def test_the_page_reaches_for_nothing(tmp_path):
     policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
     assert policy and policy.startswith("default-src 'none'")
     links = [a.get(name) for _, a in found.elements for name in ("src", "href") if a.get(name)]
-    assert all(link and link.startswith("#") for link in links)
+    assert all(link and not re.match(r"[a-z]+:|/", link) for link in links)
     source = re.sub(
         r"<script>/\*\*.*?</script>", "", (folder / "report.html").read_text(), flags=re.DOTALL
     )
@@ -330,6 +338,116 @@ def test_a_folder_without_runs_is_refused(tmp_path):
         write_report(tmp_path)
     with pytest.raises(FileNotFoundError, match="no such folder"):
         write_report(tmp_path / "none")
+
+
+def test_a_row_has_all_runs_of_its_config_with_the_way_to_them(tmp_path):
+    folder = grid(tmp_path, [8, 32], [1], 2)
+    best = {SIZE: 32, LAYERS: 1}
+    started(folder, best | {"seed": 2}).fail(ValueError(f"no file {tmp_path}/7/a b.npz"))
+    trained(folder, best | {"seed": 0}, val__acc=0.9, test__acc=0.8)  # repeats the first
+    found = page(folder)
+    config = data(folder)["configs"][0]
+    runs = config["all_runs"]
+    assert [(run["seed"], run["state"]) for run in runs] == [
+        (0, "complete"), (0, "complete"), (1, "complete"), (2, "failed"),
+    ]  # fmt: skip
+    assert {run["run_id"] for run in runs if run["counted"]} == set(config["runs"])
+    assert "complete, not counted: a newer run repeats it" in found.text
+    assert "failed: ValueError: no file 7/a b.npz" in found.text
+    hrefs = {attributes.get("href") for tag, attributes in found.elements if tag == "a"}
+    names = {run.entry.folder.run_id: run.name.run for run in read_runs(folder).runs}
+    for run in runs:
+        assert (folder / run["folder"]).is_dir()
+        assert {f"{run['folder']}/", f"{run['folder']}/config.yaml"} <= hrefs
+        assert run["name"] == names[run["run_id"]]
+        assert "test/acc" not in run["metrics"] or f"{run['metrics']['test/acc']:.4f}" in found.text
+    assert runs[0]["command"] == f"seqsweep reproduce {runs[0]['folder']}"
+    assert runs[3]["command"] is None
+    assert {"report.csv", "report.json"} <= hrefs
+
+
+def test_a_report_in_its_runs_own_folder_names_it_from_there(tmp_path):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    found = page(run.path)
+    assert "seqsweep reproduce ." in found.text
+    assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
+
+
+def test_nothing_names_a_place_of_the_machine_and_a_moved_report_stays_true(tmp_path):
+    folder = grid(tmp_path / "here", [8, 32], [1], 2)
+    run = started(folder, {SIZE: 64, LAYERS: 1, "seed": 0})
+    try:
+        raise OSError(f"{folder.resolve()}/7/last.ckpt: cannot be read, nor '/home/me/my data.npz'")
+    except OSError as error:
+        run.fail(error)
+    notes = {"baselines": [], "notes": [f"no file {tmp_path}/data.npz"]}
+    write_sealed(folder / "baselines.json", notes)
+    page(folder)
+    moved = tmp_path / "there"
+    folder.rename(moved)
+    for name in ("report.html", "report.csv", "report.json"):
+        text = re.sub(r"<script>/\*\*.*?</script>", "", (moved / name).read_text(), flags=re.DOTALL)
+        assert "/home/me" not in text and str(tmp_path) not in text
+        assert str(Path(__file__).parent) not in text
+    (failure,) = data(moved)["failures"]
+    assert failure["error"] == "OSError: 7/last.ckpt: cannot be read, nor '…/my data.npz'"
+    assert f'File "…/{Path(__file__).name}", line' in failure["traceback"]
+    assert all((moved / run["folder"]).is_dir() for run in data(moved)["configs"][0]["all_runs"])
+
+
+def test_configs_are_called_by_one_name_everywhere(tmp_path):
+    found = page(grid(tmp_path, [8, 32], [1, 2], 2))
+    best = "hidden_size=32 num_layers=2"
+    figures = _figures((tmp_path / "report.html").read_text(encoding="utf-8"))
+    assert data(tmp_path)["answer"]["best"] == data(tmp_path)["curves"][0]["label"] == best
+    assert figures["seeds"]["layout"]["annotations"][0]["text"] == f"#1 {best}"
+    assert best in json.dumps(figures["pareto-params"])
+    assert any("hidden_size=8" in (a.get("title") or "") for _, a in found.elements)
+    name = data(tmp_path)["configs"][0]["name"]
+    assert name not in json.dumps(figures)
+
+
+def test_rows_can_be_filtered_by_each_swept_key(tmp_path):
+    found = page(grid(tmp_path, [8, 32, 16], [1, 2], 1))
+    assert "hidden_size all 8 16 32 num_layers all 1 2 6 of 6 shown" in found.text
+    values = [a["data-values"] for _, a in found.elements if "data-values" in a]
+    assert values == ["2,1", "2,0", "1,1", "1,0", "0,1", "0,0"]
+
+
+def test_the_page_holds_the_curves_of_the_first_runs_alone(tmp_path, monkeypatch):
+    monkeypatch.setattr(config_runs, "DRAWN_RUNS", 3)
+    monkeypatch.setattr(row_view, "DRAWN_RUNS", 3)
+    found = page(grid(tmp_path, [8, 32], [1], 2))
+    source = (tmp_path / "report.html").read_text(encoding="utf-8")
+    curves = json.loads(source.split('id="run-curves">')[1].split("</script>")[0])
+    configs = data(tmp_path)["configs"]
+    assert list(curves) == [*configs[0]["runs"], configs[1]["runs"][0]]
+    assert curves[configs[0]["runs"][0]]["val/loss"] == [3.0, 1.5, 1.0]
+    words = "Only 1 of these 2 runs are drawn: this page holds the curves of 3 runs"
+    assert words in found.text
+
+
+def test_the_splits_are_said_and_what_flatters(tmp_path):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    assert data_of_page(tmp_path)["splits"] == {}
+    splits = {
+        "train": {"sequences": 1216, "fingerprint": "a"},
+        "val": {"sequences": 30, "fingerprint": "b", "also_in_train": 0},
+        "test": {"sequences": 54, "fingerprint": "c", "also_in_train": 12},
+    }
+    run.finish((run.record() or {}) | {"splits": splits}, synced=True)
+    text = page(tmp_path).text
+    assert "1,216 training, 30 validation and 54 test sequences." in text
+    words = "12 of 54 test sequences are also in train: the test accuracy flatters."
+    assert words in text
+    assert data(tmp_path)["splits"] == splits
+    assert data(tmp_path)["overlaps"] == [words]
+
+
+def test_a_command_with_data_of_a_relative_path_says_where_to_stand(tmp_path):
+    config = {"data.source.path": "new.npz", SIZE: 8, "seed": 0}
+    trained(tmp_path, config, val__acc=0.9)
+    assert "new.npz is looked for from the current folder" in commands(tmp_path)[-1][0]
 
 
 def _figures(source: str) -> dict[str, Any]:
@@ -478,7 +596,7 @@ def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path):
         config = {SIZE: size}
         run = started(tmp_path, config)
         run.finish({"config": config, "metrics": {"val/acc": size / 20}} | missing, synced=True)
-    assert "hidden_size 16 is best on validation: validation accuracy 0.800" in page(tmp_path).text
+    assert "hidden_size=16 is best on validation: validation accuracy 0.800" in page(tmp_path).text
 
 
 def test_terminal_and_report_compare_the_same_metric(tmp_path):
@@ -497,7 +615,9 @@ def commands(folder: Path) -> list[list[str]]:
 def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
     for size in (8, 16, 32):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
-    assert [what for what, _ in commands(tmp_path)] == ["the best run again, compared bit by bit"]
+    assert [what for what, _ in commands(tmp_path)] == [
+        "the best run again, compared bit by bit; in the folder of this report"
+    ]
     configs: dict[str, dict[str, Any]] = {f"{n:016x}": {"seed": 0} for n in range(3)}
     last = dict(list(configs.items())[1:])
     for covered, words in (
@@ -559,10 +679,10 @@ def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     ]  # fmt: skip
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     found = page(tmp_path)
-    words = "above logistic regression (0.500), on the data with val_fraction 0.2."
+    words = "above logistic regression (0.500), on the data with val_fraction=0.2."
     assert words in found.text
     assert [b["data"] for b in data(tmp_path)["baselines"]] == [
-        "val_fraction 0.0", "val_fraction 0.2",
+        "val_fraction=0.0", "val_fraction=0.2",
     ]  # fmt: skip
 
 

@@ -261,7 +261,7 @@ def test_an_interaction_is_told_where_it_is():
     means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
     crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
     words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
-    assert "h from 8 to 16 changes the test accuracy by +0.000 at c a and by +0.800 at c c" in words
+    assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
 
 
 def test_where_no_table_is_full_there_is_no_interaction_to_tell():

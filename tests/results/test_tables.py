@@ -284,6 +284,24 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     assert "loss" in text and "acc" in text
 
 
+@pytest.mark.parametrize("width", [70, 60, 45, 40])
+def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
+    """Below what the columns need, a key is a line and a deviation is below its mean."""
+    runs = [
+        {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
+         "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}
+        for h in (128, 256) for m in (0.9, 0.99) for s in (0, 1)
+    ]  # fmt: skip
+    entries = made(tmp_path, *runs)
+    for table, numbers in (
+        (leaderboard_table(leaderboard(entries)), [" 0.7893", "±0.0071"]),
+        (status_table(entries), []),
+    ):
+        text = seen(table, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert all(number in text for number in ["256", "0.99", *numbers])
+
+
 def test_a_long_error_is_cropped_to_the_terminal(tmp_path):
     RunFolder(tmp_path / "b" / ("0" * 16)).refuse({}, ValueError("a long way " * 30 + "to the end"))
     table = status_table(read_folder(tmp_path / "b"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 import resource
 import struct
@@ -27,7 +28,9 @@ from tensorboard.compat.proto.event_pb2 import (
 )
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from seqsweep.runs.events import EventFile, Row, append_bytes, encode
+from seqsweep.runs.eventfiles import NAMES, write_names
+from seqsweep.runs.events import EventFile, Row, append_bytes, encode, end_of_step
+from seqsweep.runs.files import write_json
 
 Scalars = dict[str, list[tuple[float, int, float]]]
 
@@ -185,13 +188,13 @@ def test_a_file_goes_on_where_it_was_cut(tmp_path: Path) -> None:
 
 
 def test_names_are_of_tensorboard_and_differ(tmp_path: Path) -> None:
-    files = [EventFile(tmp_path, suffix) for suffix in ("", "", ".rows")]
+    files = [EventFile(tmp_path) for _ in range(3)]
     for file in files:
         file.write(ROWS)
     names = [path_of(file).name for file in files]
-    assert len({name.removesuffix(".rows") for name in names}) == 3
-    for name, suffix in zip(names, ("", "", r"\.rows"), strict=True):
-        assert re.fullmatch(rf"events\.out\.tfevents\.\d{{10}}\..+\.\d+\.\d+{suffix}", name)
+    assert len(set(names)) == 3
+    for name in names:
+        assert re.fullmatch(r"events\.out\.tfevents\.\d{10}\..+\.\d+\.\d+\.rows", name)
 
 
 def test_a_later_file_is_read_later(tmp_path: Path) -> None:
@@ -200,10 +203,33 @@ def test_a_later_file_is_read_later(tmp_path: Path) -> None:
         EventFile(tmp_path).write([(step, 0.0, {"a": 1.0})])
     (tmp_path / "events.out.tfevents").touch()
     names = sorted(path.name for path in tmp_path.glob("events.out.tfevents.*"))
-    assert [int(name.split(".")[-1]) for name in names] == sorted(
-        int(name.split(".")[-1]) for name in names
-    )
+    counts = [int(name.split(".")[-2]) for name in names if name.endswith(".rows")]
+    assert len(counts) == 12 and counts == sorted(counts)
     assert len({name.split(".")[3] for name in names}) == 12
+
+
+def test_a_file_that_is_moved_meanwhile_is_found_again(tmp_path: Path) -> None:
+    """As when a sweep is extended and its runs get other names."""
+    run = tmp_path / "0123"
+    run.mkdir()
+    file = EventFile(run)
+    file.write(ROWS[:1])
+    for name, row in (("h8", ROWS[1]), ("h08", ROWS[2])):
+        write_names(tmp_path, {"0123": name})
+        file.write([row])
+        assert [path.relative_to(run).parent.name for path in run.rglob("*tfevents*")] == [name]
+    assert same(accumulated(run / "h08"), expected(ROWS[:3]))
+
+
+def test_a_file_begins_in_the_folder_with_the_name_of_its_run(tmp_path: Path) -> None:
+    write_json(tmp_path / NAMES, {"0": "h8", "1": "../h8", "2": "checkpoints", "3": ["h8"]})
+    for run_id, folder in (("0", "h8"), ("1", ""), ("2", ""), ("3", ""), ("4", "")):
+        run = tmp_path / run_id
+        run.mkdir()
+        EventFile(run).write(ROWS)
+        assert [path.parent for path in tmp_path.rglob("*.rows") if run in path.parents] == [
+            run / folder
+        ]
 
 
 @pytest.mark.parametrize("before", [0, 1, 2])
@@ -225,6 +251,23 @@ def test_a_file_that_cannot_be_opened_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         append_bytes(path, b"data")
     assert path.is_dir()
+
+
+def test_the_events_of_a_step_end_where_another_begins(tmp_path: Path) -> None:
+    """Those that follow a place directly; a record that is cut is none."""
+    file = EventFile(tmp_path)
+    file.write([(3, 1.0, {"a": 1.0})])
+    assert file.path is not None
+    start = file.path.stat().st_size
+    file.write([(300, 2.0, {"a": 1.0}), (300, 2.0, {"b": 1.0, "c": 2.0})])
+    end = file.path.stat().st_size
+    assert end_of_step(file.path, start, 3) == start
+    assert end_of_step(file.path, start, 300) == end
+    file.write([(301, 3.0, {"a": 1.0}), (300, 3.0, {"a": 1.0})])
+    assert end_of_step(file.path, start, 300) == end
+    for cut in (end - 1, start + 20, start + 3):
+        os.truncate(file.path, cut)
+        assert start <= end_of_step(file.path, start, 300) < end
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The id of a run changes with what decides its result, and with nothing else."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,27 @@ def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):
 
     here, moved, edited = id_of("a", 0), id_of("b", 0), id_of("a", 1)
     assert here == moved != edited
+
+
+def test_padding_and_layout_do_not_count(checked, tmp_path):
+    def id_of(name: str, layout: str = "batch_first", **arrays: Any) -> str:
+        np.savez(tmp_path / name, y=np.arange(12) % 2, **arrays)
+        where = (f"data.source.path={tmp_path / name}", f"data.source.layout={layout}")
+        return plan(checked("data=npz", *where, "data.batch_size=2")).run_id
+
+    x = np.arange(96.0).reshape(12, 4, 2)
+    lengths = np.full(12, 4)
+    padded = np.pad(x, ((0, 0), (0, 3), (0, 0)), constant_values=7)
+    ids = {
+        id_of("a.npz", X=x),
+        id_of("b.npz", X=x, lengths=lengths),
+        id_of("c.npz", X=padded, lengths=lengths),
+        id_of("d.npz", X=x.reshape(48, 2), lengths=lengths),
+        id_of("e.npz", "time_first", X=x.swapaxes(0, 1)),
+        id_of("f.npz", "channels_first", X=x.swapaxes(1, 2)),
+    }
+    assert len(ids) == 1
+    assert id_of("g.npz", X=padded) not in ids
 
 
 def test_without_a_fingerprint_the_path_counts():

@@ -69,6 +69,22 @@ def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
     assert not is_alive(tmp_path)
 
 
+def test_what_was_asked_for_accumulates(tmp_path):
+    """A command leaves what it asked for; those who watch see the runs of the last one."""
+    first = SweepFile(["one"], 1.0, {"a": {"seed": 0}, "b": {"seed": 1}}, frozenset("a"), 2.0)
+    second = SweepFile(["two"], 3.0, {"b": {"seed": 1}, "c": {"lr": 0.1}}).after(first)
+    second.write(tmp_path)
+    read = SweepFile.read(tmp_path)
+    assert read is not None and read == second
+    assert list(read.configs) == ["a", "b", "c"]
+    assert (read.command, read.earlier, read.done_before) == (["two"], {"a"}, set())
+    assert read.current().configs == {"b": {"seed": 1}, "c": {"lr": 0.1}}
+    beside = SweepFile(["three"], 4.0, {"a": {"seed": 0}}).joined(second)
+    assert (beside.earlier, list(beside.current().configs)) == (set(), ["a", "b", "c"])
+    again = SweepFile(["four"], 5.0, {"c": {"lr": 0.1}}).after(beside)
+    assert again.earlier == {"a", "b"}
+
+
 @pytest.mark.parametrize("order", list(itertools.permutations((1.0, 2.0, 3.0))))
 def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(order, tmp_path):
     sweeps: dict[float, SweepFile] = {}

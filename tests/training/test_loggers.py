@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from seqsweep.config.schema import Config
+from seqsweep.runs.eventfiles import event_files, read_names, write_names
 from seqsweep.training.loggers import (
     COLUMNS,
     EpochCSVLogger,
@@ -47,10 +48,10 @@ rows_of_a_run = st.lists(
 
 
 def log_one_by_one(logger: RowLogger, rows: list[dict[str, Any]]) -> None:
-    """As Lightning's loop does: the step beside the metrics."""
+    """As a `SequenceClassifier` does: the step beside the metrics."""
     for row in rows:
         metrics = {name: value for name, value in row.items() if name != "step"}
-        logger.log_metrics(metrics, step=row["step"])
+        logger.log_epoch(metrics, step=row["step"])
 
 
 def by_csv_module(rows: list[dict[str, Any]]) -> bytes:
@@ -88,14 +89,13 @@ def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tags_are_the_keys_without_step(tmp_path: Path) -> None:
+def test_tags_are_the_metrics(tmp_path: Path) -> None:
     for name, several in (("one", False), ("several", True)):
         (tmp_path / name).mkdir()
         logger = RunTensorBoardLogger(str(tmp_path / name))
         logger.write(ROWS) if several else log_one_by_one(logger, ROWS)
         found = scalars(tmp_path / name)
-        assert set(found) == set(ROWS[0]) - {"step"}
-        assert found["epoch"] == [(3, 0.0), (6, 1.0), (9, 2.0)]
+        assert set(found) == set(ROWS[0]) - {"step", "epoch"}  # a straight line says nothing
         assert found["train/acc"] == [(3, 0.5), (6, 1.0), (9, pytest.approx(0.1))]
         assert found["val/loss"] == [(3, 2.0), (9, pytest.approx(1 / 3))]
 
@@ -143,9 +143,28 @@ def test_what_goes_to_the_experiment_is_on_disk_with_the_row(tmp_path: Path) -> 
     logger.write(ROWS[1:])
     found = scalars(tmp_path)
     assert found["mine"] == [(5, 7.0), (6, 8.0)]
-    assert found["epoch"] == [(3, 0.0), (6, 1.0), (9, 2.0)]
+    assert [step for step, _ in found["train/acc"]] == [3, 6, 9]
     assert len(list(tmp_path.iterdir())) == 2
     logger.finalize("success")
+
+
+def test_rows_and_the_experiment_lie_in_the_folder_with_the_name_of_the_run(tmp_path: Path) -> None:
+    """TensorBoard shows one run, whichever of the two writes first."""
+    write_names(tmp_path, {"0": "h8", "1": "h16"})
+    for run_id, writer_first in (("0", False), ("1", True)):
+        run = tmp_path / run_id
+        run.mkdir()
+        logger = RunTensorBoardLogger(str(run))
+        if writer_first:
+            logger.experiment.add_scalar("mine", 7.0, 5)
+        logger.write(ROWS[:1])
+        logger.experiment.add_scalar("mine", 8.0, 6)
+        logger.write(ROWS[1:])
+        logger.finalize("success")
+        (folder,) = run.iterdir()
+        assert folder.name == read_names(tmp_path)[run_id]
+        assert scalars(folder)["mine"][-1] == (6, 8.0)
+        assert len(event_files(run)) == len(list(folder.iterdir())) == 2
 
 
 def test_a_failing_write_raises_where_it_is_called(tmp_path: Path) -> None:

@@ -176,7 +176,15 @@ def test_epochs_that_are_missing_differ(
     assert f"{rows - 1} epochs, and 4 again" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"])
+def test_a_last_checkpoint_that_was_deleted_is_said(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "checkpoints/last.ckpt").unlink()
+    assert reproduce(run) == 0
+    assert "identical, but for last.ckpt, which is gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt"])
 def test_a_file_that_is_gone_is_not_identical(
     run: Path, capsys: pytest.CaptureFixture[str], gone: str
 ) -> None:
@@ -195,6 +203,20 @@ def test_another_result_in_the_record_is_not_identical(
     write_sealed(run / "record.json", record)
     assert reproduce(run) == 1
     assert "test/acc" in capsys.readouterr().out
+
+
+def test_the_stack_of_a_run_is_looked_for_beside_it_from_inside(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of a run calls it `.`, which has no parent by name."""
+    provenance = read_json(run / "provenance.json")
+    assert provenance is not None
+    stack = {"members": [run.name, "gone"], "hidden": 5, "size": 2}
+    write_json(run / "provenance.json", provenance | {"stack": stack})
+    edit_config(run, "seed", value=1)
+    monkeypatch.chdir(run)
+    assert reproduce(Path(".")) == 1
+    assert f"1 runs of its stack are not in {run.parent}" in capsys.readouterr().out
 
 
 def test_another_seed_differs_from_the_first_epoch_on(
@@ -377,3 +399,23 @@ def test_what_is_allowed_is_that_name_only(
 def test_our_targets_are_ours() -> None:
     assert "seqsweep.models.classifier.RNNClassifier" in own_targets()
     assert [name for name in own_targets() if not name.startswith("seqsweep.")] == []
+
+
+def test_a_relative_data_path_is_found_from_any_folder(
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 5, 3))
+    np.savez(tmp_path / "my.npz", X=x, y=np.arange(40) % 4)
+    monkeypatch.chdir(tmp_path)
+    folder = trained(data=("data=npz", "data.source.path=my.npz", "data.batch_size=8"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert reproduce(folder) == 0
+    assert capsys.readouterr().out == "identical\n"
+    (tmp_path / "my.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"my\.npz"):
+        reproduce(folder)

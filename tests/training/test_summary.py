@@ -16,6 +16,7 @@ import pytest
 from seqsweep.config.schema import Config
 from seqsweep.results import freshness
 from seqsweep.results.freshness import BESIDE
+from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.record import RunFolder
 from seqsweep.training import summary
@@ -52,7 +53,7 @@ def test_the_report_is_renewed_when_a_run_has_ended(
         time.sleep(0.05)
         assert not report.exists()  # nothing has ended
         end_run(tmp_path, "a", 4)
-        wait_until(lambda: (tmp_path / "tensorboard").is_dir())
+        wait_until(lambda: list(tmp_path.glob("a/*.hparams")))
         first = report.stat().st_mtime_ns
         end_run(tmp_path, "b", 8)
         wait_until(lambda: report.stat().st_mtime_ns != first)
@@ -109,8 +110,9 @@ def member(checked: Callable[..., Config]) -> Member:
 def test_the_end_writes_all(member: Member, tmp_path: Path) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([member], tmp_path) == []
-    names = {"report.html", "report.csv", "report.json", "baselines.json", "tensorboard"}
+    names = {"report.html", "report.csv", "report.json", "baselines.json"}
     assert names <= {path.name for path in tmp_path.iterdir()}
+    assert list(tmp_path.glob("a/*.hparams"))
 
 
 def test_what_the_end_cannot_write_is_said(member: Member, tmp_path: Path) -> None:
@@ -126,7 +128,7 @@ def summary_of(folder: Path) -> dict[str, str]:
     paths = [path for path in folder.iterdir() if path.is_file()]
     found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
     found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
-    names = {str(path.relative_to(folder)): "" for path in folder.glob("tensorboard/*/*")}
+    names = dict.fromkeys(all_made_files(folder), "")
     return {name: text.replace(str(folder), "") for name, text in found.items()} | names
 
 
@@ -187,17 +189,17 @@ def test_what_two_wrote_at_once_is_made_again(
 
 
 @pytest.mark.parametrize(
-    "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "tensorboard"]
+    "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"]
 )
 def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, lost: str) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
     before = summary_of(tmp_path)
-    path = tmp_path / lost
-    shutil.rmtree(path) if path.is_dir() else path.write_bytes(path.read_bytes()[:-40])
+    (path,) = tmp_path.glob(lost)
+    path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
     assert write_summary([], tmp_path) == []
     assert summary_of(tmp_path).keys() == before.keys()
-    assert (tmp_path / lost).exists()
+    assert path.stat().st_size
 
 
 def test_another_version_of_the_program_makes_it_again(

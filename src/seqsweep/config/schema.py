@@ -40,8 +40,8 @@ class SweepConfig:
     `name`: of the folder; null makes it from what is swept (seqsweep.config.question).
 
     `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
-    `retries` times at the most. `report`: report.html, baselines and the TensorBoard view are
-    written when it ends, and renewed while it runs.
+    `retries` times at the most. `report`: report.html, baselines and what TensorBoard shows beside
+    curves are written when it ends, and renewed while it runs.
     """
 
     name: str | None

@@ -1,5 +1,6 @@
 """The arguments of `lightning.Trainer` in the section `trainer`. Imports no Lightning."""
 
+import re
 from typing import Any
 
 from seqsweep.config.convert import convert
@@ -8,7 +9,7 @@ from seqsweep.suggest import nearest_or_all
 
 BUILD_TRAINER = "seqsweep.training.trainer.build_trainer"
 _TRAINER = "lightning.pytorch.trainer.trainer.Trainer"
-_NAMES = ("lightning.Trainer", "lightning.pytorch.Trainer", _TRAINER, "pytorch_lightning.Trainer")
+_NAMES = re.compile(r"(lightning(\.pytorch)?|pytorch_lightning)(\.trainer)*\.Trainer")
 
 _REFUSED = {
     "folder": "a run names its own folder; set output_dir",
@@ -29,7 +30,7 @@ _REFUSED = {
 
 def with_our_target(section: Any) -> Any:
     """The section `trainer`, with `build_trainer` in the place of Lightning's own class."""
-    if isinstance(section, dict) and section.get("_target_") in _NAMES:
+    if isinstance(section, dict) and _NAMES.fullmatch(str(section.get("_target_"))):
         return section | {"_target_": BUILD_TRAINER}
     return section
 

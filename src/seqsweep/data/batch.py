@@ -63,24 +63,34 @@ def as_is(batch: Batch) -> Batch:
 class EpochBatches(Sampler[list[int]]):
     """Index batches of an epoch: shuffled by the stream `shuffle/<epoch>`, or in order.
 
-    With several processes each takes every `world_size`-th row of the same order, which is first
-    filled up from its own start so that all have equally many (as `DistributedSampler` does).
+    With several processes each takes every `world_size`-th row of the same order. For training the
+    order is first filled up from its own start so that all have equally many (as
+    `DistributedSampler` does), since they wait for each other at every step. For evaluation it is
+    not: a copy would count twice in the metrics.
 
     Args:
         size: sequences, N >= 1.
         batch_size: B >= 1; the last batch of an epoch holds what is left.
         seed: the run's; None keeps the order of the data.
         rank, world_size: which of how many processes.
+        fills_up: whether all processes get equally many rows.
     """
 
     def __init__(
-        self, size: int, batch_size: int, seed: int | None, rank: int = 0, world_size: int = 1
+        self,
+        size: int,
+        batch_size: int,
+        seed: int | None,
+        rank: int = 0,
+        world_size: int = 1,
+        fills_up: bool = True,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.fills_up = fills_up
         self.epoch = 0
 
     @property
@@ -98,7 +108,14 @@ class EpochBatches(Sampler[list[int]]):
             yield order[start : start + self.batch_size]
 
     def __len__(self) -> int:
-        return math.ceil(math.ceil(self.size / self.world_size) / self.batch_size)
+        return math.ceil(len(range(self.rank, self._dealt, self.world_size)) / self.batch_size)
+
+    @property
+    def _dealt(self) -> int:
+        """How many rows all processes together take."""
+        if not self.fills_up:
+            return self.size
+        return math.ceil(self.size / self.world_size) * self.world_size
 
     def _order(self) -> list[int]:
         if self.seed is None:
@@ -106,7 +123,6 @@ class EpochBatches(Sampler[list[int]]):
         else:
             order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
         if self.world_size > 1:
-            filled = math.ceil(self.size / self.world_size) * self.world_size
-            order = order.repeat(math.ceil(filled / self.size))[:filled]
+            order = order.repeat(math.ceil(self._dealt / self.size))[: self._dealt]
             order = order[self.rank :: self.world_size]
         return order.tolist()

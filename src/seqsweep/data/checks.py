@@ -33,9 +33,12 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 
 
 def check_lengths(
-    lengths: npt.ArrayLike, count: int, longest: int | None, where: str
+    lengths: npt.ArrayLike, count: int, longest: int | None, where: str, channels: int = 0
 ) -> npt.NDArray[np.int64]:
-    """(count,) int64 lengths, each at least 1 and at most `longest` (None: no upper bound)."""
+    """(count,) int64 lengths, each at least 1 and at most `longest` (None: no upper bound).
+
+    If they fit the number of channels instead, the error says so.
+    """
     steps = as_array(lengths, "lengths", "iu", "integers", where)
     if steps.shape != (count,):
         raise ValueError(f"{where}: lengths has shape {steps.shape}; needed is ({count},)")
@@ -43,8 +46,10 @@ def check_lengths(
     if bad.any():
         first = int(bad.argmax())
         allowed = "at least 1" if longest is None else f"1 to {longest}"
+        fits = steps.min() >= 1 and steps.max() <= channels
+        hint = "; it looks channels first, set data.source.layout=channels_first" if fits else ""
         raise ValueError(
-            f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}"
+            f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}{hint}"
         )
     return steps.astype(np.int64)
 
@@ -80,6 +85,29 @@ def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     if turned.ndim == 2:
         return turned[:, :, None]
     return turned.swapaxes(1, 2) if layout == "channels_first" else turned
+
+
+def channels_first_note(x: Array, where: str) -> list[str]:
+    """Returns a line if x, taken as (N, T, F), looks like (N, F, T), which nothing forbids.
+
+    It does where there are far more channels than steps, or somewhat more, and neighbours along
+    the channels are much closer than along the steps, as those along time are.
+    """
+    _, steps, channels = x.shape
+    if steps >= channels:
+        return []
+    some = x[:64].astype(np.float64)
+    if channels < 8 * steps and not _roughness(some, 2) < _roughness(some, 1) / 4:
+        return []
+    count = f"{len(x)} sequences of {steps} step{'s' * (steps > 1)} with {channels} channels"
+    return [f"{where} looks like channels first: {count}; data.source.layout=channels_first?"]
+
+
+def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
+    """The mean square of the differences along an axis; NaN where there are none."""
+    differences = np.diff(x, axis=axis)
+    present = differences[np.isfinite(differences)]
+    return float(np.square(present).mean()) if len(present) else float("nan")
 
 
 def finite_float32(x: Array, valid: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.float32]:

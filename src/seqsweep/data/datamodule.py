@@ -1,5 +1,6 @@
 """The LightningDataModule: prepared splits on ordinary DataLoaders."""
 
+import os
 import signal
 from typing import Any, Literal
 
@@ -10,6 +11,9 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
+
+_WORKERS = 64
+"""So many are allowed on any machine: a run of a large one can be reproduced on a small one."""
 
 
 class SequenceDataModule(L.LightningDataModule):
@@ -59,12 +63,14 @@ class SequenceDataModule(L.LightningDataModule):
             missing=missing,
         )
         check_batch_size(batch_size, self.splits)
-        for name, value, minimum in (
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-        ):
-            if value < minimum:
-                raise ValueError(f"data.{name}={value}: must be at least {minimum}")
+        if eval_batch_size < 1:
+            raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
+        cores = os.cpu_count() or 1
+        most = max(_WORKERS, 4 * cores)
+        if not 0 <= num_workers <= most:
+            raise ValueError(
+                f"data.num_workers={num_workers}: must be 0 to {most} on a machine of {cores} cores"
+            )
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
@@ -92,12 +98,16 @@ class SequenceDataModule(L.LightningDataModule):
         )
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
-        return [] if split is None else self._loader(split, self.eval_batch_size, None)
+        if split is None:
+            return []
+        return self._loader(split, self.eval_batch_size, None, fills_up=False)
 
-    def _loader(self, split: Sequences, batch_size: int, seed: int | None) -> DataLoader[Batch]:
+    def _loader(
+        self, split: Sequences, batch_size: int, seed: int | None, fills_up: bool = True
+    ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = EpochBatches(len(split), batch_size, seed, rank, world_size)
+        batches = EpochBatches(len(split), batch_size, seed, rank, world_size, fills_up)
         # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current

@@ -3,16 +3,25 @@
 N sequences, T steps, F features, S the sum of all lengths.
 """
 
-import os
+import re
 import zipfile
 import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
-from seqsweep.data.checks import Array, as_array, check_lengths, label_array
+from seqsweep.data.checks import (
+    Array,
+    Layout,
+    as_array,
+    channels_first_note,
+    check_lengths,
+    label_array,
+)
+from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
 from seqsweep.suggest import did_you_mean
 
@@ -24,20 +33,27 @@ _KEYS = (
     "class_names",
     "channel_names",
 )
+_LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)?(steps|frames)$")
+"""Other names of lengths: keys of such a name would be overlooked at the cost of accuracy."""
 _NEEDED = "X and y, or X_train, y_train, X_test and y_test"
 
 
 class _Stored(NamedTuple):
-    """A file, its known arrays by small key, and all its keys in words."""
+    """A file, its known arrays by small key, all its keys in words, and those that are not read."""
 
     file: Path
     arrays: dict[str, Array]
     found: str
+    unused: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        return [f"{self.file}: keys not used: {', '.join(self.unused)}"] if self.unused else []
 
 
 def npz(
     path: str,
-    layout: Literal["batch_first", "time_first"] = "batch_first",
+    layout: Layout = "batch_first",
     test_path: str | None = None,
 ) -> Splits:
     """Reads a NumPy .npz file; pickled arrays are never loaded.
@@ -51,7 +67,8 @@ def npz(
 
     Args:
         path: the file; `~` is the home folder.
-        layout: `time_first` where a padded X is (T, N, F) or (T, N).
+        layout: `time_first` where a padded X is (T, N, F) or (T, N), `channels_first` where it is
+            (N, F, T).
         test_path: a second file, whose X and y are the test split.
 
     Raises:
@@ -62,31 +79,20 @@ def npz(
     parts = {split or "train": part for split, part in _parts(stored).items()}
     if "train" not in parts:
         raise ValueError(f"{stored.file}: found keys {stored.found}; needed are {_NEEDED}")
+    notes = stored.notes
     if test_path is not None:
-        parts["test"] = _test_part(_read(test_path), stored, parts)
-    return make_splits(
+        test = _read(test_path)
+        parts["test"] = _test_part(test, stored, parts)
+        notes = [*notes, *test.notes]
+    splits = make_splits(
         {split: _unjoined(part, layout) for split, part in parts.items()},
         class_names=_names(stored, "class_names"),
         channel_names=_names(stored, "channel_names"),
         layout=layout,
     )
-
-
-def existing_file(path: str) -> Path:
-    """The file at `path`; where there is none the error says what stands near it."""
-    if not path:
-        raise ValueError("path is empty; give the path of a file")
-    file = Path(os.path.expanduser(path))
-    if file.is_dir():
-        files = sorted(entry.name for entry in file.iterdir() if entry.is_file())
-        listed = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
-        raise ValueError(f"{file} is a folder; give the path of one file (in it: {listed})")
-    if not file.exists():
-        here = f"no file {file} (current folder: {Path.cwd()})"
-        if not file.parent.is_dir():
-            raise FileNotFoundError(f"{here}; there is no folder {file.parent}")
-        raise FileNotFoundError(here + did_you_mean(file.name, os.listdir(file.parent)))
-    return file
+    if layout == "batch_first" and parts["train"].x.ndim == 3:
+        notes = [*notes, *channels_first_note(parts["train"].x, str(stored.file))]
+    return replace(splits, notes=tuple(notes))
 
 
 def _read(path: str) -> _Stored:
@@ -99,9 +105,11 @@ def _read(path: str) -> _Stored:
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
-        for small, key in _known_keys(file, stored.files).items():
+        known = _known_keys(file, stored.files)
+        for small, key in known.items():
             arrays[small] = _read_array(file, stored, key)
-        return _Stored(file, arrays, ", ".join(stored.files) or "none")
+        unused = [key for key in stored.files if key not in known.values()]
+        return _Stored(file, arrays, ", ".join(stored.files) or "none", unused)
 
 
 def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
@@ -136,7 +144,7 @@ def _check_is_zip(file: Path) -> None:
 
 
 def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
-    """Small key to key as stored; a key that looks misspelt is refused, others are left alone."""
+    """Small key to key as stored; a key that looks misspelt or like lengths is refused."""
     known: dict[str, str] = {}
     for key in found:
         small = key.lower()
@@ -145,12 +153,16 @@ def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
         if small in _KEYS:
             known[small] = key
     has_lengths = any(key.startswith("lengths") for key in known)
-    for key in set(found) - set(known.values()):
+    for key in sorted(set(found) - set(known.values())):
         hint = did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85)
-        # Overlooked lengths would cost accuracy without a word.
-        if hint or ("len" in key.lower() and not has_lengths):
-            hint = hint or "; did you mean 'lengths'?"
+        if hint:
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
+        if not has_lengths and _LENGTHS.search(key.lower()):
+            how = f"{key}.sum(axis=1)" if "mask" in key.lower() else "whole numbers"
+            raise ValueError(
+                f"{file}: unknown key {key!r}; did you mean 'lengths'? Store them as lengths, (N,)"
+                f" {how}; if they are something else, give the key another name"
+            )
     return known
 
 

@@ -199,7 +199,8 @@ def make_sequences(
     count, longest, channels = values.shape
     steps = np.full(count, longest, dtype=np.int64)
     if lengths is not None:
-        steps = check_lengths(lengths, count, longest, where)
+        other = channels if layout == "batch_first" else 0
+        steps = check_lengths(lengths, count, longest, where, channels=other)
         values = values[:, : steps.max()]  # more padding than the longest needs changes nothing
     classes = label_names(targets, where=where) if class_names is None else tuple(class_names)
     check_names("class_names", classes, where)

@@ -4,6 +4,7 @@ N sequences, T steps, F features, C classes.
 """
 
 import itertools
+import math
 import operator
 from typing import SupportsIndex
 
@@ -15,6 +16,8 @@ from seqsweep.data.sequences import Sequences, Splits
 _DISTRACTORS = ("a", "b", "c", "d")
 # Tenths of the length, [from, to), at which the first, second (and third) X or Y stands.
 _PLACES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
+_LARGEST = 2**31  # numbers of x: 8 GiB
+_MOST_CLASSES = 10**6
 _SHORTEST = 4  # the least length at which each range of _PLACES holds a step
 
 
@@ -48,6 +51,9 @@ def random_sequences(
     n = _integer("num_sequences", num_sequences, 1, where)
     shape = (n, _integer("length", length, 1, where), _integer("input_size", input_size, 1, where))
     classes = _integer("num_classes", num_classes, 2, where)
+    _check_size(shape, where)
+    if classes > _MOST_CLASSES:
+        raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
     rng = _stream(_integer("seed", seed, 0, where), 0)
     x = rng.standard_normal(shape, dtype=np.float32)
     indices = _draw_labels(rng, n, classes) if labels is None else _given(labels, n, classes, where)
@@ -94,6 +100,7 @@ def temporal_order(
     train = _integer("num_train", num_train, 1, where)
     val = _integer("num_val", num_val, 0, where)
     test = _integer("num_test", num_test, 0, where)
+    _check_size((train + val + test, steps, 2 + len(_DISTRACTORS)), where)
     return Splits(
         train=_ordered(_stream(root, 0), train, steps, num_symbols),
         val=_ordered(_stream(root, 1), val, steps, num_symbols) if val else None,
@@ -146,6 +153,16 @@ def _integer(name: str, value: object, minimum: int, where: str) -> int:
     if operator.index(value) < minimum:
         raise ValueError(f"{where}: {name}={value}; needed is at least {minimum}")
     return operator.index(value)
+
+
+def _check_size(shape: tuple[int, int, int], where: str) -> None:
+    """Refuses what would fill the memory of most machines before an error could be raised."""
+    count = math.prod(shape)
+    if count > _LARGEST:
+        raise ValueError(
+            f"{where}: {shape[0]:,} sequences of {shape[1]:,} steps with {shape[2]:,} channels are"
+            f" {count:,} numbers; must be at most {_LARGEST:,}"
+        )
 
 
 def _channels(count: int) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ F channels, t steps of a case. Lines and channels: lines are counted from 1, as 
 channels from 0, as NumPy does.
 """
 
+import codecs
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.readers import existing_file
+from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
 from seqsweep.suggest import did_you_mean, listed
 
@@ -99,15 +100,25 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
 
 
 def _lines(file: Path) -> list[_Line]:
-    """The lines without blank ones and comments, stripped."""
-    content = file.read_bytes()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:  # older files have comments in Latin-1, which takes any byte
-        text = content.decode("latin-1")
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    numbered = (_Line(file, number, line.strip()) for number, line in enumerate(lines, start=1))
-    return [line for line in numbered if line.text and line.text[0] not in "#%"]
+    """The lines without blank ones and comments, stripped.
+
+    Older files have comments in other encodings, which nobody reads here.
+    """
+    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
+    raw = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+    lines: list[_Line] = []
+    for number, line in enumerate(raw, start=1):
+        line = line.strip()
+        if not line or line[:1] in b"#%":
+            continue
+        try:
+            lines.append(_Line(file, number, line.decode("utf-8").strip()))
+        except UnicodeDecodeError:
+            message = (
+                f"{file}:{number}: {_short(repr(line)[1:])} is not UTF-8; save the file as UTF-8"
+            )
+            raise ValueError(message) from None
+    return lines
 
 
 def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:

@@ -9,13 +9,13 @@ from typing import Any, Literal
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
+from seqsweep.models.epochs import ClosesEpochs
 from seqsweep.models.gradients import FlatGradients
 from seqsweep.models.metrics import EpochSums
 from seqsweep.seeding import stream_seed
@@ -118,10 +118,8 @@ class SequenceClassifier(L.LightningModule):
         return self.network(x, lengths)
 
     def setup(self, stage: str) -> None:
-        """Puts the callback that closes epochs before all others."""
-        callbacks: list[Callback] = self.trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-        if not any(isinstance(callback, _ClosesEpochs) for callback in callbacks):
-            callbacks.insert(0, _ClosesEpochs())
+        closes = ClosesEpochs(self.close_train_epoch, self.close_validation, self.close_test)
+        closes.put_first(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         assert self.gradients is not None
@@ -268,25 +266,6 @@ class SequenceClassifier(L.LightningModule):
                 scheduler.step(metrics[self.monitor])
         elif scheduler is not None:
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
-
-
-class _ClosesEpochs(Callback):
-    """Closes the metrics of an epoch before any other callback looks at them.
-
-    Lightning calls the hooks of callbacks before those of the module.
-    """
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceClassifier)
-        pl_module.close_train_epoch()
-
-    def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceClassifier)
-        pl_module.close_validation()
-
-    def on_test_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        assert isinstance(pl_module, SequenceClassifier)
-        pl_module.close_test()
 
 
 def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:

@@ -9,11 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from seqsweep.results import axes, details, freshness, sentences, wording
+from seqsweep.results.again import commands
+from seqsweep.results.config_runs import config_runs
 from seqsweep.results.datasets import tested_sequences
-from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Stat
+from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Run, Stat
 from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard, shares_time, tied_with_first
-from seqsweep.results.names import readable_names
+from seqsweep.results.names import Name, names_of
+from seqsweep.results.split_sizes import overlap_words, splits_of
 from seqsweep.results.statistics import Difference, mean_interval
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.sweepfile import SweepFile
@@ -35,7 +38,8 @@ def analyse(folder: Path) -> Report:
     labels = _labels(entries, sweep)
     board = leaderboard(entries, sweep.configs.values() if sweep else ())
     score = board.compared
-    configs = _configs(board)
+    shown = _shown_names(entries, sweep)
+    configs = _configs(board, config_runs(board, entries, shown, folder), shown)
     factors = axes.factors(_scored(configs, score), score)
     keys = axes.telling_keys(board.keys, [config.keys for config in configs], factors)
     names = wording.key_names(board.keys)
@@ -75,9 +79,11 @@ def analyse(folder: Path) -> Report:
         curves=details.curves(configs, groups) or details.unfinished_curves(entries, labels),
         confusion=confusion,
         confusion_absent=absent,
-        failures=details.failures(entries, labels),
+        failures=details.failures(entries, labels, folder),
         environment=details.environment(best[0] if best else entries[0]),
-        commands=details.commands(sweep, entries, best[0] if best else entries[0]),
+        commands=commands(sweep, entries, best[0] if best else entries[0], folder),
+        splits=splits_of(best[0] if best else None),
+        overlaps=overlap_words([entry for group in groups for entry in group]),
         tied=tied_with_first(board),
         shares_time=shares_time(board),
     )
@@ -94,12 +100,19 @@ def _labels(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, str]
     }
 
 
-def _configs(board: Leaderboard) -> list[Config]:
-    short = readable_names({str(place): row.config for place, row in enumerate(board.rows)})
+def _shown_names(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, Name]:
+    """Returns the names of the runs in TensorBoard's view, by run_id."""
+    configs = dict(sweep.configs) if sweep else {}
+    return names_of(configs | {entry.folder.run_id: entry.config for entry in entries})
+
+
+def _configs(
+    board: Leaderboard, runs: Sequence[list[Run]], names: Mapping[str, Name]
+) -> list[Config]:
     return [
         Config(
             rank=place + 1,
-            name=short[str(place)],
+            name=names[row.entries[0].folder.run_id].config,
             words="",
             keys=row.config,
             runs=[entry.folder.run_id for entry in row.entries],
@@ -109,6 +122,7 @@ def _configs(board: Leaderboard) -> list[Config]:
             verdict=row.difference.verdict if row.difference else row.apart,
             lost=row.lost_words,
             data=row.data,
+            all_runs=runs[place],
         )
         for place, row in enumerate(board.rows)
     ]
@@ -133,7 +147,7 @@ def _in_words(
 ) -> list[Config]:
     """The configs, each with the words that tell it apart, or with what its network is."""
     if names:
-        words = [wording.settings(config.keys, names, " ", ", ") for config in configs]
+        words = [wording.run_label(config.keys, names) for config in configs]
     else:
         network = wording.key_names(_NETWORK)
         words = [wording.known_settings(row.entries[0].config, network) for row in board.rows]
@@ -156,8 +170,7 @@ def _holes(board: Leaderboard) -> Holes | None:
     """What the grid of all values and seeds lacks among the complete runs."""
     names = wording.key_names([*board.keys, "seed"])
     missing = [
-        wording.settings(point, {key: names[key] for key in point}, " ", ", ")
-        for point in board.grid.missing
+        wording.run_label(point, {key: names[key] for key in point}) for point in board.grid.missing
     ]
     grid = board.grid
     if not board.rows or grid.there == grid.size:

@@ -7,7 +7,7 @@ from typing import Any
 
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.findings import Axis, Config, Crossing, Factor, Line, Panel, Point
-from seqsweep.results.wording import settings
+from seqsweep.results.wording import run_label
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
@@ -69,7 +69,7 @@ def choose_axis(
     groups = _groups(configs, panels, values)
     shown = [
         Panel(
-            settings(group[0].keys, {k: names[k] for k in panels}, " ", ", "),
+            run_label(group[0].keys, {k: names[k] for k in panels}),
             _lines(group, key, lines, values, names),
         )
         for group in groups
@@ -143,7 +143,7 @@ def _lines(
         found = _points(group, key, [])
         there = [(value, (value_key(value),)) for value in values[key]]
         points = [_point(value, found[point]) for value, point in there if point in found]
-        label = settings(group[0].keys, shown, " ", ", ")
+        label = run_label(group[0].keys, shown)
         lines.append(Line(label, place if many else colour, 0 if many else style, points))
     return lines
 

@@ -29,7 +29,7 @@ TOP = 20
 _SIDE_BY_SIDE = 6
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "epochs", "params", "train_seconds")
-_NO_ENVIRONMENT = ("command", "started", "stack")
+_NO_ENVIRONMENT = ("command", "started", "stack", "data_files")
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,16 @@ _NOT_OF_SPLITS = (
 
 
 class Sets(NamedTuple):
-    """What a run was trained on and evaluated on, each as a text that only equal ones share."""
+    """What a run was trained on and evaluated on, each as a text that only equal ones share.
+
+    Args:
+        is_known: whether the splits have fingerprints; else the config stands for them.
+    """
 
     data: str
     val: str
     test: str
+    is_known: bool
 
 
 def sets_of(entry: Entry) -> Sets:
@@ -35,20 +40,22 @@ def sets_of(entry: Entry) -> Sets:
     splits = record.get("splits")
     if isinstance(splits, dict):
         prints = [(splits.get(name) or {}).get("fingerprint") for name in ("val", "test")]
-        return Sets(data_key(entry), *map(value_key, prints))
-    is_known = record.get("data_fingerprint") is not None
+        val, test = map(value_key, prints)
+        return Sets(data_key(entry), val, test, is_known=True)
+    has_data = record.get("data_fingerprint") is not None
     shaping = {
         key: value
         for key, value in sorted(entry.config.items())
         if key.startswith("data.")
         and key not in _NOT_OF_SPLITS
         # The fingerprint stands for the source.
-        and not (is_known and key.startswith("data.source."))
+        and not (has_data and key.startswith("data.source."))
     }
     # How much of the training part is held out for validation leaves the test split as it is.
     of_test = {key: value for key, value in shaping.items() if key != "data.val_fraction"}
     data = data_key(entry)
-    return Sets(data, value_key([data, shaping]), value_key([data, of_test]))
+    val, test = value_key([data, shaping]), value_key([data, of_test])
+    return Sets(data, val, test, is_known=False)
 
 
 def why_apart(first: Sets, other: Sets) -> str:
@@ -62,6 +69,8 @@ def why_apart(first: Sets, other: Sets) -> str:
         return ""
     if first.data != other.data:
         return "other data"
+    if first.is_known != other.is_known:
+        return "unknown whether its validation and test sets are the same"
     return f"other {' and '.join(differing)} {'set' if len(differing) == 1 else 'sets'}"
 
 

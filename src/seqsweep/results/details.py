@@ -1,24 +1,24 @@
 """The parts of a report that say what each run was: curves, confusion, failures, machine."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results import sentences, wording
+from seqsweep.results.again import relative_folder
 from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
-from seqsweep.results.keys import CHOICE, told_keys
+from seqsweep.results.keys import told_keys
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.sealed import read_sealed_or_none
-from seqsweep.runs.sweepfile import SweepFile
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
-MOST_CURVES = 5
+MOST_CURVES = 8
+"""So many colours are told apart."""
+
 ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")
-_OURS = "seqsweep."
 _MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")
 _REASONS = {
     "diverged": "the loss or a gradient became NaN or infinite",
@@ -65,7 +65,8 @@ def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Rival], list
         replace(r, shown=replace(r.shown, data=wording.known_settings(r.data, names)))
         for r in rivals
     ]
-    return found, content.get("notes", [])
+    where = str(folder.resolve())
+    return found, [wording.without_machine(str(note), where) for note in content.get("notes", [])]
 
 
 def _data_of(entry: Entry) -> list[Any]:
@@ -80,7 +81,7 @@ def curves(configs: Sequence[Config], groups: Sequence[Sequence[Entry]]) -> list
         columns = bands([entry.folder.path for entry in group], CURVES)
         best = config.metrics.get("best_epoch")
         if columns:
-            found.append(Curve(config.words, config.name, columns, best.mean if best else None))
+            found.append(Curve(config.words, columns, best.mean if best else None))
     return found
 
 
@@ -90,8 +91,7 @@ def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> li
     for entry in sorted(entries, key=lambda entry: entry.state != "running"):
         columns = bands([entry.folder.path], CURVES)
         if columns:
-            label = labels[entry.folder.run_id]
-            found.append(Curve(label, label, columns, None))
+            found.append(Curve(labels[entry.folder.run_id], columns, None))
         if len(found) == MOST_CURVES:
             break
     return found
@@ -129,8 +129,9 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     return Confusion(split, classes, counts, len(tables), words), None
 
 
-def failures(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Failure]:
+def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) -> list[Failure]:
     """The runs that ended early, those with the same error together."""
+    where = str(folder.resolve())
     groups: dict[tuple[str, str], list[Entry]] = {}
     for entry in entries:
         if entry.state in ENDED_EARLY:
@@ -140,12 +141,16 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[Failur
     return [
         Failure(
             state,
-            wording.error_text(state, error),
-            (group[0].folder.failure() or {}).get("traceback"),
-            [(entry.folder.run_id, labels[entry.folder.run_id]) for entry in group],
+            wording.without_machine(wording.error_text(state, error), where),
+            wording.without_machine(_traceback(group[0]), where) or None,
+            [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
         )
         for (state, error), group in ordered
     ]
+
+
+def _traceback(entry: Entry) -> str:
+    return (entry.folder.failure() or {}).get("traceback") or ""
 
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
@@ -165,42 +170,3 @@ def environment(entry: Entry) -> list[tuple[str, str]]:
         ("started", origin.get("started")),
     ]
     return [(name, str(value)) for name, value in lines if value is not None]
-
-
-def commands(
-    sweep: SweepFile | None, entries: Sequence[Entry], best: Entry
-) -> list[tuple[str, str]]:
-    """What makes the folder's runs again, and what trains its best run again and compares it."""
-    found = _again(sweep, entries)
-    if best.state == "complete":
-        targets = {
-            str(v): k for k, v in best.config.items() if k.rpartition(".")[2] == CHOICE and v
-        }
-        foreign = [target for target in targets if not target.startswith(_OURS)]
-        allowed = [word for target in foreign for word in ("--allow", target)]
-        again = ["seqsweep", "reproduce", str(best.folder.path.absolute()), *allowed]
-        which = "the best run" if len(entries) > 1 else "the run"
-        found.append((f"{which} again, compared bit by bit", again))
-    return [(what, shlex.join(words)) for what, words in found]
-
-
-def _again(sweep: SweepFile | None, entries: Sequence[Entry]) -> list[tuple[str, Sequence[str]]]:
-    """The last command of a folder, and which of its runs it is of.
-
-    Without a sweep.json nobody knows what a command covers, but for a run that was trained alone.
-    """
-    if sweep is None:
-        origin: dict[str, Any] = read_object(entries[0].folder.path / "provenance.json")
-        command: list[str] = origin.get("command") or []
-        alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
-        what = "the same run again; if it is done it is left alone"
-        return [(what, command)] if command and alone else []
-    covered = sum(entry.folder.run_id in sweep.configs for entry in entries)
-    if not covered and sweep.configs:
-        return []
-    which = "the same runs again"
-    if covered < len(entries):
-        which = (
-            f"{covered} of the {len(entries)} runs again, those of the last command in this folder"
-        )
-    return [(f"{which}; those that are done are left alone", sweep.command)]

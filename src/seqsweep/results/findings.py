@@ -1,10 +1,11 @@
 """What a report says, as plain values: report.json is this tree, the HTML shows it."""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from seqsweep.results.curves import Band
-from seqsweep.results.statistics import counts
+from seqsweep.results.statistics import Verdict, counts
 from seqsweep.runs.metrics import lower_is_better
 
 
@@ -33,13 +34,40 @@ class Gap:
 
 
 @dataclass(frozen=True)
+class Run:
+    """One run of a config.
+
+    Args:
+        folder: from that of the report; `.` where they are the same.
+        name: as TensorBoard's view calls it.
+        counted: whether the numbers of its config are of it too.
+        metrics: of the best epoch, those of validation and test.
+        files: those of its folder that a reader may look into.
+        command: trains it again and compares, from the report's folder; None if it is not complete.
+    """
+
+    run_id: str
+    folder: str
+    name: str
+    seed: int | None
+    state: str
+    counted: bool
+    error: str | None
+    metrics: dict[str, float]
+    best_epoch: int | None
+    files: list[str]
+    command: str | None
+
+
+@dataclass(frozen=True)
 class Config:
     """A row of the leaderboard: one config over its seeds.
 
     Args:
         rank: from 1, by the mean of the validation metric.
-        name: short, for plots. words: the values that tell it apart.
+        name: as TensorBoard's view calls it. words: the values that tell it apart.
         keys: all keys in which the configs differ.
+        runs: the run_ids that the numbers are of. all_runs: those and the others of the config.
         scores: [seed, value] of the metric that is compared.
         lost: seeds that diverged or failed, in words: the others may be the lucky ones.
         verdict: as `Difference.verdict`; "other test set" or the like where the config was not
@@ -58,11 +86,12 @@ class Config:
     verdict: str
     lost: str = ""
     data: str = ""
+    all_runs: list[Run] = field(default_factory=list[Run])
 
     @property
     def is_apart(self) -> bool:
         """Whether it was evaluated on other sequences than the best, and is not compared."""
-        return self.verdict.startswith("other")
+        return self.verdict not in get_args(Verdict)
 
     @property
     def told_by_t(self) -> bool:
@@ -137,6 +166,12 @@ class Axis:
     averaged: list[str]
     panels: list[Panel]
 
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the points of a line are means over different combinations of other keys."""
+        lines = [line for panel in self.panels for line in panel.lines]
+        return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
+
 
 @dataclass(frozen=True)
 class Factor:
@@ -186,7 +221,6 @@ class Curve:
     """The metrics of a config, or of an unfinished run, over its epochs."""
 
     label: str
-    name: str
     bands: dict[str, Band]
     best_epoch: float | None
 
@@ -209,7 +243,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that ended early for one reason."""
+    """Runs that ended early for one reason, each with its folder and what it is called."""
 
     state: str
     error: str
@@ -227,6 +261,8 @@ class Report:
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
         left_out: how many runs repeat the config, data and seed of a newer one.
+        splits: of the best run, as its record has them; empty where that does not say.
+        overlaps: what is said of splits that share sequences with training.
         tied: how many configs are equal to the best in the monitor.
         shares_time: whether runs have trained in a stack, and have equal parts of its time.
     """
@@ -255,6 +291,8 @@ class Report:
     failures: list[Failure]
     environment: list[tuple[str, str]]
     commands: list[tuple[str, str]]
+    splits: Mapping[str, Mapping[str, Any]]
+    overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _COUNTS = ("best_epoch", "epochs", "params")
 _SPEEDS = ("train_seconds", "samples_per_s")
-_TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "epoch", "step")
+_TAKEN = ("run_id", "state", *_COUNTS, *_SPEEDS, "error", "folder", "epoch", "step")
 """Columns of one of the two tables: a key of that name is called by its whole one in both."""
 
 
@@ -31,7 +31,8 @@ def load_sweep(folder: Path | str) -> "DataFrame":
         Columns: `run_id`, `seed` and the keys that differ by their short names (`optimizer` for
         `optimizer._target_`), `state`, the metrics of the best epoch as in record.json
         (`val/acc`, `test/acc`, ...), `best_epoch`, `epochs`, `params`, `train_seconds`,
-        `samples_per_s`, `error`. Lists are tuples.
+        `samples_per_s`, `error`, `folder` (the run's, as a path from the current folder or from
+        the root, as `folder` was given). Lists are tuples.
 
     Raises:
         FileNotFoundError: no such folder.
@@ -94,6 +95,7 @@ def _runs(folder: Path) -> "DataFrame":
         empty = "Int64" if name in _COUNTS else "float64"
         columns[name] = _column([record.get(name) for record in records], empty)
     columns["error"] = _column([entry.error if entry else None for entry in entries])
+    columns["folder"] = _column([str(entry.folder.path) if entry else None for entry in entries])
     return _pandas().DataFrame(columns)
 
 

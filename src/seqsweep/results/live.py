@@ -7,15 +7,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.live_view import LiveView, live
 from seqsweep.results.progress import Progress
-from seqsweep.results.tables import print_leaderboard
+from seqsweep.results.tables import print_folder
 from seqsweep.results.tail import stat_of
 from seqsweep.results.wording import count
 from seqsweep.runs.clock import is_recent
-from seqsweep.runs.ledger import read_folder, read_run
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 _SHARE = 0.05
@@ -78,7 +76,7 @@ class WatchedFolder:
 
     def _start(self) -> Progress:
         if self.sweep is not None:
-            return Progress(self.folder, self.sweep)
+            return Progress(self.folder, self.sweep.current())
         runs = read_folder(self.folder)
         root = runs[0].folder.path.absolute().parent
         found = {entry.folder.path.absolute().name: entry.config for entry in runs}
@@ -94,7 +92,7 @@ class WatchedFolder:
         if sweep is None:
             return
         if self.sweep is None or sweep.started != self.sweep.started:
-            self.progress = Progress(self.folder, sweep)
+            self.progress = Progress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
@@ -133,10 +131,8 @@ class WatchedFolder:
 def _conclude(watched: WatchedFolder, console: Console) -> int:
     """The first rows of the leaderboard, and what to do about runs that are missing."""
     progress = watched.progress
-    entries = [read_run(RunFolder(run.folder)) for run in progress.runs if run.record is not None]
-    if any(entry.state == "complete" for entry in entries):
-        board = leaderboard(entries, progress.sweep.configs.values())
-        print_leaderboard(console, board, top=_TOP)
+    if any(run.state == "complete" for run in progress.runs):
+        print_folder(console, watched.folder, read_folder(watched.folder), top=_TOP)
     missing = watched.missing()
     total = len(progress.runs)
     of_all = f"of {count(total, 'run')} {'is' if (missing or total) == 1 else 'are'}"

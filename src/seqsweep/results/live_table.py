@@ -34,7 +34,8 @@ class LiveTable:
     """A sweep's progress in one frame: bar, counts, the best runs, those that failed.
 
     Its columns are as wide as the configs of the sweep ask for, so they do not jump while it runs;
-    where the terminal is narrower the runs have one column, which is cropped. Nothing is wrapped.
+    where the terminal is narrower the runs have one column, with their short names where the labels
+    do not fit. Nothing is wrapped.
 
     Args:
         is_last: without the best runs and the time left.
@@ -69,7 +70,7 @@ class LiveTable:
         failed = self.progress.in_state("failed") + self.progress.in_state("diverged")
         if failed:
             yield ""
-            yield _failed_table(failed[:_MOST_FAILED], width)
+            yield _failed_table(self.progress, failed[:_MOST_FAILED], width)
             if len(failed) > _MOST_FAILED:
                 yield Text(f"and {len(failed) - _MOST_FAILED} more", "dim")
 
@@ -121,19 +122,20 @@ def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, float]], w
     _add_column(table, "", 1, style="dim", justify="right")
     widths = {key: _key_width(progress, key) for key in progress.keys}
     room = width - (1 + 2) - (score_width + 2) - (state_width + 2)
+    labels: dict[str, str] = {}
     as_columns = bool(widths) and sum(widths.values()) + 2 * len(widths) <= room
     if as_columns:
         for key, wide in widths.items():
             _add_column(table, _broken(progress.keys[key]), wide, "cyan", "right")
     else:
-        longest_label = max(len(run.label) for run in progress.runs)
-        _add_column(table, "run", max(min(room - 2, longest_label), 4), "cyan")
+        labels = _labels(progress, progress.runs, room - 2)
+        _add_column(table, "run", max(min(room - 2, max(map(len, labels.values()))), 4), "cyan")
     _add_column(table, _broken(monitor), score_width, "bold", "right")
     _add_column(table, "", state_width)
     table.show_header = True
     for rank, (run, score) in enumerate(best, start=1):
         values = [value_text(key, run.config.get(key)) for key in widths]
-        names = values if as_columns else [run.label]
+        names = values if as_columns else [labels[run.folder.name]]
         cells = [str(rank), *map(plain, names), f"{score:.4f}"]
         table.add_row(*map(Text, cells), _how_far(run))
     return table
@@ -145,14 +147,22 @@ def _how_far(run: RunProgress) -> Text:
     return Text(f"epoch {run.tail.epochs}/{run.max_epochs}", "cyan")
 
 
-def _failed_table(failed: Sequence[RunProgress], width: int) -> Table:
+def _labels(progress: Progress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
+    """The label of each run by run_id; if one does not fit, the short names of all."""
+    labels = {run.folder.name: run.label for run in runs}
+    if max(map(len, labels.values())) <= width:
+        return labels
+    return {name: progress.short_names[name] for name in labels}
+
+
+def _failed_table(progress: Progress, failed: Sequence[RunProgress], width: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    longest = max(len(run.label) for run in failed)
-    name_width = min(longest, width // 2)
+    labels = _labels(progress, failed, width // 2)
+    name_width = min(max(map(len, labels.values())), width // 2)
     _add_column(table, "", name_width, "red")
     _add_column(table, "", max(width - name_width - 4, 4))
     for run in failed:
-        table.add_row(Text(plain(run.label)), Text(plain(run.error)))
+        table.add_row(Text(plain(labels[run.folder.name])), Text(plain(run.error)))
     return table
 
 

@@ -26,7 +26,10 @@ BAR = 0.55
 HEAT = ("#F3F6F9", "#0B5C94")
 HEAT_ON_DARK = ("#1D242C", "#2273B4")
 GREY = PALETTE[-1]
+INKS = ("#000000", "#FFFFFF")
+"""The colours of numbers on pale and on deep shades; all shades of a dark page are deep."""
 
+SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
 _MOST_TICKS = 10
 
@@ -54,12 +57,49 @@ DARK = (
         for alpha in (BAND, BAR)
     }
     | dict(zip(HEAT, HEAT_ON_DARK, strict=True))
+    | {INKS[0]: INKS[1]}
 )
 """Each colour of a figure on a dark page."""
 
 
+def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, float]:
+    """The colour of a share on the scale between two colours: red, green and blue, 0 to 1."""
+    low, high = ([int(end[place : place + 2], 16) / 255 for place in (1, 3, 5)] for end in ends)
+    red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+def luminance(colour: tuple[float, float, float]) -> float:
+    """The relative luminance by WCAG 2.1, 0 to 1.
+
+    >>> luminance((1.0, 1.0, 1.0))
+    1.0
+    """
+    linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return round(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2], 9)
+
+
+def ink_on(share: float) -> str:
+    """The colour of a number on the shade of a share: that with more contrast.
+
+    >>> ink_on(0.0), ink_on(1.0)
+    ('#000000', '#FFFFFF')
+    """
+    light = luminance(shade(share)) + 0.05
+    return INKS[0] if light / 0.05 > 1.05 / light else INKS[1]
+
+
 def colour_of(place: int) -> str:
     return PALETTE[place % len(PALETTE)]
+
+
+def rounded(values: Sequence[float]) -> list[float]:
+    """Rounds values to five significant digits, which keeps the page small.
+
+    >>> rounded([0.123456789, 1234.5678])
+    [0.12346, 1234.6]
+    """
+    return [float(f"{value:.5g}") for value in values]
 
 
 def literal(text: str) -> str:

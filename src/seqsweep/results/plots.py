@@ -5,6 +5,7 @@ plotly's Python objects are not needed for that, and would cost more than the wh
 
 import math
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import Any
 
 from seqsweep.results.curves import Band
@@ -14,23 +15,26 @@ from seqsweep.results.plot_parts import (
     DASHES,
     HEAT,
     PALETTE,
+    SYMBOLS,
     Figure,
     chosen_epoch,
     colour_of,
     faded,
     filled,
+    ink_on,
     label,
     layout,
     literal,
     padded,
+    rounded,
     ticks,
 )
 from seqsweep.results.wording import count, interval_text, kind_words, metric_words, value_text
 
-_SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 _MOST_NUMBERED = 20
 _MOST_STRIPS = 12
 _LONGEST_CLASS = 18
+_LONGEST_LINE = 48
 
 
 def figures(report: Report) -> dict[str, Figure]:
@@ -75,35 +79,38 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     """Loss or accuracy over the epochs: validation in full with its band, training dotted.
 
     Without validation it is training that is drawn in full. From where a seed has ended the line is
-    pale and has no band: it is the mean of the seeds that are left.
+    pale and has no band: it is the mean of the seeds that are left. The traces of a curve are one
+    legendgroup, which the page shows and hides.
     """
     traces: list[dict[str, Any]] = []
     has_validation = any(f"val/{kind}" in curve.bands for curve in curves)
     first = "val" if has_validation else "train"
     for place, curve in enumerate(curves):
         colour = colour_of(place)
+        group = {"legendgroup": f"{place}"}
         for split in ("val", "train"):
             band = curve.bands.get(f"{split}/{kind}")
             if band is None:
                 continue
+            mean = rounded(band.mean)
             if split == first and band.low != band.high:
-                ends = band.low[: band.whole], band.high[: band.whole]
-                traces.append(filled(band.epochs[: band.whole], *ends, colour))
-            name = f"{label(curve.name)}, {metric_words(f'{split}/{kind}')}"
+                ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
+                traces.append(filled(band.epochs[: band.whole], *ends, colour) | group)
+            name = f"{label(curve.label)}, {metric_words(f'{split}/{kind}')}"
             hover = f"{literal(name)}<br>epoch %{{x}}: %{{y:.4f}}<extra></extra>"
             mode = "lines" if len(band.epochs) > 1 else "markers"
             dash, width = ("solid", 2) if split == first else ("dot", 1.3)
             line = {"color": colour, "dash": dash, "width": width}
             drawn = {
                 "type": "scatter", "mode": mode, "x": band.epochs[: band.whole],
-                "y": band.mean[: band.whole], "name": name, "line": line,
-                "marker": {"color": colour}, "hovertemplate": hover,
+                "y": mean[: band.whole], "name": name, "line": line,
+                "marker": {"color": colour}, "hovertemplate": hover, **group,
             }  # fmt: skip
             traces.append(drawn)
             if band.whole < len(band.epochs):
                 traces.append(drawn | _of_seeds_left(band, hover))
             if split == "val" and curve.best_epoch is not None:
-                traces.append(chosen_epoch(band.epochs, band.mean, curve.best_epoch, colour))
+                traces.append(chosen_epoch(band.epochs, mean, curve.best_epoch, colour) | group)
     if not traces:
         return None
     shape = layout("epoch", kind_words(kind), 400)
@@ -120,7 +127,7 @@ def _of_seeds_left(band: Band, hover: str) -> dict[str, Any]:
     start = band.whole - 1
     counts = [f"<br>{seeds} of {max(band.seeds)} seeds left" for seeds in band.seeds[start:]]
     return {
-        "x": band.epochs[start:], "y": band.mean[start:], "opacity": 0.4, "text": counts,
+        "x": band.epochs[start:], "y": rounded(band.mean[start:]), "opacity": 0.4, "text": counts,
         "hovertemplate": hover.replace("<extra>", "%{text}<extra>"),
     }  # fmt: skip
 
@@ -138,21 +145,30 @@ def confusion_figure(confusion: Confusion) -> Figure:
         for t, row in enumerate(confusion.counts)
     ]
     room = 6 * max(map(len, short_classes(confusion)))  # long names stand upright below
-    numbers = [[f"{n}" if n else "" for n in row] for row in confusion.counts]
     trace = {
         "type": "heatmap", "z": shares, "zmin": 0, "zmax": 1, "showscale": False,
         "colorscale": [[0, HEAT[0]], [1, HEAT[1]]], "xgap": 1, "ygap": 1,
         "hovertext": hover, "hoverinfo": "text",
     }  # fmt: skip
-    if size <= _MOST_NUMBERED:
-        trace |= {"text": numbers, "texttemplate": "%{text}"}
     shape = layout("taken for", "true class", min(760, max(300, 110 + 30 * size)) + room)
     marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
     shape["xaxis"] |= marks
     shape["yaxis"] |= marks | {"autorange": "reversed"}
     if size > _MOST_NUMBERED:
         shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
-    return {"data": [trace], "layout": shape}
+    numbered = [_numbers(confusion, shares)] if size <= _MOST_NUMBERED else []
+    return {"data": [trace, *numbered], "layout": shape}
+
+
+def _numbers(confusion: Confusion, shares: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """The counts on their shades. A heatmap's own have one grey for all pale and middle ones."""
+    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row) if n]
+    return {
+        "type": "scatter", "mode": "text", "hoverinfo": "skip",
+        "x": [p for _, p, _ in cells], "y": [t for t, _, _ in cells],
+        "text": [f"{n}" for _, _, n in cells],
+        "textfont": {"color": [ink_on(shares[t][p]) for t, p, _ in cells]},
+    }  # fmt: skip
 
 
 def short_classes(confusion: Confusion) -> list[str]:
@@ -192,13 +208,19 @@ def seeds_figure(configs: Sequence[Config], score: str) -> Figure:
              "marker": {"color": colour, "size": 16, "symbol": "line-ns",
                         "line": {"color": colour, "width": 2.5}}},
         ]  # fmt: skip
-    shape = layout(metric_words(score), "", 90 + 26 * len(shown))
+    names = [wrap(f"#{config.rank}  {config.words}", _LONGEST_LINE) for config in shown]
+    room = 26 + 15 * max(map(len, names))
+    shape = layout(metric_words(score), "", 80 + room * len(shown))
     shape["yaxis"] |= {
-        "tickvals": list(range(len(shown))),
-        "ticktext": [f"{label(config.name)}  #{config.rank}" for config in shown],
-        "range": [len(shown) - 0.4, -0.6],
-        "showgrid": False,
-    }
+        "showticklabels": False, "showgrid": False, "ticks": "",
+        "range": [len(shown) - 1 + 14 / room, -1 + 12 / room],
+    }  # fmt: skip
+    # Above the strip and not beside it: names are as long as a phone is wide.
+    shape["annotations"] = [
+        {"text": "<br>".join(map(label, lines)), "xref": "paper", "x": 0, "xanchor": "left",
+         "y": place, "yanchor": "bottom", "yshift": 8, "align": "left", "showarrow": False}
+        for place, lines in enumerate(names)
+    ]  # fmt: skip
     return {"data": traces, "layout": shape}
 
 
@@ -212,7 +234,7 @@ def _line(axis: Axis, line: Line, shift: float, report: Report) -> list[dict[str
         "type": "scatter", "mode": "lines+markers" if axis.joined else "markers",
         "x": xs, "y": [p.mean for p in points], "name": label(line.label),
         "line": {"color": colour, "dash": DASHES[line.style % len(DASHES)], "width": 2},
-        "marker": {"color": colour, "size": 7, "symbol": _SYMBOLS[line.group % len(_SYMBOLS)]},
+        "marker": {"color": colour, "size": 7, "symbol": SYMBOLS[line.group % len(SYMBOLS)]},
         "text": [_point_words(axis, line, place, report) for place in range(len(points))],
         "hoverinfo": "text",
     }  # fmt: skip
@@ -229,8 +251,8 @@ def _line(axis: Axis, line: Line, shift: float, report: Report) -> list[dict[str
 
 def _point_words(axis: Axis, line: Line, place: int, report: Report) -> str:
     point = line.points[place]
-    where = f"{report.names[axis.key]} {value_text(axis.key, point.x)}"
-    name = ", ".join(text for text in (where, line.label) if text)
+    where = f"{report.names[axis.key]}={value_text(axis.key, point.x)}"
+    name = " ".join(text for text in (where, line.label) if text)
     text = f"{label(name)}<br>{metric_words(report.score)} {point.mean:.4f}"
     if point.n < 2:
         return text

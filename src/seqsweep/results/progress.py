@@ -4,6 +4,7 @@ What is known is kept between two looks. A run that is done is read once; of the
 for the state of four files, and reads what has been added to them.
 """
 
+import functools
 import os
 import time
 from collections import Counter
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.keys import label_keys
+from seqsweep.results.names import readable_names
 from seqsweep.results.run_progress import RunProgress, RunState
 from seqsweep.results.tail import MetricsTail, lower_is_better
 from seqsweep.results.wording import key_names, run_label
@@ -99,6 +101,11 @@ class Progress:
         trained = sum(run.trained - run.already for run in self.runs)
         self.pace.update(self.clock(), trained, self.epochs_in_all - self.epochs)
         return ended
+
+    @functools.cached_property
+    def short_names(self) -> dict[str, str]:
+        """The names of the runs for where their labels do not fit, by run_id."""
+        return readable_names(self.sweep.configs)
 
     @property
     def epochs_in_all(self) -> int:

@@ -4,18 +4,23 @@ import csv
 import functools
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from seqsweep.results import freshness, wording
 from seqsweep.results.analysis import analyse
+from seqsweep.results.config_runs import RunCurves, run_curves
 from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Gap, Report, Stat
 from seqsweep.results.leaderboard import TIE_BREAKER
-from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, Figure
+from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Figure
 from seqsweep.results.plots import confusion_width, figures
+from seqsweep.results.row_view import row_view
+from seqsweep.results.split_sizes import size_words
 from seqsweep.results.sureness import enough_seeds
 from seqsweep.results.wording import NBSP, true_minus
 from seqsweep.runs.files import write_text
@@ -23,6 +28,9 @@ from seqsweep.runs.metrics import lower_is_better
 
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
+
+_FIRST_CURVES = 5
+"""So many of the curves are shown at first: more would cover each other."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _NETWORK_DENIED = (
@@ -44,7 +52,8 @@ def write_report(folder: Path) -> list[Path]:
         ValueError: no run in it.
     """
     report = analyse(folder)
-    texts = {"report.html": as_html(report), "report.csv": as_csv(report)}
+    curves = run_curves([run for config in report.configs for run in config.all_runs], folder)
+    texts = {"report.html": as_html(report, curves), "report.csv": as_csv(report)}
     # Without a sync: the runs are what must outlive the power.
     beside = [write_text(folder / name, texts[name], sync=False) for name in freshness.BESIDE]
     # The last one proves that all three are whole.
@@ -86,20 +95,27 @@ def as_csv(report: Report) -> str:
     return table.getvalue()
 
 
-def as_html(report: Report) -> str:
-    """The page, with plotly's library in it where it has figures."""
+def as_html(report: Report, curves: RunCurves) -> str:
+    """The page, with plotly's library in it where it has figures.
+
+    Args:
+        curves: of the runs that the rows of the leaderboard draw when they are opened.
+    """
     drawn = figures(report)
     return _template().render(
         report=report,
         figures=drawn,
+        curves=curves,
         **_view(report, drawn),
+        **row_view(report, curves),
         dark=DARK,
         palette=PALETTE,
         dashes=DASHES,
+        symbols=SYMBOLS,
         policy=_NETWORK_DENIED,
         style=_part("report.css"),
         script=_part("report.js"),
-        plotly=_plotly() if drawn else "",
+        plotly=_plotly() if drawn or curves else "",
     )
 
 
@@ -117,6 +133,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "cut": any(intervals[r] != raw for r, raw in _intervals(report, cut=False).items()),
         "scale": _scale(ends),
         "means": _scale([mean for factor in report.factors for mean in factor.means]),
+        "grand": math.fsum(s.mean for s in stats) / len(stats) if stats else 0.0,
         "cells": _scale([mean for row in crossed for mean in row if mean is not None]),
         "columns": _columns(report),
         "folded": len(report.configs) > _FOLDED_FROM,
@@ -129,6 +146,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "has_lost": any(config.lost for config in report.configs),
         "ended_early": ", ".join(early),
         "legend": list({line.label: line for line in lines}.values()),
+        "first_curves": _FIRST_CURVES,
         "pale": any(b.whole < len(b.epochs) for c in report.curves for b in c.bands.values()),
         "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
         "has_validation": any(name.startswith("val/") for c in report.curves for name in c.bands),
@@ -147,6 +165,7 @@ def _template() -> Any:
         lstrip_blocks=True,
     )
     environment.filters |= _FILTERS
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template("report.html.j2")
 
 
@@ -231,6 +250,8 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "short": lambda value: true_minus(wording.short_number(value)),
     "interval": lambda ends: wording.interval_text(*ends),
     "signed": _signed,
+    "href": quote,
+    "sizes": size_words,
     "gap": wording.shown_difference,
     "breakable": _breakable,
     "probability": _probability,

@@ -111,7 +111,9 @@ def _elsewhere(configs: Sequence[Config], score: str) -> str:
     more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
     kinds = {config.verdict for config in found}
     where = kinds.pop() if len(kinds) == 1 else "other sets"
-    plural = "" if where.endswith(("sets", "data")) else "s"
+    if not where.startswith("other"):
+        where = "sets that may be others"
+    plural = "s" if where.endswith("set") else ""
     return f" On {where}{plural}, which are not compared with this one: {'; '.join(words)}{more}."
 
 
@@ -137,8 +139,8 @@ def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> 
         f"The strongest interaction is that of {names[key]} and {names[other]}, with "
         f"{share} of the variance between configs: {names[changed]} from {first} to "
         f"{last} changes the {metric_words(score)} by {_change(changes[low])} at "
-        f"{names[at]} {value_text(at, places[low])} and by {_change(changes[high])} at "
-        f"{names[at]} {value_text(at, places[high])}."
+        f"{names[at]}={value_text(at, places[low])} and by {_change(changes[high])} at "
+        f"{names[at]}={value_text(at, places[high])}."
     )
 
 

@@ -18,6 +18,7 @@ from seqsweep.results.leaderboard import (
     Row,
     Value,
     has_chosen,
+    leaderboard,
     numbers,
     shares_time,
     tied_with_first,
@@ -34,6 +35,7 @@ from seqsweep.results.wording import (
     with_deviation,
 )
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.sweepfile import SweepFile
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -69,14 +71,18 @@ def leaderboard_table(
     table = FittingTable(box=SIMPLE_HEAD, title=title, pad_edge=False)
     marks = [signs.mark] if _marked(board) else []
     _add_columns(table, ["#", *marks])
-    _add_columns(table, [names[key] for key in board.keys], style="cyan")
-    _add_columns(table, ["seeds"] if has_seeds else [])
+    table.keys = _add_columns(table, [names[key] for key in board.keys], style="cyan")
+    seeds = _add_columns(table, ["seeds"] if has_seeds else [])
     has_lost = any(row.lost for row in board.rows)
     _add_columns(table, ["seeds lost"] if has_lost else [], style="red")
+    others: list[int] = []
     for name in scores:
-        _add_columns(table, [name], style="bold" if name == board.monitor else "")
+        is_monitor = name == board.monitor
+        place = _add_columns(table, [name], style="bold" if is_monitor else "")
+        others += [] if is_monitor else place
     _add_columns(table, ["epoch", "params", "seconds"])
     table.spare = _spare([*scores, *_COSTS], len(table.columns), (*ranking, board.compared))
+    table.last = [*seeds, *(place for place in others if place not in table.spare)]
     for rank, row in enumerate(board.rows[:top], start=1):
         mark = [signs.mark if _is_marked(row) else ""] if marks else []
         cells = _cells(row, board.keys, scores, has_seeds, has_lost, signs)
@@ -129,7 +135,22 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     if top is not None and len(board.rows) > top:
         console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
     for note in leaderboard_notes(board, signs):
-        console.print(note, soft_wrap=True, highlight=False)
+        # On a terminal between words; elsewhere a line stays one line.
+        console.print(note, soft_wrap=not console.is_terminal, highlight=False)
+
+
+def print_folder(
+    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
+) -> None:
+    """The leaderboard of a folder, if a run of it is complete.
+
+    Args:
+        entries: its runs.
+    """
+    if any(entry.state == "complete" for entry in entries):
+        sweep = SweepFile.read(folder)
+        planned = sweep.configs.values() if sweep else ()
+        print_leaderboard(console, leaderboard(entries, planned), top)
 
 
 def status_table(entries: Sequence[Entry]) -> Table:
@@ -138,11 +159,11 @@ def status_table(entries: Sequence[Entry]) -> Table:
     names = key_names(keys)
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
-    _add_columns(table, [names[key] for key in keys], style="cyan")
+    table.keys = _add_columns(table, [names[key] for key in keys], style="cyan")
     table.add_column("state")
     table.long = len(table.columns) - 1
-    _add_columns(table, ["val/acc", "test/acc", "seconds"])
-    table.spare = [len(table.columns) - 1]
+    *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
+    table.spare, table.last = [seconds], scores[::-1]
     for entry in entries:
         table.add_row(
             escape(entry.folder.run_id),
@@ -186,11 +207,15 @@ def _spare(names: Sequence[str], columns: int, kept: Sequence[str]) -> list[int]
     ]
 
 
-def _add_columns(table: Table, names: Sequence[str], style: str = "") -> None:
-    """Columns of numbers; their names are broken where that makes them narrower."""
+def _add_columns(table: Table, names: Sequence[str], style: str = "") -> list[int]:
+    """Adds columns of numbers and returns their places.
+
+    Their names are broken where that makes them narrower.
+    """
     for name in names:
         header = escape(name).replace("_", "_\n").replace("/", "/\n")
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
+    return list(range(len(table.columns) - len(names), len(table.columns)))
 
 
 def _result(entry: Entry) -> list[str]:

@@ -1,7 +1,9 @@
 """What a person reads: names of keys, config values, metrics, numbers. Nothing is escaped here."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from seqsweep.runs.ledger import short_names
@@ -10,6 +12,11 @@ from seqsweep.runs.metrics import is_bounded
 _SPLITS = {"val": "validation", "test": "test", "train": "training"}
 _KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
 NBSP = "\N{NO-BREAK SPACE}"
+_ABSOLUTE = re.compile(
+    r"""(?<=")/[^"\n]+/[^"\n]+(?=")|(?<=')/[^'\n]+/[^'\n]+(?=')"""  # may have spaces in quotes
+    r"""|(?<![\w./:~<>-])/(?:[^\s/'":,;()<>]+/)+[^\s/'":,;()<>]+"""
+)
+_INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 def key_names(keys: Iterable[str]) -> dict[str, str]:
@@ -65,18 +72,12 @@ def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
     Args:
         keys: those to show, each with its name, as `key_names` gives them.
     """
-    return settings(config, keys, "=", " ")
-
-
-def settings(config: Mapping[str, Any], names: Mapping[str, str], between: str, join: str) -> str:
-    """`hidden_size 32, cell gru`, or with other marks between and after the words."""
-    return join.join(f"{name}{between}{value_text(k, config.get(k))}" for k, name in names.items())
+    return " ".join(f"{name}={value_text(key, config.get(key))}" for key, name in keys.items())
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """As `settings`, of those keys alone that the config has."""
-    known = {key: name for key, name in names.items() if config.get(key) is not None}
-    return settings(config, known, " ", ", ")
+    """The same as `run_label`, for the keys that the config has."""
+    return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 
 def split_words(split: str) -> str:
@@ -149,6 +150,25 @@ def error_text(state: str, error: str) -> str:
     'by SIGINT'
     """
     return error.removeprefix(f"{state} ")
+
+
+def without_machine(text: str, folder: str) -> str:
+    """Shortens the absolute paths in an error or a traceback.
+
+    Files of the folder are named from there, modules from their package, others by their name.
+
+    >>> without_machine('File "/opt/lib/python3.11/site-packages/torch/nn.py"', "/data/sweep")
+    'File "…/torch/nn.py"'
+    >>> without_machine("no file /home/me/a.npz; see /data/sweep/1f/train.log", "/data/sweep")
+    'no file …/a.npz; see 1f/train.log'
+    """
+    text = text.replace(f"{folder}/", "")
+    return _ABSOLUTE.sub(lambda found: f"…/{_short_path(found[0])}", text)
+
+
+def _short_path(path: str) -> str:
+    installed = _INSTALLED.match(path)
+    return path[installed.end() :] if installed else PurePosixPath(path).name
 
 
 def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:

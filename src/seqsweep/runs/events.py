@@ -16,9 +16,12 @@ import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 
 Row = tuple[int, float, Mapping[str, float]]
 """A step, the time in seconds since 1970, and a value for each tag."""
@@ -34,15 +37,15 @@ class EventFile:
 
     It is open only while rows are written: thousands of runs need no thread and no descriptor each.
 
+    The file may be moved meanwhile, when a sweep is extended and its runs get other names; then it
+    is found again. So an append after the first one never opens it in a way that would create it.
+
     Args:
         folder: the run's.
-        suffix: ends the name. SummaryWriter counts its own files, so in a folder that has one of
-            its files too only a suffix keeps the names apart.
     """
 
-    def __init__(self, folder: Path, suffix: str = "") -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.suffix = suffix
         self.path: Path | None = None
         self._version = b""
 
@@ -56,34 +59,50 @@ class EventFile:
 
     def append(self, data: bytes) -> None:
         """Appends rows that `encode` has made, as `write` does."""
-        if self.path is None:
-            now, host = time.time(), socket.gethostname()
-            second = _second_after(self.folder, int(now))
-            name = f"events.out.tfevents.{second:010d}.{host}.{os.getpid()}.{next(_count)}"
-            self.path = self.folder / f"{name}{self.suffix}"
-            self._version = _version(now)
+        if not data:
+            return
+        if self.path is not None:
+            with contextlib.suppress(FileNotFoundError):
+                append_bytes(self.path, data, self._version, mode="r+b")
+                return
+        name = self._new_name() if self.path is None else self.path.name
+        found = [path for path in event_files(self.folder) if path.name == name]
+        self.path = found[0] if found else event_folder(self.folder) / name
+        if self.path.parent != self.folder:
+            self.path.parent.mkdir(exist_ok=True)
         append_bytes(self.path, data, header=self._version)
 
+    def _new_name(self) -> str:
+        now, host = time.time(), socket.gethostname()
+        self._version = _version(now)
+        second = _second_after(event_files(self.folder), int(now))
+        return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
 
-def _second_after(folder: Path, now: int) -> int:
+
+def _second_after(files: Sequence[Path], now: int) -> int:
     """TensorBoard reads a run's files in the order of their names: a later one has a later time.
 
     Two attempts may begin within a second, and process numbers begin anew.
     """
-    found = [re.match(r"events\.out\.tfevents\.(\d+)\.", name) for name in os.listdir(folder)]
+    found = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
     return max([now, *(int(match[1]) + 1 for match in found if match)])
 
 
-def append_bytes(path: Path, data: bytes, header: bytes = b"") -> None:
+def append_bytes(
+    path: Path, data: bytes, header: bytes = b"", mode: Literal["ab", "r+b"] = "ab"
+) -> None:
     """Appends to a file, after a header where it is new or empty; nothing if there are no data.
+
+    Args:
+        mode: `r+b` for a file that must be there.
 
     Raises:
         OSError: the file is as it was; a full disk would have taken half of the data.
     """
     if not data:
         return
-    file = path.open("ab")
-    size = file.tell()
+    file = path.open(mode)
+    size = file.seek(0, os.SEEK_END)
     try:
         with file:
             file.write(data if size else header + data)

@@ -28,13 +28,16 @@ WITHOUT_INFLUENCE = (
 """Keys, or whole sections, that cannot change a result. Not hashed."""
 
 
+_LAYOUT = "data.source.layout"
+
+
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
     """16 hex digits of sha256 over the resolved config and the data's content.
 
     Args:
         config: the checked config, plain values.
-        data_fingerprint: of the sequences. It stands for the files: with it, the paths of the
-            source do not count. None for data that cannot be read beforehand.
+        data_fingerprint: of the sequences. It stands for the files: with it, the paths and the
+            layout of the source do not count. None for data that cannot be read beforehand.
     """
     values = decisive(config, data_fingerprint)
     identity = {**values, "semantics": SEMANTICS}
@@ -55,7 +58,7 @@ def decisive(
         for key, value in sorted(flatten(config))
         if not is_below(key, WITHOUT_INFLUENCE)
         and key not in without
-        and not (data_fingerprint and is_path(key))
+        and not (data_fingerprint and (is_path(key) or key == _LAYOUT))
         and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
     return {"config": values, "data": data_fingerprint}

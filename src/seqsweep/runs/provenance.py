@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ _PACKAGES = ("seqsweep", "torch", "lightning", "hydra-core", "omegaconf", "numpy
 
 
 def provenance(
-    threads: int, data_fingerprint: str | None, engine: dict[str, Any]
+    threads: int,
+    data_fingerprint: str | None,
+    engine: dict[str, Any],
+    data_files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """What a run's provenance.json holds.
 
@@ -24,11 +28,13 @@ def provenance(
         threads: of torch.
         data_fingerprint: of the sequences.
         engine: what torch says of the machine: instruction set, BLAS, devices.
+        data_files: absolute paths by key of `data.source`, whose own may be relative.
     """
     return {
         "command": command_line(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "data_fingerprint": data_fingerprint,
+        "data_files": dict(data_files or {}),
         "threads": threads,
         **engine,
         **_environment(),

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.runs.config_text import read_yaml, to_text
+from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import (
     TEMPORARY,
     Damaged,
-    matching,
     read_object,
     remove,
     remove_temporary,
@@ -26,8 +26,6 @@ State = Literal["complete", "diverged", "running", "interrupted", "failed", "inc
 a run that was killed: nobody trains it, and nobody could say why. A `damaged` one has a record.json
 that is not what was written, and is trained again."""
 
-_LOGS = ("metrics.csv", "events.out.tfevents.*")
-
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """By status, the keys of a record that hold a JSON object."""
 
@@ -36,8 +34,8 @@ class RunFolder:
     """The files of a run.
 
     `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
-    events.out.tfevents.*  checkpoints/{best,last}.ckpt`, failure.json after a failure, and a lock
-    while it is trained. record.json is written last.
+    checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
+    failure, and a lock while it is trained. record.json is written last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -130,7 +128,8 @@ class RunFolder:
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
-        remove(self.path, *_LOGS, "diagnostics.json", TEMPORARY)
+        remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
+        remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
         write_text(self.path / "provenance.json", _origin_text(provenance), sync)
@@ -155,7 +154,7 @@ class RunFolder:
             synced: everything else is on disk; if the power fails, half a record counts as none.
         """
         if not synced:
-            sync(matching(self.path, *_LOGS))
+            sync([self.path / "metrics.csv", *event_files(self.path)])
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
         content = {"status": "complete"} | record

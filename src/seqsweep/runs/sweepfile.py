@@ -23,15 +23,16 @@ Config = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class SweepFile:
-    """A sweep that was started in a folder; the last one, where there were several.
+    """The runs that were asked for in a folder, and the last command that asked for some.
 
     Args:
-        command: as a person would give it again.
-        started: seconds since 1970.
-        configs: of each member by run_id, flat, in the order of the sweep.
+        command: the last one, as a person would give it again.
+        started: when it was given, in seconds since 1970.
+        configs: of each run by run_id, flat, in the order in which the commands asked for them.
         done_before: run_ids that it found finished.
         ended: seconds since 1970; None while it runs, and for ever where it was killed.
         beside: when those were started that train in this folder too, and have not ended.
+        earlier: run_ids that only commands which have ended asked for.
     """
 
     command: Sequence[str]
@@ -40,6 +41,7 @@ class SweepFile:
     done_before: frozenset[str] = frozenset()
     ended: float | None = None
     beside: tuple[float, ...] = ()
+    earlier: frozenset[str] = frozenset()
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -55,6 +57,7 @@ class SweepFile:
                 frozenset(content["done_before"]),
                 content["ended"],
                 tuple(content.get("beside", ())),
+                frozenset(content.get("earlier", ())),
             )
             times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
             "".join(sweep.command)  # a TypeError where it is not text
@@ -74,6 +77,7 @@ class SweepFile:
             "ended": self.ended,
             "beside": list(self.beside),
             "done_before": sorted(self.done_before),
+            "earlier": sorted(self.earlier),
             "common": common,
             "members": {
                 name: {key: config[key] for key in config if key not in common}
@@ -102,7 +106,20 @@ class SweepFile:
         done = self.done_before | other.done_before
         beside = (*other.beside, other.started)
         configs = {**other.configs, **self.configs}
-        return replace(self, configs=configs, done_before=done, beside=beside)
+        earlier = other.earlier - self.configs.keys()
+        return replace(self, configs=configs, done_before=done, beside=beside, earlier=earlier)
+
+    def after(self, other: Self) -> Self:
+        """With the runs of the commands that have ended in the same folder."""
+        configs = {**other.configs, **self.configs}
+        return replace(
+            self, configs=configs, earlier=frozenset(other.configs.keys() - self.configs.keys())
+        )
+
+    def current(self) -> Self:
+        """Without the runs that only commands which have ended asked for: nobody trains them."""
+        configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
+        return replace(self, configs=configs, earlier=frozenset())
 
 
 def is_alive(folder: Path) -> bool:

@@ -15,7 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
-from seqsweep.command import as_multirun, hide_subcommand, restore_subcommand
+from seqsweep.command import (
+    as_multirun,
+    hide_subcommand,
+    is_first_process,
+    restore_subcommand,
+)
 from seqsweep.config import CONF_DIR
 from seqsweep.config.files import check_config_files
 from seqsweep.config.flags import config_dir, flags_first
@@ -24,7 +29,7 @@ from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
-from seqsweep.console import PlainConsole, place, print_notes, say_error
+from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.baselines import majority_shares
@@ -79,6 +84,7 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
     name = _root_.sweep.name
     if name is not None:
         return _folder_name(name, "sweep.name")
+    _folder_name(_root_.name, "name")
     if OmegaConf.is_missing(_root_.hydra.job, "num"):
         os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
     if _MADE_NAME not in os.environ:
@@ -109,7 +115,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if folder := config_dir(arguments):
             check_config_files(folder.absolute(), arguments)
         hide_subcommand(subcommand, arguments, **options)
-        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+        _start_hydra()
         if _errors:
             raise _errors[0]
     except SystemExit as error:
@@ -139,6 +145,26 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     return 0
 
 
+def _start_hydra() -> None:
+    """Composes the config and calls `task`, or the sweeper.
+
+    Raises:
+        KeyboardInterrupt: also where it came while Hydra was composing, which answers with an error
+            of its own from its cleaning up.
+    """
+    try:
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+    except Exception as error:
+        before: BaseException | None = error
+        seen: list[BaseException] = []
+        while before is not None and before not in seen:  # an error may be its own cause
+            if isinstance(before, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            seen.append(before)
+            before = before.__cause__ or before.__context__
+        raise
+
+
 @interruptible()
 def task(config: DictConfig) -> float | None:
     """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
@@ -151,25 +177,21 @@ def task(config: DictConfig) -> float | None:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
         member = plan(check(config))
-        if _is_first_process():
+        if is_first_process():
             print_notes(member.notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
-        if _is_first_process():
+        if is_first_process():
             _report(outcome, member, console)
-    except (RunFailed, Locked, BrokenPipeError) as error:
-        _errors.append(error)
     except (ValueError, TypeError, OSError) as error:
-        _errors.append(with_place(error, hydra_config))
+        is_reader_gone = isinstance(error, BrokenPipeError)
+        _errors.append(error if is_reader_gone else with_place(error, hydra_config))
+    except Exception as error:
+        _errors.append(error)
     else:
         if outcome.record["status"] == "diverged":
             _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
         return monitored(outcome.record)
     return None
-
-
-def _is_first_process() -> bool:
-    """Of a distributed run, whose other processes run the same command."""
-    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 _errors: list[Exception] = []
@@ -250,8 +272,9 @@ def _report(outcome: Outcome, member: Member, console: Console) -> None:
         return
     metrics = record["metrics"]
     names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
-    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
-    console.print(f"best epoch {record['best_epoch']}: {scores}", highlight=False, soft_wrap=True)
+    scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
+    scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
+    console.print(joined(scores, console), highlight=False, soft_wrap=True)
     if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
         found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
         console.print(f"majority class: {found}", highlight=False, soft_wrap=True)

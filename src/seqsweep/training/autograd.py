@@ -147,6 +147,8 @@ def _fit_and_test(
         path = None if checkpoint is None else str(checkpoint)
         trainer.fit(module, datamodule=data, ckpt_path=path)
         kept = _kept(parts, time.perf_counter() - start)
+        if kept.epochs == 0:
+            raise RuntimeError("trainer.max_time or max_steps ended the run in its first epoch")
         metrics = dict(kept.best_metrics)
         trainer.strategy.barrier()  # the first process has written the checkpoint by now
         _load_weights(module, folder / "checkpoints" / "best.ckpt")

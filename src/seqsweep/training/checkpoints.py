@@ -20,6 +20,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Damaged, link, read_bytes, write_bytes
 from seqsweep.training.best import BestEpoch
@@ -124,7 +125,7 @@ class BestAndLast(Checkpoint):
 
 def logs(folder: Path) -> list[Path]:
     """The files of a run that grow with its epochs."""
-    paths = [folder / "metrics.csv", *sorted(folder.glob("events.out.tfevents.*"))]
+    paths = [folder / "metrics.csv", *event_files(folder)]
     return [path for path in paths if path.is_file()]
 
 
@@ -213,11 +214,12 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
     events, of the epoch's last step, stay.
     """
     sizes = checkpoint["files"]
+    found = {path.name: path for path in logs(folder)}  # its folder may have another name now
     for name, size in sizes.items():
-        path = folder / name
-        if path.is_symlink() or not path.is_file() or path.stat().st_size < size:
+        path = found.get(name)
+        if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
-    for path in logs(folder):
+    for path in found.values():
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:

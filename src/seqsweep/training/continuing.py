@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.config.question import namesakes
+from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
-from seqsweep.training.planning import Member
+from seqsweep.training.planning import Member, data_files
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,8 @@ def begin(
     reruns, kind = member.config["rerun"], engine["engine"]
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
-        origin = provenance(member.config["threads"], member.data_fingerprint, engine)
+        files = data_files(member.config["data"])
+        origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
             checkpoint = resume_point(folder.path, kind)
@@ -82,7 +84,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
         for path, record in records
         if record
         and record["status"] == "complete"
-        and run_id(record["config"], record["data_fingerprint"]) == record["run_id"]
+        and run_id(record["config"], record.get("data_fingerprint")) == path.name
     ]
 
 
@@ -104,8 +106,11 @@ def _copy(source: Path, target: Path) -> bool:
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False
+    events = event_folder(target)
+    events.mkdir(exist_ok=True)
     for path in logs(source):
-        shutil.copy2(path, target / path.name)
+        folder = target if path.name == "metrics.csv" else events
+        shutil.copy2(path, folder / path.name)
     for path in checkpoints:
         shutil.copy2(path, target / "checkpoints" / path.name)
     return True

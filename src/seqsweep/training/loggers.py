@@ -11,6 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger, TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 
+from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
 
 COLUMNS: tuple[str, ...] = (
@@ -20,6 +21,7 @@ COLUMNS: tuple[str, ...] = (
 """The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
 
 _COLUMNS = frozenset(COLUMNS)
+_COUNTERS = ("step", "epoch")
 _CSV_HEADER = (",".join(COLUMNS) + "\r\n").encode()
 
 log = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class RowLogger(Logger):
 
 
 class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """TensorBoard scalars in the run's folder itself.
+    """TensorBoard scalars in the run's folder, where `runs.eventfiles` has them.
 
     Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
     stands in config.yaml. Rows go to an event file of our own, `events`, and so do the metrics that
@@ -68,8 +70,15 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
     """
 
     def __init__(self, save_dir: str) -> None:
-        super().__init__(save_dir, name="", version="", default_hp_metric=False)
-        self.events = EventFile(Path(save_dir), suffix=".rows")
+        super().__init__(
+            save_dir, name="", version="", default_hp_metric=False, filename_suffix=WRITER
+        )
+        self.events = EventFile(Path(save_dir))
+
+    @property
+    def log_dir(self) -> str:
+        """The folder of the SummaryWriter's file: that of the rows, so that both are one run."""
+        return str(event_folder(self.events.folder))
 
     @property
     def experiment(self) -> Any:
@@ -117,10 +126,13 @@ def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Rows for an `EventFile`, at the time of now; a row's tags are its keys without `step`."""
+    """Rows for an `EventFile`, at the time of now; the tags are the keys without step and epoch.
+
+    The epoch over the steps is a straight line, for which TensorBoard would show a card.
+    """
     now = time.time()
     return [
-        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag != "step"})
+        (row["step"] or 0, now, {tag: float(row[tag]) for tag in row if tag not in _COUNTERS})
         for row in rows
     ]
 

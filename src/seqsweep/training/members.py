@@ -1,7 +1,6 @@
 """The members of a sweep: found, named, checked before the first one starts. Imports no torch."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.results.keys import label_keys
-from seqsweep.results.wording import count, key_names, run_label, value_text
+from seqsweep.results.wording import count, key_names, run_label
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import differing_keys, read_run
+from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.planning import Member, plan
@@ -80,18 +79,27 @@ def say_plan(
 
 
 def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """Which runs of the folder are not this sweep's, and in which keys they differ from it."""
+    """What else is in the folder, and what the table makes of it."""
     known = {member.folder.run_id for member in members}
-    paths = [p.parent for p in folder.glob("*/record.json") if p.parent.name not in known]
-    if not paths:
+    paths = [path.parent for path in folder.glob("*/record.json") if path.parent.name not in known]
+    records = [record for path in paths if (record := RunFolder(path).record()) is not None]
+    if not records:
         return []
+    total = len(records) + len(members)
+    which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
+    lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
+    data = {member.member.data_fingerprint for member in members}
+    strange = sum(record.get("data_fingerprint") not in data for record in records)
+    if strange:
+        lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
     ours = [dict(flatten(member.member.config)) for member in members]
-    values = {key: {json.dumps(config.get(key)) for config in ours} for key in ours[0]}
-    changed: Counter[str] = Counter()
-    for entry in (read_run(RunFolder(path)) for path in paths):
-        for key in differing_keys([entry.config, ours[0]]):
-            if json.dumps(entry.config.get(key)) not in values.get(key, set()):
-                changed[f"{key} ({value_text(key, entry.config.get(key))} there)"] += 1
-    most = ", ".join(name for name, _ in changed.most_common(5))
-    why = f"; not of this sweep by {most}" if most else ""
-    return [f"{len(paths)} other runs lie in this folder and stay apart{why}"]
+    theirs = [record["config"] for record in records]
+    monitor, others = monitor_of(ours), monitor_of(theirs)
+    if monitor != others:
+        ranking = monitor_of([*ours, *theirs])
+        lines.append(f"they monitor {others}, not {monitor}: the table ranks by {ranking}")
+    return lines
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"

@@ -49,7 +49,18 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     check_monitors(config, data.splits)
     module = build_module(config, data)
     module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
-    return Parts(_build_trainer(config, data, folder, callbacks or []), module, data)
+    trainer = _build_trainer(config, data, folder, callbacks or [])
+    _check_processes(trainer.world_size, data.splits)
+    return Parts(trainer, module, data)
+
+
+def _check_processes(count: int, splits: Splits) -> None:
+    """Refuses more processes than a split has sequences: one without a share would block them."""
+    for name, part in splits.parts.items():
+        if name != "train" and len(part) < count:  # a small train split is filled up
+            raise ValueError(
+                f"trainer.devices={count}: must be at most {len(part)}, the sequences in {name}"
+            )
 
 
 def check_monitors(config: Config, splits: Splits) -> None:

@@ -167,9 +167,19 @@ def fingerprint_of(source: Splits) -> str:
 
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
     """Path, time and size of each file that the source names: a changed one is read again."""
-    paths = [Path(value).expanduser() for value in source.values() if isinstance(value, str)]
-    found = [(path.absolute(), path.stat()) for path in paths if path.is_file()]
-    return tuple((str(path), stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    found = [Path(path) for path in _files(source).values()]
+    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
+
+
+def data_files(data: Config) -> dict[str, str]:
+    """The absolute paths of the files that a data section's source names, by the source's keys."""
+    source = data.get("source")
+    return _files(source) if isinstance(source, dict) else {}
+
+
+def _files(source: Config) -> dict[str, str]:
+    paths = {k: Path(v).expanduser() for k, v in source.items() if isinstance(v, str)}
+    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
 
 
 @functools.lru_cache(maxsize=8)

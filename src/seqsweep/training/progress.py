@@ -10,6 +10,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
+_SHORTEST_BAR, _LONGEST_BAR = 5, 40
+_OTHERS = len("epoch    0:00:00 left 0:00:00 ")
+"""The characters of a line beside the epoch, the bar and the metrics."""
 
 
 class RunProgressBar(ProgressBar):
@@ -20,9 +23,11 @@ class RunProgressBar(ProgressBar):
 
     def __init__(self, console: Console) -> None:
         super().__init__()
+        self._console = console
+        self._bar = BarColumn()
         self.progress = Progress(
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
+            self._bar,
             TextColumn("{task.fields[metrics]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
@@ -62,13 +67,14 @@ class RunProgressBar(ProgressBar):
 
     def _draw(self, trainer: L.Trainer, part: float) -> None:
         metrics = trainer.callback_metrics
-        shown = "  ".join(
-            f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics
-        )
+        known = [f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics]
+        epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
+        room = self._console.width - len(epoch) - _OTHERS
+        while known and len("  ".join(known)) + _SHORTEST_BAR > room:
+            del known[0]  # accuracies are last
+        shown = "  ".join(known)
+        self._bar.bar_width = max(min(room - len(shown), _LONGEST_BAR), _SHORTEST_BAR)
         self.progress.update(
-            self.task,
-            completed=trainer.current_epoch + part,
-            epoch=f"{trainer.current_epoch + 1}/{trainer.max_epochs}",
-            metrics=shown,
+            self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=shown
         )
         self.progress.refresh()

@@ -1,12 +1,15 @@
 """`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
 
 import csv
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
 from seqsweep.runs.record import RunFolder
@@ -16,7 +19,12 @@ from seqsweep.training.saved import saved_member
 from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.train import train
 
-_NOT_THE_MACHINE = ("command", "started", "stack")
+_SCRATCH = "SEQSWEEP_SCRATCH"
+"""The variable by which the processes of a distributed run find the scratch folder of the first:
+all of them read its best checkpoint."""
+
+_ALONE: dict[str, Any] = {"hidden": None, "size": 1, "members": []}
+_NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
@@ -39,19 +47,27 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
+    origin = read_object(folder / "provenance.json") | {"stack": run.stack() or _ALONE}
+    if not is_first_process():  # the first one, which has started this one, compares
+        if _SCRATCH not in os.environ:
+            raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
+        train(member, Path(os.environ[_SCRATCH]), like=origin)
+        return 0
     if member.data_fingerprint != record["data_fingerprint"]:
         say("the data are not those that the run was trained on")
-    stack = run.stack() or {"hidden": None, "size": 1, "members": []}
-    like = {"engine": read_object(folder / "provenance.json").get("engine"), "stack": stack}
     with tempfile.TemporaryDirectory() as scratch:
-        again = train(member, Path(scratch), like=like).folder.path
+        os.environ[_SCRATCH] = scratch
+        again = train(member, Path(scratch), like=origin).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
-    mates = stack["members"]
+        uncompared = _has_lost_last(folder, again)
+    mates = origin["stack"]["members"]
     if difference and len(mates) > 1:
         say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
-        difference = _difference_in_stack(folder, member, mates, stack["hidden"], allowed)
-    say(difference or "identical")
+        difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
+    say(
+        difference or ("identical, but for last.ckpt, which is gone" if uncompared else "identical")
+    )
     if difference and environment:
         say("the environment differs:")
     for line in environment if difference else []:
@@ -59,14 +75,21 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     return int(difference is not None)
 
 
+def _has_lost_last(folder: Path, again: Path) -> bool:
+    """Whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
+    name = Path("checkpoints", "last.ckpt")
+    return (again / name).is_file() and not (folder / name).exists()
+
+
 def _difference_in_stack(
     folder: Path, member: Member, mates: Sequence[str], hidden: int, allowed: Sequence[str]
 ) -> str | None:
     """The last bits of a product depend on how many are taken at once: with the same company."""
-    missing = [name for name in mates if not (folder.parent / name / "config.yaml").is_file()]
+    beside = folder.resolve().parent  # the run may be called `.`
+    missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
     if missing:
-        return f"differs; {len(missing)} runs of its stack are not in {folder.parent}"
-    members = [saved_member(RunFolder(folder.parent / name), allowed) for name in mates]
+        return f"differs; {len(missing)} runs of its stack are not in {beside}"
+    members = [saved_member(RunFolder(beside / name), allowed) for name in mates]
     with tempfile.TemporaryDirectory() as scratch:
         train_stack(members, Path(scratch), hidden=hidden)
         return _difference(folder, Path(scratch, member.run_id))
@@ -107,7 +130,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
     for name in ("best.ckpt", "last.ckpt"):
         paths = [folder / "checkpoints" / name for folder in (one, other)]
         there = [path.is_file() for path in paths]
-        if not any(there):
+        if not any(there) or (name == "last.ckpt" and _has_lost_last(one, other)):
             continue
         if not all(there):
             return f"differs: {name} is there {'then' if there[0] else 'again'} only"

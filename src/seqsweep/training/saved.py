@@ -5,6 +5,7 @@ A config out of a file names what is built by it: only targets of an allow-list 
 
 import functools
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -12,6 +13,7 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
+from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.record import RunFolder
 from seqsweep.suggest import nearest_or_all
@@ -48,10 +50,23 @@ def _config(run: RunFolder) -> dict[str, Any]:
     config = run.config()
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
+    _find_files(config, run)
     for key, value in flatten(config):
         if "${" in str(value):  # a resolver could make what the list below does not let through
             raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
     return config
+
+
+def _find_files(config: dict[str, Any], run: RunFolder) -> None:
+    """Takes the recorded absolute path of a data file whose own is relative to another folder."""
+    source = (config.get("data") or {}).get("source")
+    recorded = read_object(run.path / "provenance.json").get("data_files")
+    if not isinstance(source, dict) or not isinstance(recorded, dict):
+        return
+    for key, path in recorded.items():
+        given = source.get(key)
+        if isinstance(given, str) and not Path(given).expanduser().is_file():
+            source[key] = path
 
 
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What stands in a sweep's folder for people: report, baselines, TensorBoard's view.
+"""What stands in a sweep's folder for people: report, baselines, TensorBoard's pages.
 
 Renewed while the sweep runs and written when it ends, from the run folders alone. Imports no torch.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
-from seqsweep.results.tensorboard.mirror import NAME, made_names
+from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import read_folder
 from seqsweep.training.baselines import write_baselines
@@ -72,7 +72,7 @@ class Renewing:
 
 
 def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
-    """Brings baselines, report and view of a sweep up to date with the records of its folder.
+    """Brings baselines, report and TensorBoard's pages up to date with the records of a sweep.
 
     What fits them already is left alone, which takes milliseconds.
 
@@ -112,11 +112,11 @@ def _renew_view(folder: Path) -> None:
     """Writes TensorBoard's view in the same way."""
     for _ in range(_ATTEMPTS):
         made = _records(folder)  # first: what changes later makes the view stale
-        if is_view_fresh(folder, made, made_names(folder / NAME)):
+        if is_view_fresh(folder, made, all_made_files(folder)):
             return
-        from seqsweep.results.tensorboard.view import renew_view  # as above
+        from seqsweep.results.tensorboard.view import renew  # as above
 
-        prove_view(folder, made, renew_view(folder).names)
+        prove_view(folder, made, renew(folder).made)
 
 
 def _records(folder: Path) -> str:

@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -15,13 +14,13 @@ from rich.markup import escape
 from seqsweep.command import command_line, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import place
-from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.progress import duration
-from seqsweep.results.tables import print_leaderboard
+from seqsweep.results.tables import print_folder
+from seqsweep.results.tensorboard.naming import name_runs
 from seqsweep.results.wording import count
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.ledger import Entry, read_run
+from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
@@ -38,7 +37,7 @@ def run_sweep(
     folder: Path,
     console: Console,
 ) -> int:
-    """Trains the members that are not done and prints the leaderboard.
+    """Trains the members that are not done and prints the leaderboard of the folder.
 
     All members are checked before the first one starts. Returns the exit code: 0, 1 where some did
     not complete, 128 and its number where a signal ended the sweep.
@@ -55,10 +54,9 @@ def run_sweep(
     say_plan(members, pending, len(jobs), folder, console)
     code = _train(members, pending, launch, folder, console)
     seconds = time.monotonic() - started
-    entries = [read_run(member.folder) for member in members]
-    if any(entry.state == "complete" for entry in entries):
-        begun = [entry for entry in entries if entry.folder.path.is_dir()]
-        print_leaderboard(console, leaderboard(begun, _configs(members).values()))
+    begun = {entry.folder.run_id: entry for entry in _begun(folder)}
+    print_folder(console, folder, list(begun.values()))
+    entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].member.config["sweep"]["report"]
     if reports and code == 0:
         code = _summarise(members, folder, console)
@@ -79,14 +77,18 @@ def _train(
     """
     before = SweepFile.read(folder)
     others = before if before is not None and is_alive(folder) else None
-    if not pending and before is not None and (others or before.ended is not None):
-        return 0
     file = _sweep_file(members, pending)
+    is_known = before is not None and file.configs.keys() <= before.configs.keys()
+    if not pending and before is not None and is_known and (others or before.ended is not None):
+        return 0
     if others is not None:
         file = file.joined(others)
+    elif before is not None:
+        file = file.after(before)
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
     file.write(folder)
+    _name_runs(folder, console)
     code = 0
     try:
         if pending:
@@ -100,15 +102,24 @@ def _train(
     return code
 
 
+def _begun(folder: Path) -> list[Entry]:
+    """The runs of the folder, of other commands too."""
+    return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
+
+
+def _name_runs(folder: Path, console: Console) -> None:
+    """Names the runs for TensorBoard, which otherwise shows them by their ids."""
+    try:
+        name_runs(folder)
+    except (OSError, ValueError) as error:  # the runs are what counts
+        console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
+
+
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     left = {member.folder.run_id for member in pending}
-    configs = _configs(members)
+    configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
     done = frozenset(name for name in configs if name not in left)
     return SweepFile(command_line(), time.time(), configs, done)
-
-
-def _configs(members: Sequence[SweepMember]) -> dict[str, dict[str, Any]]:
-    return {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
 
 
 def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:

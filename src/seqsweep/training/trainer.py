@@ -159,7 +159,7 @@ def _as_value_error() -> Generator[None]:
     try:
         yield
     except (MisconfigurationException, RuntimeError) as error:
-        raise ValueError(f"trainer: {' '.join(str(error).split())}") from error
+        raise ValueError(" ".join(str(error).split())) from error
 
 
 def _profiler(kind: str | None, folder: Path) -> Profiler | None:

@@ -97,7 +97,7 @@ class Watcher:
         sweep = SweepFile.read(self.folder)
         if sweep is None or not set(self.names) <= sweep.configs.keys():
             return SweepFile((), time.time(), {name: {} for name in self.names})
-        return sweep
+        return sweep.current()
 
     def _watch(self, view: LiveView) -> None:
         try:

@@ -16,9 +16,13 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import backend_context, list_session_groups
 
-from seqsweep.results.tensorboard.view import NAME, renew
+from seqsweep.results.tensorboard.files import link_all
+from seqsweep.results.tensorboard.naming import name_runs
+from seqsweep.results.tensorboard.view import renew
+from seqsweep.runs.eventfiles import NAMES
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
 
 api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
 """Its names are made when it is loaded."""
@@ -73,7 +77,7 @@ class Sweep:
 
     def train(self, run: RunFolder, accuracies: Sequence[float], first: int = 0) -> None:
         """Epochs from `first` on, in an event file of their own, as after an interruption."""
-        events = EventFile(run.path, suffix=".rows")
+        events = EventFile(run.path)
         lines = ["epoch,step,lr,train/loss,val/loss,val/acc"] if first == 0 else []
         for epoch, accuracy in enumerate(accuracies, start=first):
             step = STEPS * (epoch + 1)
@@ -128,6 +132,14 @@ class Sweep:
                 self.done(f"{number:08x}{seed:08x}", config, score)
                 best[f"h{size:03}-L{layers}-{'bi' if both else 'uni'}-s{seed}"] = score
         return best
+
+    def plan(self) -> None:
+        """Makes it a sweep's folder, of the runs so far, as the sweep does before it trains."""
+        SweepFile(["seqsweep"], 0.0, dict(self.configs)).write(self.folder)
+        name_runs(self.folder)
+
+    def names(self) -> dict[str, str]:
+        return json.loads((self.folder / NAMES).read_text())
 
     @staticmethod
     def accuracies(best: float) -> list[float]:
@@ -195,24 +207,33 @@ def _context() -> Any:
     return tensorboard_context.RequestContext()
 
 
-def read_view(view: Path) -> Shown:
+def read_logdir(logdir: Path) -> Shown:
     """As TensorBoard's loader and the backend of its HParams page do."""
     events = EventMultiplexer()
-    events.AddRunsFromDirectory(str(view))
+    events.AddRunsFromDirectory(str(logdir))
     events.Reload()
-    provider = MultiplexerDataProvider(events, str(view))
-    context = base_plugin.TBContext(data_provider=provider, logdir=str(view))
+    provider = MultiplexerDataProvider(events, str(logdir))
+    context = base_plugin.TBContext(data_provider=provider, logdir=str(logdir))
     return Shown(events, backend_context.Context(context))
 
 
 @pytest.fixture
-def shown() -> Callable[..., Shown]:
-    """What TensorBoard shows of a folder, its view renewed without pictures."""
+def shown(tmp_path: Path) -> Callable[[Path], Shown]:
+    """What `seqsweep tensorboard` shows of a folder, without pictures."""
 
-    def show(folder: Path, renewed: bool = True) -> Shown:
-        return read_view(renew(folder, images=0) if renewed else folder / NAME)
+    def show(folder: Path) -> Shown:
+        links = tmp_path / "links"
+        links.mkdir(exist_ok=True)
+        link_all(links, renew(folder, images=0).files)
+        return read_logdir(links)
 
     return show
+
+
+@pytest.fixture
+def runs_at() -> Callable[[Path], list[str]]:
+    """What plain `tensorboard --logdir` calls the runs below a folder."""
+    return lambda logdir: read_logdir(logdir).runs
 
 
 @dataclass(frozen=True)
@@ -229,4 +250,6 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     """Of 24 runs, with pictures of three of them. To be read, not changed."""
     made = Sweep(tmp_path_factory.mktemp("grid"))
     best = made.grid()
-    return Grid(made.folder, best, read_view(renew(made.folder, images=3)))
+    links = tmp_path_factory.mktemp("links")
+    link_all(links, renew(made.folder, images=3).files)
+    return Grid(made.folder, best, read_logdir(links))

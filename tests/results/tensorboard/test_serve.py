@@ -11,15 +11,16 @@ from seqsweep.results.tensorboard.view import View
 
 def view(*names: str) -> View:
     configs = {name: name.partition("-s")[0] for name in names}
-    return View(Path("x/tensorboard"), configs, dict.fromkeys(names, ("digest", "success")))
+    shown = dict.fromkeys(names, ("digest", "success"))
+    return View(Path("x"), "val/f1", configs, shown, {})
 
 
-def test_the_link_pins_the_accuracy_and_colours_by_config():
+def test_the_link_pins_the_metric_that_ranks_and_colours_by_config():
     found = links(view("h08-s0", "h08-s1", "h16-s0"), "http://127.0.0.1:6006")
     link = urlsplit(found["curves"])
     assert (link.netloc, link.path, link.fragment) == ("127.0.0.1:6006", "/", "timeseries")
     assert parse_qs(link.query) == {
-        "pinnedCards": ['[{"plugin":"scalars","tag":"val/acc"}]'],
+        "pinnedCards": ['[{"plugin":"scalars","tag":"val/f1"}]'],
         "smoothing": ["0"],
         "runColorGroup": [r"regex:(.*)-s\d+"],
     }
@@ -57,6 +58,12 @@ def test_a_server_starts_again_where_it_would_show_what_was(before, after, stale
 def test_a_port_out_of_range_is_refused(port, tmp_path):
     with pytest.raises(ValueError, match=f"port={port}: must be from 0"):
         serve(tmp_path, port)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no host", "::ffff"])
+def test_an_address_of_another_machine_is_refused(host, tmp_path):
+    with pytest.raises(ValueError, match=f"host={host}: must be an address of this machine"):
+        serve(tmp_path, 0, host=host)
 
 
 def test_a_folder_without_runs_is_refused(tmp_path):

@@ -1,26 +1,35 @@
-"""TensorBoard's view of a sweep, as TensorBoard's own backends read it."""
+"""What TensorBoard shows of a sweep, as TensorBoard's own backends read it."""
 
-import os
+import json
 import shutil
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import markdown
 import pytest
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.events import protos
-from seqsweep.results.tensorboard.view import renew, renew_view
+from seqsweep.results.tensorboard.view import renew
+from seqsweep.runs.eventfiles import MADE, NAMES
+from seqsweep.runs.events import EventFile
 from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 METRICS = ["best val acc", "test acc", "test f1", "train seconds", "parameters", "samples/s"]
 
 
-def listing(view: Path) -> dict[str, tuple[int, int]]:
-    """Every file of a view: which one it is, and when it was written."""
-    found = {str(path.relative_to(view)): path.lstat() for path in view.rglob("*")}
+def listing(folder: Path) -> dict[str, tuple[int, int]]:
+    """Every file of a folder: which one it is, and when it was written."""
+    found = {str(path.relative_to(folder)): path.lstat() for path in folder.rglob("*")}
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+
+
+def made(folder: Path, kind: str = "") -> dict[str, str]:
+    """The name of the run of each file that was made."""
+    return {path.name: path.parent.name for path in folder.rglob(f"*{MADE}*{kind}")}
 
 
 def texts(shown, run: str, tag: str) -> list[str]:
@@ -42,6 +51,18 @@ def test_hparams_has_the_swept_keys_and_the_metrics_in_their_order(grid):
     ]
     assert ticks == [[False, True], [8, 16, 128], [1, 2]]
     assert [info.display_name for info in found.metric_infos] == METRICS
+
+
+def test_the_metric_that_ranks_is_the_first_column(sweep, shown):
+    sweep.done("0", {"h": 0, "monitor": "val/loss"}, 0.9)
+    sweep.done("1", {"h": 1, "monitor": "val/loss"}, 0.8)
+    found = shown(sweep.folder)
+    names = [info.display_name for info in found.experiment().metric_infos]
+    assert names == ["best val loss", *METRICS]
+    assert [group.metric_values[0].name.tag for group in found.groups()] == [
+        "summary/best_val_loss"
+    ] * 2
+    assert renew(sweep.folder, images=0).monitor == "val/loss"
 
 
 def test_a_row_is_a_config_with_the_mean_of_its_seeds(grid):
@@ -69,8 +90,72 @@ def test_sorting_by_the_best_accuracy_puts_the_best_config_first(grid):
 
 
 def test_runs_have_readable_names_and_there_is_no_other_run(grid):
-    assert (grid.folder / "tensorboard").is_dir()
     assert grid.shown.runs == sorted(grid.best)
+
+
+def test_plain_tensorboard_shows_each_run_once_with_its_name(sweep, runs_at):
+    best = sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    names = {path.parent.name: path.name for path in sweep.folder.glob("*/h*")}
+    assert sorted(names.values()) == sorted(best)
+    assert runs_at(sweep.folder) == sorted(f"{run}/{name}" for run, name in names.items())
+    above = runs_at(sweep.folder.parent)
+    assert above == [f"sweep/{run}" for run in runs_at(sweep.folder)]
+    run, name = min(names.items())
+    assert runs_at(sweep.folder / run) == [name]
+
+
+def test_a_copied_run_is_shown_wherever_it_lies(sweep, runs_at, shown, tmp_path):
+    sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    copy = shutil.copytree(sweep.folder / f"{0:016x}", tmp_path / "copies" / "mine")
+    assert runs_at(copy) == ["h008-L1-uni-s0"]
+    assert shown(copy).runs == ["run-mine"]
+    assert not (tmp_path / "copies" / NAMES).exists()
+
+
+def test_a_run_of_a_sweep_has_its_name_when_it_is_shown_alone(sweep, shown):
+    sweep.grid()
+    sweep.plan()
+    run = sweep.folder / f"{0:016x}"
+    assert shown(run).runs == ["h008-L1-uni-s0"]
+    columns = [info.display_name for info in shown(run).experiment().hparam_infos]
+    assert columns == ["bidirectional", "hidden_size", "num_layers"]
+
+
+def test_runs_outside_of_a_sweep_are_shown_once_by_their_id(sweep, runs_at):
+    """They get no names: those of all would change with each run that comes."""
+    sweep.done("0" * 16, {"h": 0}, 0.9)
+    sweep.add("1" * 16, {"h": 1}, [])  # without any curve
+    renew(sweep.folder, images=1)
+    assert runs_at(sweep.folder) == ["0" * 16, "1" * 16]
+
+
+def test_curves_of_a_logger_of_the_users_own_are_the_runs(sweep, runs_at, shown):
+    run = sweep.add("0" * 16, {"h": 0}, [])
+    sweep.done("1" * 16, {"h": 1}, 0.5)
+    sweep.plan()
+    mine = run.path / "lightning_logs" / "version_0"
+    mine.mkdir(parents=True)
+    EventFile(mine).write([(6, 1.7e9, {"val/acc": 0.5})])
+    (file,) = mine.iterdir()
+    file.rename(file.with_suffix(""))
+    assert shown(sweep.folder).runs == ["h0", "h1"]
+    assert runs_at(sweep.folder) == [f"{'0' * 16}/lightning_logs/version_0", f"{'1' * 16}/h1"]
+    assert shown(sweep.folder).points("h0", "val/acc") == [(6, 0.5)]
+
+
+def test_two_loggers_are_two_runs(sweep, shown):
+    run = sweep.done("0" * 16, {"h": 0}, 0.9)
+    sweep.plan()
+    mine = run.path / "version_0"
+    mine.mkdir()
+    EventFile(mine).write([(6, 1.7e9, {"loss": 0.5})])
+    (file,) = mine.iterdir()
+    file.rename(file.with_suffix(""))
+    assert shown(sweep.folder).runs == ["run-00000000", "run-00000000/version_0"]
 
 
 def test_the_curves_are_the_runs_own(sweep, shown):
@@ -134,10 +219,10 @@ def test_a_run_that_has_not_ended_has_its_best_so_far(monitor, step, value, swee
     sweep.add("1", {"h": 1, "monitor": monitor}, [])
     found = shown(sweep.folder)
     assert found.points("h0", "summary/best_val_acc") == [(step, value)]
-    assert found.tags("h0", "scalars") == [
+    assert set(found.tags("h0", "scalars")) - {"summary/best_train_loss"} == {
         "summary/best_epoch", "summary/best_val_acc", "summary/best_val_loss",
         "train/loss", "val/acc", "val/loss",
-    ]  # fmt: skip
+    }  # fmt: skip
     assert "h1" in found.statuses()
 
 
@@ -154,50 +239,56 @@ def test_numbers_that_are_none_are_left_out(sweep, shown):
 def test_a_second_time_writes_nothing(sweep):
     sweep.grid()
     sweep.add("f" * 16, {"model.hidden_size": 8, "seed": 5}, [0.4]).fail(ValueError("no"))
+    sweep.plan()
     view = renew(sweep.folder, images=0)
-    before = listing(view)
+    before = listing(sweep.folder)
     assert renew(sweep.folder, images=0) == view
-    assert listing(view) == before
-    shutil.rmtree(view)
-    assert listing(renew(sweep.folder, images=0)).keys() == before.keys()
+    assert listing(sweep.folder) == before
+    for path in sweep.folder.rglob(f"*{MADE}*"):
+        path.unlink()
+    renew(sweep.folder, images=0)
+    assert listing(sweep.folder).keys() == before.keys()
 
 
-def test_nothing_is_written_into_the_folders_of_the_runs(sweep):
+def test_the_runs_own_files_are_left_as_they_are(sweep):
     sweep.grid()
     before = listing(sweep.folder)
-    view = renew(sweep.folder, images=0)
+    renew(sweep.folder, images=0)
     after = listing(sweep.folder)
-    inside = {name for name in after if Path(name).parts[0] == view.name}
-    assert {name: after[name] for name in after.keys() - inside} == before
+    folders = {str(path.relative_to(sweep.folder)) for path in sweep.folder.iterdir()}
+    assert {name: after[name] for name in before.keys() - folders} == {
+        name: before[name] for name in before.keys() - folders
+    }
+    assert all(MADE in name for name in after.keys() - before.keys())
 
 
 def test_only_the_run_that_has_changed_is_written_again(sweep):
     sweep.grid()
-    view = renew(sweep.folder, images=0)
-    before = listing(view)
-    run = sweep.add("f" * 16, {"model.hidden_size": 8, "model.num_layers": 1, "seed": 1,
-                               "model.bidirectional": True, "threads": 2}, [0.4])  # fmt: skip
-    shutil.rmtree(run.path)
-    folder = sweep.folder / f"{3:08x}{0:08x}"
-    (folder / "record.json").unlink()
+    sweep.plan()
     renew(sweep.folder, images=0)
-    after = listing(view)
-    changed = {Path(name).parts[0] for name in before if after.get(name) != before[name]}
-    board = "h008-L1-bi-s0"
-    assert changed <= {"h008-L2-bi-s0", board}
+    before = made(sweep.folder)
+    (sweep.folder / f"{3:08x}{0:08x}" / "record.json").unlink()
+    renew(sweep.folder, images=0)
+    changed = {run for name, run in made(sweep.folder).items() if name not in before}
+    assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # the latter has the leaderboard
 
 
-def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown):
+def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown, runs_at):
     best = sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=1)
     sweep.done("e" * 16, {"model.hidden_size": 16, "model.num_layers": 1, "seed": 0,
                           "model.bidirectional": True, "model.cell": "gru"}, 0.99)  # fmt: skip
     for name in sorted(sweep.configs)[:-1]:
-        config = sweep.configs[name] | {"model.cell": "rnn"}
-        shutil.rmtree(sweep.folder / name)
-        sweep.done(name, config, 0.6)
-    renew(sweep.folder, images=0)
+        record = json.loads((sweep.folder / name / "record.json").read_text())
+        record["config"]["model.cell"] = sweep.configs[name]["model.cell"] = "rnn"
+        (sweep.folder / name / "record.json").write_text(json.dumps(sealed(record)))
+    sweep.plan()
     found = shown(sweep.folder)
     assert len(found.runs) == len(best) + 1
+    assert [name.rpartition("/")[2] for name in runs_at(sweep.folder)] == [
+        sweep.names()[path.name] for path in sorted(sweep.folder.glob("*/"))
+    ]
     assert {"h016L1bigru-s0", "h016L1birnn-s0"} <= set(found.runs)
     columns = [info.display_name for info in found.experiment().hparam_infos]
     assert columns == ["bidirectional", "cell", "hidden_size", "num_layers"]
@@ -206,7 +297,7 @@ def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown):
 
 def test_runs_that_are_gone_are_gone_from_the_view(sweep, shown):
     sweep.grid()
-    renew(sweep.folder, images=0)
+    shown(sweep.folder)
     for path in sorted(sweep.folder.glob("0*"))[4:]:
         shutil.rmtree(path)
     assert shown(sweep.folder).runs == ["bi-s0", "bi-s1", "uni-s0", "uni-s1"]
@@ -224,32 +315,19 @@ def test_names_and_columns_are_those_of_the_whole_sweep_from_its_start(sweep, sh
     assert [value.number_value for value in column.domain_discrete.values] == [4, 8, 128]
 
 
-def test_a_file_that_two_runs_have_alike_stays_with_both(sweep, shown):
-    """Seeds of one config that have begun in the same second, before their first epoch."""
-    for run_id, config in enumerate(({"h": 1, "seed": 0}, {"h": 1, "seed": 1}, {"h": 0, "seed": 0},
-                                     {"h": 0, "seed": 1})):  # fmt: skip
-        sweep.add(str(run_id), config, [])
-        renew(sweep.folder, images=0)
-    view = renew(sweep.folder, images=0)
-    before = listing(view)
-    assert len(list(view.glob("*/*.hparams"))) == 4
-    renew(sweep.folder, images=0)
-    assert listing(view) == before
-    assert len(shown(sweep.folder).statuses()) == 4
-
-
 def test_a_picture_moves_with_its_run(sweep):
     for size in (4, 8):
         sweep.done(f"{size}", {"h": size}, 0.9)
-    before = {
-        path.name: path.stat().st_ino for path in renew(sweep.folder, images=2).rglob("*.images")
-    }
+    sweep.plan()
+    renew(sweep.folder, images=2)
+    before = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
     sweep.done("16", {"h": 16}, 0.1)
-    view = renew(sweep.folder, images=2)
-    after = {path.name: path.stat().st_ino for path in view.rglob("*.images")}
+    sweep.plan()
+    renew(sweep.folder, images=2)
+    after = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
     assert len(after) == 2
     assert after == before
-    assert {path.parent.name for path in view.rglob("*.images")} == {"h04", "h08"}
+    assert set(made(sweep.folder, "images").values()) == {"h04", "h08"}
 
 
 def test_the_best_runs_have_pictures_of_the_promised_size(grid):
@@ -267,24 +345,21 @@ def test_the_best_runs_have_pictures_of_the_promised_size(grid):
 
 
 def test_pictures_stay_as_many_as_they_are_where_nobody_says_how_many(sweep):
-    def pictures() -> list[str]:
-        return sorted(path.name for path in (sweep.folder / "tensorboard").glob("*/*.images"))
-
     for size in (8, 16, 32):
         sweep.done(f"{size:02}", {"h": size}, size / 100)
     renew(sweep.folder, images=None)
-    assert pictures() == []
+    assert made(sweep.folder, "images") == {}
     renew(sweep.folder, images=2)
-    two = pictures()
+    two = made(sweep.folder, "images")
     renew(sweep.folder, images=None)
-    assert len(two) == 2 and pictures() == two
+    assert len(two) == 2 and made(sweep.folder, "images") == two
 
 
 def test_no_picture_is_drawn_where_none_is_wanted(sweep, shown, monkeypatch):
     sweep.grid()
     monkeypatch.setattr(figures, "_png", lambda *_, **__: pytest.fail("drawn"))
-    view = renew(sweep.folder, images=0)
-    assert not list(view.rglob("*.images"))
+    renew(sweep.folder, images=0)
+    assert made(sweep.folder, "images") == {}
 
 
 def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
@@ -292,28 +367,33 @@ def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
     run = sweep.add("0", {"h": 0}, [0.5])
     sweep.finish(run, [0.5], confusion={}, classes=[])
     (run.path / "diagnostics.json").write_text('{"gradient": ')
-    assert not list(renew(sweep.folder).rglob("*.images"))
+    renew(sweep.folder)
+    assert made(sweep.folder, "images") == {}
 
 
 def test_the_switch_turns_all_pictures_off(sweep):
     """The confusion of the test split too, which a record has in any case."""
     sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
     sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
-    (picture,) = renew(sweep.folder).rglob("*.images")
-    assert picture.parent.name == "h1"
+    sweep.plan()
+    renew(sweep.folder)
+    assert list(made(sweep.folder, "images").values()) == ["h1"]
 
 
 def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
-    sweep.done("0", {"h": 0, "x|<i>": "<b>|*"}, 0.5)
+    """A code block: each of its lines is indented and whole."""
+    sweep.done("0", {"h": 0, "x|<i>": "<b>\n# *"}, 0.5)
     sweep.done("1", {"h": 1, "x|<i>": "plain"}, 0.9)
     found = shown(sweep.folder)
     (text,) = texts(found, found.runs[0], "leaderboard")
-    lines = text.splitlines()
-    assert lines[0].startswith("2 configs, by val/acc")
-    assert [cell.strip() for cell in lines[4].split("|")[1:5]] == ["1", found.runs[1], "1", "plain"]
-    assert "<" not in text
-    assert len({line.count("|") for line in lines[2:6]}) == 1
-    assert "x&#124;&#60;i&#62;" in lines[2]
+    title, empty, head, *rows = text.splitlines()
+    assert title.startswith("2 configs, by val/acc") and empty == ""
+    assert all(line.startswith("    ") for line in (head, *rows))
+    assert head.split()[:4] == ["#", "config", "seeds", "val/acc"]
+    assert rows[0].split()[:4] == ["1", found.runs[1], "1", "0.9000"]
+    assert len({len(line) for line in (head, *rows)}) == 1
+    html = markdown.markdown(text)  # as the page does
+    assert "<pre><code>" in html and "<h1>" not in html and "<i>" not in html
     assert found.tags(found.runs[1], "text") == []
 
 
@@ -332,16 +412,20 @@ def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
     sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
     found = shown(sweep.folder)
     (text,) = texts(found, found.runs[0], "leaderboard")
-    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()[2:]]
-    assert rows[0][2] == "optimizer"
-    assert [row[2] for row in rows[2:]] == ["Adam", "SGD"]
+    rows = [line.split() for line in text.splitlines()[2:]]
+    assert rows[0][-1] == "optimizer"
+    assert [row[-1] for row in rows[1:]] == ["Adam", "SGD"]
 
 
-def test_train_and_val_share_a_chart(grid):
-    (event,) = grid.shown.events.Tensors("h008-L1-bi-s0", "custom_scalars__config__")
+def test_train_and_val_share_a_chart_where_runs_are_few(sweep, shown):
+    for size in range(8):
+        sweep.add(f"{size}", {"h": size}, [0.5])
+    (event,) = shown(sweep.folder).events.Tensors("h0", "custom_scalars__config__")
     layout = protos().layout.Layout.FromString(event.tensor_proto.string_val[0])
     charts = [list(chart.multiline.tag) for chart in layout.category[0].chart]
     assert charts == [[f"^train/{m}$", f"^val/{m}$"] for m in ("loss", "acc", "f1")]
+    sweep.add("8", {"h": 8}, [0.5])
+    assert shown(sweep.folder).tags("h0", "custom_scalars") == []
 
 
 def test_values_of_any_kind_are_shown(sweep, shown):
@@ -368,97 +452,57 @@ def test_a_single_run_has_a_view_too(sweep, shown):
         assert found.statuses() == {"run-1522e41e": "success"}
 
 
-def test_links_are_relative(sweep, shown):
+def test_a_moved_sweep_is_shown_as_before(sweep, runs_at):
     sweep.grid()
+    sweep.plan()
     renew(sweep.folder, images=0)
+    before = runs_at(sweep.folder)
     moved = sweep.folder.with_name("moved")
     sweep.folder.rename(moved)
-    assert shown(moved, renewed=False).points("h008-L1-bi-s0", "val/acc")
+    assert runs_at(moved) == before
 
 
-def test_without_symbolic_links_there_are_hard_ones(sweep, shown, monkeypatch):
-    def refuse(*_: object) -> None:
-        raise OSError("no links here")
-
-    monkeypatch.setattr(Path, "symlink_to", refuse)
-    sweep.grid()
-    view = renew(sweep.folder, images=0)
-    assert not [path for path in view.rglob("*") if path.is_symlink()]
-    before = listing(view)
-    renew(sweep.folder, images=0)
-    assert listing(view) == before
-    assert shown(sweep.folder).points("h008-L1-bi-s0", "val/acc")
-    shutil.rmtree(sweep.folder / f"{0:016x}")
-    assert "h008-L1-uni-s0" not in shown(sweep.folder).runs
-
-
-def test_a_link_follows_its_run(sweep, shown):
-    """Two runs that change places under their names: a copy has the file names of the first."""
+def test_runs_that_change_places_change_names(sweep, shown):
+    """A copy has the file names of the first."""
     sweep.done("0", {"h": 1}, 0.9)
     sweep.done("1", {"h": 2}, 0.5)
-    (ours,) = (sweep.folder / "0").glob("events*")
-    (theirs,) = (sweep.folder / "1").glob("events*")
+    shown(sweep.folder)
+    (ours,) = (sweep.folder / "0").glob("events*.rows")
+    (theirs,) = (sweep.folder / "1").glob("events*.rows")
     theirs.rename(theirs.with_name(ours.name))
-    renew(sweep.folder, images=0)
     (sweep.folder / "0").rename(sweep.folder / "2")
     found = shown(sweep.folder)
     assert found.points("h1", "val/acc")[2] == (18, 0.9)
 
 
-def test_two_may_renew_at_once(sweep, shown):
-    """While the names change: in the end the view is that of one alone."""
+def test_two_may_renew_at_once(sweep, shown, runs_at):
+    """While the names change: in the end there is what one alone would have made."""
     for size in (4, 8, 16):
         sweep.done(f"{size:02}", {"h": size}, 0.9)
     with ThreadPoolExecutor(4) as pool:
         for size in (32, 128, 1024):
+            sweep.plan()
             renewals = [pool.submit(renew, sweep.folder, 0) for _ in range(8)]
             sweep.done(f"{size:02}", {"h": size}, 0.9)
             for renewal in renewals:
                 renewal.result()
-    found = shown(sweep.folder)
-    assert found.runs == ["h0004", "h0008", "h0016", "h0032", "h0128", "h1024"]
-    assert not list((sweep.folder / "tensorboard").glob("*.tmp"))
+    sweep.plan()
+    names = ["h0004", "h0008", "h0016", "h0032", "h0128", "h1024"]
+    assert shown(sweep.folder).runs == names
+    assert sorted(name.partition("/")[2] for name in runs_at(sweep.folder)) == names
+    assert not list(sweep.folder.rglob("*.tmp"))
 
 
-@pytest.mark.parametrize("make", ["file", "folder", "link"])
-def test_what_is_not_ours_is_left_alone(make, sweep):
+def test_files_of_others_beside_the_curves_stay(sweep):
     sweep.done("0", {"h": 1}, 0.9)
-    view = sweep.folder / "tensorboard"
-    if make == "file":
-        view.write_text("mine")
-    elif make == "link":
-        other = sweep.folder.with_name("other")
-        other.mkdir()
-        view.symlink_to(other)
-    else:
-        view.mkdir()
-        (view / "mine").write_text("mine")
-    with pytest.raises(ValueError, match=r"tensorboard: .*move it away"):
-        renew(sweep.folder, images=0)
-    assert os.path.lexists(view)
-
-
-def test_files_of_others_in_the_view_stay(sweep):
-    sweep.grid()
-    view = renew(sweep.folder, images=0)
-    kept = [view / "h008-L1-bi-s0" / "notes.txt", view / "mine" / "events.out.tfevents.1.x.2.3"]
-    kept[1].parent.mkdir()
-    for path in kept:
-        path.write_text("mine")
-    shutil.rmtree(sweep.folder / f"{1:08x}{0:08x}")
+    sweep.plan()
     renew(sweep.folder, images=0)
-    assert [path.read_text() for path in kept] == ["mine", "mine"]
-
-
-def test_what_a_killed_process_had_begun_is_removed(sweep):
-    sweep.done("0", {"h": 1}, 0.9)
-    view = renew(sweep.folder, images=0)
-    old, new = view / ".1-2.tmp", view / ".1-3.tmp"
-    for path in (old, new):
-        path.write_text("half")
-    os.utime(old, (0, 0))
+    notes = sweep.folder / "0" / "run-0" / "notes.txt"
+    notes.write_text("mine")
+    sweep.done("1", {"h": 2}, 0.9)
+    sweep.plan()
     renew(sweep.folder, images=0)
-    assert (old.exists(), new.exists()) == (False, True)
+    assert notes.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -470,7 +514,6 @@ def test_a_folder_without_runs_is_refused(make, error, tmp_path):
         folder.mkdir()
     with pytest.raises(error, match="x: no"):
         renew(folder)
-    assert not (folder / "tensorboard").exists()
 
 
 def test_fewer_pictures_than_none_are_refused(sweep):
@@ -482,11 +525,11 @@ def test_fewer_pictures_than_none_are_refused(sweep):
 def test_a_view_tells_what_a_server_would_not_notice(sweep):
     run = sweep.add("0", {"h": 0}, [0.7])
     sweep.done("1", {"h": 1}, 0.9)
-    before = renew_view(sweep.folder, images=0)
+    before = renew(sweep.folder, images=0)
     assert before.configs == {"h0": "h0", "h1": "h1"}
     assert [status for _, status in before.shown.values()] == ["unknown", "success"]
     sweep.finish(run, [0.7])
-    after = renew_view(sweep.folder, images=0)
+    after = renew(sweep.folder, images=0)
     assert after.shown["h0"] == (before.shown["h0"][0], "success")
     sweep.done("2", {"h": 2}, 0.9)
-    assert renew_view(sweep.folder, images=0).shown["h0"] != after.shown["h0"]
+    assert renew(sweep.folder, images=0).shown["h0"] != after.shown["h0"]

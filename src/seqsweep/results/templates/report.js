@@ -2,6 +2,8 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const figures = read("figures");
+  const curves = read("run-curves");
+  const palette = read("palette");
   const darkColours = read("dark");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const print = matchMedia("print");
@@ -36,8 +38,57 @@
     };
   };
 
-  const draw = (place, forPaper) => {
+  // The curves of an opened row: one colour a run, validation solid, training dotted.
+  const rowFigure = (place) => {
+    const kind = place.dataset.kind;
+    const rows = [...place.closest("tr.runs").querySelectorAll("tr[data-run]")];
+    const many = rows.length > 1;
+    const first = rows.some((row) => curves[row.dataset.run][`val/${kind}`]) ? "val" : "train";
+    const data = rows.flatMap((row, index) => {
+      const run = curves[row.dataset.run];
+      const color = palette[index % palette.length];
+      // plotly takes tags and %{...} in a text for its own.
+      const seed = many ? `seed ${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
+      const traces = ["val", "train"].filter((split) => run[`${split}/${kind}`]).map((split) => ({
+        type: "scatter", mode: run.epoch.length > 1 ? "lines" : "markers", connectgaps: true,
+        x: run.epoch, y: run[`${split}/${kind}`], marker: { color },
+        line: { color, dash: split === first ? "solid" : "dot", width: split === first ? 2 : 1.3 },
+        hovertemplate: `${seed}${split === "val" ? "validation" : "training"}<br>epoch %{x}: %{y:.4f}<extra></extra>`,
+      }));
+      const best = Number(row.dataset.best);
+      const nearest = run.epoch.reduce((a, b) => (Math.abs(b - best) < Math.abs(a - best) ? b : a), run.epoch[0]);
+      const values = run[`val/${kind}`];
+      if (row.dataset.best && values) {
+        traces.push({
+          type: "scatter", mode: "markers", x: [nearest], y: [values[run.epoch.indexOf(nearest)]],
+          marker: { color, symbol: "diamond", size: 9 }, hoverinfo: "skip",
+        });
+      }
+      return traces;
+    });
+    const axis = (title) => ({ title: { text: title, standoff: 8 }, automargin: true });
+    const layout = {
+      height: place.clientHeight || 280, margin: { l: 12, r: 16, t: 12, b: 12 }, hovermode: "closest",
+      showlegend: false, xaxis: axis("epoch"), yaxis: axis(place.dataset.title),
+    };
+    const shown = data.flatMap((trace) => trace.y).filter((value) => value !== null);
+    const low = Math.min(...shown);
+    if (kind === "loss" && low > 0 && Math.max(...shown) > 20 * low) {
+      Object.assign(layout.yaxis, { type: "log", dtick: 1, tickformat: "~g" });
+    }
+    return { data, layout };
+  };
+
+  const hidden = new Set();
+  const figureOf = (place) => {
+    if (place.dataset.kind) return rowFigure(place);
     const figure = figures[place.dataset.figure];
+    if (!place.dataset.figure.startsWith("curves-")) return figure;
+    return { ...figure, data: figure.data.filter((trace) => !hidden.has(trace.legendgroup)) };
+  };
+
+  const draw = (place, forPaper) => {
+    const figure = figureOf(place);
     const isDark = dark.matches && !forPaper;
     const layout = { ...figure.layout, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
     const widest = parseInt(place.style.maxWidth, 10) || PRINTED;
@@ -46,13 +97,8 @@
     const data = isDark ? recoloured(figure.data, false) : figure.data;
     return Plotly.react(place, data, layout, { displayModeBar: false, responsive: !forPaper });
   };
-  const places = () => [...document.querySelectorAll(".plot")].filter((place) => !place.closest("[hidden]"));
+  const places = () => [...document.querySelectorAll(".plot")].filter((place) => place.offsetParent !== null);
   const drawAll = (forPaper) => places().forEach((place) => draw(place, forPaper));
-
-  if (window.Plotly) {
-    drawAll(print.matches);
-    dark.addEventListener("change", () => drawAll(print.matches));
-  }
 
   // On paper everything is light and open.
   let opened = [];
@@ -70,15 +116,17 @@
   window.addEventListener("afterprint", toScreen);
   print.addEventListener("change", (event) => (event.matches ? toPaper() : toScreen()));
 
-  // Tables sort by what a cell says in data-v; what has no value stays last.
+  // Tables sort by what a cell says in data-v; what has no value stays last. A row moves with its runs.
   const compared = (a, b, sign) => {
     if (a === "" || b === "") return (a === "") - (b === "");
     const numbers = [Number(a), Number(b)];
     if (!numbers.some(Number.isNaN)) return sign * (numbers[0] - numbers[1]);
     return sign * a.localeCompare(b, undefined, { numeric: true });
   };
-  document.querySelectorAll("table.sortable").forEach((table) => {
-    const heads = [...table.tHead.rows[0].cells];
+  const board = document.getElementById("board");
+  const configs = () => [...board.tBodies];
+  if (board) {
+    const heads = [...board.tHead.rows[0].cells];
     heads.forEach((head, column) => {
       head.querySelector("button")?.addEventListener("click", () => {
         const before = head.getAttribute("aria-sort");
@@ -87,18 +135,82 @@
         const now = before === first ? other : first;
         heads.forEach((cell) => { if (cell.hasAttribute("aria-sort")) cell.setAttribute("aria-sort", "none"); });
         head.setAttribute("aria-sort", now);
-        const value = (row) => row.cells[column].dataset.v ?? row.cells[column].textContent.trim();
-        const rows = [...table.tBodies[0].rows];
-        rows.sort((a, b) => compared(value(a), value(b), now === "ascending" ? 1 : -1));
-        table.tBodies[0].append(...rows);
+        const cell = (config) => config.rows[0].cells[column];
+        const value = (config) => cell(config).dataset.v ?? cell(config).textContent.trim();
+        const sorted = configs().sort((a, b) => compared(value(a), value(b), now === "ascending" ? 1 : -1));
+        board.tHead.after(...sorted);
       });
     });
+
+    // A row opens by its number without a script; with one by a click anywhere on it, and is drawn.
+    configs().forEach((config) => {
+      const details = config.querySelector("details.opens");
+      const show = () => {
+        if (details.open && window.Plotly) config.querySelectorAll(".plot").forEach((place) => draw(place, print.matches));
+      };
+      details.addEventListener("toggle", show);
+      show();
+      config.rows[0].addEventListener("click", (event) => {
+        if (event.target.closest("a, button, summary") || String(getSelection())) return;
+        details.open = !details.open;
+      });
+    });
+  }
+
+  // Rows are hidden that have another value than a filter asks for; filters unfold the table.
+  let folded = board?.classList.contains("folded");
+  const unfold = document.querySelector("button[data-unfold]");
+  const filters = document.getElementById("filters");
+  const filter = () => {
+    const wanted = [...filters.querySelectorAll("select")].map((select) => select.value);
+    const active = wanted.some((value) => value !== "");
+    configs().forEach((config) => {
+      const values = config.dataset.values.split(",");
+      config.hidden = wanted.some((value, index) => value !== "" && value !== values[index]);
+    });
+    board.classList.toggle("folded", folded && !active);
+    if (unfold) unfold.hidden = !folded || active;
+    const shown = configs().filter((config) => config.offsetParent !== null).length;
+    filters.querySelector("output").textContent = `${shown} of ${configs().length} shown`;
+    filters.querySelector("button").hidden = !active;
+  };
+  unfold?.addEventListener("click", () => {
+    folded = false;
+    if (filters) filter();
+    else { board.classList.remove("folded"); unfold.hidden = true; }
   });
 
-  document.querySelectorAll("button[data-unfold]").forEach((button) => {
+  // Where a table is wider than its place the edge fades, and a line says that the board scrolls.
+  const hint = document.querySelector(".sideways");
+  document.querySelectorAll(".scroll").forEach((scroller) => {
+    const fade = () => {
+      const hiddenWidth = scroller.scrollWidth - scroller.clientWidth;
+      scroller.classList.toggle("more", hiddenWidth - scroller.scrollLeft > 2);
+      if (scroller === board?.closest(".scroll")) hint.hidden = hiddenWidth < 2;
+    };
+    scroller.addEventListener("scroll", fade, { passive: true });
+    const seen = new ResizeObserver(fade);
+    seen.observe(scroller);
+    seen.observe(scroller.firstElementChild);
+  });
+  if (filters) {
+    filters.hidden = false;
+    filters.addEventListener("change", filter);
+    filters.addEventListener("submit", (event) => event.preventDefault());
+    filters.addEventListener("reset", () => setTimeout(filter));
+    filter();
+  }
+
+  document.querySelectorAll("button[data-curve]").forEach((button) => {
+    const set = (on) => {
+      button.setAttribute("aria-pressed", String(on));
+      if (on) hidden.delete(button.dataset.curve);
+      else hidden.add(button.dataset.curve);
+    };
+    set(button.getAttribute("aria-pressed") === "true");
     button.addEventListener("click", () => {
-      document.getElementById(button.dataset.unfold).classList.remove("folded");
-      button.remove();
+      set(button.getAttribute("aria-pressed") !== "true");
+      if (window.Plotly) places().filter((place) => place.closest("#curves")).forEach((place) => draw(place, false));
     });
   });
 
@@ -116,6 +228,11 @@
       });
     });
   });
+
+  if (window.Plotly) {
+    drawAll(print.matches);
+    dark.addEventListener("change", () => drawAll(print.matches));
+  }
 
   document.querySelectorAll("button[data-copy]").forEach((button) => {
     button.addEventListener("click", async () => {

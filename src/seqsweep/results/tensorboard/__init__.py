@@ -1,1 +1,1 @@
-"""TensorBoard's view of a folder of runs: readable names, hyperparameters, pictures. No torch."""
+"""What TensorBoard shows of a folder of runs: names, hyperparameters, pictures. No torch."""

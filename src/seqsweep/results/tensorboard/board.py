@@ -6,28 +6,34 @@ TensorBoard shows nothing that belongs to no run, but in a run called `.`; so th
 from collections.abc import Sequence
 from typing import Any
 
+from seqsweep.console import visible
 from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
 from seqsweep.results.tensorboard.events import protos, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs
 from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
+_MOST_CHARTED = 8
+"""More runs, with two lines each and smoothed at first, cannot be told apart in a custom chart."""
 _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
 def board_values(found: Runs) -> list[Any]:
-    """The values of the first run's second event file."""
+    """The values of the first run's second made file; none where there is nothing to say."""
     runs = found.runs
     board = leaderboard([run.entry for run in runs], found.planned)
-    values = [_layout()]
+    values = [_layout()] if len(runs) <= _MOST_CHARTED else []
     if board.rows:
         values.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
     return values
 
 
 def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
-    """The best configs as a table in Markdown, by the names that they have in the view."""
+    """The best configs, by the names that they have in the view.
+
+    A code block of Markdown: a table is broken inside words and numbers where the page is narrow.
+    """
     names = key_names(board.keys)
     called = {run.entry.folder.run_id: run.name.config for run in runs}
     scores = [
@@ -35,14 +41,27 @@ def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
         for name in dict.fromkeys((board.monitor, *_SCORES))
         if any(name in row.metrics for row in board.rows)
     ]
-    head = ["#", "config", *(_show(names[key]) for key in board.keys), "seeds", *scores]
-    lines = [_line(head), _line(["---:", "---", *["---:"] * (len(head) - 2)])]
+    lines = [["#", "config", "seeds", *scores, *(names[key] for key in board.keys)]]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
-        values = [_show(value_text(key, row.config[key])) for key in board.keys]
+        values = [value_text(key, row.config[key]) for key in board.keys]
         metrics = [_number(name, row.metrics.get(name)) for name in scores]
         name = called[row.entries[0].folder.run_id]
-        lines.append(_line([str(rank), name, *values, str(row.n), *metrics]))
-    return f"{_title(board)}\n\n" + "\n".join(lines) + "\n"
+        lines.append([str(rank), name, str(row.n), *metrics, *values])
+    return f"{_title(board)}\n\n" + "\n".join(_block(lines)) + "\n"
+
+
+def _block(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as a code block with aligned columns; the second column is a name."""
+    cells = [[visible(cell).replace("\n", " ") for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "    "
+        + "  ".join(
+            cell.ljust(width) if place == 1 else cell.rjust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in cells
+    ]
 
 
 def _title(board: Leaderboard) -> str:
@@ -64,15 +83,6 @@ def _layout() -> Any:
     layout = p.Layout(category=[p.Category(title="training and validation", chart=charts)])
     metadata = protos().layout_metadata
     return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _show(text: str) -> str:
-    """As it stands, with nothing in it that Markdown or HTML could take for their own."""
-    return "".join(char if char.isalnum() or char in " .,-" else f"&#{ord(char)};" for char in text)
 
 
 def _number(name: str, value: Value | None) -> str:

@@ -11,18 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.tensorboard.events import protos, scalar, tensor
-from seqsweep.results.tensorboard.runs import Run, Runs
+from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 from seqsweep.results.wording import key_names
 
-COLUMNS = {
-    "best_val_acc": "best val acc",
-    "test_acc": "test acc",
-    "test_f1": "test f1",
-    "train_seconds": "train seconds",
-    "params": "parameters",
-    "samples_per_s": "samples/s",
-}
-"""The metrics of the page in their order: tags under `summary/`, and what they are called."""
+_METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
+_CALLED = {"params": "parameters", "samples_per_s": "samples/s"}
 
 _TICK_BOXES = 24
 """Of a numeric key: with more values than that it is filtered by a range."""
@@ -36,10 +29,16 @@ def experiment(runs: Runs) -> bytes:
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
         metric_infos=[
             p.MetricInfo(name=p.MetricName(tag=f"summary/{tag}"), display_name=name)
-            for tag, name in COLUMNS.items()
+            for tag, name in _metrics(runs).items()
         ],
     )
     return _plugin_data(experiment=found)
+
+
+def _metrics(runs: Runs) -> dict[str, str]:
+    """The metrics of the page, first the one that ranks: tags under `summary/` and their names."""
+    tags = dict.fromkeys((summary_name(runs.monitor), *_METRICS))
+    return {tag: _CALLED.get(tag, tag.replace("_", " ")) for tag in tags}
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:

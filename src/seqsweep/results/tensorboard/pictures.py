@@ -6,7 +6,7 @@ from typing import Any
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.events import event_file, image
-from seqsweep.results.tensorboard.mirror import digest
+from seqsweep.results.tensorboard.files import digest
 from seqsweep.results.tensorboard.runs import Run
 from seqsweep.runs.files import read_object
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 from seqsweep.results.keys import told_keys
 from seqsweep.results.names import Name, names_of
 from seqsweep.results.wording import column_values
-from seqsweep.runs.files import matching, read_object
+from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
-from seqsweep.runs.metrics import DEFAULT_MONITOR
+from seqsweep.runs.metrics import DEFAULT_MONITOR, lower_is_better, monitor_of
 from seqsweep.runs.metricsfile import rows
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -22,12 +22,17 @@ Status = Literal["success", "failure", "unknown"]
 
 _STATUS: Mapping[str, Status] = {"complete": "success", "diverged": "failure", "failed": "failure"}
 _OF_RECORD = ("best_epoch", "train_seconds", "params", "samples_per_s")
-_METRICS = {
-    "val/acc": "best_val_acc",
-    "val/loss": "best_val_loss",
-    "test/acc": "test_acc",
-    "test/f1": "test_f1",
-}
+_ALWAYS = ("val/acc", "val/loss", "test/acc", "test/f1")
+
+
+def summary_name(metric: str) -> str:
+    """What a metric of the best epoch is called under `summary/`.
+
+    >>> summary_name("val/loss"), summary_name("test/acc")
+    ('best_val_loss', 'test_acc')
+    """
+    name = metric.replace("/", "_")
+    return name if metric.startswith("test/") else f"best_{name}"
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,6 @@ class Run:
     def record(self) -> dict[str, Any]:
         """That of a finished run; empty for others."""
         return self.entry.record or {}
-
-    def event_files(self) -> list[Path]:
-        return sorted(matching(self.folder, "events.out.tfevents.*"))
 
     @cached_property
     def started(self) -> float:
@@ -96,11 +98,15 @@ class Run:
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
-        return -value if self.monitor.endswith("loss") else value
+        return -value if lower_is_better(self.monitor) else value
+
+    @property
+    def _shown(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((self.monitor, *_ALWAYS)))
 
     def _of_record(self) -> tuple[int, dict[str, Any]]:
         record, metrics = self.record, self.record.get("metrics", {})
-        found = {name: metrics.get(metric) for metric, name in _METRICS.items()}
+        found = {summary_name(name): metrics.get(name) for name in self._shown}
         found |= {name: record.get(name) for name in _OF_RECORD}
         epochs, best = record.get("epochs") or 0, record.get("best_epoch") or 0
         step = round(record.get("steps", 0) * (best + 1) / epochs) if epochs else 0
@@ -111,12 +117,12 @@ class Run:
         logged = rows(self.folder / "metrics.csv")
         if not logged:
             return 0, {}
-        sign = -1 if self.monitor.endswith("loss") else 1
+        sign = -1 if lower_is_better(self.monitor) else 1
         judged = [row for row in logged if self.monitor in row] or logged[-1:]
         best = max(  # of equal ones the first
             judged, key=lambda row: (sign * row.get(self.monitor, 0.0), -row.get("val/loss", 0.0))
         )
-        found = {name: best.get(metric) for metric, name in _METRICS.items()}
+        found = {summary_name(name): best.get(name) for name in self._shown}
         return int(best.get("step", 0)), found | {"best_epoch": best["epoch"]}
 
 
@@ -127,13 +133,20 @@ class Runs:
     Args:
         keys: in which their configs differ, or those of the sweep's members that have not started.
         values: of each of these keys, in all of them.
+        names: of the runs and of the sweep's members that have not started, by run_id.
         planned: the configs of the sweep's members.
     """
 
     runs: list[Run]
     keys: list[str]
     values: Mapping[str, list[Any]]
+    names: Mapping[str, Name]
     planned: Sequence[Mapping[str, Any]] = ()
+
+    @property
+    def monitor(self) -> str:
+        """The metric that ranks the runs."""
+        return monitor_of(run.entry.config for run in self.runs)
 
 
 def read_runs(folder: Path) -> Runs:
@@ -165,7 +178,7 @@ def read_runs(folder: Path) -> Runs:
         for entry in entries
     ]
     planned = list(sweep.configs.values()) if sweep else []
-    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values, planned)
+    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values, names, planned)
 
 
 def _changed(path: Path) -> float:

@@ -1,9 +1,14 @@
-"""`seqsweep tensorboard FOLDER`: TensorBoard on a view that is renewed while it runs."""
+"""`seqsweep tensorboard FOLDER`: TensorBoard on a view that is renewed while it runs.
+
+It is given a temporary folder of links to the event files, in which the runs have their readable
+names alone.
+"""
 
 import contextlib
 import json
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,9 +19,10 @@ from typing import IO, Any, NoReturn, Self
 from urllib.parse import quote
 
 from seqsweep.console import say
-from seqsweep.results.tensorboard.view import View, renew_view
+from seqsweep.results.tensorboard.files import link_all
+from seqsweep.results.tensorboard.view import View, renew
 
-_HOST = "127.0.0.1"
+HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
 _MOST_SHOWN = 500
 """Of more runs TensorBoard's Time Series selects none."""
@@ -24,8 +30,10 @@ _MOST_SHOWN = 500
 Print = Callable[[str], object]
 
 
-def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = say) -> int:
-    """Serves TensorBoard on 127.0.0.1 until it is interrupted (0) or terminated (143).
+def serve(
+    folder: Path, port: int = 6006, images: int = 8, host: str = HOST, print: Print = say
+) -> int:
+    """Serves TensorBoard until it is interrupted (0) or terminated (143).
 
     The view of the folder is renewed every few seconds: runs that start later appear by themselves.
 
@@ -33,21 +41,27 @@ def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = say) -
         folder: a sweep's, any folder of runs, or that of one run.
         port: 0 to 65535; 0 for any that is free.
         images: how many of the best runs have pictures; 0 for none.
+        host: the address to listen on; 0.0.0.0 for every one of this machine.
         print: takes each line that is said.
 
     Raises:
-        ValueError: no run in the folder, the port is taken, a number is out of range.
+        ValueError: no run in the folder, a wrong host, the port is taken, a number out of range.
         OSError: no such folder; the view cannot be written.
     """
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free one) to 65535")
-    view = renew_view(folder, images)
+    _check_host(host)
+    view = renew(folder, images)
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        with _Server(view.path, port) as server:
+        with contextlib.ExitStack() as held:
+            temporary = tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-")
+            logdir = Path(held.enter_context(temporary))
+            link_all(logdir, view.files)
+            server = held.enter_context(_Server(logdir, host, port))
             for line in greeting(view, server.address):
                 print(line)
-            _keep_renewing(folder, images, view, server, print)
+            _keep_renewing(images, view, server, print)
     except KeyboardInterrupt:
         return 0
     except _Terminated:
@@ -56,13 +70,22 @@ def serve(folder: Path, port: int = 6006, images: int = 8, print: Print = say) -
         signal.signal(signal.SIGTERM, before)
 
 
+def _check_host(host: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, 0), family=family).close()
+    except OSError:
+        message = f"host={host}: must be an address of this machine, such as {HOST}"
+        raise ValueError(message) from None
+
+
 def links(view: View, address: str) -> dict[str, str]:
-    """Where to look: Time Series with the validation accuracy pinned, coloured by config; HParams.
+    """Where to look: Time Series with the metric that ranks pinned, coloured by config; HParams.
 
     Args:
         address: of the server, such as http://127.0.0.1:6006.
     """
-    pinned = json.dumps([{"plugin": "scalars", "tag": "val/acc"}], separators=(",", ":"))
+    pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     question = f"pinnedCards={quote(pinned)}&smoothing=0"
     if any(name != config for name, config in view.configs.items()):
         question += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
@@ -82,7 +105,7 @@ def _config_pattern(configs: Mapping[str, str]) -> str:
 def greeting(view: View, address: str) -> list[str]:
     """What is said first: the links, and what TensorBoard would not show of so many runs."""
     count = len(view.configs)
-    found = [f"{count} {'run' if count == 1 else 'runs'} in {view.path}"]
+    found = [f"{count} {'run' if count == 1 else 'runs'} in {view.folder}"]
     found += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
     if count > _MOST_SHOWN:
         found.append(
@@ -92,16 +115,15 @@ def greeting(view: View, address: str) -> list[str]:
     return [*found, "Ctrl-C ends it"]
 
 
-def _keep_renewing(
-    folder: Path, images: int, view: View, server: "_Server", print: Print
-) -> NoReturn:
+def _keep_renewing(images: int, view: View, server: "_Server", print: Print) -> NoReturn:
     """Until an exception ends it; what cannot be renewed now is said once, and tried again."""
     said, seconds = "", _RENEW_SECONDS
     while True:
         server.wait(seconds)
         began = time.monotonic()
         try:
-            renewed = renew_view(folder, images)
+            renewed = renew(view.folder, images)
+            link_all(server.logdir, renewed.files)
         except (OSError, ValueError) as error:
             if str(error) != said:
                 said = str(error)
@@ -145,8 +167,9 @@ class _Server:
         ValueError: it did not start; the message says why.
     """
 
-    def __init__(self, logdir: Path, port: int) -> None:
+    def __init__(self, logdir: Path, host: str, port: int) -> None:
         self.logdir = logdir
+        self.host = host
         self.port = port
         self.address = ""
         self._open = contextlib.ExitStack()
@@ -181,8 +204,10 @@ class _Server:
 
     def _start(self) -> None:
         module = "seqsweep.results.tensorboard.server"
+        arguments = [str(self.logdir), self.host, str(self.port)]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", module, str(self.logdir.resolve()), str(self.port)],
+            # -P: a module in the current folder must not be taken for one of TensorBoard's
+            [sys.executable, "-P", "-m", module, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

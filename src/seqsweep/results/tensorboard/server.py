@@ -1,6 +1,6 @@
 """TensorBoard in a process of its own, that ends when its standard input does.
 
-    python -m seqsweep.results.tensorboard.server LOGDIR PORT
+    python -P -m seqsweep.results.tensorboard.server LOGDIR HOST PORT
 
 Prints the address when it can be asked. Whoever started it holds the other end of its input: when
 that process is gone, however it ended, so is this one, and with it the data server of the fast
@@ -15,7 +15,7 @@ RELOAD_SECONDS = 3
 """How often the files are looked at again."""
 
 
-def main(logdir: str, port: str) -> None:
+def main(logdir: str, host: str, port: str) -> None:
     from absl import logging as absl_logging
     from tensorboard import program
 
@@ -26,7 +26,7 @@ def main(logdir: str, port: str) -> None:
     board = program.TensorBoard()
     board.configure(
         logdir=logdir,
-        host="127.0.0.1",
+        host=host,
         port=int(port),
         load_fast="auto",  # falls back to the slow loader where there is no data server
         reload_interval=RELOAD_SECONDS,

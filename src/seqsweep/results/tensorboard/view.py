@@ -1,43 +1,48 @@
-"""`FOLDER/tensorboard`: the runs of a folder under readable names.
+"""What TensorBoard shows of a folder of runs: readable names, hyperparameters, pictures.
 
-A run's folder is called by its run_id, which no chart should show. So TensorBoard is given a view:
-a folder for each run, called by the keys that differ in the sweep. It holds links to the run's own
-event files, and files of ours with what TensorBoard's other pages show. All of it is made from the
-files of the runs, and can be removed and made again; nothing is written into a run's folder.
+Beside the curves of each run lie event files of ours with what TensorBoard's other pages show.
+All of it is made from the files of the runs, and can be removed and made again.
 """
 
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
 from seqsweep.results.tensorboard.events import event_file, serialized
+from seqsweep.results.tensorboard.files import Files, digest, file_name, place
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
-from seqsweep.results.tensorboard.mirror import NAME, Files, digest, file_name, link_name, mirror
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
+from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.runs.sweepfile import SweepFile
 
 
 @dataclass(frozen=True)
 class View:
-    """A view as it has just been renewed.
+    """What TensorBoard shows of a folder, as it has just been renewed.
 
     Args:
-        path: what TensorBoard's `--logdir` is.
+        folder: of the runs.
+        monitor: the metric that ranks them.
         configs: of each run by name, the name of its config.
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
-        names: of the files, by their paths from `path`.
+        files: the event files by the paths under which TensorBoard shows the runs by their names.
+        made: the files of ours, by their paths from the folder of all runs.
     """
 
-    path: Path
+    folder: Path
+    monitor: str
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
-    names: Collection[str] = ()
+    files: Mapping[str, Path]
+    made: Collection[str] = ()
 
 
-def renew(folder: Path, images: int | None = 8) -> Path:
-    """Makes the view of a folder of runs, or brings it up to date; returns its path.
+def renew(folder: Path, images: int | None = 8) -> View:
+    """Makes what TensorBoard shows of a folder of runs, or brings it up to date.
 
     It is cheap where little has changed: a file's name holds a digest of its content, and what is
     there is not written again. Two processes may do it at once.
@@ -45,43 +50,57 @@ def renew(folder: Path, images: int | None = 8) -> Path:
     Args:
         folder: a sweep's, any folder of runs, or that of one run.
         images: how many of the best runs have pictures; 0 for none, None for as many as have now:
-            for who renews a view that another may be showing.
+            for who renews what another may be showing.
 
     Raises:
-        FileNotFoundError, ValueError: no such folder; no run in it; something that is not ours
-            stands where the view belongs.
+        FileNotFoundError, ValueError: no such folder; no run in it.
         OSError: it cannot be written.
     """
-    return renew_view(folder, images).path
-
-
-def renew_view(folder: Path, images: int | None = 8) -> View:
-    """The same, and tells what is in it."""
-    if images is None:
-        images = len({path.parent for path in (folder / NAME).glob("*/*.images")})
-    if images < 0:
+    if images is not None and images < 0:
         raise ValueError(f"images={images}: must be at least 0")
-    found = read_runs(folder)
-    columns = experiment(found)
-    starts = sessions(found)
-    files: dict[str, Files] = {
-        run.name.run: {**_links(run), **_hparams(run, columns, starts[run.name.run])}
-        for run in found.runs
-    }
-    for run in _best(found, images):
-        files[run.name.run] |= _pictures(run)
-    files[found.runs[0].name.run] |= _board(found)
-    mirror(folder / NAME, files)
+    sweep = next((path for path in (folder, folder.parent) if SweepFile.read(path)), None)
+    root = sweep or folder
+    found = read_runs(root)
+    if sweep is not None:
+        write_names(root, {run_id: name.run for run_id, name in found.names.items()})
+    columns, starts = experiment(found), sessions(found)
+    shown = [run for run in found.runs if folder in (root, run.folder)]
+    files = _made(found, columns, starts, images)
+    made = {run.name.run: place(run.folder, files[run.name.run]) for run in found.runs}
     return View(
-        folder / NAME,
-        {run.name.run: run.name.config for run in found.runs},
-        {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in found.runs},
-        [f"{run}/{name}" for run, own in files.items() for name in own],
+        folder,
+        found.monitor,
+        {run.name.run: run.name.config for run in shown},
+        {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in shown},
+        {name: path for run in shown for name, path in _paths(run)},
+        [os.path.relpath(path, root) for run in found.runs for path in made[run.name.run]],
     )
 
 
-def _links(run: Run) -> Files:
-    return {link_name(path): path for path in run.event_files()}
+def _made(
+    found: Runs, columns: bytes, starts: Mapping[str, bytes], images: int | None
+) -> dict[str, Files]:
+    """The made files of each run by the run's name."""
+    if images is None:
+        images = sum(
+            any(path.suffix == ".images" for path in made_files(run.folder)) for run in found.runs
+        )
+    files = {run.name.run: _hparams(run, columns, starts[run.name.run]) for run in found.runs}
+    for run in _best(found, images):
+        files[run.name.run] |= _pictures(run)
+    files[found.runs[0].name.run] |= _board(found)
+    return files
+
+
+def _paths(run: Run) -> Iterator[tuple[str, Path]]:
+    """Where each event file of a run belongs in a folder of links by the runs' names."""
+    home = made_folder(run.folder)
+    for folder, _, names in os.walk(run.folder):
+        below = "" if Path(folder) == home else os.path.relpath(folder, run.folder)
+        for name in names:
+            if "tfevents" in name:
+                path = os.path.join(run.name.run, below, name)
+                yield path, Path(folder, name).resolve()
 
 
 def _hparams(run: Run, columns: bytes, start: bytes) -> Files:
@@ -107,6 +126,8 @@ def _pictures(run: Run) -> Files:
 def _board(found: Runs) -> Files:
     done = [run for run in found.runs if run.entry.state == "complete"]
     values = board_values(found)
+    if not values:
+        return {}
     first, step = found.runs[0], len(done)
     latest = max([run.ended for run in done], default=first.started)
     name = file_name(first.started, digest(serialized(values, step)), "board")

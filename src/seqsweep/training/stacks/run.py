@@ -196,17 +196,19 @@ class _Training:
     def _stack_fit(self, group: Sequence["_Place"], trainer: L.Trainer) -> StackFit:
         members = [place.member for place in group]
         splits, config = self.data.splits, self.asked[0].config
-        half = torch.bfloat16 if config["trainer"]["precision"] == "bf16-mixed" else None
+        precision = config["trainer"]["precision"]
+        half = torch.bfloat16 if precision == "bf16-mixed" else None
+        dtype = torch.float64 if precision == "64-true" else torch.float32  # see training.verify
         device = trainer.strategy.root_device
-        stack = Stack(members, splits.input_size, splits.num_classes, self.hidden, device, half)
+        stack = Stack(
+            members, splits.input_size, splits.num_classes, self.hidden, device, half, dtype
+        )
         if group[0].last is not None:
             stack.restore(
                 [place.last for place in group if place.last is not None],
                 [place.best for place in group if place.best is not None],
             )
-        data = StackDataModule(
-            self.data, stack.members, stack.shape.bidirectional, half or torch.float32
-        )
+        data = StackDataModule(self.data, stack.members, stack.shape.bidirectional, half or dtype)
         file = None if self.is_single else StackFile.of(self.root, members)
         return StackFit(stack, data, trainer, file, self.stop.check)
 

@@ -26,7 +26,7 @@ class Stack:
         members: of one shape but for their widths.
         input_size, num_classes: of the data.
         hidden: the width that all are padded to; None for the least that holds them.
-        device, compute_dtype: see `StackedNetwork`.
+        device, compute_dtype, dtype: see `StackedNetwork`.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Stack:
         hidden: int | None = None,
         device: torch.device | str = "cpu",
         compute_dtype: torch.dtype | None = None,
+        dtype: torch.dtype = torch.float32,
     ) -> None:
         network = members[0].network
         widest = max(member.network.hidden_size for member in members)
@@ -52,6 +53,7 @@ class Stack:
         )
         self.device = torch.device(device)
         self.compute_dtype = compute_dtype
+        self.dtype = dtype
         self.members = list(members)
         self.epochs = 0
         self._build()
@@ -61,19 +63,8 @@ class Stack:
 
     def _build(self) -> None:
         members = self.members
-        self.network = StackedNetwork(
-            self.shape,
-            [member.network.hidden_size for member in members],
-            [member.network.dropout for member in members],
-            device=self.device,
-            compute_dtype=self.compute_dtype,
-        )
-        self.loss = StackedLoss(
-            [member.class_weights for member in members],
-            [member.label_smoothing for member in members],
-            self.shape.num_classes,
-            device=self.device,
-        )
+        self.network = self._network(members, [member.network.dropout for member in members])
+        self.loss = self._loss(members)
         self.optimizer = members[0].schedule.kind(
             self.rows,
             self.network.rows(self.network.gradient),
@@ -82,7 +73,22 @@ class Stack:
         self.max_norm: Tensor | None = None
         if any(member.clip is not None for member in members):
             norms = [float("inf") if m.clip is None else m.clip for m in members]
-            self.max_norm = torch.tensor(norms, device=self.device)
+            self.max_norm = torch.tensor(norms, dtype=self.dtype, device=self.device)
+
+    def _network(self, members: Sequence[StackMember], dropout: Sequence[float]) -> StackedNetwork:
+        hidden = [member.network.hidden_size for member in members]
+        return StackedNetwork(
+            self.shape, hidden, dropout, self.dtype, self.device, self.compute_dtype
+        )
+
+    def _loss(self, members: Sequence[StackMember]) -> StackedLoss:
+        return StackedLoss(
+            [member.class_weights for member in members],
+            [member.label_smoothing for member in members],
+            self.shape.num_classes,
+            self.dtype,
+            self.device,
+        )
 
     @property
     def rows(self) -> Tensor:
@@ -121,23 +127,10 @@ class Stack:
 
     def best_of(self, members: Sequence[StackMember]) -> tuple[StackedNetwork, StackedLoss]:
         """Networks of some members with their best weights, to evaluate them."""
-        hidden = [member.network.hidden_size for member in members]
-        network = StackedNetwork(
-            self.shape,
-            hidden,
-            [0.0] * len(members),
-            device=self.device,
-            compute_dtype=self.compute_dtype,
-        )
+        network = self._network(members, [0.0] * len(members))
         indices = [self.members.index(member) for member in members]
         network.rows(network.flat).copy_(self.best[indices])
-        loss = StackedLoss(
-            [member.class_weights for member in members],
-            [member.label_smoothing for member in members],
-            self.shape.num_classes,
-            device=self.device,
-        )
-        return network, loss
+        return network, self._loss(members)
 
     def state_dict(self) -> Checkpoint:
         """Of the whole stack, flat: a dozen tensors, however many members there are."""

@@ -1,0 +1,161 @@
+"""What lies in a folder of sweeps and how large it is, and what `seqsweep clean` deletes."""
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+
+from seqsweep.console import place
+from seqsweep.results.fitting import FittingTable, print_table
+from seqsweep.results.keys import label_keys
+from seqsweep.results.wording import count, key_names, run_label
+from seqsweep.runs.clean import (
+    FAILED,
+    INCOMPLETE,
+    Removal,
+    delete,
+    find_removals,
+    forget_stacks,
+    freed,
+)
+from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.record import State
+
+_DEPTH = 4
+_STATES: tuple[State, ...] = (
+    "complete", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
+)  # fmt: skip
+
+
+def folders_below(folder: Path) -> list[Path]:
+    """The folders below this one that hold runs, those that changed last at the end.
+
+    None where this one holds runs itself, or is a run's. No links are followed.
+    """
+    if not folder.is_dir() or (folder / "config.yaml").is_file():
+        return []
+    found = [path for path in _search(folder, _DEPTH) if path != folder]
+    return sorted(found, key=lambda path: (path.stat().st_mtime, path))
+
+
+def print_folders(folders: Sequence[Path], console: Console) -> None:
+    """A line for each folder: how many runs, how they stand, how much space they take."""
+    rows = [(path, Counter(e.state for e in read_folder(path)), _size(path)) for path in folders]
+    states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
+    table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("folder", overflow="fold")
+    for name in ("runs", *states, "size"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for path, counts, size in rows:
+        numbers = [str(counts[state] or "") for state in states]
+        table.add_row(place(path), str(counts.total()), *numbers, size_text(size))
+    print_table(console, table)
+    runs = sum(counts.total() for _, counts, _ in rows)
+    size = size_text(sum(size for _, _, size in rows))
+    words = f"{count(len(rows), 'folder')}, {count(runs, 'run')}, {size}"
+    console.print(words, highlight=False)
+
+
+def clean(
+    folder: Path,
+    states: Collection[State],
+    checkpoints: bool,
+    wanted: Mapping[str, str],
+    yes: bool,
+    console: Console,
+) -> None:
+    """Says what is to be deleted and how large it is; with `yes` it is deleted.
+
+    Without a choice it says what there is to choose from.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such folder, no run in it, or no such key.
+    """
+    entries = read_folder(folder)
+    if not (states or checkpoints or wanted):
+        if yes:
+            raise ValueError(
+                "--yes: choose what to delete: --failed, --incomplete, --checkpoints, KEY=VALUE"
+            )
+        _print_choices(entries, console)
+        return
+    removals = find_removals(entries, states, checkpoints, wanted)
+    for line in _lines(removals, entries):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    size = size_text(freed([path for removal in removals for path in removal.files]))
+    what = _summary(removals)
+    left = sum(entry.state == "running" for entry in entries)
+    if left:
+        console.print(f"{count(left, 'run')} in use: left alone", highlight=False)
+    if not removals:
+        console.print("nothing to delete", highlight=False)
+    elif not yes:
+        console.print(f"{what}, {size}: nothing is deleted without --yes", highlight=False)
+    else:
+        kept = [reason for removal in removals if (reason := delete(removal)) is not None]
+        forget_stacks(folder)
+        for reason in kept:
+            console.print(reason, soft_wrap=True, highlight=False, markup=False)
+        console.print(f"deleted: {what}, {size}", highlight=False)
+
+
+def _print_choices(entries: Sequence[Entry], console: Console) -> None:
+    choices = {
+        "--failed": find_removals(entries, FAILED, False, {}),
+        "--incomplete": find_removals(entries, INCOMPLETE, False, {}),
+        "--checkpoints": find_removals(entries, (), True, {}),
+    }
+    for option, removals in choices.items():
+        size = size_text(freed([path for removal in removals for path in removal.files]))
+        console.print(f"{option:14} {_summary(removals) or 'nothing'}, {size}", highlight=False)
+    console.print("KEY=VALUE ...  the runs with these values", highlight=False)
+
+
+def size_text(size: float) -> str:
+    """`12 KiB`, `4.0 MiB`: at most three digits.
+
+    >>> size_text(999), size_text(4.2 * 2**20)
+    ('999 B', '4.2 MiB')
+    """
+    units = ("B", "KiB", "MiB", "GiB", "TiB")
+    index = 0
+    while size >= 999.5 and index < len(units) - 1:
+        size, index = size / 1024, index + 1
+    return f"{size:.1f} {units[index]}" if index and size < 9.95 else f"{size:.0f} {units[index]}"
+
+
+def _search(folder: Path, depth: int) -> Iterator[Path]:
+    with os.scandir(folder) as found:
+        below = [Path(e.path) for e in found if e.is_dir(follow_symlinks=False)]
+    below = sorted(path for path in below if not path.name.startswith("."))
+    if any((path / "config.yaml").is_file() for path in below):
+        yield folder
+    elif depth:
+        for path in below:
+            yield from _search(path, depth - 1)
+
+
+def _size(folder: Path) -> int:
+    paths = [Path(root) / name for root, _, names in os.walk(folder) for name in names]
+    return freed(paths)
+
+
+def _lines(removals: Sequence[Removal], entries: Sequence[Entry]) -> list[str]:
+    keys = key_names(label_keys([entry.config for entry in entries if entry.config]))
+    return [
+        f"{removal.entry.folder.run_id}  {removal.entry.state:11}  "
+        f"{size_text(freed(removal.files)):>8}  {'' if removal.is_whole else 'last.ckpt of '}"
+        f"{run_label(removal.entry.config, keys) or 'the run'}"
+        for removal in removals
+    ]
+
+
+def _summary(removals: Sequence[Removal]) -> str:
+    whole = sum(removal.is_whole for removal in removals)
+    last = len(removals) - whole
+    parts = [count(whole, "run")] if whole else []
+    parts += [f"last.ckpt of {count(last, 'run')}"] if last else []
+    return ", ".join(parts)

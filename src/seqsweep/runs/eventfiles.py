@@ -1,0 +1,142 @@
+"""Where the TensorBoard files of a run lie, and so what TensorBoard calls the run.
+
+TensorBoard takes every folder with an event file for a run, and calls it by its path. So the event
+files of a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`: however
+TensorBoard is started, it shows the run once, by that name. The sweep's names.json has the names.
+A run outside of a sweep has its event files in its folder itself.
+
+A file of rows may be moved while a process appends to it: see `EventFile`.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from seqsweep.runs.files import read_object, write_json
+from seqsweep.runs.lock import is_locked
+
+PREFIX = "events.out.tfevents."
+ROWS = ".rows"
+"""Ends the names of the files that a run of ours writes, in whichever folder they lie."""
+WRITER = f".writer{ROWS}"
+"""Ends the name of a SummaryWriter's file, which must not be moved while it is open."""
+MADE = ".seqsweep."
+"""Is in the names of files that are made from a run's other files, and can be made again."""
+NAMES = "names.json"
+
+_PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+def event_files(run: Path) -> list[Path]:
+    """The event files that grow with a run's epochs, in the order in which TensorBoard reads them.
+
+    Those of a logger of the user's own count where they lie in the run's folder itself.
+    """
+    found = [path for path in _in(run) if MADE not in path.name]
+    for folder in _subfolders(run):
+        found += [path for path in _in(folder) if path.name.endswith(ROWS)]
+    return sorted(found, key=lambda path: path.name)
+
+
+def made_files(run: Path) -> list[Path]:
+    """The event files that `results.tensorboard` has made for a run."""
+    folders = [Path(folder) for folder, _, _ in os.walk(run)]
+    return [path for folder in folders for path in _in(folder) if MADE in path.name]
+
+
+def all_made_files(sweep: Path) -> list[str]:
+    """The made files of all runs of a folder, by their paths from there."""
+    runs = (path.parent for path in sweep.glob("*/config.yaml"))
+    return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
+
+
+def event_folder(run: Path) -> Path:
+    """The folder for a run's event files: where it has some, else the one that has its name."""
+    found = event_files(run)
+    if found:
+        return max(found, key=lambda path: path.name.endswith(ROWS)).parent
+    name = read_names(run.parent).get(run.name)
+    return run if name is None or (run / name).is_symlink() else run / name
+
+
+def made_folder(run: Path) -> Path:
+    """The folder for made files: beside the run's curves, so that TensorBoard shows one run."""
+    if not event_files(run):
+        for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
+            folders.sort()
+            if any("tfevents" in name and MADE not in name for name in names):
+                return Path(folder)
+    return event_folder(run)
+
+
+def read_names(sweep: Path) -> Mapping[str, str]:
+    """The readable name of each run_id; empty where the folder is not that of a sweep."""
+    path = sweep / NAMES
+    try:
+        return _read_names(path, path.stat().st_mtime_ns)
+    except OSError:
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _read_names(path: Path, changed: int) -> Mapping[str, str]:
+    """Read once for the runs of a process. A name is a folder's: it must not lead elsewhere."""
+    names = read_object(path).items()
+    return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
+
+
+def write_names(sweep: Path, names: Mapping[str, str]) -> None:
+    """Gives the runs of a sweep their names; event files that lie elsewhere move."""
+    if dict(read_names(sweep)) != dict(names):
+        write_json(sweep / NAMES, dict(names), sync=False)
+    for run_id, name in names.items():
+        if (sweep / run_id).is_dir():
+            _move(sweep / run_id, name)
+
+
+def _move(run: Path, name: str) -> None:
+    """Only files of ours: a writer of the user's own would begin a second file in the old place."""
+    target = run / name
+    files = [path for path in event_files(run) if path.name.endswith(ROWS)]
+    moving = [path for path in [*files, *made_files(run)] if path.parent != target]
+    if not files or not moving or target.is_symlink():
+        return
+    if any(path.name.endswith(WRITER) for path in files) and is_locked(run):
+        return
+    target.mkdir(exist_ok=True)
+    for path in moving:
+        with contextlib.suppress(FileNotFoundError):  # another process moves them too
+            path.replace(target / path.name)
+    remove_empty({path.parent for path in moving} - {run})
+
+
+def remove_event_files(run: Path) -> None:
+    """Removes the files of an earlier attempt, before the run is trained from the start."""
+    found = [*event_files(run), *made_files(run)]
+    for path in found:
+        path.unlink(missing_ok=True)
+    remove_empty({path.parent for path in found} - {run})
+
+
+def remove_empty(folders: set[Path]) -> None:
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def _in(folder: Path) -> Iterator[Path]:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        for name in os.listdir(folder):
+            if name.startswith(PREFIX):
+                yield folder / name
+
+
+def _subfolders(run: Path) -> list[Path]:
+    try:
+        with os.scandir(run) as entries:
+            return [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []

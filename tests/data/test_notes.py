@@ -1,0 +1,86 @@
+"""What is odd about data is said in a line; ordinary data have no line."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.data.bundled import digits, japanese_vowels
+from seqsweep.data.contents import contents
+from seqsweep.data.notes import notes
+from seqsweep.data.prepare import prepare
+from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.tasks import random_sequences, temporal_order
+
+
+def said(source: Splits, **options: Any) -> tuple[str, ...]:
+    defaults: dict[str, Any] = {
+        "val_fraction": 0.2,
+        "test_fraction": 0.2,
+        "split_seed": 0,
+        "standardize": True,
+        "missing": "error",
+    }
+    splits = prepare(source, **(defaults | options))
+    return notes(splits, contents(splits))
+
+
+def labelled(*labels: Any, seed: int = 0) -> Splits:
+    x = np.random.default_rng(seed).normal(size=(len(labels), 4, 2))
+    return Splits(make_sequences(x, np.array(labels), where="made"))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        digits(),
+        japanese_vowels(),
+        random_sequences(64, 8, 4, 4),
+        labelled(*["a", "b", "1", "2", "-1", "10"] * 10),
+        labelled(*[str(number) for number in range(12)] * 10),
+    ],
+)
+def test_ordinary_data_have_no_note(source):
+    assert said(source) == ()
+
+
+def test_temporal_order_as_configured_has_no_note():
+    assert said(temporal_order(300, 100, 100, 20), standardize=False) == ()
+
+
+@pytest.mark.parametrize(
+    ("labels", "line"),
+    [
+        (["a", "a ", "b"], "labels 'a' and 'a ' are classes of their own; are they the same?"),
+        (["1", "1.0", "x"], "labels '1' and '1.0' are classes of their own; are they the same?"),
+        (
+            ["Yes", "yes", "no"],
+            "labels 'Yes' and 'yes' are classes of their own; are they the same?",
+        ),
+        (["None", "a", "b"], "label 'None' is a class; does it stand for a missing one?"),
+    ],
+)
+def test_labels_that_a_person_would_read_otherwise(labels, line):
+    assert said(labelled(*labels * 10)) == (line,)
+
+
+def test_a_class_that_no_metric_counts():
+    source = labelled(*["a", "b"] * 20, "rare")
+    assert said(source) == (
+        "class 'rare' (1 in train): no sequence in val or test, so no metric counts them",
+    )
+    assert said(source, val_fraction=0, test_fraction=0) == ()
+
+
+def test_numbers_to_predict():
+    source = labelled(*[*range(30)] * 2)
+    assert said(source, val_fraction=0)[-1] == (
+        "30 classes for 60 sequences; are the labels numbers to predict (regression)?"
+    )
+
+
+def test_a_test_split_that_is_the_train_split():
+    part = labelled(*["a", "b"] * 20).train
+    assert said(Splits(part, test=part), val_fraction=0) == (
+        "40 of 40 test sequences are also in train",
+    )

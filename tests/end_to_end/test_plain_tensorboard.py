@@ -1,0 +1,67 @@
+"""What `tensorboard --logdir` shows of real runs: each once, by a readable name in a sweep."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+Command = Callable[..., Any]
+GRID = ("data=random", "model.hidden_size=4,8", "seed=0,1", "sweep.name=s")
+
+
+def runs_at(logdir: Path) -> list[str]:
+    events = EventMultiplexer()
+    events.AddRunsFromDirectory(str(logdir))
+    return sorted(events.Runs())
+
+
+def check_names(sweep: Path) -> list[str]:
+    """Each run is shown once; returns the readable names."""
+    found = [run.split("/") for run in runs_at(sweep)]
+    ids = [run_id for run_id, _ in found]
+    assert len(set(ids)) == len(ids)
+    return sorted(name for _, name in found)
+
+
+@pytest.mark.slow
+def test_each_run_is_shown_once_while_it_trains_after_a_kill_and_in_a_larger_sweep(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    sweep = tmp_path / "outputs/sweeps/s"
+    sizes = ["h4-s0", "h4-s1", "h8-s0", "h8-s1"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seqsweep", "train", "-m", *GRID, "trainer.max_epochs=100000"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        end = time.monotonic() + 120
+        while not sweep.is_dir() or check_names(sweep) != sizes:
+            assert process.poll() is None and time.monotonic() < end
+            time.sleep(0.1)
+    finally:
+        process.kill()
+        process.wait()
+    assert check_names(sweep) == sizes
+
+    short = (*GRID, "trainer.max_epochs=2", "hydra/launcher=basic")
+    more = seqsweep("train", "-m", *short, "sweep.report=true")
+    assert more.code == 0, more.err
+    ids = json.loads((sweep / "names.json").read_text())
+    assert check_names(sweep) == sorted(ids.values())
+    single = seqsweep("train", "data=random", "trainer.max_epochs=2")
+    assert single.code == 0, single.err
+    alone, *others = runs_at(tmp_path / "outputs")
+    assert alone.startswith("runs/")
+    assert [run.removeprefix("sweeps/s/") for run in others] == runs_at(sweep)
+    run_id, name = min(ids.items())
+    assert runs_at(sweep / run_id) == [name]

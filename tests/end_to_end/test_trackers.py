@@ -1,0 +1,113 @@
+"""Weights & Biases and MLflow as loggers: each run of a sweep arrives there whole and ends."""
+
+import importlib
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from google.protobuf.json_format import MessageToDict
+
+Command = Callable[..., Any]
+
+SWEEP = (
+    "train", "-m", "--config-dir", "conf", "data=random", "data.source.num_sequences=40",
+    "data.batch_size=8", "trainer=cpu", "trainer.max_epochs=2", "logger=tracker", "seed=0,1",
+    "sweep.name=tracked",
+)  # fmt: skip
+
+
+@pytest.fixture
+def sweep(seqsweep: Command, tmp_path: Path) -> Callable[[str], dict[str, dict[str, Any]]]:
+    """Trains two runs with one more logger; their records by run_id."""
+
+    def run(logger: str) -> dict[str, dict[str, Any]]:
+        (tmp_path / "conf" / "logger").mkdir(parents=True)
+        path = tmp_path / "conf" / "logger" / "tracker.yaml"
+        path.write_text(f"defaults: [both]\ntracker:\n{logger}")
+        done = seqsweep(
+            *SWEEP, HOME=str(tmp_path), DO_NOT_TRACK="true", MLFLOW_ALLOW_FILE_STORE="true",
+            MPLCONFIGDIR=str(tmp_path), WANDB_MODE="offline", WANDB_SILENT="true",
+        )  # fmt: skip
+        assert done.code == 0, done.err
+        records = tmp_path.glob("outputs/sweeps/tracked/*/record.json")
+        return {path.parent.name: json.loads(path.read_text()) for path in records}
+
+    return run
+
+
+def records_of(path: Path) -> list[dict[str, Any]]:
+    """The records of an offline W&B run: a LevelDB log of one block, each a protobuf."""
+    protobufs: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")  # takes a second
+    data = path.read_bytes()
+    assert len(data) < 32768, "more than one block"
+    start, found = 7, list[dict[str, Any]]()
+    while start < len(data):
+        _, length, _ = struct.unpack("<IHB", data[start : start + 7])
+        record = protobufs.Record()
+        record.ParseFromString(data[start + 7 : start + 7 + length])
+        found.append(MessageToDict(record, preserving_proto_field_name=True))
+        start += 7 + length
+    return found
+
+
+def history(records: list[dict[str, Any]], name: str) -> list[float]:
+    items = [item for record in records for item in record.get("history", {}).get("item", [])]
+    return [json.loads(i["value_json"]) for i in items if i.get("nested_key") == [name]]
+
+
+@pytest.mark.slow
+def test_weights_and_biases_offline(sweep: Callable[..., Any], tmp_path: Path) -> None:
+    """One W&B run for each run, in its folder, though one process trains both."""
+    trained = sweep("  _target_: lightning.pytorch.loggers.WandbLogger\n  offline: true\n")
+    assert len(trained) == 2
+    for name, record in trained.items():
+        folder = tmp_path / "outputs" / "sweeps" / "tracked" / name
+        (path,) = folder.glob("wandb/offline-run-*/*.wandb")
+        written = records_of(path)
+        (run,) = [each["run"] for each in written if "run" in each][:1]
+        config = {item["key"]: json.loads(item["value_json"]) for item in run["config"]["update"]}
+        config |= {
+            item["key"]: json.loads(item["value_json"])
+            for each in written
+            for item in each.get("config", {}).get("update", [])
+            if "key" in item
+        }
+        assert config["model"]["hidden_size"] == record["config"]["model.hidden_size"]
+        assert config["seed"] == record["config"]["seed"]
+        assert len(history(written, "val/acc")) == 2
+        assert history(written, "test/acc") == [record["metrics"]["test/acc"]]
+        assert [each["exit"].get("exit_code", 0) for each in written if "exit" in each] == [0]
+
+
+@pytest.mark.slow
+def test_mlflow_on_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
+    trained = sweep(
+        "  _target_: lightning.pytorch.loggers.MLFlowLogger\n"
+        f"  tracking_uri: file:{tmp_path}/mlruns\n  experiment_name: here\n"
+    )
+    by_seed = {str(record["config"]["seed"]): record for record in trained.values()}
+    assert by_seed.keys() == {"0", "1"}
+    folders = [path.parents[1] for path in tmp_path.glob("mlruns/*/*/params/seed")]
+    assert {(folder / "params" / "seed").read_text() for folder in folders} == by_seed.keys()
+    for folder in folders:
+        record = by_seed[(folder / "params" / "seed").read_text()]
+        hidden = record["config"]["model.hidden_size"]
+        assert (folder / "params" / "model" / "hidden_size").read_text() == str(hidden)
+        assert values(folder, "test/acc") == [record["metrics"]["test/acc"]]
+        assert len(values(folder, "val/acc")) == 2
+        meta = yaml.safe_load((folder / "meta.yaml").read_text())
+        assert meta["status"] == FINISHED
+
+
+FINISHED = 3
+"""`mlflow.entities.RunStatus.FINISHED`."""
+
+
+def values(folder: Path, name: str) -> list[float]:
+    """A metric of a run in a file store, whose lines are time, value and step."""
+    lines = (folder / "metrics" / name).read_text().splitlines()
+    return [float(line.split()[1]) for line in lines]

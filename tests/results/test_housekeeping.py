@@ -1,0 +1,137 @@
+"""`status` of a folder of sweeps, and `clean`, as a person uses them."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from seqsweep.cli import main
+from seqsweep.results.housekeeping import folders_below, size_text
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+
+def make(root: Path, name: str, size: int, state: str = "complete") -> RunFolder:
+    folder = RunFolder(root / name)
+    folder.start({"seed": 0, "model": {"hidden_size": size}}, {})
+    (folder.path / "checkpoints/last.ckpt").write_bytes(b"0" * 8192)
+    if state == "complete":
+        config = {"seed": 0, "model.hidden_size": size}
+        folder.finish({"run_id": name, "config": config, "metrics": {"val/acc": 0.5}})
+    elif state == "failed":
+        folder.fail(ValueError("no"))
+    return folder
+
+
+@pytest.fixture
+def said(tmp_path, monkeypatch, capsys):
+    """Runs a command in the test's folder; returns its exit code and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, printed.out + printed.err
+
+    return run
+
+
+@pytest.fixture
+def outputs(tmp_path) -> Path:
+    """Two sweeps, the first of which changed last, and single runs."""
+    for sweep, state in (("one", "complete"), ("two", "failed")):
+        for size in (4, 8):
+            make(tmp_path / "outputs/sweeps" / sweep, f"{sweep}{size}", size, state)
+    make(tmp_path / "outputs/runs/default", "single", 4)
+    for number, folder in enumerate(("runs/default", "sweeps/two", "sweeps/one")):
+        os.utime(tmp_path / "outputs" / folder, (number, number))
+    return tmp_path / "outputs"
+
+
+def test_every_folder_of_runs_is_listed_the_newest_last(outputs, said):
+    code, text = said("status", "outputs")
+    rows = [line.split() for line in text.splitlines() if line.startswith(" outputs")]
+    assert code == 0
+    assert [row[:3] for row in rows] == [
+        ["outputs/runs/default", "1", "1"],
+        ["outputs/sweeps/two", "2", "2"],
+        ["outputs/sweeps/one", "2", "2"],
+    ]
+    assert "complete   failed" in text
+    assert "3 folders, 5 runs, " in text
+    assert folders_below(outputs / "sweeps") == [outputs / "sweeps/two", outputs / "sweeps/one"]
+    assert "2 folders, 4 runs, " in said("status", "outputs/sweeps")[1]
+
+
+def test_the_status_of_one_sweep_lists_its_runs(outputs, said):
+    assert folders_below(outputs / "sweeps/one") == folders_below(outputs / "nothing") == []
+    assert folders_below(outputs / "sweeps/one/one4") == []
+    assert "2 runs, 2 complete" in said("status", "outputs/sweeps/one")[1]
+
+
+def test_clean_deletes_nothing_without_yes(outputs, said):
+    before = sorted(outputs.rglob("*"))
+    for choice in ((), ("--failed",), ("--checkpoints",), ("model.hidden_size=4",)):
+        for sweep in ("one", "two"):
+            code, text = said("clean", f"outputs/sweeps/{sweep}", *choice)
+            assert code == 0
+            assert "deleted" not in text.replace("nothing is deleted without --yes", "")
+    assert sorted(outputs.rglob("*")) == before
+    code, text = said("clean", "outputs/sweeps/two", "--failed")
+    assert "two4  failed" in text and "hidden_size=8" in text
+    assert "2 runs, " in text and "nothing is deleted without --yes" in text
+    code, text = said("clean", "outputs/sweeps/two")
+    assert "--failed       2 runs, " in text and "--checkpoints  nothing, 0 B" in text
+
+
+def test_a_deleted_run_of_a_sweep_has_not_been_started(outputs, said):
+    folder = outputs / "sweeps/one"
+    configs = {f"one{size}": {"seed": 0, "model.hidden_size": size} for size in (4, 8)}
+    SweepFile(["seqsweep"], 0.0, configs, ended=1.0).write(folder)
+    code, text = said("clean", "model.hidden_size=4", "--yes", "outputs/sweeps/one")
+    assert code == 2  # the folder comes first
+    code, text = said("clean", "outputs/sweeps/one", "--yes", "model.hidden_size=4")
+    assert code == 0
+    assert text.splitlines()[-1].startswith("deleted: 1 run, ")
+    assert "1 more of the sweep has not been started" in said("status", "outputs/sweeps/one")[1]
+    assert "1 of 2 runs is not complete (1 not started)" in said("leaderboard", str(folder))[1]
+
+
+def test_a_run_in_use_is_left_alone_and_said(outputs, said):
+    folder = outputs / "sweeps/two"
+    with RunLock(folder / "two4"):
+        code, text = said("clean", "outputs/sweeps/two", "--failed", "--yes")
+    assert code == 0
+    assert "1 run in use: left alone" in text
+    assert "deleted: 1 run, " in text
+    assert [path.name for path in folder.iterdir()] == ["two4"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("outputs",), "no runs in it"),
+        (("outputs/sweeps/one", "--yes"), "--yes: choose what to delete"),
+        (("outputs/sweeps/one", "--fialed"), "did you mean '--failed'"),
+        (("outputs/sweeps/one", "hidden_size=4"), "did you mean 'model.hidden_size'"),
+        (("outputs/sweeps/one", "seed"), "seed: must be KEY=VALUE"),
+        (("outputs/sweeps/one", "=4"), "=4: must be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_argument_is_one_line(outputs, said, arguments, message):
+    code, text = said("clean", *arguments)
+    assert code == 2
+    assert len(text.splitlines()) == 1
+    assert message in text
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 KiB"), (12 * 1024, "12 KiB"), (2**32, "4.0 GiB")],
+)
+def test_a_size_has_at_most_three_digits(size, text):
+    assert size_text(size) == text

@@ -1,0 +1,182 @@
+"""Only what is asked for is deleted, only files of ours, and no run that somebody trains."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.clean import (
+    FAILED,
+    INCOMPLETE,
+    Removal,
+    delete,
+    find_removals,
+    forget_stacks,
+    freed,
+)
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.ledger import read_folder, read_run
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.record import RunFolder, State
+
+STATES = ("complete", "failed", "incomplete", "interrupted")
+
+
+def make(root: Path, name: str, state: str = "complete", **model: object) -> RunFolder:
+    """A run as it is left by the training, with both checkpoints."""
+    folder = RunFolder(root / name)
+    config = {
+        "seed": 0,
+        "model": {"hidden_size": 4, **model},
+        "optimizer": {"_target_": "seqsweep.training.optimizers.adam", "lr": 0.01},
+    }
+    folder.start(config, {})
+    for checkpoint in ("best.ckpt", "last.ckpt"):
+        (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
+    (folder.path / "metrics.csv").write_text("epoch\n")
+    (folder.path / "h004-s0").mkdir()
+    for kind in (".rows", ".seqsweep.hparams"):
+        (folder.path / "h004-s0" / f"events.out.tfevents.1.a{kind}").write_text("1")
+    if state == "complete":
+        flat = dict(flatten(config))
+        folder.finish({"run_id": name, "config": flat, "metrics": {"val/acc": 1.0}})
+    elif state == "failed":
+        folder.fail(ValueError("no"))
+    elif state == "interrupted":
+        folder.interrupt(KeyboardInterrupt())
+    return folder
+
+
+def chosen(root: Path, *states: State, checkpoints: bool = False, **wanted: str) -> list[Removal]:
+    keys = {key.replace("__", "."): value for key, value in wanted.items()}
+    return find_removals(read_folder(root), states, checkpoints, keys)
+
+
+def names(removals: list[Removal]) -> list[str]:
+    return [removal.entry.folder.run_id for removal in removals]
+
+
+def test_states_choose_whole_runs(tmp_path):
+    for state in STATES:
+        make(tmp_path, state, state)
+    assert names(chosen(tmp_path, *FAILED)) == ["failed"]
+    assert names(chosen(tmp_path, *INCOMPLETE)) == ["incomplete", "interrupted"]
+    for removal in chosen(tmp_path, *FAILED, *INCOMPLETE):
+        assert delete(removal) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["complete"]
+
+
+def test_checkpoints_are_the_last_ones_of_complete_runs(tmp_path):
+    for state in STATES:
+        make(tmp_path, state, state)
+    (removal,) = chosen(tmp_path, checkpoints=True)
+    assert (names([removal]), removal.is_whole) == (["complete"], False)
+    assert delete(removal) is None
+    assert read_run(RunFolder(tmp_path / "complete")).state == "complete"
+    left = [path.name for path in (tmp_path / "complete/checkpoints").iterdir()]
+    assert left == ["best.ckpt"]
+    assert (tmp_path / "incomplete/checkpoints/last.ckpt").is_file()
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        ("model.hidden_size", "8"), ("model.hidden_size", "8.0"), ("model.cell", "gru"),
+        ("model.cell", "'gru'"), ("model.rate", "1e-2"), ("model.flag", "true"),
+        ("model.nothing", "null"), ("model.sizes", "[1,2]"), ("model.sizes", "[1, 2]"),
+        ("model.precision", "32"),
+    ],
+)  # fmt: skip
+def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
+    values: dict[str, Any] = {
+        "cell": "gru",
+        "rate": 0.01,
+        "flag": True,
+        "nothing": None,
+        "sizes": [1, 2],
+    }
+    make(tmp_path, "this", hidden_size=8, precision="32", **values)
+    others: dict[str, Any] = {
+        "cell": "lstm",
+        "rate": 0.1,
+        "flag": 1,
+        "nothing": "null ",
+        "sizes": [2, 1],
+    }
+    make(tmp_path, "other", hidden_size=80, precision="16", **others)
+    assert names(find_removals(read_folder(tmp_path), (), False, {key: text})) == ["this"]
+
+
+def test_all_given_values_and_states_must_match(tmp_path):
+    make(tmp_path, "a", hidden_size=8, cell="gru")
+    make(tmp_path, "b", hidden_size=8, cell="rnn")
+    make(tmp_path, "c", "failed", hidden_size=8, cell="gru")
+    both: dict[str, Any] = {"model__hidden_size": "8", "model__cell": "gru"}
+    assert names(chosen(tmp_path, **both)) == ["a", "c"]
+    assert names(chosen(tmp_path, *FAILED, **both)) == ["c"]
+    assert names(chosen(tmp_path, checkpoints=True, model__cell="rnn")) == ["b"]
+    assert names(chosen(tmp_path, optimizer="adam")) == ["a", "b", "c"]
+    assert names(chosen(tmp_path, optimizer="sgd")) == []
+    with pytest.raises(ValueError, match=r"hiden_size: .*did you mean 'model.hidden_size'"):
+        chosen(tmp_path, model__hiden_size="8")
+
+
+def test_a_run_in_use_stays(tmp_path):
+    folder = make(tmp_path, "a", "failed")
+    (removal,) = chosen(tmp_path, *FAILED)
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+    with RunLock(folder.path):  # it was taken after we looked
+        assert chosen(tmp_path, seed="0") == []
+        said = delete(removal)
+        assert said is not None and "is being trained" in said
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_a_run_that_has_ended_meanwhile_stays(tmp_path):
+    folder = make(tmp_path, "a", "failed")
+    (removal,) = chosen(tmp_path, *FAILED)
+    folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
+    assert delete(removal) == "it has changed meanwhile"
+    assert folder.record() is not None
+
+
+def test_what_is_not_ours_stays(tmp_path):
+    elsewhere = make(tmp_path / "elsewhere", "linked")
+    root = tmp_path / "sweep"
+    folder = make(root, "a")
+    (root / "linked").symlink_to(elsewhere.path)
+    (root / "notes").mkdir()
+    (root / "notes/mine.md").touch()
+    (folder.path / "mine.txt").touch()
+    (removal,) = chosen(root, seed="0")
+    said = delete(removal)
+    assert said is not None and "did not write" in said
+    assert [path.name for path in folder.path.iterdir()] == ["mine.txt"]
+    assert elsewhere.record() is not None
+    assert (root / "notes/mine.md").exists()
+
+
+def test_a_file_with_another_name_gives_nothing_back(tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_bytes(b"0" * 9000)
+    alone = freed([one])
+    assert alone >= 9000
+    other.hardlink_to(one)
+    assert freed([one]) == freed([tmp_path / "missing"]) == 0
+    assert freed([one, other]) == alone
+
+
+def test_the_state_of_a_stack_goes_with_its_last_run(tmp_path):
+    make(tmp_path, "a", "incomplete")
+    make(tmp_path, "b", "incomplete")
+    (tmp_path / ".stacks").mkdir()
+    for name in ("x.json", "x.ckpt", "x.previous.ckpt"):
+        (tmp_path / ".stacks" / name).write_text(json.dumps(["a", "b"]))
+    first, second = chosen(tmp_path, *INCOMPLETE)
+    delete(first)
+    forget_stacks(tmp_path)
+    assert len(list((tmp_path / ".stacks").iterdir())) == 3
+    delete(second)
+    forget_stacks(tmp_path)
+    assert list((tmp_path / ".stacks").iterdir()) == []
