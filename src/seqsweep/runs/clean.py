@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from seqsweep.runs.config_text import from_text
+from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.files import TEMPORARY, matching, read_json, remove
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock
@@ -26,7 +27,7 @@ INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"
 # its folder is not a run's.
 _FILES = (
     "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
-    "train.log", "fit-*.txt", "events.out.tfevents.*", TEMPORARY,
+    "train.log", "fit-*.txt", TEMPORARY,
 )  # fmt: skip
 _CHECKPOINTS = ("*.ckpt", TEMPORARY)
 _LAST = "last.ckpt"
@@ -94,6 +95,7 @@ def delete(removal: Removal) -> str | None:
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
+            remove_empty({path.parent for path in removal.files} - {folder.path})
     except Locked as error:
         return str(error)
     if removal.is_whole:
@@ -166,6 +168,7 @@ def _files_of(folder: Path) -> list[Path]:
     """The files of a run that we have written, config.yaml last."""
     checkpoints = folder / "checkpoints"
     found = [path for pattern in _FILES for path in matching(folder, pattern)]
+    found += [*event_files(folder), *made_files(folder)]
     if not checkpoints.is_symlink():
         found += matching(checkpoints, *_CHECKPOINTS)
     files = [path for path in dict.fromkeys(found) if path.is_file() or path.is_symlink()]
