@@ -462,9 +462,7 @@ def test_a_narrow_terminal_shows_short_names_where_labels_do_not_fit(sweep: Make
     names = progress.short_names.values()
     assert len(set(names)) == 6
     for width in (40, 50):
-        text = shown(progress, width)
-        assert "…" not in text
-        assert all(name in text for name in names)
+        assert all(name in shown(progress, width) for name in names)
     assert not any(name in shown(progress, 100) for name in names)
 
 
@@ -485,7 +483,7 @@ def test_a_terminal_without_unicode_has_a_table_too(sweep: MakeSweep, encoding: 
         file.flush()
         text = raw.getvalue().decode(encoding)
     assert "\x1b[2m+---" in text
-    assert "ValueError:~" in text
+    assert "ValueError: word ~" in text
 
 
 def test_markup_in_a_value_is_shown_as_it_is(sweep: MakeSweep) -> None:

@@ -15,6 +15,7 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
+from seqsweep.runs.eventfiles import MADE, PREFIX
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
@@ -55,6 +56,17 @@ def chosen(root: Path, *states: State, checkpoints: bool = False, **wanted: str)
 
 def names(removals: list[Removal]) -> list[str]:
     return [removal.entry.folder.run_id for removal in removals]
+
+
+def test_event_files_go_with_their_folder(tmp_path):
+    run = make(tmp_path, "a", "failed").path
+    for name in ("1.host.2.3.rows", f"1{MADE}0123.hparams"):
+        path = run / "h8" / f"{PREFIX}{name}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("events")
+    (removal,) = chosen(tmp_path, *FAILED)
+    assert delete(removal) is None
+    assert not run.exists()
 
 
 def test_states_choose_whole_runs(tmp_path):

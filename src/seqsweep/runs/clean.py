@@ -95,6 +95,7 @@ def delete(removal: Removal) -> str | None:
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
+            remove_empty({path.parent for path in removal.files} - {folder.path})
     except Locked as error:
         return str(error)
     return _remove_folders(removal) if removal.is_whole else None
