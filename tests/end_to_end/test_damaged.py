@@ -10,6 +10,7 @@ from seqsweep.cli import main
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
+Ended = Callable[..., tuple[object, str, list[str]]]
 DEEP = "[" * 200_000
 READERS = ("status", "leaderboard", "report", "compare", "watch")
 
@@ -37,7 +38,7 @@ def sweep(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable:
+def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ended:
     """Runs a command; returns its exit code, what it printed, and the lines of its errors."""
     monkeypatch.setenv("COLUMNS", "200")
 
@@ -59,7 +60,7 @@ def arguments(reader: str, folder: Path) -> list[str]:
     "content", ['{"status": "complete"}', '{"status": "complete", "metrics": "x"}', DEEP, None],
     ids=["no keys", "metrics", "deep", "fifo"],
 )  # fmt: skip
-def test_a_damaged_record(ended: Callable, sweep: Path, reader: str, content: str | None) -> None:
+def test_a_damaged_record(ended: Ended, sweep: Path, reader: str, content: str | None) -> None:
     record = sweep / "r1/record.json"
     record.unlink()
     os.mkfifo(record) if content is None else record.write_text(content)
@@ -74,9 +75,7 @@ def test_a_damaged_record(ended: Callable, sweep: Path, reader: str, content: st
 @pytest.mark.parametrize("name", ["sweep.json", "baselines.json", "r1/config.yaml",
                                   "r1/metrics.csv", "r1/provenance.json"])  # fmt: skip
 @pytest.mark.parametrize("kind", ["fifo", "deep"])
-def test_another_damaged_file(
-    ended: Callable, sweep: Path, reader: str, name: str, kind: str
-) -> None:
+def test_another_damaged_file(ended: Ended, sweep: Path, reader: str, name: str, kind: str) -> None:
     """No reader waits for a FIFO; all three runs are shown, by their records."""
     path = sweep / name
     path.unlink(missing_ok=True)
