@@ -19,6 +19,11 @@ from seqsweep.config.messages import explain
         ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
         ("modle=rnn", ["modle: no such key in the config", "did you mean 'model'"]),
         ("model.hidden_size=[1", ["cannot read the argument 'model.hidden_size=[1'"]),
+        ("model.hidden_size=1,2", ["model.hidden_size=1,2: several values", "add -m: "]),
+        ("seed=range(3)", ["seed=range(3): several values are a sweep; add -m: "]),
+        ("+seed=0", ["An item is already at 'seed'"]),
+        ("output_dir=~/x", ["must be quoted: 'output_dir=\"~/x\"'"]),
+        ("output_dir=ünï", ["must be quoted: 'output_dir=\"ünï\"'"]),
         ("hidden size", ["cannot read the argument 'hidden size'"]),
     ],
 )

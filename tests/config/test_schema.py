@@ -58,6 +58,10 @@ def test_one_value_however_it_is_written(written, checked):
         (["optimizer.betas=[0.9]"], ["optimizer.betas=[0.9]: "]),
         (["monitor=val/acuracy"], ["monitor='val/acuracy': ", "val/acc"]),
         # out of range
+        (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
+        (["sweep.retries=-1"], ["sweep.retries=-1: must be at least 0"]),
+        (["~optimizer.lr"], ["optimizer.lr is missing: seqsweep.training.optimizers.adam needs"]),
+        (["scheduler=step", "~scheduler.step_size"], ["scheduler.step_size is missing: "]),
         (["threads=0"], ["threads=0: ", "at least 1"]),
         # missing
         (["~seed"], ["seed is missing"]),

@@ -1,11 +1,14 @@
 """Each wrong input: one message that names what was given and what is right, exit code 2."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+
+from seqsweep.config.signatures import signature_of
 
 Refused = Callable[..., str]
 
@@ -71,6 +74,19 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("model.hidden_size=[1", "cannot read the argument 'model.hidden_size=[1'"),
         ("hidden", "cannot read the argument 'hidden'"),
         ("--experimental-rerun=job.pickle", "--experimental-rerun: loads a pickle"),
+        ("sweep=architecture", "sweep=architecture: is a sweep; add -m: seqsweep train -m s"),
+        ("seed=1,1,1", "seed=1,1,1: several values are a sweep; add -m: seqsweep train -m s"),
+        ("model=rnn --multirn", "--multirn: no such option of seqsweep train; did you mean '--m"),
+        ("data=digits -m seed=0,1 threads=0", "threads=0: must be at least 1"),
+        ("model=simple model.num_layers=2", "model=bidirectional, model=multilayer, model=rnn"),
+        ("output_dir=null", "output_dir=null: must be text"),
+        ("output_dir=[a]", "output_dir=['a']: must be text"),
+        ("model.num_layers=100000", "model.num_layers=100000: must be at most 1000"),
+        ("model._target_=builtins.dict", "model._target_=builtins.dict: must make a torch.nn.Mod"),
+        ("-m output_dir=p9,p10", "output_dir=p9,p10: a sweep has one output_dir"),
+        ("-m seed=range(0)", "seed=range(0): has no values"),
+        ("-m seed=range(0,1000000000)", "1,000,000,000 runs; a sweep has at most 100,000"),
+        ("-m seed=0,1 hydra.launcher.processes=9999", "processes=9999: must be at most "),
         ("-m model.hidden_size=8,x", "model.hidden_size='x': must be a whole number"),
         ("-m model.hidden_size=8,0", "model.hidden_size=0: must be at least 1"),
         ("-m model=rnn,gru", "model=gru: no such option of model"),
@@ -140,6 +156,50 @@ def test_folders(refused: Refused, tmp_path: Path, command: str) -> None:
     assert "nowhere: no such folder" in refused(command, "nowhere")
     (tmp_path / "empty").mkdir()
     assert "empty: no runs in it" in refused(command, "empty")
+
+
+@pytest.mark.parametrize(
+    ("code", "target", "message"),
+    [
+        ("import sys; sys.exit(0)", "Net", "importing 'own' fails: SystemExit: 0"),
+        ("1 / 0", "Net", "importing 'own' fails: ZeroDivisionError: division by zero"),
+        ("def net(): {}['x']", "net", "model._target_=own.net: KeyError: 'x'"),
+        ("def net(): exit(0)", "net", "model._target_=own.net: SystemExit: 0"),
+        ("def net(): return {}", "net", "must make a torch.nn.Module, got dict"),
+    ],
+)
+def test_own_code_that_fails_is_named(
+    refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, target: str,
+    message: str,
+) -> None:  # fmt: skip
+    (tmp_path / "own.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+    signature_of.cache_clear()
+    model = tmp_path / "mine" / "model" / "own.yaml"
+    model.parent.mkdir(parents=True)
+    model.write_text(f"_target_: own.{target}\n")
+    said = refused("train", "--config-dir", "mine", "model=own")
+    assert said.startswith("model._target_=own.")
+    assert message in said
+    assert said.endswith(f"(in {model}:1)")
+    monkeypatch.delitem(sys.modules, "own", raising=False)
+
+
+def test_an_own_experiment_that_names_itself(refused: Refused, tmp_path: Path) -> None:
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "me.yaml").write_text("defaults: [me]\n")
+    said = refused("train", "experiment=me", "--config-dir", "mine", "seed=1")
+    assert "me.yaml: its defaults list leads back to itself" in said
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "report", "compare", "reproduce"])
+def test_a_command_without_its_folder(refused: Refused, command: str) -> None:
+    assert refused(command).startswith("FOLDER is missing; usage: seqsweep ")
+
+
+def test_escape_sequences_are_shown(refused: Refused) -> None:
+    assert refused("status", "a\x1b[2Jb").startswith("a\\x1b[2Jb: no such folder")
 
 
 def test_unknown_command(refused: Refused) -> None:

@@ -1,5 +1,6 @@
 """What a person sees: help, config, completion, the progress bar."""
 
+import contextlib
 import os
 import pty
 import subprocess
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from seqsweep.cli import main
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
@@ -22,6 +25,49 @@ def test_help_and_version(seqsweep: Command) -> None:
     assert "sweep: architecture, none, seeds" in text
     assert "hidden_size: 32" in text
     assert "--top N" in seqsweep("leaderboard", "--help").out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["help"], ["usage: seqsweep COMMAND", "help COMMAND"]),
+        (["-V"], ["seqsweep 0."]),
+        (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
+        (["plan", "--help"], ["usage: seqsweep plan [GROUP=OPTION", "Trains nothing"]),
+        (["verify-stack", "--help"], ["usage: seqsweep verify-stack", "--members N"]),
+        (["reproduce", "--help"], ["usage: seqsweep reproduce", "a run's folder"]),
+        (["tensorboard", "--help"], ["--port N"]),
+    ],
+)
+def test_each_command_has_its_help(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    with contextlib.suppress(SystemExit):
+        main(arguments)
+    printed = capsys.readouterr()
+    assert all(part in " ".join(printed.out.split()) for part in words), printed
+
+
+@pytest.mark.slow
+def test_help_needs_no_torch() -> None:
+    code = (
+        "import sys; from seqsweep.cli import main; sys.modules['torch'] = None\n"
+        "main(['reproduce', '--help'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.slow
+def test_a_reader_who_goes_leaves_no_word_of_hydra(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [SEQSWEEP, "train", "data=digits", "trainer.max_epochs=1"]
+    with os.fdopen(writer, "w") as gone:
+        done = subprocess.run(
+            command, cwd=tmp_path, stdout=gone, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 @pytest.mark.slow

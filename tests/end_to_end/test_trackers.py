@@ -16,6 +16,7 @@ Command = Callable[..., Any]
 SWEEP = (
     "train", "-m", "--config-dir", "conf", "data=random", "data.source.num_sequences=40",
     "data.batch_size=8", "trainer=cpu", "trainer.max_epochs=2", "logger=tracker", "seed=0,1",
+    "sweep.name=tracked",
 )  # fmt: skip
 
 
@@ -32,7 +33,7 @@ def sweep(seqsweep: Command, tmp_path: Path) -> Callable[[str], dict[str, dict[s
             MPLCONFIGDIR=str(tmp_path), WANDB_MODE="offline", WANDB_SILENT="true",
         )  # fmt: skip
         assert done.code == 0, done.err
-        records = tmp_path.glob("outputs/sweeps/default/*/record.json")
+        records = tmp_path.glob("outputs/sweeps/tracked/*/record.json")
         return {path.parent.name: json.loads(path.read_text()) for path in records}
 
     return run
@@ -64,7 +65,7 @@ def test_weights_and_biases_offline(sweep: Callable[..., Any], tmp_path: Path) -
     trained = sweep("  _target_: lightning.pytorch.loggers.WandbLogger\n  offline: true\n")
     assert len(trained) == 2
     for name, record in trained.items():
-        folder = tmp_path / "outputs" / "sweeps" / "default" / name
+        folder = tmp_path / "outputs" / "sweeps" / "tracked" / name
         (path,) = folder.glob("wandb/offline-run-*/*.wandb")
         written = records_of(path)
         (run,) = [each["run"] for each in written if "run" in each][:1]

@@ -34,6 +34,7 @@ def said(tmp_path, monkeypatch, capsys):
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
         return ended.value.code, printed.out + printed.err
 
     return run

@@ -273,8 +273,8 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
     wide, lost = seen(table, 200), ["f1", "seconds", "params", "epoch"]
     assert all(name in wide for name in lost)
     before, text = len(lost), ""
-    for width in range(120, 24, -1):
-        text = seen(table, width).partition("\n")[2]  # below the title
+    for width in range(120, 30, -1):
+        text = seen(table, width).partition("#")[2]  # below the title
         assert "0.1429" in text and "…" not in text
         left = [name for name in lost if name in text]
         assert left == lost[len(lost) - len(left) :] and len(left) <= before
@@ -282,6 +282,24 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
         assert max(map(len, text.splitlines())) <= width or not left
     assert before == 0
     assert "loss" in text and "acc" in text
+
+
+@pytest.mark.parametrize("width", [70, 60, 45, 40])
+def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
+    """Below what the columns need, a key is a line and a deviation is below its mean."""
+    runs = [
+        {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
+         "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}
+        for h in (128, 256) for m in (0.9, 0.99) for s in (0, 1)
+    ]  # fmt: skip
+    entries = made(tmp_path, *runs)
+    for table, numbers in (
+        (leaderboard_table(leaderboard(entries)), [" 0.7893", "±0.0071"]),
+        (status_table(entries), []),
+    ):
+        text = seen(table, width)
+        assert max(map(len, text.splitlines())) <= width
+        assert all(number in text for number in ["256", "0.99", *numbers])
 
 
 def test_a_long_error_is_cropped_to_the_terminal(tmp_path):

@@ -15,6 +15,7 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
+from seqsweep.runs.eventfiles import MADE, PREFIX
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
@@ -35,6 +36,9 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
     for checkpoint in ("best.ckpt", "last.ckpt"):
         (folder.path / "checkpoints" / checkpoint).write_bytes(b"0" * 5000)
     (folder.path / "metrics.csv").write_text("epoch\n")
+    (folder.path / "h004-s0").mkdir()
+    for kind in (".rows", ".seqsweep.hparams"):
+        (folder.path / "h004-s0" / f"events.out.tfevents.1.a{kind}").write_text("1")
     if state == "complete":
         flat = dict(flatten(config))
         folder.finish({"run_id": name, "config": flat, "metrics": {"val/acc": 1.0}})
@@ -52,6 +56,17 @@ def chosen(root: Path, *states: State, checkpoints: bool = False, **wanted: str)
 
 def names(removals: list[Removal]) -> list[str]:
     return [removal.entry.folder.run_id for removal in removals]
+
+
+def test_event_files_go_with_their_folder(tmp_path):
+    run = make(tmp_path, "a", "failed").path
+    for name in ("1.host.2.3.rows", f"1{MADE}0123.hparams"):
+        path = run / "h8" / f"{PREFIX}{name}"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("events")
+    (removal,) = chosen(tmp_path, *FAILED)
+    assert delete(removal) is None
+    assert not run.exists()
 
 
 def test_states_choose_whole_runs(tmp_path):

@@ -1,6 +1,7 @@
 """The id of a run changes with what decides its result, and with nothing else."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):
 
 
 def test_padding_and_layout_do_not_count(checked, tmp_path):
-    def id_of(name: str, layout: str = "batch_first", **arrays: np.ndarray) -> str:
+    def id_of(name: str, layout: str = "batch_first", **arrays: Any) -> str:
         np.savez(tmp_path / name, y=np.arange(12) % 2, **arrays)
         where = (f"data.source.path={tmp_path / name}", f"data.source.layout={layout}")
         return plan(checked("data=npz", *where, "data.batch_size=2")).run_id

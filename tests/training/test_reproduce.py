@@ -176,7 +176,15 @@ def test_epochs_that_are_missing_differ(
     assert f"{rows - 1} epochs, and 4 again" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"])
+def test_a_last_checkpoint_that_was_deleted_is_said(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "checkpoints/last.ckpt").unlink()
+    assert reproduce(run) == 0
+    assert "identical, but for last.ckpt, which is gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt"])
 def test_a_file_that_is_gone_is_not_identical(
     run: Path, capsys: pytest.CaptureFixture[str], gone: str
 ) -> None:

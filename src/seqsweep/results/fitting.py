@@ -1,11 +1,15 @@
 """Tables that fit a terminal: they lose whole columns rather than digits."""
 
+import re
 from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Column, Table
+
+_DEVIATION = re.compile(r" (?=±|\+/-)")
+"""The space before a deviation, `+/-` where the terminal has no `±`."""
 
 _SHORTEST = 24
 """Of a long text so much stays, unless that is not enough."""
@@ -63,7 +67,7 @@ def _variants(table: FittingTable) -> Iterator[_Parts]:
         yield parts
     # `0.8430 ±0.0177` in two lines
     parts = {
-        place: (replace(column, vertical="top"), [cell.replace(" ±", "\n±") for cell in cells])
+        place: (replace(column, vertical="top"), [_DEVIATION.sub("\n", cell) for cell in cells])
         for place, (column, cells) in parts.items()
     }
     yield parts

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from seqsweep.runs.config_text import from_text
+from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.files import TEMPORARY, matching, read_json, remove
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock
@@ -26,7 +27,7 @@ INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"
 # its folder is not a run's.
 _FILES = (
     "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
-    "train.log", "fit-*.txt", "events.out.tfevents.*", TEMPORARY,
+    "train.log", "fit-*.txt", TEMPORARY,
 )  # fmt: skip
 _CHECKPOINTS = ("*.ckpt", TEMPORARY)
 _LAST = "last.ckpt"
@@ -94,11 +95,10 @@ def delete(removal: Removal) -> str | None:
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
+            remove_empty({path.parent for path in removal.files} - {folder.path})
     except Locked as error:
         return str(error)
-    if removal.is_whole:
-        return _remove_folder(folder.path)
-    return None
+    return _remove_folders(removal) if removal.is_whole else None
 
 
 def forget_stacks(folder: Path) -> None:
@@ -166,19 +166,22 @@ def _files_of(folder: Path) -> list[Path]:
     """The files of a run that we have written, config.yaml last."""
     checkpoints = folder / "checkpoints"
     found = [path for pattern in _FILES for path in matching(folder, pattern)]
+    found += [*event_files(folder), *made_files(folder)]
     if not checkpoints.is_symlink():
         found += matching(checkpoints, *_CHECKPOINTS)
     files = [path for path in dict.fromkeys(found) if path.is_file() or path.is_symlink()]
     return [*files, folder / _CONFIG]
 
 
-def _remove_folder(folder: Path) -> str | None:
-    """Removes the folder, if nothing is in it that somebody else has put there."""
-    for path in (folder / "checkpoints", folder):
-        try:
-            path.rmdir()
-        except FileNotFoundError:
-            continue
-        except OSError:
-            return f"{folder} holds files that seqsweep did not write; they stay"
+def _remove_folders(removal: Removal) -> str | None:
+    """Removes the run's folders, if nothing is in them that somebody else has put there."""
+    folder = removal.entry.folder.path
+    inner = {path.parent for path in removal.files} | {folder / "checkpoints"}
+    remove_empty(inner - {folder})
+    try:
+        folder.rmdir()
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return f"{folder} holds files that seqsweep did not write; they stay"
     return None

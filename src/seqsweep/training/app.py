@@ -155,9 +155,11 @@ def _start_hydra() -> None:
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
     except Exception as error:
         before: BaseException | None = error
-        while before is not None:
+        seen: list[BaseException] = []
+        while before is not None and before not in seen:  # an error may be its own cause
             if isinstance(before, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
+            seen.append(before)
             before = before.__cause__ or before.__context__
         raise
 

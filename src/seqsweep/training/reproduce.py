@@ -58,16 +58,25 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         again = train(member, Path(scratch), like=origin).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
+        uncompared = _has_lost_last(folder, again)
     mates = origin.get("stack", {}).get("members", [])
     if difference and len(mates) > 1:
         say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
         difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
-    say(difference or "identical")
+    say(
+        difference or ("identical, but for last.ckpt, which is gone" if uncompared else "identical")
+    )
     if difference and environment:
         say("the environment differs:")
     for line in environment if difference else []:
         say(f"  {line}")
     return int(difference is not None)
+
+
+def _has_lost_last(folder: Path, again: Path) -> bool:
+    """Whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
+    name = Path("checkpoints", "last.ckpt")
+    return (again / name).is_file() and not (folder / name).exists()
 
 
 def _difference_in_stack(
@@ -119,7 +128,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
     for name in ("best.ckpt", "last.ckpt"):
         paths = [folder / "checkpoints" / name for folder in (one, other)]
         there = [path.is_file() for path in paths]
-        if not any(there):
+        if not any(there) or (name == "last.ckpt" and _has_lost_last(one, other)):
             continue
         if not all(there):
             return f"differs: {name} is there {'then' if there[0] else 'again'} only"

@@ -1,0 +1,54 @@
+"""Hydra's flags among the overrides."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqsweep.config.flags import config_dir, flags_first
+
+
+@given(st.data())
+def test_flags_may_stand_anywhere(data):
+    """The flags and the overrides each keep their order."""
+    flags = [["-m"], ["--config-dir", "mine"], ["--cfg=job"]]
+    overrides = [["seed=0,1"], ["model=rnn"], ["~scheduler"]]
+    words = [word for part in overrides for word in part]
+    given_first = flags_first([word for part in (*flags, *overrides) for word in part], "train")
+    assert given_first == ["-m", "--config-dir", "mine", "--cfg", "job", *words]
+    places = data.draw(st.permutations([0, 0, 0, 1, 1, 1]))
+    queues = (iter(flags), iter(overrides))
+    mixed = [word for place in places for word in next(queues[place])]
+    assert flags_first(mixed, "train") == given_first
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--multirn seed=0,1", "--multirn: no such option of seqsweep train; did you mean '--mul"),
+        ("seed=0 --membrs 3", "--membrs: no such option of seqsweep train; did you mean '--mem"),
+        ("--cfg jbo", "--cfg=jbo: must be one of job, hydra, all; did you mean 'job'?"),
+        ("--cfg", "--cfg: needs one of job, hydra, all"),
+        ("--config-dir", "--config-dir: needs a value"),
+        ("-m=3", "-m=3: -m takes no value"),
+        ("-cp x", "-cp: the folder of the configs is fixed"),
+        ("--experimental-rerun x", "--experimental-rerun: loads a pickle"),
+        ("=", "'=': must be KEY=VALUE"),
+        ("+=3", "'+=3': must be KEY=VALUE"),
+    ],
+)
+def test_a_wrong_flag_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=r".") as refused:
+        flags_first(arguments.split(), "train", ["--members"])
+    assert str(refused.value).startswith(message)
+
+
+def test_a_flag_with_an_optional_value_takes_one_of_its_choices_alone():
+    assert flags_first(["-i", "config", "a=1"], "train") == ["-i", "config", "a=1"]
+    assert flags_first(["-i", "a=1"], "train") == ["-i", "a=1"]
+
+
+def test_the_folder_of_own_configs():
+    assert config_dir(["-m", "-cd", "mine", "seed=1"]) == Path("mine")
+    assert config_dir(["-m", "seed=1"]) is None

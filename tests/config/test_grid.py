@@ -1,0 +1,42 @@
+"""The size of a grid is known before its values are listed."""
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from seqsweep.config.grid import MOST_RUNS, check_grid, swept_values
+
+
+def values(text):
+    return swept_values(OverridesParser.create().parse_override(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("seed=1,2", ["1", "2"]), ("seed=range(3)", ["0", "1", "2"]), ("a=range(3,0,-2)", ["3", "1"]),
+     ("lr=range(0,0.3,0.1)", ["0.0", "0.1", "0.2"]), ("a=choice(x,y)", ["x", "y"])],
+)  # fmt: skip
+def test_values_are_those_of_hydra(text, expected):
+    assert values(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed=range(0)", "seed=range(0): has no values"),
+        ("seed=range(3,0)", "seed=range(3,0): has no values"),
+        ("seed=range(0,1000000000)", "seed=range(0,1000000000): 1,000,000,000 runs; a sweep has"),
+        ("lr=range(0,1,0.0000001)", "lr=range(0,1,0.0000001): 10,000,000 runs"),
+        ("seed=range(0,5,0)", "seed=range(0,5,0): the step of a range must not be 0"),
+    ],
+)
+def test_no_values_and_too_many_are_refused(text, message):
+    with pytest.raises(HydraException) as refused:
+        values(text)
+    assert str(refused.value).startswith(message)
+
+
+def test_the_product_counts():
+    check_grid([["a"] * (MOST_RUNS // 10), ["b"] * 10, ["c"]])
+    with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
+        check_grid([["a"] * 1000, ["b"] * 101, ["c"]])
