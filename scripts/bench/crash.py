@@ -1,11 +1,14 @@
-"""Kills a sweep again and again, finishes it by the same command, compares it with one left alone.
+"""Kills trainings again and again, finishes them and compares them with ones left alone.
 
-    python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60]
+    python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes stacked ...]
 
-Twelve short runs with shuffling, dropout, a scheduler, early stopping and best checkpoints. Each
-kill is SIGKILL at a moment drawn from the seed after the training has begun, every fifth at the
-sight of a checkpoint that is being written. Prints kills, epochs lost and mismatches, which must
-be 0: run folders, records, weights, metrics.csv, TensorBoard curves, left-over files.
+Three modes share the kills. `stacked` is a sweep of twelve short runs with shuffling, dropout, a
+scheduler, early stopping and best checkpoints; `single` is one such run. Each kill is SIGKILL at a
+moment drawn from the seed after the training has begun, every fifth at the sight of a checkpoint
+that is being written. `summary` kills a sweep while it writes its report, baselines and view.
+
+Prints kills, epochs lost and mismatches, which must be 0: run folders, records, weights,
+metrics.csv, TensorBoard curves, left-over files; the report, and which config it calls the best.
 """
 
 import argparse
@@ -13,11 +16,13 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +33,7 @@ from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.lock import is_locked
 
 TIMES = ("train_seconds", "samples_per_s", "digest")
-OVERRIDES = (
+RUN = (
     "data=digits",
     "model.num_layers=2",
     "model.dropout=0.2",
@@ -36,15 +41,32 @@ OVERRIDES = (
     "scheduler.patience=3",
     "callbacks=early_stopping",
     "callbacks.early_stopping.patience=25",
+)
+OVERRIDES = (
+    "-m",
+    "sweep.name=killed",
+    *RUN,
     "model.cell=rnn,gru,lstm",
     "model.hidden_size=4,12",
     "seed=0,1",
 )
+SINGLE = (*RUN, "engine=autograd", "model.cell=gru")
+SUMMARY = (
+    "-m",
+    "sweep.name=killed",
+    "data=digits",
+    "model.hidden_size=4,8",
+    "seed=0,1",
+    "trainer.max_epochs=2",
+)
+"""Each with the arguments that make it a sweep."""
+
+BESIDE = ("report.html", "report.csv", "report.json", "baselines.json")
 
 
 def command(folder: Path, overrides: tuple[str, ...]) -> list[str]:
-    """The sweep below `folder`."""
-    return [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}", *overrides]
+    """The sweep or run below `folder`."""
+    return [sys.executable, "-m", "seqsweep", "train", f"output_dir={folder}", *overrides]
 
 
 def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
@@ -107,7 +129,7 @@ def kill_once(
 
 def _trains(folder: Path) -> bool:
     """Whether a lock is held; those of killed processes lie there still."""
-    return any(is_locked(path.parent) for path in folder.glob("sweeps/*/*/lock"))
+    return any(is_locked(path.parent) for path in folder.glob("*/*/*/lock"))
 
 
 def _stopped_in_write(folder: Path, pid: int) -> bool:
@@ -123,7 +145,7 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 def _is_writing(folder: Path) -> bool:
     stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.*.tmp")
-    return any(stacked) or any(folder.glob("sweeps/*/*/checkpoints/.next.ckpt.*.tmp"))
+    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.next.ckpt.*.tmp"))
 
 
 def disturb(
@@ -152,8 +174,8 @@ def training_seconds(folder: Path) -> float:
 
 
 def runs(folder: Path) -> dict[str, Path]:
-    """The run folders of the only sweep below `folder`, by run_id."""
-    return {path.parent.name: path.parent for path in folder.glob("sweeps/*/*/config.yaml")}
+    """The run folders of the only sweep or run below `folder`, by run_id."""
+    return {path.parent.name: path.parent for path in folder.glob("*/*/*/config.yaml")}
 
 
 def mismatches(disturbed: Path, alone: Path) -> list[str]:
@@ -217,31 +239,138 @@ def epochs_lost(folder: Path) -> list[int]:
     return lost
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Kills a sweep and compares its results.")
-    parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=60)
-    parser.add_argument("overrides", nargs="*", help="further overrides of the sweep")
-    options = parser.parse_args()
-    overrides = (*OVERRIDES, f"trainer.max_epochs={options.epochs}", *options.overrides)
-    draw = random.Random(options.seed)
+def kill_trainings(
+    overrides: tuple[str, ...], kills: int, draw: random.Random, folder: Path
+) -> list[str]:
+    """Kills a sweep or a run while it trains; returns the mismatches."""
+    alone, disturbed = folder / "alone", folder / "disturbed"
+    alone.mkdir(parents=True)
+    disturbed.mkdir()
+    seconds = finish(alone, overrides)
+    print(f"  undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
+    done, in_write = disturb(disturbed, overrides, kills, draw, training_seconds(alone))
+    finish(disturbed, overrides)
+    print(f"  kills {done}, {in_write} of them inside a checkpoint's write")
+    lost = epochs_lost(disturbed)
+    print(f"  epochs trained again {sum(lost)}, at most {max(lost)} of one run")
+    return mismatches(disturbed, alone)
+
+
+def kill_summaries(
+    overrides: tuple[str, ...], kills: int, draw: random.Random, folder: Path
+) -> list[str]:
+    """Kills a sweep after its last record, while it writes for people; returns the mismatches.
+
+    Before each kill one of its runs is lost, so that the sweep trains it and writes all again.
+    """
+    folder.mkdir()
+    finish(folder, overrides)
+    (sweep,) = (path.parent for path in folder.glob("sweeps/*/sweep.json"))
+    began = time.monotonic()
+    lose_a_run(folder, draw)
+    seconds = time_after_last_record(folder, overrides)
+    print(f"  undisturbed: {time.monotonic() - began:.1f} s, {seconds:.1f} s after the last record")
+    found: list[str] = []
+    done = 0
+    for _ in range(kills):
+        lose_a_run(folder, draw)
+        process = start(folder, overrides)
+        try:
+            wait_for_records(folder, process)
+            time.sleep(draw.uniform(0, seconds))
+            done += process.poll() is None
+        finally:
+            end(process)
+        finish(folder, overrides)
+        found += summary_mismatches(sweep, overrides)
+    print(f"  kills {done} of a summary")
+    return found
+
+
+def lose_a_run(folder: Path, draw: random.Random) -> None:
+    name, path = draw.choice(sorted(runs(folder).items()))
+    assert name
+    shutil.rmtree(path)
+
+
+def wait_for_records(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    while process.poll() is None:
+        if len(list(folder.glob("sweeps/*/*/record.json"))) == RUNS_OF_SUMMARY:
+            return
+        time.sleep(0.005)
+
+
+def time_after_last_record(folder: Path, overrides: tuple[str, ...]) -> float:
+    process = start(folder, overrides)
+    try:
+        wait_for_records(folder, process)
+        began = time.monotonic()
+        process.wait()
+    finally:
+        end(process)
+    return time.monotonic() - began
+
+
+def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
+    """What differs between the summary of a sweep and that of its copy, which is made anew."""
     with tempfile.TemporaryDirectory() as temporary:
-        alone, disturbed = Path(temporary, "alone"), Path(temporary, "disturbed")
-        alone.mkdir()
-        disturbed.mkdir()
-        seconds = finish(alone, overrides)
-        print(f"undisturbed: {len(runs(alone))} runs in {seconds:.1f} s", flush=True)
-        training = training_seconds(alone)
-        kills, in_write = disturb(disturbed, overrides, options.kills, draw, training)
-        finish(disturbed, overrides)
-        found = mismatches(disturbed, alone)
-        print(f"kills {kills}, {in_write} of them inside a checkpoint's write")
-        lost = epochs_lost(disturbed)
-        print(f"epochs trained again {sum(lost)}, at most {max(lost)} of one run")
-        print(f"mismatches {len(found)}")
-        for line in found:
-            print(f"  {line}")
+        copy = Path(temporary, *sweep.parts[-2:])
+        shutil.copytree(sweep, copy, symlinks=True)
+        for name in ("report.html", "report.csv", "report.json", ".tensorboard"):
+            (copy / name).unlink()
+        for path in copy.glob("*/*/*.seqsweep.*"):
+            path.unlink()
+        finish(Path(temporary), overrides)
+        one, other = (_beside(folder, (sweep, copy)) for folder in (sweep, copy))
+    found = [
+        f"{name}" for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)
+    ]
+    left = [path for path in sweep.rglob("*") if path.name.endswith(".tmp") or path.name == "lock"]
+    return found + [f"{path} is left" for path in left]
+
+
+def _beside(sweep: Path, places: Sequence[Path]) -> dict[str, str]:
+    """The files beside the runs, without the time, the place and the proof; the view's names."""
+    found = {name: (sweep / name).read_text() for name in BESIDE}
+    for name, text in found.items():
+        text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", "", text)
+        text = re.sub(r'"made_from": "[0-9a-f]*"', "", text)
+        for place in places:
+            text = text.replace(str(place), "").replace(str(place.parent.parent), "")
+        found[name] = text
+    names = (path for path in sweep.rglob("*") if ".seqsweep." in path.name)
+    return found | {str(path.relative_to(sweep)): "" for path in names}
+
+
+MODES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
+    "stacked": (kill_trainings, OVERRIDES),
+    "single": (kill_trainings, SINGLE),
+    "summary": (kill_summaries, SUMMARY),
+}
+RUNS_OF_SUMMARY = 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Kills trainings and compares their results.")
+    parser.add_argument("--kills", type=int, default=50, help="of all modes together")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int, default=60, help="of the trainings that are killed")
+    parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    options = parser.parse_args()
+    draw = random.Random(options.seed)
+    found: list[str] = []
+    for place, mode in enumerate(options.modes):
+        kill, overrides = MODES[mode]
+        if mode != "summary":
+            overrides = (*overrides, f"trainer.max_epochs={options.epochs}")
+        kills = len(range(place, options.kills, len(options.modes)))
+        print(mode, flush=True)
+        with tempfile.TemporaryDirectory() as temporary:
+            mismatched = kill(overrides, kills, draw, Path(temporary, mode))
+        print(f"  mismatches {len(mismatched)}", flush=True)
+        for line in mismatched:
+            print(f"    {line}")
+        found += mismatched
     sys.exit(bool(found))
 
 

@@ -19,9 +19,8 @@ from hydra import compose, initialize_config_dir
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
-from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.sealed import sealed
+from seqsweep.runs.sealed import write_sealed
 from seqsweep.training.planning import plan
 
 CELLS = "rnn,gru,lstm"
@@ -44,7 +43,7 @@ def write_records(folder: Path, seeds: int, sizes: int) -> int:
                 run.mkdir(parents=True, exist_ok=True)
                 flat = dict(flatten(config))
                 record = {"run_id": run_id, "train_seconds": 1.0, "config": flat}
-                write_json(run / "record.json", sealed(RESULT | record))
+                write_sealed(run / "record.json", RESULT | record)
                 count += 1
     return count
 

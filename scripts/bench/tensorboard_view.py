@@ -29,7 +29,7 @@ from seqsweep.runs.config_text import to_text
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.files import write_json
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.sealed import sealed
+from seqsweep.runs.sealed import write_sealed
 
 STEPS = 30
 CLASSES = 10
@@ -70,7 +70,7 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
         "train_seconds": 1.0, "samples_per_s": 1000.0,
         "classes": [str(index) for index in range(CLASSES)], "confusion": {"val": confusion},
     }  # fmt: skip
-    write_json(run / "record.json", sealed(record), sync=False)
+    write_sealed(run / "record.json", record, sync=False)
 
 
 def diagnosis() -> dict[str, Any]:

@@ -241,7 +241,12 @@ def _report(arguments: list[str]) -> int:
             write_baselines_of(folder, entries, options.allow)
         except (OSError, ValueError, TypeError) as error:
             say_error(f"no baselines: {error}")
-        for path in write_report(folder):
+        try:
+            paths = write_report(folder)
+        except OSError as error:
+            say_error(f"no report: {error}")
+            return 1
+        for path in paths:
             say(str(path))
         return 0
 

@@ -47,5 +47,5 @@ def test_a_sweep_killed_five_times_equals_one_left_alone(
     assert crash.mismatches(killed, alone) == []
     assert max(crash.epochs_lost(killed)) <= kills  # of each run one, of those of a stack as well
 
-    again = seqsweep("train", "-m", f"output_dir={killed}", *overrides)
+    again = seqsweep("train", f"output_dir={killed}", *overrides)
     assert "12 done, 0 to train" in again.out

@@ -14,6 +14,7 @@ from seqsweep.results.report import as_html
 from seqsweep.results.wording import key_names, run_label, value_text
 from seqsweep.runs.files import write_json
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import write_sealed
 
 
 def found(folder: Path, *runs: dict[str, Any], **record: Any) -> Report:
@@ -132,7 +133,7 @@ def test_few_test_sequences_limit_what_is_said(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
-    write_json(
+    write_sealed(
         tmp_path / "baselines.json",
         {"baselines": [{"name": "1-nearest neighbour", "metrics": {"test/acc": 0.556}}]},
     )
@@ -174,7 +175,7 @@ def test_the_time_of_a_stack_is_not_drawn_as_that_of_a_run(size, tmp_path):
 
 
 def test_a_baseline_of_other_data_is_not_compared(tmp_path):
-    write_json(
+    write_sealed(
         tmp_path / "baselines.json",
         {
             "baselines": [

@@ -587,12 +587,14 @@ def test_watch_ends_with_the_sweep_and_says_what_goes_on(sweep: MakeSweep) -> No
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
-def test_watch_says_that_a_sweep_was_killed(sweep: MakeSweep) -> None:
+@pytest.mark.parametrize("seconds", [-QUIET_SECONDS - 1, 24 * 3600])
+def test_watch_says_that_a_sweep_was_killed(sweep: MakeSweep, seconds: float) -> None:
+    """Also where a clock went back since."""
     found = sweep(config(0), config(1))
     found.start(0)
     found.file().write(found.folder)
-    long_ago = time.time() - QUIET_SECONDS - 1
-    os.utime(found.folder / NAME, (long_ago, long_ago))
+    then = time.time() + seconds
+    os.utime(found.folder / NAME, (then, then))
     code, text = watched(found.folder)
     assert code == 1
     assert "2 of 2 runs are not done; nobody trains it any more" in text

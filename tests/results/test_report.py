@@ -14,11 +14,10 @@ from seqsweep.results import config_runs, row_view
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report import write_report
 from seqsweep.results.tensorboard.runs import read_runs
-from seqsweep.runs.files import write_json
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.record import RunFolder
-from seqsweep.runs.sealed import sealed
+from seqsweep.runs.sealed import write_sealed
 from seqsweep.runs.sweepfile import SweepFile
 
 HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
@@ -252,13 +251,13 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
     for record in tmp_path.glob("*/record.json"):  # of so many sequences that chance is small
         content = json.loads(record.read_text())
         counts = {"confusion": {"test": [[900000, 100000], [200000, 800000]]}}
-        write_json(record, sealed(content | counts))
+        write_sealed(record, content | counts)
     made = {"data": {}, "data_fingerprint": None, "seconds": 0.1}
     rows = [
         made | {"name": "majority class", "metrics": {"test/acc": 0.5, "val/acc": 0.5}},
         made | {"name": "logistic regression", "metrics": {"test/acc": accuracy, "val/acc": 0.8}},
     ]
-    write_json(
+    write_sealed(
         tmp_path / "baselines.json", {"baselines": rows, "notes": ["1-nearest neighbour: off"]}
     )
     found = page(tmp_path)
@@ -277,7 +276,7 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
         run.finish(record | {"classes": [PAYLOAD, "<i>c</i>"]}, synced=True)
     started(tmp_path, {"model.cell": "ok", "seed": 0}).fail(ValueError(PAYLOAD))
     baseline = {"name": PAYLOAD, "data": {}, "metrics": {"test/acc": 0.5}, "seconds": 1.0}
-    write_json(tmp_path / "baselines.json", {"baselines": [baseline], "notes": [PAYLOAD]})
+    write_sealed(tmp_path / "baselines.json", {"baselines": [baseline], "notes": [PAYLOAD]})
     SweepFile(["seqsweep", PAYLOAD], 0.0, {}).write(tmp_path)
     found = page(tmp_path)
     source = (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -382,7 +381,7 @@ def test_nothing_names_a_place_of_the_machine_and_a_moved_report_stays_true(tmp_
     except OSError as error:
         run.fail(error)
     notes = {"baselines": [], "notes": [f"no file {tmp_path}/data.npz"]}
-    write_json(folder / "baselines.json", notes)
+    write_sealed(folder / "baselines.json", notes)
     page(folder)
     moved = tmp_path / "there"
     folder.rename(moved)
@@ -489,9 +488,9 @@ def test_a_wide_interval_is_not_as_good(tmp_path):
     for record in tmp_path.glob("*/record.json"):
         content = json.loads(record.read_text())
         counts = {"confusion": {"test": [[9800, 200], [200, 9800]]}}
-        write_json(record, sealed(content | counts))
+        write_sealed(record, content | counts)
     made = {"name": "1-nearest neighbour", "metrics": {"test/acc": 0.94, "val/acc": 0.9}}
-    write_json(tmp_path / "baselines.json", {"baselines": [made]})
+    write_sealed(tmp_path / "baselines.json", {"baselines": [made]})
     text = page(tmp_path).text
     assert "as good as" not in text
     assert (
@@ -512,14 +511,14 @@ def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_p
     """Validation chooses the baseline of the sentence; a better one is in the table, and here."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
-    write_json(run.path / "record.json", sealed((run.record() or {}) | counts))
+    write_sealed(run.path / "record.json", (run.record() or {}) | counts)
     chosen = {"test/acc": 0.92, "val/acc": 0.92}
     other = {"test/acc": accuracy, "val/acc": 0.91}
     rows = [
         {"name": "logistic regression", "metrics": chosen},
         {"name": "1-nearest neighbour", "metrics": other},
     ]
-    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     text = page(tmp_path).text
     assert words in text
     assert ("chosen by validation:" in text) == (accuracy > 0.95)
@@ -529,10 +528,10 @@ def test_a_baseline_that_test_has_chosen_is_said_to_be(tmp_path):
     trained(tmp_path, {SIZE: 8, "seed": 0}, test__acc=0.9)
     names = ("logistic regression", "1-nearest neighbour")
     rows = [{"name": name, "metrics": {"test/acc": 0.5}} for name in names]
-    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     chosen = "It was chosen among the baselines by test accuracy"
     assert chosen in page(tmp_path).text
-    write_json(tmp_path / "baselines.json", {"baselines": rows[:1]})
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows[:1]})
     assert chosen not in page(tmp_path).text
 
 
@@ -543,7 +542,7 @@ def test_validation_chooses_the_baseline_for_f1_too(tmp_path):
         {"name": "chosen", "metrics": {"val/acc": 0.6, "test/acc": 0.5, "test/f1": 0.5}},
         {"name": "lucky", "metrics": {"val/acc": 0.5, "test/acc": 0.6, "test/f1": 0.6}},
     ]
-    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     assert "above chosen (0.500)" in page(tmp_path).text
 
 
@@ -574,7 +573,7 @@ def test_seeds_that_are_not_shared_do_not_count(tmp_path):
 def test_the_baselines_of_a_single_run_have_names(tmp_path):
     trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     made = {"name": "logistic regression", "metrics": {"test/acc": 0.5, "val/acc": 0.5}}
-    write_json(tmp_path / "baselines.json", {"baselines": [made]})
+    write_sealed(tmp_path / "baselines.json", {"baselines": [made]})
     source = (write_report(tmp_path)[0]).read_text(encoding="utf-8")
     foot = re.search(r"<tfoot>.*?</tfoot>", source, flags=re.DOTALL)
     assert foot and "logistic regression" in foot[0]
@@ -678,7 +677,7 @@ def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
          "metrics": {"test/acc": score, "val/acc": score}}
         for share, score in ((0.0, 0.8), (0.2, 0.5))
     ]  # fmt: skip
-    write_json(tmp_path / "baselines.json", {"baselines": rows})
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     found = page(tmp_path)
     words = "above logistic regression (0.500), on the data with val_fraction=0.2."
     assert words in found.text

@@ -8,7 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.config_text import _section, from_text, to_text
+from seqsweep.runs.config_text import _section, check_yaml, from_text, read_yaml, to_text
+from seqsweep.runs.files import Damaged
 
 OVERRIDES = (
     [], ["data=digits", "model.cell=gru"], ["model=simple"], ["scheduler=cosine"],
@@ -103,3 +104,43 @@ def test_what_yaml_has_no_plain_text_for_is_refused(value):
 def test_what_is_more_than_plain_values_is_refused(text):
     with pytest.raises(yaml.YAMLError):
         from_text(text)
+
+
+def bomb(levels: int, aliases: int = 9) -> str:
+    """Lists of lists, each of as many aliases of the one before: 9 ** levels values."""
+    lines = ["a0: &a0 [x]"]
+    for level in range(1, levels):
+        same = ", ".join([f"*a{level - 1}"] * aliases)
+        lines.append(f"a{level}: &a{level} [{same}]")
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (bomb(10), "stand for more than 10,000 values"),
+        (bomb(60, 1), "nested more than 50 levels deep"),
+        ("[" * 300, "nested more than 50 levels deep"),
+        ("- " * 300 + "x", "nested more than 50 levels deep"),
+        ("[" * 100_000, "nest"),
+        ("a: &a [*a]", "no whole anchor before it"),
+        ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
+        (b"a: \xe9", "must be UTF-8, and is not at byte 3"),
+    ],
+)
+def test_what_makes_much_of_little_is_refused(text, why, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(Damaged) as error:
+        read_yaml(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert why in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_few_aliases_are_read(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("a: &a {lr: 0.1}\nb: *a\nc: {<<: *a, d: *a}\n")
+    expected = {"a": {"lr": 0.1}, "b": {"lr": 0.1}, "c": {"lr": 0.1, "d": {"lr": 0.1}}}
+    assert read_yaml(path) == expected
+    assert check_yaml(path) == path.read_text()

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep.runs import lock
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.record import RunFolder
 
@@ -23,6 +24,7 @@ Start = Callable[..., "subprocess.Popen[str]"]
 HOLD = """
 import sys
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     print("held", flush=True)
@@ -34,6 +36,7 @@ sys.stdin.readline()
 ASK = """
 import sys
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import is_locked
 for line in sys.stdin:
     print(is_locked(Path(line.strip())), flush=True)
@@ -42,6 +45,7 @@ for line in sys.stdin:
 HOLD_WITH_CHILDREN = """
 import os, sys, time
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import RunLock
 with RunLock(Path(sys.argv[1])):
     first = os.fork()
@@ -61,6 +65,7 @@ FORK_INSIDE = """
 import os, sys, time
 from pathlib import Path
 from seqsweep.runs import lock
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 root = Path(sys.argv[1])
 lock.BEAT_SECONDS = 0.02
@@ -95,6 +100,7 @@ except Child:
 TRY = """
 import sys
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 print(is_locked(Path(sys.argv[1])), flush=True)
 try:
@@ -108,6 +114,7 @@ except Locked as error:
 RACE = """
 import contextlib, sys, time
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock
 print("ready", flush=True)
 with contextlib.ExitStack() as stack:
@@ -127,6 +134,7 @@ with contextlib.ExitStack() as stack:
 TAKE = """
 import os, sys
 from pathlib import Path
+from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
@@ -464,6 +472,61 @@ def test_a_fresh_lock_of_another_host_is_seen(folder: Path) -> None:
     assert is_locked(folder)
     leave_lock_of("elsewhere", folder, age=120)
     assert not is_locked(folder)
+
+
+def test_a_lock_of_another_host_that_lies_ahead_blocks_nobody(folder: Path) -> None:
+    """A clock went back since, or was wrong; a few seconds are two clocks that differ."""
+    leave_lock_of("elsewhere", folder, age=-50)
+    assert is_locked(folder)
+    leave_lock_of("elsewhere", folder, age=-24 * 3600)
+    assert not is_locked(folder)
+    with RunLock(folder):
+        assert json.loads((folder / "lock").read_bytes())["pid"] == os.getpid()
+
+
+def test_age_is_told_by_the_clock_of_the_file_system(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That of this machine may be another one than that of the server of its files."""
+    leave_lock_of("elsewhere", folder, age=0)
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    assert is_locked(folder)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+def test_what_is_no_file_is_named(folder: Path, make: Callable[[Path], None]) -> None:
+    make(folder / "lock")
+    assert not is_locked(folder)
+    with pytest.raises(OSError, match=str(folder / "lock")), RunLock(folder):
+        pass
+
+
+def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        with RunLock(folder):
+            patch.setattr(Path, "unlink", refused)
+        assert (folder / "lock").exists()
+        assert not is_locked(folder)
+
+
+def test_the_dead_lock_of_a_complete_run_goes_and_a_living_one_stays(
+    folder: Path, start: Start
+) -> None:
+    run = RunFolder(folder)
+    run.start({}, {})
+    run.finish({"config": {}, "metrics": {}})
+    leave_lock_of(socket.gethostname(), folder, age=0)
+    assert read_run(run).state == "complete"
+    assert not (folder / "lock").exists()
+    holder = start(HOLD, folder)
+    assert line(holder) == "held"
+    assert read_run(run).state == "complete"
+    assert is_locked(folder)
 
 
 @pytest.mark.parametrize(

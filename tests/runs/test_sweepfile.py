@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqsweep.runs import files
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile, is_alive
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
@@ -99,8 +100,24 @@ def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(order, tm
         assert found.ended == (12.0 if number == 2 else None)
 
 
-def test_half_a_file_is_none(tmp_path):
+def test_a_damaged_file_is_none_and_is_named(tmp_path, capsys):
     assert SweepFile.read(tmp_path) is None
-    for text in ("", "[]", '{"command": []}', '{"command": [], "started": 0, "members": 3}'):
+    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
+    whole = json.loads((tmp_path / NAME).read_text())
+    wrong = {"command": [5], "started": "now", "ended": "now", "members": {"r": 5}, "beside": ["a"]}
+    texts = [json.dumps(whole | {key: value}) for key, value in wrong.items()]
+    for text in ("", "[]", '{"command": []}', "[" * 200_000, *texts):
         (tmp_path / NAME).write_text(text)
+        files._said.clear()
         assert SweepFile.read(tmp_path) is None
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"seqsweep: {tmp_path / NAME}: ")
+
+
+def test_a_sweep_whose_sign_of_life_lies_ahead_is_not_alive(tmp_path):
+    """It was killed, and a clock went back."""
+    SweepFile(["seqsweep"], 1.0, {"r": {}}).write(tmp_path)
+    assert is_alive(tmp_path)
+    tomorrow = time.time() + 24 * 3600
+    os.utime(tmp_path / NAME, (tomorrow, tomorrow))
+    assert not is_alive(tmp_path)

@@ -14,7 +14,7 @@ import yaml
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.files import read_json, write_json
-from seqsweep.runs.sealed import sealed
+from seqsweep.runs.sealed import write_sealed
 from seqsweep.training import reproduce as module
 from seqsweep.training import saved
 from seqsweep.training.checkpoints import load_sealed, seal
@@ -200,7 +200,7 @@ def test_another_result_in_the_record_is_not_identical(
     record = read_json(run / "record.json")
     assert record is not None
     record["metrics"]["test/acc"] = 0.99
-    write_json(run / "record.json", sealed(record))
+    write_sealed(run / "record.json", record)
     assert reproduce(run) == 1
     assert "test/acc" in capsys.readouterr().out
 
@@ -272,7 +272,7 @@ def test_a_run_that_is_not_complete_is_refused(run: Path, lost: str) -> None:
 def test_a_run_that_diverged_is_refused(run: Path) -> None:
     record = read_json(run / "record.json")
     assert record is not None
-    write_json(run / "record.json", sealed(record | {"status": "diverged", "epoch": 1}))
+    write_sealed(run / "record.json", record | {"status": "diverged", "epoch": 1})
     with pytest.raises(ValueError, match="its state: diverged"):
         reproduce(run)
 

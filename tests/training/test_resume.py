@@ -3,6 +3,7 @@ last bit, the run that was left alone."""
 
 import csv
 import io
+import itertools
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,7 @@ from seqsweep.training.progress import RunProgressBar
 from seqsweep.training.train import train
 
 Plan = Callable[..., Member]
+AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 # 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate in 2 batches, 8 to test on.
 BASE = (
@@ -364,39 +367,20 @@ def test_killed_at_every_rename(
     planned: Plan,
     undisturbed: Callable[[Member], dict[str, Any]],
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    at_rename: AtRename,
     after: bool,
 ) -> None:
     """Every file of ours gets its name by a rename: the n-th is the last thing that happens."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
     expected = undisturbed(member)
-    rename, n = Path.replace, 0
-    while True:
-        n += 1
-        calls = 0
-
-        def replace(self: Path, target: Path, n: int = n) -> Path:
-            nonlocal calls
-            calls += 1
-            if calls > n or (calls == n and not after):
-                raise Killed
-            renamed = rename(self, target)
-            if calls == n:
-                raise Killed
-            return renamed
-
+    n = 0
+    for n in itertools.count(1):
         root = tmp_path / str(n)
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", replace)
-            try:
-                train(member, root)
-            except Killed:
-                killed = True
-            else:
-                killed = False
+        with at_rename(n, after) as renamed:
+            train(member, root)
         outcome = train(member, root)
         assert_equal(result(outcome.folder.path), expected)
-        if not killed:
+        if len(renamed) < n:
             break
     assert n > 2 + 3 * EPOCHS
 

@@ -1,19 +1,30 @@
 """What stands beside the runs for people: renewed when runs end, never in the way of the sweep."""
 
 import os
+import re
+import shutil
+import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seqsweep.config.schema import Config
+from seqsweep.results import freshness
+from seqsweep.results.freshness import BESIDE
+from seqsweep.runs.eventfiles import all_made_files
+from seqsweep.runs.files import write_bytes
 from seqsweep.runs.record import RunFolder
 from seqsweep.training import summary
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.planning import Interrupted, Member, plan
+from seqsweep.training.signals import interruptible
 from seqsweep.training.summary import Renewing, write_summary
+
+AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 
 def end_run(folder: Path, name: str, size: int) -> None:
@@ -57,7 +68,7 @@ def test_what_cannot_be_written_meanwhile_stops_nothing(
 ) -> None:
     tried = threading.Event()
 
-    def full(folder: Path, images: int | None) -> None:
+    def full(folder: Path) -> None:
         tried.set()
         raise OSError("no space left")
 
@@ -75,7 +86,7 @@ def test_a_process_forked_meanwhile_is_free(
     """The fork waits for a renewal that is under way: a lock that it holds would never be freed."""
     lock, started = threading.Lock(), threading.Event()
 
-    def write(folder: Path, images: int | None) -> None:
+    def write(folder: Path) -> None:
         with lock:
             started.set()
             time.sleep(0.2)
@@ -110,3 +121,93 @@ def test_what_the_end_cannot_write_is_said(member: Member, tmp_path: Path) -> No
     (problem,) = write_summary([member], tmp_path)
     assert "report.html" in problem
     assert (tmp_path / "baselines.json").is_file()
+
+
+def summary_of(folder: Path) -> dict[str, str]:
+    """What stands beside the runs, without the folder's own path and what proves it."""
+    paths = [path for path in folder.iterdir() if path.is_file()]
+    found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
+    found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
+    names = dict.fromkeys(all_made_files(folder), "")
+    return {name: text.replace(str(folder), "") for name, text in found.items()} | names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_ended_at_every_write_it_is_completed_by_the_next(
+    member: Member,
+    tmp_path: Path,
+    at_rename: AtRename,
+    monkeypatch: pytest.MonkeyPatch,
+    signum: signal.Signals,
+) -> None:
+    """An extended sweep: what is left behind is of its first runs, or some of it of all runs."""
+    monkeypatch.setattr(time, "strftime", lambda *_: "now")
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    options = {} if signum == signal.SIGKILL else {"act": lambda: signal.raise_signal(signum)}
+    before = tmp_path / "before"
+    end_run(before, "a", 4)
+    assert write_summary([], before) == []
+    end_run(before, "b", 8)
+
+    def copied(name: str) -> Path:
+        return shutil.copytree(before, tmp_path / name / "sweep", symlinks=True)
+
+    undisturbed = copied("undisturbed")
+    with at_rename(1000) as writes:
+        assert write_summary([member], undisturbed) == []
+    written = {"baselines.json", "report.html", "report.csv", "report.json", ".tensorboard"}
+    assert written < set(writes)
+    expected = summary_of(undisturbed)
+    for n in range(1, len(writes) + 1):
+        folder = copied(str(n))
+        with at_rename(n, **options) as done, interruptible(), suppress(Interrupted):
+            write_summary([member], folder)
+        assert len(done) == n
+        assert write_summary([member], folder) == []
+        assert summary_of(folder) == expected, f"{signum.name} at {writes[n - 1]}"
+        with at_rename(1) as done:
+            assert write_summary([member], folder) == []
+        assert done == []  # it fits
+
+
+def test_what_two_wrote_at_once_is_made_again(
+    tmp_path: Path,
+) -> None:
+    """One that began before the last run ended writes a file after the other has ended."""
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    old = {name: (tmp_path / name).read_bytes() for name in BESIDE}
+    end_run(tmp_path, "b", 8)
+    for name, content in old.items():
+        assert write_summary([], tmp_path) == []
+        new = (tmp_path / name).read_bytes()
+        assert new != content
+        write_bytes(tmp_path / name, content)
+        assert write_summary([], tmp_path) == []
+        assert (tmp_path / name).read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"]
+)
+def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, lost: str) -> None:
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    before = summary_of(tmp_path)
+    (path,) = tmp_path.glob(lost)
+    path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
+    assert write_summary([], tmp_path) == []
+    assert summary_of(tmp_path).keys() == before.keys()
+    assert path.stat().st_size
+
+
+def test_another_version_of_the_program_makes_it_again(
+    tmp_path: Path, at_rename: AtRename, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    monkeypatch.setattr(freshness, "version", lambda: "later")
+    with at_rename(1000) as done:
+        assert write_summary([], tmp_path) == []
+    assert {"report.html", "report.csv", "report.json", ".tensorboard"} <= set(done)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from seqsweep.results import axes, details, sentences, wording
+from seqsweep.results import axes, details, freshness, sentences, wording
 from seqsweep.results.again import commands
 from seqsweep.results.config_runs import config_runs
 from seqsweep.results.datasets import tested_sequences
@@ -34,6 +34,7 @@ def analyse(folder: Path) -> Report:
     """
     entries = read_folder(folder)
     sweep = SweepFile.read(folder)
+    made_from = freshness.made_from(folder, entries)  # first: what changes later makes it stale
     labels = _labels(entries, sweep)
     board = leaderboard(entries, sweep.configs.values() if sweep else ())
     score = board.compared
@@ -57,6 +58,7 @@ def analyse(folder: Path) -> Report:
     else:
         answer = sentences.no_answer(states, waiting)
     return Report(
+        made_from=made_from,
         name=folder.resolve().name,
         written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         states=states,

@@ -10,8 +10,9 @@ from seqsweep.results.again import relative_folder
 from seqsweep.results.curves import bands
 from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.results.keys import told_keys
-from seqsweep.runs.files import read_json, read_object
+from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.sealed import read_sealed_or_none
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 8
@@ -48,9 +49,7 @@ def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Rival], list
     Args:
         entries: without their data sets a baseline is left out.
     """
-    content = read_json(folder / "baselines.json")
-    if not isinstance(content, dict):
-        return [], []
+    content = read_sealed_or_none(folder / "baselines.json") or {}
     rivals = [
         Rival(
             Baseline(item["name"], "", item["metrics"], item.get("seconds")),

@@ -256,6 +256,7 @@ class Report:
     """The whole report, in its order.
 
     Args:
+        made_from: see `results.freshness`.
         monitor: the metric that chose. score: the metric that is compared.
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.
@@ -266,6 +267,7 @@ class Report:
         shares_time: whether runs have trained in a stack, and have equal parts of its time.
     """
 
+    made_from: str
     name: str
     written: str
     states: dict[str, int]

@@ -6,12 +6,12 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from seqsweep.results import wording
+from seqsweep.results import freshness, wording
 from seqsweep.results.analysis import analyse
 from seqsweep.results.config_runs import RunCurves, run_curves
 from seqsweep.results.details import ENDED_EARLY
@@ -53,14 +53,13 @@ def write_report(folder: Path) -> list[Path]:
     """
     report = analyse(folder)
     curves = run_curves([run for config in report.configs for run in config.all_runs], folder)
-    texts = {
-        "report.html": as_html(report, curves),
-        "report.csv": as_csv(report),
-        "report.json": as_json(report),
-    }
-    for name, text in texts.items():
-        write_text(folder / name, text, sync=False)  # the runs are what must outlive the power
-    return [folder / name for name in texts]
+    texts = {"report.html": as_html(report, curves), "report.csv": as_csv(report)}
+    # Without a sync: the runs are what must outlive the power.
+    beside = [write_text(folder / name, texts[name], sync=False) for name in freshness.BESIDE]
+    # The last one proves that all three are whole.
+    proof = freshness.report_proof(report.made_from, beside)
+    write_text(folder / "report.json", as_json(replace(report, made_from=proof)), sync=False)
+    return [folder / name for name in (*texts, "report.json")]
 
 
 def as_json(report: Report) -> str:

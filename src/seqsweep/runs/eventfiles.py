@@ -47,6 +47,12 @@ def made_files(run: Path) -> list[Path]:
     return [path for folder in folders for path in _in(folder) if MADE in path.name]
 
 
+def all_made_files(sweep: Path) -> list[str]:
+    """The made files of all runs of a folder, by their paths from there."""
+    runs = (path.parent for path in sweep.glob("*/config.yaml"))
+    return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
+
+
 def event_folder(run: Path) -> Path:
     """The folder for a run's event files: where it has some, else the one that has its name."""
     found = event_files(run)

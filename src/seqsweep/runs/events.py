@@ -106,9 +106,11 @@ def append_bytes(
     try:
         with file:
             file.write(data if size else header + data)
-    except OSError:
+    except OSError as error:
         with contextlib.suppress(OSError):
             os.truncate(path, size)
+        if error.filename is None:  # as on a full disk
+            error.filename = os.fspath(path)
         raise
 
 

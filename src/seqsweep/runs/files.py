@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterable
@@ -232,5 +233,21 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
 
 
 def remove_temporary(folder: Path) -> None:
-    """What a killed process had begun to write."""
-    remove(folder, TEMPORARY)
+    """Removes what a killed process had begun to write; what is being written now stays."""
+    for path in matching(folder, TEMPORARY):
+        if not _is_being_written(path):
+            path.unlink(missing_ok=True)
+
+
+def _is_being_written(temporary: Path) -> bool:
+    """Whether the process that a name of `_temporary` tells is there."""
+    pid = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
+    if pid is None:
+        return False
+    try:
+        os.kill(int(pid[1]), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another person's process
+        return True
+    return True

@@ -42,6 +42,12 @@ def provenance(
 
 
 @functools.cache
+def version() -> str:
+    """The version of this program."""
+    return metadata.version("seqsweep")
+
+
+@functools.cache
 def _environment() -> dict[str, Any]:
     """What does not change while the process runs."""
     return {

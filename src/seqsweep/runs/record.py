@@ -19,7 +19,7 @@ from seqsweep.runs.files import (
     write_text,
 )
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.sealed import read_sealed, sealed
+from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
 """`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
@@ -96,6 +96,20 @@ class RunFolder:
             raise Damaged(f"{path}: must be a mapping")
         return found
 
+    def stack(self) -> dict[str, Any] | None:
+        """Returns `hidden`, `size` and `members` of the stack that the run began in, if any."""
+        path = self.path / "provenance.json"
+        found = read_object(path).get("stack")
+        if found is None:
+            return None
+        stack = found if isinstance(found, dict) else {}
+        names = stack.get("members")
+        has_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        if has_names and all(isinstance(stack.get(key), int) for key in ("hidden", "size")):
+            return stack
+        say_once(f"{path}: its stack is not what a run writes; it counts as missing")
+        return None
+
     def state(self) -> State:
         # The lock first: a run that has given its lock back has written its record before.
         is_running = is_locked(self.path)
@@ -143,8 +157,8 @@ class RunFolder:
             sync([self.path / "metrics.csv", *event_files(self.path)])
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
-        content = sealed({"status": "complete"} | record)
-        write_json(self.path / "record.json", content, sync=not synced)
+        content = {"status": "complete"} | record
+        write_sealed(self.path / "record.json", content, sync=not synced)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """A run that could not even be built, kept as a failure."""

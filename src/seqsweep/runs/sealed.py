@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import Damaged, parse_json
+from seqsweep.runs.files import Damaged, parse_json, say_once, write_json
 
-_DIGEST = "digest"
+DIGEST = "digest"
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,17 +17,14 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    own = {key: value for key, value in content.items() if key != _DIGEST}
+    own = {key: value for key, value in content.items() if key != DIGEST}
     text = json.dumps(own, sort_keys=True, allow_nan=False)
-    return own | {_DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+    return own | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
 
 
-def digest_of(path: Path) -> str | None:
-    """Returns the digest of a sealed file; None where there is none that is whole."""
-    try:
-        return read_sealed(path)[_DIGEST]
-    except (OSError, Damaged):
-        return None
+def write_sealed(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
+    """Writes the content with its digest; raises as `sealed` and `write_json`."""
+    write_json(path, sealed(content), sync)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
@@ -41,12 +38,29 @@ def read_sealed(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
     found: dict[str, Any] = content
-    if _DIGEST not in found:
+    if DIGEST not in found:
         raise Damaged(f"{path}: has no digest")
     try:
-        digest = sealed(found)[_DIGEST]
+        digest = sealed(found)[DIGEST]
     except ValueError:  # a number that is not finite
         digest = None
-    if digest != found[_DIGEST]:
+    if digest != found[DIGEST]:
         raise Damaged(f"{path}: its content does not match its digest")
     return found
+
+
+def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:
+    """Returns the object of a sealed file; None where there is none.
+
+    A damaged file counts as none, and is named on stderr.
+
+    Args:
+        and_so: what follows from that, for the message.
+    """
+    try:
+        return read_sealed(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except Damaged as error:
+        say_once(f"{error}; {and_so}")
+        return None

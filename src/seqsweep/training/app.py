@@ -46,6 +46,7 @@ from seqsweep.training.planning import (
     prepared,
     stop_if_asked,
 )
+from seqsweep.training.signals import interruptible
 
 
 def _folder_name(name: str, key: str) -> str:
@@ -164,6 +165,7 @@ def _start_hydra() -> None:
         raise
 
 
+@interruptible()
 def task(config: DictConfig) -> float | None:
     """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
     restore_subcommand()

@@ -16,10 +16,11 @@ import numpy.typing as npt
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry
+from seqsweep.runs.provenance import version
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import read_sealed_or_none, write_sealed
 from seqsweep.training.planning import Member, prepared
 
 NAME = "baselines.json"
@@ -56,8 +57,8 @@ def write_baselines(members: Sequence[Member], folder: Path) -> None:
         rows += [head | row for row in found]
         notes += [note for note in why if note not in notes]
     of = sorted({*known.get("of", []), *sets})
-    content = {"of": of, "scikit-learn": _has_sklearn(), "baselines": rows, "notes": notes}
-    write_json(folder / NAME, content, sync=False)
+    content = {"seqsweep": version(), "of": of, "scikit-learn": _has_sklearn()}
+    write_sealed(folder / NAME, content | {"baselines": rows, "notes": notes}, sync=False)
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
@@ -102,10 +103,9 @@ def _is_current(folder: Path, names: Iterable[str]) -> bool:
 
 def _known(folder: Path) -> dict[str, Any]:
     """What the file has, if it was measured with what is installed now."""
-    known = read_json(folder / NAME)
-    if not isinstance(known, dict) or known.get("scikit-learn") != _has_sklearn():
-        return {}
-    return known
+    known = read_sealed_or_none(folder / NAME) or {}
+    installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
+    return known if known.items() >= installed.items() else {}
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:

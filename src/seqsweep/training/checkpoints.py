@@ -22,16 +22,12 @@ from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
-from seqsweep.runs.files import link, write_bytes
+from seqsweep.runs.files import Damaged, link, read_bytes, write_bytes
 from seqsweep.training.best import BestEpoch
 
 log = logging.getLogger(__name__)
 
 _DIGEST_LENGTH = 64
-
-
-class Damaged(ValueError):
-    """A checkpoint's content is not what was written."""
 
 
 def seal(archive: bytes) -> bytes:
@@ -48,7 +44,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
         FileNotFoundError: no such file.
         Damaged: the digest is not that of the content.
     """
-    sealed = path.read_bytes()
+    sealed = read_bytes(path)
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
     if hashlib.sha256(content).hexdigest().encode() != digest:
         raise Damaged(f"{path} is damaged: its content does not match its digest")
@@ -165,6 +161,9 @@ def resume_point(folder: Path, engine: str) -> Path | None:
             continue
         except Damaged as error:
             say(f"{error}; going on from the checkpoint before it, or from the start")
+            continue
+        if not {"epoch", "callbacks", "files"} <= checkpoint.keys():
+            say(f"{path} is not a checkpoint of a run; going on from the one before, or the start")
             continue
         if checkpoint.get("engine", "autograd") != engine:
             say(f"{path} was not made by the {engine} engine; the run is trained from the start")

@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,7 @@ _SCRATCH = "SEQSWEEP_SCRATCH"
 """The variable by which the processes of a distributed run find the scratch folder of the first:
 all of them read its best checkpoint."""
 
+_ALONE: dict[str, Any] = {"hidden": None, "size": 1, "members": []}
 _NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
 
 
@@ -45,7 +47,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
-    origin = read_object(folder / "provenance.json")
+    origin = read_object(folder / "provenance.json") | {"stack": run.stack() or _ALONE}
     if not is_first_process():  # the first one, which has started this one, compares
         if _SCRATCH not in os.environ:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
@@ -59,7 +61,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
-    mates = origin.get("stack", {}).get("members", [])
+    mates = origin["stack"]["members"]
     if difference and len(mates) > 1:
         say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
         difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)

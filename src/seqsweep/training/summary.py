@@ -11,12 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
+from seqsweep.runs.eventfiles import all_made_files
+from seqsweep.runs.files import remove_temporary
+from seqsweep.runs.ledger import read_folder
 from seqsweep.training.baselines import write_baselines
 from seqsweep.training.planning import Member
 
 SECONDS_BETWEEN = 15.0
 SHARE = 0.05
 """Of the time that renewing may take."""
+
+_ATTEMPTS = 3
 
 _renewing = threading.Lock()
 """Held while a thread writes: a process forked meanwhile would inherit half-held locks."""
@@ -58,7 +64,7 @@ class Renewing:
                 if ended == self._seen:
                     continue
                 self._seen = ended
-                _write(self.folder, images=None)
+                _write(self.folder)
             wait = max(self.every, (time.perf_counter() - start) / SHARE)
 
     def _ended(self) -> int:
@@ -66,14 +72,17 @@ class Renewing:
 
 
 def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
-    """Baselines, report and TensorBoard's pages of a sweep that has ended.
+    """Brings baselines, report and TensorBoard's pages up to date with the records of a sweep.
+
+    What fits them already is left alone, which takes milliseconds.
 
     Returns what could not be written, and why: the runs are what counts, so nothing is raised,
     for data that are gone, a full disk or a foreign file among the runs.
     """
     parts = {
         "baselines": lambda: write_baselines(members, folder),
-        "report": lambda: _write(folder, images=8),
+        "report": lambda: _renew_report(folder),
+        "TensorBoard view": lambda: _renew_view(folder),
     }
     problems: list[str] = []
     for name, write in parts.items():
@@ -85,10 +94,39 @@ def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
     return problems
 
 
-def _write(folder: Path, images: int | None) -> None:
-    # Imported here: a sweep that is complete needs neither.
+def _renew_report(folder: Path) -> None:
+    """Writes the report until it fits the records: a run may end meanwhile.
+
+    While others train in the folder it may not fit for long. They write it again at their end.
+    """
+    for _ in range(_ATTEMPTS):
+        if is_report_fresh(folder, _records(folder)):
+            return
+        from seqsweep.results.report import write_report  # a report that fits needs no plotting
+
+        remove_temporary(folder)
+        write_report(folder)
+
+
+def _renew_view(folder: Path) -> None:
+    """Writes TensorBoard's view in the same way."""
+    for _ in range(_ATTEMPTS):
+        made = _records(folder)  # first: what changes later makes the view stale
+        if is_view_fresh(folder, made, all_made_files(folder)):
+            return
+        from seqsweep.results.tensorboard.view import renew  # as above
+
+        prove_view(folder, made, renew(folder).made)
+
+
+def _records(folder: Path) -> str:
+    return made_from(folder, read_folder(folder))
+
+
+def _write(folder: Path) -> None:
+    # Imported here: as above.
     from seqsweep.results.report import write_report
     from seqsweep.results.tensorboard.view import renew
 
     write_report(folder)
-    renew(folder, images)
+    renew(folder, images=None)

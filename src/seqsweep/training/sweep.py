@@ -2,6 +2,7 @@
 
 import contextlib
 import shlex
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -24,9 +25,11 @@ from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.planning import Interrupted
+from seqsweep.training.signals import interruptible
 from seqsweep.training.summary import Renewing, write_summary
 
 
+@interruptible()
 def run_sweep(
     jobs: Sequence[Sequence[str]],
     compose: MemberComposer,
@@ -55,8 +58,8 @@ def run_sweep(
     print_folder(console, folder, list(begun.values()))
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].member.config["sweep"]["report"]
-    if reports and code == 0 and (pending or not (folder / "report.html").exists()):
-        _summarise(members, folder, console)
+    if reports and code == 0:
+        code = _summarise(members, folder, console)
     failed = _conclude(entries, folder, console, seconds)
     return code or int(failed > 0)
 
@@ -86,10 +89,17 @@ def _train(
     remove_temporary(folder)
     file.write(folder)
     _name_runs(folder, console)
+    code = 0
     try:
-        return _launch(pending, launch, folder, console) if pending else 0
+        if pending:
+            code = _launch(pending, launch, folder, console)
     finally:
-        file.end(folder, time.time())
+        try:
+            file.end(folder, time.time())
+        except OSError as error:  # the runs are trained
+            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+            code = code or 1
+    return code
 
 
 def _begun(folder: Path) -> list[Entry]:
@@ -122,12 +132,26 @@ def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, consol
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except (ValueError, TypeError, OSError) as error:
+        if not any((member.folder.path / "provenance.json").exists() for member in pending):
+            raise  # nothing was trained
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return 1
     return 0
 
 
-def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> None:
-    for problem in write_summary([member.member for member in members], folder):
+def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+    """The exit code: 0, 1 where something could not be written, as `_train` after a signal."""
+    try:
+        problems = write_summary([member.member for member in members], folder)
+    except (Interrupted, KeyboardInterrupt) as error:
+        ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        words = f"[red]{ended}[/]; the same command completes the report"
+        console.print(words, soft_wrap=True, highlight=False)
+        return ended.exit_code
+    for problem in problems:
         console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
+    return int(bool(problems))
 
 
 def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds: float) -> int:

@@ -16,7 +16,7 @@ class _LogFile(logging.FileHandler):
 @contextmanager
 def log_file(path: Path) -> Generator[None]:
     """What seqsweep and Lightning log while the run goes on, in its train.log."""
-    if path.is_symlink():
+    if path.is_symlink() or path.is_fifo():
         path.unlink()
     handler = _LogFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -2,11 +2,13 @@
 
 import csv
 import json
+import signal
 import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pytest
 import torch
 from lightning.pytorch.callbacks import Callback
@@ -17,8 +19,10 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.record import RunFolder
 from seqsweep.training import continuing
 from seqsweep.training.autograd import train_by_autograd
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.planning import Member, Outcome, plan
+from seqsweep.training.stacks import run
+from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
@@ -244,6 +248,51 @@ def test_what_is_left_of_a_stack_goes_on_in_other_company(planned: Plan, tmp_pat
     assert not list((tmp_path / "killed" / ".stacks").iterdir())
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("*.ckpt", {"run_ids": 5}),
+        ("*.ckpt", {}),
+        ("*.ckpt", {"run_ids": [], "members": [], "weights": torch.zeros(2)}),
+        ("*.json", 5),
+        ("*.json", {"a": 1}),
+    ],
+)
+def test_a_stack_file_of_other_content_is_as_none(
+    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: Any
+) -> None:
+    """Its digest is right. The runs begin again, with the same results, and the file is named."""
+    members = planned("trainer.max_epochs=2", members=MEMBERS[:2])
+    train_stack(members, tmp_path / "left alone")
+    with pytest.raises(Killed):
+        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 2))
+    stacks = tmp_path / "killed/.stacks"
+    for path in [*stacks.glob(name), *stacks.glob(f"*.previous{name[1:]}")]:
+        if name == "*.json":
+            path.write_text(json.dumps(content))
+        else:
+            keep = (
+                {"run_ids": [member.run_id for member in members]} if "members" in content else {}
+            )
+            save_sealed(content | keep, path)
+    outcomes = train_stack(members, tmp_path / "killed")
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
+    for member in members:
+        one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
+        assert result(one) == result(other)
+    assert str(stacks) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stack", [5, "x", {"size": "2"}, {"size": 2, "hidden": 8, "members": 5}])
+def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], stack: Any
+) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.start({}, {"stack": stack})
+    assert folder.stack() is None
+    assert str(folder.path / "provenance.json") in capsys.readouterr().err
+
+
 def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
     planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -312,3 +361,20 @@ def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) 
         folder = tmp_path / "extended" / member.run_id
         assert result(folder) == result(tmp_path / "at once" / member.run_id)
         assert "INFO epoch 4 " not in (folder / "train.log").read_text()
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_record_is_not_lost(
+    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+) -> None:
+    """Nothing of this stack is left to stop, but a sweep has more to do."""
+
+    class Signalled(run._Training):
+        def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
+            super()._train_by_epoch(members, trainer)
+            signal.raise_signal(signum)
+
+    monkeypatch.setattr(run, "_Training", Signalled)
+    members = planned("trainer.max_epochs=1", members=MEMBERS[:2])
+    outcomes = train_stack(members, tmp_path)
+    assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 2

@@ -30,8 +30,10 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def place(run: Path, files: Files) -> None:
+def place(run: Path, files: Files) -> list[Path]:
     """Makes a run's folder hold these files, beside its curves, and no others that were made.
+
+    Returns their paths.
 
     Raises:
         OSError: something cannot be written.
@@ -46,6 +48,7 @@ def place(run: Path, files: Files) -> None:
     for path in gone:
         path.unlink(missing_ok=True)
     remove_empty({path.parent for path in gone} - {run})
+    return list(wanted)
 
 
 def link_all(root: Path, targets: Mapping[str, Path]) -> None:

@@ -5,7 +5,7 @@ All of it is made from the files of the runs, and can be removed and made again.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class View:
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
         files: the event files by the paths under which TensorBoard shows the runs by their names.
+        made: the files of ours, by their paths from the folder of all runs.
     """
 
     folder: Path
@@ -37,6 +38,7 @@ class View:
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
     files: Mapping[str, Path]
+    made: Collection[str] = ()
 
 
 def renew(folder: Path, images: int | None = 8) -> View:
@@ -64,14 +66,14 @@ def renew(folder: Path, images: int | None = 8) -> View:
     columns, starts = experiment(found), sessions(found)
     shown = [run for run in found.runs if folder in (root, run.folder)]
     files = _made(found, columns, starts, images)
-    for run in found.runs:
-        place(run.folder, files[run.name.run])
+    made = {run.name.run: place(run.folder, files[run.name.run]) for run in found.runs}
     return View(
         folder,
         found.monitor,
         {run.name.run: run.name.config for run in shown},
         {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in shown},
         {name: path for run in shown for name, path in _paths(run)},
+        [os.path.relpath(path, root) for run in found.runs for path in made[run.name.run]],
     )
 
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import link, read_json, read_object, write_text
+from seqsweep.runs.files import link, read_json, say_once, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
 from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
@@ -42,7 +42,12 @@ class StackFile:
         return [cls(path.with_suffix(".ckpt")) for path in sorted((root / FOLDER).glob("*.json"))]
 
     def run_ids(self) -> list[str]:
-        return read_json(self.names) or []
+        names = read_json(self.names)
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+        if names is not None:
+            say_once(f"{self.names}: must be a list of run_ids; it counts as missing")
+        return []
 
     def save(self, stack: Stack) -> None:
         """Whole or not there; what it replaces stays as `previous`."""
@@ -78,12 +83,22 @@ def take_out(root: Path, members: Sequence[StackMember]) -> None:
     for file in StackFile.all(root):
         mine = [by_id[name] for name in file.run_ids() if name in by_id]
         without = [member for member in mine if not _own(root, member.run_id).exists()]
-        checkpoint = file.load() if without else None
-        if checkpoint is not None:
-            held = set(checkpoint["run_ids"])
-            save_members(checkpoint, [member for member in without if member.run_id in held])
+        if without:
+            _take_out(file, without)
         if mine and all(_is_out(root, name) for name in file.run_ids()):
             file.remove()
+
+
+def _take_out(file: StackFile, members: Sequence[StackMember]) -> None:
+    checkpoint = file.load()
+    if checkpoint is None:
+        return
+    try:
+        held = set(checkpoint["run_ids"])
+        save_members(checkpoint, [member for member in members if member.run_id in held])
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+        # Whole, by its digest, but something else: there is no end to what that may be.
+        say(f"{file.path} is not a checkpoint of a stack; its runs are trained from the start")
 
 
 def _own(root: Path, run_id: str) -> Path:
@@ -111,7 +126,5 @@ def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: b
 
 def recorded_width(members: Sequence[StackMember]) -> int | None:
     """The width that runs which are to go on were padded to when they began."""
-    begun = [member.folder.path / "provenance.json" for member in members if member.begun]
-    origins = [read_object(path) for path in begun]
-    widths = [origin["stack"]["hidden"] for origin in origins if "stack" in origin]
-    return max(widths, default=None)
+    stacks = [member.folder.stack() for member in members if member.begun]
+    return max((stack["hidden"] for stack in stacks if stack is not None), default=None)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seqsweep.data.sequences import Splits
-from seqsweep.runs.files import read_object
+from seqsweep.runs.record import RunFolder
 from seqsweep.stacked.grouping import Grouped, Problem, form_stacks, halved
 from seqsweep.training.engine import LSTM_MEMBERS, engine_of, network_of, stack_key
 from seqsweep.training.planning import Member, prepared
@@ -129,7 +129,7 @@ def _began_with(member: Member, root: Path) -> str:
     folder = root / member.run_id
     if member.config["rerun"] or not folder.is_dir():
         return ""
-    stack = read_object(folder / "provenance.json").get("stack")
+    stack = RunFolder(folder).stack()
     return json.dumps(stack) if stack and stack["size"] > 1 else ""
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 
+from seqsweep.console import say_error
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import STOP_FILE, Interrupted, Outcome, stop_if_asked
 from seqsweep.training.stacks.forming import PlannedStack
@@ -52,7 +53,11 @@ def launch_stacks(stacks: Sequence[PlannedStack], root: Path, processes: int) ->
 def _train(stack: PlannedStack, root: Path) -> None:
     if (root / STOP_FILE).exists():
         return
-    outcomes = train_stack(stack.members, root, hidden=stack.hidden)
+    try:
+        outcomes = train_stack(stack.members, root, hidden=stack.hidden)
+    except OSError as error:  # a full disk, for instance; other stacks may have more luck
+        say_error(str(error))
+        return
     for member, outcome in zip(stack.members, outcomes, strict=True):
         if isinstance(outcome, Interrupted):
             raise outcome

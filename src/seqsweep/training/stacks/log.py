@@ -53,7 +53,7 @@ class MemberLog:
         path = self.folder / "train.log"
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError):
-            if path.is_symlink():
+            if path.is_symlink() or path.is_fifo():
                 path.unlink()
             with path.open("a", encoding="utf-8") as file:
                 file.writelines(lines)

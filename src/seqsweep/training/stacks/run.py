@@ -93,7 +93,8 @@ class _Training:
                 self._train_by_epoch(taken, trainer)
         for member in self.alone:
             self.outcomes[member.run_id] = train_stack([member], self.root, None, self.hidden)[0]
-        return [self.outcomes[member.run_id] for member in self.asked]
+        # Here, where signals are no longer taken: one may have come after the last record.
+        return [self._with_signal(self.outcomes[member.run_id]) for member in self.asked]
 
     def _trainer(self) -> L.Trainer:
         """Lightning's, for all members: they differ in nothing that it reads."""
@@ -190,9 +191,7 @@ class _Training:
                 self._failed(members if fit is None else fit.stack.members, error)
             finally:
                 if fit is not None:
-                    self.outcomes |= {
-                        name: self._with_signal(outcome) for name, outcome in fit.outcomes.items()
-                    }
+                    self.outcomes |= fit.outcomes
 
     def _stack_fit(self, group: Sequence["_Place"], trainer: L.Trainer) -> StackFit:
         members = [place.member for place in group]

@@ -1,0 +1,85 @@
+"""Whether the report and TensorBoard's view of a folder are made from the records that it has now.
+
+Both carry a digest of what they were made from. Who finds another one makes them again. The digest
+also covers what was written beside it, so that it is wrong where two processes have written at
+once, or one was killed between two files.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
+from seqsweep.runs.ledger import Entry
+from seqsweep.runs.provenance import version
+from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
+from seqsweep.runs.sweepfile import SweepFile
+
+KEY = "made_from"
+"""The first key of report.json."""
+
+BESIDE = ("report.html", "report.csv")
+"""What is written before report.json."""
+
+_VIEW = ".tensorboard"
+_HEAD = 200
+
+
+def made_from(folder: Path, entries: Sequence[Entry]) -> str:
+    """A digest of all that the report and the view of a folder are made from.
+
+    Args:
+        entries: the runs of the folder. Of a finished one the digest of its record counts, of the
+            others how they stand.
+    """
+    sweep = SweepFile.read(folder)
+    planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
+    baselines = read_sealed_or_none(folder / "baselines.json") or {}
+    runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
+    return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str)])
+
+
+def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
+    """What report.json holds of its making.
+
+    Args:
+        beside: the files of BESIDE, as they were written.
+    """
+    return _digest([made_from, *([stat.st_size, stat.st_mtime_ns] for stat in beside)])
+
+
+def is_report_fresh(folder: Path, made_from: str) -> bool:
+    """Whether the report of a folder was made from this; reads the beginning of report.json."""
+    try:
+        beside = [(folder / name).stat() for name in BESIDE]
+        with open_regular(folder / "report.json") as file:
+            head = file.read(_HEAD).decode(errors="replace")
+    except (OSError, Damaged):
+        return False
+    return f'"{KEY}": "{report_proof(made_from, beside)}"' in head
+
+
+def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
+    """Notes that the view of a folder was made from this, and consists of files of these names."""
+    write_text(folder / _VIEW, _view_proof(made_from, names), sync=False)
+
+
+def is_view_fresh(folder: Path, made_from: str, names: Iterable[str]) -> bool:
+    """Whether the view of a folder was made from this, and still consists of these files.
+
+    Their names tell their contents.
+    """
+    try:
+        return read_bytes(folder / _VIEW).decode() == _view_proof(made_from, names)
+    except (OSError, ValueError):
+        return False
+
+
+def _view_proof(made_from: str, names: Iterable[str]) -> str:
+    return _digest([made_from, sorted(names)]) + "\n"
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

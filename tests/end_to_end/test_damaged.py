@@ -1,0 +1,87 @@
+"""One damaged file in a folder of runs is named, and hides none of the other runs."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seqsweep.cli import main
+from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+Ended = Callable[..., tuple[object, str, list[str]]]
+DEEP = "[" * 200_000
+READERS = ("status", "leaderboard", "report", "compare", "watch")
+
+
+def config(seed: int) -> dict[str, object]:
+    return {"model.hidden_size": 8, "seed": seed, "monitor": "val/acc"}
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    """Three complete runs, r0 to r2."""
+    folder = tmp_path / "sweep"
+    for seed in range(3):
+        run = RunFolder(folder / f"r{seed}")
+        run.start(config(seed), {"started": "now"}, sync=False)
+        (run.path / "metrics.csv").write_text("epoch,val/acc\n0,0.5\n")
+        run.finish(
+            {"run_id": f"r{seed}", "config": config(seed), "metrics": {"val/acc": 0.5 + seed / 10},
+             "best_epoch": 0, "epochs": 1, "params": 1, "train_seconds": 1.0},
+            synced=True,
+        )  # fmt: skip
+    SweepFile(["seqsweep", "train", "-m"], 1.0, {f"r{s}": config(s) for s in range(3)}, ended=2.0
+              ).write(folder)  # fmt: skip
+    return folder
+
+
+@pytest.fixture
+def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ended:
+    """Runs a command; returns its exit code, what it printed, and the lines of its errors."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments: str) -> tuple[object, str, list[str]]:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        printed = capsys.readouterr()
+        return end.value.code, printed.out, printed.err.splitlines()
+
+    return run
+
+
+def arguments(reader: str, folder: Path) -> list[str]:
+    return [reader, *([str(folder)] * (2 if reader == "compare" else 1))]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    "content", ['{"status": "complete"}', '{"status": "complete", "metrics": "x"}', DEEP, None],
+    ids=["no keys", "metrics", "deep", "fifo"],
+)  # fmt: skip
+def test_a_damaged_record(ended: Ended, sweep: Path, reader: str, content: str | None) -> None:
+    record = sweep / "r1/record.json"
+    record.unlink()
+    os.mkfifo(record) if content is None else record.write_text(content)
+    code, out, errors = ended(*arguments(reader, sweep))
+    assert code == int(reader == "watch")  # of a sweep that is not done
+    assert [error for error in errors if str(record) in error] == errors[:1] != []
+    if reader != "report":
+        assert "2 complete" in out or "2 seeds" in out or "1 of 3 runs is not done" in out
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("name", ["sweep.json", "baselines.json", "r1/config.yaml",
+                                  "r1/metrics.csv", "r1/provenance.json"])  # fmt: skip
+@pytest.mark.parametrize("kind", ["fifo", "deep"])
+def test_another_damaged_file(ended: Ended, sweep: Path, reader: str, name: str, kind: str) -> None:
+    """No reader waits for a FIFO; all three runs are shown, by their records."""
+    path = sweep / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path) if kind == "fifo" else path.write_text(DEEP)
+    code, out, errors = ended(*arguments(reader, sweep))
+    assert code == 0
+    assert all(str(path) in error or "no baselines" in error for error in errors)
+    if reader not in ("report", "watch"):
+        assert "3 complete" in out or "0.6000" in out
