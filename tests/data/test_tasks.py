@@ -88,11 +88,7 @@ def test_splits_are_independent_streams_of_the_seed():
         ({"input_size": True}, TypeError, "input_size=True is a bool"),
         ({"num_classes": 1}, ValueError, "num_classes=1; needed is at least 2"),
         ({"num_classes": 10**9}, ValueError, "num_classes=1000000000: must be at most 1000000"),
-        (
-            {"num_sequences": 10**9, "length": 9},
-            ValueError,
-            ".* are 18,000,000,000 numbers; must be",
-        ),
+        ({"num_sequences": 10**9, "length": 9}, ValueError, ".* are 18,000,000,000 numbers"),
         ({"seed": -1}, ValueError, "seed=-1; needed is at least 0"),
         ({"seed": None}, TypeError, "seed=None is a NoneType"),
         ({"labels": [0, 1]}, ValueError, "2 labels for num_sequences=3"),

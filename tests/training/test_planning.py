@@ -8,7 +8,7 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
-from seqsweep.training.planning import plan, prepared
+from seqsweep.training.planning import out_of_memory_is_said, plan, prepared
 from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.train import train
 
@@ -40,6 +40,12 @@ def test_members_of_a_stack_share_their_splits(
     assert members[0].splits is members[1].splits  # planning pays for them once
     records = [outcome.record for outcome in train_stack(members, tmp_path)]  # pyright: ignore[reportAttributeAccessIssue]
     assert [record["splits"] for record in records] == [members[0].splits] * 2
+
+
+@pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
+def test_a_lack_of_memory_is_one_line(error: Exception) -> None:
+    with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), out_of_memory_is_said():
+        raise error
 
 
 def test_another_split_seed_is_another_test_set(checked: Callable[..., Config]) -> None:

@@ -29,6 +29,7 @@ from seqsweep.config.schema import Config
 from seqsweep.runs import identity
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.record import RunFolder
+from seqsweep.runs.sealed import sealed
 from seqsweep.training import continuing
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, plan
@@ -472,7 +473,7 @@ def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path) -> N
     times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
     second = train(member, tmp_path, At("on_fit_start", 1))
     assert (first.trained, second.trained) == (True, False)
-    assert second.record == first.record
+    assert second.record == sealed(first.record)
     assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
 
 
@@ -624,7 +625,7 @@ def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> 
     assert files(first.folder.path) >= {"record.json", "config.yaml", "provenance.json"}
     assert not (first.folder.path / "failure.json").exists()
     second = train(member, tmp_path, At("on_fit_start", 1))
-    assert (second.trained, second.record) == (False, first.record)
+    assert (second.trained, second.record) == (False, sealed(first.record))
 
 
 def test_a_diverging_run_diverges_after_an_interruption(planned: Plan, tmp_path: Path) -> None:
@@ -653,7 +654,7 @@ def test_a_run_that_breaks_in_its_last_step_has_a_record(
     """Whatever is not finite in the end: the same command must not train it for ever."""
     member = planned(*DIVERGING, *options, "trainer.max_epochs=1")
     outcome = train(member, tmp_path)
-    assert outcome.folder.record() == outcome.record
+    assert outcome.folder.record() == sealed(outcome.record)
     assert not train(member, tmp_path).trained
 
 

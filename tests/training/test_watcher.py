@@ -91,7 +91,7 @@ def test_an_error_of_the_display_is_told_and_touches_nothing(
         os.utime(tmp_path / NAME, (0, 0))
         time.sleep(0.1)
         assert (tmp_path / NAME).stat().st_mtime > 0  # others still see that the sweep is alive
-    said = "the sweep's progress could not be shown: OSError: no terminal\n"
+    said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), Watcher(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt

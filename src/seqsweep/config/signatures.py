@@ -62,7 +62,7 @@ def signature_of(target: str) -> Signature:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         function = _find_function(tree, name)
         if function is not None:
-            return _from_ast(function, _aliases(tree))
+            return _from_ast(function, _types_of(tree, module_name))
     return _from_import(target, module_name, name)
 
 
@@ -97,15 +97,35 @@ def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
     return None
 
 
-def _aliases(tree: ast.Module) -> dict[str, Any]:
-    """Module-level names for types, such as `Cell = Literal["rnn", "gru", "lstm"]`."""
+def _types_of(tree: ast.Module, module_name: str) -> dict[str, Any]:
+    """Returns the types that a module's annotations can name, of plain types only.
+
+    These are Python's own, the module's aliases, and those that it imports from its package.
+    """
+    package = module_name.partition(".")[0]
     names = dict(_NAMES)
     for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            path = _source_file(node.module) if node.module.startswith(f"{package}.") else None
+            aliases = _aliases(path) if path else {}
+            names |= {n.asname or n.name: aliases[n.name] for n in node.names if n.name in aliases}
+    return names | _aliases_in(tree)
+
+
+@functools.cache
+def _aliases(path: Path) -> dict[str, Any]:
+    return _aliases_in(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def _aliases_in(tree: ast.Module) -> dict[str, Any]:
+    """Module-level names for types, such as `Cell = Literal["rnn", "gru", "lstm"]`."""
+    found: dict[str, Any] = {}
+    for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            value = _annotation(node.value, names)
+            value = _annotation(node.value, _NAMES | found)
             if value is not Any:
-                names[node.targets[0].id] = value
-    return names
+                found[node.targets[0].id] = value
+    return found
 
 
 def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:

@@ -114,9 +114,8 @@ def _lines(file: Path) -> list[_Line]:
         try:
             lines.append(_Line(file, number, line.decode("utf-8").strip()))
         except UnicodeDecodeError:
-            message = (
-                f"{file}:{number}: {_short(repr(line)[1:])} is not UTF-8; save the file as UTF-8"
-            )
+            text = _short(line.decode("utf-8", "backslashreplace"))
+            message = f"{file}:{number}: {text} is not UTF-8; save the file as UTF-8"
             raise ValueError(message) from None
     return lines
 

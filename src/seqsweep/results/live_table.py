@@ -129,15 +129,19 @@ def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, float]], w
             _add_column(table, _broken(progress.keys[key]), wide, "cyan", "right")
     else:
         labels = _labels(progress, progress.runs, room - 2)
-        _add_column(table, "run", max(min(room - 2, max(map(len, labels.values()))), 4), "cyan")
+        longest_label = max(map(len, labels.values()))
+        if longest_label > room - 2:  # the name of a run says more than its epoch
+            room, state_width = room + state_width + 2, 0
+        _add_column(table, "run", max(min(room - 2, longest_label), 4), "cyan")
     _add_column(table, _broken(monitor), score_width, "bold", "right")
-    _add_column(table, "", state_width)
+    if state_width:
+        _add_column(table, "", state_width)
     table.show_header = True
     for rank, (run, score) in enumerate(best, start=1):
         values = [value_text(key, run.config.get(key)) for key in widths]
         names = values if as_columns else [labels[run.folder.name]]
         cells = [str(rank), *map(plain, names), f"{score:.4f}"]
-        table.add_row(*map(Text, cells), _how_far(run))
+        table.add_row(*map(Text, cells), *([_how_far(run)] if state_width else []))
     return table
 
 
