@@ -129,6 +129,19 @@ def test_a_sweep_over_split_seeds_is_of_other_sets_and_not_compared(tmp_path):
     assert all(config.gap is None for config in report.configs[1:])
 
 
+def test_an_effect_between_other_sets_is_said_to_be_one(tmp_path):
+    """Two configs on each of two splits: only the splits differ in their test sequences."""
+    runs = [
+        {"data.split_seed": split, "h": h, "val/acc": h - split / 99, "test/acc": h}
+        for split in (0, 1)
+        for h in (0.4, 0.5)
+    ]
+    words = "Each value of split_seed has validation or test sequences of its own"
+    assert words in as_html(found(tmp_path / "splits", *runs), {})
+    same = [{**run, "data.split_seed": 0, "d": run["data.split_seed"]} for run in runs]
+    assert "sequences of its own" not in as_html(found(tmp_path / "same", *same), {})
+
+
 def test_few_test_sequences_limit_what_is_said(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}

@@ -1,5 +1,6 @@
 """`status` of a folder of sweeps, and `clean`, as a person uses them."""
 
+import json
 import os
 from pathlib import Path
 
@@ -99,6 +100,17 @@ def test_a_deleted_run_of_a_sweep_has_not_been_started(outputs, said):
     assert text.splitlines()[-1].startswith("deleted: 1 run, ")
     assert "1 more of the sweep has not been started" in said("status", "outputs/sweeps/one")[1]
     assert "1 of 2 runs is not complete (1 not started)" in said("leaderboard", str(folder))[1]
+
+
+def test_the_report_of_a_folder_does_not_outlive_its_runs(outputs, said):
+    folder = outputs / "sweeps/one"
+    assert said("report", str(folder))[0] == 0
+    assert said("clean", str(folder), "--yes", "model.hidden_size=4")[0] == 0
+    report = json.loads((folder / "report.json").read_text())
+    assert report["states"] == {"complete": 1}
+    assert [config["runs"] for config in report["configs"]] == [["one8"]]
+    assert said("clean", str(folder), "--yes", "model.hidden_size=8")[0] == 0
+    assert not list(folder.glob("report.*"))
 
 
 def test_a_run_in_use_is_left_alone_and_said(outputs, said):

@@ -3,6 +3,7 @@
 import pytest
 
 from seqsweep.results.keys import label_keys, told_keys
+from seqsweep.results.wording import key_names
 
 ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}
 SGD = {"optimizer._target_": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9}
@@ -36,3 +37,9 @@ def test_a_choice_is_one_key_of_a_label(configs, keys):
     labels = [tuple(config.get(key) for key in keys) for config in configs]
     assert len(set(labels)) == len(configs)
     assert set(keys) <= set(told_keys(configs))
+
+
+def test_a_callback_is_not_taken_for_the_learning_rate():
+    """Of `callbacks=default,mine`, where the user's file calls one `lr`."""
+    names = key_names(["callbacks.lr._target_", "callbacks.lr.every", "optimizer._target_"])
+    assert list(names.values()) == ["callbacks.lr", "every", "optimizer"]

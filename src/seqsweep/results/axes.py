@@ -7,6 +7,7 @@ from typing import Any
 
 from seqsweep.results.effects import main_effects, strongest_interaction
 from seqsweep.results.findings import Config, Crossing, Factor
+from seqsweep.results.leaderboard import DATA
 from seqsweep.results.panels import Axis, Line, Panel, Point
 from seqsweep.results.wording import run_label
 from seqsweep.runs.ledger import value_key
@@ -49,6 +50,25 @@ def telling_keys(
     telling = [key for key in keys if key in chosen]
     points = {value_key([config.get(key) for key in telling]) for config in configs}
     return telling if len(points) == len(configs) else list(keys)
+
+
+def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
+    """Returns the keys of the data of which no two values have the same validation and test sets.
+
+    The score at one of its values is then of other sequences than the score at the next.
+    """
+    keys = dict.fromkeys(key for config in configs for key in config.keys)
+    found: list[str] = []
+    for key in keys:
+        if key.partition(".")[0] != DATA:
+            continue
+        sets: dict[str, set[str]] = {}
+        for config in configs:
+            sets.setdefault(value_key(config.keys.get(key)), set()).add(config.data)
+        all_sets = set[str]().union(*sets.values())
+        if len(sets) > 1 and sum(map(len, sets.values())) == len(all_sets):
+            found.append(key)
+    return found
 
 
 def choose_axis(

@@ -22,6 +22,7 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
+from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.record import State
 from seqsweep.runs.sweepfile import SweepFile
@@ -119,9 +120,28 @@ def clean(
     else:
         kept = [reason for removal in removals if (reason := delete(removal)) is not None]
         forget_stacks(folder)
+        if any(removal.is_whole for removal in removals):
+            _renew_results(folder, console)
         for reason in kept:
             console.print(reason, soft_wrap=True, highlight=False, markup=False)
         console.print(f"deleted: {what}, {size}", highlight=False)
+
+
+def _renew_results(folder: Path, console: Console) -> None:
+    """Makes the report and TensorBoard's pages again, which otherwise rank what is deleted."""
+    if not (folder / "report.json").is_file():
+        return
+    if not any(folder.glob("*/config.yaml")):
+        remove(folder, "report.html", "report.csv", "report.json")
+        return
+    from seqsweep.results.report import write_report  # plotting: only where it is needed
+    from seqsweep.results.tensorboard.view import renew
+
+    try:
+        write_report(folder)
+        renew(folder, images=None)
+    except (OSError, ValueError) as error:  # the runs are deleted
+        console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _print_choices(entries: Sequence[Entry], console: Console) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from seqsweep.results import freshness, wording
 from seqsweep.results.analysis import analyse
+from seqsweep.results.axes import keys_of_other_sets
 from seqsweep.results.config_runs import RunCurves, run_curves
 from seqsweep.results.details import ENDED_EARLY
 from seqsweep.results.findings import Gap, Report, Stat
@@ -142,6 +143,7 @@ def _view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         "seeds": enough_seeds(len(report.configs)),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "scored": len(stats),
+        "of_other_sets": [report.names[key] for key in keys_of_other_sets(report.configs)],
         "confounded": any(factor.confounded for factor in report.factors),
         "has_lost": any(config.lost for config in report.configs),
         "ended_early": ", ".join(early),

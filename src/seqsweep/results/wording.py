@@ -22,12 +22,20 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 def key_names(keys: Iterable[str]) -> dict[str, str]:
     """Short names of config keys; a `_target_` is called by the section that it chooses.
 
+    A callback keeps the name of its group: its own name is the user's, and `lr` alone would be
+    the learning rate.
+
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
+    >>> key_names(["callbacks.lr._target_"])
+    {'callbacks.lr._target_': 'callbacks.lr'}
     """
     shown = {key: key.removesuffix("._target_") for key in keys}
     short = short_names(shown.values())
-    return {key: short[name] for key, name in shown.items()}
+    return {
+        key: name if name != key and name.startswith("callbacks.") else short[name]
+        for key, name in shown.items()
+    }
 
 
 def value_text(key: str, value: Any) -> str:
