@@ -304,7 +304,7 @@ def _folder_parser(
 
 
 def _grid_parser(command: str, options: str, text: str) -> Parser:
-    """For the help of a command whose other arguments are Hydra's."""
+    """Adds the overrides of Hydra to the help of a command."""
     usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
     text += " `seqsweep train --help` lists all config groups and values."
     return Parser(command, text, usage)

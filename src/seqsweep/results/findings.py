@@ -90,7 +90,7 @@ class Config:
 
     @property
     def is_apart(self) -> bool:
-        """Whether it was evaluated on other sequences than the best, and is not compared."""
+        """True if it was evaluated on other sequences than the best, and so is not compared."""
         return self.verdict not in get_args(Verdict)
 
     @property
@@ -168,7 +168,7 @@ class Axis:
 
     @property
     def is_uneven(self) -> bool:
-        """Whether the points of a line are means over different combinations of other keys."""
+        """True if the points of a line are means over different combinations of other keys."""
         lines = [line for panel in self.panels for line in panel.lines]
         return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
 

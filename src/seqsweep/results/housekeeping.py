@@ -1,4 +1,4 @@
-"""What lies in a folder of sweeps and how large it is, and what `seqsweep clean` deletes."""
+"""Lists the folders of runs with their sizes, and deletes for `seqsweep clean`."""
 
 import os
 from collections import Counter

@@ -76,7 +76,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
 
 
 def _has_lost_last(folder: Path, again: Path) -> bool:
-    """Whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
+    """Returns whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
     name = Path("checkpoints", "last.ckpt")
     return (again / name).is_file() and not (folder / name).exists()
 

@@ -1,4 +1,4 @@
-"""Signals outside of the training: while a sweep is planned, and while its summary is written."""
+"""Handles signals while a sweep is planned, and while its summary is written."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 @contextmanager
 def interruptible() -> Generator[None]:
-    """While the block runs, SIGTERM and SIGHUP raise Interrupted, as Ctrl-C raises its own error.
+    """Makes SIGTERM and SIGHUP raise Interrupted in the block, as Ctrl-C raises its own error.
 
     The training has handlers of its own. What was ignored when we were started, as nohup does,
     stays ignored. Only a process's main thread can take signals.
