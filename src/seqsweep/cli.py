@@ -17,7 +17,7 @@ usage: seqsweep COMMAND ...
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
   verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
-  status FOLDER             every run of a folder and how it stands; of outputs: every sweep
+  status FOLDER             every run of a folder and its state; of outputs: every sweep
   watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
   report FOLDER             report.html of a folder, and the same as CSV and JSON
@@ -107,7 +107,7 @@ def _verify_stack(arguments: list[str]) -> int:
 
 
 def _reproduce(arguments: list[str]) -> int:
-    text = "Trains a run again and compares it to the bit."
+    text = "Trains a run again and compares every loss and weight."
     parser = _folder_parser("reproduce", text, "a run's folder")
     _add_allow(parser)
     options = parser.parse(arguments)
@@ -189,7 +189,7 @@ def _clean(arguments: list[str]) -> int:
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE
 
-    text = "Says which runs and checkpoints could go and how large they are; deletes with --yes."
+    text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."
     parser = _folder_parser("clean", text)
     parser.add_argument("--failed", action="store_true", help="failed runs")
     parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
@@ -257,7 +257,7 @@ def _compare(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
 
-    text = "What differs between runs or sweeps, in their configs and their results."
+    text = "Compares runs or sweeps: their configs and their results."
     parser = Parser("compare", text)
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
