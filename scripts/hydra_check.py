@@ -46,7 +46,7 @@ def make_environment(wanted: str) -> Path:
 
 
 def check_versions(python: Path) -> str:
-    """`Hydra 1.4.0rc3, OmegaConf 2.4.1rc1`; ends the script where they are not the wanted ones."""
+    """Returns the versions, as `Hydra 1.4.0rc3, OmegaConf 2.4.1rc1`; exits if they are wrong."""
     code = (
         "import hydra, omegaconf, seqsweep; "
         "print(hydra.__file__, seqsweep.__file__, sep='\\n'); "
@@ -80,7 +80,7 @@ def check_sweeps(python: Path, folder: Path) -> None:
 
 
 def train(python: Path, folder: Path, *arguments: str) -> str:
-    """What `seqsweep train` prints; ends the script where it fails or prints on stderr."""
+    """Returns the output of `seqsweep train`; exits if the command fails or writes to stderr."""
     command = [python, "-m", "seqsweep", "train", *arguments]
     print("$ seqsweep train", " ".join(arguments), flush=True)
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}

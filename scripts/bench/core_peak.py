@@ -57,7 +57,7 @@ def torch_speed(size: int) -> float:
 
 
 def core_speed(name: str) -> str:
-    """The Gflop/s of fused multiply-adds, or why there is none to tell."""
+    """The Gflop/s of fused multiply-adds, or why they could not be measured."""
     flags, options, bits, floats = VARIANTS[name]
     known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     if not all(flag in known for flag in flags):

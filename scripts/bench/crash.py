@@ -59,7 +59,7 @@ SUMMARY = (
     "seed=0,1",
     "trainer.max_epochs=2",
 )
-"""Each with the arguments that make it a sweep."""
+"""The launchers, each with the arguments that make its sweep."""
 
 BESIDE = ("report.html", "report.csv", "report.json", "baselines.json")
 
@@ -312,7 +312,7 @@ def time_after_last_record(folder: Path, overrides: tuple[str, ...]) -> float:
 
 
 def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
-    """What differs between the summary of a sweep and that of its copy, which is made anew."""
+    """Returns the differences between a sweep's summary and one made anew from a copy."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, *sweep.parts[-2:])
         shutil.copytree(sweep, copy, symlinks=True)

@@ -1,4 +1,4 @@
-"""The options of a command, refused in one line that names the nearest right one."""
+"""Refuses wrong options of a command, in one line that names the nearest right one."""
 
 import argparse
 import re

@@ -25,7 +25,7 @@ usage: seqsweep COMMAND ...
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
   verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
-  status FOLDER             every run of a folder and how it stands; of outputs: every sweep
+  status FOLDER             every run of a folder and its state; of outputs: every sweep
   watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
   report FOLDER             report.html of a folder, and the same as CSV and JSON
@@ -115,7 +115,7 @@ def _verify_stack(arguments: list[str]) -> int:
 
 
 def _reproduce(arguments: list[str]) -> int:
-    text = "Trains a run again and compares it to the bit."
+    text = "Trains a run again and compares every loss and weight."
     parser = folder_parser("reproduce", text, "a run's folder")
     add_allow(parser)
     options = parser.parse(arguments)
@@ -242,7 +242,7 @@ def _compare(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
 
-    text = "What differs between runs or sweeps, in their configs and their results."
+    text = "Compares runs or sweeps: their configs and their results."
     parser = Parser("compare", text)
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)

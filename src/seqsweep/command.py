@@ -47,5 +47,5 @@ def as_multirun() -> str:
 
 
 def is_first_process() -> bool:
-    """Whether this process speaks for its run: the others of a distributed one run it as well."""
+    """Returns whether this process prints for its run: the other processes of ddp do not."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

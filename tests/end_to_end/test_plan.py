@@ -131,7 +131,7 @@ def test_a_run_that_was_begun_is_said_to_go_on(without_torch: Command, tmp_path:
     run.mkdir(parents=True)
     (run / "config.yaml").write_text("model: {hidden_size: 4}\n")
     plan = without_torch("plan", *SWEEP, "sweep.name=mine")
-    assert _states(plan.out) == {"4": "incomplete, to go on", "8": "to train"}
+    assert _states(plan.out) == {"4": "incomplete, to resume", "8": "to train"}
 
 
 def test_the_current_folder_does_not_matter(seqsweep: Command, tmp_path: Path) -> None:

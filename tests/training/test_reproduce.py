@@ -258,7 +258,7 @@ def test_other_data_are_named(
     capsys.readouterr()
     assert reproduce(folder) == 1
     said, difference = capsys.readouterr().out.splitlines()[:2]
-    assert said == "the data are not those that the run was trained on"
+    assert said == "the data have changed since the run was trained"
     assert difference.startswith("differs from epoch 0")
 
 

@@ -1,4 +1,4 @@
-"""The values of a sweep: how many there are is known before they are listed."""
+"""The values of a sweep, counted before they are listed."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from hydra.core.override_parser.types import Override, RangeSweep
 from hydra.errors import HydraException
 
 MOST_RUNS = 100_000
-"""A sweep of more runs would neither be planned nor shown in reasonable time."""
+"""The largest number of runs that is planned and shown in reasonable time."""
 
 
 def swept_values(override: Override) -> list[str]:
@@ -39,7 +39,7 @@ def check_grid(choices: Sequence[Sequence[str]]) -> None:
 
 
 def check_size(given: str, count: int) -> None:
-    """Refuses a number of runs that is no sweep.
+    """Refuses a number of runs that is not a sweep.
 
     Raises:
         HydraException: there are none, or more than `MOST_RUNS`.

@@ -72,7 +72,7 @@ def namesakes(folder: Path) -> list[Path]:
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
-    """What is trained: `name`, else the data file or the option of `data`, unless it is swept."""
+    """Returns what is trained: `name`, or the data file or option, unless it is swept."""
     if master.name != _WITHOUT_NAME:
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):

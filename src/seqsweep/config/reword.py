@@ -1,4 +1,4 @@
-"""Errors of the user's with other messages."""
+"""Gives errors of the user's code other messages."""
 
 
 def reworded(error: Exception, message: str) -> Exception:

@@ -112,7 +112,7 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def _dealt(self) -> int:
-        """How many rows all processes together take."""
+        """The number of rows that all processes take together."""
         if not self.fills_up:
             return self.size
         return math.ceil(self.size / self.world_size) * self.world_size

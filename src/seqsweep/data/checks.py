@@ -49,7 +49,7 @@ def check_lengths(
         fits = steps.min() >= 1 and steps.max() <= channels
         hint = "; it looks channels first, set data.source.layout=channels_first" if fits else ""
         raise ValueError(
-            f"{where}: sequence {first} has length {steps[first]}; allowed are {allowed}{hint}"
+            f"{where}: sequence {first} has length {steps[first]}; must be {allowed}{hint}"
         )
     return steps.astype(np.int64)
 

@@ -1,4 +1,4 @@
-"""What each split holds, in a few numbers: for the record of a run and for comparisons."""
+"""Describes each split in a few numbers, for the record of a run and for comparisons."""
 
 import hashlib
 import json

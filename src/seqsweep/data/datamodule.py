@@ -13,7 +13,7 @@ from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 
 _WORKERS = 64
-"""So many are allowed on any machine: a run of a large one can be reproduced on a small one."""
+"""The number of workers that any machine may use, so that a small one can reproduce a run."""
 
 
 class SequenceDataModule(L.LightningDataModule):

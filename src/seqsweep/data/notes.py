@@ -1,4 +1,4 @@
-"""What the user of some data should know before believing a result, a line each."""
+"""Notes on the data that the user should read before believing a result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -64,7 +64,7 @@ def _meaning(name: str) -> str | float:
 
 
 def _unmeasured(splits: Splits) -> list[str]:
-    """Classes that no metric of validation or test speaks of."""
+    """Classes without a sequence in validation or test."""
     names = [name for name in splits.parts if name != "train"]
     if not names:
         return []

@@ -15,7 +15,7 @@ _KINDS = {
 
 
 def existing_file(path: str) -> Path:
-    """The file at `path`; where there is none the error says what stands near it."""
+    """Returns the file at `path`; if there is none, the error names similar files."""
     if not path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))

@@ -144,7 +144,7 @@ def _check_is_zip(file: Path) -> None:
 
 
 def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
-    """Small key to key as stored; a key that looks misspelt or like lengths is refused."""
+    """Maps small keys to keys as stored; refuses misspelt keys and other names of lengths."""
     known: dict[str, str] = {}
     for key in found:
         small = key.lower()

@@ -1,4 +1,4 @@
-"""When the metrics of an epoch are read: before a callback of the user's own looks at them."""
+"""Reads the metrics of an epoch before a callback of the user's own looks at them."""
 
 from collections.abc import Callable
 

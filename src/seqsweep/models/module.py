@@ -219,7 +219,7 @@ class SequenceClassifier(L.LightningModule):
                 self.gradients.clip(norm, limit, algorithm, scale)
 
     def _seed_dropout(self, position: int) -> None:
-        """Masks are a function of (seed, step) alone: equal after a resume and in any company.
+        """Sets the masks, a function of (seed, step) alone: equal after a resume, in any stack.
 
         Args:
             position: of the batch among those of its optimizer step.

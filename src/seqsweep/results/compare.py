@@ -105,7 +105,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
 def _comparable(
     entries: Sequence[Entry], values: Sequence[dict[str, float]]
 ) -> list[dict[str, float]]:
-    """For each run what the first one has, as far as it may be subtracted.
+    """Returns for each run the metrics of the first one that may be subtracted.
 
     Scores of other sequences are not comparable, costs are.
     """

@@ -38,7 +38,7 @@ class _Match:
         return {seed: ours[seed] - theirs[seed] for seed in shared}
 
     def apart(self, label: str, first: str) -> dict[int, str]:
-        """By seed, why the two are not compared."""
+        """The reason, by seed, why the two are not compared."""
         ours, theirs = self.sets.get(label, {}), self.sets.get(first, {})
         shared = sorted(ours.keys() & theirs.keys())
         reasons = {seed: why_apart(theirs[seed], ours[seed]) for seed in shared}
@@ -201,7 +201,7 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
 
 
 def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
-    """How many configs that both have are not compared, and why; empty where all are."""
+    """Says how many configs of both are not compared, and why; empty if all are."""
     reasons = [why for match in matches for why in list(match.apart(label, first).values())[:1]]
     if not reasons:
         return ""

@@ -13,7 +13,7 @@ from seqsweep.results.wording import without_machine
 from seqsweep.runs.ledger import Entry, value_key
 
 DRAWN_RUNS = 120
-"""Of so many runs, the best configs' first, the page holds the curves: it must stay small."""
+"""The number of runs with curves on the page, best configs first: it must stay small."""
 
 DRAWN_EPOCHS = 60
 _DIGITS = 4
@@ -21,7 +21,7 @@ _CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 _FILES = ("config.yaml", "train.log", "metrics.csv")
 
 RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
-"""By run_id the epochs and the values of each metric, None where an epoch has none."""
+"""The epochs and the values of each metric by run_id; None where an epoch has no value."""
 
 
 def config_runs(

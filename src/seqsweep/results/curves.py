@@ -30,7 +30,7 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """How many points from the start on are of all seeds: beyond them some have ended."""
+        """The number of points from the start that all seeds have: after them some have ended."""
         most = max(self.seeds)
         return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
 

@@ -1,4 +1,4 @@
-"""On which sequences runs were trained and evaluated: only scores of equal sets are compared."""
+"""Compares the sequences of runs: only scores of equal sets are compared."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ _NOT_OF_SPLITS = (
 
 
 class Sets(NamedTuple):
-    """What a run was trained on and evaluated on, each as a text that only equal ones share.
+    """The sequences of a run's training and evaluation, each as a text that only equal sets share.
 
     Args:
         is_known: whether the splits have fingerprints; else the config stands for them.
@@ -75,12 +75,12 @@ def why_apart(first: Sets, other: Sets) -> str:
 
 
 def data_key(entry: Entry) -> str:
-    """What the runs share that were trained on the same data."""
+    """A text that runs trained on the same data share."""
     return value_key((entry.record or {}).get("data_fingerprint"))
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; none where the keys of the data tell the sets apart."""
+    """A short name for each `data_key`; none if the keys of the data already name the sets."""
     differing = differing_keys([entry.config for entry in entries])
     keys = [key for key in differing if key.startswith("data.")]
     found: dict[tuple[str, ...], set[str]] = {}
@@ -97,7 +97,7 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:
-    """How many sequences the score of one run is of; 0 where its record does not say so."""
+    """The number of sequences behind a run's score; 0 if its record does not say so."""
     split = score.partition("/")[0]
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):

@@ -16,7 +16,7 @@ from seqsweep.runs.sealed import read_sealed_or_none
 
 CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 8
-"""So many colours are told apart."""
+"""The number of colours that a reader can distinguish."""
 
 ENDED_EARLY = ("failed", "diverged", "interrupted", "incomplete", "damaged")
 _MACHINE = ("device", "engine", "threads", "cpu", "cpu_count", "cpu_capability", "platform")

@@ -1,4 +1,4 @@
-"""What each swept key does to a score, which two act together, and which runs are missing.
+"""Computes the effect of each swept key, the interactions of two, and the missing runs.
 
 Only keys that can be told apart count. Keys that change together are one, under the first's name;
 what a choice brings along (`optimizer.betas` with `optimizer._target_`) belongs to the choice.

@@ -91,7 +91,7 @@ class Config:
 
     @property
     def is_apart(self) -> bool:
-        """Whether it was evaluated on other sequences than the best, and is not compared."""
+        """True if it was evaluated on other sequences than the best, and so is not compared."""
         return self.verdict not in get_args(Verdict)
 
     @property

@@ -1,4 +1,4 @@
-"""Whether the report and TensorBoard's view of a folder are made from the records that it has now.
+"""Tells whether a folder's report and TensorBoard view fit the records that it has now.
 
 Both carry a digest of what they were made from. Who finds another one makes them again. The digest
 also covers what was written beside it, so that it is wrong where two processes have written at
@@ -21,7 +21,7 @@ KEY = "made_from"
 """The first key of report.json."""
 
 BESIDE = ("report.html", "report.csv")
-"""What is written before report.json."""
+"""The files that are written before report.json."""
 
 _VIEW = ".tensorboard"
 _HEAD = 200
@@ -42,7 +42,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
 
 
 def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
-    """What report.json holds of its making.
+    """Returns the entry of report.json that says what it was made from.
 
     Args:
         beside: the files of BESIDE, as they were written.
@@ -51,7 +51,7 @@ def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:
-    """Whether the report of a folder was made from this; reads the beginning of report.json."""
+    """Returns whether the report was made from this; reads the beginning of report.json."""
     try:
         beside = [(folder / name).stat() for name in BESIDE]
         with open_regular(folder / "report.json") as file:
@@ -67,7 +67,7 @@ def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
 
 
 def is_view_fresh(folder: Path, made_from: str, names: Iterable[str]) -> bool:
-    """Whether the view of a folder was made from this, and still consists of these files.
+    """Returns whether the view was made from this, and still consists of these files.
 
     Their names tell their contents.
     """

@@ -1,4 +1,4 @@
-"""What `seqsweep status` says of a folder of runs or of sweeps, and what `clean` deletes."""
+"""Lists the folders of runs with their sizes, and deletes for `seqsweep clean`."""
 
 import os
 from collections import Counter

@@ -192,7 +192,7 @@ def _ended(entry: Entry) -> float:
 
 
 def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
-    """With their differences to the first, of those that were evaluated on the same sequences.
+    """Adds the differences to the first, for configs evaluated on the same sequences.
 
     Of the seeds that a row shares with the first those count that have equal sets.
     """
@@ -263,7 +263,7 @@ def _value(sample: Sequence[float]) -> Value:
 
 
 def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
-    """Best first. The config decides nothing, but it gives equal rows one order for all readers."""
+    """Sorts the best first; equal rows are in the order of their configs, for all readers."""
     sign = 1 if lower_is_better(monitor) else -1
     means = [row.metrics[monitor].mean if monitor in row.metrics else None for row in rows]
     ties = [row.metrics[TIE_BREAKER].mean if TIE_BREAKER in row.metrics else 0.0 for row in rows]
@@ -277,13 +277,13 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
 
 
 def shares_time(board: Leaderboard) -> bool:
-    """Whether runs have trained in a stack: each has an equal part of its time."""
+    """Returns whether runs trained in a stack: each has an equal part of its time."""
     stacks = (row.entries[0].folder.stack() for row in board.rows)
     return any(stack is not None and stack["size"] > 1 for stack in stacks)
 
 
 def tied_with_first(board: Leaderboard) -> int:
-    """How many rows are equal to the first one in the metric that ranks, itself among them."""
+    """The number of rows that equal the first in the ranking metric, the first included."""
     means = [row.metrics[board.monitor].mean for row in board.rows if board.monitor in row.metrics]
     places = places_by_size(means)
     return places.count(places[0]) if places else 0

@@ -116,7 +116,7 @@ class WatchedFolder:
         return len(self.progress.runs) - done
 
     def _is_heard_of(self) -> bool:
-        """Whether the sweep has given a sign of life just now."""
+        """True if the sweep has written something in the last seconds."""
         if time.time() - self._seen_running < QUIET_SECONDS:
             return True
         stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))

@@ -13,7 +13,7 @@ _LOST = ("diverged", "failed")
 def ended_in(
     grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
 ) -> dict[str, int]:
-    """How the missing runs stand: how many have ended how, and how many have not started."""
+    """Counts the missing runs: by the state in which they ended, and those not started."""
     missing = {value_key(list(point.values())) for point in grid.missing}
     swept = list(grid.missing[0]) if grid.missing else []
 

@@ -31,7 +31,7 @@ _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
 
 _FIRST_CURVES = 5
-"""So many of the curves are shown at first: more would cover each other."""
+"""The number of curves that are shown at first: more would cover each other."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _NETWORK_DENIED = (

@@ -1,4 +1,4 @@
-"""What the template needs to open and to filter the rows of the leaderboard."""
+"""Prepares the rows of the leaderboard for opening and filtering in the template."""
 
 from typing import Any
 

@@ -7,7 +7,7 @@ from seqsweep.results.wording import count, split_words
 from seqsweep.runs.ledger import Entry
 
 Splits = Mapping[str, Mapping[str, Any]]
-"""By split, as record.json has it: `sequences`, `fingerprint`, `also_in_train`."""
+"""The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
 
 
 def splits_of(entry: Entry | None) -> Splits:

@@ -131,12 +131,12 @@ def places_by_size(values: Sequence[float]) -> list[int]:
 
 
 def is_rounding(first: float, second: float) -> bool:
-    """Whether two numbers differ by no more than the rounding of sums and means."""
+    """Returns whether two numbers differ by no more than the rounding of sums and means."""
     return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=1e-15)
 
 
 def are_equal(values: Sequence[float]) -> bool:
-    """Whether values have no spread but that of rounding, which differences amplify."""
+    """Returns whether values have no spread but that of rounding, which differences amplify."""
     return max(values) - min(values) <= 1e-9 * max(map(abs, values))
 
 

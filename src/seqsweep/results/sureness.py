@@ -10,7 +10,7 @@ from seqsweep.runs.metrics import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
 _SMALL = 0.01
-"""A smaller error of the test split limits nothing that is said in three decimals."""
+"""The error of the test split below which three decimals are not limited by it."""
 
 
 def undecided(shared: Sequence[int], own: Sequence[int], by_t: int) -> str | None:
@@ -142,7 +142,7 @@ def _unchosen(
 
 
 def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
-    """How large a difference the test sequences can show, where that limits what is said.
+    """Says how large a difference the test sequences can show, if that limits the claims.
 
     Args:
         means: the accuracies of the best config and of those that are compared with it.
@@ -163,7 +163,7 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
 
 def sampling_error(first: float, second: float, score: str, tested: int) -> float:
-    """By how much two shares of so many sequences differ by chance, at 95 %; 0 where unknown.
+    """The difference of two shares that chance alone explains, at 95 %; 0 if unknown.
 
     The interval of Agresti and Caffo (2000, The American Statistician 54), which holds for few
     sequences and for shares of 0 and 1. It takes the two shares as independent. On the same

@@ -46,7 +46,7 @@ _LEAST = ("f1", "loss", "train_seconds", "params", "best_epoch")
 
 
 class Signs(NamedTuple):
-    """What stands before a deviation, and beside a row that equals the first."""
+    """The signs before a deviation, and beside a row that equals the first."""
 
     deviation: str = "±"
     mark: str = "≈"

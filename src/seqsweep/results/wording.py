@@ -84,7 +84,7 @@ def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """The same as `run_label`, for the keys that the config has."""
+    """Returns the label of a run, as `run_label` does, for the keys that the config has."""
     return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 

@@ -1,4 +1,4 @@
-"""Which files of a folder of runs can go, and their deletion. Nothing is touched but our own files.
+"""Finds and deletes files of runs. Only files that this program wrote are touched.
 
 A run in use is left alone: its lock is taken while its files are deleted, so that nobody begins to
 train it meanwhile.
@@ -38,7 +38,7 @@ _TARGET = "_target_"
 
 @dataclass(frozen=True)
 class Removal:
-    """What is to be deleted of one run.
+    """The files of one run that are to be deleted.
 
     Args:
         is_whole: the whole run, not only its last checkpoint.
@@ -56,7 +56,7 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """What is to be deleted of these runs; runs in use are left out.
+    """Returns the files of these runs that are to be deleted; runs in use are left out.
 
     Args:
         states: whole runs in these states go.
@@ -138,7 +138,7 @@ def _refuse_unknown(wanted: Mapping[str, str], entries: Sequence[Entry]) -> None
 
 
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
-    """Whether a config has this value; of a group, as `optimizer=sgd`, the option."""
+    """Returns whether a config has this value, or this option of a group (`optimizer=sgd`)."""
     if key not in config:
         target = str(config.get(f"{key}.{_TARGET}"))
         return text in (target, target.rpartition(".")[2])

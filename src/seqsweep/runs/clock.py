@@ -1,4 +1,4 @@
-"""How long ago a file was changed, by the clock that has stamped it."""
+"""Measures how long ago a file was changed, by the clock that stamped it."""
 
 import os
 import tempfile
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def is_recent(changed: float, folder: Path, seconds: float) -> bool:
-    """Whether a file of the folder was changed within the last seconds, by the folder's own clock.
+    """Returns whether a file was changed within the last seconds, by the folder's own clock.
 
     A time that lies ahead is not recent: a clock has been set back since, or was wrong.
 

@@ -1,4 +1,4 @@
-"""Where the TensorBoard files of a run lie, and so what TensorBoard calls the run.
+"""Places the TensorBoard files of a run, which decides the name of the run there.
 
 TensorBoard takes every folder with an event file for a run, and calls it by its path. So the event
 files of a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`: however
@@ -20,11 +20,11 @@ from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
 ROWS = ".rows"
-"""Ends the names of the files that a run of ours writes, in whichever folder they lie."""
+"""The end of the name of each event file that a run writes."""
 WRITER = f".writer{ROWS}"
-"""Ends the name of a SummaryWriter's file, which must not be moved while it is open."""
+"""The end of the name of a SummaryWriter's file, which must not be moved while open."""
 MADE = ".seqsweep."
-"""Is in the names of files that are made from a run's other files, and can be made again."""
+"""The part of the name of each file that can be made again from a run's other files."""
 NAMES = "names.json"
 
 _PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -54,7 +54,7 @@ def all_made_files(sweep: Path) -> list[str]:
 
 
 def event_folder(run: Path) -> Path:
-    """The folder for a run's event files: where it has some, else the one that has its name."""
+    """The folder that has the run's event files; if there are none, the one with its name."""
     found = event_files(run)
     if found:
         return max(found, key=lambda path: path.name.endswith(ROWS)).parent
@@ -85,7 +85,7 @@ def read_names(sweep: Path) -> Mapping[str, str]:
 
 @lru_cache(maxsize=4)
 def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
-    """Read once for the runs of a process. A name is a folder's: it must not lead elsewhere."""
+    """Reads names.json once a process; refuses names that lead out of the run's folder."""
     names = read_object(path).items()
     return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
 
@@ -100,7 +100,7 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 
 
 def _move(run: Path, name: str) -> None:
-    """Only files of ours: a writer of the user's own would begin a second file in the old place."""
+    """Returns only our own files: a writer of the user's would begin a second file."""
     target = run / name
     files = [path for path in event_files(run) if path.name.endswith(ROWS)]
     moving = [path for path in [*files, *made_files(run)] if path.parent != target]

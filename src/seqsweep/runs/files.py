@@ -1,4 +1,4 @@
-"""Files that are whole or not there, and that are read only where they are regular files."""
+"""Writes files that are whole or absent, and reads regular files only."""
 
 import json
 import os
@@ -240,7 +240,7 @@ def remove_temporary(folder: Path) -> None:
 
 
 def _is_being_written(temporary: Path) -> bool:
-    """Whether the process that a name of `_temporary` tells is there."""
+    """Returns whether the process in a name of `_temporary` is alive."""
     pid = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
     if pid is None:
         return False

@@ -84,6 +84,6 @@ def is_below(key: str, sections: Iterable[str]) -> bool:
 
 
 def is_path(key: str) -> bool:
-    """Whether a dotted key names a data file."""
+    """Returns whether a dotted key names a data file."""
     section, _, name = key.rpartition(".")
     return section == "data.source" and (name == "path" or name.endswith("_path"))

@@ -187,7 +187,7 @@ def _is_held(descriptor: int) -> bool:
 
 
 def _other_host(descriptor: int, folder: Path) -> dict[str, Any] | None:
-    """Who holds it on another host, as far as the file says so and its last beat is recent."""
+    """Returns the holder on another host, if the file names one and its last beat is recent."""
     holder = _holder(descriptor)
     if holder is None or holder.get("host") in (None, socket.gethostname()):
         return None

@@ -21,7 +21,7 @@ def is_bounded(metric: str) -> bool:
 
 
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """The metric that ranks runs: what chose their best epochs.
+    """The metric that ranks runs: the one that chose their best epochs.
 
     The default where runs were chosen by several; never a training loss that is not the same
     loss in all runs.
@@ -33,7 +33,7 @@ def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
-    """What ranks runs that have no validation split.
+    """The metric that ranks runs without a validation split.
 
     `train/loss`, or `train/acc` where `loss.*` differs: their training losses have other scales.
 

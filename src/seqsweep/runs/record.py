@@ -27,7 +27,7 @@ a run that was killed: nobody trains it, and nobody could say why. A `damaged` o
 that is not what was written, and is trained again."""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
-"""By status, the keys of a record that hold a JSON object."""
+"""The keys of a record that hold a JSON object, by status."""
 
 
 class RunFolder:
@@ -46,7 +46,7 @@ class RunFolder:
         return self.path.name
 
     def record(self) -> dict[str, Any] | None:
-        """What the finished run says of itself; None while it is not finished.
+        """The record of the finished run; None while it is not finished.
 
         A record that is damaged counts as none, and is named on stderr.
         """

@@ -1,4 +1,4 @@
-"""JSON files with a digest of their own content, by which a later change is noticed."""
+"""Writes and reads JSON files with a digest, by which a later change is noticed."""
 
 import hashlib
 import json

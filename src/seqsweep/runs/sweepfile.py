@@ -110,14 +110,14 @@ class SweepFile:
         return replace(self, configs=configs, done_before=done, beside=beside, earlier=earlier)
 
     def after(self, other: Self) -> Self:
-        """With the runs of the commands that have ended in the same folder."""
+        """Adds the runs of the commands that have ended in the same folder."""
         configs = {**other.configs, **self.configs}
         return replace(
             self, configs=configs, earlier=frozenset(other.configs.keys() - self.configs.keys())
         )
 
     def current(self) -> Self:
-        """Without the runs that only commands which have ended asked for: nobody trains them."""
+        """Leaves out the runs that only ended commands asked for: no process trains them."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 

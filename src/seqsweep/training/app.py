@@ -199,7 +199,7 @@ _errors: list[Exception] = []
 
 
 def _refuse_sweep(hydra_config: DictConfig) -> None:
-    """A config that names a grid is a sweep: one run of it is never what was meant.
+    """Refuses a single run of a config that names a grid: it is a sweep.
 
     Raises:
         ValueError: names the option that brings the grid, and the command with `-m`.

@@ -176,7 +176,7 @@ def _fit_and_test(
 
 
 def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix: no callback and no logger of the user's own hears of it.
+    """Validates for the confusion matrix, without callbacks or loggers of the user's own.
 
     Between the stages of a run the trainer has no loggers.
     """

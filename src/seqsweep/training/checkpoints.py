@@ -163,7 +163,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
             say(f"{error}; going on from the checkpoint before it, or from the start")
             continue
         if not {"epoch", "callbacks", "files"} <= checkpoint.keys():
-            say(f"{path} is not a checkpoint of a run; going on from the one before, or the start")
+            say(f"{path} is not a checkpoint of a run; resuming from the one before, or the start")
             continue
         if checkpoint.get("engine", "autograd") != engine:
             say(f"{path} was not made by the {engine} engine; the run is trained from the start")

@@ -48,7 +48,7 @@ class RowLogger(Logger):
         self.write([{**row, "step": step}])
 
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Nothing: metrics of callbacks go to TensorBoard and to loggers of the user's own."""
+        """Does nothing: metrics of callbacks go to TensorBoard and to the user's loggers."""
 
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any

@@ -79,7 +79,7 @@ def say_plan(
 
 
 def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """What else is in the folder, and what the table makes of it."""
+    """Says which other runs are in the folder, and what the table shows of them."""
     known = {member.folder.run_id for member in members}
     paths = [path.parent for path in folder.glob("*/record.json") if path.parent.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]

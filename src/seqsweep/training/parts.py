@@ -100,7 +100,7 @@ def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
 
 
 def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
-    """Why a run never validates, or None."""
+    """The reason why a run never validates, or None."""
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
     if splits.val is None:
         return "there is no validation split"
@@ -229,7 +229,7 @@ def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
 
 
 def _dirpath(name: str, section: Config, folder: Path) -> dict[str, str]:
-    """Where Lightning's own checkpoints go: apart from ours, which a run is resumed from."""
+    """The folder of Lightning's own checkpoints, beside ours, which a run resumes from."""
     return _if_open("dirpath", section, folder / "checkpoints" / name)
 
 

@@ -55,9 +55,9 @@ class Member:
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
-    """What `contents` says of each split; None for data that cannot be read beforehand."""
+    """The `contents` of each split; None for data that cannot be read beforehand."""
     notes: tuple[str, ...] = ()
-    """What the user should know of the data, a line each."""
+    """The notes on the data for the user, a line each."""
 
     def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
         """What record.json says: the result, and all that a table needs to know of the config."""

@@ -15,7 +15,7 @@ from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.stacks.forming import form, may_take_gpu
 
 _MOST_LINES = 250
-"""Of a larger sweep, so many of its first and of its last members are listed."""
+"""The number of first and of last members of a larger sweep that are listed."""
 
 
 def show_plan(
@@ -49,7 +49,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
     run_id = member.folder.run_id
     state = "to train" if run_id in to_train else member.folder.state()
     if run_id in to_train and member.folder.path.is_dir():
-        state = f"{member.folder.state()}, to go on"
+        state = f"{member.folder.state()}, to resume"
     return f"{run_id}  {state:9}  {member.label}"
 
 

@@ -54,7 +54,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         train(member, Path(os.environ[_SCRATCH]), like=origin)
         return 0
     if member.data_fingerprint != record["data_fingerprint"]:
-        say("the data are not those that the run was trained on")
+        say("the data have changed since the run was trained")
     with tempfile.TemporaryDirectory() as scratch:
         os.environ[_SCRATCH] = scratch
         again = train(member, Path(scratch), like=origin).folder.path
@@ -63,7 +63,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         uncompared = _has_lost_last(folder, again)
     mates = origin["stack"]["members"]
     if difference and len(mates) > 1:
-        say(f"alone it {difference}; it was trained in a stack of {len(mates)}, so again with it")
+        say(f"alone it {difference}; it was trained in a stack of {len(mates)}: comparing with it")
         difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
     say(
         difference or ("identical, but for last.ckpt, which is gone" if uncompared else "identical")
@@ -76,7 +76,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
 
 
 def _has_lost_last(folder: Path, again: Path) -> bool:
-    """Whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
+    """Returns whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
     name = Path("checkpoints", "last.ckpt")
     return (again / name).is_file() and not (folder / name).exists()
 

@@ -1,4 +1,4 @@
-"""Signals outside of the training: while a sweep is planned, and while its summary is written."""
+"""Handles signals while a sweep is planned, and while its summary is written."""
 
 import signal
 import threading
@@ -13,7 +13,7 @@ from seqsweep.training.planning import Interrupted
 def interruptible(
     signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGHUP),
 ) -> Generator[None]:
-    """Raises Interrupted where one of the signals comes while the block runs.
+    """Makes the signals raise Interrupted in the block, as Ctrl-C raises its own error.
 
     At the latest at the end of the block: an exception that a signal raises in a callback of the
     garbage collector is printed and lost.

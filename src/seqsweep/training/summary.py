@@ -1,4 +1,4 @@
-"""What stands in a sweep's folder for people: report, baselines, TensorBoard's pages.
+"""Writes a sweep's report, baselines and TensorBoard pages.
 
 Renewed while the sweep runs and written when it ends, from the run folders alone. Imports no torch.
 """

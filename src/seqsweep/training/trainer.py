@@ -144,7 +144,7 @@ def takes_gpu(accelerator: str) -> bool:
 
 
 def _is_one_process(devices: int | str, strategy: str, on_gpu: bool) -> bool:
-    """Whether a run is this process alone, whatever variables a cluster has set.
+    """Returns whether a run is this process alone, whatever variables a cluster has set.
 
     Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this run,
     and from their rank conclude that another process writes its logs.

@@ -34,19 +34,19 @@ class Difference:
     """Between a member's stacked training and its separate one, the largest of each kind."""
 
     first_loss: float
-    """Of training and validation loss, in the first epoch."""
+    """The largest difference of training and validation loss in the first epoch."""
     exact: float
-    """The same of a training in float64."""
+    """The largest difference in the first epoch of a training in float64."""
     loss: float
     """Of training and validation loss, over all epochs."""
     weight: float
-    """Of the weights at the end; NaN where the run has diverged."""
+    """The largest difference of the weights at the end; NaN if the run has diverged."""
     accuracy: float
     """Of the test accuracy; of the validation accuracy, where there is no test split."""
 
     @property
     def is_fault(self) -> bool:
-        """Whether the engines compute something different, which rounding does not explain."""
+        """True if the engines differ by more than rounding explains."""
         return self.exact > max(EXACT, ROUNDING_RATIO * self.first_loss)
 
 
@@ -101,7 +101,7 @@ def _differences(stack: PlannedStack, root: Path) -> list[Difference]:
 
 
 def _in_float64(member: Member) -> Member:
-    """The same member for one epoch in float64; `64-true` is what Lightning calls it."""
+    """Returns the member for one epoch in float64, which Lightning calls `64-true`."""
     config = member.config
     trainer = config["trainer"] | {"precision": "64-true", "max_epochs": 1}
     return replace(member, config=config | {"trainer": trainer, "diagnostics": False})

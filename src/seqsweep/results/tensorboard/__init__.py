@@ -1,1 +1,1 @@
-"""What TensorBoard shows of a folder of runs: names, hyperparameters, pictures. No torch."""
+"""Writes the names, hyperparameters and pictures that TensorBoard shows. No torch."""

@@ -14,7 +14,7 @@ from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
 _MOST_CHARTED = 8
-"""More runs, with two lines each and smoothed at first, cannot be told apart in a custom chart."""
+"""The most runs of a custom chart: more, with two lines each, could not be distinguished."""
 _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 

@@ -26,7 +26,7 @@ def file_name(when: float, digest: str, kind: str) -> str:
 
 
 def digest(content: bytes) -> str:
-    """What tells a file's content in its name."""
+    """The part of a file's name that identifies its content."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 

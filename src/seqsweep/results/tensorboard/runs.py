@@ -26,7 +26,7 @@ _ALWAYS = ("val/acc", "val/loss", "test/acc", "test/f1")
 
 
 def summary_name(metric: str) -> str:
-    """What a metric of the best epoch is called under `summary/`.
+    """The name of a metric of the best epoch under `summary/`.
 
     >>> summary_name("val/loss"), summary_name("test/acc")
     ('best_val_loss', 'test_acc')

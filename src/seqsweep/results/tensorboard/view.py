@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a folder of runs: readable names, hyperparameters, pictures.
+"""Makes what TensorBoard shows of a folder: readable names, hyperparameters, pictures.
 
 Beside the curves of each run lie event files of ours with what TensorBoard's other pages show.
 All of it is made from the files of the runs, and can be removed and made again.
@@ -21,7 +21,7 @@ from seqsweep.runs.sweepfile import SweepFile
 
 @dataclass(frozen=True)
 class View:
-    """What TensorBoard shows of a folder, as it has just been renewed.
+    """The content that TensorBoard shows of a folder, as it has just been renewed.
 
     Args:
         folder: of the runs.
@@ -93,7 +93,7 @@ def _made(
 
 
 def _paths(run: Run) -> Iterator[tuple[str, Path]]:
-    """Where each event file of a run belongs in a folder of links by the runs' names."""
+    """The place of each event file in a folder of links by the runs' names."""
     home = made_folder(run.folder)
     for folder, _, names in os.walk(run.folder):
         below = "" if Path(folder) == home else os.path.relpath(folder, run.folder)

@@ -177,7 +177,7 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Evaluation:
-    """How the members do on a split; the loss is the plain mean cross-entropy.
+    """The metrics of the members on a split; the loss is the plain mean cross-entropy.
 
     The rows' losses are summed at the end, in one order: so the result does not depend on how many
     are evaluated at once, nor on the company.
