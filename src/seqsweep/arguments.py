@@ -85,7 +85,7 @@ def grid_parser(command: str, options: str, text: str) -> Parser:
 
 def clean_parser() -> Parser:
     """The parser of `seqsweep clean`."""
-    text = "Says which runs and checkpoints could go and how large they are; deletes with --yes."
+    text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."
     parser = folder_parser("clean", text)
     parser.add_argument("--failed", action="store_true", help="failed runs")
     parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")

@@ -51,6 +51,6 @@ class Axis:
 
     @property
     def is_uneven(self) -> bool:
-        """Whether the points of a line are means over different combinations of other keys."""
+        """True if the points of a line are means over different combinations of other keys."""
         lines = [line for panel in self.panels for line in panel.lines]
         return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)
