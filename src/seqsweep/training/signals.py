@@ -15,8 +15,8 @@ def interruptible(
 ) -> Generator[None]:
     """Makes the signals raise Interrupted in the block, as Ctrl-C raises its own error.
 
-    The end of the block raises it where it was lost: an exception that a signal raises in a callback
-    of the garbage collector is only printed.
+    The end of the block raises it where it was lost: an exception that a signal raises in a
+    callback of the garbage collector is only printed.
 
     The training has handlers of its own. What was ignored when we were started, as nohup does,
     stays ignored. Only a process's main thread can take signals.
