@@ -24,6 +24,7 @@ from seqsweep.config.messages import explain
         ("+seed=0", ["An item is already at 'seed'"]),
         ("output_dir=~/x", ["must be quoted: 'output_dir=\"~/x\"'"]),
         ("output_dir=ünï", ["must be quoted: 'output_dir=\"ünï\"'"]),
+        ("model.cell=rnn,", ["model.cell=rnn,: must not end with a comma", "model.cell=A,B"]),
         ("hidden size", ["cannot read the argument 'hidden size'"]),
     ],
 )

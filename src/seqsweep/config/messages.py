@@ -56,6 +56,8 @@ def _unreadable(error: OverrideParseException) -> str:
     if equals and '"' not in value and first.startswith("LexerNoViableAltException"):
         quoted = shlex.quote(f'{key}="{value}"')
         return f"{error.override}: has a character that must be quoted: {quoted}"
+    if equals and value.endswith(","):  # the shell has cut `cell=rnn, gru` in two
+        return f"{error.override}: must not end with a comma; write {key}=A,B without spaces"
     return f"cannot read the argument {error.override!r}: {first}"
 
 

@@ -80,7 +80,7 @@ def _check_host(host: str) -> None:
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Where to look: Time Series with the metric that ranks pinned, coloured by config; HParams.
+    """The links: Time Series with the ranking metric pinned, coloured by config; HParams.
 
     Args:
         address: of the server, such as http://127.0.0.1:6006.
