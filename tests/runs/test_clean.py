@@ -120,6 +120,13 @@ def test_values_are_compared_as_those_of_a_config(tmp_path, key, text):
     assert names(find_removals(read_folder(tmp_path), (), False, {key: text})) == ["this"]
 
 
+@pytest.mark.parametrize("text", ["None", "null", ""])
+def test_a_run_without_the_key_has_no_value(tmp_path, text):
+    make(tmp_path, "with", dropout=0.1)
+    make(tmp_path, "without")
+    assert chosen(tmp_path, model__dropout=text) == []
+
+
 def test_all_given_values_and_states_must_match(tmp_path):
     make(tmp_path, "a", hidden_size=8, cell="gru")
     make(tmp_path, "b", hidden_size=8, cell="rnn")

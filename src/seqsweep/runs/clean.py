@@ -140,8 +140,8 @@ def _refuse_unknown(wanted: Mapping[str, str], entries: Sequence[Entry]) -> None
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
     """Returns whether a config has this value, or this option of a group (`optimizer=sgd`)."""
     if key not in config:
-        target = str(config.get(f"{key}.{_TARGET}"))
-        return text in (target, target.rpartition(".")[2])
+        target = config.get(f"{key}.{_TARGET}")  # None: this run has neither the key nor the group
+        return target is not None and text in (target, str(target).rpartition(".")[2])
     value, given = config[key], _value(text)
     if _is_number(value) and _is_number(given):
         return value == given
