@@ -2,8 +2,9 @@
 
     python scripts/bench/planning.py [--members 1000]
 
-Writes the records of a sweep as if its members had been trained, then gives the sweep's command and
-times the whole process, from the shell and back. Prints seconds in all and milliseconds a member.
+Writes the records of a sweep as if its members had been trained, then gives the sweep's command
+twice. The first one makes the report; the second is timed, the whole process, from the shell and
+back. Prints seconds in all and milliseconds a member.
 """
 
 import argparse
@@ -19,6 +20,8 @@ from hydra import compose, initialize_config_dir
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
+from seqsweep.runs.config_text import to_text
+from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.sealed import write_sealed
 from seqsweep.training.planning import plan
@@ -43,9 +46,23 @@ def write_records(folder: Path, seeds: int, sizes: int) -> int:
                 run.mkdir(parents=True, exist_ok=True)
                 flat = dict(flatten(config))
                 record = {"run_id": run_id, "train_seconds": 1.0, "config": flat}
+                write_text(run / "config.yaml", to_text(config), sync=False)
                 write_sealed(run / "record.json", RESULT | record)
                 count += 1
     return count
+
+
+def timed(command: list[str]) -> tuple[float, str]:
+    """The seconds that a command takes, and what it prints."""
+    began = time.perf_counter()
+    done = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    return time.perf_counter() - began, done.stdout
 
 
 def main() -> None:
@@ -68,16 +85,9 @@ def main() -> None:
             *grid,
             "sweep.name=bench",
         ]
-        began = time.perf_counter()
-        done = subprocess.run(
-            [*command, f"output_dir={folder}"],
-            capture_output=True,
-            text=True,
-            check=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        seconds = time.perf_counter() - began
-    first = done.stdout.splitlines()[0]
+        timed([*command, f"output_dir={folder}"])
+        seconds, printed = timed([*command, f"output_dir={folder}"])
+    first = printed.splitlines()[0]
     if f"{count} done, 0 to train" not in first:
         sys.exit(f"not recognised: {first}")
     print(f"{count} finished members: {seconds:.1f} s in all, {seconds / count * 1e3:.1f} ms each")

@@ -4,6 +4,7 @@ import argparse
 import re
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from seqsweep.console import say_error
@@ -64,3 +65,56 @@ def whole_number(least: int) -> Callable[[str], int]:
         return int(text)
 
     return convert
+
+
+def folder_parser(
+    command: str, text: str, words: str = "a sweep's folder, or any folder of runs"
+) -> Parser:
+    """The parser of a command that takes a folder first."""
+    parser = Parser(command, text)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help=words)
+    return parser
+
+
+def grid_parser(command: str, options: str, text: str) -> Parser:
+    """For the help of a command whose other arguments are Hydra's."""
+    usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
+    text += " `seqsweep train --help` lists all config groups and values."
+    return Parser(command, text, usage)
+
+
+def clean_parser() -> Parser:
+    """The parser of `seqsweep clean`."""
+    text = "Says which runs and checkpoints could go and how large they are; deletes with --yes."
+    parser = folder_parser("clean", text)
+    parser.add_argument("--failed", action="store_true", help="failed runs")
+    parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
+    parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
+    parser.add_argument("--yes", action="store_true", help="delete them")
+    words = "only runs with this value; without an option above: these runs, whatever their state"
+    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help=words)
+    return parser
+
+
+def tensorboard_parser(host: str) -> Parser:
+    """The parser of `seqsweep tensorboard`, which listens on `host` where no other is given."""
+    parser = folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
+    number = whole_number(0)
+    words = "0 for any free one (6006)"
+    parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
+    words = "pictures of the N best runs (8)"
+    parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
+    words = f"the address to listen on ({host}); 0.0.0.0 lets other machines connect"
+    parser.add_argument("--host", default=host, metavar="ADDRESS", help=words)
+    return parser
+
+
+def add_allow(parser: Parser) -> None:
+    """Adds the option for targets that are not ours, of a run whose config is built again."""
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="a _target_ of your own that its config may build, such as my_package.Net",
+    )

@@ -6,7 +6,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from seqsweep.arguments import Parser, whole_number
+from seqsweep.arguments import (
+    Parser,
+    add_allow,
+    clean_parser,
+    folder_parser,
+    grid_parser,
+    tensorboard_parser,
+    whole_number,
+)
 from seqsweep.console import say, say_error
 from seqsweep.suggest import nearest_or_all
 
@@ -86,7 +94,7 @@ def _plan(arguments: list[str]) -> int:
 
     if {"-h", "--help"} & set(arguments):
         text = "Says what a sweep would train, how long and in how much space. Trains nothing."
-        _grid_parser("plan", "", text).print_help()
+        grid_parser("plan", "", text).print_help()
         return 0
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
@@ -97,7 +105,7 @@ def _verify_stack(arguments: list[str]) -> int:
     from seqsweep.training.app import run
 
     text = "Trains members of a sweep stacked and one by one, in a scratch folder."
-    parser = _grid_parser("verify-stack", "[--members N] ", text)
+    parser = grid_parser("verify-stack", "[--members N] ", text)
     parser.add_argument(
         "--members", type=whole_number(2), default=4, metavar="N", help="how many (4)"
     )
@@ -108,8 +116,8 @@ def _verify_stack(arguments: list[str]) -> int:
 
 def _reproduce(arguments: list[str]) -> int:
     text = "Trains a run again and compares it to the bit."
-    parser = _folder_parser("reproduce", text, "a run's folder")
-    _add_allow(parser)
+    parser = folder_parser("reproduce", text, "a run's folder")
+    add_allow(parser)
     options = parser.parse(arguments)
     # Imported here, once the arguments are known to be right: it needs torch, which takes seconds.
     from seqsweep.training.reproduce import reproduce
@@ -135,29 +143,13 @@ def _complete(arguments: list[str]) -> int:
 
 def _status(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.fitting import print_table
-    from seqsweep.results.housekeeping import folders_below, print_folders
-    from seqsweep.results.tables import status_line, status_table
-    from seqsweep.runs.ledger import read_folder
-    from seqsweep.runs.sweepfile import SweepFile
+    from seqsweep.results.housekeeping import print_status
 
-    parser = _folder_parser("status", "Every run of a folder and how it stands.")
-    folder: Path = parser.parse(arguments).folder
+    parser = folder_parser("status", "Every run of a folder and how it stands.")
+    folder = parser.parse(arguments).folder
 
     def show() -> int:
-        console = PlainConsole()
-        if below := folders_below(folder):
-            print_folders(below, console)
-            return 0
-        entries = read_folder(folder)
-        print_table(console, status_table(entries))
-        console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
-        begun = {entry.folder.run_id for entry in entries}
-        sweep = SweepFile.read(folder)
-        waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
-        if waiting:
-            have = "has" if waiting == 1 else "have"
-            say(f"{waiting} more of the sweep {have} not been started")
+        print_status(folder, PlainConsole())
         return 0
 
     return _refused_or(show)
@@ -168,20 +160,21 @@ def _leaderboard(arguments: list[str]) -> int:
     from seqsweep.results.tables import print_folder, status_line
     from seqsweep.runs.ledger import read_folder
 
-    parser = _folder_parser("leaderboard", "The finished runs of a folder, best first.")
+    parser = folder_parser("leaderboard", "The finished runs of a folder, best first.")
     parser.add_argument(
         "--top", type=whole_number(1), metavar="N", help="show the first N rows only"
     )
     options = parser.parse(arguments)
-    try:
-        entries = read_folder(options.folder)
-    except (OSError, ValueError) as error:
-        return _refuse(str(error))
-    console = PlainConsole()
-    print_folder(console, options.folder, entries, options.top)
-    if any(entry.state != "complete" for entry in entries):
-        console.print(status_line(options.folder, entries), soft_wrap=True, highlight=False)
-    return 0
+
+    def show() -> int:
+        entries, console = read_folder(options.folder), PlainConsole()
+        print_folder(console, options.folder, entries, options.top)
+        if any(entry.state != "complete" for entry in entries):
+            line = status_line(options.folder, entries)
+            console.print(line, soft_wrap=True, highlight=False)
+        return 0
+
+    return _refused_or(show)
 
 
 def _clean(arguments: list[str]) -> int:
@@ -189,16 +182,8 @@ def _clean(arguments: list[str]) -> int:
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE
 
-    text = "Says which runs and checkpoints could go and how large they are; deletes with --yes."
-    parser = _folder_parser("clean", text)
-    parser.add_argument("--failed", action="store_true", help="failed runs")
-    parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
-    parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
-    parser.add_argument("--yes", action="store_true", help="delete them")
-    words = "only runs with this value; without an option above: these runs, whatever their state"
-    parser.add_argument("values", nargs="*", metavar="KEY=VALUE", help=words)
     # argparse takes values in one piece: the options, which have none, go first.
-    options = parser.parse(sorted(arguments, key=lambda word: not word.startswith("-")))
+    options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
     for word in options.values:
         if "=" not in word.strip("="):
             return _refuse(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
@@ -219,7 +204,7 @@ def _watch(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.results.live import watch
 
-    parser = _folder_parser("watch", "A sweep while it runs, wherever it was started.")
+    parser = folder_parser("watch", "A sweep while it runs, wherever it was started.")
     folder = parser.parse(arguments).folder
     return _refused_or(lambda: watch(folder, PlainConsole()))
 
@@ -230,8 +215,8 @@ def _report(arguments: list[str]) -> int:
     from seqsweep.training.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."
-    parser = _folder_parser("report", text)
-    _add_allow(parser)
+    parser = folder_parser("report", text)
+    add_allow(parser)
     options = parser.parse(arguments)
     folder: Path = options.folder
 
@@ -273,15 +258,7 @@ def _compare(arguments: list[str]) -> int:
 def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
-    parser = _folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
-    number = whole_number(0)
-    words = "0 for any free one (6006)"
-    parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
-    words = "pictures of the N best runs (8)"
-    parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
-    words = f"the address to listen on ({HOST}); 0.0.0.0 lets other machines connect"
-    parser.add_argument("--host", default=HOST, metavar="ADDRESS", help=words)
-    options = parser.parse(arguments)
+    options = tensorboard_parser(HOST).parse(arguments)
     return _refused_or(lambda: serve(options.folder, options.port, options.images, options.host))
 
 
@@ -293,31 +270,6 @@ def _refused_or(action: Callable[[], int]) -> int:
         raise
     except (OSError, ValueError) as error:
         return _refuse(str(error))
-
-
-def _folder_parser(
-    command: str, text: str, words: str = "a sweep's folder, or any folder of runs"
-) -> Parser:
-    parser = Parser(command, text)
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help=words)
-    return parser
-
-
-def _grid_parser(command: str, options: str, text: str) -> Parser:
-    """For the help of a command whose other arguments are Hydra's."""
-    usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
-    text += " `seqsweep train --help` lists all config groups and values."
-    return Parser(command, text, usage)
-
-
-def _add_allow(parser: Parser) -> None:
-    parser.add_argument(
-        "--allow",
-        action="append",
-        default=[],
-        metavar="TARGET",
-        help="a _target_ of your own that its config may build, such as my_package.Net",
-    )
 
 
 def _refuse(message: str) -> int:

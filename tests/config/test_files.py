@@ -24,9 +24,9 @@ def laughs(levels: int) -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (laughs(9), "x.yaml:6: more than 100,000 values, aliases resolved"),
-        ("a: &a [*a]\n", "x.yaml:1: more than"),
-        ("a: 1\nb: " + "[" * 3000 + "]" * 3000, "x.yaml:2: nested more than 100 deep"),
+        (laughs(9), "x.yaml:5: its aliases stand for more than 10,000 values"),
+        ("a: &a [*a]\n", "x.yaml:1: the alias *a has no whole anchor"),
+        ("a: 1\nb: " + "[" * 3000 + "]" * 3000, "x.yaml:2: is nested more than 50 levels deep"),
         ("a: 1\n# é\n".encode("latin-1"), "x.yaml:2: must be saved as UTF-8, found byte 0xe9"),
         (b"a" * (2**20 + 1), "x.yaml: must be at most 1 MiB"),
     ],
@@ -43,7 +43,7 @@ def test_a_fifo_is_refused(tmp_path):
         check_yaml(tmp_path / "x.yaml")
 
 
-@pytest.mark.parametrize("text", [laughs(4), "[" * 99 + "]" * 99, "a: [1\n", "", "é: ü"])
+@pytest.mark.parametrize("text", [laughs(4), "[" * 50 + "]" * 50, "a: [1\n", "", "é: ü"])
 def test_other_files_are_left_to_hydra(tmp_path, text):
     check_yaml(write(tmp_path, "x.yaml", text))
 
@@ -67,11 +67,11 @@ def test_a_defaults_list_that_leads_back_is_refused(tmp_path, files):
 def test_the_files_that_a_defaults_list_names_are_checked(tmp_path):
     write(tmp_path, "experiment/a.yaml", "defaults:\n  - override /data: mine\n  - _self_\n")
     write(tmp_path, "data/mine.yaml", laughs(9))
-    with pytest.raises(ValueError, match=r"data/mine.yaml:6: more than"):
+    with pytest.raises(ValueError, match=r"data/mine.yaml:5: its aliases"):
         check_config_files(tmp_path, ["+experiment='a'"])
 
 
 def test_a_file_in_place_of_one_of_ours_is_checked(tmp_path):
     write(tmp_path, "optimizer/adam.yaml", laughs(9))
-    with pytest.raises(ValueError, match=r"adam.yaml:6: more than"):
+    with pytest.raises(ValueError, match=r"adam.yaml:5: its aliases"):
         check_config_files(tmp_path, [])

@@ -315,6 +315,14 @@ def test_a_failed_run_that_is_tried_again_runs_and_then_is_done(sweep: MakeSweep
     assert [run.state for run in progress.look()] == ["complete"]
 
 
+def test_a_damaged_failure_counts_as_none(sweep: MakeSweep) -> None:
+    found = sweep(config())
+    (found.start(0).path / "failure.json").write_text('{"kind": ["failed"], "error": "no"}')
+    progress = found.progress()
+    assert progress.look() == []
+    assert progress.counts["waiting"] == 1
+
+
 def test_with_rerun_an_older_record_does_not_count(sweep: MakeSweep) -> None:
     found = sweep(config(rerun=True))
     found.start(0)

@@ -8,7 +8,8 @@ import pytest
 
 from seqsweep.results.axes import choose_axis, factors, telling_keys
 from seqsweep.results.curves import MOST_POINTS, Band, band, bands, read_metrics
-from seqsweep.results.findings import Axis, Config, Confusion, Curve, Stat
+from seqsweep.results.findings import Config, Confusion, Curve, Stat
+from seqsweep.results.panels import Axis
 from seqsweep.results.pareto import pareto_front
 from seqsweep.results.plot_parts import (
     DARK,

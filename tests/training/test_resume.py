@@ -26,6 +26,8 @@ from tensorboard.backend.event_processing.event_accumulator import (
 from torch import Tensor
 
 from seqsweep.config.schema import Config
+from seqsweep.data.batch import Batch
+from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs import identity
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
 from seqsweep.runs.record import RunFolder
@@ -340,6 +342,25 @@ def test_stopped_by_a_signal(
     assert '"interrupted"' in (folder / "failure.json").read_text(encoding="utf-8")
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+def test_stopped_by_a_signal_while_its_confusion_is_counted(
+    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The validation with the best weights, which no callback of the user's own sees."""
+    step, last = SequenceClassifier.validation_step, iter(range(2 * EPOCHS + 1))
+
+    def signal_in_the_last(self: SequenceClassifier, batch: Batch, batch_idx: int) -> None:
+        if next(last) == 2 * EPOCHS:
+            signal.raise_signal(signal.SIGTERM)
+        step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SequenceClassifier, "validation_step", signal_in_the_last)
+    member = planned()
+    with pytest.raises(Interrupted):
+        train(member, tmp_path)
+    failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
+    assert '"interrupted"' in failure
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -161,7 +161,7 @@ def test_ended_at_every_write_it_is_completed_by_the_next(
     expected = summary_of(undisturbed)
     for n in range(1, len(writes) + 1):
         folder = copied(str(n))
-        with at_rename(n, **options) as done, interruptible(), suppress(Interrupted):
+        with at_rename(n, **options) as done, suppress(Interrupted), interruptible():
             write_summary([member], folder)
         assert len(done) == n
         assert write_summary([member], folder) == []

@@ -7,10 +7,10 @@ from pathlib import Path
 import yaml
 
 from seqsweep.config import CONF_DIR
+from seqsweep.runs.config_text import TooMuch, check_size
+from seqsweep.runs.files import read_bytes
 
 _LARGEST = 2**20
-_DEEPEST = 100
-_MOST_NODES = 100_000
 _CHOICE = re.compile(r"\+{0,2}([A-Za-z][\w/]*)(?:@[\w.]+)?=(.+)")
 
 _Option = tuple[str, str]
@@ -36,51 +36,20 @@ def check_yaml(path: Path) -> None:
         ValueError: it is not a regular file or not text, or is too large, too deep, or would be
             after its aliases are resolved.
     """
-    if not path.is_file():
-        raise ValueError(f"{path}: must be a regular file")
-    content = path.read_bytes() if path.stat().st_size <= _LARGEST else None
-    if content is None:
+    if path.stat().st_size > _LARGEST:
         raise ValueError(f"{path}: must be at most {_LARGEST // 2**20} MiB")
+    content = read_bytes(path)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = f"byte 0x{content[error.start]:02x}"
         raise ValueError(f"{path}:{line}: must be saved as UTF-8, found {byte}") from error
-    _check_size(path, text)
-
-
-def _check_size(path: Path, text: str) -> None:
-    """Counts the nodes that are there once every alias is resolved."""
-    open_nodes: list[tuple[str | None, int]] = []  # anchor, and nodes before it
-    sizes: dict[str, int] = {}
-    nodes = 0
-    for event in _events(text):
-        place = f"{path}:{event.start_mark.line + 1}"
-        if isinstance(event, yaml.AliasEvent):
-            # An alias inside the node that it names has no size yet: it would have no end.
-            nodes += sizes.get(event.anchor or "", _MOST_NODES + 1)
-        elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = open_nodes.pop()
-            if anchor is not None:
-                sizes[anchor] = nodes - before
-        elif isinstance(event, yaml.NodeEvent):
-            nodes += 1
-            if isinstance(event, yaml.CollectionStartEvent):
-                open_nodes.append((event.anchor, nodes - 1))
-            elif event.anchor is not None:
-                sizes[event.anchor] = 1
-        if nodes > _MOST_NODES:
-            raise ValueError(f"{place}: more than {_MOST_NODES:,} values, aliases resolved")
-        if len(open_nodes) > _DEEPEST:
-            raise ValueError(f"{place}: nested more than {_DEEPEST} deep")
-
-
-def _events(text: str) -> Iterator[yaml.Event]:
-    """The events of a text up to its first error, which Hydra reports."""
     try:
-        yield from yaml.parse(text, yaml.SafeLoader)  # libyaml has a limit of its own
-    except yaml.YAMLError:
+        check_size(text, yaml.SafeLoader)  # Hydra's; libyaml has a limit of its own
+    except TooMuch as error:
+        raise ValueError(f"{path}:{error.line}: {error}") from None
+    except yaml.YAMLError:  # which Hydra reports
         return
 
 

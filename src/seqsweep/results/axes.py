@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.effects import main_effects, strongest_interaction
-from seqsweep.results.findings import Axis, Config, Crossing, Factor, Line, Panel, Point
+from seqsweep.results.findings import Config, Crossing, Factor
 from seqsweep.results.leaderboard import DATA
+from seqsweep.results.panels import Axis, Line, Panel, Point
 from seqsweep.results.wording import run_label
 from seqsweep.runs.ledger import value_key
 

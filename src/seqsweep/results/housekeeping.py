@@ -1,4 +1,4 @@
-"""What lies in a folder of sweeps and how large it is, and what `seqsweep clean` deletes."""
+"""What `seqsweep status` says of a folder of runs or of sweeps, and what `clean` deletes."""
 
 import os
 from collections import Counter
@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
-from seqsweep.console import place
+from seqsweep.console import place, say
 from seqsweep.results.fitting import FittingTable, print_table
 from seqsweep.results.keys import label_keys
+from seqsweep.results.tables import status_line, status_table
 from seqsweep.results.wording import count, key_names, run_label
 from seqsweep.runs.clean import (
     FAILED,
@@ -24,6 +25,7 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.record import State
+from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
 _STATES: tuple[State, ...] = (
@@ -40,6 +42,26 @@ def folders_below(folder: Path) -> list[Path]:
         return []
     found = [path for path in _search(folder, _DEPTH) if path != folder]
     return sorted(found, key=lambda path: (path.stat().st_mtime, path))
+
+
+def print_status(folder: Path, console: Console) -> None:
+    """A line for each run of a folder; of a folder of folders, a line for each of these.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such folder, or no run in it.
+    """
+    if below := folders_below(folder):
+        print_folders(below, console)
+        return
+    entries = read_folder(folder)
+    print_table(console, status_table(entries))
+    console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
+    begun = {entry.folder.run_id for entry in entries}
+    sweep = SweepFile.read(folder)
+    waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
+    if waiting:
+        have = "has" if waiting == 1 else "have"
+        say(f"{waiting} more of the sweep {have} not been started")
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:

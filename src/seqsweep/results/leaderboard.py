@@ -15,7 +15,6 @@ from seqsweep.results.effects import Grid, holes
 from seqsweep.results.keys import told_keys
 from seqsweep.results.outcomes import ended_in, lost_seeds
 from seqsweep.results.statistics import Difference, differences_to_best, places_by_size
-from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import (
     DEFAULT_MONITOR,
@@ -279,13 +278,8 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
 
 def shares_time(board: Leaderboard) -> bool:
     """Whether runs have trained in a stack: each has an equal part of its time."""
-    return any(_stack_size(row.entries[0]) > 1 for row in board.rows)
-
-
-def _stack_size(entry: Entry) -> int:
-    stack = read_object(entry.folder.path / "provenance.json").get("stack")
-    size = stack.get("size") if isinstance(stack, dict) else None
-    return size if isinstance(size, int) else 1
+    stacks = (row.entries[0].folder.stack() for row in board.rows)
+    return any(stack is not None and stack["size"] > 1 for stack in stacks)
 
 
 def tied_with_first(board: Leaderboard) -> int:

@@ -9,7 +9,8 @@ from textwrap import wrap
 from typing import Any
 
 from seqsweep.results.curves import Band
-from seqsweep.results.findings import Axis, Config, Confusion, Curve, Line, Panel, Report
+from seqsweep.results.findings import Config, Confusion, Curve, Report
+from seqsweep.results.panels import Axis, Line, Panel
 from seqsweep.results.pareto import pareto_figure
 from seqsweep.results.plot_parts import (
     DASHES,

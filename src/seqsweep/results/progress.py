@@ -16,10 +16,10 @@ from typing import Any
 from seqsweep.results.keys import label_keys
 from seqsweep.results.names import readable_names
 from seqsweep.results.run_progress import RunProgress, RunState
-from seqsweep.results.tail import MetricsTail, lower_is_better
+from seqsweep.results.tail import MetricsTail
 from seqsweep.results.wording import key_names, run_label
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.metrics import monitor_of, without_validation
+from seqsweep.runs.metrics import lower_is_better, monitor_of, without_validation
 from seqsweep.runs.sweepfile import SweepFile
 
 

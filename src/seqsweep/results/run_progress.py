@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from seqsweep.results.tail import MetricsTail, stat_of
-from seqsweep.runs.files import read_object
 from seqsweep.runs.lock import STALE_SECONDS
 from seqsweep.runs.record import RunFolder
 
 RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
 """`waiting` is also a run that was killed: it waits for whoever goes on with it."""
 
-_ENDS: dict[Any, RunState] = {"failed": "failed", "interrupted": "interrupted"}
+_ENDS: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
 
 
 @dataclass
@@ -120,10 +119,10 @@ class RunProgress:
         if stamp == self._failure:
             return False
         self._failure = stamp
-        failure = read_object(self.folder / "failure.json")
+        failure = RunFolder(self.folder).failure() or {}
         is_old = is_first and stat.st_mtime < self.since
-        self._end = "waiting" if is_old else _ENDS.get(failure.get("kind"), "waiting")
-        self.error = str(failure.get("error", "")) if self._end == "failed" else ""
+        self._end = "waiting" if is_old else _ENDS.get(failure.get("kind", ""), "waiting")
+        self.error = failure["error"] if self._end == "failed" else ""
         return self._end == "failed"
 
 

@@ -6,10 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.runs.files import Damaged, open_regular
-
-
-def lower_is_better(metric: str) -> bool:
-    return metric.endswith("loss")
+from seqsweep.runs.metrics import lower_is_better
 
 
 def stat_of(path: str) -> os.stat_result | None:

@@ -48,60 +48,62 @@ def from_text(text: str) -> Any:
 
 
 def read_yaml(path: Path) -> Any:
-    """Returns the plain values of a YAML file; raises as `check_yaml`."""
-    try:
-        return yaml.load(check_yaml(path), _LOADER)
-    except yaml.YAMLError as error:  # more than plain values
-        raise Damaged(_one_line(path, error)) from None
-
-
-def check_yaml(path: Path) -> str:
-    """Returns the text of a YAML file that may be loaded.
+    """Returns the plain values of a YAML file.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        Damaged: it is not a regular file, not UTF-8, or what `check_size` refuses. The message is
+        Damaged: it is not a regular file, not UTF-8, or what `from_text` refuses. The message is
             one line and names the file.
     """
     try:
-        text = read_bytes(path).decode()
-        check_size(text)
+        return from_text(read_bytes(path).decode())
     except Damaged:
         raise
     except UnicodeDecodeError as error:
         raise Damaged(f"{path}: must be UTF-8, and is not at byte {error.start}") from None
     except (yaml.YAMLError, ValueError) as error:
-        raise Damaged(_one_line(path, error)) from None
-    return text
+        raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
 
 
-def _one_line(path: Path, error: Exception) -> str:
-    return f"{path}: {' '.join(str(error).split())}"
+class TooMuch(ValueError):
+    """A YAML text of which little makes much.
+
+    Args:
+        line: where it does, counted from 1.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
 
 
-def check_size(text: str) -> None:
+def check_size(text: str, loader: Any = _LOADER) -> None:
     """Refuses a YAML text of which little makes much: nesting without end, aliases of aliases.
 
     An alias counts as all that it stands for: who walks through the values meets it again each
     time, although it is in memory once.
 
+    Args:
+        loader: whose parser reads the text.
+
     Raises:
         yaml.YAMLError: it is not YAML.
-        ValueError: it is nested more than DEEPEST levels deep, an alias has no whole anchor
-            before it, or aliases stand for more than MOST_REPEATED values.
+        TooMuch: it is nested more than DEEPEST levels deep, an alias has no whole anchor before
+            it, or aliases stand for more than MOST_REPEATED values.
     """
     sizes: dict[str, tuple[int, int]] = {}  # of each anchor the values in it, and its levels
     opened: list[_Node] = []
     repeated = 0
-    for event in yaml.parse(text, _LOADER):
+    for event in yaml.parse(text, loader):
+        line = event.start_mark.line + 1
         if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
             opened.append(_Node(event.anchor))
             if len(opened) > DEEPEST:
-                raise ValueError(f"is nested more than {DEEPEST} levels deep")
+                raise TooMuch(f"is nested more than {DEEPEST} levels deep", line)
             continue
         if isinstance(event, AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError(f"the alias *{event.anchor} has no whole anchor before it")
+                raise TooMuch(f"the alias *{event.anchor} has no whole anchor before it", line)
             size, depth = sizes[event.anchor]
             repeated += size
         elif isinstance(event, CollectionEndEvent):
@@ -116,9 +118,9 @@ def check_size(text: str) -> None:
         else:
             continue
         if len(opened) + depth > DEEPEST:
-            raise ValueError(f"is nested more than {DEEPEST} levels deep")
+            raise TooMuch(f"is nested more than {DEEPEST} levels deep", line)
         if repeated > MOST_REPEATED:
-            raise ValueError(f"its aliases stand for more than {MOST_REPEATED:,} values")
+            raise TooMuch(f"its aliases stand for more than {MOST_REPEATED:,} values", line)
         if opened:
             opened[-1].size += size
             opened[-1].depth = max(opened[-1].depth, depth)

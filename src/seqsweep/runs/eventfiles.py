@@ -76,13 +76,15 @@ def read_names(sweep: Path) -> Mapping[str, str]:
     """The readable name of each run_id; empty where the folder is not that of a sweep."""
     path = sweep / NAMES
     try:
-        return _read_names(path, path.stat().st_mtime_ns)
+        stat = path.stat()
+        # Two versions may have one time: the clock of the file system is coarse.
+        return _read_names(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except OSError:
         return {}
 
 
 @lru_cache(maxsize=4)
-def _read_names(path: Path, changed: int) -> Mapping[str, str]:
+def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
     """Read once for the runs of a process. A name is a folder's: it must not lead elsewhere."""
     names = read_object(path).items()
     return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}

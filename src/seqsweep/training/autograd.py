@@ -184,8 +184,10 @@ def _validate_quietly(parts: Parts) -> None:
     callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
     kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
     trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
-    trainer.validate(module, datamodule=data, verbose=False)
-    trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    try:
+        trainer.validate(module, datamodule=data, verbose=False)
+    finally:
+        trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _kept(parts: Parts, seconds: float) -> BestEpoch:

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -167,8 +168,8 @@ def fingerprint_of(source: Splits) -> str:
 
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
     """Path, time and size of each file that the source names: a changed one is read again."""
-    found = [Path(path) for path in _files(source).values()]
-    return tuple((str(path), path.stat().st_mtime_ns, path.stat().st_size) for path in found)
+    found = [(path, os.stat(path)) for path in _files(source).values()]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found)
 
 
 def data_files(data: Config) -> dict[str, str]:

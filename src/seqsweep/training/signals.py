@@ -8,12 +8,15 @@ from types import FrameType
 
 from seqsweep.training.planning import Interrupted
 
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-
 
 @contextmanager
-def interruptible() -> Generator[None]:
-    """While the block runs, SIGTERM and SIGHUP raise Interrupted, as Ctrl-C raises its own error.
+def interruptible(
+    signals: tuple[signal.Signals, ...] = (signal.SIGTERM, signal.SIGHUP),
+) -> Generator[None]:
+    """Raises Interrupted where one of the signals comes while the block runs.
+
+    At the latest at the end of the block: an exception that a signal raises in a callback of the
+    garbage collector is printed and lost.
 
     The training has handlers of its own. What was ignored when we were started, as nohup does,
     stays ignored. Only a process's main thread can take signals.
@@ -21,15 +24,20 @@ def interruptible() -> Generator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    heard = [signum for signum in _SIGNALS if signal.getsignal(signum) is signal.SIG_DFL]
+    received: list[int] = []
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        received.append(signum)
+        raise Interrupted(signum)
+
+    before = {signum: signal.getsignal(signum) for signum in signals}
+    heard = {s: handler for s, handler in before.items() if handler not in (None, signal.SIG_IGN)}
     for signum in heard:
-        signal.signal(signum, _interrupt)
+        signal.signal(signum, interrupt)
     try:
         yield
     finally:
-        for signum in heard:
-            signal.signal(signum, signal.SIG_DFL)
-
-
-def _interrupt(signum: int, frame: FrameType | None) -> None:
-    raise Interrupted(signum)
+        for signum, handler in heard.items():
+            signal.signal(signum, handler)
+    if received:
+        raise Interrupted(received[0])

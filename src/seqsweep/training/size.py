@@ -1,5 +1,6 @@
 """The memory that a network needs, known from its config before anything is built."""
 
+import functools
 import os
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
         )
 
 
+@functools.cache
 def _memory() -> int:
     """The bytes of memory of this machine, or of the container that this process runs in."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -143,12 +143,12 @@ def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, consol
 def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
     """The exit code: 0, 1 where something could not be written, as `_train` after a signal."""
     try:
-        problems = write_summary([member.member for member in members], folder)
-    except (Interrupted, KeyboardInterrupt) as error:
-        ended = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
-        words = f"[red]{ended}[/]; the same command completes the report"
+        with interruptible((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+            problems = write_summary([member.member for member in members], folder)
+    except Interrupted as error:
+        words = f"[red]{error}[/]; the same command completes the report"
         console.print(words, soft_wrap=True, highlight=False)
-        return ended.exit_code
+        return error.exit_code
     for problem in problems:
         console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
     return int(bool(problems))
