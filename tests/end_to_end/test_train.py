@@ -36,7 +36,8 @@ def test_a_run_leaves_its_folder_and_is_not_trained_again(
     first = seqsweep("train", *SHORT)
     assert first.code == 0, first.err
     assert first.err == ""
-    assert len(first.out.splitlines()) == 2  # the result and the folder: nothing of the libraries
+    # The result, the majority class and the folder: nothing of the libraries.
+    assert len(first.out.splitlines()) == 3
     run = _only_run(tmp_path)
     names = {path.name.split(".")[0] for path in run.iterdir()}
     assert names == {
@@ -70,7 +71,7 @@ def test_the_files_of_a_run_agree(seqsweep: Command, tmp_path: Path) -> None:
         assert [point.step for point in points] == [int(row["step"]) for row in rows]
         assert [point.value for point in points] == pytest.approx([float(r[name]) for r in rows])
     assert len(list(run.glob("events.*"))) == 1
-    assert set(events.Tags()["scalars"] or ()) == set(rows[0]) - {"step"}  # pyright: ignore
+    assert set(events.Tags()["scalars"] or ()) == set(rows[0]) - {"step", "epoch"}  # pyright: ignore
 
     weights = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
     network = RNNClassifier(input_size=8, hidden_size=8, num_classes=10)

@@ -4,6 +4,8 @@ import io
 import os
 import pickle
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -430,3 +432,10 @@ def test_the_last_but_one_is_kept(tmp_path: Path) -> None:
         if index:
             previous = load_sealed(tmp_path / "checkpoints" / "previous.ckpt")
             assert previous["epoch"] == index - 1
+
+
+@pytest.mark.slow
+def test_a_message_before_the_run_has_a_log_is_printed_once() -> None:
+    code = "from seqsweep.training import checkpoints, textlog; checkpoints.say('x')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr == "seqsweep: x\n"

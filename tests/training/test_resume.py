@@ -752,8 +752,7 @@ import json, sys
 from pathlib import Path
 from seqsweep.training.planning import Member
 from seqsweep.training.train import train
-config, run_id, fingerprint = json.loads(sys.argv[1])
-train(Member(config, run_id, fingerprint), Path(sys.argv[2]))
+train(Member(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 """
 
 
@@ -761,7 +760,8 @@ train(Member(config, run_id, fingerprint), Path(sys.argv[2]))
 def test_alone_or_the_last_of_five(planned: Plan, tmp_path: Path) -> None:
     """In a process of its own, and after four others that leave their traces where they can."""
     member = planned(*CONFIGS["dropout"])
-    argument = json.dumps([member.config, member.run_id, member.data_fingerprint])
+    planned_as = [member.config, member.run_id, member.data_fingerprint, member.splits]
+    argument = json.dumps(planned_as)
     subprocess.run(
         [sys.executable, "-c", ALONE, argument, str(tmp_path / "alone")],
         check=True,

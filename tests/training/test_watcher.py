@@ -75,6 +75,18 @@ def test_it_shows_others_that_the_sweep_is_alive(tmp_path: Path) -> None:
     assert (tmp_path / NAME).stat().st_mtime >= begun - 1
 
 
+def test_a_reader_that_has_gone_is_no_error_of_the_display(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def gone(self: LiveView) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(LiveView, "draw", gone)
+    with Watcher(members(tmp_path, 1), Console(file=io.StringIO())):
+        pass
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["start", "look", "draw", "stop"])
 def test_an_error_of_the_display_is_told_and_touches_nothing(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

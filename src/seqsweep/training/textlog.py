@@ -5,6 +5,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Before a run has its file, logging would print warnings on stderr, where they are said already.
+logging.getLogger("seqsweep").addHandler(logging.NullHandler())
+
 
 class _LogFile(logging.FileHandler):
     """A log that cannot be written does not end a run, nor fill the terminal."""

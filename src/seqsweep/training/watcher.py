@@ -82,7 +82,10 @@ class Watcher:
         self._ended.set()
         for thread in self._threads:
             thread.join()
-        if self.error is not None:
+        # Without a screen of our own a broken pipe means that the reader, head for instance, has
+        # gone, which is not a fault of the display.
+        is_reader_gone = isinstance(self.error, BrokenPipeError) and self._screen is None
+        if self.error is not None and not is_reader_gone:
             words = " ".join(f"{type(self.error).__name__}: {self.error}".split())
             with contextlib.suppress(Exception):
                 say_error(f"the sweep's progress could not be shown: {words}")
