@@ -100,7 +100,10 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 
 
 def _move(run: Path, name: str) -> None:
-    """Returns only our own files: a writer of the user's would begin a second file."""
+    """Moves a run's event files into the folder of its name.
+
+    A file that a SummaryWriter of the user's holds open stays: the writer would begin a second one.
+    """
     target = run / name
     files = [path for path in event_files(run) if path.name.endswith(ROWS)]
     moving = [path for path in [*files, *made_files(run)] if path.parent != target]
