@@ -1,6 +1,7 @@
 """What all tests share: one thread, configs composed as the command composes them, a browser."""
 
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +16,14 @@ from seqsweep.config.schema import Config, check
 from seqsweep.runs import files
 
 torch.set_num_threads(1)
+
+# Where the suite itself was started in the background, these two are ignored: tests send them.
+for signum, handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(signum) == signal.SIG_IGN:
+        signal.signal(signum, handler)
 
 
 @pytest.fixture(autouse=True)
