@@ -53,12 +53,20 @@ def _unreadable(error: OverrideParseException) -> str:
     """An override that Hydra's grammar refuses, with the quotes that it may need."""
     key, equals, value = error.override.partition("=")
     first = str(error).splitlines()[0]
-    if equals and '"' not in value and first.startswith("LexerNoViableAltException"):
+    if equals and '"' not in value and _is_foreign_character(error):
         quoted = shlex.quote(f'{key}="{value}"')
         return f"{error.override}: has a character that must be quoted: {quoted}"
     if equals and value.endswith(","):  # the shell has cut `cell=rnn, gru` in two
         return f"{error.override}: must not end with a comma; write {key}=A,B without spaces"
     return f"cannot read the argument {error.override!r}: {first}"
+
+
+def _is_foreign_character(error: BaseException) -> bool:
+    """Returns whether the cause of an error is a character that Hydra's lexer does not know."""
+    before = error.__cause__ or error.__context__
+    return type(error).__name__ == "LexerNoViableAltException" or (
+        before is not None and _is_foreign_character(before)
+    )
 
 
 def _missing_option(error: MissingConfigException) -> str:
