@@ -77,7 +77,7 @@ def folder_parser(
 
 
 def grid_parser(command: str, options: str, text: str) -> Parser:
-    """For the help of a command whose other arguments are Hydra's."""
+    """Returns a parser whose help names Hydra's arguments beside the command's own."""
     usage = f"seqsweep {command} {options}[GROUP=OPTION,... ...] [KEY=A,B ...]"
     text += " `seqsweep train --help` lists all config groups and values."
     return Parser(command, text, usage)
