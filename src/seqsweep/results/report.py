@@ -34,6 +34,7 @@ _FIRST_CURVES = 5
 """The number of curves that are shown at first: more would cover each other."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
@@ -114,9 +115,9 @@ def as_html(report: Report, curves: RunCurves) -> str:
         dashes=DASHES,
         symbols=SYMBOLS,
         policy=_NETWORK_DENIED,
-        style=_part("report.css"),
-        script=_part("report.js"),
-        plotly=_plotly() if drawn or curves else "",
+        style=_part(_TEMPLATES / "report.css"),
+        script=_part(_TEMPLATES / "report.js"),
+        plotly=_part(_PLOTLY) if drawn or curves else "",
     )
 
 
@@ -172,16 +173,8 @@ def _template() -> Any:
 
 
 @functools.cache
-def _part(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _plotly() -> str:
-    """plotly's library, which its package brings along."""
-    from plotly.offline import get_plotlyjs  # for a report without figures it is not needed
-
-    return get_plotlyjs()
+def _part(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _columns(report: Report) -> list[str]:

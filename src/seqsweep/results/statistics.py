@@ -1,13 +1,14 @@
 """Which differences are real: intervals and paired tests over seeds.
 
 A config is one point of a sweep, a sample of it one seed. Configs are compared on the seeds that
-they share, so what a seed does to both of them cancels out. scipy is imported when an interval is
-asked for: a sweep with one seed prints its leaderboard without it.
+they share, so what a seed does to both of them cancels out.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
+
+from seqsweep.results.student import quantile, two_sided_p
 
 LEVEL = 0.95
 """The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""
@@ -68,10 +69,8 @@ def mean_interval(values: Sequence[float]) -> Interval:
     mean = math.fsum(values) / n
     if are_equal(values):
         return Interval(mean, None, None, n)
-    from scipy.special import stdtrit  # a quarter of a second, a quarter of scipy.stats
-
     variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / n)
+    half = quantile(_ALPHA, n - 1) * math.sqrt(variance / n)
     return Interval(mean, mean - half, mean + half, n)
 
 
@@ -169,9 +168,7 @@ def paired_t_p(differences: Sequence[float]) -> float:
         return 1.0
     mean = math.fsum(differences) / n
     deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
-    from scipy.special import stdtr
-
-    return 2 * float(stdtr(n - 1, -abs(mean) / deviation * math.sqrt(n)))
+    return two_sided_p(mean / deviation * math.sqrt(n), n - 1)
 
 
 def counts(p: float | None) -> bool:
