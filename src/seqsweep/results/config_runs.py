@@ -1,5 +1,6 @@
 """The runs behind each row of a report: where they lie, how they ended, their curves."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
         error=without_machine(entry.error, where) if entry.error else None,
         metrics=metrics,
         best_epoch=record.get("best_epoch"),
-        files=[file for file in _FILES if (entry.folder.path / file).is_file()],
+        files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
         command=reproduce_command(entry, folder) if entry.state == "complete" else None,
     )
 

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -65,8 +65,21 @@ def write_report(folder: Path) -> list[Path]:
 
 
 def as_json(report: Report) -> str:
-    """Everything that the page shows."""
-    return json.dumps(asdict(report), indent=1, allow_nan=False) + "\n"
+    """Everything that the page shows: a field a line, and a config or a curve."""
+    return (
+        "{\n" + ",\n".join(f" {_dumped(k)}: {_lines(v)}" for k, v in vars(report).items()) + "\n}\n"
+    )
+
+
+def _lines(value: Any) -> str:
+    """The text of a field of report.json, with the objects of a list on a line each."""
+    if isinstance(value, list) and any(map(is_dataclass, value)):
+        return "[\n  " + ",\n  ".join(map(_dumped, value)) + "\n ]"
+    return _dumped(value)
+
+
+# With an indent json would take its encoder that is written in Python.
+_dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 
 
 def as_csv(report: Report) -> str:
