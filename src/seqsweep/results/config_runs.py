@@ -35,13 +35,14 @@ def config_runs(
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
+    all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(_point(row.entries[0], keys), index)
     for entry in entries:
         index = rows.get(_point(entry, keys))
-        if index is not None and not any(entry.folder.run_id in ids for ids in counted):
+        if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
     return [
         [

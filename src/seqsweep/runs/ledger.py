@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,8 @@ def read_folder(folder: Path) -> list[Entry]:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
-    paths = {path.parent.name: path.parent for path in sorted(folder.glob("*/config.yaml"))}
+    names = sorted(n for n in os.listdir(folder) if os.path.exists(f"{folder}/{n}/config.yaml"))
+    paths = {name: folder / name for name in names}
     if not paths:
         raise ValueError(
             f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
