@@ -43,8 +43,12 @@ def event_files(run: Path) -> list[Path]:
 
 def made_files(run: Path) -> list[Path]:
     """The event files that `results.tensorboard` has made for a run."""
-    folders = [Path(folder) for folder, _, _ in os.walk(run)]
-    return [path for folder in folders for path in _in(folder) if MADE in path.name]
+    return [
+        Path(folder, name)
+        for folder, _, names in os.walk(run)
+        for name in names
+        if name.startswith(PREFIX) and MADE in name
+    ]
 
 
 def all_made_files(sweep: Path) -> list[str]:
