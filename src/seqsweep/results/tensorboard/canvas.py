@@ -23,7 +23,7 @@ LARGE, SMALL = 15, 12
 BLACK, _GRID, _FRAME = "#000000", "#E7E7E7", "#CCCCCC"
 _FONT = Path(__file__).with_name("font") / "DejaVuSans.ttf"
 _FINER = 3
-"""Shapes are drawn so many times larger and then reduced, which smooths their edges."""
+"""All is drawn so many times larger and then reduced, which smooths its edges."""
 
 _DASH, _SPACE = 8.0, 4.0
 _MOST_TICKS = 9
@@ -49,7 +49,6 @@ class Plot:
         """
         self.box, self._x, self._y = box, x, y
         self.texts: list[str] = []
-        self._written: list[tuple[Point, str, int, str, str, bool]] = []
         size = WIDTH * _FINER, HEIGHT * _FINER
         self._labels = box[0]  # where those of the y axis begin
         self._image = Image.new("RGB", size, "white")
@@ -89,7 +88,13 @@ class Plot:
                 of its left end.
         """
         self.texts.append(text)
-        self._written.append((at, text, size, anchor, colour, upright))
+        x, y = _finer(*at)
+        if not upright:
+            self._draw.text((x, y), text, colour, _font(size * _FINER), anchor)
+            return
+        mask = _upright(text, size * _FINER)
+        y -= 0 if anchor == "rm" else mask.height / 2
+        self._image.paste(colour, (round(x - mask.width / 2), round(y)), mask)
 
     def frame(self) -> None:
         """Draws the edges of the axes."""
@@ -151,17 +156,8 @@ class Plot:
 
     def png(self) -> bytes:
         """Returns the picture as the content of a file."""
-        image = self._image.reduce(_FINER)
-        draw = ImageDraw.Draw(image)
-        for at, text, size, anchor, colour, upright in self._written:
-            if not upright:
-                draw.text(at, text, colour, _font(size), anchor)
-                continue
-            mask = _upright(text, size)
-            x, y = at[0] - mask.width / 2, at[1] - (0 if anchor == "rm" else mask.height / 2)
-            image.paste(colour, (round(x), round(y)), mask)
         buffer = io.BytesIO()
-        image.save(buffer, "PNG", compress_level=3)
+        self._image.reduce(_FINER).save(buffer, "PNG", compress_level=3)
         return buffer.getvalue()
 
     def _path(
@@ -175,7 +171,7 @@ class Plot:
 
 
 def text_width(text: str, size: int = SMALL) -> float:
-    return _font(size).getlength(text)
+    return _font(size * _FINER).getlength(text) / _FINER
 
 
 def legend_size(labels: Iterable[str]) -> Point:
