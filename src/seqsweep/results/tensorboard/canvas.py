@@ -14,6 +14,8 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
+from seqsweep.results.wording import true_minus
+
 WIDTH, HEIGHT = 550, 440
 """Pixels of a picture: TensorBoard's page shows two or three of this size side by side."""
 
@@ -208,7 +210,7 @@ def linear_ticks(ends: Point) -> dict[float, str]:
     steps = (step * power for step in (1, 2, 2.5, 5, 10, 20, 25, 50))
     step = next(step for step in steps if (high - low) / step <= _MOST_TICKS)
     places = range(math.ceil(low / step), math.floor(high / step) + 1)
-    return {place * step: f"{place * step:.6g}" for place in places}
+    return {place * step: true_minus(f"{place * step:.6g}") for place in places}
 
 
 def _finer(*places: float) -> tuple[float, ...]:
