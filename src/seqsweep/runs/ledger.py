@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import say_once
+from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.lock import remove_dead_lock
 from seqsweep.runs.record import RunFolder, State
@@ -41,7 +41,7 @@ def read_folder(folder: Path) -> list[Entry]:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
-    paths = {path.parent.name: path.parent for path in sorted(folder.glob("*/config.yaml"))}
+    paths = {path.name: path for path in folders_with(folder, "config.yaml")}
     if not paths:
         raise ValueError(
             f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
