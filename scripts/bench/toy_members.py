@@ -10,6 +10,7 @@ differ: compare two versions on one.
 """
 
 import argparse
+import contextlib
 import functools
 import importlib
 import os
@@ -132,14 +133,12 @@ def train(arguments: list[str], members: int) -> None:
     clock = Clock()
     watch(clock)
     cpu, wall = time.process_time(), time.perf_counter()
-    output, sys.stdout = sys.stdout, open(os.devnull, "w")
-    try:
-        main(arguments)
-    except SystemExit as end:
-        if end.code:
-            raise
-    finally:
-        sys.stdout = output
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        try:
+            main(arguments)
+        except SystemExit as end:
+            if end.code:
+                raise
     clock.switch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     print(f"start {start:.2f} CPU s; {members} members\n")

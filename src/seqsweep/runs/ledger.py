@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.files import folders_with, say_once
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_dead_lock
 from seqsweep.runs.record import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -81,17 +81,14 @@ def read_run(folder: RunFolder) -> Entry:
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that decide a result and do not have one value in all configs, in their order."""
-    keys = dict.fromkeys(key for config in configs for key in config)
+    keys: dict[str, None] = {}
+    for config in configs:
+        keys |= dict.fromkeys(config)
     return [
         key
         for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE) and _differ([c.get(key) for c in configs])
+        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value([c.get(key) for c in configs])
     ]
-
-
-def _differ(values: Sequence[Any]) -> bool:
-    # Most keys have one value, and its repr tells that in a tenth of the time.
-    return len({repr(value) for value in values}) > 1 and len({value_key(v) for v in values}) > 1
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)
