@@ -123,8 +123,8 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
 
 def _temporary(path: Path) -> Path:
     """One for each writer: a report is asked for while the sweep writes its own."""
-    folder, name = os.path.split(path)
-    return Path(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    folder, slash, name = os.fspath(path).rpartition("/")
+    return Path(f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
 def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
@@ -136,12 +136,15 @@ def write_json(path: Path, value: Any, sync: bool = True) -> None:
     write_text(path, _json(value) + "\n", sync)
 
 
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
 def _json(value: Any, indent: str = "") -> str:
     """A key a line, a list on one."""
     if not isinstance(value, dict) or not value:
-        return json.dumps(value, allow_nan=False)
+        return _encode(value)
     inner = indent + "  "
-    lines = [f"{inner}{json.dumps(key)}: {_json(item, inner)}" for key, item in value.items()]
+    lines = [f"{inner}{_encode(key)}: {_json(item, inner)}" for key, item in value.items()]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
