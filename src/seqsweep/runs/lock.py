@@ -162,6 +162,8 @@ def _close_later(descriptor: int) -> None:
     _removed.append(descriptor)
     if len(_removed) >= _MOST_REMOVED or not _held:
         descriptors, _removed = _removed, []
+        if len(descriptors) == 1:  # a single run: not worth a thread
+            return _close(descriptors)
         try:
             threading.Thread(target=_close, args=(descriptors,), daemon=True).start()
         except RuntimeError:  # the process ends, or has as many threads as it may have
