@@ -1,1 +1,1 @@
-"""The training step in C++: its source, how it is built and found, and its Python binding."""
+"""The native engine: one training step of one network in C++, and its binding."""
