@@ -163,6 +163,9 @@ def recipe(compiler: Command, variant: str, target: Target, output: Path) -> Rec
     elif target.system == "linux":
         # The C++ driver names libstdc++ and libm; the linker drops what is not needed.
         link += ["-Wl,--as-needed"]
+    if target.system == "darwin":
+        # Else the library keeps the path of the folder that it was built in.
+        link += [f"-Wl,-install_name,@rpath/{output.name}"]
     flags = compile_flags(compiler, variant, target)
     objects = {f"{output}.{source.stem}.o": source for source in sorted(SOURCE.glob("*.cpp"))}
     return Recipe(
