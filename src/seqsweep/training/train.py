@@ -12,8 +12,8 @@ from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.engine import LSTM_MEMBERS, engine_of
 from seqsweep.training.parts import build_data, build_run
 from seqsweep.training.planning import Member, Outcome, prepared
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
@@ -60,7 +60,7 @@ def check_parts(member: Member, root: Path) -> None:
         return
     _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
     _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
-    StackMember(member, folder, prepared(member.config), {})
+    TrainingMember(member, folder, prepared(member.config), {})
 
 
 @functools.lru_cache(maxsize=64)
