@@ -42,8 +42,10 @@ def train_stack(
     return _Training(members, root, progress, hidden).run()
 
 
-class _Training(Together):
+class _Training(Together[TrainingMember]):
     """The story of one stack; see `train_stack`."""
+
+    kind = TrainingMember
 
     def __init__(
         self,
@@ -61,7 +63,7 @@ class _Training(Together):
             self.hidden = recorded_width(members)
         take_out(self.root, [member for member in members if member.begun])
         origin = engine(trainer, "stacked") | {"stack": self._company(members)}
-        by_epoch: dict[int, list[Place]] = {}
+        by_epoch: dict[int, list[Place[TrainingMember]]] = {}
         for place in self.begin(members, origin):
             by_epoch.setdefault(place.epochs, []).append(place)
         for _, group in sorted(by_epoch.items()):
@@ -80,7 +82,7 @@ class _Training(Together):
             "members": [member.run_id for member in members],
         }
 
-    def _fit(self, group: Sequence[Place], trainer: L.Trainer) -> None:
+    def _fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> None:
         members = [place.member for place in group]
         fit: StackFit | None = None
         with self.logging(members[0]):
@@ -95,7 +97,7 @@ class _Training(Together):
                 if fit is not None:
                     self.outcomes |= fit.outcomes
 
-    def _stack_fit(self, group: Sequence[Place], trainer: L.Trainer) -> StackFit:
+    def _stack_fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> StackFit:
         members = [place.member for place in group]
         splits, config = self.data.splits, self.asked[0].config
         precision = config["trainer"]["precision"]
