@@ -1,5 +1,6 @@
-"""What tests of interrupted work share: runs, what they have come to, and the moment of every write."""
+"""What tests of interrupted work share: runs, their results, and the moment of every write."""
 
+import functools
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -75,8 +76,16 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], Member]:
+    """Composes and plans each config once for all tests."""
+    return functools.cache(lambda arguments: plan(checked(*arguments)))
+
+
 @pytest.fixture
-def members_of(checked: Callable[..., Config], mixed: Path) -> Callable[..., list[Member]]:
+def members_of(
+    planned_once: Callable[[tuple[str, ...]], Member], mixed: Path
+) -> Callable[..., list[Member]]:
     """Members that differ, each with these arguments more; the last one of a key counts."""
     continuing._finished_runs.cache_clear()
 
@@ -84,7 +93,7 @@ def members_of(checked: Callable[..., Config], mixed: Path) -> Callable[..., lis
         source = f"data.source.path={mixed}"
         each = [(*BASE, source, *overrides, *own) for own in members]
         chosen = [{text.partition("=")[0]: text for text in arguments} for arguments in each]
-        return [plan(checked(*arguments.values())) for arguments in chosen]
+        return [planned_once(tuple(arguments.values())) for arguments in chosen]
 
     return call
 

@@ -1,8 +1,7 @@
 """A run's bits are a function of its config alone: not of company, order or threads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,34 +11,50 @@ from seqsweep.training.planning import Member, Outcome
 from seqsweep.training.pools.run import train_pool
 
 Plan = Callable[..., list[Member]]
-ResultOf = Callable[[Path], dict[str, Any]]
-
-# One data set; all else differs.
-MIXED: tuple[tuple[str, ...], ...] = (
-    ("seed=0",),
-    ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true"),
-    ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5"),
-    ("seed=3", "model.cell=lstm", "scheduler=plateau", "scheduler.patience=0",
-     "trainer.max_epochs=7"),
-    ("seed=0", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",
-     "optimizer=adamw", "monitor=val/loss", "trainer.max_epochs=12"),
-    ("seed=1", "optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced"),
-    ("seed=2", "trainer.check_val_every_n_epoch=2", "optimizer=rmsprop", "optimizer.lr=0.003"),
-    ("seed=5", "optimizer=sgd", "optimizer.lr=1000", "optimizer.momentum=0",
-     "model.nonlinearity=relu", "trainer.gradient_clip_val=null"),
-)  # fmt: skip
+Check = Callable[[Sequence[Member], Path], None]
 
 
 @pytest.mark.parametrize(("threads", "step"), [(1, 1), (2, -1)], ids=["1 thread", "2, reversed"])
 def test_alone_equals_in_company(
-    members_of: Plan, result_of: ResultOf, tmp_path: Path, threads: int, step: int
+    mixed_members: list[Member],
+    assert_undisturbed: Check,
+    tmp_path: Path,
+    threads: int,
+    step: int,
 ) -> None:
-    members = members_of(members=MIXED)
-    outcomes = train_pool(members[::step], tmp_path / "all", threads)
-    assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
-    for member in members:
-        train_pool([member], tmp_path / "alone", 1)
-        one, other = (result_of(tmp_path / how / member.run_id) for how in ("all", "alone"))
-        assert one == other
-    statuses = {result_of(tmp_path / "all" / m.run_id)["record"]["status"] for m in members}
-    assert statuses == {"complete", "diverged"}
+    for member in mixed_members:
+        train_pool([member], tmp_path / "each", 1)
+    outcomes = train_pool(mixed_members[::step], tmp_path / "all", threads)
+    statuses = [outcome.record["status"] for outcome in outcomes if isinstance(outcome, Outcome)]
+    assert statuses[::step] == ["complete"] * 7 + ["diverged"]
+    assert_undisturbed(mixed_members, tmp_path / "all")
+    assert_undisturbed(mixed_members, tmp_path / "each")
+
+
+def test_a_third_of_a_grid_first_and_the_rest_later(
+    mixed_members: list[Member], assert_undisturbed: Check, tmp_path: Path
+) -> None:
+    first = train_pool(mixed_members[:3], tmp_path / "grid", 2)
+    later = train_pool(mixed_members, tmp_path / "grid", 2)
+    trained = [outcome.trained for outcome in (*first, *later) if isinstance(outcome, Outcome)]
+    assert trained == [True] * 3 + [False] * 3 + [True] * 5
+    assert_undisturbed(mixed_members, tmp_path / "grid")
+
+
+def test_the_order_of_the_data_can_stay(members_of: Plan, tmp_path: Path) -> None:
+    members = members_of("data.shuffle=false", members=[("seed=0",), ("+data.seed=5",)])
+    one, other = train_pool(members, tmp_path, 1)
+    assert isinstance(one, Outcome)
+    assert isinstance(other, Outcome)
+    assert one.record["metrics"] == other.record["metrics"]  # the same run but for its order
+
+
+def test_checkpoints_load_into_the_plain_network(members_of: Plan, tmp_path: Path) -> None:
+    members = members_of("model.bidirectional=true")
+    train_pool(members, tmp_path, 1)
+    for member, hidden in zip(members, (5, 12, 5, 20), strict=True):
+        network = RNNClassifier(3, hidden, 3, bidirectional=True)
+        for name in ("best", "last"):
+            path = tmp_path / member.run_id / "checkpoints" / f"{name}.ckpt"
+            weights = torch.load(path, weights_only=True)["state_dict"]
+            network.load_state_dict({k.removeprefix("network."): w for k, w in weights.items()})

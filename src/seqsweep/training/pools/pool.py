@@ -178,7 +178,7 @@ class Pool:
                 self._leave(member)
                 self._to_look_at.append(member)
                 continue
-            if self.budget.is_due(self.files[member].saved, len(self.training)):
+            if self._is_due(member):
                 with self.budget.measuring():
                     self._save(member)
             if member in self.training:
@@ -212,6 +212,9 @@ class Pool:
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
         member.log.write_lines()
+
+    def _is_due(self, member: PoolMember) -> bool:
+        return self.budget.is_due(self.files[member].saved, len(self.training))
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         files = self.files[member]
