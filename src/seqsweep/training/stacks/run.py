@@ -13,15 +13,15 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.stacked.grouping import padded
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.continuing import begin
 from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.parts import build_data, engine
 from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
+from seqsweep.training.stacks.company import forget_companies, keep_company
 from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.files import StackFile, recorded_width, take_out
+from seqsweep.training.stacks.files import StackFile, take_out
 from seqsweep.training.stacks.fit import StackFit
 from seqsweep.training.stacks.members import Schedule, StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack
@@ -35,23 +35,22 @@ def train_stack(
     members: Sequence[Member],
     root: Path,
     progress: Callback | None = None,
-    hidden: int | None = None,
 ) -> Outcomes:
-    """Trains runs of one `stack_key` in `root`/run_id together, each from where it was left.
+    """Trains runs of one `stack_key` in `root`/run_id together, each from its last epoch.
 
-    Every run ends as it would alone: another's failure, early stop or divergence changes nothing.
+    Every run ends as it would alone, within rounding: another's failure, early stop or divergence
+    changes nothing.
 
     Args:
         members: checked, identified, of one `engine.stack_key`.
         root: the folder of the runs.
         progress: a progress bar, for a single run.
-        hidden: the width that all are padded to; None for that of an earlier attempt, or the least.
 
     Returns:
         For each member its outcome, or why it has none: Locked, Interrupted, RunFailed, or what
         refused its config (ValueError, TypeError, OSError; nothing has been written then).
     """
-    return _Training(members, root, progress, hidden).run()
+    return _Training(members, root, progress).run()
 
 
 class _Training:
@@ -62,12 +61,10 @@ class _Training:
         members: Sequence[Member],
         root: Path,
         progress: Callback | None,
-        hidden: int | None,
     ) -> None:
         self.asked = members
         self.root = root
         self.progress = progress
-        self.hidden = hidden
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
         self.alone: list[Member] = []
@@ -92,7 +89,8 @@ class _Training:
                 held.enter_context(self.stop.listening())
                 self._train_by_epoch(taken, trainer)
         for member in self.alone:
-            self.outcomes[member.run_id] = train_stack([member], self.root, None, self.hidden)[0]
+            self.outcomes[member.run_id] = train_stack([member], self.root)[0]
+        forget_companies(self.root)
         # Here, where signals are no longer taken: one may have come after the last record.
         return [self._with_signal(self.outcomes[member.run_id]) for member in self.asked]
 
@@ -139,10 +137,12 @@ class _Training:
 
     def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
         """Those that stand at the same epoch go on together."""
-        if self.hidden is None:
-            self.hidden = recorded_width(members)
+        if not self.is_single:
+            keep_company(self.root, [member.member for member in members])
         take_out(self.root, [member for member in members if member.begun])
-        origin = engine(trainer, "stacked") | {"stack": self._company(members)}
+        origin = engine(trainer, "stacked") | {
+            "stack": {"members": [member.run_id for member in members]}
+        }
         places: dict[int, list[_Place]] = {}
         for member in members:
             place = self._begin(member, origin)
@@ -167,15 +167,6 @@ class _Training:
             return None
         return place
 
-    def _company(self, members: Sequence[StackMember]) -> dict[str, Any]:
-        """What a provenance.json says of the stack."""
-        widest = max(member.network.hidden_size for member in members)
-        return {
-            "hidden": self.hidden or padded(widest),
-            "size": len(members),
-            "members": [member.run_id for member in members],
-        }
-
     def _fit(self, group: Sequence["_Place"], trainer: L.Trainer) -> None:
         members = [place.member for place in group]
         fit: StackFit | None = None
@@ -198,17 +189,16 @@ class _Training:
         splits, config = self.data.splits, self.asked[0].config
         precision = config["trainer"]["precision"]
         half = torch.bfloat16 if precision == "bf16-mixed" else None
-        dtype = torch.float64 if precision == "64-true" else torch.float32  # see training.verify
         device = trainer.strategy.root_device
-        stack = Stack(
-            members, splits.input_size, splits.num_classes, self.hidden, device, half, dtype
-        )
+        stack = Stack(members, splits.input_size, splits.num_classes, device, half)
         if group[0].last is not None:
             stack.restore(
                 [place.last for place in group if place.last is not None],
                 [place.best for place in group if place.best is not None],
             )
-        data = StackDataModule(self.data, stack.members, stack.shape.bidirectional, half or dtype)
+        data = StackDataModule(
+            self.data, stack.members, stack.shape.bidirectional, half or torch.float32
+        )
         file = None if self.is_single else StackFile.of(self.root, members)
         return StackFit(stack, data, trainer, file, self.stop.check)
 
