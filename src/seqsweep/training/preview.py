@@ -10,9 +10,9 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.results.progress import duration
 from seqsweep.results.wording import count
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.cost import seconds_of
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.members import build_each, plan_members, say_plan
-from seqsweep.training.cost import seconds_of
 from seqsweep.training.stacks.forming import Plan, cores, form, may_take_gpu
 
 _MOST_LINES = 250

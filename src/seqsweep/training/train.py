@@ -12,8 +12,8 @@ from seqsweep.training.parts import build_data, build_run
 from seqsweep.training.planning import Member, Outcome, prepared
 from seqsweep.training.pools.run import train_pool
 from seqsweep.training.stacks.company import begun_with
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
@@ -71,7 +71,7 @@ def check_parts(member: Member, root: Path) -> None:
         return
     _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
     _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
-    StackMember(member, folder, prepared(member.config), {})
+    TrainingMember(member, folder, prepared(member.config), {})
 
 
 @functools.lru_cache(maxsize=64)

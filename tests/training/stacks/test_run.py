@@ -22,8 +22,8 @@ from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.planning import Member, Outcome, plan
 from seqsweep.training.stacks import run
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
@@ -348,7 +348,7 @@ def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(planned: Plan, tmp_
     outcomes = train_stack(members, tmp_path, At("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     log = (tmp_path / members[0].run_id / "train.log").read_text()
-    assert "its stack failed" in log
+    assert "its company failed" in log
 
 
 def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) -> None:
@@ -370,8 +370,8 @@ def test_a_signal_after_the_last_record_is_not_lost(
     """Nothing of this stack is left to stop, but a sweep has more to do."""
 
     class Signalled(run._Training):
-        def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
-            super()._train_by_epoch(members, trainer)
+        def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
+            super().train_taken(members, trainer)
             signal.raise_signal(signum)
 
     monkeypatch.setattr(run, "_Training", Signalled)

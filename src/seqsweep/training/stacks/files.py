@@ -14,8 +14,8 @@ from pathlib import Path
 from seqsweep.runs.files import link, read_json, say_once, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
 from seqsweep.training.stacks.company import FOLDER
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
+from seqsweep.training.together.member import TrainingMember
 
 
 class StackFile:
@@ -27,7 +27,7 @@ class StackFile:
         self.names = path.with_suffix(".json")
 
     @classmethod
-    def of(cls, root: Path, members: Sequence[StackMember]) -> "StackFile":
+    def of(cls, root: Path, members: Sequence[TrainingMember]) -> "StackFile":
         """That of these members."""
         names = json.dumps([member.run_id for member in members])
         name = hashlib.sha256(names.encode()).hexdigest()[:16]
@@ -73,7 +73,7 @@ class StackFile:
             path.unlink(missing_ok=True)
 
 
-def take_out(root: Path, members: Sequence[StackMember]) -> None:
+def take_out(root: Path, members: Sequence[TrainingMember]) -> None:
     """Gives members whose stack was ended early their own checkpoints.
 
     One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
@@ -88,7 +88,7 @@ def take_out(root: Path, members: Sequence[StackMember]) -> None:
             file.remove()
 
 
-def _take_out(file: StackFile, members: Sequence[StackMember]) -> None:
+def _take_out(file: StackFile, members: Sequence[TrainingMember]) -> None:
     checkpoint = file.load()
     if checkpoint is None:
         return
@@ -108,7 +108,9 @@ def _is_out(root: Path, run_id: str) -> bool:
     return _own(root, run_id).exists() or (root / run_id / "record.json").exists()
 
 
-def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: bool = True) -> None:
+def save_members(
+    checkpoint: Checkpoint, members: Sequence[TrainingMember], sync: bool = True
+) -> None:
     """Their own best.ckpt and last.ckpt, out of a stack's."""
     for member in members:
         last, best = cut(checkpoint, member)

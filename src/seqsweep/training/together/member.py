@@ -1,4 +1,4 @@
-"""One run of a stack: what it has for itself, from its first weights to its stopping.
+"""The part of one member: all that it has for itself, from its first weights to its stopping.
 
 C classes, P parameters of the network.
 """
@@ -10,79 +10,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch import Tensor
 
 from seqsweep.config.build import build
-from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import check_loss
 from seqsweep.runs.record import RunFolder
 from seqsweep.seeding import global_stream, stream_seed
-from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
 from seqsweep.training.best import BestEpoch
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
 from seqsweep.training.planning import Member, out_of_memory_is_said
-from seqsweep.training.stacks.log import MemberLog
+from seqsweep.training.together.log import MemberLog
+from seqsweep.training.together.schedule import Schedule, shared_schedule
+
+Checkpoint = dict[str, Any]
 
 
-class Schedule:
-    """An optimizer's options through the epochs, moved by a scheduler of torch's.
-
-    The scheduler acts on an optimizer of one unused number: the stack's own reads its options from
-    there. Members of equal options share one, unless a metric moves it.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self.optimizer: Optimizer = build(config["optimizer"], "optimizer")(
-            [nn.Parameter(torch.zeros(1))]
-        )
-        make = build(config["scheduler"], "scheduler")
-        self.scheduler: Any = None if make is None else make(self.optimizer)
-        kind = flat_optimizer_for(self.optimizer)
-        assert kind is not None, "only optimizers of ours come here"
-        self.kind: type[FlatOptimizer] = kind
-
-    @property
-    def follows_metric(self) -> bool:
-        return isinstance(self.scheduler, ReduceLROnPlateau)
-
-    @property
-    def lr(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def options(self) -> dict[str, float]:
-        return hyperparameters(self.optimizer)
-
-    def step(self, monitored: float | None) -> None:
-        """After an epoch."""
-        if self.scheduler is None:
-            return
-        self.optimizer.step()  # moves nothing, but a scheduler warns where it never happened
-        if self.follows_metric:
-            self.scheduler.step(monitored)
-        else:
-            self.scheduler.step()
-
-    def state_dict(self) -> dict[str, Any] | None:
-        if self.scheduler is None:
-            return None
-        options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
-        return {"scheduler": self.scheduler.state_dict(), "options": options}
-
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        if state is not None and self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
-            self.optimizer.param_groups[0].update(state["options"])
-
-
-class StackMember:
-    """A run's own part of a stack, built from its config; nothing is written.
+class TrainingMember:
+    """The own part of a run that trains with others, built from its config; nothing is written.
 
     Args:
         member: checked and identified.
@@ -109,7 +58,7 @@ class StackMember:
         self.template = _template(
             json.dumps(config["model"], sort_keys=True), splits.input_size, splits.num_classes
         )
-        self.schedule = _schedule(config, schedules)
+        self.schedule = shared_schedule(config, schedules)
         self.class_weights = class_weights(
             config["loss"]["class_weights"], splits.train.labels, splits.num_classes
         )
@@ -159,30 +108,35 @@ class StackMember:
         return torch.cat([state_dict[name].flatten() for name in names])
 
     def state_dict(self) -> dict[str, Any]:
-        """All but tensors, for a checkpoint.
-
-        Plain values go as one text: torch.save takes a microsecond for each value, and a stack has
-        many thousands of them.
-        """
+        """All but tensors, for a checkpoint."""
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
-        plain = json.dumps({"callbacks": callbacks, "files": self.log.files})
         return {
-            "plain": plain,
-            "pending": "\n".join(self.log.pending),
+            "callbacks": callbacks,
+            "files": self.log.files,
+            "pending": self.log.pending,
             "schedule": self.schedule.state_dict(),
         }
 
+    def packed(self) -> dict[str, Any]:
+        """The state with its plain values as one text.
+
+        torch.save takes a microsecond for each value, and a stack has many thousands of them.
+        """
+        state = self.state_dict()
+        schedule, pending = state.pop("schedule"), "\n".join(state.pop("pending"))
+        return {"plain": json.dumps(state), "pending": pending, "schedule": schedule}
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint of this run, `unpacked`."""
+        """From a checkpoint of this run."""
         self.best.load_state_dict(state["callbacks"]["BestAndLast"])
         if self.early_stop is not None:
             stop = state["callbacks"]["EarlyStop"]
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(state["schedule"])
-        self.log.files, self.log.pending = state["files"], list(state["pending"])
+        self.log.restore(state["files"], state["pending"])
 
     def had_stopped(self) -> bool:
         """Whether it was told to stop already, and killed before it could."""
@@ -199,18 +153,9 @@ class StackMember:
 
 
 def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What `StackMember.state_dict` made one text of, as keys again."""
+    """What `TrainingMember.packed` made one text of, as keys again."""
     pending = state["pending"].splitlines()
     return {"schedule": state["schedule"], "pending": pending, **json.loads(state["plain"])}
-
-
-def _schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
-    key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
-    if key not in schedules:
-        schedules[key] = Schedule(config)
-    elif schedules[key].follows_metric:
-        return Schedule(config)
-    return schedules[key]
 
 
 @functools.lru_cache(maxsize=512)
@@ -220,3 +165,30 @@ def _template(model: str, input_size: int, num_classes: int) -> RNNClassifier:
     section = json.loads(model)
     sizes = {"input_size": input_size, "num_classes": num_classes}
     return build(section, "model", **sizes_from_data(section, sizes))
+
+
+def checkpoints(
+    member: TrainingMember,
+    head: Checkpoint,
+    weights: Tensor,
+    moments: Mapping[str, Tensor],
+    best: Tensor,
+) -> tuple[Checkpoint, Checkpoint]:
+    """A run's last checkpoint and its best one.
+
+    Both hold its weights by the names of its network, as any checkpoint of a run does; the best
+    one nothing else, since a run resumes from its last.
+
+    Args:
+        head: the member's `state_dict`, with `engine`, `epoch` and `global_step`.
+        weights, moments, best: (P,) each.
+    """
+    last = head | {"state_dict": member.named(weights), "optimizer": dict(moments)}
+    callbacks = head["callbacks"]
+    first = {
+        "engine": head["engine"],
+        "callbacks": callbacks,
+        "epoch": callbacks["BestAndLast"]["best_epoch"],
+        "state_dict": member.named(best),
+    }
+    return last, first
