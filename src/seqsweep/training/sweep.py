@@ -18,6 +18,7 @@ from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_folder
 from seqsweep.results.tensorboard.naming import name_runs
 from seqsweep.results.wording import count
+from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, read_folder, read_run
@@ -87,6 +88,7 @@ def _train(
         file = file.after(before)
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
+    forget_stacks(folder)  # of a sweep that was killed after its last record
     file.write(folder)
     _name_runs(folder, console)
     code = 0

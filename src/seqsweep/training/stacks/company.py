@@ -96,10 +96,3 @@ def keep_company(root: Path, members: Sequence[Member]) -> None:
     for company in before:
         if company.path != path:
             company.path.unlink(missing_ok=True)
-
-
-def forget_companies(root: Path) -> None:
-    """Removes the files of companies whose members are all done."""
-    for company in companies(root):
-        if all((root / name / "record.json").exists() for name in company.configs):
-            company.path.unlink(missing_ok=True)

@@ -7,9 +7,10 @@ import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from seqsweep.runs.clean import forget_stacks
 from seqsweep.training.parts import engine
 from seqsweep.training.planning import Interrupted, Member, Outcome
-from seqsweep.training.stacks.company import forget_companies, keep_company
+from seqsweep.training.stacks.company import keep_company
 from seqsweep.training.stacks.data import StackDataModule
 from seqsweep.training.stacks.files import StackFile, take_out
 from seqsweep.training.stacks.fit import StackFit
@@ -53,7 +54,7 @@ class _Training(Together):
 
     def run(self) -> Outcomes:
         outcomes = super().run()
-        forget_companies(self.root)
+        forget_stacks(self.root)
         return outcomes
 
     def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
