@@ -3,7 +3,8 @@
 import functools
 
 from seqsweep.data.sequences import Splits
-from seqsweep.native.cost import Shape, flops
+from seqsweep.native.cost import flops
+from seqsweep.native.structs import Shape
 from seqsweep.training.engine import network_of
 from seqsweep.training.planning import Member, prepared
 

@@ -39,11 +39,11 @@ _NUMBERS = 2**21
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
 
-def confusion_of(splits: Splits, counts: Mapping[Any, Tensor]) -> dict[str, Any]:
+def confusion_of(splits: Splits, counts: Mapping[str, Any]) -> dict[str, Any]:
     """What a record says of the predictions at the best epoch.
 
     Args:
-        counts: a tensor (C, C) for each split that was looked at, rows the true class.
+        counts: a tensor or an array (C, C) for each split that was looked at, rows the true class.
     """
     if splits.num_classes > MOST_CLASSES:
         return {}

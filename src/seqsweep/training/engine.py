@@ -37,8 +37,8 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
 }
 _OF_A_MEMBER = ("gradient_clip_val", "progress_bar")
 _OF_A_STACK = ("_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic")
-_OF_ONE_RUN = ("seed", "num_workers", "batch_size", "eval_batch_size")
-"""The arguments of the data module that change nothing about the prepared sequences."""
+_OF_ONE_RUN = ("seed", "num_workers", "batch_size")
+"""The arguments of the data module that members of a pool may differ in."""
 
 _LSTM_WIDTH = 32
 """The widest lstm that the stacked engine trains faster than oneDNN's fused lstm, which autograd
@@ -148,7 +148,7 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
             f"engine={wanted}: cannot train {reason}; give engine=auto, which chooses by itself"
         )
     if wanted == "native" and library() is None:
-        raise ValueError(f"engine=native: is not available: {why_missing()}")
+        raise ValueError(f"engine=native: must be auto on this machine; {why_missing()}")
     return wanted
 
 

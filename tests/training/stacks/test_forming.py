@@ -42,9 +42,10 @@ FREE = [
 OF_A_STACK = [
     "model.hidden_size=20", "model.num_layers=2", "model.bidirectional=true", "model.cell=gru",
     "model.pooling=mean", "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2",
-    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2", "data.eval_batch_size=16",
+    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2"
 ]  # fmt: skip
-OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels"]
+OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
+               "data.eval_batch_size=16"]  # fmt: skip
 
 
 @pytest.mark.parametrize("override", FREE)

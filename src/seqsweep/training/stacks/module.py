@@ -21,6 +21,7 @@ from seqsweep.training.stacks.metrics import StackSums, confusion
 from seqsweep.training.stacks.stack import Stack
 from seqsweep.training.together.member import TrainingMember
 from seqsweep.training.together.metrics import Array, metrics_of, scores, why_diverged
+from seqsweep.training.trainer import count_steps
 
 Ended = Sequence[tuple[TrainingMember, Diverged | OSError | None]]
 """Members that have ended: None at their end, or why they diverged or could not be written."""
@@ -88,7 +89,7 @@ class StackModule(L.LightningModule):
             )  # fmt: skip
             self.sums.add(result, batch)
             self.check()
-        _count_steps(self.trainer, len(block.steps))
+        count_steps(self.trainer, len(block.steps))
 
     def on_train_epoch_end(self) -> None:
         stack, epoch = self.stack, self.current_epoch
@@ -189,11 +190,3 @@ def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Eval
     total = torch.cat(losses, 1).cpu().double().mean(1)
     counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
     return Evaluation({"loss": np.asarray(total), **scores(counts.cpu().numpy())}, counts)
-
-
-def _count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Lightning counts the steps of optimizers that it wraps; ours it does not see."""
-    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-    progress.increment_ready()
-    progress.total.completed += steps
-    progress.current.completed += steps

@@ -41,8 +41,10 @@ def train_stack(
     return _Training(members, root, progress).run()
 
 
-class _Training(Together):
+class _Training(Together[TrainingMember]):
     """The story of one stack; see `train_stack`."""
+
+    kind = TrainingMember
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class _Training(Together):
         origin = engine(trainer, "stacked") | {
             "stack": {"members": [member.run_id for member in members]}
         }
-        by_epoch: dict[int, list[Place]] = {}
+        by_epoch: dict[int, list[Place[TrainingMember]]] = {}
         for place in self.begin(members, origin):
             by_epoch.setdefault(place.epochs, []).append(place)
         for _, group in sorted(by_epoch.items()):
@@ -75,7 +77,7 @@ class _Training(Together):
     def train_alone(self, member: Member) -> Outcome | BaseException:
         return train_stack([member], self.root)[0]
 
-    def _fit(self, group: Sequence[Place], trainer: L.Trainer) -> None:
+    def _fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> None:
         members = [place.member for place in group]
         fit: StackFit | None = None
         with self.logging(members[0]):
@@ -90,7 +92,7 @@ class _Training(Together):
                 if fit is not None:
                     self.outcomes |= fit.outcomes
 
-    def _stack_fit(self, group: Sequence[Place], trainer: L.Trainer) -> StackFit:
+    def _stack_fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> StackFit:
         members = [place.member for place in group]
         splits, config = self.data.splits, self.asked[0].config
         precision = config["trainer"]["precision"]

@@ -4,9 +4,9 @@ import contextlib
 import dataclasses
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import lightning as L
 from lightning.pytorch.callbacks import Callback
@@ -26,11 +26,13 @@ from seqsweep.training.trainer import build_trainer, own_torch_state
 
 Outcomes = list[Outcome | BaseException]
 
+M = TypeVar("M", bound=TrainingMember)
 
-class Place(NamedTuple):
+
+class Place(NamedTuple, Generic[M]):
     """Where a member resumes: its last checkpoint and its best, or None at the start."""
 
-    member: TrainingMember
+    member: M
     last: Checkpoint | None
     best: Checkpoint | None
 
@@ -39,7 +41,7 @@ class Place(NamedTuple):
         return 0 if self.last is None else self.last["epoch"] + 1
 
 
-class Together(ABC):
+class Together(ABC, Generic[M]):
     """The story of runs that train together; a subclass trains them.
 
     Args:
@@ -49,7 +51,7 @@ class Together(ABC):
         progress: a progress bar, for a single run.
     """
 
-    kind: ClassVar[type[TrainingMember]] = TrainingMember
+    kind: type[M]
 
     def __init__(
         self, members: Sequence[Member], root: Path, threads: int, progress: Callback | None
@@ -87,20 +89,18 @@ class Together(ABC):
         return [self._with_signal(self.outcomes[member.run_id]) for member in self.asked]
 
     @abstractmethod
-    def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
+    def train_taken(self, members: Sequence[M], trainer: L.Trainer) -> None:
         """Trains members whose locks are held; what becomes of them goes to `outcomes`."""
 
     @abstractmethod
     def train_alone(self, member: Member) -> Outcome | BaseException:
         """Trains a member by itself, whose company has failed as a whole."""
 
-    def trainer(self, max_epochs: int | None = None) -> L.Trainer:
-        """Lightning's, for all members: they differ in nothing that it reads."""
+    def trainer(self, **options: Any) -> L.Trainer:
+        """Lightning's, for all members: apart from `options` they differ in nothing it reads."""
         config = self.asked[0].config["trainer"]
         section = {name: value for name, value in config.items() if name != "_target_"}
-        section |= {"limit_val_batches": 0, "precision": "32"}
-        if max_epochs is not None:
-            section["max_epochs"] = max_epochs
+        section |= {"limit_val_batches": 0, "precision": "32"} | options
         callbacks: list[Callback] = [self.stop]
         if self.progress is not None:
             callbacks.append(self.progress)
@@ -111,7 +111,7 @@ class Together(ABC):
             callbacks=callbacks,
         )
 
-    def begin(self, members: Sequence[TrainingMember], origin: dict[str, Any]) -> list[Place]:
+    def begin(self, members: Sequence[M], origin: dict[str, Any]) -> list[Place[M]]:
         """Prepares the folders of members; returns where those resume that can be trained.
 
         Args:
@@ -122,7 +122,7 @@ class Together(ABC):
             os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
         return places
 
-    def _begin(self, member: TrainingMember, origin: dict[str, Any]) -> Place | None:
+    def _begin(self, member: M, origin: dict[str, Any]) -> Place[M] | None:
         try:
             path = begin(member.member, member.folder, origin, sync=self.is_single)
             place = Place(member, None, None)
@@ -135,14 +135,14 @@ class Together(ABC):
         return place
 
     @contextlib.contextmanager
-    def logging(self, member: TrainingMember):
+    def logging(self, member: M) -> Generator[None]:
         """What is logged while the block runs goes to the train.log of a single run."""
         with contextlib.ExitStack() as held:
             if self.is_single:
                 held.enter_context(log_file(member.folder.path / "train.log"))
             yield
 
-    def interrupt(self, members: Sequence[TrainingMember], error: BaseException) -> None:
+    def interrupt(self, members: Sequence[M], error: BaseException) -> None:
         """Writes that a signal has ended the training; raises any other error again."""
         if self.stop.received is None:
             raise error
@@ -156,7 +156,7 @@ class Together(ABC):
             member.log.write_lines()
             self.outcomes[member.run_id] = reason
 
-    def fail_as_a_whole(self, members: Sequence[TrainingMember], error: Exception) -> None:
+    def fail_as_a_whole(self, members: Sequence[M], error: Exception) -> None:
         """Lets each member of a company that has failed try by itself."""
         for member in members:
             if self.is_single:
@@ -166,12 +166,12 @@ class Together(ABC):
                 member.log.write_lines()
                 self.alone.append(member.member)
 
-    def fail(self, member: TrainingMember, error: Exception) -> None:
+    def fail(self, member: M, error: Exception) -> None:
         self.outcomes[member.run_id] = fail_member(member, error)
 
-    def _build(self) -> list[TrainingMember]:
+    def _build(self) -> list[M]:
         schedules: dict[str, Schedule] = {}
-        built: list[TrainingMember] = []
+        built: list[M] = []
         for member in self.asked:
             folder = self.root / member.run_id
             try:
@@ -184,7 +184,7 @@ class Together(ABC):
                 loggers[:] = [x for x in loggers if not isinstance(x, PrintLoss)]
         return built
 
-    def _take(self, member: TrainingMember, held: contextlib.ExitStack) -> bool:
+    def _take(self, member: M, held: contextlib.ExitStack) -> bool:
         """Locks a run; False where another process has it, or has finished it meanwhile."""
         try:
             held.enter_context(RunLock(member.folder.path))
