@@ -49,9 +49,13 @@ def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
     return lambda *overrides: check(composed(*overrides))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Chromium by Playwright, for the tests marked `browser`."""
+    """Chromium by Playwright, for the tests marked `browser`.
+
+    It ends before tests of another module begin: a process that one of them forks would hold
+    copies of the browser's pipes, and Playwright would wait for it.
+    """
     from playwright.sync_api import sync_playwright  # for them alone
 
     chromium = shutil.which("chromium")

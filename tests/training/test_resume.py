@@ -5,6 +5,7 @@ import csv
 import io
 import itertools
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -468,8 +469,10 @@ def test_interrupted_with_workers(
     member = planned(*CONFIGS["dropout"], "data.num_workers=2")
     alone = planned(*CONFIGS["dropout"])
     assert member.run_id == alone.run_id
+    others = multiprocessing.active_children()
     for hook, n in moments:
         interrupt(member, tmp_path, At(hook, n))
+        assert multiprocessing.active_children() == others  # none is left behind
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(alone))
 

@@ -7,7 +7,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
             log_file(folder.path / "train.log"),
             own_torch_state(member.config["threads"]),
             stop.listening(),
+            _ending_its_workers(),
         ):
             record = _attempt(member, folder, parts, stop)
     return Outcome(folder, record, trained=True, signum=stop.received)
@@ -65,7 +66,6 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
 
 def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
     """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
-    others = multiprocessing.active_children()
     try:
         start = begin(member, folder, engine(parts.trainer, "autograd"))
         log.info("run %s from %s: %s", member.run_id, start or "the start", member.config)
@@ -75,10 +75,10 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
         if stop.received is None:
             raise
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
-        raise _interrupted(folder, stop.received, others) from error
+        raise _interrupted(folder, stop.received) from error
     except Exception as error:
         if _is_of_a_signal(error, stop) and stop.received is not None:
-            raise _interrupted(folder, stop.received, others) from error
+            raise _interrupted(folder, stop.received) from error
         log.exception("failed")
         with contextlib.suppress(OSError):  # a full disk is the failure itself
             folder.fail(error)
@@ -87,19 +87,30 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
     return record
 
 
-def _interrupted(folder: RunFolder, signum: int, others: Sequence[BaseProcess]) -> Interrupted:
+def _interrupted(folder: RunFolder, signum: int) -> Interrupted:
     reason = Interrupted(signum)
     log.warning("%s", reason)
     folder.interrupt(reason)
-    _end_workers(others)
     return reason
 
 
-def _end_workers(others: Sequence[BaseProcess]) -> None:
-    """Kills the run's own, before the end of the process waits for one that waits for ever.
+@contextlib.contextmanager
+def _ending_its_workers() -> Generator[None]:
+    """Kills the DataLoader workers of a run that ends early; Lightning leaves some of them alive.
 
-    The signal may have ended a worker, as it started, that held the lock of a queue.
+    A worker that is left holds copies of this process's open files. The end of the process would
+    even wait for it, and for ever if a signal ended another one that held the lock of a queue.
     """
+    others = multiprocessing.active_children()
+    try:
+        yield
+    except BaseException:
+        _end_workers(others)
+        raise
+
+
+def _end_workers(others: Sequence[BaseProcess]) -> None:
+    """Kills the child processes of this one, except `others`."""
     if threading.current_thread() is not threading.main_thread():
         return
     heard = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise for each of them
