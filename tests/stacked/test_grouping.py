@@ -1,4 +1,4 @@
-"""Stacks have the width of their networks, padded, and are as few and as equal as the cache asks."""
+"""A stack is as wide as its networks, padded, and as large as the cache allows."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

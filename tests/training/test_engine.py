@@ -92,7 +92,7 @@ def test_native_without_the_library_says_what_is_missing(
 ) -> None:
     set_library(monkeypatch, False)
     config = checked(*BASE, "engine=native")
-    with pytest.raises(ValueError, match="^engine=native: must be auto on this machine; no compiler; get one$"):
+    with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no compiler; get one"):
         engine_of(config, on_cpu)
 
 

@@ -8,7 +8,7 @@ from seqsweep.native.structs import Shape
 from seqsweep.training.engine import network_of
 from seqsweep.training.planning import Member, prepared
 
-_RATES = {"native": 4e10, "stacked": 8e9, "autograd": 4e9}
+_RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
 """Floating-point operations a second on one core, about what docs/benchmarks.md measures."""
 
 _EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}

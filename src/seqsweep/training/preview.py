@@ -90,7 +90,8 @@ def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
     seconds += sum(stack.seconds for stack in planned.stacks)
     alone = [seconds_of(member, "autograd") for member in planned.alone]
     least = "at least" if 0.0 in alone else "about"
-    text = f"{pending} to train, {least} {duration(seconds + sum(alone))} (by floating-point operations)"
+    time = duration(seconds + sum(alone))
+    text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [
         sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
         for folder in done
