@@ -71,16 +71,23 @@ def _dispatch(arguments: list[str]) -> int:
         print(_USAGE, end="")
         return 0
     if command in ("-V", "--version"):
-        from importlib.metadata import version
-
-        say(f"seqsweep {version('seqsweep')}")
-        return 0
+        return _refused_or(_say_version)
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
         known = [*_COMMANDS, "help", "--help", "--version"]
         return _refuse(f"no command {command!r}{nearest_or_all(command, known)}")
     return _COMMANDS[command](arguments[1:])
+
+
+def _say_version() -> int:
+    from importlib.metadata import version
+
+    from seqsweep.native.library import describe, why_missing
+
+    engine = why_missing() or "native engine: {variant}, {compiler}".format(**describe())
+    say(f"seqsweep {version('seqsweep')} ({engine})")
+    return 0
 
 
 def _train(arguments: list[str]) -> int:

@@ -1,6 +1,7 @@
 """Builds the C++ library, once for each instruction set that this machine's CPUs may have.
 
-    python -m seqsweep.native.build     # builds what is missing or older than its source
+    python -m seqsweep.native.build               # builds what is missing or older than its source
+    python -m seqsweep.native.build --compiler    # only names the compiler; exit code 1: none
 
 This file imports only the standard library, because the build hook loads it by its path.
 """
@@ -231,8 +232,15 @@ def run(command: Sequence[str]) -> None:
         raise BuildError(f"{shlex.join(command)}\n{said}")
 
 
-def main() -> int:
-    """Builds for this machine. Returns the exit code."""
+def main(arguments: Sequence[str]) -> int:
+    """Builds for this machine; `--compiler` only names the compiler. Returns the exit code."""
+    if arguments == ["--compiler"]:
+        compiler = find_compiler()
+        print(f"C++ compiler: {'not found' if compiler is None else shlex.join(compiler)}")
+        return int(compiler is None)
+    if arguments:
+        print(f"{arguments[0]}: the only option is --compiler", file=sys.stderr)
+        return 2
     try:
         paths = build()
     except (BuildError, OSError) as error:
@@ -244,4 +252,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

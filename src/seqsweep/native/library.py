@@ -131,7 +131,7 @@ def _text(handle: ctypes.CDLL, name: str) -> str:
 
 def _missing(reason: str) -> str:
     """One line: what is wrong, what that costs, and the command that builds the library here."""
-    python = "python" if _is_this_python(shutil.which("python")) else sys.executable
+    python = "python" if _is_this_python(shutil.which("python")) else _short(sys.executable)
     commands = [f"{python} -m {__package__}.build"]
     if find_compiler() is None:
         # Not `pip`, which may belong to another Python.
@@ -145,3 +145,8 @@ def _missing(reason: str) -> str:
 def _is_this_python(path: str | None) -> bool:
     # Not the files that the links lead to: environments of one Python share that file.
     return path is not None and Path(path).parent == Path(sys.executable).parent
+
+
+def _short(path: str) -> str:
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -7,6 +7,7 @@
 #include "vectors.h"
 
 namespace seqsweep {
+namespace {
 
 // One split of a data set.
 struct Data {
@@ -30,7 +31,7 @@ struct Batch {
 };
 
 // The sequences chosen[0..size] as a batch, those of equal length in the order given.
-static inline void form(Batch& batch, const Data& data, const int64_t* chosen, int size) {
+inline void form(Batch& batch, const Data& data, const int64_t* chosen, int size) {
   const int longest = (int)data.longest;
   batch.size = size;
   for (int t = 0; t <= longest; t++) batch.counts[t] = data.equal && t < longest ? size : 0;
@@ -59,7 +60,7 @@ static inline void form(Batch& batch, const Data& data, const int64_t* chosen, i
 }
 
 // The rows of one lane, (R, F): the reverse lane reads each sequence from its end.
-static inline void gather(const Batch& batch, const Data& data, bool reverse, float* out) {
+inline void gather(const Batch& batch, const Data& data, bool reverse, float* out) {
   const Index F = data.features;
   for (int t = 0; t < batch.steps; t++) {
     for (int b = 0; b < batch.counts[t]; b++, out += F) {
@@ -71,14 +72,14 @@ static inline void gather(const Batch& batch, const Data& data, bool reverse, fl
 }
 
 // For each row: the row of the same sequence at the same time in the other direction's order.
-template <class F> static SEQSWEEP_INLINE void each_mirrored_row(const Batch& batch, F&& f) {
+template <class F> SEQSWEEP_INLINE void each_mirrored_row(const Batch& batch, F&& f) {
   for (int t = 0; t < batch.steps; t++)
     for (int b = 0; b < batch.counts[t]; b++)
       f((Index)batch.starts[t] + b, (Index)batch.starts[batch.ends[b] - t] + b);
 }
 
 // Runs of rows whose rows of the step before also follow each other: f(before, row, rows).
-template <class F> static SEQSWEEP_INLINE void each_run(const Batch& batch, F&& f) {
+template <class F> SEQSWEEP_INLINE void each_run(const Batch& batch, F&& f) {
   for (int t = 1; t < batch.steps;) {
     int last = t;
     if (batch.counts[t - 1] == batch.counts[t])
@@ -88,4 +89,5 @@ template <class F> static SEQSWEEP_INLINE void each_run(const Batch& batch, F&& 
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

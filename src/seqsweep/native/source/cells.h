@@ -10,16 +10,17 @@
 #include "products.h"
 
 namespace seqsweep {
+namespace {
 
 enum Cell : int32_t { TANH = 0, RELU = 1, GRU = 2, LSTM = 3 };
 
-static constexpr int gates_of(int32_t cell) { return cell == LSTM ? 4 : cell == GRU ? 3 : 1; }
-static constexpr int saved_slots(int32_t cell) { return cell == LSTM ? 6 : cell == GRU ? 4 : 0; }
-static constexpr int sum_slots(int32_t cell) { return cell >= GRU ? 4 : 1; }
+constexpr int gates_of(int32_t cell) { return cell == LSTM ? 4 : cell == GRU ? 3 : 1; }
+constexpr int saved_slots(int32_t cell) { return cell == LSTM ? 6 : cell == GRU ? 4 : 0; }
+constexpr int sum_slots(int32_t cell) { return cell >= GRU ? 4 : 1; }
 
 // 1 - a * a and a * (1 - a), the derivatives of tanh and of the logistic function by their value.
-static SEQSWEEP_INLINE Vector tanh_slope(Vector a) { return fma(-a, a, splat(1.0f)); }
-static SEQSWEEP_INLINE Vector sigmoid_slope(Vector a) { return fma(-a, a, a); }
+SEQSWEEP_INLINE Vector tanh_slope(Vector a) { return fma(-a, a, splat(1.0f)); }
+SEQSWEEP_INLINE Vector sigmoid_slope(Vector a) { return fma(-a, a, a); }
 
 // h' = tanh(b + x W + h W), or relu.
 struct PlainForward {
@@ -63,7 +64,7 @@ struct Backward {
 };
 
 template <int MR, int NV>
-static SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, int first) {
+SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward& f, int first) {
 #pragma GCC unroll 16
   for (int i = 0; i < MR; i++)
 #pragma GCC unroll 8
@@ -72,7 +73,7 @@ static SEQSWEEP_INLINE void state_gradient(Vector (&acc)[MR][NV], const Backward
 }
 
 template <int MR, int NV>
-static SEQSWEEP_INLINE void add_later(Vector (&acc)[MR][NV], const Backward& f, int first) {
+SEQSWEEP_INLINE void add_later(Vector (&acc)[MR][NV], const Backward& f, int first) {
   for (const Term& term : f.terms)
     if (term.depth) multiply_add<MR, NV>(acc, term, first);
   if (f.total) {
@@ -237,4 +238,5 @@ struct LstmBackward : Backward {
   }
 };
 
+}  // namespace
 }  // namespace seqsweep

@@ -4,18 +4,19 @@
 #include "vectors.h"
 
 namespace seqsweep {
+namespace {
 
 // 1 / 0 and 0 / 0 without a division that a sanitizer would report.
-static SEQSWEEP_INLINE Vector infinity() { return splat(__builtin_inff()); }
-static SEQSWEEP_INLINE Vector not_a_number() { return splat(__builtin_nanf("")); }
+SEQSWEEP_INLINE Vector infinity() { return splat(__builtin_inff()); }
+SEQSWEEP_INLINE Vector not_a_number() { return splat(__builtin_nanf("")); }
 
 // 2^power, for a power in -126..127.
-static SEQSWEEP_INLINE Vector power_of_two(Integers power) {
+SEQSWEEP_INLINE Vector power_of_two(Integers power) {
   return (Vector)((Bits)(power + 127) << 23);
 }
 
 // e^x; Cephes' polynomial for the fraction, the whole part goes into the exponent.
-static SEQSWEEP_INLINE Vector exp(Vector x) {
+SEQSWEEP_INLINE Vector exp(Vector x) {
   x = smaller(splat(89.0f), x);  // beyond it lies infinity, which 2^128 gives
   x = larger(splat(-104.0f), x);
   // The sum with 1.5 * 2^23 is rounded to a whole number, which its last bits then hold.
@@ -38,7 +39,7 @@ static SEQSWEEP_INLINE Vector exp(Vector x) {
 }
 
 // The natural logarithm; Cephes' polynomial on sqrt(1/2)..sqrt(2).
-static SEQSWEEP_INLINE Vector log(Vector x) {
+SEQSWEEP_INLINE Vector log(Vector x) {
   const Vector one = splat(1.0f);
   const auto is_tiny = x < splat(1.17549435e-38f);  // subnormal: its exponent says nothing
   const Vector scaled = is_tiny ? x * splat(33554432.0f) : x;
@@ -68,7 +69,7 @@ static SEQSWEEP_INLINE Vector log(Vector x) {
 }
 
 // tanh x; a rational approximation, as in Eigen. 0 stays 0, NaN stays NaN.
-static SEQSWEEP_INLINE Vector tanh(Vector x) {
+SEQSWEEP_INLINE Vector tanh(Vector x) {
   const float bound = 7.99881172180175781f;  // beyond it tanh x rounds to 1
   x = smaller(splat(bound), x);
   x = larger(splat(-bound), x);
@@ -88,9 +89,10 @@ static SEQSWEEP_INLINE Vector tanh(Vector x) {
 }
 
 // 1 / (1 + e^-x), close to x's own relative precision also far below zero.
-static SEQSWEEP_INLINE Vector sigmoid(Vector x) {
+SEQSWEEP_INLINE Vector sigmoid(Vector x) {
   const Vector one = splat(1.0f);
   return one / (one + exp(-x));
 }
 
+}  // namespace
 }  // namespace seqsweep

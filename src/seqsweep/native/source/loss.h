@@ -6,6 +6,7 @@
 #include "workspace.h"
 
 namespace seqsweep {
+namespace {
 
 // What a class gets as its target where it is the label and where it is not, and the weight of a
 // sequence by its label; (C,) each. Class weights and label smoothing are folded into them.
@@ -14,14 +15,14 @@ struct Loss {
   const float* label_weights;  // null: all 1
 };
 
-static SEQSWEEP_INLINE Integers load_integers(const int32_t* from) {
+SEQSWEEP_INLINE Integers load_integers(const int32_t* from) {
   Integers value;
   __builtin_memcpy(&value, from, sizeof value);
   return value;
 }
 
 // The largest logit of VL sequences and its class; NaN counts as the largest, as in torch.
-static SEQSWEEP_INLINE Vector largest(const float* logits, Index row, int classes,
+SEQSWEEP_INLINE Vector largest(const float* logits, Index row, int classes,
                                       Integers* label) {
   Vector best = load(logits);
   Integers place = {};
@@ -36,26 +37,26 @@ static SEQSWEEP_INLINE Vector largest(const float* logits, Index row, int classe
 }
 
 // The logarithm of the sum of exp(logit - largest).
-static SEQSWEEP_INLINE Vector log_sum(const float* logits, Index row, int classes, Vector largest) {
+SEQSWEEP_INLINE Vector log_sum(const float* logits, Index row, int classes, Vector largest) {
   Vector sum = zero();
   for (int c = 0; c < classes; c++) sum = sum + exp(load(logits + c * row) - largest);
   return log(sum);
 }
 
-static inline void count(const Batch& batch, int first, Integers predicted, int classes,
+inline void count(const Batch& batch, int first, Integers predicted, int classes,
                          int64_t* confusion) {
   for (int lane = 0; lane < VL && first + lane < batch.size; lane++)
     confusion[(Index)batch.labels[first + lane] * classes + predicted[lane]]++;
 }
 
-static inline void order_by_class(const Workspace& w, const Shape& shape) {
+inline void order_by_class(const Workspace& w, const Shape& shape) {
   const Index B = w.batch.size, padded = rounded_up(B, 16);
   for (Index c = 0; c < shape.classes && B < padded; c++)
     clear(w.logits_by_class + c * padded + B, padded - B);
   transpose(w.logits, w.columns, B, shape.classes, w.logits_by_class, padded);
 }
 
-static inline double batch_weight(const Batch& batch, const Loss& loss) {
+inline double batch_weight(const Batch& batch, const Loss& loss) {
   if (!loss.label_weights) return batch.size;
   double weight = 0;
   for (int b = 0; b < batch.size; b++) weight += loss.label_weights[batch.labels[b]];
@@ -64,7 +65,7 @@ static inline double batch_weight(const Batch& batch, const Loss& loss) {
 
 // The sum of the sequences' losses; `logits_gradient` (C, B) becomes the gradient of their mean by
 // weight.
-static inline double training_loss(const Workspace& w, const Shape& shape, const Loss& loss,
+inline double training_loss(const Workspace& w, const Shape& shape, const Loss& loss,
                                    double weight, int64_t* confusion) {
   const Index padded = rounded_up(w.batch.size, 16);
   const int C = shape.classes;
@@ -99,7 +100,7 @@ static inline double training_loss(const Workspace& w, const Shape& shape, const
 }
 
 // The plain cross-entropy of each sequence, at its own place in `losses` (S,).
-static inline void evaluation_loss(const Workspace& w, const Shape& shape, float* losses,
+inline void evaluation_loss(const Workspace& w, const Shape& shape, float* losses,
                                    int64_t* confusion) {
   const Index padded = rounded_up(w.batch.size, 16);
   const int C = shape.classes;
@@ -119,4 +120,5 @@ static inline void evaluation_loss(const Workspace& w, const Shape& shape, float
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

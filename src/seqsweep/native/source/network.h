@@ -8,8 +8,9 @@
 #include "pooling.h"
 
 namespace seqsweep {
+namespace {
 
-static inline void pack_weights(const Workspace& w, const Shape& shape, const float* weights) {
+inline void pack_weights(const Workspace& w, const Shape& shape, const float* weights) {
   const Index K = shape.hidden, H = w.H, D = shape.directions;
   const int gates = gates_of(shape.cell);
   for (int layer = 0; layer < shape.layers; layer++) {
@@ -48,7 +49,7 @@ static inline void pack_weights(const Workspace& w, const Shape& shape, const fl
 }
 
 // States and saved values of one lane, step by step.
-static inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
+inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
   const Batch& batch = w.batch;
   const Index H = w.H;
   const int K = shape.hidden;
@@ -101,7 +102,7 @@ static inline void lane_forward(const Workspace& w, const Shape& shape, int laye
 
 // What the next layer reads of `layer`: its states, thinned by dropout, in both orders of time.
 // `mask` (R, D K) is in the forward order of time, as torch draws it.
-static inline void pass_up(const Workspace& w, const Shape& shape, int layer, const float* mask) {
+inline void pass_up(const Workspace& w, const Shape& shape, int layer, const float* mask) {
   const Index H = w.H, K = shape.hidden, D = shape.directions;
   for (int direction = 0; direction < D; direction++) {
     const Index lane = (layer * D + direction) * w.lane_rows * H;
@@ -125,14 +126,14 @@ static inline void pass_up(const Workspace& w, const Shape& shape, int layer, co
 }
 
 // The masks of one step, layer after layer; null: no dropout.
-static inline const float* layer_mask(const Workspace& w, const Shape& shape, const float* masks,
+inline const float* layer_mask(const Workspace& w, const Shape& shape, const float* masks,
                                       int layer) {
   if (!masks) return nullptr;
   return masks + layer * w.batch.rows * shape.directions * shape.hidden;
 }
 
 // Fills `logits` (B, columns) for the batch of the workspace.
-static inline void forward(const Workspace& w, const Shape& shape, const Data& data,
+inline void forward(const Workspace& w, const Shape& shape, const Data& data,
                            const float* masks) {
   const Index H = w.H, D = shape.directions, K = shape.hidden, B = w.batch.size;
   for (int direction = 0; direction < D; direction++)
@@ -153,7 +154,7 @@ static inline void forward(const Workspace& w, const Shape& shape, const Data& d
 }
 
 // The gradients of the head, and of the pooled states.
-static inline void head_backward(const Workspace& w, const Shape& shape, const float* weights) {
+inline void head_backward(const Workspace& w, const Shape& shape, const float* weights) {
   const Index H = w.H, D = shape.directions, K = shape.hidden, C = shape.classes;
   const Index B = w.batch.size, padded = rounded_up(B, 16);
   const float* head = weights + head_weights(shape);
@@ -187,12 +188,12 @@ struct Outer {
 };
 
 // The slots of `sums` that the products with W_hh read: the GRU's bracket has one of its own.
-static SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
+SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
   return cell == GRU && gate == 2 ? 3 : gate;
 }
 
 template <class Kernel>
-static inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int direction,
+inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int direction,
                                  const float* weights, const Outer& outer, float* total) {
   const Batch& batch = w.batch;
   const Index H = w.H, K = shape.hidden, slots = sum_slots(shape.cell);
@@ -239,7 +240,7 @@ static inline void lane_backward(const Workspace& w, const Shape& shape, int lay
 }
 
 // Sums over all rows: the gradients of the biases. Four chains, by the row's number modulo 4.
-static inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
+inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
                                  int direction) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H, R = w.batch.rows;
   for (Index j = 0; j < width; j += VL) {
@@ -260,7 +261,7 @@ static inline void bias_gradient(const Workspace& w, const Shape& shape, int lay
 }
 
 // The gradients of one lane's weights, from `sums`.
-static inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
+inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
                                    int direction) {
   const Index H = w.H, K = shape.hidden, D = shape.directions, R = w.batch.rows;
   const Index width = sum_slots(shape.cell) * H;
@@ -300,7 +301,7 @@ static inline void weight_gradient(const Workspace& w, const Shape& shape, int l
 }
 
 // The gradient of what a lane reads, (R, H), of its own direction or the other one's states.
-static inline void input_gradient(const Workspace& w, const Shape& shape, int layer, int direction,
+inline void input_gradient(const Workspace& w, const Shape& shape, int layer, int direction,
                                   const float* weights, bool other, float* out) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
   const LaneWeights at = lane_weights(shape, layer, direction);
@@ -315,7 +316,7 @@ static inline void input_gradient(const Workspace& w, const Shape& shape, int la
 }
 
 // From the gradients of both lanes' inputs to those of the states of the layer below.
-static inline void pass_down(const Workspace& w, const Shape& shape, const float* mask) {
+inline void pass_down(const Workspace& w, const Shape& shape, const float* mask) {
   const Index H = w.H, K = shape.hidden, D = shape.directions, lane = w.lane_rows * H;
   for (int direction = 0; direction < D; direction++) {
     float* outer = w.outer + direction * lane;
@@ -333,7 +334,7 @@ static inline void pass_down(const Workspace& w, const Shape& shape, const float
 }
 
 // Fills `gradient` from that of the logits. `totals`, if not null, becomes |dL/dh| of all states.
-static inline void backward(const Workspace& w, const Shape& shape, const float* weights,
+inline void backward(const Workspace& w, const Shape& shape, const float* weights,
                             const float* masks, float* totals) {
   const Index H = w.H, D = shape.directions, lane_size = w.lane_rows * H, B = w.batch.size;
   head_backward(w, shape, weights);
@@ -363,4 +364,5 @@ static inline void backward(const Workspace& w, const Shape& shape, const float*
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

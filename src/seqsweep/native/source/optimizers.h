@@ -4,6 +4,7 @@
 #include "vectors.h"
 
 namespace seqsweep {
+namespace {
 
 enum Optimizer : int32_t { ADAM = 0, ADAMW = 1, SGD = 2, RMSPROP = 3 };
 
@@ -13,7 +14,7 @@ struct Options {
 };
 
 // The Euclidean norm: 16 chains by the number's place modulo 16, their sum in double.
-static inline double norm_of(const float* g, Index P) {
+inline double norm_of(const float* g, Index P) {
   float lanes[16] = {};
   const Index whole = P / 16 * 16;
   Vector chains[16 / VL] = {};
@@ -33,7 +34,7 @@ static inline double norm_of(const float* g, Index P) {
   return __builtin_sqrt(sum);
 }
 
-static inline double whole_power(double base, int64_t exponent) {
+inline double whole_power(double base, int64_t exponent) {
   double power = 1;
   for (; exponent; exponent >>= 1, base *= base)
     if (exponent & 1) power *= base;
@@ -42,7 +43,7 @@ static inline double whole_power(double base, int64_t exponent) {
 
 // rule(w, g, first, second) on all vectors; the last one, where P leaves a part, in copies.
 template <class Rule>
-static SEQSWEEP_INLINE void each_parameter(Index P, float* w, const float* g, float* first,
+SEQSWEEP_INLINE void each_parameter(Index P, float* w, const float* g, float* first,
                                            float* second, float scale, Rule&& rule) {
   const Index whole = P / VL * VL;
   const Vector by = splat(scale);
@@ -68,7 +69,7 @@ static SEQSWEEP_INLINE void each_parameter(Index P, float* w, const float* g, fl
 
 // One update; `step` counts from 1. `first` and `second` are the moments in torch's order; an
 // optimizer with only one moment gets it as both.
-static inline void update(int32_t optimizer, const Options& o, int64_t step, Index P, float* w,
+inline void update(int32_t optimizer, const Options& o, int64_t step, Index P, float* w,
                           const float* g, float* first, float* second, float scale) {
   const Vector decay = splat((float)o.weight_decay);
   if (optimizer == ADAM || optimizer == ADAMW) {
@@ -113,4 +114,5 @@ static inline void update(int32_t optimizer, const Options& o, int64_t step, Ind
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

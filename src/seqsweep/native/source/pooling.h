@@ -6,13 +6,14 @@
 #include "workspace.h"
 
 namespace seqsweep {
+namespace {
 
-static SEQSWEEP_INLINE float inverse_length(const Batch& batch, int b) {
+SEQSWEEP_INLINE float inverse_length(const Batch& batch, int b) {
   return 1.0f / (float)(batch.ends[b] + 1);
 }
 
 // States (R, H) -> pooled (B, H). For the maximum `chosen` (B, H) becomes the row of each.
-static inline void pool(int32_t pooling, const Batch& batch, Index H, const float* states,
+inline void pool(int32_t pooling, const Batch& batch, Index H, const float* states,
                         float* pooled, int32_t* chosen) {
   for (int b = 0; b < batch.size; b++) {
     float* out = pooled + b * H;
@@ -49,7 +50,7 @@ static inline void pool(int32_t pooling, const Batch& batch, Index H, const floa
 
 // The way back: for the mean in place, what each step of a sequence gets; for the maximum into
 // `outer` (R, H). The final state's gradient is that of the pooled state itself.
-static inline void unpool(int32_t pooling, const Batch& batch, Index H, float* pooled_gradient,
+inline void unpool(int32_t pooling, const Batch& batch, Index H, float* pooled_gradient,
                           const int32_t* chosen, float* outer) {
   if (pooling == MEAN) {
     for (int b = 0; b < batch.size; b++) {
@@ -65,4 +66,5 @@ static inline void unpool(int32_t pooling, const Batch& batch, Index H, float* p
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

@@ -7,6 +7,7 @@
 #include "vectors.h"
 
 namespace seqsweep {
+namespace {
 
 // One summand a @ b of a result: a(i, k) = a[i * a_row + k * a_step], b(k, j) = b[k * b_step + j].
 struct Term {
@@ -19,7 +20,7 @@ struct Term {
 
 // acc += a[first..first + MR] @ b, for the panel of b at `b`.
 template <int MR, int NV>
-static SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int first) {
+SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int first) {
   const float* a = term.a + first * term.a_row;
   const float* b = term.b;
   for (int k = 0; k < term.depth; k++) {
@@ -38,7 +39,7 @@ static SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term
 }
 
 // The most rows of a tile that the registers hold besides NV vectors of b and one of a.
-static constexpr int rows_at_once(int nv) {
+constexpr int rows_at_once(int nv) {
   if (VL == 16) return nv == 1 ? 14 : nv == 2 ? 12 : nv == 3 ? 8 : 6;
   if (VL == 8) return nv == 2 ? 6 : nv == 3 ? 3 : 2;
 #if defined(__ARM_NEON)
@@ -60,7 +61,7 @@ template <class Kernel, int NV, int... MR> struct Tiles<Kernel, NV, Numbers<MR..
 
   // All rows 0..rows, in tiles of as equal a size as possible.
   static void run(const Kernel& kernel, int rows) {
-    const int most = rows_at_once(NV), tiles = (rows + most - 1) / most;
+    const int most = sizeof...(MR), tiles = (rows + most - 1) / most;
     if (tiles == 0) return;
     const int least = rows / tiles, larger_ones = rows % tiles;
     for (int tile = 0, first = 0; tile < tiles; tile++) {
@@ -71,7 +72,7 @@ template <class Kernel, int NV, int... MR> struct Tiles<Kernel, NV, Numbers<MR..
   }
 };
 
-template <class Kernel> static SEQSWEEP_INLINE void run_rows(const Kernel& kernel, int nv, int rows) {
+template <class Kernel> SEQSWEEP_INLINE void run_rows(const Kernel& kernel, int nv, int rows) {
   if constexpr (NARROWEST == WIDEST) {
     Tiles<Kernel, WIDEST>::run(kernel, rows);
   } else {
@@ -85,7 +86,7 @@ template <class Kernel> static SEQSWEEP_INLINE void run_rows(const Kernel& kerne
 }
 
 // The vectors of the next panel, where `left` vectors of columns are left.
-static SEQSWEEP_INLINE int panel_width(int left) {
+SEQSWEEP_INLINE int panel_width(int left) {
   if (NARROWEST == WIDEST) return WIDEST;
   if (left == WIDEST + 1) return 3;  // and then 2: a panel of one vector is the slowest
   return left < WIDEST ? left : WIDEST;
@@ -93,13 +94,13 @@ static SEQSWEEP_INLINE int panel_width(int left) {
 
 // Moves the terms of a kernel to its next panel, `width` columns on.
 template <int N>
-static SEQSWEEP_INLINE void next_panel(Term (&terms)[N], const Index (&packed)[N], Index width) {
+SEQSWEEP_INLINE void next_panel(Term (&terms)[N], const Index (&packed)[N], Index width) {
   for (int n = 0; n < N; n++) terms[n].b += packed[n] ? terms[n].depth * width : width;
 }
 
 // For each panel of `columns` columns: sets the terms to it, then calls f(vectors, first column).
 template <class Kernel, class F>
-static SEQSWEEP_INLINE void each_panel(Kernel& kernel, Index columns, F&& f) {
+SEQSWEEP_INLINE void each_panel(Kernel& kernel, Index columns, F&& f) {
   constexpr int count = sizeof kernel.terms / sizeof kernel.terms[0];
   Index packed[count];
   for (int n = 0; n < count; n++) packed[n] = kernel.terms[n].b_step == 0;
@@ -138,7 +139,7 @@ struct Product {
   }
 };
 
-static inline void multiply(Product product, int rows, Index columns) {
+inline void multiply(Product product, int rows, Index columns) {
   const float* start = product.start;
   float* out = product.out;
   each_panel(product, columns, [&](int nv, Index column) {
@@ -152,7 +153,7 @@ static inline void multiply(Product product, int rows, Index columns) {
 //
 // The rows are cut into runs that stay in the first cache while all tiles read them; the chain of
 // each number goes through all runs, so the cut changes no result.
-static inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_row,
+inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_row,
                                  const float* b, Index b_row, float* out, bool adds) {
   const Index wide = M > N ? M : N;
   const Index run = 6144 / wide > 32 ? 6144 / wide : 32;
@@ -169,14 +170,14 @@ typedef float Four __attribute__((vector_size(16)));
 typedef float UnalignedFour __attribute__((vector_size(16), aligned(4), may_alias));
 
 // out(k, n) = w(n, k), for `rows` rows of w and `depth` columns, both at most 4.
-static SEQSWEEP_INLINE void transpose_few(const float* w, Index w_row, Index rows, Index depth,
+SEQSWEEP_INLINE void transpose_few(const float* w, Index w_row, Index rows, Index depth,
                                           float* out, Index out_row) {
   for (Index k = 0; k < depth; k++)
     for (Index n = 0; n < rows; n++) out[k * out_row + n] = w[n * w_row + k];
 }
 
 // out (K, N) = w^T, w (N, K).
-static inline void transpose(const float* w, Index w_row, Index N, Index K, float* out,
+inline void transpose(const float* w, Index w_row, Index N, Index K, float* out,
                              Index out_row) {
   for (Index n = 0; n < N; n += 4) {
     const float* from = w + n * w_row;
@@ -201,11 +202,11 @@ static inline void transpose(const float* w, Index w_row, Index N, Index K, floa
   }
 }
 
-static SEQSWEEP_INLINE void clear(float* to, Index count) {
+SEQSWEEP_INLINE void clear(float* to, Index count) {
   __builtin_memset(to, 0, (size_t)count * sizeof(float));
 }
 
-static SEQSWEEP_INLINE void copy(float* to, const float* from, Index count) {
+SEQSWEEP_INLINE void copy(float* to, const float* from, Index count) {
   Index i = 0;
   for (; i + VL <= count; i += VL) store(to + i, load(from + i));
   for (; i < count; i++) to[i] = from[i];
@@ -213,7 +214,7 @@ static SEQSWEEP_INLINE void copy(float* to, const float* from, Index count) {
 
 // b (K, N) -> panels of N rounded up to 16 columns: of each panel all rows, one after another.
 // `gates` such matrices stand side by side in depth, as one of gates * K rows.
-static inline void pack(const float* b, Index b_row, Index K, Index N, float* out) {
+inline void pack(const float* b, Index b_row, Index K, Index N, float* out) {
   const Index columns = rounded_up(N, 16);
   for (Index column = 0; column < columns;) {
     const Index width = (Index)panel_width((int)((columns - column) / VL)) * VL;
@@ -227,7 +228,7 @@ static inline void pack(const float* b, Index b_row, Index K, Index N, float* ou
 }
 
 // The same of w^T: w (N, K) as torch holds a layer's weights, outputs first.
-static inline void pack_transposed(const float* w, Index w_row, Index K, Index N, float* out) {
+inline void pack_transposed(const float* w, Index w_row, Index K, Index N, float* out) {
   const Index columns = rounded_up(N, 16);
   for (Index column = 0; column < columns;) {
     const Index width = (Index)panel_width((int)((columns - column) / VL)) * VL;
@@ -240,7 +241,7 @@ static inline void pack_transposed(const float* w, Index w_row, Index K, Index N
 }
 
 // The same for `gates` matrices (H, K) under each other: a panel holds one vector of each gate.
-static inline void pack_gates(const float* w, Index w_row, Index K, Index H, int gates,
+inline void pack_gates(const float* w, Index w_row, Index K, Index H, int gates,
                               float* out) {
   const Index columns = rounded_up(H, 16), width = (Index)gates * VL;
   for (Index column = 0; column < columns; column += VL) {
@@ -252,4 +253,5 @@ static inline void pack_gates(const float* w, Index w_row, Index K, Index H, int
   }
 }
 
+}  // namespace
 }  // namespace seqsweep

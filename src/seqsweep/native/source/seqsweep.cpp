@@ -9,6 +9,7 @@
 #include <time.h>
 
 namespace seqsweep {
+namespace {
 
 struct Task {
   Shape shape;
@@ -33,14 +34,14 @@ struct Task {
 
 enum Status : int32_t { DONE = 0, STOPPED = 1, OUT_OF_RANGE = 2 };
 
-static double now() {
+double now() {
   struct timespec time;
   timespec_get(&time, TIME_UTC);
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
 // Sequences that are evaluated together: as many as about 256 KiB of states hold, at most 96.
-static Index evaluation_batch(const Shape& shape, const Data& data) {
+Index evaluation_batch(const Shape& shape, const Data& data) {
   const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_slots(shape.cell);
   const Index row = lanes * slots * rounded_up(shape.hidden, 16) + shape.features;
   const Index fits = 65536 / (row * data.longest);
@@ -48,7 +49,7 @@ static Index evaluation_batch(const Shape& shape, const Data& data) {
   return size < data.count ? size : data.count;
 }
 
-static double evaluate(const Shape& trained, const float* weights, const Data& data, Arena arena,
+double evaluate(const Shape& trained, const float* weights, const Data& data, Arena arena,
                        int64_t* confusion) {
   Shape shape = trained;
   shape.has_dropout = 0;
@@ -67,7 +68,7 @@ static double evaluate(const Shape& trained, const float* weights, const Data& d
   return total / (double)data.count;
 }
 
-static void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
+void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
                         const float*& masks) {
   const Shape& shape = task.shape;
   const Index P = parameters(shape);
@@ -91,13 +92,13 @@ static void train_batch(Task& task, const Data& data, Workspace& w, Index first,
   if (masks) masks += (shape.layers - 1) * w.batch.rows * shape.directions * shape.hidden;
 }
 
-static bool in_range(const Task& task, const Data& data) {
+bool in_range(const Task& task, const Data& data) {
   for (int64_t n = 0; n < task.count; n++)
     if ((uint64_t)task.order[n] >= (uint64_t)data.count) return false;
   return true;
 }
 
-static Status run(Task& task, const Data& train, const Data* val, Arena arena,
+Status run(Task& task, const Data& train, const Data* val, Arena arena,
                   const volatile int32_t* stop) {
   const double begin = now();
   if (task.trains) {
@@ -117,6 +118,7 @@ static Status run(Task& task, const Data& train, const Data* val, Arena arena,
   return DONE;
 }
 
+}  // namespace
 }  // namespace seqsweep
 
 #if defined(_WIN32)

@@ -3,6 +3,8 @@
 // VL follows the instruction set, and no result may depend on it: a lane never sees another one.
 // A multiply-add is always `fma` below, rounded once; the compiler may contract nothing by itself
 // (-ffp-contract=off). Where an operand is NaN, all instruction sets choose alike.
+//
+// The inner namespace keeps all names to this library: variants may be loaded side by side.
 #pragma once
 
 #include <stddef.h>
@@ -17,6 +19,7 @@
 #define SEQSWEEP_INLINE inline __attribute__((always_inline))
 
 namespace seqsweep {
+namespace {
 
 using Index = ptrdiff_t;
 
@@ -35,11 +38,11 @@ typedef uint32_t Bits __attribute__((vector_size(VL * 4)));
 typedef int32_t Integers __attribute__((vector_size(VL * 4)));
 typedef float Unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
-static SEQSWEEP_INLINE Vector load(const float* from) { return *(const Unaligned*)from; }
-static SEQSWEEP_INLINE void store(float* to, Vector value) { *(Unaligned*)to = value; }
-static SEQSWEEP_INLINE Vector zero() { return Vector{}; }
+SEQSWEEP_INLINE Vector load(const float* from) { return *(const Unaligned*)from; }
+SEQSWEEP_INLINE void store(float* to, Vector value) { *(Unaligned*)to = value; }
+SEQSWEEP_INLINE Vector zero() { return Vector{}; }
 
-static SEQSWEEP_INLINE Vector splat(float value) {
+SEQSWEEP_INLINE Vector splat(float value) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_set1_ps(value);
 #elif defined(__AVX2__)
@@ -50,7 +53,7 @@ static SEQSWEEP_INLINE Vector splat(float value) {
 }
 
 // a < b ? a : b in each lane, so b where either is NaN.
-static SEQSWEEP_INLINE Vector smaller(Vector a, Vector b) {
+SEQSWEEP_INLINE Vector smaller(Vector a, Vector b) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_min_ps((__m512)a, (__m512)b);
 #elif defined(__AVX2__)
@@ -61,7 +64,7 @@ static SEQSWEEP_INLINE Vector smaller(Vector a, Vector b) {
 }
 
 // a > b ? a : b in each lane, so b where either is NaN.
-static SEQSWEEP_INLINE Vector larger(Vector a, Vector b) {
+SEQSWEEP_INLINE Vector larger(Vector a, Vector b) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_max_ps((__m512)a, (__m512)b);
 #elif defined(__AVX2__)
@@ -71,7 +74,7 @@ static SEQSWEEP_INLINE Vector larger(Vector a, Vector b) {
 #endif
 }
 
-static SEQSWEEP_INLINE Vector square_root(Vector a) {
+SEQSWEEP_INLINE Vector square_root(Vector a) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_sqrt_ps((__m512)a);
 #elif defined(__AVX2__)
@@ -90,7 +93,7 @@ static SEQSWEEP_INLINE Vector square_root(Vector a) {
 // The product of two floats is exact in double. Its sum with c is rounded to odd: where it is
 // inexact, to that neighbour whose last bit is 1. The second rounding, to float, then gives what
 // a single one would (Boldo & Melquiond 2008, Emulation of FMA and correctly rounded sums).
-static SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
+SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
   const double product = (double)a * (double)b, addend = c;
   const double sum = product + addend;
   const double part = sum - product;
@@ -106,7 +109,7 @@ static SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
 }
 
 // a * b + c, rounded once.
-static SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
+SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);
 #elif defined(__AVX2__)
@@ -120,6 +123,7 @@ static SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
 #endif
 }
 
-static SEQSWEEP_INLINE Index rounded_up(Index value, Index to) { return (value + to - 1) / to * to; }
+SEQSWEEP_INLINE Index rounded_up(Index value, Index to) { return (value + to - 1) / to * to; }
 
+}  // namespace
 }  // namespace seqsweep

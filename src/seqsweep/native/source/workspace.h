@@ -8,6 +8,7 @@
 #include "cells.h"
 
 namespace seqsweep {
+namespace {
 
 enum Pooling : int32_t { LAST = 0, MEAN = 1, MAX = 2 };
 
@@ -21,7 +22,7 @@ struct LaneWeights {
   Index input_width;  // columns of weight_ih
 };
 
-static inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
+inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
   const Index G = (Index)gates_of(shape.cell) * shape.hidden;
   const Index above = (Index)shape.directions * shape.hidden;
   const Index first = G * (shape.features + shape.hidden + 2);
@@ -37,11 +38,11 @@ static inline LaneWeights lane_weights(const Shape& shape, int layer, int direct
   return at;
 }
 
-static inline Index head_weights(const Shape& shape) {
+inline Index head_weights(const Shape& shape) {
   return lane_weights(shape, shape.layers - 1, shape.directions - 1).end;
 }
 
-static inline Index parameters(const Shape& shape) {
+inline Index parameters(const Shape& shape) {
   return head_weights(shape) + shape.classes * ((Index)shape.directions * shape.hidden + 1);
 }
 
@@ -85,7 +86,7 @@ struct Workspace {
   float *gradient, *scratch;             // (P,), one block of it padded
 };
 
-static inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
+inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
   Workspace w;
   const Index H = w.H = rounded_up(shape.hidden, 16), C = w.columns = rounded_up(shape.classes, 16);
   const Index D = shape.directions, N = shape.layers * D, R = w.lane_rows = B * T;
@@ -125,16 +126,16 @@ static inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& are
   return w;
 }
 
-static inline float* lane_states(const Workspace& w, const Shape& shape, int layer, int direction) {
+inline float* lane_states(const Workspace& w, const Shape& shape, int layer, int direction) {
   return w.states + (layer * shape.directions + direction) * w.lane_rows * w.H;
 }
 
-static inline float* lane_saved(const Workspace& w, const Shape& shape, int layer, int direction) {
+inline float* lane_saved(const Workspace& w, const Shape& shape, int layer, int direction) {
   const Index lane = layer * shape.directions + direction;
   return w.saved + lane * w.lane_rows * saved_slots(shape.cell) * w.H;
 }
 
-static inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
+inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
                                      int direction) {
   float* own = w.panels + (layer * shape.directions + direction) * w.panel_size;
   const Index square = (Index)shape.hidden * gates_of(shape.cell) * w.H;
@@ -154,7 +155,7 @@ struct Inputs {
   const float* other;
 };
 
-static inline Inputs lane_inputs(const Workspace& w, const Shape& shape, int layer, int direction) {
+inline Inputs lane_inputs(const Workspace& w, const Shape& shape, int layer, int direction) {
   const Index F = shape.features, lane_size = w.lane_rows * w.H;
   if (layer == 0) return {w.x + direction * w.lane_rows * F, F, F, nullptr};
   const Index below = (layer - 1) * shape.directions + direction;
@@ -163,4 +164,5 @@ static inline Inputs lane_inputs(const Workspace& w, const Shape& shape, int lay
   return {own, w.H, shape.hidden, other};
 }
 
+}  // namespace
 }  // namespace seqsweep
