@@ -103,10 +103,10 @@ def result_of() -> Callable[[Path], dict[str, Any]]:
     """All that a run in a folder has come to, except for how long it took."""
 
     def call(folder: Path) -> dict[str, Any]:
-        record = RunFolder(folder).record()
-        assert record is not None
-        for name in ("train_seconds", "samples_per_s", "digest"):
-            record.pop(name, None)
+        times = ("train_seconds", "samples_per_s", "digest")
+        found = RunFolder(folder).record()
+        assert found is not None
+        record = {name: value for name, value in found.items() if name not in times}
         path = folder / "metrics.csv"  # none, where the first epoch diverged
         rows = path.read_text().splitlines() if path.exists() else []
         weights: dict[str, Any] = {}

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqsweep.data.prepare import check_batch_size
 from seqsweep.data.sequences import Splits
 from seqsweep.native.cost import flops
 from seqsweep.native.step import Network, Shape, Work
@@ -41,7 +40,6 @@ class PoolMember(TrainingMember):
         super().__init__(member, folder, splits, schedules)
         data, trainer = member.config["data"], member.config["trainer"]
         self.batch_size: int = data["batch_size"]
-        check_batch_size(self.batch_size, splits)
         self.size = len(splits.train)
         self.shuffles: bool = data.get("shuffle", True)
         self.max_epochs: int = trainer["max_epochs"]

@@ -1,7 +1,4 @@
-"""Members that train side by side, each at its own pace: their epochs, checkpoints and ends.
-
-K members, C classes.
-"""
+"""Members that train side by side, each at its own pace: their epochs, checkpoints and ends."""
 
 import functools
 import os
@@ -9,18 +6,17 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from seqsweep.models.module import Diverged
-from seqsweep.native.step import Result, Stopped, Sums, run
+from seqsweep.native.step import Result, Stopped, run
 from seqsweep.training.planning import Outcome
 from seqsweep.training.pools.budget import Budget
 from seqsweep.training.pools.files import MemberFiles
 from seqsweep.training.pools.findings import Found, PoolData
 from seqsweep.training.pools.member import PoolMember
+from seqsweep.training.pools.rows import rows_of
 from seqsweep.training.pools.workers import Done, Task, Workers
 from seqsweep.training.together.ending import Findings, end_member, fail_member
-from seqsweep.training.together.metrics import metrics_of, scores, why_diverged
+from seqsweep.training.together.metrics import metrics_of, why_diverged
 
 _FLOPS_OF_A_TASK = 2e7
 """About a millisecond: what a task costs beside its computing is small then."""
@@ -33,6 +29,9 @@ _TASKS_OF_A_THREAD = 2
 
 _GRACE_SECONDS = 2.0
 """How long works may take to finish after a signal."""
+
+_MOST_ENDS = 100
+"""Members whose records are written at once: a signal waits for that long."""
 
 
 class Pool:
@@ -103,7 +102,7 @@ class Pool:
             done = self.workers.next(max(0.0, seconds) if seconds > 0 else None)
             if done is not None:
                 self._take(done)
-        if self._ends:
+        while self._ends:
             self._end()
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
@@ -164,7 +163,7 @@ class Pool:
     def _take_epochs(
         self, members: Sequence[PoolMember], results: Sequence[Result]
     ) -> list[PoolMember]:
-        rows = _rows(members, results)
+        rows = rows_of(members, results)
         for member, result, row in zip(members, results, rows, strict=True):
             why = why_diverged(row, member.epochs)
             if why is not None:
@@ -194,7 +193,7 @@ class Pool:
 
     def _end(self) -> None:
         """Writes the records of the members that have ended, each for itself."""
-        ends, self._ends = self._ends, []
+        ends, self._ends = self._ends[:_MOST_ENDS], self._ends[_MOST_ENDS:]
         with self.ending.measuring():
             for member, _ in ends:
                 save = functools.partial(self.files[member].save_at_end, self.is_single)
@@ -234,31 +233,3 @@ class Pool:
 
     def _leave(self, member: PoolMember) -> None:
         del self.training[member]
-
-
-def _rows(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The row of each member's epoch: its counters, lr, metrics of training and validation."""
-    rows = [
-        {
-            "epoch": member.epochs,
-            "step": member.native.steps,
-            "lr": member.schedule.options(member.epochs)["lr"],
-        }
-        for member in members
-    ]
-    _add("train", rows, [result.train for result in results])
-    for row, result in zip(rows, results, strict=True):
-        row["train/grad_norm"] = result.train.grad_norm
-    validated = [index for index, result in enumerate(results) if result.val is not None]
-    if validated:
-        sums = [results[index].val for index in validated]
-        _add("val", [rows[index] for index in validated], [s for s in sums if s is not None])
-    return rows
-
-
-def _add(split: str, rows: Sequence[dict[str, Any]], sums: Sequence[Sums]) -> None:
-    found = scores(np.stack([each.confusion for each in sums]))
-    acc, f1 = found["acc"].tolist(), found["f1"].tolist()
-    for index, (row, each) in enumerate(zip(rows, sums, strict=True)):
-        row[f"{split}/loss"] = each.loss
-        row[f"{split}/acc"], row[f"{split}/f1"] = acc[index], f1[index]

@@ -5,6 +5,7 @@ C classes, P parameters of the network.
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,9 @@ from seqsweep.training.together.log import MemberLog
 from seqsweep.training.together.schedule import Schedule, shared_schedule
 
 Checkpoint = dict[str, Any]
+
+Layout = list[tuple[str, torch.Size]]
+"""Name and shape of each parameter of a network, in the order of its weights as one vector."""
 
 
 class TrainingMember:
@@ -55,7 +59,7 @@ class TrainingMember:
         self.config = config
         self.folder = RunFolder(folder)
         self.network: Network = network
-        self.template = _template(
+        self.template, self.layout = _template(
             json.dumps(config["model"], sort_keys=True), splits.input_size, splits.num_classes
         )
         self.schedule = shared_schedule(config, schedules)
@@ -84,7 +88,7 @@ class TrainingMember:
 
     @property
     def params(self) -> int:
-        return sum(parameter.numel() for parameter in self.template.parameters())
+        return sum(math.prod(shape) for _, shape in self.layout)
 
     def initial_vector(self) -> Tensor:
         """The first weights, those that the network's constructor draws from the stream `init`."""
@@ -95,17 +99,14 @@ class TrainingMember:
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
         """Weights (P,) by the names that they have in a `SequenceClassifier`."""
-        named = list(self.template.named_parameters())
-        parts = vector.split([parameter.numel() for _, parameter in named])
+        parts = vector.split([math.prod(shape) for _, shape in self.layout])
         return {
-            f"network.{name}": part.view(parameter.shape)
-            for (name, parameter), part in zip(named, parts, strict=True)
+            name: part.view(shape) for (name, shape), part in zip(self.layout, parts, strict=True)
         }
 
     def vector(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """The reverse: (P,)."""
-        names = [f"network.{name}" for name, _ in self.template.named_parameters()]
-        return torch.cat([state_dict[name].flatten() for name in names])
+        return torch.cat([state_dict[name].flatten() for name, _ in self.layout])
 
     def state_dict(self) -> dict[str, Any]:
         """All but tensors, for a checkpoint."""
@@ -160,11 +161,13 @@ def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=512)
 @out_of_memory_is_said()
-def _template(model: str, input_size: int, num_classes: int) -> RNNClassifier:
-    """One network for all members of a model: names, shapes and first weights are read off it."""
+def _template(model: str, input_size: int, num_classes: int) -> tuple[RNNClassifier, Layout]:
+    """One network for all members of a model, and its layout."""
     section = json.loads(model)
     sizes = {"input_size": input_size, "num_classes": num_classes}
-    return build(section, "model", **sizes_from_data(section, sizes))
+    network = build(section, "model", **sizes_from_data(section, sizes))
+    named = network.named_parameters()
+    return network, [(f"network.{name}", parameter.shape) for name, parameter in named]
 
 
 def checkpoints(
