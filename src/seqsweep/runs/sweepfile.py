@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import read_json, say_once, write_text
+from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
@@ -140,10 +141,12 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
     """The keys that have one value in all configs; 1, 1.0 and True are different values."""
     if not configs:
         return {}
-    texts = [{key: json.dumps(value) for key, value in config.items()} for config in configs]
-    first, *others = texts
-    shared = {key for key, text in first.items() if all(o.get(key) == text for o in others)}
-    return {key: value for key, value in configs[0].items() if key in shared}
+    shared = set(configs[0]).intersection(*configs)
+    return {
+        key: value
+        for key, value in configs[0].items()
+        if key in shared and is_one_value([config[key] for config in configs])
+    }
 
 
 def _text(content: dict[str, Any]) -> str:

@@ -2,11 +2,9 @@
 
 import errno
 import itertools
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -115,41 +113,20 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("saves_each_epoch")
 def test_killed_in_earnest(
     mixed_members: list[Member], assert_undisturbed: Check, tmp_path: Path
 ) -> None:
     """SIGKILL, at moments that nobody has chosen."""
-    root, script = tmp_path / "killed", tmp_path / "train.py"
-    script.write_text(
-        "import json, sys\nfrom pathlib import Path\n"
-        "from seqsweep.training.planning import plan\n"
-        "from seqsweep.training.pools import budget\n"
-        "from seqsweep.training.pools.run import train_pool\n"
-        "budget._LONGEST_SECONDS = 0.0\n"
-        "members = [plan(config) for config in json.loads(Path(sys.argv[1]).read_text())]\n"
-        "print('ready', flush=True)\n"
-        "train_pool(members, Path(sys.argv[2]), 2)\n"
-    )
-    configs = tmp_path / "configs.json"
-    configs.write_text(json_of(mixed_members))
-    for seconds in (0.0, 0.1, 0.3, 0.5):
-        process = subprocess.Popen(
-            [sys.executable, str(script), str(configs), str(root)], stdout=subprocess.PIPE
-        )
-        assert process.stdout is not None
-        with process.stdout:
-            assert process.stdout.readline() == b"ready\n"
-            time.sleep(seconds)
-            process.kill()
-        process.wait()
+    root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
+    for attempt in range(12):
+        process = fork.Process(target=train_pool, args=(mixed_members, root, 2))
+        process.start()
+        process.join(0.02 * attempt)
+        process.kill()
+        process.join()
     train_pool(mixed_members, root, 2)
     assert_undisturbed(mixed_members, root)
-
-
-def json_of(members: Sequence[Member]) -> str:
-    import json
-
-    return json.dumps([member.config for member in members])
 
 
 def full(*_: object) -> None:
