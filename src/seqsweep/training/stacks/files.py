@@ -13,10 +13,9 @@ from pathlib import Path
 
 from seqsweep.runs.files import link, read_json, say_once, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
+from seqsweep.training.stacks.company import FOLDER
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
 from seqsweep.training.together.member import TrainingMember
-
-FOLDER = ".stacks"
 
 
 class StackFile:
@@ -124,9 +123,3 @@ def save_members(
         if best["epoch"] is not None:
             save_sealed(best, folder / "best.ckpt", sync)
         save_sealed(last, folder / "last.ckpt", sync)
-
-
-def recorded_width(members: Sequence[TrainingMember]) -> int | None:
-    """The width that runs which are to go on were padded to when they began."""
-    stacks = [member.folder.stack() for member in members if member.begun]
-    return max((stack["hidden"] for stack in stacks if stack is not None), default=None)

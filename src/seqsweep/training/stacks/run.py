@@ -2,17 +2,17 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.stacked.grouping import padded
+from seqsweep.runs.clean import forget_stacks
 from seqsweep.training.parts import engine
 from seqsweep.training.planning import Interrupted, Member, Outcome
+from seqsweep.training.stacks.company import keep_company
 from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.files import StackFile, recorded_width, take_out
+from seqsweep.training.stacks.files import StackFile, take_out
 from seqsweep.training.stacks.fit import StackFit
 from seqsweep.training.stacks.stack import Stack
 from seqsweep.training.together.member import TrainingMember
@@ -23,23 +23,22 @@ def train_stack(
     members: Sequence[Member],
     root: Path,
     progress: Callback | None = None,
-    hidden: int | None = None,
 ) -> Outcomes:
-    """Trains runs of one `stack_key` in `root`/run_id together, each from where it was left.
+    """Trains runs of one `stack_key` in `root`/run_id together, each from its last epoch.
 
-    Every run ends as it would alone: another's failure, early stop or divergence changes nothing.
+    Every run ends as it would alone, within rounding: another's failure, early stop or divergence
+    changes nothing.
 
     Args:
         members: checked, identified, of one `engine.stack_key`.
         root: the folder of the runs.
         progress: a progress bar, for a single run.
-        hidden: the width that all are padded to; None for that of an earlier attempt, or the least.
 
     Returns:
         For each member its outcome, or why it has none: Locked, Interrupted, RunFailed, or what
         refused its config (ValueError, TypeError, OSError; nothing has been written then).
     """
-    return _Training(members, root, progress, hidden).run()
+    return _Training(members, root, progress).run()
 
 
 class _Training(Together[TrainingMember]):
@@ -52,17 +51,22 @@ class _Training(Together[TrainingMember]):
         members: Sequence[Member],
         root: Path,
         progress: Callback | None,
-        hidden: int | None,
     ) -> None:
         super().__init__(members, root, members[0].config["threads"], progress)
-        self.hidden = hidden
+
+    def run(self) -> Outcomes:
+        outcomes = super().run()
+        forget_stacks(self.root)
+        return outcomes
 
     def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
         """Those that stand at the same epoch go on together."""
-        if self.hidden is None:
-            self.hidden = recorded_width(members)
+        if not self.is_single:
+            keep_company(self.root, [member.member for member in members])
         take_out(self.root, [member for member in members if member.begun])
-        origin = engine(trainer, "stacked") | {"stack": self._company(members)}
+        origin = engine(trainer, "stacked") | {
+            "stack": {"members": [member.run_id for member in members]}
+        }
         by_epoch: dict[int, list[Place[TrainingMember]]] = {}
         for place in self.begin(members, origin):
             by_epoch.setdefault(place.epochs, []).append(place)
@@ -71,16 +75,7 @@ class _Training(Together[TrainingMember]):
             trainer = self.trainer()
 
     def train_alone(self, member: Member) -> Outcome | BaseException:
-        return train_stack([member], self.root, None, self.hidden)[0]
-
-    def _company(self, members: Sequence[TrainingMember]) -> dict[str, Any]:
-        """What a provenance.json says of the stack."""
-        widest = max(member.network.hidden_size for member in members)
-        return {
-            "hidden": self.hidden or padded(widest),
-            "size": len(members),
-            "members": [member.run_id for member in members],
-        }
+        return train_stack([member], self.root)[0]
 
     def _fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> None:
         members = [place.member for place in group]
@@ -102,16 +97,15 @@ class _Training(Together[TrainingMember]):
         splits, config = self.data.splits, self.asked[0].config
         precision = config["trainer"]["precision"]
         half = torch.bfloat16 if precision == "bf16-mixed" else None
-        dtype = torch.float64 if precision == "64-true" else torch.float32  # see training.verify
         device = trainer.strategy.root_device
-        stack = Stack(
-            members, splits.input_size, splits.num_classes, self.hidden, device, half, dtype
-        )
+        stack = Stack(members, splits.input_size, splits.num_classes, device, half)
         if group[0].last is not None:
             stack.restore(
                 [place.last for place in group if place.last is not None],
                 [place.best for place in group if place.best is not None],
             )
-        data = StackDataModule(self.data, stack.members, stack.shape.bidirectional, half or dtype)
+        data = StackDataModule(
+            self.data, stack.members, stack.shape.bidirectional, half or torch.float32
+        )
         file = None if self.is_single else StackFile.of(self.root, members)
         return StackFit(stack, data, trainer, file, self.stop.check)

@@ -25,10 +25,9 @@ class Stack:
     """Networks, loss and optimizer of the members that still train, and each one's best weights.
 
     Args:
-        members: of one shape but for their widths.
+        members: of one shape.
         input_size, num_classes: of the data.
-        hidden: the width that all are padded to; None for the least that holds them.
-        device, compute_dtype, dtype: see `StackedNetwork`.
+        device, compute_dtype: see `StackedNetwork`.
     """
 
     def __init__(
@@ -36,16 +35,13 @@ class Stack:
         members: Sequence[TrainingMember],
         input_size: int,
         num_classes: int,
-        hidden: int | None = None,
         device: torch.device | str = "cpu",
         compute_dtype: torch.dtype | None = None,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         network = members[0].network
-        widest = max(member.network.hidden_size for member in members)
         self.shape = StackShape(
             input_size,
-            padded(widest) if hidden is None else hidden,
+            padded(network.hidden_size),
             num_classes,
             network.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
             network.nonlinearity,  # pyright: ignore[reportArgumentType]
@@ -55,7 +51,6 @@ class Stack:
         )
         self.device = torch.device(device)
         self.compute_dtype = compute_dtype
-        self.dtype = dtype
         self.members = list(members)
         self.epochs = 0
         self._build()
@@ -75,14 +70,14 @@ class Stack:
         self.max_norm: Tensor | None = None
         if any(member.clip is not None for member in members):
             norms = [float("inf") if m.clip is None else m.clip for m in members]
-            self.max_norm = torch.tensor(norms, dtype=self.dtype, device=self.device)
+            self.max_norm = torch.tensor(norms, device=self.device)
 
     def _network(
         self, members: Sequence[TrainingMember], dropout: Sequence[float]
     ) -> StackedNetwork:
         hidden = [member.network.hidden_size for member in members]
         return StackedNetwork(
-            self.shape, hidden, dropout, self.dtype, self.device, self.compute_dtype
+            self.shape, hidden, dropout, torch.float32, self.device, self.compute_dtype
         )
 
     def _loss(self, members: Sequence[TrainingMember]) -> StackedLoss:
@@ -90,8 +85,7 @@ class Stack:
             [member.class_weights for member in members],
             [member.label_smoothing for member in members],
             self.shape.num_classes,
-            self.dtype,
-            self.device,
+            device=self.device,
         )
 
     @property
