@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import say_once
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.files import folders_with, say_once
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_dead_lock
 from seqsweep.runs.record import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -41,7 +41,7 @@ def read_folder(folder: Path) -> list[Entry]:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
-    paths = {path.parent.name: path.parent for path in sorted(folder.glob("*/config.yaml"))}
+    paths = {path.name: path for path in folders_with(folder, "config.yaml")}
     if not paths:
         raise ValueError(
             f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
@@ -81,17 +81,14 @@ def read_run(folder: RunFolder) -> Entry:
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that decide a result and do not have one value in all configs, in their order."""
-    keys = dict.fromkeys(key for config in configs for key in config)
+    keys: dict[str, None] = {}
+    for config in configs:
+        keys |= dict.fromkeys(config)
     return [
         key
         for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE) and _differ([c.get(key) for c in configs])
+        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value([c.get(key) for c in configs])
     ]
-
-
-def _differ(values: Sequence[Any]) -> bool:
-    # Most keys have one value, and its repr tells that in a tenth of the time.
-    return len({repr(value) for value in values}) > 1 and len({value_key(v) for v in values}) > 1
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)

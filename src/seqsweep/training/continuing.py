@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
@@ -77,7 +78,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
     A run of another version of the training has another id than its config has now.
     """
-    paths = [path.parent for path in sorted(root.glob("*/record.json"))]
+    paths = folders_with(root, "record.json")
     records = [(path, RunFolder(path).record()) for path in paths]
     return [
         (path, record)

@@ -12,6 +12,7 @@ from seqsweep.config.locate import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
@@ -81,7 +82,7 @@ def say_plan(
 def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     """Says which other runs are in the folder, and what the table shows of them."""
     known = {member.folder.run_id for member in members}
-    paths = [path.parent for path in folder.glob("*/record.json") if path.parent.name not in known]
+    paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]
     if not records:
         return []

@@ -22,8 +22,8 @@ from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.planning import Member, Outcome, plan
 from seqsweep.training.stacks import run
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
@@ -32,9 +32,9 @@ BASE = (
 )  # fmt: skip
 MEMBERS = (
     ("seed=0",),
-    ("seed=1", "model.hidden_size=12", "optimizer.lr=0.05"),
+    ("seed=1", "optimizer.lr=0.05"),
     ("seed=2", "trainer.gradient_clip_val=null", "optimizer.weight_decay=0.01"),
-    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]", "model.hidden_size=20"),
+    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]"),
 )
 
 Plan = Callable[..., list[Member]]
@@ -190,14 +190,13 @@ def test_a_stacked_run_leaves_the_files_of_a_single_one(planned: Plan, tmp_path:
     origin = json.loads((tmp_path / "stacked" / members[1].run_id / "provenance.json").read_text())
     assert origin["engine"] == "stacked"
     assert origin["stack"]["members"] == [member.run_id for member in members]
-    assert origin["stack"]["hidden"] == 32
 
 
 def test_checkpoints_load_into_the_plain_network(planned: Plan, tmp_path: Path) -> None:
     members = planned("model.bidirectional=true")
     train_stack(members, tmp_path)
-    for member, hidden in zip(members, (5, 12, 5, 20), strict=True):
-        network = RNNClassifier(3, hidden, 3, bidirectional=True)
+    for member in members:
+        network = RNNClassifier(3, 5, 3, bidirectional=True)
         for name in ("best", "last"):
             path = tmp_path / member.run_id / "checkpoints" / f"{name}.ckpt"
             weights = torch.load(path, weights_only=True)["state_dict"]
@@ -283,13 +282,13 @@ def test_a_stack_file_of_other_content_is_as_none(
     assert str(stacks) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stack", [5, "x", {"size": "2"}, {"size": 2, "hidden": 8, "members": 5}])
+@pytest.mark.parametrize("stack", [5, "x", {"size": 2}, {"members": 5}, {"members": [5]}])
 def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], stack: Any
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start({}, {"stack": stack})
-    assert folder.stack() is None
+    assert folder.company() is None
     assert str(folder.path / "provenance.json") in capsys.readouterr().err
 
 
@@ -348,7 +347,7 @@ def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(planned: Plan, tmp_
     outcomes = train_stack(members, tmp_path, At("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     log = (tmp_path / members[0].run_id / "train.log").read_text()
-    assert "its stack failed" in log
+    assert "its company failed" in log
 
 
 def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) -> None:
@@ -370,8 +369,8 @@ def test_a_signal_after_the_last_record_is_not_lost(
     """Nothing of this stack is left to stop, but a sweep has more to do."""
 
     class Signalled(run._Training):
-        def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
-            super()._train_by_epoch(members, trainer)
+        def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
+            super().train_taken(members, trainer)
             signal.raise_signal(signum)
 
     monkeypatch.setattr(run, "_Training", Signalled)

@@ -6,7 +6,8 @@ All of it is made from the files of the runs, and can be removed and made again.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
@@ -15,7 +16,7 @@ from seqsweep.results.tensorboard.files import Files, digest, file_name, place
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.runs.eventfiles import made_files, write_names
 from seqsweep.runs.sweepfile import SweepFile
 
 
@@ -29,16 +30,25 @@ class View:
         configs: of each run by name, the name of its config.
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
-        files: the event files by the paths under which TensorBoard shows the runs by their names.
         made: the files of ours, by their paths from the folder of all runs.
+        homes: the folder of each run by name, and the one in it with the files of ours.
     """
 
     folder: Path
     monitor: str
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
-    files: Mapping[str, Path]
     made: Collection[str] = ()
+    homes: Mapping[str, tuple[Path, Path]] = field(default_factory=dict[str, tuple[Path, Path]])
+
+    @cached_property
+    def files(self) -> Mapping[str, Path]:
+        """The event files by the paths under which TensorBoard shows the runs by their names."""
+        return {
+            path: target
+            for name, (run, home) in self.homes.items()
+            for path, target in _paths(name, run, home)
+        }
 
 
 def renew(folder: Path, images: int | None = 8) -> View:
@@ -72,8 +82,8 @@ def renew(folder: Path, images: int | None = 8) -> View:
         found.monitor,
         {run.name.run: run.name.config for run in shown},
         {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in shown},
-        {name: path for run in shown for name, path in _paths(run)},
         [os.path.relpath(path, root) for run in found.runs for path in made[run.name.run]],
+        {run.name.run: (run.folder, made[run.name.run][0].parent) for run in shown},
     )
 
 
@@ -92,15 +102,19 @@ def _made(
     return files
 
 
-def _paths(run: Run) -> Iterator[tuple[str, Path]]:
-    """The place of each event file in a folder of links by the runs' names."""
-    home = made_folder(run.folder)
-    for folder, _, names in os.walk(run.folder):
-        below = "" if Path(folder) == home else os.path.relpath(folder, run.folder)
+def _paths(run: str, root: Path, home: Path) -> Iterator[tuple[str, Path]]:
+    """The place of each event file of a run in a folder of links by the runs' names.
+
+    Args:
+        run: its name.
+        root: its folder.
+        home: the folder of its curves.
+    """
+    for folder, _, names in os.walk(root):
+        below = "" if Path(folder) == home else os.path.relpath(folder, root)
         for name in names:
             if "tfevents" in name:
-                path = os.path.join(run.name.run, below, name)
-                yield path, Path(folder, name).resolve()
+                yield os.path.join(run, below, name), Path(folder, name).resolve()
 
 
 def _hparams(run: Run, columns: bytes, start: bytes) -> Files:
