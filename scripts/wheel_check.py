@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parents[1]
@@ -35,7 +36,7 @@ def main() -> None:
 
 
 def run(
-    command: list[str | Path], folder: Path, **variables: str
+    command: Sequence[str | Path], folder: Path, **variables: str
 ) -> subprocess.CompletedProcess[str]:
     """Runs to the end, in `folder`, in the environment of a newcomer; exits if it fails."""
     print("$", " ".join(map(str, command)), flush=True)
