@@ -426,9 +426,7 @@ def _call(addresses: Sequence[int], train: Data, val: Data | None, stop: Stop | 
         return
     functions = _functions()
     val_address = None if val is None else val.address
-    size = max(
-        functions.workspace(address, train.address, val_address) for address in addresses
-    )
+    size = max(functions.workspace(address, train.address, val_address) for address in addresses)
     tasks = (ctypes.c_void_p * len(addresses))(*addresses)
     status = functions.run(
         tasks,
