@@ -45,7 +45,7 @@ constexpr int rows_at_once(int nv) {
 #if defined(__ARM_NEON)
   return 6;
 #else
-  return 1;  // in software a multiply-add costs more than any load
+  return 1;
 #endif
 }
 
@@ -166,7 +166,6 @@ inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_
   }
 }
 
-typedef float Four __attribute__((vector_size(16)));
 typedef float UnalignedFour __attribute__((vector_size(16), aligned(4), may_alias));
 
 // out(k, n) = w(n, k), for `rows` rows of w and `depth` columns, both at most 4.
