@@ -176,7 +176,7 @@ def test_many_members_train_in_parts(
                 signal.raise_signal(signal.SIGTERM)
 
     members = members_of("trainer.max_epochs=30")
-    outcomes = train_pool(members, tmp_path / "pool", 2, Signal("on_train_epoch_end", 1))
+    outcomes = train_pool(members, tmp_path / "pool", 1, Signal("on_train_epoch_end", 1))
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     assert not (tmp_path / "pool" / members[2].run_id).exists()
     train_pool(members, tmp_path / "pool", 2)
