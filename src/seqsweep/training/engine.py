@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from seqsweep.config.schema import Config
-from seqsweep.native.library import library, why_missing
+from seqsweep.native.library import is_switched_off, library, why_missing
 
 _MODELS = "seqsweep.models.classifier."
 _DATA = "seqsweep.data.datamodule.SequenceDataModule"
@@ -162,6 +162,17 @@ def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     assert network is not None
     is_wide = network.cell == "lstm" and network.hidden_size > _LSTM_WIDTH
     return "autograd" if is_wide else "stacked"
+
+
+def missing_library(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
+    """Returns one line on why not the native engine trains a config that it can train, else None.
+
+    None also where the user asked for another engine.
+    """
+    is_chosen = config["engine"] != "auto" or is_switched_off()
+    if is_chosen or why_not_native(config, takes_gpu) is not None:
+        return None
+    return why_missing()
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
