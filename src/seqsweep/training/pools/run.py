@@ -120,10 +120,10 @@ class _Training(Together[PoolMember]):
         counted = trainer.fit_loop.epoch_progress.current
         for stage in ("ready", "started", "processed", "completed"):
             setattr(counted, stage, (trainer.max_epochs or 0) - most)
-        bar = self.progress
+        bar = self.progress  # of a single run
 
         def draw() -> None:
             if isinstance(bar, RunProgressBar):
-                bar.draw(trainer)
+                bar.draw(trainer, max((member.part for member in pool.training), default=1.0))
 
         trainer.fit(PoolModule(pool, self.stop.check, draw))
