@@ -6,11 +6,11 @@ GPU where it is asked for. `autograd` is any network under Lightning and autogra
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from seqsweep.config.schema import Config
-from seqsweep.native.library import library, why_missing
+from seqsweep.native.library import is_switched_off, library, why_missing
 
 _MODELS = "seqsweep.models.classifier."
 _DATA = "seqsweep.data.datamodule.SequenceDataModule"
@@ -162,6 +162,15 @@ def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     assert network is not None
     is_wide = network.cell == "lstm" and network.hidden_size > _LSTM_WIDTH
     return "autograd" if is_wide else "stacked"
+
+
+def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
+    """Returns one line on how to get the native engine, where configs would train by it."""
+    if library() is not None or is_switched_off():
+        return []
+    wanted = (config for config in configs if config["engine"] == "auto")
+    are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
+    return [str(why_missing())] if are_ours else []
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
