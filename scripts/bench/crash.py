@@ -146,7 +146,7 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 def _is_writing(folder: Path) -> bool:
     stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.*.tmp")
-    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.next.ckpt.*.tmp"))
+    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.*.ckpt.*.tmp"))
 
 
 def disturb(
