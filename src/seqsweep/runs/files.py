@@ -26,6 +26,8 @@ _KINDS = {
     stat.S_IFDIR: "a folder",
 }
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make one for each value
+
 _MOST_SAID = 20
 _BLOCK = 1 << 16
 
@@ -139,9 +141,9 @@ def write_json(path: Path, value: Any, sync: bool = True) -> None:
 def _json(value: Any, indent: str = "") -> str:
     """A key a line, a list on one."""
     if not isinstance(value, dict) or not value:
-        return json.dumps(value, allow_nan=False)
+        return _encode(value)
     inner = indent + "  "
-    lines = [f"{inner}{json.dumps(key)}: {_json(item, inner)}" for key, item in value.items()]
+    lines = [f"{inner}{_encode(key)}: {_json(item, inner)}" for key, item in value.items()]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 

@@ -37,8 +37,8 @@ def train(
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
-    wanted = {} if engine is None else {"engine": engine}
-    engine = engine_of(member.config | wanted, takes_gpu)
+    config = member.config if engine is None else member.config | {"engine": engine}
+    engine = engine_of(config, takes_gpu)
     if engine == "autograd":
         return train_by_autograd(member, root, progress)
     if engine == "native":

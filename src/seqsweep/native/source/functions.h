@@ -44,7 +44,9 @@ SEQSWEEP_INLINE Vector log(Vector x) {
   const auto is_tiny = x < splat(1.17549435e-38f);  // subnormal: its exponent says nothing
   const Vector scaled = is_tiny ? x * splat(33554432.0f) : x;
   const Bits bits = (Bits)scaled;
-  Vector exponent = __builtin_convertvector((Integers)(bits >> 23) - 126, Vector);
+  // Added to the bits of 1.5 * 2^23, a small whole number becomes the same as a float.
+  const Vector shift = splat(12582912.0f);
+  Vector exponent = (Vector)((bits >> 23) - 126 + (Bits)shift) - shift;
   exponent = exponent - (is_tiny ? splat(25.0f) : zero());
   Vector m = (Vector)((bits & 0x007fffffu) | 0x3f000000u);  // 0.5 <= m < 1
   const auto is_low = m < splat(0.707106781186547524f);
