@@ -30,6 +30,7 @@ from seqsweep.config.messages import explain
 from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
+from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.baselines import majority_shares
@@ -259,7 +260,8 @@ def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
 
 def _train(member: Member, root: Path, console: Console | None = None) -> Outcome:
     # Imported here, once the config is known to be right: torch and Lightning take five seconds.
-    from seqsweep.training.train import train
+    with without_collections():
+        from seqsweep.training.train import train
 
     if console is None or not console.is_terminal:
         return train(member, root)

@@ -10,6 +10,7 @@ from rich.markup import escape
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.console import place, print_notes
+from seqsweep.importing import without_collections
 from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label
 from seqsweep.runs.files import folders_with
@@ -52,7 +53,8 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     # Imported here: a sweep that is complete never needs torch.
-    from seqsweep.training.train import check_parts
+    with without_collections():
+        from seqsweep.training.train import check_parts
 
     distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
