@@ -35,7 +35,7 @@ def main() -> None:
         run([folder / "venv/bin/pip", "--quiet", "install", wheel], folder)
         seqsweep = folder / "venv/bin/seqsweep"
         print(run([seqsweep, "train", "trainer.max_epochs=2"], folder))
-        short = ["trainer.max_epochs=1", "model.hidden_size=4,8"]
+        short = ["trainer.max_epochs=1", "model.hidden_size=4,8", "seed=0"]
         print(run([seqsweep, "train", "-m", "sweep=architecture", *short], folder))
         records = len(list(folder.glob("outputs/sweeps/architecture/*/record.json")))
         if records != 12:

@@ -87,7 +87,7 @@ SEQSWEEP_INLINE Vector tanh(Vector x) {
   q = fma(q, y, splat(1.18534705686654e-04f));
   q = fma(q, y, splat(2.26843463243900e-03f));
   q = fma(q, y, splat(4.89352518554385e-03f));
-  return p * x / q;
+  return p / q * x;  // not p * x / q, which would lose digits where x is tiny
 }
 
 // 1 / (1 + e^-x), close to x's own relative precision also far below zero.
