@@ -10,7 +10,7 @@ BROWSER := $(shell command -v chromium)
 
 .PHONY: sweep test check bench native native-check wheels wheel-check hydra-check clean
 
-sweep: native  ## the architecture sweep: 24 networks on Japanese Vowels
+sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
 test: native  ## the whole suite

@@ -24,6 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.cli import main
+from seqsweep.importing import without_collections
+
 PARTS = {  # the functions that a part consists of, as module:name
     "plan": ("training.members:plan_members",),
     "build one of each config": ("training.members:build_each",),
@@ -125,9 +128,9 @@ def watch(clock: Clock) -> None:
 def train(arguments: list[str], members: int) -> None:
     """In the process that trains: the sweep, then the table of its parts."""
     began = time.process_time()
-    for module in MODULES:
-        importlib.import_module(f"seqsweep.training.{module}")
-    from seqsweep.cli import main
+    with without_collections():
+        for module in MODULES:
+            importlib.import_module(f"seqsweep.training.{module}")
 
     start = time.process_time() - began
     clock = Clock()

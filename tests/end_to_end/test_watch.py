@@ -23,7 +23,7 @@ from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine",
-           "model.hidden_size=4,8", "trainer.max_epochs=100000")  # fmt: skip
+           "optimizer.lr=0.01,0.02", "trainer.max_epochs=100000")  # fmt: skip
 SWEEP = (*ENDLESS[:-1], "trainer.max_epochs=2")
 
 

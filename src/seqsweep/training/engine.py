@@ -6,7 +6,7 @@ GPU where it is asked for. `autograd` is any network under Lightning and autogra
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from seqsweep.config.schema import Config
@@ -164,15 +164,13 @@ def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     return "autograd" if is_wide else "stacked"
 
 
-def missing_library(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
-    """Returns one line on why not the native engine trains a config that it can train, else None.
-
-    None also where the user asked for another engine.
-    """
-    is_chosen = config["engine"] != "auto" or is_switched_off()
-    if is_chosen or why_not_native(config, takes_gpu) is not None:
-        return None
-    return why_missing()
+def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
+    """Returns one line on how to get the native engine, where configs would train by it."""
+    if library() is not None or is_switched_off():
+        return []
+    wanted = (config for config in configs if config["engine"] == "auto")
+    are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
+    return [str(why_missing())] if are_ours else []
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

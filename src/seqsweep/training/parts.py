@@ -240,7 +240,7 @@ def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
 
 
 def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """What decides the last bits of a result, for its provenance; `kind`: the engine's name."""
+    """What decides the last bits of a result, for its provenance; `kind` is the engine."""
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {

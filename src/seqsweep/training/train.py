@@ -6,10 +6,8 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.command import is_first_process
-from seqsweep.console import say_error
 from seqsweep.training.autograd import train_by_autograd
-from seqsweep.training.engine import engine_of, missing_library
+from seqsweep.training.engine import engine_of
 from seqsweep.training.parts import build_data, build_run
 from seqsweep.training.planning import Member, Outcome, prepared
 from seqsweep.training.pools.run import train_pool
@@ -41,7 +39,6 @@ def train(
     """
     config = member.config if engine is None else member.config | {"engine": engine}
     engine = engine_of(config, takes_gpu)
-    _say_once(missing_library(config, takes_gpu))
     if engine == "autograd":
         return train_by_autograd(member, root, progress)
     if engine == "native":
@@ -69,20 +66,12 @@ def check_parts(member: Member, root: Path) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     folder = root / member.run_id
-    _say_once(missing_library(member.config, takes_gpu))
     if engine_of(member.config, takes_gpu) == "autograd":
         build_run(member.config, folder)
         return
     _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
     _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
     TrainingMember(member, folder, prepared(member.config), {})
-
-
-@functools.cache
-def _say_once(note: str | None) -> None:
-    """Prints a note to stderr, once in a process."""
-    if note is not None and is_first_process():
-        say_error(note)
 
 
 @functools.lru_cache(maxsize=64)

@@ -10,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.importing import without_collections
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
 from seqsweep.training.stacks.forming import form
@@ -70,8 +71,9 @@ def _train(
     """What the basic launcher returned for the runs that went one by one, by run_id."""
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
-    from seqsweep.training.stacks.launch import launch
-    from seqsweep.training.trainer import takes_gpu
+    with without_collections():
+        from seqsweep.training.stacks.launch import launch
+        from seqsweep.training.trainer import takes_gpu
 
     pending = {member.run_id: member for member in members if finished(member, root) is None}
     planned = form(list(pending.values()), root, takes_gpu)
