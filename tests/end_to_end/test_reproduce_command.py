@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from seqsweep.data.batch import SequenceDataset
+from seqsweep.native.library import library
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.parts import build_data, build_module
 
@@ -64,7 +65,8 @@ def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
     first, *_ = sorted(tmp_path.glob("outputs/sweeps/*/*/record.json"))
     first.unlink()  # one record is left
-    _is_identical(seqsweep, tmp_path)
+    # Alone a run of a stack may differ in the last bits.
+    _is_identical(seqsweep, tmp_path, lines=1 if library() else 2)
 
 
 def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) -> None:

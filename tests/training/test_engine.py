@@ -6,7 +6,7 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.training import engine
-from seqsweep.training.engine import engine_of, why_not_ours
+from seqsweep.training.engine import engine_of, missing_library, why_not_ours
 
 Checked = Callable[..., Config]
 BASE = ("data=digits", "trainer=cpu")
@@ -94,6 +94,23 @@ def test_native_without_the_library_says_what_is_missing(
     config = checked(*BASE, "engine=native")
     with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no compiler; get one"):
         engine_of(config, on_cpu)
+
+
+def test_a_missing_library_is_named_where_it_would_train(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, asked, wide = (
+        checked(*BASE, *own) for own in ((), ("engine=stacked",), ("trainer.devices=2",))
+    )
+    set_library(monkeypatch, False)
+    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
+    assert missing_library([wide, ours], on_cpu) == ["no compiler; get one"]
+    assert missing_library([asked, wide], on_cpu) == []
+    monkeypatch.setattr(engine, "is_switched_off", lambda: True)
+    assert missing_library([ours], on_cpu) == []
+    set_library(monkeypatch, True)
+    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
+    assert missing_library([ours], on_cpu) == []
 
 
 def test_what_was_asked_for_is_taken(checked: Checked, has_library: bool) -> None:
