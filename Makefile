@@ -2,39 +2,56 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+ZIG := .venv/ziglang
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # Tests marked browser look at pages in Chromium; CI installs it.
 BROWSER := $(shell command -v chromium)
 
-.PHONY: sweep test check bench wheel-check hydra-check clean
+.PHONY: sweep test check bench native native-check wheels wheel-check hydra-check clean
 
-sweep: $(INSTALLED)  ## the architecture sweep: 24 networks on Japanese Vowels
+sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
-test: $(INSTALLED)  ## the whole suite
+test: native  ## the whole suite
 	$(if $(BROWSER),,@echo "no chromium in PATH: the tests that look at pages are left out")
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(if $(BROWSER),,-m "not browser")
 
-check: $(INSTALLED)  ## style, types, fast tests
+check: native  ## style, types, fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
-bench: $(INSTALLED)  ## what one run costs
+bench: native  ## what one run costs
 	$(BIN)/python scripts/bench/single_run.py
 
-wheel-check: $(INSTALLED)  ## the wheel, in an empty environment outside the checkout
+native: $(INSTALLED)  ## the C++ library, where its source has changed
+	@$(BIN)/python src/seqsweep/native/build.py || echo "the PyTorch engine trains instead"
+
+native-check: native $(ZIG)  ## the C++ library: equal bits from every compiler and CPU, sanitizers
+	$(BIN)/python scripts/native_check.py
+
+wheels: $(ZIG)  ## a wheel for each platform, into dist/
+	$(BIN)/python scripts/wheels.py
+
+wheel-check: $(ZIG)  ## the wheels, in an empty environment outside the checkout
 	$(BIN)/python scripts/wheel_check.py
 
 hydra-check: $(INSTALLED)  ## the oldest and the newest Hydra, in an environment of their own
 	$(BIN)/python scripts/hydra_check.py
 
 clean:
-	rm -rf .venv .venv-hydra
+	rm -rf .venv .venv-hydra src/seqsweep/native/lib
 
-$(INSTALLED): pyproject.toml
+$(INSTALLED): pyproject.toml hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit("seqsweep needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/python src/seqsweep/native/build.py --compiler || $(PIP) ziglang || \
+	  echo "no C++ compiler and no ziglang: installing without the native engine"
+	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(ZIG): $(INSTALLED)  # compiles for other platforms; lief reads what it has made
+	$(PIP) ziglang lief
 	touch $@

@@ -24,7 +24,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
-  verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
+  verify-stack [KEY=A,B ...]  trains some of it by autograd as well: how do the engines differ?
   status FOLDER             every run of a folder and its state; of outputs: every sweep
   watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
@@ -71,16 +71,23 @@ def _dispatch(arguments: list[str]) -> int:
         print(_USAGE, end="")
         return 0
     if command in ("-V", "--version"):
-        from importlib.metadata import version
-
-        say(f"seqsweep {version('seqsweep')}")
-        return 0
+        return _refused_or(_say_version)
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
         known = [*_COMMANDS, "help", "--help", "--version"]
         return _refuse(f"no command {command!r}{nearest_or_all(command, known)}")
     return _COMMANDS[command](arguments[1:])
+
+
+def _say_version() -> int:
+    from importlib.metadata import version
+
+    from seqsweep.native.library import describe, why_missing
+
+    engine = why_missing() or "native engine: {variant}, {compiler}".format(**describe())
+    say(f"seqsweep {version('seqsweep')} ({engine})")
+    return 0
 
 
 def _train(arguments: list[str]) -> int:
@@ -104,7 +111,7 @@ def _plan(arguments: list[str]) -> int:
 def _verify_stack(arguments: list[str]) -> int:
     from seqsweep.training.app import run
 
-    text = "Trains members of a sweep stacked and one by one, in a scratch folder."
+    text = "Trains members of a sweep by their engine and by autograd, in a scratch folder."
     parser = grid_parser("verify-stack", "[--members N] ", text)
     parser.add_argument(
         "--members", type=whole_number(2), default=4, metavar="N", help="how many (4)"

@@ -26,6 +26,8 @@ _KINDS = {
     stat.S_IFDIR: "a folder",
 }
 
+_encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make one for each value
+
 _MOST_SAID = 20
 _BLOCK = 1 << 16
 

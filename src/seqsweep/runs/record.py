@@ -101,17 +101,16 @@ class RunFolder:
             raise Damaged(f"{path}: must be a mapping")
         return found
 
-    def stack(self) -> dict[str, Any] | None:
-        """Returns `hidden`, `size` and `members` of the stack that the run began in, if any."""
+    def company(self) -> list[str] | None:
+        """Returns the run_ids of the stack that the run began in, itself among them, if any."""
         path = self.path / "provenance.json"
         found = read_object(path).get("stack")
         if found is None:
             return None
         stack = found if isinstance(found, dict) else {}
         names = stack.get("members")
-        has_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if has_names and all(isinstance(stack.get(key), int) for key in ("hidden", "size")):
-            return stack
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
         say_once(f"{path}: its stack is not what a run writes; it counts as missing")
         return None
 
@@ -220,6 +219,6 @@ def _record_of_version(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _origin_text(provenance: dict[str, Any]) -> str:
-    """A key a line; the members of a stack, which may be hundreds, on one."""
-    lines = [f"  {json.dumps(key)}: {json.dumps(v)}" for key, v in provenance.items()]
+    """A line for each key; the members of a stack stand on one."""
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in provenance.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"

@@ -34,6 +34,7 @@ from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.baselines import majority_shares
+from seqsweep.training.engine import missing_library
 from seqsweep.training.planning import (
     STOP_FILE,
     Interrupted,
@@ -48,6 +49,7 @@ from seqsweep.training.planning import (
     stop_if_asked,
 )
 from seqsweep.training.signals import interruptible
+from seqsweep.training.stacks.forming import may_take_gpu
 
 
 def _folder_name(name: str, key: str) -> str:
@@ -104,7 +106,7 @@ register_resolver("sweep_folder", _sweep_folder)
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
 
-    `verify-stack` trains some of it both ways. The options are those of the subcommand.
+    `verify-stack` trains some of it by autograd as well. The options are those of the subcommand.
 
     Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
     """
@@ -179,7 +181,8 @@ def task(config: DictConfig) -> float | None:
         _refuse_sweep(hydra_config)
         member = plan(check(config))
         if is_first_process():
-            print_notes(member.notes, console)
+            notes = [*missing_library([member.config], may_take_gpu), *member.notes]
+            print_notes(notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
         if is_first_process():
             _report(outcome, member, console)

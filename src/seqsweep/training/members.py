@@ -17,8 +17,10 @@ from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.engine import missing_library
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.planning import Member, plan
+from seqsweep.training.stacks.forming import may_take_gpu
 
 
 def plan_members(
@@ -76,7 +78,9 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    print_notes([note for member in members for note in member.member.notes], console)
+    notes = missing_library([member.member.config for member in pending], may_take_gpu)
+    notes += [note for member in members for note in member.member.notes]
+    print_notes(notes, console)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 

@@ -1,0 +1,60 @@
+"""The build hook of the wheel: compiles the C++ library and names the platform that it is for.
+
+SEQSWEEP_WHEEL chooses another wheel than that of this machine: a platform of `TARGETS` in
+src/seqsweep/native/build.py, for which ziglang compiles, or `any` for a wheel without a library.
+"""
+
+import importlib.util
+import os
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from packaging.tags import platform_tags
+
+
+class NativeLibrary(BuildHookInterface[Any]):
+    """Puts the library into the wheel; for an editable install, into the checkout."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        wanted = os.environ.get("SEQSWEEP_WHEEL")
+        if wanted == "any":
+            return
+        native = _load(Path(self.root) / "src/seqsweep/native/build.py")
+        if wanted is not None:
+            target, folder = native.TARGETS[wanted], Path(self.root) / "build" / wanted
+            native.build(folder, native.zig(), target)
+            platform = wanted
+        else:
+            target, folder = native.HERE, native.LIB
+            try:
+                native.build()
+            except (native.BuildError, OSError) as error:
+                self.app.display_warning(f"no native engine in this wheel: {error}")
+                return
+            platform = _platform()
+        if version == "editable":
+            return
+        names = [target.file_name(variant) for variant in target.variants]
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{platform}"
+        build_data["force_include"] |= {
+            str(folder / name): f"seqsweep/native/lib/{name}" for name in names
+        }
+
+
+def _load(path: Path) -> ModuleType:
+    """Loads the file alone: the package is not installed yet."""
+    spec = importlib.util.spec_from_file_location("seqsweep_native_build", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _platform() -> str:
+    """The platform tag of this machine; a compiler here does not know manylinux's old libraries."""
+    tags = platform_tags()
+    return next(tag for tag in tags if "manylinux" not in tag and "musllinux" not in tag)

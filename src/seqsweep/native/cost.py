@@ -1,0 +1,23 @@
+"""The cost of training by floating-point operations."""
+
+from seqsweep.native.structs import Shape
+
+_GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def flops(shape: Shape, steps_of_sequences: int) -> float:
+    """The floating-point operations of one training epoch.
+
+    A multiply-add counts as two. The three products of each weight are counted: forward, its
+    gradient, and its input's gradient, which the first layer's input does not need. The head and
+    everything elementwise are left out.
+
+    Args:
+        steps_of_sequences: the sum of the lengths of the training sequences.
+    """
+    outputs = _GATES[shape.cell] * shape.hidden_size
+    first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
+    inputs = shape.directions * shape.hidden_size
+    later = outputs * 3 * (inputs + shape.hidden_size)
+    lanes = first + (shape.num_layers - 1) * later
+    return 2.0 * shape.directions * lanes * steps_of_sequences

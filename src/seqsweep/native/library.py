@@ -1,0 +1,159 @@
+"""The compiled C++ library: which variant suits this CPU, and what to do where none can be loaded.
+
+It imports neither torch nor numpy, so that `seqsweep --version` and planning can ask it.
+"""
+
+import ctypes
+import functools
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqsweep.native.build import HERE, LIB, X86, find_compiler, source_digest
+from seqsweep.suggest import did_you_mean
+
+_VARIABLE = "SEQSWEEP_NATIVE"
+_OFF = "off"
+_LEVELS = {"x86-64-v4": 4, "x86-64-v3": 3, "portable": 1}
+
+
+@dataclass(frozen=True)
+class Library:
+    """The C++ library as it was loaded.
+
+    Attributes:
+        handle: its functions, for ctypes.
+        variant: the instruction set that it was compiled for: x86-64-v4, x86-64-v3 or portable.
+        compiler: what compiled it, as in `g++ 12.2.0`.
+        path: its file.
+    """
+
+    handle: ctypes.CDLL
+    variant: str
+    compiler: str
+    path: Path
+
+
+def library() -> Library | None:
+    """Returns the library in the fastest variant that this CPU runs; None where none can be loaded.
+
+    The environment variable SEQSWEEP_NATIVE names another variant, or is `off`.
+
+    Raises:
+        ValueError: SEQSWEEP_NATIVE is neither `off` nor a variant that this CPU runs.
+    """
+    found = _load(_choice())
+    return found if isinstance(found, Library) else None
+
+
+def why_missing() -> str | None:
+    """Returns one line on why there is no library and how to get it; None where there is one.
+
+    Raises:
+        ValueError: as `library` does.
+    """
+    found = _load(_choice())
+    return None if isinstance(found, Library) else found
+
+
+def is_switched_off() -> bool:
+    """Returns whether the user wants no library, by SEQSWEEP_NATIVE=off."""
+    return _choice() == _OFF
+
+
+def runnable_variants() -> tuple[str, ...]:
+    """Returns the variants that this CPU runs, the fastest first; none where none is built."""
+    portable = _open(LIB, "portable")
+    return () if portable is None else _runnable(portable)
+
+
+def describe() -> dict[str, str]:
+    """Returns the variant and the compiler, for provenance.json; nothing without a library."""
+    found = library()
+    return {} if found is None else {"variant": found.variant, "compiler": found.compiler}
+
+
+def _choice() -> str | None:
+    """The value of SEQSWEEP_NATIVE; None where it is not set.
+
+    Raises:
+        ValueError: the value has no meaning on any machine.
+    """
+    value = os.environ.get(_VARIABLE) or None
+    known = (_OFF, *X86)
+    if value is None or value in known:
+        return value
+    raise ValueError(
+        f"{_VARIABLE}={value}: must be {', '.join(known[:-1])} or {known[-1]}"
+        f"{did_you_mean(value, known)}"
+    )
+
+
+@functools.cache
+def _load(choice: str | None, folder: Path = LIB) -> Library | str:
+    """Loads a variant, the fastest without a choice. Returns the reason where it cannot be loaded.
+
+    Raises:
+        ValueError: this CPU cannot run the chosen variant.
+    """
+    if choice == _OFF:
+        return f"no native engine: {_VARIABLE}=off"
+    try:
+        portable = _open(folder, "portable")
+        if portable is None:
+            return _missing("it is not built")
+        runnable = _runnable(portable)
+        if choice is not None and choice not in runnable:
+            raise ValueError(f"{_VARIABLE}={choice}: this CPU runs only {' and '.join(runnable)}")
+        variant = choice or runnable[0]
+        handle = _open(folder, variant)
+        if handle is None:
+            return _missing(f"{HERE.file_name(variant)} is not built")
+        if _text(handle, "seqsweep_source") != source_digest():
+            return _missing("it was built from other sources than these")
+    except (OSError, AttributeError) as error:  # AttributeError: a function is not in the file
+        return _missing(f"it cannot be loaded ({error})")
+    path = folder / HERE.file_name(variant)
+    return Library(handle, variant, _text(handle, "seqsweep_compiler"), path)
+
+
+def _open(folder: Path, variant: str) -> ctypes.CDLL | None:
+    path = folder / HERE.file_name(variant)
+    return ctypes.CDLL(str(path)) if path.is_file() else None
+
+
+def _runnable(portable: ctypes.CDLL) -> tuple[str, ...]:
+    """The variants that this CPU and its operating system run, the fastest first."""
+    level = portable.seqsweep_cpu_level()
+    return tuple(variant for variant in HERE.variants if _LEVELS[variant] <= level)
+
+
+def _text(handle: ctypes.CDLL, name: str) -> str:
+    function = handle[name]
+    function.restype = ctypes.c_char_p
+    return function().decode()
+
+
+def _missing(reason: str) -> str:
+    """One line: what is wrong, what that costs, and the command that builds the library here."""
+    python = "python" if _is_this_python(shutil.which("python")) else _short(sys.executable)
+    commands = [f"{python} -m {__package__}.build"]
+    if find_compiler() is None:
+        # Not `pip`, which may belong to another Python.
+        commands.insert(0, f"{python} -m pip install ziglang")
+    return (
+        f"no native engine: {reason}; the PyTorch engine trains instead, 3 to 16 times slower: "
+        f"{' && '.join(commands)}"
+    )
+
+
+def _is_this_python(path: str | None) -> bool:
+    # Not the files that the links lead to: environments of one Python share that file.
+    return path is not None and Path(path).parent == Path(sys.executable).parent
+
+
+def _short(path: str) -> str:
+    here = Path.cwd()
+    return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

@@ -1,0 +1,100 @@
+// exp, log, tanh and the logistic function, the same on every machine to the last bit.
+#pragma once
+
+#include "vectors.h"
+
+namespace seqsweep {
+namespace {
+
+// 1 / 0 and 0 / 0 without a division that a sanitizer would report.
+SEQSWEEP_INLINE Vector infinity() { return splat(__builtin_inff()); }
+SEQSWEEP_INLINE Vector not_a_number() { return splat(__builtin_nanf("")); }
+
+// 2^power, for a power in -126..127.
+SEQSWEEP_INLINE Vector power_of_two(Integers power) {
+  return (Vector)((Bits)(power + 127) << 23);
+}
+
+// e^x; Cephes' polynomial for the fraction, the whole part goes into the exponent.
+SEQSWEEP_INLINE Vector exp(Vector x) {
+  x = smaller(splat(89.0f), x);  // beyond it lies infinity, which 2^128 gives
+  x = larger(splat(-104.0f), x);
+  // The sum with 1.5 * 2^23 is rounded to a whole number, which its last bits then hold.
+  const Vector shift = splat(12582912.0f);
+  const Vector shifted = fma(x, splat(1.44269504088896341f), shift);
+  const Vector whole = shifted - shift;
+  Vector r = fma(whole, splat(-0.693359375f), x);
+  r = fma(whole, splat(2.12194440e-4f), r);
+  Vector p = splat(1.9875691500e-4f);
+  p = fma(p, r, splat(1.3981999507e-3f));
+  p = fma(p, r, splat(8.3334519073e-3f));
+  p = fma(p, r, splat(4.1665795894e-2f));
+  p = fma(p, r, splat(1.6666665459e-1f));
+  p = fma(p, r, splat(5.0000001201e-1f));
+  p = fma(p, r * r, r + splat(1.0f));
+  // In two halves: 2^128 and 2^-150 are not floats themselves.
+  const Integers power = (Integers)((Bits)shifted - (Bits)shift);
+  const Integers half = power >> 1;
+  return p * power_of_two(half) * power_of_two(power - half);
+}
+
+// The natural logarithm; Cephes' polynomial on sqrt(1/2)..sqrt(2).
+SEQSWEEP_INLINE Vector log(Vector x) {
+  const Vector one = splat(1.0f);
+  const auto is_tiny = x < splat(1.17549435e-38f);  // subnormal: its exponent says nothing
+  const Vector scaled = is_tiny ? x * splat(33554432.0f) : x;
+  const Bits bits = (Bits)scaled;
+  // Added to the bits of 1.5 * 2^23, a small whole number becomes the same as a float.
+  const Vector shift = splat(12582912.0f);
+  Vector exponent = (Vector)((bits >> 23) - 126 + (Bits)shift) - shift;
+  exponent = exponent - (is_tiny ? splat(25.0f) : zero());
+  Vector m = (Vector)((bits & 0x007fffffu) | 0x3f000000u);  // 0.5 <= m < 1
+  const auto is_low = m < splat(0.707106781186547524f);
+  exponent = exponent - (is_low ? one : zero());
+  m = (is_low ? m + m : m) - one;
+  const Vector square = m * m;
+  Vector p = splat(7.0376836292e-2f);
+  p = fma(p, m, splat(-1.1514610310e-1f));
+  p = fma(p, m, splat(1.1676998740e-1f));
+  p = fma(p, m, splat(-1.2420140846e-1f));
+  p = fma(p, m, splat(1.4249322787e-1f));
+  p = fma(p, m, splat(-1.6668057665e-1f));
+  p = fma(p, m, splat(2.0000714765e-1f));
+  p = fma(p, m, splat(-2.4999993993e-1f));
+  p = fma(p, m, splat(3.3333331174e-1f));
+  Vector y = p * m * square;
+  y = fma(exponent, splat(-2.12194440e-4f), y);
+  y = fma(square, splat(-0.5f), y);
+  const Vector value = fma(exponent, splat(0.693359375f), m + y);
+  const Vector outside = x == zero() ? -infinity() : not_a_number();
+  return x > zero() ? (x < infinity() ? value : x) : outside;
+}
+
+// tanh x; a rational approximation, as in Eigen. 0 stays 0, NaN stays NaN.
+SEQSWEEP_INLINE Vector tanh(Vector x) {
+  const float bound = 7.99881172180175781f;  // beyond it tanh x rounds to 1
+  x = smaller(splat(bound), x);
+  x = larger(splat(-bound), x);
+  const Vector y = x * x;
+  Vector p = splat(-2.76076847742355e-16f);
+  p = fma(p, y, splat(2.00018790482477e-13f));
+  p = fma(p, y, splat(-8.60467152213735e-11f));
+  p = fma(p, y, splat(5.12229709037114e-08f));
+  p = fma(p, y, splat(1.48572235717979e-05f));
+  p = fma(p, y, splat(6.37261928875436e-04f));
+  p = fma(p, y, splat(4.89352455891786e-03f));
+  Vector q = splat(1.19825839466702e-06f);
+  q = fma(q, y, splat(1.18534705686654e-04f));
+  q = fma(q, y, splat(2.26843463243900e-03f));
+  q = fma(q, y, splat(4.89352518554385e-03f));
+  return p / q * x;  // not p * x / q, which would lose digits where x is tiny
+}
+
+// 1 / (1 + e^-x), close to x's own relative precision also far below zero.
+SEQSWEEP_INLINE Vector sigmoid(Vector x) {
+  const Vector one = splat(1.0f);
+  return one / (one + exp(-x));
+}
+
+}  // namespace
+}  // namespace seqsweep

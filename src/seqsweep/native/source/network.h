@@ -1,0 +1,368 @@
+// The network: all layers and directions forward, the head, and back through time.
+//
+// B batch, T steps, R rows packed as PackedSequence, F features, H hidden (padded), L layers,
+// D directions, C classes, g gates. A lane is one direction of one layer. Both lanes of a layer
+// run forward: the reverse one reads each sequence from its end, so both end at the same step.
+#pragma once
+
+#include "pooling.h"
+
+namespace seqsweep {
+namespace {
+
+inline void pack_weights(const Workspace& w, const Shape& shape, const float* weights) {
+  const Index K = shape.hidden, H = w.H, D = shape.directions;
+  const int gates = gates_of(shape.cell);
+  for (int layer = 0; layer < shape.layers; layer++) {
+    for (int direction = 0; direction < D; direction++) {
+      const LaneWeights at = lane_weights(shape, layer, direction);
+      const LanePanels panels = lane_panels(w, shape, layer, direction);
+      const float* input = weights + at.input;
+      const Index depth = layer ? K : shape.features;
+      const auto pack_block = [&](const float* block, Index row, Index inputs, float* out) {
+        if (gates == 1) pack_transposed(block, row, inputs, K, out);
+        else pack_gates(block, row, inputs, K, gates, out);
+      };
+      pack_block(input + (layer ? direction * K : 0), at.input_width, depth, panels.own);
+      if (layer && D == 2)
+        pack_block(input + (1 - direction) * K, at.input_width, K, panels.other);
+      pack_block(weights + at.hidden, K, K, panels.hidden);
+      clear(panels.bias, 4 * H);
+      const float *by_input = weights + at.input_bias, *by_state = weights + at.hidden_bias;
+      for (int gate = 0; gate < gates; gate++) {
+        for (Index j = 0; j < K; j++) {
+          const Index n = gate * K + j;
+          // The GRU's new state has a bias of its own inside the bracket.
+          const bool is_apart = shape.cell == GRU && gate == 2;
+          panels.bias[gate * H + j] = is_apart ? by_input[n] : by_input[n] + by_state[n];
+          if (is_apart) panels.bias[3 * H + j] = by_state[n];
+        }
+      }
+    }
+  }
+  const float* head = weights + head_weights(shape);
+  for (int direction = 0; direction < D; direction++)
+    pack_transposed(head + direction * K, D * K, K, shape.classes,
+                    w.head_panels + direction * K * w.columns);
+  clear(w.head_bias, w.columns);
+  copy(w.head_bias, head + shape.classes * D * K, shape.classes);
+}
+
+// States and saved values of one lane, step by step.
+inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
+  const Batch& batch = w.batch;
+  const Index H = w.H;
+  const int K = shape.hidden;
+  const Inputs inputs = lane_inputs(w, shape, layer, direction);
+  const LanePanels panels = lane_panels(w, shape, layer, direction);
+  float* states = lane_states(w, shape, layer, direction);
+  float* saved = lane_saved(w, shape, layer, direction);
+  const Index slots = saved_slots(shape.cell);
+  for (int t = 0; t < batch.steps; t++) {
+    const int rows = batch.counts[t];
+    const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
+    float *out = states + row * H, *kept = saved + row * slots * H;
+    const float* before = t ? states + row_before * H : nullptr;
+    const Term own = {inputs.own + row * inputs.own_row, inputs.own_row, 1, panels.own, 0,
+                      (int)inputs.own_depth};
+    const Term other = {inputs.other ? inputs.other + row * H : nullptr, H, 1, panels.other, 0,
+                        inputs.other ? K : 0};
+    const Term state = {before, H, 1, panels.hidden, 0, before ? K : 0};
+    if (shape.cell == GRU) {
+      for (Index j = 0; j < H; j += VL) {
+        GruForward f = {{own, other, state}, panels.bias + j, before ? before + j : nullptr,
+                        kept + j, out + j, H};
+        for (Term& term : f.terms) {
+          term.b += 3 * j * term.depth;
+          term.b_step = 3 * VL;
+        }
+        Tiles<GruForward, 3>::run(f, rows);
+      }
+    } else if (shape.cell == LSTM) {
+      const float* memory = t ? saved + (row_before * slots + 4) * H : nullptr;
+      for (Index j = 0; j < H; j += VL) {
+        LstmForward f = {{own, other, state}, panels.bias + j, memory ? memory + j : nullptr,
+                         slots * H, kept + j, out + j, H};
+        for (Term& term : f.terms) {
+          term.b += 4 * j * term.depth;
+          term.b_step = 4 * VL;
+        }
+        Tiles<LstmForward, 4>::run(f, rows);
+      }
+    } else {
+      PlainForward f = {{own, other, state}, nullptr, nullptr, H, shape.cell == RELU};
+      each_panel(f, H, [&](int nv, Index column) {
+        f.bias = panels.bias + column;
+        f.states = out + column;
+        run_rows(f, nv, rows);
+      });
+    }
+  }
+}
+
+// What the next layer reads of `layer`: its states, thinned by dropout, in both orders of time.
+// `mask` (R, D K) is in the forward order of time, as torch draws it.
+inline void pass_up(const Workspace& w, const Shape& shape, int layer, const float* mask) {
+  const Index H = w.H, K = shape.hidden, D = shape.directions;
+  for (int direction = 0; direction < D; direction++) {
+    const Index lane = (layer * D + direction) * w.lane_rows * H;
+    const float* states = w.states + lane;
+    if (mask) {
+      each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
+        const float* factors = mask + (direction ? mirrored : row) * D * K + direction * K;
+        float* out = w.dropped + lane + row * H;
+        for (Index j = 0; j < K; j++) out[j] = states[row * H + j] * factors[j];
+        clear(out + K, H - K);
+      });
+      states = w.dropped + lane;
+    }
+    if (D == 2) {
+      float* other = w.other + (layer * D + 1 - direction) * w.lane_rows * H;
+      each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
+        copy(other + row * H, states + mirrored * H, H);
+      });
+    }
+  }
+}
+
+// The masks of one step, layer after layer; null: no dropout.
+inline const float* layer_mask(const Workspace& w, const Shape& shape, const float* masks,
+                                      int layer) {
+  if (!masks) return nullptr;
+  return masks + layer * w.batch.rows * shape.directions * shape.hidden;
+}
+
+// Fills `logits` (B, columns) for the batch of the workspace.
+inline void forward(const Workspace& w, const Shape& shape, const Data& data,
+                           const float* masks) {
+  const Index H = w.H, D = shape.directions, K = shape.hidden, B = w.batch.size;
+  for (int direction = 0; direction < D; direction++)
+    gather(w.batch, data, direction == 1, w.x + direction * w.lane_rows * shape.features);
+  for (int layer = 0; layer < shape.layers; layer++) {
+    for (int direction = 0; direction < D; direction++) lane_forward(w, shape, layer, direction);
+    if (layer + 1 < shape.layers && (D == 2 || masks))
+      pass_up(w, shape, layer, layer_mask(w, shape, masks, layer));
+  }
+  Product head = {{}, w.head_bias, 0, w.logits, w.columns};
+  for (int direction = 0; direction < D; direction++) {
+    float* pooled = w.pooled + direction * B * H;
+    pool(shape.pooling, w.batch, H, lane_states(w, shape, shape.layers - 1, direction), pooled,
+         w.chosen + direction * B * H);
+    head.terms[direction] = {pooled, H, 1, w.head_panels + direction * K * w.columns, 0, (int)K};
+  }
+  multiply(head, (int)B, w.columns);
+}
+
+// The gradients of the head, and of the pooled states.
+inline void head_backward(const Workspace& w, const Shape& shape, const float* weights) {
+  const Index H = w.H, D = shape.directions, K = shape.hidden, C = shape.classes;
+  const Index B = w.batch.size, padded = rounded_up(B, 16);
+  const float* head = weights + head_weights(shape);
+  float* gradient = w.gradient + head_weights(shape);
+  for (int direction = 0; direction < D; direction++) {
+    const float* pooled = w.pooled + direction * B * H;
+    float* pooled_gradient = w.pooled_gradient + direction * B * H;
+    Product of_weights = {{{w.logits_gradient, padded, 1, pooled, H, (int)B}}, nullptr, 0,
+                          w.scratch, H};
+    multiply(of_weights, (int)C, H);
+    for (Index c = 0; c < C; c++) copy(gradient + (c * D + direction) * K, w.scratch + c * H, K);
+    pack(head + direction * K, D * K, C, K, w.back_panels);
+    Product of_pooled = {{{w.logits_gradient, 1, padded, w.back_panels, 0, (int)C}}, nullptr, 0,
+                         pooled_gradient, H};
+    multiply(of_pooled, (int)B, H);
+    unpool(shape.pooling, w.batch, H, pooled_gradient, w.chosen + direction * B * H,
+           w.outer + direction * w.lane_rows * H);
+  }
+  for (Index c = 0; c < C; c++) {
+    float sum = 0;
+    for (Index b = 0; b < B; b++) sum += w.logits_gradient[c * padded + b];
+    gradient[C * D * K + c] = sum;
+  }
+}
+
+// Where the gradient of a lane's states comes from besides the step after.
+struct Outer {
+  const float* rows;  // (R, H), or (B, H) where it is the same for all steps of a sequence
+  bool per_sequence;
+  bool at_ends_only;  // and zero at all steps but a sequence's last
+};
+
+// The slots of `sums` that the products with W_hh read: the GRU's bracket has one of its own.
+SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
+  return cell == GRU && gate == 2 ? 3 : gate;
+}
+
+template <class Kernel>
+inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int direction,
+                                 const float* weights, const Outer& outer, float* total) {
+  const Batch& batch = w.batch;
+  const Index H = w.H, K = shape.hidden, slots = sum_slots(shape.cell);
+  const Index kept = saved_slots(shape.cell);
+  const int gates = gates_of(shape.cell);
+  const float* states = lane_states(w, shape, layer, direction);
+  const float* saved = lane_saved(w, shape, layer, direction);
+  const float* hidden = weights + lane_weights(shape, layer, direction).hidden;
+  for (int gate = 0; gate < gates; gate++)
+    pack(hidden + gate * K * K, K, K, K, w.back_panels + gate * K * H);
+  for (int t = batch.steps - 1; t >= 0; t--) {
+    const int rows = batch.counts[t], later = batch.counts[t + 1];
+    const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
+    // First the sequences that have a later step, then those that end here.
+    for (int part = 0; part < 2; part++) {
+      const Index first = part ? later : 0;
+      const int count = part ? rows - later : later;
+      if (!count) continue;
+      const Index at = row + first;
+      Kernel f{};
+      for (int gate = 0; gate < gates && !part; gate++)
+        f.terms[gate] = {w.sums + (batch.starts[t + 1] * slots + state_slot(shape.cell, gate)) * H,
+                         slots * H, 1, w.back_panels + gate * K * H, 0, (int)K};
+      f.H = H;
+      f.has_later = !part;
+      f.relu = shape.cell == RELU;
+      const bool has_outer = part || !outer.at_ends_only;
+      const float* from = outer.rows + (outer.per_sequence ? first : at) * H;
+      const float* before = nullptr;
+      if (t && shape.cell == GRU) before = states + (row_before + first) * H;
+      if (t && shape.cell == LSTM) before = saved + (row_before + first) * kept * H;
+      each_panel(f, H, [&](int nv, Index column) {
+        f.outer = has_outer ? from + column : nullptr;
+        f.states = states + at * H + column;
+        f.before = before ? before + column : nullptr;
+        f.saved = saved + at * kept * H + column;
+        f.sums = w.sums + at * slots * H + column;
+        f.carry = w.carry + first * H + column;
+        f.total = total ? total + at * H + column : nullptr;
+        run_rows(f, nv, count);
+      });
+    }
+  }
+}
+
+// Sums over all rows: the gradients of the biases. Four chains, by the row's number modulo 4.
+inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
+                                 int direction) {
+  const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H, R = w.batch.rows;
+  for (Index j = 0; j < width; j += VL) {
+    Vector chains[4] = {zero(), zero(), zero(), zero()};
+    Index row = 0;
+    for (; row + 4 <= R; row += 4)
+      for (int n = 0; n < 4; n++) chains[n] = chains[n] + load(w.sums + (row + n) * width + j);
+    for (int n = 0; row + n < R; n++)
+      chains[n] = chains[n] + load(w.sums + (row + n) * width + j);
+    store(w.scratch + j, (chains[0] + chains[1]) + (chains[2] + chains[3]));
+  }
+  const LaneWeights at = lane_weights(shape, layer, direction);
+  for (int gate = 0; gate < gates_of(shape.cell); gate++) {
+    copy(w.gradient + at.input_bias + gate * K, w.scratch + gate * H, K);
+    const int slot = state_slot(shape.cell, gate);
+    copy(w.gradient + at.hidden_bias + gate * K, w.scratch + slot * H, K);
+  }
+}
+
+// The gradients of one lane's weights, from `sums`.
+inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
+                                   int direction) {
+  const Index H = w.H, K = shape.hidden, D = shape.directions, R = w.batch.rows;
+  const Index width = sum_slots(shape.cell) * H;
+  const int gates = gates_of(shape.cell);
+  const LaneWeights at = lane_weights(shape, layer, direction);
+  const Inputs inputs = lane_inputs(w, shape, layer, direction);
+  float *input = w.gradient + at.input, *hidden = w.gradient + at.hidden;
+  const float* states = lane_states(w, shape, layer, direction);
+  for (int gate = 0; gate < gates; gate++) {
+    const float* sums = w.sums + state_slot(shape.cell, gate) * H;
+    bool adds = false;
+    clear(w.scratch, K * H);  // where no sequence has a second step
+    each_run(w.batch, [&](Index before, Index row, Index rows) {
+      multiply_rows(K, H, rows, sums + row * width, width, states + before * H, H, w.scratch, adds);
+      adds = true;
+    });
+    for (Index j = 0; j < K; j++) copy(hidden + (gate * K + j) * K, w.scratch + j * H, K);
+  }
+  if (layer == 0) {
+    const Index F = shape.features;
+    multiply_rows(F, gates * H, R, inputs.own, F, w.sums, width, w.scratch, false);
+    for (int gate = 0; gate < gates; gate++)
+      transpose(w.scratch + gate * H, gates * H, F, K, input + gate * K * F, F);
+    return;
+  }
+  for (int gate = 0; gate < gates; gate++) {
+    const float* sums = w.sums + gate * H;
+    float* rows = input + gate * K * at.input_width;
+    multiply_rows(K, H, R, sums, width, inputs.own, H, w.scratch, false);
+    for (Index j = 0; j < K; j++)
+      copy(rows + j * at.input_width + direction * K, w.scratch + j * H, K);
+    if (D == 1) continue;
+    multiply_rows(K, H, R, sums, width, inputs.other, H, w.scratch, false);
+    for (Index j = 0; j < K; j++)
+      copy(rows + j * at.input_width + (1 - direction) * K, w.scratch + j * H, K);
+  }
+}
+
+// The gradient of what a lane reads, (R, H), of its own direction or the other one's states.
+inline void input_gradient(const Workspace& w, const Shape& shape, int layer, int direction,
+                                  const float* weights, bool other, float* out) {
+  const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
+  const LaneWeights at = lane_weights(shape, layer, direction);
+  const float* block = weights + at.input + (other ? 1 - direction : direction) * K;
+  Product below = {{}, nullptr, 0, out, H};
+  for (int gate = 0; gate < gates_of(shape.cell); gate++) {
+    float* panels = w.back_panels + gate * K * H;
+    pack(block + gate * K * at.input_width, at.input_width, K, K, panels);
+    below.terms[gate] = {w.sums + gate * H, width, 1, panels, 0, (int)K};
+  }
+  multiply(below, (int)w.batch.rows, H);
+}
+
+// From the gradients of both lanes' inputs to those of the states of the layer below.
+inline void pass_down(const Workspace& w, const Shape& shape, const float* mask) {
+  const Index H = w.H, K = shape.hidden, D = shape.directions, lane = w.lane_rows * H;
+  for (int direction = 0; direction < D; direction++) {
+    float* outer = w.outer + direction * lane;
+    const float* other = w.outer_other + (1 - direction) * lane;
+    each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
+      float* out = outer + row * H;
+      if (D == 2)
+        for (Index j = 0; j < H; j += VL) store(out + j, load(out + j) + load(other + mirrored * H + j));
+      if (mask) {
+        const float* factors = mask + (direction ? mirrored : row) * D * K + direction * K;
+        for (Index j = 0; j < K; j++) out[j] *= factors[j];
+      }
+    });
+  }
+}
+
+// Fills `gradient` from that of the logits. `totals`, if not null, becomes |dL/dh| of all states.
+inline void backward(const Workspace& w, const Shape& shape, const float* weights,
+                            const float* masks, float* totals) {
+  const Index H = w.H, D = shape.directions, lane_size = w.lane_rows * H, B = w.batch.size;
+  head_backward(w, shape, weights);
+  for (int layer = shape.layers - 1; layer >= 0; layer--) {
+    const bool is_top = layer == shape.layers - 1, by_sequence = is_top && shape.pooling != MAX;
+    for (int direction = 0; direction < D; direction++) {
+      const float* rows = by_sequence ? w.pooled_gradient + direction * B * H
+                                      : w.outer + direction * lane_size;
+      const Outer outer = {rows, by_sequence, is_top && shape.pooling == LAST};
+      float* total = totals ? totals + (layer * D + direction) * lane_size : nullptr;
+      if (shape.cell == GRU)
+        lane_backward<GruBackward>(w, shape, layer, direction, weights, outer, total);
+      else if (shape.cell == LSTM)
+        lane_backward<LstmBackward>(w, shape, layer, direction, weights, outer, total);
+      else
+        lane_backward<PlainBackward>(w, shape, layer, direction, weights, outer, total);
+      bias_gradient(w, shape, layer, direction);
+      weight_gradient(w, shape, layer, direction);
+      if (layer == 0) continue;
+      input_gradient(w, shape, layer, direction, weights, false, w.outer + direction * lane_size);
+      if (D == 2)
+        input_gradient(w, shape, layer, direction, weights, true,
+                       w.outer_other + direction * lane_size);
+    }
+    if (layer && (D == 2 || masks))
+      pass_down(w, shape, layer_mask(w, shape, masks, layer - 1));
+  }
+}
+
+}  // namespace
+}  // namespace seqsweep

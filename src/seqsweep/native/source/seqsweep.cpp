@@ -1,0 +1,197 @@
+// The C interface: some members' epochs of training, and evaluation.
+//
+// A task is one member: its network, its optimizer's state, and the batches of one epoch. All
+// memory is the caller's, and the caller has checked all but the orders.
+#include "loss.h"
+#include "network.h"
+#include "optimizers.h"
+
+#include <time.h>
+
+namespace seqsweep {
+namespace {
+
+struct Task {
+  Shape shape;
+  int32_t optimizer;
+  int32_t trains, validates;
+  int64_t batch_size, first_batch, last_batch;
+  int64_t steps;                        // of the optimizer so far; counted here
+  float *weights, *moment1, *moment2;   // (P,)
+  const int64_t* order;                 // (S,) the epoch's order
+  int64_t count;                        // S
+  const float* masks;                   // dropout's, step after step; null: none
+  Loss loss;
+  float max_norm;                       // infinite: the gradient is not clipped
+  Options options;
+  // What comes out. The sums are added to what is there.
+  double loss_sum, weight_sum, norm_sum;
+  int64_t* confusion;                   // (C, C)
+  double val_loss;
+  int64_t* val_confusion;               // (C, C)
+  double seconds;
+};
+
+enum Status : int32_t { DONE = 0, STOPPED = 1, OUT_OF_RANGE = 2 };
+
+double now() {
+  struct timespec time;
+  timespec_get(&time, TIME_UTC);
+  return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+// Sequences that are evaluated together: as many as about 256 KiB of states hold, at most 96.
+Index evaluation_batch(const Shape& shape, const Data& data) {
+  const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_slots(shape.cell);
+  const Index row = lanes * slots * rounded_up(shape.hidden, 16) + shape.features;
+  const Index fits = 65536 / (row * data.longest);
+  const Index size = fits < 12 ? 12 : fits > 96 ? 96 : fits;
+  return size < data.count ? size : data.count;
+}
+
+double evaluate(const Shape& trained, const float* weights, const Data& data, Arena arena,
+                       int64_t* confusion) {
+  Shape shape = trained;
+  shape.has_dropout = 0;
+  float* losses = arena.take<float>(data.count);
+  const Index size = evaluation_batch(shape, data);
+  Workspace w = lay_out(shape, size, data.longest, arena);
+  pack_weights(w, shape, weights);
+  for (Index first = 0; first < data.count; first += size) {
+    const Index left = data.count - first;
+    form(w.batch, data, data.by_length + first, (int)(left < size ? left : size));
+    forward(w, shape, data, nullptr);
+    evaluation_loss(w, shape, losses, confusion);
+  }
+  double total = 0;
+  for (int64_t s = 0; s < data.count; s++) total += losses[s];
+  return total / (double)data.count;
+}
+
+void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
+                        const float*& masks) {
+  const Shape& shape = task.shape;
+  const Index P = parameters(shape);
+  form(w.batch, data, task.order + first, size);
+  pack_weights(w, shape, task.weights);
+  forward(w, shape, data, masks);
+  const double weight = batch_weight(w.batch, task.loss);
+  task.loss_sum += training_loss(w, shape, task.loss, weight, task.confusion);
+  task.weight_sum += weight;
+  backward(w, shape, task.weights, masks, nullptr);
+  const float norm = (float)norm_of(w.gradient, P);
+  task.norm_sum += norm;
+  float scale = 1;
+  if (task.max_norm < __builtin_inff()) {
+    scale = task.max_norm / (norm + 1e-6f);
+    scale = scale > 1 ? 1 : scale;  // NaN stays
+  }
+  task.steps++;
+  update(task.optimizer, task.options, task.steps, P, task.weights, w.gradient, task.moment1,
+         task.moment2, scale);
+  if (masks) masks += (shape.layers - 1) * w.batch.rows * shape.directions * shape.hidden;
+}
+
+bool in_range(const Task& task, const Data& data) {
+  for (int64_t n = 0; n < task.count; n++)
+    if ((uint64_t)task.order[n] >= (uint64_t)data.count) return false;
+  return true;
+}
+
+Status run(Task& task, const Data& train, const Data* val, Arena arena,
+                  const volatile int32_t* stop) {
+  const double begin = now();
+  if (task.trains) {
+    Arena own = arena;
+    Workspace w = lay_out(task.shape, task.batch_size, train.longest, own);
+    const float* masks = task.masks;
+    for (int64_t batch = task.first_batch; batch < task.last_batch; batch++) {
+      const int64_t first = batch * task.batch_size, left = task.count - first;
+      train_batch(task, train, w, first, (int)(left < task.batch_size ? left : task.batch_size),
+                  masks);
+      if (stop && *stop) return STOPPED;
+    }
+  }
+  if (task.validates)
+    task.val_loss = evaluate(task.shape, task.weights, *val, arena, task.val_confusion);
+  task.seconds += now() - begin;
+  return DONE;
+}
+
+}  // namespace
+}  // namespace seqsweep
+
+#if defined(_WIN32)
+#define SEQSWEEP_EXPORT extern "C" __declspec(dllexport)
+#else
+#define SEQSWEEP_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+// The length of a vector in floats, and the number of this interface.
+SEQSWEEP_EXPORT int32_t seqsweep_vector_length() { return seqsweep::VL; }
+SEQSWEEP_EXPORT int32_t seqsweep_interface() { return 1; }
+
+// Bytes that `seqsweep_run` needs for one task; `val` may be null.
+SEQSWEEP_EXPORT uint64_t seqsweep_workspace(const seqsweep::Task* task,
+                                            const seqsweep::Data* train,
+                                            const seqsweep::Data* val) {
+  const seqsweep::Shape& shape = task->shape;
+  seqsweep::Arena training = {0, 0}, evaluation = {0, 0};
+  if (task->trains) seqsweep::lay_out(shape, task->batch_size, train->longest, training);
+  if (val) {
+    evaluation.take<float>(val->count);
+    seqsweep::lay_out(shape, seqsweep::evaluation_batch(shape, *val), val->longest, evaluation);
+  }
+  return training.used > evaluation.used ? training.used : evaluation.used;
+}
+
+SEQSWEEP_EXPORT uint64_t seqsweep_parameters(const seqsweep::Shape* shape) {
+  return (uint64_t)seqsweep::parameters(*shape);
+}
+
+// Runs the tasks one after another. `workspace` begins at a multiple of 64.
+SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
+                                     const seqsweep::Data* train, const seqsweep::Data* val,
+                                     void* workspace, const volatile int32_t* stop) {
+  // The orders are checked here, where it takes a compare each, and before anything changes.
+  for (int64_t n = 0; n < count; n++)
+    if (!seqsweep::in_range(*tasks[n], *train)) return seqsweep::OUT_OF_RANGE;
+  for (int64_t n = 0; n < count; n++) {
+    const seqsweep::Arena arena = {(uintptr_t)workspace, 0};
+    const int32_t status = seqsweep::run(*tasks[n], *train, val, arena, stop);
+    if (status != seqsweep::DONE) return status;
+  }
+  return seqsweep::DONE;
+}
+
+// The functions of functions.h and the two multiply-adds, for tests: all numbers of `x`.
+SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float* x, float* out) {
+  using namespace seqsweep;
+  float part[VL];
+  for (int64_t i = 0; i < count; i += VL) {
+    const Index left = count - i < VL ? count - i : VL;
+    for (int lane = 0; lane < VL; lane++) part[lane] = x[i + (lane < left ? lane : 0)];
+    const Vector value = load(part);
+    store(part, which == 0   ? seqsweep::exp(value)
+                : which == 1 ? seqsweep::log(value)
+                : which == 2 ? seqsweep::tanh(value)
+                             : sigmoid(value));
+    for (Index lane = 0; lane < left; lane++) out[i + lane] = part[lane];
+  }
+}
+
+// `way` 0: that of this variant; 1: in software; 2: in software, as four lanes at a time.
+SEQSWEEP_EXPORT void seqsweep_multiply_add(int32_t way, int64_t count, const float* a,
+                                           const float* b, const float* c, float* out) {
+  using namespace seqsweep;
+  for (int64_t i = 0; i < count; i++) {
+    if (way == 0) out[i] = fma(splat(a[i]), splat(b[i]), splat(c[i]))[0];
+    if (way == 1) out[i] = fma_in_software(a[i], b[i], c[i]);
+#if defined(__SSE2__)
+    if (way == 2)
+      out[i] = _mm_cvtss_f32(fma_in_software(_mm_set1_ps(a[i]), _mm_set1_ps(b[i]), _mm_set1_ps(c[i])));
+#else
+    if (way == 2) out[i] = fma_in_software(a[i], b[i], c[i]);
+#endif
+  }
+}

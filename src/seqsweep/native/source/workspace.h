@@ -1,0 +1,181 @@
+// The memory of one step: nothing is allocated, the caller gives one piece that all arrays share.
+//
+// B batch, T steps, R = T B rows at most, F features, H hidden (padded to a multiple of 16),
+// L layers, D directions, N = L D lanes, C classes, P parameters, g gates.
+#pragma once
+
+#include "batches.h"
+#include "cells.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
+namespace seqsweep {
+namespace {
+
+enum Pooling : int32_t { LAST = 0, MEAN = 1, MAX = 2 };
+
+struct Shape {
+  int32_t features, hidden, classes, layers, directions, cell, pooling, has_dropout;
+};
+
+// Where the weights of one lane begin in the flat vector, in the order of torch's parameters.
+struct LaneWeights {
+  Index input, hidden, input_bias, hidden_bias, end;
+  Index input_width;  // columns of weight_ih
+};
+
+inline LaneWeights lane_weights(const Shape& shape, int layer, int direction) {
+  const Index G = (Index)gates_of(shape.cell) * shape.hidden;
+  const Index above = (Index)shape.directions * shape.hidden;
+  const Index first = G * (shape.features + shape.hidden + 2);
+  const Index later = G * (above + shape.hidden + 2);
+  LaneWeights at;
+  at.input_width = layer ? above : shape.features;
+  at.input = layer ? shape.directions * (first + (layer - 1) * later) + direction * later
+                   : direction * first;
+  at.hidden = at.input + G * at.input_width;
+  at.input_bias = at.hidden + G * shape.hidden;
+  at.hidden_bias = at.input_bias + G;
+  at.end = at.hidden_bias + G;
+  return at;
+}
+
+inline Index head_weights(const Shape& shape) {
+  return lane_weights(shape, shape.layers - 1, shape.directions - 1).end;
+}
+
+inline Index parameters(const Shape& shape) {
+  return head_weights(shape) + shape.classes * ((Index)shape.directions * shape.hidden + 1);
+}
+
+// The packed weights of one lane, as its forward kernels read them.
+struct LanePanels {
+  float *own, *other, *hidden, *bias;
+};
+
+// Hands out the pieces; without memory it only counts them.
+struct Arena {
+  uintptr_t base;
+  size_t used;
+
+  template <class T> T* take(Index count) {
+    T* piece = (T*)(base + used);
+    const size_t bytes = (size_t)count * sizeof(T);
+    used += (bytes + 63) / 64 * 64;
+#if defined(__SANITIZE_ADDRESS__)
+    // A gap that nothing may touch: an access beside a piece would else fall into the next one.
+    used += 64;
+    if (base) {
+      __asan_unpoison_memory_region(piece, bytes);
+      __asan_poison_memory_region((char*)piece + bytes, base + used - (uintptr_t)piece - bytes);
+    }
+#endif
+    return piece;
+  }
+};
+
+struct Workspace {
+  Index H, columns;      // padded hidden, padded classes
+  Index lane_rows;       // R at most
+  Batch batch;
+  float* x;              // (D, R, F)
+  float* states;         // (N, R, H)
+  float* saved;          // (N, R, slots, H)
+  float* dropped;        // (N - D, R, H) what the next layer reads, with dropout
+  float* other;          // (N - D, R, H) the other direction's, in the lane's own order
+  float* panels;         // (N, panel_size)
+  Index panel_size, own_size;
+  float *head_panels, *head_bias;        // (D, H, columns), (columns,)
+  float *pooled, *pooled_gradient;       // (D, B, H)
+  int32_t* chosen;                       // (D, B, H) the step of each maximum
+  float *logits, *logits_by_class;       // (B, columns), (C, B padded)
+  float* logits_gradient;                // (C, B padded)
+  float* losses;                         // (B padded,)
+  float *sums, *carry;                   // (R, slots, H), (B, H)
+  float *outer, *outer_other;            // (D, R, H)
+  float* back_panels;                    // (g H, H), and the classes' (C, H)
+  float *gradient, *scratch;             // (P,), one block of it padded
+};
+
+inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
+  Workspace w;
+  const Index H = w.H = rounded_up(shape.hidden, 16), C = w.columns = rounded_up(shape.classes, 16);
+  const Index D = shape.directions, N = shape.layers * D, R = w.lane_rows = B * T;
+  const Index padded = rounded_up(B, 16), F = shape.features, G = gates_of(shape.cell);
+  const Index K = shape.hidden;
+  w.batch.sequences = arena.take<int64_t>(B);
+  w.batch.labels = arena.take<int32_t>(padded);
+  w.batch.ends = arena.take<int32_t>(B);
+  w.batch.counts = arena.take<int32_t>(T + 1);
+  w.batch.starts = arena.take<int32_t>(T);
+  w.batch.cursor = arena.take<int32_t>(T + 1);
+  w.x = arena.take<float>(D * R * F);
+  w.states = arena.take<float>(N * R * H);
+  w.saved = arena.take<float>(N * R * saved_slots(shape.cell) * H);
+  w.dropped = arena.take<float>(shape.has_dropout ? (N - D) * R * H : 0);
+  w.other = arena.take<float>(D == 2 ? (N - D) * R * H : 0);
+  w.own_size = (F > K ? F : K) * G * H;
+  w.panel_size = w.own_size + (D == 2 && shape.layers > 1 ? 2 : 1) * K * G * H + 4 * H;
+  w.panels = arena.take<float>(N * w.panel_size);
+  w.head_panels = arena.take<float>(D * K * C);
+  w.head_bias = arena.take<float>(C);
+  w.pooled = arena.take<float>(D * B * H);
+  w.pooled_gradient = arena.take<float>(D * B * H);
+  w.chosen = arena.take<int32_t>(shape.pooling == MAX ? D * B * H : 0);
+  w.logits = arena.take<float>(B * C);
+  w.logits_by_class = arena.take<float>(shape.classes * padded);
+  w.logits_gradient = arena.take<float>(shape.classes * padded);
+  w.losses = arena.take<float>(padded);
+  w.sums = arena.take<float>(R * sum_slots(shape.cell) * H);
+  w.carry = arena.take<float>(B * H);
+  w.outer = arena.take<float>(D * R * H);
+  w.outer_other = arena.take<float>(D == 2 ? D * R * H : 0);
+  w.back_panels = arena.take<float>((G * K + shape.classes) * H);
+  w.gradient = arena.take<float>(parameters(shape));
+  const Index block = (F > K ? F : K) > shape.classes ? (F > K ? F : K) : shape.classes;
+  w.scratch = arena.take<float>(block * G * H);
+  return w;
+}
+
+inline float* lane_states(const Workspace& w, const Shape& shape, int layer, int direction) {
+  return w.states + (layer * shape.directions + direction) * w.lane_rows * w.H;
+}
+
+inline float* lane_saved(const Workspace& w, const Shape& shape, int layer, int direction) {
+  const Index lane = layer * shape.directions + direction;
+  return w.saved + lane * w.lane_rows * saved_slots(shape.cell) * w.H;
+}
+
+inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
+                                     int direction) {
+  float* own = w.panels + (layer * shape.directions + direction) * w.panel_size;
+  const Index square = (Index)shape.hidden * gates_of(shape.cell) * w.H;
+  const bool reads_both = shape.directions == 2 && shape.layers > 1;
+  LanePanels panels;
+  panels.own = own;
+  panels.hidden = own + w.own_size;
+  panels.other = reads_both ? panels.hidden + square : nullptr;
+  panels.bias = panels.hidden + (reads_both ? 2 : 1) * square;
+  return panels;
+}
+
+// What one lane reads: its own input in rows of `own_row`, and the other direction's or null.
+struct Inputs {
+  const float* own;
+  Index own_row, own_depth;
+  const float* other;
+};
+
+inline Inputs lane_inputs(const Workspace& w, const Shape& shape, int layer, int direction) {
+  const Index F = shape.features, lane_size = w.lane_rows * w.H;
+  if (layer == 0) return {w.x + direction * w.lane_rows * F, F, F, nullptr};
+  const Index below = (layer - 1) * shape.directions + direction;
+  const float* own = (shape.has_dropout ? w.dropped : w.states) + below * lane_size;
+  const float* other = shape.directions == 2 ? w.other + below * lane_size : nullptr;
+  return {own, w.H, shape.hidden, other};
+}
+
+}  // namespace
+}  // namespace seqsweep

@@ -1,0 +1,152 @@
+"""The structures of the C interface, field by field as `source/seqsweep.cpp` has them."""
+
+import ctypes
+from typing import NamedTuple
+
+CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
+POOLINGS = {"last": 0, "mean": 1, "max": 2}
+OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
+
+
+class Shape(NamedTuple):
+    """The architecture of a network, by the arguments of `RNNClassifier`."""
+
+    input_size: int
+    hidden_size: int
+    num_classes: int
+    cell: str = "rnn"
+    nonlinearity: str = "tanh"
+    num_layers: int = 1
+    bidirectional: bool = False
+    pooling: str = "last"
+    dropout: float = 0.0
+
+    @property
+    def directions(self) -> int:
+        return 2 if self.bidirectional else 1
+
+
+class ShapeStruct(ctypes.Structure):
+    """`Shape` in workspace.h."""
+
+    _fields_ = [
+        (name, ctypes.c_int32)
+        for name in (
+            "features",
+            "hidden",
+            "classes",
+            "layers",
+            "directions",
+            "cell",
+            "pooling",
+            "has_dropout",
+        )
+    ]
+
+
+class DataStruct(ctypes.Structure):
+    """`Data` in batches.h."""
+
+    _fields_ = [
+        ("x", ctypes.c_void_p),
+        ("lengths", ctypes.c_void_p),
+        ("labels", ctypes.c_void_p),
+        ("by_length", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("longest", ctypes.c_int64),
+        ("features", ctypes.c_int64),
+        ("equal", ctypes.c_int32),
+    ]
+
+
+class LossStruct(ctypes.Structure):
+    """`Loss` in loss.h."""
+
+    _fields_ = [
+        ("on", ctypes.c_void_p),
+        ("off", ctypes.c_void_p),
+        ("label_weights", ctypes.c_void_p),
+    ]
+
+
+class OptionsStruct(ctypes.Structure):
+    """`Options` in optimizers.h."""
+
+    _fields_ = [
+        (name, ctypes.c_double)
+        for name in (
+            "lr",
+            "beta1",
+            "beta2",
+            "eps",
+            "weight_decay",
+            "momentum",
+            "nesterov",
+            "alpha",
+        )
+    ]
+
+
+class TaskStruct(ctypes.Structure):
+    """`Task` in seqsweep.cpp."""
+
+    _fields_ = [
+        ("shape", ShapeStruct),
+        ("optimizer", ctypes.c_int32),
+        ("trains", ctypes.c_int32),
+        ("validates", ctypes.c_int32),
+        ("batch_size", ctypes.c_int64),
+        ("first_batch", ctypes.c_int64),
+        ("last_batch", ctypes.c_int64),
+        ("steps", ctypes.c_int64),
+        ("weights", ctypes.c_void_p),
+        ("moment1", ctypes.c_void_p),
+        ("moment2", ctypes.c_void_p),
+        ("order", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
+        ("masks", ctypes.c_void_p),
+        ("loss", LossStruct),
+        ("max_norm", ctypes.c_float),
+        ("options", OptionsStruct),
+        ("loss_sum", ctypes.c_double),
+        ("weight_sum", ctypes.c_double),
+        ("norm_sum", ctypes.c_double),
+        ("confusion", ctypes.c_void_p),
+        ("val_loss", ctypes.c_double),
+        ("val_confusion", ctypes.c_void_p),
+        ("seconds", ctypes.c_double),
+    ]
+
+
+def shape_struct(shape: Shape) -> ShapeStruct:
+    """Returns a shape as the library reads it.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+    for name in ("input_size", "hidden_size", "num_layers"):
+        value: int = getattr(shape, name)
+        if value < 1:
+            raise ValueError(f"{name}={value}: must be at least 1")
+    if shape.num_classes < 2:
+        raise ValueError(f"num_classes={shape.num_classes}: must be at least 2")
+    cell = CELLS.get((shape.cell, shape.nonlinearity))
+    if cell is None:
+        raise ValueError(
+            f"cell={shape.cell!r}, nonlinearity={shape.nonlinearity!r}: must be one of "
+            + ", ".join(f"{kind} with {activation}" for kind, activation in CELLS)
+        )
+    if shape.pooling not in POOLINGS:
+        raise ValueError(f"pooling={shape.pooling!r}: must be one of {', '.join(POOLINGS)}")
+    if not 0 <= shape.dropout < 1:
+        raise ValueError(f"dropout={shape.dropout}: must be at least 0 and below 1")
+    return ShapeStruct(
+        features=shape.input_size,
+        hidden=shape.hidden_size,
+        classes=shape.num_classes,
+        layers=shape.num_layers,
+        directions=shape.directions,
+        cell=cell,
+        pooling=POOLINGS[shape.pooling],
+        has_dropout=shape.dropout > 0 and shape.num_layers > 1,
+    )

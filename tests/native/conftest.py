@@ -1,0 +1,107 @@
+"""What the tests of the native engine share: one case, and the same network in float64."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.native.step import Data, Network, Shape, Work
+from seqsweep.stacked.optimizers import hyperparameters
+
+OPTIMIZERS: Mapping[str, Any] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
+
+
+@dataclass
+class Case:
+    """One network on some sequences, ready to be trained by the library and by PyTorch."""
+
+    shape: Shape
+    lengths: Sequence[int]
+    optimizer: str = "sgd"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"lr": 0.05})
+    class_weights: Sequence[float] | None = None
+    label_smoothing: float = 0.0
+    max_norm: float | None = None
+    batch_size: int = 5
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        generator = torch.Generator().manual_seed(self.seed)
+        count, steps = len(self.lengths), max(self.lengths)
+        self.ends = torch.tensor(self.lengths)
+        x = torch.randn(count, steps, self.shape.input_size, generator=generator)
+        self.x = x * (torch.arange(steps) < self.ends[:, None])[:, :, None]
+        self.labels = torch.randint(self.shape.num_classes, (count,), generator=generator)
+        self.data = Data(
+            self.x.numpy(), self.ends.numpy(), self.labels.numpy(), self.shape.num_classes
+        )
+        self.weights = None if self.class_weights is None else torch.tensor(self.class_weights)
+
+    def classifier(self) -> RNNClassifier:
+        """The network in float64, with the first weights."""
+        torch.manual_seed(self.seed)
+        arguments: Any = self.shape._asdict()
+        return RNNClassifier(**arguments).double()
+
+    def first_weights(self) -> Tensor:
+        return nn.utils.parameters_to_vector(self.classifier().parameters()).detach().float()
+
+    def network(self, **arguments: Any) -> Network:
+        """The network of the library, with the first weights."""
+        given: dict[str, Any] = {
+            "class_weights": self.weights,
+            "label_smoothing": self.label_smoothing,
+            "max_norm": self.max_norm,
+        }
+        return Network(self.shape, self.optimizer, self.first_weights(), **given | arguments)
+
+    def torch_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        return OPTIMIZERS[self.optimizer](network.parameters(), **self.options)
+
+    def order(self, epoch: int = 0) -> Tensor:
+        generator = torch.Generator().manual_seed(100 + epoch)
+        return torch.randperm(len(self.lengths), generator=generator)
+
+    def work(self, network: Network, epoch: int = 0, validates: bool = False) -> Work:
+        values = hyperparameters(self.torch_optimizer(self.classifier()))
+        return Work(network, self.order(epoch), self.batch_size, values, 1000, validates)
+
+    def loss(self, network: nn.Module, rows: Tensor) -> Tensor:
+        """The training loss of some sequences in float64."""
+        lengths = self.ends[rows]
+        x = self.x[rows][:, : int(lengths.max())].double()
+        return functional.cross_entropy(
+            network(x, lengths),
+            self.labels[rows],
+            weight=None if self.weights is None else self.weights.double(),
+            label_smoothing=self.label_smoothing,
+        )
+
+
+def confusion_of(logits: Tensor, labels: Tensor) -> np.ndarray[Any, Any]:
+    """(C, C), rows the true class."""
+    classes = logits.shape[1]
+    counts = np.zeros((classes, classes), dtype=np.int64)
+    np.add.at(counts, (labels.numpy(), logits.argmax(1).numpy()), 1)
+    return counts
+
+
+@pytest.fixture(scope="session")
+def make_case() -> type[Case]:
+    return Case
+
+
+@pytest.fixture(scope="session")
+def confusion() -> Callable[[Tensor, Tensor], np.ndarray[Any, Any]]:
+    return confusion_of

@@ -1,0 +1,153 @@
+"""What does not fit is refused before the library reads it; the flag ends a run."""
+
+import math
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqsweep.native.cost import flops
+from seqsweep.native.step import Data, Network, Shape, Stop, Stopped, evaluate, run
+
+
+@pytest.fixture
+def case(make_case):
+    return make_case(Shape(3, 5, 4), [4, 2, 3, 4, 1, 2])
+
+
+X = np.zeros((2, 3, 1), dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("x", "lengths", "labels", "message"),
+    [
+        (X[0], [3, 3], [0, 1], r"x: must be float32 of shape \(S, T, F\), got float32 \(3, 1\)"),
+        (X.astype(np.float64), [3, 3], [0, 1], "got float64"),
+        (X, [3], [0, 1], "lengths: must be 2 integers"),
+        (X, [3.0, 3.0], [0, 1], "lengths: must be 2 integers"),
+        (X, [3, 4], [0, 1], "lengths: must be between 1 and 3, got 3 to 4"),
+        (X, [0, 3], [0, 1], "lengths: must be between 1 and 3"),
+        (X, [3, 3], [0, 2], "labels: must be between 0 and 1, got 0 to 2"),
+        (X, [3, 3], [-1, 1], "labels: must be between 0 and 1"),
+    ],
+)
+def test_data_that_do_not_fit(x, lengths, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Data(x, np.array(lengths), np.array(labels), 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"cell": "elman"}, "cell='elman', nonlinearity='tanh': must be one of rnn with tanh"),
+        ({"cell": "gru", "nonlinearity": "relu"}, "cell='gru', nonlinearity='relu'"),
+        ({"pooling": "sum"}, "pooling='sum': must be one of last, mean, max"),
+        ({"hidden_size": 0}, "hidden_size=0: must be at least 1"),
+        ({"num_classes": 1}, "num_classes=1: must be at least 2"),
+        ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
+    ],
+)
+def test_shapes_that_do_not_fit(changes, message):
+    with pytest.raises(ValueError, match=message):
+        Network(Shape(3, 5, 4)._replace(**changes), "adam", torch.zeros(64))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"optimizer": "lion"}, "optimizer='lion': must be one of adam, adamw, sgd, rmsprop"),
+        ({"weights": torch.zeros(3)}, r"weights: must be \d+ numbers in float32, got .* \(3,\)"),
+        ({"weights": torch.zeros(74, dtype=torch.float64)}, "got torch.float64"),
+        ({"weights": torch.zeros(148)[::2]}, "weights: must be contiguous"),
+        ({"class_weights": torch.ones(3)}, "class_weights: must be 4 numbers"),
+        ({"label_smoothing": 1.0}, "label_smoothing=1.0: must be at least 0 and below 1"),
+    ],
+)
+def test_networks_that_do_not_fit(arguments, message):
+    given: dict[str, Any] = {"shape": Shape(3, 5, 4), "optimizer": "adam", "weights": torch.zeros(74)}
+    Network(**given)
+    with pytest.raises(ValueError, match=message):
+        Network(**given | arguments)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"order": torch.tensor([0, 1, 2, 3, 4, 6])}, "order: must be between 0 and 5"),
+        ({"order": torch.tensor([0, -1, 5, 1, 2, 3])}, "order: must be between 0 and 5"),
+        ({"order": torch.arange(6, dtype=torch.int32)}, "order: must be contiguous int64"),
+        ({"order": torch.arange(12)[::2]}, "order: must be contiguous int64"),
+        ({"batch_size": 0}, "batch_size=0: must be between 1 and 6"),
+        ({"batch_size": 7}, "batch_size=7: must be between 1 and 6"),
+        ({"validates": True}, "val=None: must be given where a work validates"),
+    ],
+)
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_works_that_do_not_fit_change_nothing(make_case, changes, message, dropout):
+    case = make_case(Shape(3, 5, 4, num_layers=2, dropout=dropout), [4, 2, 3, 4, 1, 2])
+    networks = [case.network() for _ in range(2)]
+    works = [case.work(networks[0]), case.work(networks[1])._replace(**changes)]
+    with pytest.raises(ValueError, match=message):
+        run(works, case.data, None)
+    assert all(torch.equal(network.weights, case.first_weights()) for network in networks)
+
+
+def test_networks_that_do_not_fit_their_data(make_case, case):
+    other = make_case(Shape(2, 5, 4), [2, 2])
+    message = "must have 2 features and 4 classes as the network has, got 3 and 4"
+    with pytest.raises(ValueError, match=f"train: {message}"):
+        run([other.work(other.network())], case.data, None)
+    with pytest.raises(ValueError, match=f"data: {message}"):
+        evaluate(other.network(), case.data)
+    with pytest.raises(ValueError, match="weights: must be 74 numbers"):
+        evaluate(case.network(), case.data, torch.zeros(3))
+
+
+def test_a_network_stands_in_one_work_of_a_run(case):
+    network = case.network()
+    with pytest.raises(ValueError, match="works: a network must not stand in two of them"):
+        run([case.work(network), case.work(network, 1)], case.data, None)
+
+
+def test_no_works_are_no_results(case):
+    assert run([], case.data, None) == []
+
+
+def test_the_flag_ends_a_run_after_the_current_step(case):
+    network, stop = case.network(), Stop()
+    assert not stop.is_set()
+    stop.set()
+    assert stop.is_set()
+    with pytest.raises(Stopped):
+        run([case.work(network)], case.data, None, stop)
+    assert network.steps == 1
+
+
+def test_another_thread_may_set_the_flag(make_case):
+    case = make_case(Shape(3, 32, 4), [5] * 200, batch_size=1)
+    stop = Stop()
+    threading.Timer(0.05, stop.set).start()
+    network = case.network()
+    works = case.work(network)._replace(order=torch.arange(200).repeat(5000))
+    with pytest.raises(Stopped):
+        run([works], case.data, None, stop)
+    assert 0 < network.steps < len(works.order)
+
+
+def test_the_result_says_how_long_it_took(make_case):
+    case = make_case(Shape(3, 32, 4), [5] * 64)
+    result = run([case.work(case.network())], case.data, case.data)[0]
+    assert 0 < result.seconds < 60
+    assert result.val is None
+    assert math.isfinite(result.train.grad_norm)
+
+
+def test_operations_grow_with_the_weights():
+    small = flops(Shape(3, 8, 4), 100)
+    assert small == 2 * 8 * (2 * 3 + 3 * 8) * 100
+    assert flops(Shape(3, 8, 4, "gru"), 100) == 3 * small
+    assert flops(Shape(3, 8, 4, bidirectional=True), 100) == 2 * small
+    deep = flops(Shape(3, 8, 4, num_layers=2), 100)
+    assert deep == small + 2 * 8 * 3 * (8 + 8) * 100

@@ -1,0 +1,136 @@
+"""A network's bits are a function of its config: of no company, thread, variant or partition."""
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+
+from seqsweep.native.build import HERE
+from seqsweep.native.step import Data, Shape, evaluate, run
+
+SHAPES = [
+    Shape(3, 10, 4, "rnn", "tanh", 2, True, "mean", 0.3),
+    Shape(3, 33, 4, "rnn", "relu", 1, False, "last"),
+    Shape(3, 64, 4, "gru", "tanh", 1, True, "max"),
+    Shape(3, 7, 4, "lstm", "tanh", 3, False, "last", 0.5),
+    Shape(3, 1, 4, "gru", "tanh", 2, False, "last"),
+    Shape(3, 80, 4, "lstm", "tanh", 1, True, "mean"),
+]
+LENGTHS = [5, 2, 7, 7, 1, 3, 6, 7, 4, 5, 2, 1, 7]
+ADAM = {"lr": 0.01, "weight_decay": 0.01}
+
+
+def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 1) -> str:
+    """All numbers of all networks after some epochs, each trained alone or all in one call."""
+    cases = [
+        make_case(shape, LENGTHS, "adam", ADAM, max_norm=0.5, batch_size=3 + n, seed=n)
+        for n, shape in enumerate(SHAPES)
+    ]
+    networks = [case.network() for case in cases]
+    data = cases[0].data
+    said: list[str] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for epoch in range(epochs):
+            works = [
+                case.work(network, epoch, True)
+                for case, network in zip(cases, networks, strict=True)
+            ]
+            groups = [[work] for work in works] if alone else [works[::2], works[1::2]]
+            results = [r for each in pool.map(lambda g: run(g, data, data), groups) for r in each]
+            order = range(len(works)) if alone else [*range(0, 6, 2), *range(1, 6, 2)]
+            placed = dict(zip(order, results, strict=True))
+            said += [repr(placed[n][:2]) for n in range(len(works))]
+    numbers = [network.weights.numpy().tobytes().hex() for network in networks]
+    numbers += [m.numpy().tobytes().hex() for n in networks for m in n.state.values()]
+    return "\n".join(said + numbers)
+
+
+def test_company_and_threads_change_no_bit(make_case):
+    alone = trained(make_case)
+    assert trained(make_case, alone=False) == alone
+    assert trained(make_case, alone=False, threads=2) == alone
+    assert trained(make_case, threads=2) == alone
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_an_evaluation_is_that_of_each_sequence(make_case, shape):
+    case = make_case(shape, LENGTHS)
+    network = case.network()
+    whole = evaluate(network, case.data)
+    each = [
+        evaluate(
+            network,
+            Data(
+                case.data.x[n : n + 1], case.data.lengths[n : n + 1], case.data.labels[n : n + 1], 4
+            ),
+        )
+        for n in range(len(LENGTHS))
+    ]
+    total = 0.0
+    for sums in each:
+        total += sums.loss
+    assert whole.loss == total / len(LENGTHS)
+    assert np.array_equal(whole.confusion, sum(sums.confusion for sums in each))
+
+
+def test_one_epoch_after_another_is_training_without_a_break(make_case):
+    """What a resume needs: weights, state and the number of steps are all there is."""
+    case = make_case(SHAPES[3], LENGTHS, "adam", ADAM)
+    network = case.network()
+    run([case.work(network, 0)], case.data, None)
+    other = case.network()
+    other.weights.copy_(network.weights)
+    for name, values in network.state.items():
+        other.state[name].copy_(values)
+    other.steps = network.steps
+    for each in (network, other):
+        run([case.work(each, 1)], case.data, None)
+    assert torch.equal(network.weights, other.weights)
+
+
+def test_a_network_that_diverges_leaves_others_alone(make_case):
+    shapes = SHAPES[1], SHAPES[2]
+    cases = [make_case(shape, LENGTHS, "sgd", {"lr": 0.1}) for shape in shapes]
+    alone, broken, beside = cases[1].network(), cases[0].network(), cases[1].network()
+    broken.weights[3] = float("nan")
+    works = [cases[0].work(broken, validates=True), cases[1].work(beside, validates=True)]
+    results = run(works, cases[0].data, cases[0].data)
+    run([cases[1].work(alone)], cases[1].data, None)
+    assert torch.equal(alone.weights, beside.weights)
+    assert np.isnan(results[0].train.loss) and np.isnan(results[0].train.grad_norm)
+    assert np.isfinite(results[1].train.loss)
+    assert results[0].val is not None and results[0].val.confusion.sum() == len(LENGTHS)
+
+
+CODE = """
+import sys
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, sys.argv[1])
+import conftest, test_bits
+print(test_bits.trained(conftest.Case, 1))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(len(HERE.variants) == 1, reason="this machine has one variant")
+def test_each_variant_gives_the_same_bits():
+    folder = os.path.dirname(__file__)
+    said: dict[str, str] = {}
+    for variant in HERE.variants:
+        done = subprocess.run(
+            [sys.executable, "-c", CODE, folder],
+            env=os.environ | {"SEQSWEEP_NATIVE": variant},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if "this CPU runs only" not in done.stderr:
+            assert done.returncode == 0, done.stderr
+            said[variant] = done.stdout
+    assert "portable" in said
+    assert len(set(said.values())) == 1

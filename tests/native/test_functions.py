@@ -1,0 +1,151 @@
+"""The library's own functions against those of NumPy in float64, and its multiply-add."""
+
+import ctypes
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from seqsweep.native.library import library
+
+FUNCTIONS = ("exp", "log", "tanh", "sigmoid")
+Array = npt.NDArray[np.float32]
+
+
+def call(name: str, x: Array) -> Array:
+    found = library()
+    assert found is not None
+    out = np.empty_like(x)
+    found.handle.seqsweep_function(
+        FUNCTIONS.index(name),
+        ctypes.c_int64(x.size),
+        ctypes.c_void_p(x.ctypes.data),
+        ctypes.c_void_p(out.ctypes.data),
+    )
+    return out
+
+
+def multiply_add(a: Array, b: Array, c: Array, way: int) -> Array:
+    found = library()
+    assert found is not None
+    out = np.empty_like(a)
+    pointers = [ctypes.c_void_p(each.ctypes.data) for each in (a, b, c, out)]
+    found.handle.seqsweep_multiply_add(way, ctypes.c_int64(a.size), *pointers)
+    return out
+
+
+def floats(values: Sequence[float]) -> Array:
+    return np.array(values, dtype=np.float32)
+
+
+def from_bits(bits: npt.ArrayLike) -> Array:
+    return np.asarray(bits, dtype=np.uint32).view(np.float32)
+
+
+def numbers(low: float, high: float) -> Array:
+    """Floats of all sizes between two bounds, their neighbours, zeros and subnormal ones."""
+    generator = np.random.default_rng(0)
+    bits = generator.integers(0, 2**32, 200_000, dtype=np.uint32)
+    edges = floats([0.0, -0.0, 1e-45, -1e-45, 1e-39, -1e-39, 1.0, -1.0, low, high])
+    spread = generator.uniform(low, high, 200_000).astype(np.float32)
+    near = (1 + generator.uniform(-1e-3, 1e-3, 1000)).astype(np.float32)
+    x = np.concatenate([bits.view(np.float32), spread, edges, near])
+    return x[np.isfinite(x) & (x >= low) & (x <= high)]
+
+
+def ulps(found: Array, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The error in units of the last place of the exact value."""
+    spacing = np.spacing(np.abs(exact).astype(np.float32).clip(1e-45)).astype(np.float64)
+    return np.abs(found.astype(np.float64) - exact) / spacing
+
+
+def sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize(
+    ("name", "exact", "low", "high", "bound"),
+    [
+        ("exp", np.exp, -103.0, 88.7, 2.0),
+        ("log", np.log, 1e-45, 3e38, 2.0),
+        ("tanh", np.tanh, -20.0, 20.0, 6.0),
+        ("sigmoid", sigmoid, -80.0, 80.0, 3.0),
+    ],
+)
+def test_the_error_is_a_few_units_of_the_last_place(
+    name: str,
+    exact: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
+    low: float,
+    high: float,
+    bound: float,
+):
+    x = numbers(low, high)
+    assert ulps(call(name, x), exact(x.astype(np.float64))).max() <= bound
+
+
+def test_values_at_the_edges():
+    x = floats([np.inf, -np.inf, np.nan, 0, -0.0, 1e-45])
+    np.testing.assert_equal(call("exp", x), floats([np.inf, 0, np.nan, 1, 1, 1]))
+    found = call("log", floats([np.inf, -np.inf, np.nan, 0, -0.0, 1, -1e-45]))
+    inf, nan = np.inf, np.nan
+    np.testing.assert_equal(found, floats([inf, nan, nan, -inf, -inf, 0, nan]))
+    found = call("tanh", x)
+    np.testing.assert_allclose(found[:2], [1, -1], rtol=1e-6)
+    assert np.abs(found[:2]).max() <= 1
+    assert np.isnan(found[2])
+    assert found[3] == found[4] == 0 and np.signbit(found[4])
+    found = call("sigmoid", x)
+    np.testing.assert_allclose(found, floats([1, 0, nan, 0.5, 0.5, 0.5]), atol=1e-37)
+    assert call("exp", floats([200, -200])).tolist() == [np.inf, 0]
+
+
+def test_tanh_and_sigmoid_stay_within_their_ranges():
+    x = numbers(-3e38, 3e38)
+    assert np.abs(call("tanh", x)).max() <= 1
+    assert call("sigmoid", x).min() >= 0 and call("sigmoid", x).max() <= 1
+
+
+def rounded(value: Fraction) -> float:
+    """The float32 nearest to an exact number, ties to the even one."""
+    if value == 0:
+        return 0.0
+    exponent = max(-149, _floor_log2(abs(value)) - 23)
+    scaled = value / Fraction(2) ** exponent
+    whole = round(scaled)  # Python's round takes a tie to the even one
+    result = float(whole) * 2.0**exponent
+    return result if abs(result) < 2.0**128 else float(np.copysign(np.inf, result))
+
+
+def _floor_log2(value: Fraction) -> int:
+    guess = value.numerator.bit_length() - value.denominator.bit_length()
+    return guess if Fraction(2) ** guess <= value else guess - 1
+
+
+@pytest.mark.parametrize("way", [0, 1, 2])
+def test_a_multiply_add_is_rounded_once(way: int):
+    generator = np.random.default_rng(1)
+    a, b, c = from_bits(generator.integers(0, 2**32, (3, 4000), dtype=np.uint32))
+    # Sums that cancel, ties, and products next to a subnormal sum.
+    near = np.float32(1) + from_bits(generator.integers(0, 2**12, 4000) + 0x3F800000) - 1
+    a = np.concatenate([a, near, near, near * np.float32(1e-20)])
+    b = np.concatenate([b, near[::-1], near[::-1], near[::-1] * np.float32(1e-20)])
+    tiny = from_bits(generator.integers(0, 2**20, 4000))
+    c = np.concatenate([c, -near, near * np.float32(2.0**-24), tiny])
+    finite = np.isfinite(a) & np.isfinite(b) & np.isfinite(c)
+    a, b, c = (np.ascontiguousarray(each[finite]) for each in (a, b, c))
+    exact = [
+        rounded(Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z)))
+        for x, y, z in zip(a, b, c, strict=True)
+    ]
+    np.testing.assert_array_equal(multiply_add(a, b, c, way), floats(exact))
+
+
+def test_both_multiply_adds_agree_on_what_is_not_finite():
+    values = floats([np.inf, -np.inf, np.nan, 0, -0.0, 1, -1, 3e38, 1e-45])
+    a, b, c = (np.ascontiguousarray(each.ravel()) for each in np.meshgrid(values, values, values))
+    one, other = multiply_add(a, b, c, 1), multiply_add(a, b, c, 0)
+    np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
+    known = ~np.isnan(one)
+    assert np.array_equal(one[known].view(np.uint32), other[known].view(np.uint32))

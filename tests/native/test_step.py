@@ -1,0 +1,201 @@
+"""The library trains as PyTorch does in float64: autograd, nn.RNN, GRU, LSTM and torch.optim."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from seqsweep.native.step import Shape, evaluate, run
+
+CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
+OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    adam: st.fixed_dictionaries(
+        {
+            "lr": st.sampled_from([0.001, 0.01]),
+            "betas": st.sampled_from([(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)]),
+            # A smaller one makes the sign of a gradient that is only rounding count.
+            "eps": st.sampled_from([1e-3, 1e-4]),
+            "weight_decay": st.sampled_from([0.0, 0.01, 0.3]),
+        }
+    )
+    for adam in ("adam", "adamw")
+} | {
+    "sgd": st.builds(
+        lambda lr, decay, pair: {
+            "lr": lr, "weight_decay": decay, "momentum": pair[0], "nesterov": pair[1]
+        },
+        st.sampled_from([0.01, 0.1]),
+        st.sampled_from([0.0, 0.1]),
+        st.sampled_from([(0.0, False), (0.9, False), (0.5, True)]),
+    ),
+    "rmsprop": st.fixed_dictionaries(
+        {
+            "lr": st.sampled_from([0.0005, 0.003]),
+            "alpha": st.sampled_from([0.99, 0.9]),
+            "eps": st.sampled_from([1e-2, 1e-3]),
+            "weight_decay": st.sampled_from([0.0, 0.01]),
+            "momentum": st.sampled_from([0.0, 0.5]),
+        }
+    ),
+}  # fmt: skip
+
+
+@st.composite
+def cases(draw) -> dict[str, Any]:
+    """The arguments of a `Case`."""
+    cell, nonlinearity = draw(st.sampled_from(CELLS))
+    classes = draw(st.integers(2, 20))
+    shape = Shape(
+        input_size=draw(st.integers(1, 20)),
+        hidden_size=draw(st.integers(1, 80)),
+        num_classes=classes,
+        cell=cell,
+        nonlinearity=nonlinearity,
+        num_layers=draw(st.integers(1, 3)),
+        bidirectional=draw(st.booleans()),
+        pooling=draw(st.sampled_from(["last", "mean", "max"])),
+        dropout=draw(st.sampled_from([0.0, 0.0, 0.3])),
+    )
+    steps = draw(st.integers(1, 9))
+    # torch sorts more than 16 sequences in an order of its own, which decides the masks they get.
+    count = draw(st.integers(1, 16 if shape.dropout else 40))
+    mixed = st.lists(st.integers(1, steps), min_size=count, max_size=count)
+    weights = st.lists(st.sampled_from([0.5, 1.0, 2.0]), min_size=classes, max_size=classes)
+    optimizer = draw(st.sampled_from(list(OPTIONS)))
+    return {
+        "shape": shape,
+        "lengths": draw(st.just([steps] * count) | mixed),
+        "optimizer": optimizer,
+        "options": draw(OPTIONS[optimizer]),
+        "class_weights": draw(st.none() | weights),
+        "label_smoothing": draw(st.sampled_from([0.0, 0.1])),
+        "max_norm": draw(st.sampled_from([None, 0.05, 1.0])),
+        "batch_size": draw(st.integers(1, count)),
+        "seed": draw(st.integers(0, 3)),
+    }
+
+
+def check_gradient(case, confusion) -> None:
+    """The first step: loss, norm, gradient and confusion, then those of an evaluation."""
+    case.batch_size = len(case.lengths)
+    case.optimizer, case.options = "sgd", {"lr": 0.0, "momentum": 0.5}
+    network = case.network(max_norm=None)
+    result = run([case.work(network, validates=True)], case.data, case.data)[0]
+
+    reference = case.classifier()
+    torch.manual_seed(1000)  # dropout: the seed of `Case.work`
+    loss = case.loss(reference, case.order())
+    loss.backward()
+    gradient = torch.cat([p.grad.flatten() for p in reference.parameters() if p.grad is not None])
+    scale = max(float(gradient.abs().max()), 1e-3)
+    # The momentum after one step is the gradient.
+    torch.testing.assert_close(
+        network.state["momentum_buffer"].double(), gradient, rtol=0, atol=2e-6 * scale
+    )
+    assert result.train.loss == pytest.approx(loss.item(), abs=2e-6)
+    assert result.train.grad_norm == pytest.approx(gradient.norm().item(), rel=1e-5, abs=1e-7)
+    assert result.train.confusion.sum() == len(case.lengths)
+
+    reference.eval()
+    with torch.no_grad():
+        logits = reference(case.x.double(), case.ends)
+    plain = float(nn.functional.cross_entropy(logits, case.labels))
+    assert result.val is not None
+    assert result.val.loss == pytest.approx(plain, abs=2e-6)
+    top = logits.topk(2, 1).values
+    if (top[:, 0] - top[:, 1]).min() > 1e-5:
+        assert np.array_equal(result.val.confusion, confusion(logits, case.labels))
+    assert np.array_equal(result.val.confusion.sum(1), np.bincount(
+        case.labels.numpy(), minlength=case.shape.num_classes
+    ))  # fmt: skip
+
+
+def check_training(case) -> None:
+    """Some epochs: losses and norms of each, the weights and the optimizer's state at the end."""
+    network, reference = case.network(), case.classifier()
+    optimizer = case.torch_optimizer(reference)
+    parameters = list(reference.parameters())
+    step = 0
+    for epoch in range(2):
+        result = run([case.work(network, epoch)], case.data, None)[0]
+        losses: list[float] = []
+        weights: list[float] = []
+        norms: list[float] = []
+        for rows in case.order(epoch).split(case.batch_size):
+            optimizer.zero_grad()
+            torch.manual_seed(1000 + step)
+            loss = case.loss(reference, rows)
+            loss.backward()
+            limit = float("inf") if case.max_norm is None else case.max_norm
+            norms.append(float(nn.utils.clip_grad_norm_(parameters, limit)))
+            optimizer.step()
+            step += 1
+            losses.append(loss.item())
+            labels = case.labels[rows]
+            weights.append(len(rows) if case.weights is None else float(case.weights[labels].sum()))
+        assert result.train.loss == pytest.approx(np.average(losses, weights=weights), abs=2e-5)
+        assert result.train.grad_norm == pytest.approx(np.mean(norms), rel=1e-3, abs=1e-5)
+    assert network.steps == step
+    vector = nn.utils.parameters_to_vector(parameters).detach()
+    torch.testing.assert_close(network.weights.double(), vector, rtol=0, atol=1e-4)
+    for name, values in network.state.items():
+        if name not in optimizer.state[parameters[0]]:
+            assert not values.any()
+            continue
+        kept = optimizer.state
+        if kept[parameters[0]][name] is None:  # SGD without momentum
+            continue
+        state = torch.cat([kept[parameter][name].flatten() for parameter in parameters])
+        torch.testing.assert_close(values.double(), state, rtol=1e-3, atol=1e-4)
+
+
+@settings(derandomize=True, deadline=None, max_examples=40)
+@given(arguments=cases())
+def test_the_gradient_is_that_of_float64(make_case, confusion, arguments):
+    check_gradient(make_case(**arguments), confusion)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(arguments=cases())
+def test_training_is_that_of_float64(make_case, arguments):
+    check_training(make_case(**arguments))
+
+
+@pytest.mark.slow
+@settings(derandomize=True, deadline=None, max_examples=60)
+@given(arguments=cases())
+def test_gradient_and_training_at_length(make_case, confusion, arguments):
+    check_training(make_case(**arguments))
+    check_gradient(make_case(**arguments), confusion)
+
+
+def test_evaluation_takes_other_weights_than_the_networks_own(make_case):
+    case = make_case(Shape(3, 5, 4, "gru"), [4, 2, 3, 4, 1])
+    first = case.first_weights()
+    before = evaluate(case.network(), case.data)
+    network = case.network()
+    run([case.work(network)], case.data, None)
+    after = evaluate(network, case.data)
+    again = evaluate(network, case.data, first)
+    assert again.loss == before.loss != after.loss
+    assert np.array_equal(again.confusion, before.confusion)
+    assert np.isnan(again.grad_norm)
+
+
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_what_stands_after_a_sequences_end_is_not_read(make_case, cell, nonlinearity):
+    shape = Shape(3, 6, 4, cell, nonlinearity, 2, True, "max")
+    case, other = (make_case(shape, [4, 2, 3, 1, 4, 2]) for _ in range(2))
+    past = torch.arange(4) >= other.ends[:, None]
+    other.data.x[past.numpy()] = np.nan
+    networks = case.network(), other.network()
+    results = [
+        run([each.work(network, validates=True)], each.data, each.data)[0]
+        for each, network in zip((case, other), networks, strict=True)
+    ]
+    assert torch.equal(networks[0].weights, networks[1].weights)
+    assert results[0].train.loss == results[1].train.loss
