@@ -41,6 +41,7 @@ TORCH = (
     "stacked",
     "native.step",
     "native.masks",
+    "native.networks",
     "training",
     "seeding",
 )

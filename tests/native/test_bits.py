@@ -106,6 +106,20 @@ def test_a_network_that_diverges_leaves_others_alone(make_case):
     assert results[0].val is not None and results[0].val.confusion.sum() == len(LENGTHS)
 
 
+def test_subnormal_numbers_are_kept_where_the_thread_flushes_them(make_case):
+    case = make_case(SHAPES[1], LENGTHS, "sgd", {"lr": 0.0})
+    network = case.network()
+    network.weights[0] = 1e-40
+    assert torch.set_flush_denormal(True)
+    try:
+        run([case.work(network)], case.data, None)
+        flushes = torch.tensor(1e-40) * 1 == 0
+    finally:
+        torch.set_flush_denormal(False)
+    assert flushes  # and the thread still does
+    assert network.weights[0] == torch.tensor(1e-40)
+
+
 CODE = """
 import sys
 import torch
