@@ -11,7 +11,7 @@ A file of rows may be moved while a process appends to it: see `EventFile`.
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -43,19 +43,26 @@ def event_files(run: Path) -> list[Path]:
 
 def made_files(run: Path) -> list[Path]:
     """The event files that `results.tensorboard` has made for a run."""
-    folders = [Path(folder) for folder, _, _ in os.walk(run)]
-    return [path for folder in folders for path in _in(folder) if MADE in path.name]
+    return [
+        Path(folder, name)
+        for folder, _, names in os.walk(run)
+        for name in names
+        if name.startswith(PREFIX) and MADE in name
+    ]
 
 
 def all_made_files(sweep: Path) -> list[str]:
     """The made files of all runs of a folder, by their paths from there."""
     runs = (path.parent for path in sweep.glob("*/config.yaml"))
-    return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
+    return [path.relative_to(sweep).as_posix() for run in runs for path in made_files(run)]
 
 
 def event_folder(run: Path) -> Path:
     """The folder that has the run's event files; if there are none, the one with its name."""
-    found = event_files(run)
+    return _folder_of(run, event_files(run))
+
+
+def _folder_of(run: Path, found: Sequence[Path]) -> Path:
     if found:
         return max(found, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
@@ -64,12 +71,13 @@ def event_folder(run: Path) -> Path:
 
 def made_folder(run: Path) -> Path:
     """The folder for made files: beside the run's curves, so that TensorBoard shows one run."""
-    if not event_files(run):
+    found = event_files(run)
+    if not found:
         for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
-    return event_folder(run)
+    return _folder_of(run, found)
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:

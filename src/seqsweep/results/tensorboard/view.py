@@ -7,6 +7,7 @@ All of it is made from the files of the runs, and can be removed and made again.
 import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
@@ -29,7 +30,7 @@ class View:
         configs: of each run by name, the name of its config.
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
-        files: the event files by the paths under which TensorBoard shows the runs by their names.
+        folders: of the runs by name.
         made: the files of ours, by their paths from the folder of all runs.
     """
 
@@ -37,8 +38,15 @@ class View:
     monitor: str
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
-    files: Mapping[str, Path]
+    folders: Mapping[str, Path]
     made: Collection[str] = ()
+
+    @cached_property
+    def files(self) -> dict[str, Path]:
+        """The event files by the paths under which TensorBoard shows the runs by their names."""
+        return {
+            path: file for name, run in self.folders.items() for path, file in _paths(name, run)
+        }
 
 
 def renew(folder: Path, images: int | None = 8) -> View:
@@ -72,8 +80,8 @@ def renew(folder: Path, images: int | None = 8) -> View:
         found.monitor,
         {run.name.run: run.name.config for run in shown},
         {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in shown},
-        {name: path for run in shown for name, path in _paths(run)},
-        [os.path.relpath(path, root) for run in found.runs for path in made[run.name.run]],
+        {run.name.run: run.folder for run in shown},
+        [path.relative_to(root).as_posix() for run in found.runs for path in made[run.name.run]],
     )
 
 
@@ -92,15 +100,14 @@ def _made(
     return files
 
 
-def _paths(run: Run) -> Iterator[tuple[str, Path]]:
-    """The place of each event file in a folder of links by the runs' names."""
-    home = made_folder(run.folder)
-    for folder, _, names in os.walk(run.folder):
-        below = "" if Path(folder) == home else os.path.relpath(folder, run.folder)
-        for name in names:
-            if "tfevents" in name:
-                path = os.path.join(run.name.run, below, name)
-                yield path, Path(folder, name).resolve()
+def _paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
+    """The place of each event file of a run in a folder of links by the runs' names."""
+    home = made_folder(run)
+    for folder, _, files in os.walk(run):
+        below = "" if Path(folder) == home else os.path.relpath(folder, run)
+        for file in files:
+            if "tfevents" in file:
+                yield os.path.join(name, below, file), Path(folder, file).resolve()
 
 
 def _hparams(run: Run, columns: bytes, start: bytes) -> Files:
