@@ -44,6 +44,7 @@ TORCH = (
     "stacked",
     "native.step",
     "native.masks",
+    "native.networks",
     "training",
     "seeding",
 )

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from seqsweep.native.build import HERE
+from seqsweep.native.calls import workspace
 from seqsweep.native.step import Data, Shape, evaluate, run
 
 SHAPES = [
@@ -24,7 +25,7 @@ LENGTHS = [5, 2, 7, 7, 1, 3, 6, 7, 4, 5, 2, 1, 7]
 ADAM = {"lr": 0.01, "weight_decay": 0.01}
 
 
-def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 1) -> str:
+def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> str:
     """All numbers of all networks after some epochs, each trained alone or all in one call."""
     cases = [
         make_case(shape, LENGTHS, "adam", ADAM, max_norm=0.5, batch_size=3 + n, seed=n)
@@ -33,14 +34,17 @@ def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 1) ->
     networks = [case.network() for case in cases]
     data = cases[0].data
     said: list[str] = []
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        each_in_turn = pool.map if threads else map
         for epoch in range(epochs):
             works = [
                 case.work(network, epoch, True)
                 for case, network in zip(cases, networks, strict=True)
             ]
             groups = [[work] for work in works] if alone else [works[::2], works[1::2]]
-            results = [r for each in pool.map(lambda g: run(g, data, data), groups) for r in each]
+            results = [
+                r for each in each_in_turn(lambda g: run(g, data, data), groups) for r in each
+            ]
             order = range(len(works)) if alone else [*range(0, 6, 2), *range(1, 6, 2)]
             placed = dict(zip(order, results, strict=True))
             said += [repr(placed[n][:2]) for n in range(len(works))]
@@ -54,6 +58,14 @@ def test_company_and_threads_change_no_bit(make_case):
     assert trained(make_case, alone=False) == alone
     assert trained(make_case, alone=False, threads=2) == alone
     assert trained(make_case, threads=2) == alone
+
+
+@pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF])  # zeros, large numbers, NaN
+def test_what_the_memory_held_before_changes_no_bit(make_case, byte):
+    alone = trained(make_case)
+    workspace.at_least(2**24)
+    workspace.memory.fill(byte)
+    assert trained(make_case, alone=False) == alone
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -104,6 +116,20 @@ def test_a_network_that_diverges_leaves_others_alone(make_case):
     assert np.isnan(results[0].train.loss) and np.isnan(results[0].train.grad_norm)
     assert np.isfinite(results[1].train.loss)
     assert results[0].val is not None and results[0].val.confusion.sum() == len(LENGTHS)
+
+
+def test_subnormal_numbers_are_kept_where_the_thread_flushes_them(make_case):
+    case = make_case(SHAPES[1], LENGTHS, "sgd", {"lr": 0.0})
+    network = case.network()
+    network.weights[0] = 1e-40
+    assert torch.set_flush_denormal(True)
+    try:
+        run([case.work(network)], case.data, None)
+        flushes = torch.tensor(1e-40) * 1 == 0
+    finally:
+        torch.set_flush_denormal(False)
+    assert flushes  # and the thread still does
+    assert network.weights[0] == torch.tensor(1e-40)
 
 
 CODE = """

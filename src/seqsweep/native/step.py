@@ -1,30 +1,22 @@
 """Training and evaluation of networks by the native library, one network after another.
 
-S sequences, T steps, F features, C classes, P parameters of a network.
+S sequences, T steps, C classes.
 """
 
 import ctypes
-import functools
 import math
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from seqsweep.native.library import library, why_missing
+from seqsweep.native.calls import OUT_OF_RANGE, STOPPED, functions, workspace
 from seqsweep.native.masks import mask_blocks
-from seqsweep.native.structs import (
-    OPTIMIZERS,
-    DataStruct,
-    LossStruct,
-    Shape,
-    TaskStruct,
-    shape_struct,
-)
+from seqsweep.native.networks import Data, Network, checked_weights
+from seqsweep.native.structs import Shape, TaskStruct
 
 __all__ = [
     "Data",
@@ -34,183 +26,19 @@ __all__ = [
     "Stop",
     "Stopped",
     "Sums",
+    "Trace",
     "Work",
     "evaluate",
     "run",
+    "trace",
 ]
 
-_MOMENTS = {
-    "adam": ("exp_avg", "exp_avg_sq"),
-    "adamw": ("exp_avg", "exp_avg_sq"),
-    "sgd": ("momentum_buffer",),
-    "rmsprop": ("square_avg", "momentum_buffer"),
-}
 _OPTIONS = {
     "adam": ("lr", "beta1", "beta2", "eps", "weight_decay"),
     "adamw": ("lr", "beta1", "beta2", "eps", "weight_decay"),
     "sgd": ("lr", "momentum", "weight_decay", "nesterov"),
     "rmsprop": ("lr", "alpha", "eps", "weight_decay", "momentum"),
 }
-_STOPPED, _OUT_OF_RANGE = 1, 2
-
-
-class Data:
-    """One split of a data set as the library reads it.
-
-    Args:
-        x: (S, T, F) float32.
-        lengths: (S,), each in 1..T.
-        labels: (S,), each in 0..C-1.
-        num_classes: C.
-
-    Raises:
-        ValueError: an array of another shape, or a number outside its range.
-    """
-
-    def __init__(
-        self,
-        x: npt.NDArray[np.float32],
-        lengths: npt.NDArray[np.int64],
-        labels: npt.NDArray[np.int64],
-        num_classes: int,
-    ) -> None:
-        if x.ndim != 3 or x.dtype != np.float32 or 0 in x.shape:
-            raise ValueError(f"x: must be float32 of shape (S, T, F), got {x.dtype} {x.shape}")
-        self.count, self.longest, self.features = x.shape
-        self.num_classes = num_classes
-        self.x = np.ascontiguousarray(x)
-        self.lengths = _indices("lengths", lengths, self.count, 1, self.longest)
-        self.labels = _indices("labels", labels, self.count, 0, num_classes - 1)
-        self._by_length = np.argsort(-self.lengths, kind="stable")
-        self.equal = bool((self.lengths == self.longest).all())
-        self.struct = DataStruct(
-            x=self.x.ctypes.data,
-            lengths=self.lengths.ctypes.data,
-            labels=self.labels.ctypes.data,
-            by_length=self._by_length.ctypes.data,
-            count=self.count,
-            longest=self.longest,
-            features=self.features,
-            equal=self.equal,
-        )
-        self.address = ctypes.addressof(self.struct)
-
-
-def _indices(
-    name: str, values: npt.NDArray[Any], count: int, least: int, most: int
-) -> npt.NDArray[np.int64]:
-    if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
-        raise ValueError(
-            f"{name}: must be {count} integers, one for each sequence, "
-            f"got {values.dtype} of shape {values.shape}"
-        )
-    if values.min() < least or values.max() > most:
-        raise ValueError(
-            f"{name}: must be between {least} and {most}, got {values.min()} to {values.max()}"
-        )
-    return np.ascontiguousarray(values, dtype=np.int64)
-
-
-class Network:
-    """One network with its optimizer's state.
-
-    Args:
-        shape: its architecture.
-        optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
-        weights: (P,) float32, in the order of `RNNClassifier.parameters()`. Training changes them
-            in place.
-        class_weights: (C,) of the training loss.
-        label_smoothing: of the training loss, in [0, 1).
-        max_norm: the norm that a gradient is clipped to; None where it is not clipped.
-
-    Raises:
-        ValueError: a value outside its range.
-    """
-
-    def __init__(
-        self,
-        shape: Shape,
-        optimizer: str,
-        weights: Tensor,
-        class_weights: Tensor | None = None,
-        label_smoothing: float = 0.0,
-        max_norm: float | None = None,
-    ) -> None:
-        if optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer={optimizer!r}: must be one of {', '.join(OPTIMIZERS)}")
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(f"label_smoothing={label_smoothing}: must be at least 0 and below 1")
-        self.shape = shape
-        self.optimizer = optimizer
-        self._shape = shape_struct(shape)
-        self.count = _functions().parameters(ctypes.byref(self._shape))
-        self._weights = _checked_weights(weights, self.count)
-        self._state = {name: torch.zeros(self.count) for name in _MOMENTS[optimizer]}
-        self._targets = _targets(shape.num_classes, class_weights, label_smoothing)
-        moments = [moment.data_ptr() for moment in self._state.values()]
-        on, off, label_weights = (
-            None if part is None else part.ctypes.data for part in self._targets
-        )
-        self.task = TaskStruct(
-            shape=self._shape,
-            optimizer=OPTIMIZERS[optimizer],
-            weights=self._weights.data_ptr(),
-            moment1=moments[0],
-            moment2=moments[-1],
-            loss=LossStruct(on, off, label_weights),
-            max_norm=math.inf if max_norm is None else max_norm,
-        )
-        self.address = ctypes.addressof(self.task)
-
-    @property
-    def has_dropout(self) -> bool:
-        return self._shape.has_dropout != 0
-
-    @property
-    def weights(self) -> Tensor:
-        """(P,) float32, in the order of `RNNClassifier.parameters()`."""
-        return self._weights
-
-    @property
-    def state(self) -> dict[str, Tensor]:
-        """The optimizer's moments by torch's names, (P,) each."""
-        return self._state
-
-    @property
-    def steps(self) -> int:
-        """The optimizer steps so far."""
-        return self.task.steps
-
-    @steps.setter
-    def steps(self, value: int) -> None:
-        self.task.steps = value
-
-
-def _checked_weights(weights: Tensor, count: int) -> Tensor:
-    if weights.dtype != torch.float32 or weights.shape != (count,):
-        raise ValueError(
-            f"weights: must be {count} numbers in float32, "
-            f"got {weights.dtype} of shape {tuple(weights.shape)}"
-        )
-    if not weights.is_cpu or not weights.is_contiguous():
-        raise ValueError("weights: must be contiguous and on the CPU")
-    return weights.detach()
-
-
-def _targets(
-    classes: int, class_weights: Tensor | None, label_smoothing: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """The target of a class where it is the label, where it is not, and the labels' weights."""
-    off = np.full(classes, label_smoothing / classes).astype(np.float32)
-    on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
-    if class_weights is None:
-        return on, off, None
-    if class_weights.shape != (classes,):
-        raise ValueError(
-            f"class_weights: must be {classes} numbers, got shape {tuple(class_weights.shape)}"
-        )
-    weights = class_weights.to(torch.float32).numpy(force=True).copy()
-    return on * weights, off * weights, weights
 
 
 class Work(NamedTuple):
@@ -252,6 +80,21 @@ class Result(NamedTuple):
     train: Sums
     val: Sums | None
     seconds: float
+
+
+class Trace(NamedTuple):
+    """What diagnostics ask of a network.
+
+    Attributes:
+        gradients: (L, D, T) the norm of dL/dh_t by the steps that the lane still reads after t:
+            at index 0 stands the last step of each sequence. L is a sequence's own loss; the norms
+            are means over the sequences that are long enough.
+        states: (R, D * H) of the last layer, in the order of `PackedSequence`; the reverse
+            direction in its own order of time.
+    """
+
+    gradients: npt.NDArray[np.float64]
+    states: npt.NDArray[np.float32]
 
 
 class Stopped(Exception):
@@ -297,16 +140,45 @@ def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sum
     Raises:
         ValueError: weights of another size, or data that do not fit the network.
     """
+    task, confusion = _task_for(network, data, weights)
+    task.trains, task.validates, task.count = 0, 1, 0
+    _call([ctypes.addressof(task)], data, data, None)
+    return Sums(task.val_loss, confusion, math.nan)
+
+
+def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
+    """Traces a network on some sequences, all of them as one batch.
+
+    Raises:
+        ValueError: weights of another size, or data that do not fit the network.
+    """
+    task, _ = _task_for(network, data, weights)
+    shape = network.shape
+    norms = np.zeros((shape.num_layers, shape.directions, data.longest))
+    rows = int(data.lengths.sum())
+    states = np.empty((rows, shape.directions * shape.hidden_size), dtype=np.float32)
+    library = functions()
+    address = ctypes.addressof(task)
+    memory = workspace.at_least(library.trace_workspace(address, data.address))
+    library.trace(address, data.address, memory, norms.ctypes.data, states.ctypes.data)
+    steps = np.arange(data.longest)
+    long_enough = (data.lengths[:, None] > steps).sum(0)
+    # The loss of a batch is a mean; a sequence's own is wanted.
+    return Trace(norms * data.count / long_enough, states)
+
+
+def _task_for(
+    network: Network, data: Data, weights: Tensor | None
+) -> tuple[TaskStruct, npt.NDArray[np.int64]]:
+    """A task of its own with other weights, and the confusion that it writes to."""
     _check_fit(network, data, "data")
     task = TaskStruct.from_buffer_copy(network.task)
     if weights is not None:
-        task.weights = _checked_weights(weights, network.count).data_ptr()
+        task.weights = checked_weights(weights, network.count).data_ptr()
     classes = network.shape.num_classes
     confusion = np.zeros((classes, classes), dtype=np.int64)
-    task.trains, task.validates, task.count = 0, 1, 0
-    task.val_confusion = confusion.ctypes.data
-    _call([ctypes.addressof(task)], data, data, None)
-    return Sums(task.val_loss, confusion, math.nan)
+    task.confusion = task.val_confusion = confusion.ctypes.data
+    return task, confusion
 
 
 def _check_fit(network: Network, data: Data, name: str) -> None:
@@ -379,64 +251,23 @@ def _result(work: Work, confusions: npt.NDArray[np.int64]) -> Result:
     return Result(train, val, task.seconds)
 
 
-class _Functions(NamedTuple):
-    """The library's functions."""
-
-    run: Callable[..., int]
-    workspace: Callable[..., int]
-    parameters: Callable[..., int]
-
-
-@functools.cache
-def _functions() -> _Functions:
-    loaded = library()
-    if loaded is None:
-        raise OSError(why_missing())
-    run, workspace, parameters = (
-        getattr(loaded.handle, f"seqsweep_{name}") for name in _Functions._fields
-    )
-    pointer = ctypes.c_void_p
-    run.argtypes = [pointer, ctypes.c_int64, pointer, pointer, pointer, pointer]
-    workspace.argtypes = [pointer, pointer, pointer]
-    parameters.argtypes = [pointer]
-    workspace.restype = parameters.restype = ctypes.c_uint64
-    return _Functions(run, workspace, parameters)
-
-
-class _Workspace(threading.local):
-    """The memory of one thread's steps; it grows and is used again."""
-
-    def __init__(self) -> None:
-        self.memory = np.empty(0, dtype=np.uint8)
-        self.address = 0
-
-    def at_least(self, size: int) -> int:
-        if size + 64 > self.memory.nbytes:
-            self.memory = np.empty(size + 64, dtype=np.uint8)
-            self.address = -(-self.memory.ctypes.data // 64) * 64
-        return self.address
-
-
-_workspace = _Workspace()
-
-
 def _call(addresses: Sequence[int], train: Data, val: Data | None, stop: Stop | None) -> None:
     """Runs some tasks in turn."""
     if not addresses:
         return
-    functions = _functions()
+    library = functions()
     val_address = None if val is None else val.address
-    size = max(functions.workspace(address, train.address, val_address) for address in addresses)
+    size = max(library.workspace(address, train.address, val_address) for address in addresses)
     tasks = (ctypes.c_void_p * len(addresses))(*addresses)
-    status = functions.run(
+    status = library.run(
         tasks,
         len(addresses),
         train.address,
         val_address,
-        _workspace.at_least(size),
+        workspace.at_least(size),
         None if stop is None else stop.address,
     )
-    if status == _STOPPED:
+    if status == STOPPED:
         raise Stopped
-    if status == _OUT_OF_RANGE:
+    if status == OUT_OF_RANGE:
         raise ValueError(f"order: must be between 0 and {train.count - 1}")

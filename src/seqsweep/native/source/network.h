@@ -324,7 +324,8 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
     each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
       float* out = outer + row * H;
       if (D == 2)
-        for (Index j = 0; j < H; j += VL) store(out + j, load(out + j) + load(other + mirrored * H + j));
+        for (Index j = 0; j < H; j += VL)
+          store(out + j, load(out + j) + load(other + mirrored * H + j));
       if (mask) {
         const float* factors = mask + (direction ? mirrored : row) * D * K + direction * K;
         for (Index j = 0; j < K; j++) out[j] *= factors[j];
@@ -333,7 +334,8 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
   }
 }
 
-// Fills `gradient` from that of the logits. `totals`, if not null, becomes |dL/dh| of all states.
+// Fills `gradient` from that of the logits. `totals` (N, R, H), if not null, becomes dL/dh
+// of all states.
 inline void backward(const Workspace& w, const Shape& shape, const float* weights,
                             const float* masks, float* totals) {
   const Index H = w.H, D = shape.directions, lane_size = w.lane_rows * H, B = w.batch.size;

@@ -118,6 +118,54 @@ Status run(Task& task, const Data& train, const Data* val, Arena arena,
   return DONE;
 }
 
+// What diagnostics ask of one network: the norms of dL/dh by the steps that a lane still reads
+// after a state, (L, D, T), as sums over the sequences; and the last layer's states, (R, D K).
+void trace(Task& task, const Data& data, Arena arena, double* norms, float* states) {
+  Shape shape = task.shape;
+  shape.has_dropout = 0;
+  Workspace w = lay_out(shape, data.count, data.longest, arena);
+  const Index H = w.H, K = shape.hidden, D = shape.directions, T = data.longest;
+  float* totals = arena.take<float>(shape.layers * D * w.lane_rows * H);
+  form(w.batch, data, data.by_length, (int)data.count);
+  pack_weights(w, shape, task.weights);
+  forward(w, shape, data, nullptr);
+  training_loss(w, shape, task.loss, batch_weight(w.batch, task.loss), task.confusion);
+  backward(w, shape, task.weights, nullptr, totals);
+  for (Index lane = 0; lane < shape.layers * D; lane++) {
+    each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
+      // The mirrored row's step is the number of steps left.
+      Index left = 0;
+      while (left + 1 < w.batch.steps && w.batch.starts[left + 1] <= mirrored) left++;
+      const float* total = totals + (lane * w.lane_rows + row) * H;
+      double square = 0;
+      for (Index j = 0; j < K; j++) square += (double)total[j] * total[j];
+      norms[lane * T + left] += __builtin_sqrt(square);
+    });
+  }
+  for (Index direction = 0; direction < D; direction++) {
+    const float* from = lane_states(w, shape, shape.layers - 1, (int)direction);
+    for (Index row = 0; row < w.batch.rows; row++)
+      copy(states + (row * D + direction) * K, from + row * H, K);
+  }
+}
+
+// Subnormal numbers are kept while the library computes. Another library may have switched them
+// off for this thread (-ffast-math does so where it is linked), and the bits would depend on it.
+struct KeepSubnormal {
+#if defined(__SSE2__)
+  const unsigned before = _mm_getcsr();
+  KeepSubnormal() { _mm_setcsr(0x1f80); }  // the default: no exceptions, to the nearest
+  ~KeepSubnormal() { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+  uint64_t before;
+  KeepSubnormal() {
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    __asm__ volatile("msr fpcr, %0" : : "r"((uint64_t)0));
+  }
+  ~KeepSubnormal() { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+#endif
+};
+
 }  // namespace
 }  // namespace seqsweep
 
@@ -153,6 +201,7 @@ SEQSWEEP_EXPORT uint64_t seqsweep_parameters(const seqsweep::Shape* shape) {
 SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
                                      const seqsweep::Data* train, const seqsweep::Data* val,
                                      void* workspace, const volatile int32_t* stop) {
+  const seqsweep::KeepSubnormal keep_subnormal;
   // The orders are checked here, where it takes a compare each, and before anything changes.
   for (int64_t n = 0; n < count; n++)
     if (!seqsweep::in_range(*tasks[n], *train)) return seqsweep::OUT_OF_RANGE;
@@ -162,6 +211,22 @@ SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
     if (status != seqsweep::DONE) return status;
   }
   return seqsweep::DONE;
+}
+
+// Bytes that `seqsweep_trace` needs.
+SEQSWEEP_EXPORT uint64_t seqsweep_trace_workspace(const seqsweep::Task* task,
+                                                  const seqsweep::Data* data) {
+  seqsweep::Arena arena = {0, 0};
+  const seqsweep::Workspace w = seqsweep::lay_out(task->shape, data->count, data->longest, arena);
+  arena.take<float>(task->shape.layers * task->shape.directions * w.lane_rows * w.H);
+  return arena.used;
+}
+
+// Adds to `norms` (L, D, T), sets `states` (R, D K).
+SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* data,
+                                    void* workspace, double* norms, float* states) {
+  const seqsweep::KeepSubnormal keep_subnormal;
+  seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms, states);
 }
 
 // The functions of functions.h and the two multiply-adds, for tests: all numbers of `x`.
@@ -180,18 +245,16 @@ SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float
   }
 }
 
-// `way` 0: that of this variant; 1: in software; 2: in software, as four lanes at a time.
+// `way` 0: that of this variant; 1: in software; 2: in software, four lanes at a time.
 SEQSWEEP_EXPORT void seqsweep_multiply_add(int32_t way, int64_t count, const float* a,
                                            const float* b, const float* c, float* out) {
   using namespace seqsweep;
   for (int64_t i = 0; i < count; i++) {
     if (way == 0) out[i] = fma(splat(a[i]), splat(b[i]), splat(c[i]))[0];
-    if (way == 1) out[i] = fma_in_software(a[i], b[i], c[i]);
+    else out[i] = fma_in_software(a[i], b[i], c[i]);
 #if defined(__SSE2__)
-    if (way == 2)
-      out[i] = _mm_cvtss_f32(fma_in_software(_mm_set1_ps(a[i]), _mm_set1_ps(b[i]), _mm_set1_ps(c[i])));
-#else
-    if (way == 2) out[i] = fma_in_software(a[i], b[i], c[i]);
+    const __m128 x = _mm_set1_ps(a[i]), y = _mm_set1_ps(b[i]), z = _mm_set1_ps(c[i]);
+    if (way == 2) out[i] = _mm_cvtss_f32(fma_in_software(x, y, z));
 #endif
   }
 }

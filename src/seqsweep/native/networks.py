@@ -1,0 +1,194 @@
+"""A network, with its optimizer's state, and a split of data, as the native library reads them.
+
+S sequences, T steps, F features, C classes, P parameters of a network.
+"""
+
+import ctypes
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from seqsweep.native.calls import functions
+from seqsweep.native.structs import (
+    OPTIMIZERS,
+    DataStruct,
+    LossStruct,
+    Shape,
+    TaskStruct,
+    shape_struct,
+)
+
+_MOMENTS = {
+    "adam": ("exp_avg", "exp_avg_sq"),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+    "sgd": ("momentum_buffer",),
+    "rmsprop": ("square_avg", "momentum_buffer"),
+}
+
+
+class Data:
+    """One split of a data set as the library reads it.
+
+    Args:
+        x: (S, T, F) float32.
+        lengths: (S,), each in 1..T.
+        labels: (S,), each in 0..C-1.
+        num_classes: C.
+
+    Raises:
+        ValueError: an array of another shape, or a number outside its range.
+    """
+
+    def __init__(
+        self,
+        x: npt.NDArray[np.float32],
+        lengths: npt.NDArray[np.int64],
+        labels: npt.NDArray[np.int64],
+        num_classes: int,
+    ) -> None:
+        if x.ndim != 3 or x.dtype != np.float32 or 0 in x.shape:
+            raise ValueError(f"x: must be float32 of shape (S, T, F), got {x.dtype} {x.shape}")
+        self.count, self.longest, self.features = x.shape
+        self.num_classes = num_classes
+        self.x = np.ascontiguousarray(x)
+        self.lengths = _indices("lengths", lengths, self.count, 1, self.longest)
+        self.labels = _indices("labels", labels, self.count, 0, num_classes - 1)
+        self._by_length = np.argsort(-self.lengths, kind="stable")
+        self.equal = bool((self.lengths == self.longest).all())
+        self.struct = DataStruct(
+            x=self.x.ctypes.data,
+            lengths=self.lengths.ctypes.data,
+            labels=self.labels.ctypes.data,
+            by_length=self._by_length.ctypes.data,
+            count=self.count,
+            longest=self.longest,
+            features=self.features,
+            equal=self.equal,
+        )
+        self.address = ctypes.addressof(self.struct)
+
+
+def _indices(
+    name: str, values: npt.NDArray[Any], count: int, least: int, most: int
+) -> npt.NDArray[np.int64]:
+    if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
+        raise ValueError(
+            f"{name}: must be {count} integers, one for each sequence, "
+            f"got {values.dtype} of shape {values.shape}"
+        )
+    if values.min() < least or values.max() > most:
+        raise ValueError(
+            f"{name}: must be between {least} and {most}, got {values.min()} to {values.max()}"
+        )
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+class Network:
+    """One network with its optimizer's state.
+
+    Args:
+        shape: its architecture.
+        optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
+        weights: (P,) float32, in the order of `RNNClassifier.parameters()`. Training changes them
+            in place.
+        class_weights: (C,) of the training loss.
+        label_smoothing: of the training loss, in [0, 1).
+        max_norm: the norm that a gradient is clipped to; None where it is not clipped.
+
+    Raises:
+        ValueError: a value outside its range.
+    """
+
+    def __init__(
+        self,
+        shape: Shape,
+        optimizer: str,
+        weights: Tensor,
+        class_weights: Tensor | None = None,
+        label_smoothing: float = 0.0,
+        max_norm: float | None = None,
+    ) -> None:
+        if optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer={optimizer!r}: must be one of {', '.join(OPTIMIZERS)}")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing={label_smoothing}: must be at least 0 and below 1")
+        self.shape = shape
+        self.optimizer = optimizer
+        self._shape = shape_struct(shape)
+        self.count = functions().parameters(ctypes.byref(self._shape))
+        self._weights = checked_weights(weights, self.count)
+        self._state = {name: torch.zeros(self.count) for name in _MOMENTS[optimizer]}
+        self._targets = _targets(shape.num_classes, class_weights, label_smoothing)
+        moments = [moment.data_ptr() for moment in self._state.values()]
+        on, off, label_weights = (
+            None if part is None else part.ctypes.data for part in self._targets
+        )
+        self.task = TaskStruct(
+            shape=self._shape,
+            optimizer=OPTIMIZERS[optimizer],
+            weights=self._weights.data_ptr(),
+            moment1=moments[0],
+            moment2=moments[-1],
+            loss=LossStruct(on, off, label_weights),
+            max_norm=math.inf if max_norm is None else max_norm,
+        )
+        self.address = ctypes.addressof(self.task)
+
+    @property
+    def has_dropout(self) -> bool:
+        return self._shape.has_dropout != 0
+
+    @property
+    def weights(self) -> Tensor:
+        """(P,) float32, in the order of `RNNClassifier.parameters()`."""
+        return self._weights
+
+    @property
+    def state(self) -> dict[str, Tensor]:
+        """The optimizer's moments by torch's names, (P,) each."""
+        return self._state
+
+    @property
+    def steps(self) -> int:
+        """The optimizer steps so far."""
+        return self.task.steps
+
+    @steps.setter
+    def steps(self, value: int) -> None:
+        self.task.steps = value
+
+
+def checked_weights(weights: Tensor, count: int) -> Tensor:
+    """Returns the weights without their gradient.
+
+    Raises:
+        ValueError: the library cannot read them in place.
+    """
+    if weights.dtype != torch.float32 or weights.shape != (count,):
+        raise ValueError(
+            f"weights: must be {count} numbers in float32, "
+            f"got {weights.dtype} of shape {tuple(weights.shape)}"
+        )
+    if not weights.is_cpu or not weights.is_contiguous():
+        raise ValueError("weights: must be contiguous and on the CPU")
+    return weights.detach()
+
+
+def _targets(
+    classes: int, class_weights: Tensor | None, label_smoothing: float
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
+    """The target of a class where it is the label, where it is not, and the labels' weights."""
+    off = np.full(classes, label_smoothing / classes).astype(np.float32)
+    on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
+    if class_weights is None:
+        return on, off, None
+    if class_weights.shape != (classes,):
+        raise ValueError(
+            f"class_weights: must be {classes} numbers, got shape {tuple(class_weights.shape)}"
+        )
+    weights = class_weights.to(torch.float32).numpy(force=True).copy()
+    return on * weights, off * weights, weights
