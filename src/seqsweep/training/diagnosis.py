@@ -40,7 +40,7 @@ _NUMBERS = 2**21
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
 
-def confusion_of(splits: Splits, counts: Mapping[str, Any]) -> dict[str, Any]:
+def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
     """What a record says of the predictions at the best epoch.
 
     Args:

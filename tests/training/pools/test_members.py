@@ -160,3 +160,24 @@ def test_works_that_take_long_are_stopped(
     monkeypatch.undo()
     train_pool(members, tmp_path / "stopped", 2)
     assert_undisturbed(members, tmp_path / "stopped")
+
+
+def test_many_members_train_in_parts(
+    members_of: Plan, assert_undisturbed: Check, at: Any, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """A signal in one part ends those that come after it, too."""
+    monkeypatch.setattr(run, "_AT_ONCE", 2)
+
+    class Signal(at):
+        def count(self, *_: object, **__: object) -> None:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signal.SIGTERM)
+
+    members = members_of("trainer.max_epochs=30")
+    outcomes = train_pool(members, tmp_path / "pool", 1, Signal("on_train_epoch_end", 1))
+    assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
+    assert not (tmp_path / "pool" / members[2].run_id).exists()
+    train_pool(members, tmp_path / "pool", 2)
+    assert_undisturbed(members, tmp_path / "pool")

@@ -101,7 +101,7 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 
     members = members_of("trainer.max_epochs=30", "model.num_layers=2", "model.dropout=0.3")
     root, handlers = tmp_path / "stopped", [signal.getsignal(number) for number in (2, 15, 1)]
-    outcomes = train_pool(members, root, 2, Signal("on_train_epoch_end", 2))
+    outcomes = train_pool(members, root, 1, Signal("on_train_epoch_end", 2))  # in step
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     assert {getattr(outcome, "exit_code", None) for outcome in outcomes} == {128 + signum}
     assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers

@@ -100,6 +100,15 @@ class PoolMember(TrainingMember):
             self.has_val and (self.epochs + 1) % self.val_every == 0,
         )
 
+    @property
+    def steps_of_an_epoch(self) -> int:
+        return -(-self.size // self.batch_size)
+
+    @property
+    def part(self) -> float:
+        """How much of its next epoch is done, also while a thread trains it."""
+        return (self.native.steps - self._steps_before) / self.steps_of_an_epoch
+
     def undo(self) -> None:
         """Takes the network back to where the work of its last epoch began."""
         parts = self._before.split(len(self.native.weights))

@@ -171,7 +171,7 @@ class Pool:
                 self._leave(member)
                 self._ends.append((member, why))
                 continue
-            self.steps += -(-member.size // member.batch_size)
+            self.steps += member.steps_of_an_epoch
             goes_on = member.take_in(row, metrics_of(row), result.seconds)
             if not goes_on:
                 self._leave(member)

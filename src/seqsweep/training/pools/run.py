@@ -18,6 +18,9 @@ from seqsweep.training.pools.pool import Pool
 from seqsweep.training.progress import RunProgressBar
 from seqsweep.training.together.run import Outcomes, Place, Together
 
+_AT_ONCE = 500
+"""Members of a pool: each holds a lock, so an open file, and systems allow about a thousand."""
+
 
 def train_pool(
     members: Sequence[Member],
@@ -40,7 +43,26 @@ def train_pool(
         For each member its outcome, or why it has none: Locked, Interrupted, RunFailed, or what
         refused its config (ValueError, TypeError, OSError; nothing has been written then).
     """
-    return _Training(members, root, threads, progress).run()
+    outcomes: Outcomes = []
+    count = len(members)
+    parts = -(-count // _AT_ONCE)  # of about the same size, so that none is a single run
+    for part in range(parts):
+        among = members[part * count // parts : (part + 1) * count // parts]
+        outcomes += _Training(among, root, threads, progress).run()
+        signum = _signal_of(outcomes)
+        if signum is not None:
+            return outcomes + [Interrupted(signum)] * (count - len(outcomes))
+    return outcomes
+
+
+def _signal_of(outcomes: Outcomes) -> int | None:
+    """The signal that has come meanwhile, if any."""
+    for outcome in outcomes:
+        if isinstance(outcome, Interrupted):
+            return outcome.exit_code - 128
+        if isinstance(outcome, Outcome) and outcome.signum is not None:
+            return outcome.signum
+    return None
 
 
 class _Training(Together[PoolMember]):
@@ -98,10 +120,10 @@ class _Training(Together[PoolMember]):
         counted = trainer.fit_loop.epoch_progress.current
         for stage in ("ready", "started", "processed", "completed"):
             setattr(counted, stage, (trainer.max_epochs or 0) - most)
-        bar = self.progress
+        bar = self.progress  # of a single run
 
         def draw() -> None:
             if isinstance(bar, RunProgressBar):
-                bar.draw(trainer)
+                bar.draw(trainer, max((member.part for member in pool.training), default=1.0))
 
         trainer.fit(PoolModule(pool, self.stop.check, draw))
