@@ -3,6 +3,7 @@
 python scripts/wheels.py
 """
 
+import importlib
 import os
 import re
 import subprocess
@@ -13,9 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import lief
-
 from seqsweep.native.build import SOURCE, TARGETS, Target
+
+# It reads the libraries of all platforms. `make wheels` installs it; type checks do without.
+lief: Any = importlib.import_module("lief")
 
 CHECKOUT = Path(__file__).parents[1]
 DIST = CHECKOUT / "dist"
@@ -31,6 +33,7 @@ OLDEST_GLIBC = (2, 17)
 
 
 def main() -> None:
+    lief.logging.disable()  # it warns of empty tables
     for platform in (*TARGETS, PURE):
         begin = time.perf_counter()
         wheel = build_wheel(platform)
@@ -86,7 +89,7 @@ def check_library(name: str, content: bytes, target: Target) -> None:
     if target.system == "darwin":  # arm64 refuses to load unsigned code
         demand(binary.has_code_signature, f"{name}: is not signed")
     if target.system == "linux":
-        newest = max(glibc_versions(binary), default=(0, 0))
+        newest = max(glibc_versions(binary), default=OLDEST_GLIBC)
         demand(newest <= OLDEST_GLIBC, f"{name}: needs glibc {newest}")
     print(f"  {name}: {len(content) / 1e3:.0f} kB, needs {', '.join(needed) or 'nothing'}")
 
@@ -94,14 +97,15 @@ def check_library(name: str, content: bytes, target: Target) -> None:
 def exported_functions() -> set[str]:
     """Returns the names that the source marks as exported."""
     text = "\n".join(path.read_text(encoding="utf-8") for path in SOURCE.glob("*.cpp"))
-    return set(re.findall(r"^(?:SEQSWEEP_)?EXPORT [^(]*?\b(seqsweep_\w+)\(", text, re.MULTILINE))
+    return set(re.findall(r"^SEQSWEEP_EXPORT [^(]*?\b(seqsweep_\w+)\(", text, re.MULTILINE))
 
 
-def glibc_versions(binary: Any) -> Iterable[tuple[int, ...]]:
+def glibc_versions(binary: Any) -> Iterable[tuple[int, int]]:
     """Yields the versions of glibc whose symbols a library of Linux uses."""
     for requirement in binary.symbols_version_requirement:
         for symbol in requirement.get_auxiliary_symbols():
-            yield tuple(map(int, re.findall(r"\d+", symbol.name)))[:2]
+            major, minor, *_ = re.findall(r"\d+", symbol.name)
+            yield int(major), int(minor)
 
 
 def demand(condition: bool, message: str) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def test_shapes_that_do_not_fit(changes, message):
     ],
 )
 def test_networks_that_do_not_fit(arguments, message):
-    given = {"shape": Shape(3, 5, 4), "optimizer": "adam", "weights": torch.zeros(74)}
+    given: dict[str, Any] = {"shape": Shape(3, 5, 4), "optimizer": "adam", "weights": torch.zeros(74)}
     Network(**given)
     with pytest.raises(ValueError, match=message):
         Network(**given | arguments)

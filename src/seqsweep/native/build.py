@@ -96,7 +96,7 @@ def source_digest() -> str:
         OSError: the source cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted((*SOURCE.iterdir(), Path(__file__))):
+    for path in sorted((*SOURCE.iterdir(), Path(__file__)), key=lambda path: path.name):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

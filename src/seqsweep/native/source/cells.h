@@ -29,6 +29,7 @@ struct PlainForward {
   float* states;
   Index H;
   bool relu;
+  static constexpr bool has_long_end = false;
 
   template <int MR, int NV> static void run(const PlainForward& f, int first) {
     Vector acc[MR][NV];
@@ -85,6 +86,8 @@ SEQSWEEP_INLINE void add_later(Vector (&acc)[MR][NV], const Backward& f, int fir
 }
 
 struct PlainBackward : Backward {
+  static constexpr bool has_long_end = false;
+
   template <int MR, int NV> static void run(const PlainBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first);
@@ -108,6 +111,7 @@ struct GruForward {
   float* saved;       // r, z, n, and the bracket; null: they are not needed
   float* states;
   Index H;
+  static constexpr bool has_long_end = true;
 
   template <int MR, int NV> static void run(const GruForward& f, int first) {
     static_assert(NV == 3, "one vector for each gate");
@@ -143,6 +147,8 @@ struct GruForward {
 
 // `sums` has the slots r, z, n (of the input's side) and n (of the state's side).
 struct GruBackward : Backward {
+  static constexpr bool has_long_end = true;
+
   template <int MR, int NV> static void run(const GruBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first);
@@ -182,6 +188,7 @@ struct LstmForward {
   float* saved;            // i, f, g, o, c' and tanh(c'); rows of 6 H, all of them needed
   float* states;
   Index H;
+  static constexpr bool has_long_end = false;
 
   template <int MR, int NV> static void run(const LstmForward& f, int first) {
     static_assert(NV == 4, "one vector for each gate");
@@ -212,6 +219,8 @@ struct LstmForward {
 
 // `carry` holds the gradient of the memory; `before` is `saved` of the step before.
 struct LstmBackward : Backward {
+  static constexpr bool has_long_end = true;
+
   template <int MR, int NV> static void run(const LstmBackward& f, int first) {
     Vector acc[MR][NV];
     state_gradient(acc, f, first);

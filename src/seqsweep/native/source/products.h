@@ -38,14 +38,17 @@ SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int f
   }
 }
 
-// The most rows of a tile that the registers hold besides NV vectors of b and one of a.
-constexpr int rows_at_once(int nv) {
+// The most rows of a tile that the registers hold besides NV vectors of b and one of a. A kernel
+// with a long end, such as a gated cell's, gets fewer: it needs registers there, and more rows
+// would only make the library larger.
+constexpr int rows_at_once(int nv, bool has_long_end) {
+  if (VL == 16 && has_long_end) return nv == 1 ? 8 : nv == 4 ? 4 : 6;
   if (VL == 16) return nv == 1 ? 14 : nv == 2 ? 12 : nv == 3 ? 8 : 6;
   if (VL == 8) return nv == 2 ? 6 : nv == 3 ? 3 : 2;
 #if defined(__ARM_NEON)
-  return 6;
+  return has_long_end ? 4 : 6;
 #else
-  return 1;  // in software a multiply-add costs more than any load
+  return 1;
 #endif
 }
 
@@ -53,8 +56,10 @@ template <int... N> struct Numbers {};
 template <int N, int... Rest> struct UpTo : UpTo<N - 1, N, Rest...> {};
 template <int... Rest> struct UpTo<0, Rest...> { using type = Numbers<Rest...>; };
 
-// A kernel's instances by their number of rows, 1 to `rows_at_once`.
-template <class Kernel, int NV, class Rows = typename UpTo<rows_at_once(NV)>::type> struct Tiles;
+// A kernel's instances by their number of rows.
+template <class Kernel, int NV,
+          class Rows = typename UpTo<rows_at_once(NV, Kernel::has_long_end)>::type>
+struct Tiles;
 template <class Kernel, int NV, int... MR> struct Tiles<Kernel, NV, Numbers<MR...>> {
   using Run = void (*)(const Kernel&, int);
   static constexpr Run of_rows[] = {nullptr, &Kernel::template run<MR, NV>...};
@@ -122,6 +127,7 @@ struct Product {
   Index start_row;     // 0: the same row for all, such as a bias
   float* out;
   Index out_row;
+  static constexpr bool has_long_end = false;
 
   template <int MR, int NV> static void run(const Product& p, int first) {
     Vector acc[MR][NV];
@@ -166,7 +172,6 @@ inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_
   }
 }
 
-typedef float Four __attribute__((vector_size(16)));
 typedef float UnalignedFour __attribute__((vector_size(16), aligned(4), may_alias));
 
 // out(k, n) = w(n, k), for `rows` rows of w and `depth` columns, both at most 4.

@@ -180,10 +180,18 @@ SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float
   }
 }
 
-SEQSWEEP_EXPORT void seqsweep_multiply_add(int32_t in_software, int64_t count, const float* a,
+// `way` 0: that of this variant; 1: in software; 2: in software, as four lanes at a time.
+SEQSWEEP_EXPORT void seqsweep_multiply_add(int32_t way, int64_t count, const float* a,
                                            const float* b, const float* c, float* out) {
   using namespace seqsweep;
-  for (int64_t i = 0; i < count; i++)
-    out[i] = in_software ? fma_in_software(a[i], b[i], c[i])
-                         : fma(splat(a[i]), splat(b[i]), splat(c[i]))[0];
+  for (int64_t i = 0; i < count; i++) {
+    if (way == 0) out[i] = fma(splat(a[i]), splat(b[i]), splat(c[i]))[0];
+    if (way == 1) out[i] = fma_in_software(a[i], b[i], c[i]);
+#if defined(__SSE2__)
+    if (way == 2)
+      out[i] = _mm_cvtss_f32(fma_in_software(_mm_set1_ps(a[i]), _mm_set1_ps(b[i]), _mm_set1_ps(c[i])));
+#else
+    if (way == 2) out[i] = fma_in_software(a[i], b[i], c[i]);
+#endif
+  }
 }

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -36,6 +36,7 @@ constexpr int VL = 4, NARROWEST = 4, WIDEST = 4;
 typedef float Vector __attribute__((vector_size(VL * 4)));
 typedef uint32_t Bits __attribute__((vector_size(VL * 4)));
 typedef int32_t Integers __attribute__((vector_size(VL * 4)));
+typedef float Four __attribute__((vector_size(16)));
 typedef float Unaligned __attribute__((vector_size(VL * 4), aligned(4), may_alias));
 
 SEQSWEEP_INLINE Vector load(const float* from) { return *(const Unaligned*)from; }
@@ -108,6 +109,38 @@ SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
   return (float)odd;
 }
 
+#if defined(__SSE2__)
+// Whether rounding a sum first to double and then to float may differ from rounding once: only
+// where it lies halfway between two floats, or is subnormal as a float, which has fewer bits.
+SEQSWEEP_INLINE __m128d may_round_twice(__m128d sum) {
+  const __m128i low_bits = _mm_set_epi32(0, 0x1fffffff, 0, 0x1fffffff);
+  const __m128i half = _mm_set_epi32(1, 0x10000000, 1, 0x10000000);  // 1: never, for the upper part
+  const __m128i is_halfway = _mm_cmpeq_epi32(_mm_and_si128(_mm_castpd_si128(sum), low_bits), half);
+  const __m128d size = _mm_andnot_pd(_mm_set1_pd(-0.0), sum);
+  const __m128d is_tiny = _mm_and_pd(_mm_cmplt_pd(size, _mm_set1_pd(0x1p-126)),
+                                     _mm_cmpneq_pd(size, _mm_setzero_pd()));
+  return _mm_or_pd(_mm_castsi128_pd(is_halfway), is_tiny);
+}
+
+// Not inlined: it is rare, and the code would grow threefold.
+__attribute__((noinline, cold)) __m128 fma_lane_by_lane(__m128 a, __m128 b, __m128 c) {
+  float sums[4];
+  for (int lane = 0; lane < 4; lane++)
+    sums[lane] = fma_in_software(((Four)a)[lane], ((Four)b)[lane], ((Four)c)[lane]);
+  return _mm_loadu_ps(sums);
+}
+
+// The same for four lanes; the exact way is taken only where it may matter, once in 2^29 sums.
+SEQSWEEP_INLINE __m128 fma_in_software(__m128 a, __m128 b, __m128 c) {
+  const __m128d low = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
+  const __m128 a2 = _mm_movehl_ps(a, a), b2 = _mm_movehl_ps(b, b), c2 = _mm_movehl_ps(c, c);
+  const __m128d high = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a2), _mm_cvtps_pd(b2)), _mm_cvtps_pd(c2));
+  const __m128d doubt = _mm_or_pd(may_round_twice(low), may_round_twice(high));
+  if (__builtin_expect(_mm_movemask_ps(_mm_castpd_ps(doubt)), 0)) return fma_lane_by_lane(a, b, c);
+  return _mm_movelh_ps(_mm_cvtpd_ps(low), _mm_cvtpd_ps(high));
+}
+#endif
+
 // a * b + c, rounded once.
 SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
@@ -116,6 +149,8 @@ SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
   return (Vector)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)c);
 #elif defined(__ARM_NEON)
   return (Vector)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
+#elif defined(__SSE2__)
+  return (Vector)fma_in_software((__m128)a, (__m128)b, (__m128)c);
 #else
   Vector sum;
   for (int lane = 0; lane < VL; lane++) sum[lane] = fma_in_software(a[lane], b[lane], c[lane]);
