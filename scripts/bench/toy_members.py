@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.cli import main
+from seqsweep import cli
 from seqsweep.importing import without_collections
 
 PARTS = {  # the functions that a part consists of, as module:name
@@ -138,7 +138,7 @@ def train(arguments: list[str], members: int) -> None:
     cpu, wall = time.process_time(), time.perf_counter()
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
-            main(arguments)
+            cli.main(arguments)
         except SystemExit as end:
             if end.code:
                 raise

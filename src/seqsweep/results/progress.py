@@ -113,6 +113,11 @@ class Progress:
         """The names of the runs for where their labels do not fit, by run_id."""
         return readable_names(self.sweep.configs)
 
+    @functools.cached_property
+    def to_train(self) -> int:
+        """The number of runs that the sweep did not find done."""
+        return sum(not run.skipped for run in self.runs)
+
     @property
     def epochs_in_all(self) -> int:
         return sum(run.max_epochs for run in self.runs)

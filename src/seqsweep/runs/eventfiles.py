@@ -56,13 +56,14 @@ def all_made_files(sweep: Path) -> list[str]:
     return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
 
-def event_folder(run: Path) -> Path:
-    """The folder that has the run's event files; if there are none, the one with its name."""
-    return _folder_of(event_files(run), run)
+def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
+    """The folder that has the run's event files; if there are none, the one with its name.
 
-
-def _folder_of(files: Sequence[Path], run: Path) -> Path:
-    """The folder that `event_folder` returns for a run with these event files."""
+    Args:
+        files: those of `event_files`, where they have just been found.
+    """
+    if files is None:
+        files = event_files(run)
     if files:
         return max(files, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
@@ -77,7 +78,7 @@ def made_folder(run: Path) -> Path:
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
-    return _folder_of(files, run)
+    return event_folder(run, files)
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:

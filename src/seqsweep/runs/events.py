@@ -67,17 +67,18 @@ class EventFile:
             with contextlib.suppress(FileNotFoundError):
                 append_bytes(self.path, data, self._version, mode="r+b")
                 return
-        name = self._new_name() if self.path is None else self.path.name
-        found = [path for path in event_files(self.folder) if path.name == name]
-        self.path = found[0] if found else event_folder(self.folder) / name
+        files = event_files(self.folder)
+        name = self._new_name(files) if self.path is None else self.path.name
+        found = [path for path in files if path.name == name]
+        self.path = found[0] if found else event_folder(self.folder, files) / name
         if self.path.parent != self.folder:
             self.path.parent.mkdir(exist_ok=True)
         append_bytes(self.path, data, header=self._version)
 
-    def _new_name(self) -> str:
+    def _new_name(self, files: Sequence[Path]) -> str:
         now, host = time.time(), socket.gethostname()
         self._version = first_record(now)
-        second = _second_after(event_files(self.folder), int(now))
+        second = _second_after(files, int(now))
         return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
 
 

@@ -125,8 +125,8 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
 
 def _temporary(path: Path) -> Path:
     """One for each writer: a report is asked for while the sweep writes its own."""
-    folder, name = os.path.split(path)
-    return Path(folder, f".{name}.{os.getpid()}-{threading.get_ident()}.tmp")
+    folder, slash, name = os.fspath(path).rpartition("/")
+    return Path(f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp")
 
 
 def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
@@ -136,6 +136,9 @@ def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
 
 def write_json(path: Path, value: Any, sync: bool = True) -> None:
     write_text(path, _json(value) + "\n", sync)
+
+
+_encode = json.JSONEncoder(allow_nan=False).encode
 
 
 def _json(value: Any, indent: str = "") -> str:

@@ -160,12 +160,14 @@ def _close_later(descriptor: int) -> None:
     """
     global _removed
     _removed.append(descriptor)
-    if len(_removed) >= _MOST_REMOVED or not _held:
-        descriptors, _removed = _removed, []
-        try:
+    if _held and len(_removed) < _MOST_REMOVED:
+        return
+    descriptors, _removed = _removed, []
+    if len(descriptors) > 1:  # that of a single run is not worth a thread
+        with contextlib.suppress(RuntimeError):  # the process ends, or may have no further thread
             threading.Thread(target=_close, args=(descriptors,), daemon=True).start()
-        except RuntimeError:  # the process ends, or has as many threads as it may have
-            _close(descriptors)
+            return
+    _close(descriptors)
 
 
 def _close(descriptors: Sequence[int]) -> None:

@@ -3,6 +3,7 @@
 import functools
 import json
 import marshal
+import os
 import traceback
 from pathlib import Path
 from typing import Any, Literal
@@ -30,6 +31,9 @@ that is not what was written, and is trained again."""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
+
+_OF_A_NEW_RUN = {"checkpoints", "lock"}
+"""What a folder holds in which no run has been started yet."""
 
 
 class RunFolder:
@@ -128,9 +132,10 @@ class RunFolder:
         """An empty folder with the config: what an unfinished attempt left behind is removed."""
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
-        remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
-        remove_event_files(self.path)
+        if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
+            (self.path / "record.json").unlink(missing_ok=True)  # first: without it, it is not done
+            remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
+            remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
         origin = _origin_text(marshal.dumps(provenance))

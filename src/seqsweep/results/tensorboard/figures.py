@@ -24,6 +24,8 @@ _GRID = {"color": "#b0b0b0", "linewidth": 0.8, "linestyle": "-", "alpha": 0.3}
 _LEGEND = {"frameon": True, "framealpha": 0.8, "facecolor": "white", "edgecolor": "0.8",
            "labelcolor": "black", "fancybox": True, "shadow": False, "numpoints": 1}  # fmt: skip
 _BLACK = {"color": "black", "fontsize": 10}
+_TITLE = _BLACK | {"y": 1.0}
+"""The place where matplotlib would put it, after it has drawn all labels of ticks to find it."""
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: str) -> bytes:
@@ -58,7 +60,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
         axes.set_xlabel("predicted", **_BLACK)
         axes.set_ylabel("true", **_BLACK)
         words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
-        axes.set_title(f"{words}, best epoch: {right} of {total} right", **_BLACK)
+        axes.set_title(f"{words}, best epoch: {right} of {total} right", **_TITLE)
 
     return _png(draw, left=0.1 + 0.013 * longest, bottom=0.1 + 0.017 * longest)
 
@@ -90,7 +92,7 @@ def gradient(norms: Mapping[str, Sequence[float]]) -> bytes:
         axes.set_xlabel("steps before the last one read", **_BLACK)
         axes.grid(**_GRID)
         axes.legend(fontsize=8, loc="best", **_LEGEND)
-        axes.set_title("gradient through time: mean |dL/dh| of each step", **_BLACK)
+        axes.set_title("gradient through time: mean |dL/dh| of each step", **_TITLE)
 
     return _png(draw, left=0.13)
 
@@ -120,7 +122,7 @@ def trajectories(found: Mapping[str, Any], classes: Sequence[str]) -> bytes:
         axes.set_ylabel(f"second component{shares[1]}", **_BLACK)
         axes.grid(**_GRID)
         axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), **_LEGEND)
-        axes.set_title("states while reading: class means, their ends, sequences", **_BLACK)
+        axes.set_title("states while reading: class means, their ends, sequences", **_TITLE)
 
     return _png(draw, left=0.1, right=0.89 - 0.012 * longest)
 
