@@ -1,21 +1,23 @@
-"""How long the report of a large sweep takes.
+"""Measures the CPU time of a sweep's report and of its TensorBoard view.
 
-    python scripts/bench/report.py [--runs 500]
+    python scripts/bench/report.py [--runs 24 120 1000]
 
-Writes the folders of a sweep as if it had been trained, fifty configs over seeds with curves of
-thirty epochs, and prints how long their report takes and how large it is.
+Writes the folders of sweeps as if they had been trained: configs with seeds, curves of thirty
+epochs, diagnostics. Each figure is of a process of its own, Python's start and all imports
+included. `again` is a second time in the same process, without imports.
 """
 
 import argparse
+import json
 import math
+import os
 import random
-import resource
+import subprocess
+import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.report import write_report
 from seqsweep.runs.record import RunFolder
 
 CONFIGS = 50
@@ -57,40 +59,84 @@ def write_run(folder: Path, config: dict[str, Any], draw: random.Random) -> None
     matrix = [
         [right if i == j else draw.randrange(2) for j in range(CLASSES)] for i in range(CLASSES)
     ]
+    (run.path / "diagnostics.json").write_text(json.dumps(diagnosis()))
     metrics = {"train/loss": loss, "val/loss": loss, "val/acc": best, "val/f1": best,
                "test/loss": loss, "test/acc": best - 0.01, "test/f1": best - 0.02}  # fmt: skip
     run.finish(
         {"run_id": name, "metrics": metrics, "best_epoch": EPOCHS - 1, "epochs": EPOCHS,
+         "steps": 6 * EPOCHS,
          "params": 40 * config["model.hidden_size"] ** 2, "num_train": 270, "config": config,
          "train_seconds": 0.01 * config["model.hidden_size"] + draw.random(),
-         "classes": [str(c) for c in range(CLASSES)], "confusion": {"test": matrix}},
+         "classes": [str(c) for c in range(CLASSES)], "confusion": {"val": matrix, "test": matrix}},
         synced=True,
     )  # fmt: skip
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Times the report of a synthetic sweep.")
-    parser.add_argument("--runs", type=int, default=500)
-    options = parser.parse_args()
-    seeds = math.ceil(options.runs / CONFIGS)
+def diagnosis() -> dict[str, Any]:
+    """The gradient through time and the paths of the states, as a trained run leaves them."""
+    path = [[math.cos(step), math.sin(step)] for step in range(20)]
+    paths = {str(index): {"mean": path, "sequences": [path] * 3} for index in range(CLASSES)}
+    gradient = {"layer 1": [math.exp(-step) for step in range(20)]}
+    return {"gradient": gradient, "trajectories": {"explained": [0.5, 0.2], "classes": paths}}
+
+
+def write_sweep(folder: Path, runs: int) -> None:
+    """Runs of at most fifty configs; small sweeps have three seeds."""
     draw = random.Random(0)
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        grid = [
-            UNSWEPT | config | {"seed": seed}
-            for config in configs(CONFIGS)
-            for seed in range(seeds)
-        ]
-        for config in grid[: options.runs]:
-            write_run(folder, config, draw)
-        for word in ("first", "again"):
-            began = time.perf_counter()
-            paths = write_report(folder)
-            seconds = time.perf_counter() - began
-            sizes = ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in paths)
-            print(f"{options.runs} runs, {word}: {seconds:.2f} s; {sizes}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"largest memory of the process: {peak:.0f} MB")
+    seeds = max(3, math.ceil(runs / CONFIGS))
+    chosen = configs(math.ceil(runs / seeds))
+    grid = [UNSWEPT | config | {"seed": seed} for config in chosen for seed in range(seeds)]
+    for config in grid[:runs]:
+        write_run(folder, config, draw)
+
+
+MEASURED = {
+    "nothing": "",
+    "report": """
+from seqsweep.results.report import write_report as made""",
+    "view": """
+from seqsweep.results.tensorboard.view import renew
+made = lambda folder: renew(folder, images=0)""",
+    "pictures": """
+from seqsweep.results.tensorboard.view import renew as made""",
+}
+"""What is measured: what a process of its own imports, and then calls twice."""
+
+
+def measured(code: str, folder: Path) -> tuple[float, float]:
+    """Returns the CPU seconds of a process that makes something the first time, and again."""
+    program = f"""
+import sys, time
+from pathlib import Path
+{code}
+if "made" in globals():
+    made(Path(sys.argv[1]))
+first = time.process_time()
+if "made" in globals():
+    made(Path(sys.argv[1]))
+print(first, time.process_time() - first)
+"""
+    command = [sys.executable, "-c", program, str(folder)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    first, again = map(float, output.stdout.split())
+    return first, again
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures the report of synthetic sweeps.")
+    parser.add_argument("--runs", type=int, nargs="+", default=[24, 120, 1000])
+    options = parser.parse_args()
+    print(f"{'runs':>5} {'':<9} {'first':>6} {'again':>6}   CPU seconds")
+    for runs in options.runs:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            write_sweep(folder, runs)
+            for name, code in MEASURED.items():
+                first, again = measured(code, folder)
+                print(f"{runs:>5} {name:<9} {first:>6.2f} {again:>6.2f}")
+            paths = [folder / f"report.{ending}" for ending in ("html", "csv", "json")]
+            print("     ", ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in paths))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ With SEQSWEEP_SHOTS=FOLDER the pictures of the pages are kept there.
 """
 
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -119,7 +120,8 @@ def statuses_at(address: str) -> list[str]:
         json.dumps(question).encode(),
         {"Content-Type": "application/json"},
     )
-    with contextlib.suppress(OSError), urllib.request.urlopen(request) as answer:
+    cut_off = http.client.IncompleteRead  # where the server ends in the middle of its answer
+    with contextlib.suppress(OSError, cut_off), urllib.request.urlopen(request) as answer:
         groups = json.load(answer)["sessionGroups"]
         return [session["status"] for group in groups for session in group["sessions"]]
     return []

@@ -1,9 +1,8 @@
-"""Every figure is one that plotly accepts, and no label of it is markup."""
+"""Figures say what they are of, and no label of them is markup."""
 
 import json
 from typing import Any
 
-import plotly.graph_objects as go
 import pytest
 
 from seqsweep.results.axes import choose_axis, factors, telling_keys
@@ -16,6 +15,7 @@ from seqsweep.results.plot_parts import (
     HEAT,
     HEAT_ON_DARK,
     PALETTE,
+    SHADES,
     decades,
     faded,
     ink_on,
@@ -117,20 +117,23 @@ def test_no_point_beats_one_of_the_front(points, higher, front):
     assert pareto_front(points, higher) == front
 
 
-def test_a_heatmap_of_many_classes_has_no_numbers():
+def test_a_confusion_of_many_classes_has_no_numbers():
     for size, numbered in ((20, True), (21, False)):
         names = [f"<b>{i}</b>" for i in range(size)]
         counts = [[int(i == j) for j in range(size)] for i in range(size)]
         figure = confusion_figure(Confusion("test", names, counts, 1, []))
-        go.Figure(figure)
         texts = [trace["text"] for trace in figure["data"] if "text" in trace]
         assert texts == [["1"] * size] * numbered
         assert "<b>" not in json.dumps(figure)
 
 
-def test_a_heatmap_is_shaded_by_row():
+def test_a_confusion_is_shaded_by_row():
     figure = confusion_figure(Confusion("test", ["a", "b"], [[3, 1], [0, 0]], 1, []))
-    assert figure["data"][0]["z"] == [[0.75, 0.25], [0, 0]]
+    cells = figure["data"][0]
+    assert list(zip(cells["x"], cells["base"], strict=True)) == [
+        (0, -0.5), (1, -0.5), (0, 0.5), (1, 0.5)
+    ]  # fmt: skip
+    assert cells["marker"]["color"] == [SHADES[75], SHADES[25], SHADES[0], SHADES[0]]
 
 
 def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
@@ -138,7 +141,6 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     curves = [Curve("%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
     figure = curves_figure(curves, "loss")
     assert figure is not None
-    go.Figure(figure)
     hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
     assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
     assert curves_figure(curves, "acc") is None
@@ -164,7 +166,6 @@ def test_a_curve_is_one_group_that_the_page_can_hide():
 def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
     words = " ".join(f"a_rather_long_key_{n}={n}" for n in range(4)) + " b=<i>"
     figure = seeds_figure([config(1, {"k": 1}, [0.1, 0.2], words)], SCORE)
-    go.Figure(figure)
     lines = figure["layout"]["annotations"][0]["text"].split("<br>")
     assert " ".join(lines) == f"#1 {words}".replace("<i>", "&lt;i&gt;")
     assert len(lines) > 1
@@ -176,7 +177,6 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
     figure = curves_figure([Curve("a", {"val/acc": found}, None)], "acc")
     assert figure is not None
-    go.Figure(figure)
     shaded, whole, left = figure["data"]
     assert max(shaded["x"]) == 1
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
@@ -186,13 +186,13 @@ def test_a_line_is_pale_where_seeds_have_ended():
 
 def test_every_seed_of_the_first_twelve_configs_is_a_point():
     figure = seeds_figure([config(n, {"k": n}, [0.1, 0.2]) for n in range(1, 15)], SCORE)
-    go.Figure(figure)
     points = [trace for trace in figure["data"] if trace.get("hoverinfo") == "text"]
     assert [trace["x"] for trace in points] == [[0.1, 0.2]] * 12
 
 
 def test_every_colour_has_one_for_dark_pages():
-    assert {*PALETTE, *map(faded, PALETTE)} <= DARK.keys()
+    assert {*PALETTE, *map(faded, PALETTE), *SHADES} <= DARK.keys()
+    assert len(set(SHADES)) == 101
 
 
 def test_ticks_of_few_decades_have_steps_between():

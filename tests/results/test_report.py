@@ -4,6 +4,8 @@ import csv
 import html
 import json
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -742,3 +744,21 @@ def test_negative_numbers_have_one_kind_of_minus(tmp_path):
 def test_interrupted_is_said_once(tmp_path):
     started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
     assert "interrupted: by SIGINT" in page(tmp_path).text
+
+
+@pytest.mark.slow
+def test_a_report_with_intervals_is_written_without_numpy(tmp_path):
+    """Its import alone would take as long as the report of a small sweep."""
+    grid(tmp_path, [8, 32], [1], 3)
+    code = """
+import sys
+from pathlib import Path
+from seqsweep.results.report import write_report
+write_report(Path(sys.argv[1]))
+print("numpy" in sys.modules)
+"""
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+    (best, _) = data(tmp_path)["configs"]
+    assert best["metrics"]["test/acc"]["low"] is not None

@@ -17,6 +17,11 @@ ON_PAPER = """new Promise((done) => {
 })"""
 """Waits without Playwright's own polling: its eval is what the page's policy forbids."""
 
+FAULTS = """[...document.querySelectorAll(".plot:has(.main-svg)")]
+  .flatMap((plot) => Plotly.validate(plot.data, plot.layout) || [])
+  .filter((fault) => fault.code !== "unused").map((fault) => fault.msg)"""
+"""What plotly's own check says of the figures that are drawn; a marker of a line is unused."""
+
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
@@ -71,6 +76,7 @@ def test_plots_are_drawn_and_nothing_runs_that_should_not(report, browser):
     hidden = page.locator("[hidden] .plot").count()
     drawn = page.locator(".plot:has(.main-svg)").count()  # those of rows are not: all are closed
     assert (hidden, drawn) == (1, places - 1)
+    assert page.evaluate(FAULTS) == []
     page.get_by_role("button", name="accuracy", exact=True).click()
     assert page.locator("#curves-acc .main-svg").first.is_visible()
     assert (

@@ -30,8 +30,10 @@ def reproduce_command(entry: Entry, folder: Path) -> str:
 
     It is for a shell in the folder of the report, and so stays true where that is moved.
     """
-    targets = {str(v): k for k, v in entry.config.items() if k.rpartition(".")[2] == CHOICE and v}
-    foreign = [target for target in targets if not target.startswith(_OURS)]
+    chosen = [key for key in entry.config if key.endswith(CHOICE)]
+    targets = [entry.config[key] for key in chosen if key.rpartition(".")[2] == CHOICE]
+    named = dict.fromkeys(str(target) for target in targets if target)
+    foreign = [target for target in named if not target.startswith(_OURS)]
     allowed = [word for target in foreign for word in ("--allow", target)]
     return shlex.join(["seqsweep", "reproduce", relative_folder(entry, folder), *allowed])
 

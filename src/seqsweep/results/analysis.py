@@ -1,7 +1,6 @@
 """The findings of a report out of the folders of its runs."""
 
 import math
-import statistics
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,7 @@ from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard, shares_time, tied_with_first
 from seqsweep.results.names import Name, names_of
 from seqsweep.results.split_sizes import overlap_words, splits_of
-from seqsweep.results.statistics import Difference, mean_interval
+from seqsweep.results.statistics import Difference, deviation, mean_interval
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -130,7 +129,7 @@ def _configs(
 
 def _stat(sample: Sequence[float]) -> Stat:
     interval = mean_interval(sample)
-    std = statistics.stdev(sample) if len(sample) > 1 else None
+    std = deviation(sample) if len(sample) > 1 else None
     return Stat(len(sample), math.fsum(sample) / len(sample), std, interval.low, interval.high)
 
 

@@ -1,5 +1,6 @@
 """The runs behind each row of a report: where they lie, how they ended, their curves."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,14 @@ def config_runs(
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
+    all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(_point(row.entries[0], keys), index)
     for entry in entries:
         index = rows.get(_point(entry, keys))
-        if index is not None and not any(entry.folder.run_id in ids for ids in counted):
+        if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
     return [
         [
@@ -82,7 +84,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
         error=without_machine(entry.error, where) if entry.error else None,
         metrics=metrics,
         best_epoch=record.get("best_epoch"),
-        files=[file for file in _FILES if (entry.folder.path / file).is_file()],
+        files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
         command=reproduce_command(entry, folder) if entry.state == "complete" else None,
     )
 

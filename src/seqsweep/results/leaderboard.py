@@ -5,7 +5,6 @@ seed by seed. Runs of one config on other data are another row.
 """
 
 import math
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -14,7 +13,12 @@ from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_a
 from seqsweep.results.effects import Grid, holes
 from seqsweep.results.keys import told_keys
 from seqsweep.results.outcomes import ended_in, lost_seeds
-from seqsweep.results.statistics import Difference, differences_to_best, places_by_size
+from seqsweep.results.statistics import (
+    Difference,
+    deviation,
+    differences_to_best,
+    places_by_size,
+)
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metrics import (
     DEFAULT_MONITOR,
@@ -258,8 +262,8 @@ def numbers(entry: Entry) -> dict[str, float]:
 
 
 def _value(sample: Sequence[float]) -> Value:
-    std = statistics.stdev(sample) if len(sample) > 1 else None
-    return Value(statistics.fmean(sample), std)
+    std = deviation(sample) if len(sample) > 1 else None
+    return Value(math.fsum(sample) / len(sample), std)
 
 
 def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:

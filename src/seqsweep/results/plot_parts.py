@@ -26,6 +26,9 @@ BAR = 0.55
 HEAT = ("#F3F6F9", "#0B5C94")
 HEAT_ON_DARK = ("#1D242C", "#2273B4")
 GREY = PALETTE[-1]
+GROUND, _GROUND_ON_DARK = "white", "#12171D"
+"""The colours of the page itself, as in report.css."""
+
 INKS = ("#000000", "#FFFFFF")
 """The colours of numbers on pale and on deep shades; all shades of a dark page are deep."""
 
@@ -49,6 +52,22 @@ def faded(colour: str, alpha: float = BAND) -> str:
     return f"rgba({red},{green},{blue},{alpha})"
 
 
+def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, float]:
+    """The colour of a share on the scale between two colours: red, green and blue, 0 to 1."""
+    low, high = ([int(end[place : place + 2], 16) / 255 for place in (1, 3, 5)] for end in ends)
+    red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
+def _shades(ends: tuple[str, str]) -> list[str]:
+    """Returns the colours of 0 % to 100 % on the scale between two colours."""
+    return [
+        "#" + "".join(f"{round(255 * part):02X}" for part in shade(percent / 100, ends))
+        for percent in range(101)
+    ]
+
+
+SHADES = _shades(HEAT)
 DARK = (
     dict(zip(PALETTE, _ON_DARK, strict=True))
     | {
@@ -56,17 +75,10 @@ DARK = (
         for a, b in zip(PALETTE, _ON_DARK, strict=True)
         for alpha in (BAND, BAR)
     }
-    | dict(zip(HEAT, HEAT_ON_DARK, strict=True))
-    | {INKS[0]: INKS[1]}
+    | dict(zip(SHADES, _shades(HEAT_ON_DARK), strict=True))
+    | {INKS[0]: INKS[1], GROUND: _GROUND_ON_DARK}
 )
 """Each colour of a figure on a dark page."""
-
-
-def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, float]:
-    """The colour of a share on the scale between two colours: red, green and blue, 0 to 1."""
-    low, high = ([int(end[place : place + 2], 16) / 255 for place in (1, 3, 5)] for end in ends)
-    red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
-    return red, green, blue
 
 
 def luminance(colour: tuple[float, float, float]) -> float:

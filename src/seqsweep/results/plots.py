@@ -14,8 +14,9 @@ from seqsweep.results.panels import Axis, Line, Panel
 from seqsweep.results.pareto import pareto_figure
 from seqsweep.results.plot_parts import (
     DASHES,
-    HEAT,
+    GROUND,
     PALETTE,
+    SHADES,
     SYMBOLS,
     Figure,
     chosen_epoch,
@@ -146,15 +147,22 @@ def confusion_figure(confusion: Confusion) -> Figure:
         for t, row in enumerate(confusion.counts)
     ]
     room = 6 * max(map(len, short_classes(confusion)))  # long names stand upright below
+    places = range(size)
+    # Bars of height 1, since the basic bundle of plotly has no heatmap.
     trace = {
-        "type": "heatmap", "z": shares, "zmin": 0, "zmax": 1, "showscale": False,
-        "colorscale": [[0, HEAT[0]], [1, HEAT[1]]], "xgap": 1, "ygap": 1,
-        "hovertext": hover, "hoverinfo": "text",
+        "type": "bar", "width": 1, "textposition": "none",
+        "x": [p for _ in places for p in places],
+        "y": [1] * size**2, "base": [t - 0.5 for t in places for _ in places],
+        "marker": {
+            "color": [SHADES[round(100 * share)] for row in shares for share in row],
+            "line": {"color": GROUND, "width": 1},
+        },
+        "hovertext": [text for row in hover for text in row], "hoverinfo": "text",
     }  # fmt: skip
     shape = layout("taken for", "true class", min(760, max(300, 110 + 30 * size)) + room)
-    marks = {"tickvals": list(range(size)), "ticktext": names, "showgrid": False, "ticks": ""}
-    shape["xaxis"] |= marks
-    shape["yaxis"] |= marks | {"autorange": "reversed"}
+    marks = {"tickvals": list(places), "ticktext": names, "showgrid": False, "ticks": ""}
+    shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
+    shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}
     if size > _MOST_NUMBERED:
         shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
     numbered = [_numbers(confusion, shares)] if size <= _MOST_NUMBERED else []
@@ -162,7 +170,7 @@ def confusion_figure(confusion: Confusion) -> Figure:
 
 
 def _numbers(confusion: Confusion, shares: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The counts on their shades. A heatmap's own have one grey for all pale and middle ones."""
+    """The counts on their shades, each in the colour that can be read there."""
     cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row) if n]
     return {
         "type": "scatter", "mode": "text", "hoverinfo": "skip",

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,6 +34,7 @@ _FIRST_CURVES = 5
 """The number of curves that are shown at first: more would cover each other."""
 
 _TEMPLATES = Path(__file__).with_name("templates")
+_PLOTLY = Path(__file__).with_name("plotly") / "plotly-basic.min.js"
 _NETWORK_DENIED = (
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 )
@@ -64,8 +65,21 @@ def write_report(folder: Path) -> list[Path]:
 
 
 def as_json(report: Report) -> str:
-    """Everything that the page shows."""
-    return json.dumps(asdict(report), indent=1, allow_nan=False) + "\n"
+    """Everything that the page shows: a field a line, and a config or a curve."""
+    return (
+        "{\n" + ",\n".join(f" {_dumped(k)}: {_lines(v)}" for k, v in vars(report).items()) + "\n}\n"
+    )
+
+
+def _lines(value: Any) -> str:
+    """The text of a field of report.json, with the objects of a list on a line each."""
+    if isinstance(value, list) and any(map(is_dataclass, value)):
+        return "[\n  " + ",\n  ".join(map(_dumped, value)) + "\n ]"
+    return _dumped(value)
+
+
+# With an indent json would take its encoder that is written in Python.
+_dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 
 
 def as_csv(report: Report) -> str:
@@ -114,9 +128,9 @@ def as_html(report: Report, curves: RunCurves) -> str:
         dashes=DASHES,
         symbols=SYMBOLS,
         policy=_NETWORK_DENIED,
-        style=_part("report.css"),
-        script=_part("report.js"),
-        plotly=_plotly() if drawn or curves else "",
+        style=_part(_TEMPLATES / "report.css"),
+        script=_part(_TEMPLATES / "report.js"),
+        plotly=_part(_PLOTLY) if drawn or curves else "",
     )
 
 
@@ -172,16 +186,8 @@ def _template() -> Any:
 
 
 @functools.cache
-def _part(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _plotly() -> str:
-    """plotly's library, which its package brings along."""
-    from plotly.offline import get_plotlyjs  # for a report without figures it is not needed
-
-    return get_plotlyjs()
+def _part(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 def _columns(report: Report) -> list[str]:

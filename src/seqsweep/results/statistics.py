@@ -1,13 +1,14 @@
 """Which differences are real: intervals and paired tests over seeds.
 
 A config is one point of a sweep, a sample of it one seed. Configs are compared on the seeds that
-they share, so what a seed does to both of them cancels out. scipy is imported when an interval is
-asked for: a sweep with one seed prints its leaderboard without it.
+they share, so what a seed does to both of them cancels out.
 """
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
+
+from seqsweep.results.student import quantile, two_sided_p
 
 LEVEL = 0.95
 """The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""
@@ -68,11 +69,19 @@ def mean_interval(values: Sequence[float]) -> Interval:
     mean = math.fsum(values) / n
     if are_equal(values):
         return Interval(mean, None, None, n)
-    from scipy.special import stdtrit  # a quarter of a second, a quarter of scipy.stats
-
-    variance = math.fsum((value - mean) ** 2 for value in values) / (n - 1)
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * math.sqrt(variance / n)
+    half = quantile(_ALPHA, n - 1) * deviation(values) / math.sqrt(n)
     return Interval(mean, mean - half, mean + half, n)
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Returns the standard deviation of a sample of at least two.
+
+    `statistics.stdev` takes thirty times as long, for the last bit.
+    """
+    if min(values) == max(values):
+        return 0.0
+    mean = math.fsum(values) / len(values)
+    return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
 def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> list[Difference]:
@@ -168,10 +177,7 @@ def paired_t_p(differences: Sequence[float]) -> float:
     if are_equal(differences):
         return 1.0
     mean = math.fsum(differences) / n
-    deviation = math.sqrt(math.fsum((d - mean) ** 2 for d in differences) / (n - 1))
-    from scipy.special import stdtr
-
-    return 2 * float(stdtr(n - 1, -abs(mean) / deviation * math.sqrt(n)))
+    return two_sided_p(mean / deviation(differences) * math.sqrt(n), n - 1)
 
 
 def counts(p: float | None) -> bool:

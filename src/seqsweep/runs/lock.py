@@ -133,7 +133,7 @@ def is_locked(folder: Path) -> bool:
 
 def remove_dead_lock(folder: Path) -> None:
     """Removes the lock that a killed process has left in a run's folder, where that is possible."""
-    if os.path.lexists(folder / "lock"):
+    if os.path.lexists(f"{folder}/lock"):
         with contextlib.suppress(Locked, OSError), RunLock(folder):
             pass  # to give it back removes the file
 

@@ -194,7 +194,7 @@ class RunFolder:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Returns the content of a record.json.
+    """Returns the content of a record.json, which nobody changes.
 
     Raises:
         OSError: there is none, or it cannot be read.

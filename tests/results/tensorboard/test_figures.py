@@ -2,39 +2,39 @@
 
 import io
 import itertools
-import warnings
+import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import matplotlib
-import matplotlib.style
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
+from seqsweep.results.plot_parts import SHADES
 from seqsweep.results.tensorboard import figures
+from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot, linear_ticks
 
 NAMES = ["$x_", "日本", "<b>", "a\nb", "", "_hidden", r"\frac{", "a name of a class that goes on"]
 
 
+BLUE = (0x1F, 0x77, 0xB4)
+
+
 def pixels(png: bytes) -> Any:
     image = Image.open(io.BytesIO(png))
-    assert image.size == (figures.WIDTH, figures.HEIGHT)
+    assert image.size == (WIDTH, HEIGHT)
     return np.asarray(image.convert("RGB"))
 
 
 @pytest.fixture
-def said(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """The axes that are drawn on."""
-    found: list[Any] = []
-    set_title = Axes.set_title
-
-    def note(axes: Any, *arguments: Any, **options: Any) -> Any:
-        found.append(axes)
-        return set_title(axes, *arguments, **options)
-
-    monkeypatch.setattr(Axes, "set_title", note)
+def plots(monkeypatch: pytest.MonkeyPatch) -> list[Plot]:
+    """The plots that are drawn."""
+    found: list[Plot] = []
+    png = Plot.png
+    monkeypatch.setattr(Plot, "png", lambda plot: (found.append(plot), png(plot))[1])
     return found
 
 
@@ -46,57 +46,69 @@ def test_a_confusion_is_drawn_for_any_number_and_names_of_classes(classes):
     assert picture.min() < 100
 
 
-def test_a_confusion_counts_rows_as_the_true_class(said):
-    figures.confusion([[8, 2], [0, 0]], ["cat", "$dog"], "test")
-    (axes,) = said
-    assert [text.get_text() for text in axes.texts] == ["8", "2"]
-    assert [text.get_position() for text in axes.texts] == [(0, 0), (1, 0)]  # x, y
-    assert axes.get_title() == "test, best epoch: 8 of 10 right"
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["cat", "$dog"]
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+def test_a_confusion_counts_rows_as_the_true_class(plots):
+    picture = pixels(figures.confusion([[8, 2], [0, 0]], ["cat", "$dog"], "test"))
+    (plot,) = plots
+    assert plot.texts == [
+        "8", "2", "cat", "$dog", "cat", "$dog", "test, best epoch: 8 of 10 right", "predicted",
+        "true",
+    ]  # fmt: skip
+    shades = [SHADES[percent] for percent in (80, 20, 0, 0)]
+    for (row, column), shade in zip(itertools.product((0, 1), (0, 1)), shades, strict=True):
+        x, y = plot.at(column - 0.3, row - 0.3)
+        assert "#{:02X}{:02X}{:02X}".format(*picture[round(y), round(x)]) == shade
 
 
-def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction(said):
-    layers = {"layer 1": [1.0, 0.1, 0.0], "layer 1 reverse": [2.0, float("nan"), 1e-30]}
-    pixels(figures.gradient(layers))
-    (axes,) = said
-    assert axes.get_yscale() == "log"
-    lines = {line.get_label(): line for line in axes.get_lines()}
-    assert list(lines) == ["layer 1", "layer 1 reverse"]
-    assert lines["layer 1"].get_xdata().tolist() == [0, 1, 2]
-    assert np.isnan(lines["layer 1"].get_ydata()[2])  # a gradient of 0 has no place on it
-    assert len({line.get_color() for line in lines.values()}) == 1
-    assert len({line.get_linestyle() for line in lines.values()}) == 2
+def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction(plots):
+    layers = {"layer 1": [1.0, 0.1, 0.01], "layer 1 reverse": [2.0, None, 1e-30]}
+    picture = pixels(figures.gradient(layers))
+    (plot,) = plots
+    assert {"layer 1", "layer 1 reverse", "1"} <= set(plot.texts)
+    x, y = plot.at(1, -1)
+    assert tuple(picture[round(y), round(x)]) == BLUE
+    x, y = plot.at(2, -30)  # between gaps a single point is a dot
+    assert tuple(picture[round(y), round(x)]) == BLUE
 
 
-@pytest.mark.parametrize("norms", [[1.0], [0.0, 0.0], [1.0, 1.0]])
+def test_a_dashed_line_has_gaps_and_a_plain_one_none():
+    for dashed in (False, True):
+        plot = Plot((0, 0, 100, 100), (0, 1), (0, 1))
+        plot.line([(0, 0.5), (1, 0.5)], "#000000", 2, dashed)
+        row = pixels(plot.png())[50, 2:98]
+        assert row.min() == 0 and bool(row.max() == 255) is dashed
+
+
+@pytest.mark.parametrize("norms", [[1.0], [0.0, 0.0], [1.0, 1.0], [None], [1e-320, 1e300]])
 def test_a_gradient_of_one_step_or_of_none_is_drawn(norms):
     pixels(figures.gradient({"layer 1": norms}))
 
 
-def test_states_are_drawn_by_class_with_their_names(said):
+def test_states_are_drawn_by_class_with_their_names(plots):
     path = [[0.0, 0.0], [1.0, 1.0]]
     found = {
-        "explained": [0.61, 0.2],
+        "explained": [0.61, None],
         "classes": {str(n): {"mean": path, "sequences": [path] * n} for n in range(10)},
     }
     pixels(figures.trajectories(found, NAMES))
-    (axes,) = said
-    shown = [text.get_text().strip() for text in axes.get_legend().get_texts()]
-    assert shown == [
-        "$x_",
-        "□□",
-        "<b>",
-        "a b",
-        "",
-        "_hidden",
-        r"\frac{",
-        "a name of a c…",
-        "8",
-        "9",
-    ]
-    assert len(axes.get_lines()) == sum(range(10)) + 2 * 10
-    assert axes.get_xlabel() == "first component (61% of the variance)"
+    (plot,) = plots
+    names = ["$x_", "□□", "<b>", "a b", "", "_hidden", r"\frac{", "a name of a c…", "8", "9"]
+    assert [text for text in plot.texts if text in names][-10:] == names
+    assert plot.texts[-2:] == ["first component (61% of the variance)", "second component"]
+
+
+@pytest.mark.parametrize("path", [[[3.0, 1e17]], [[math.nan, 1.0]], [[0.1, 0.1]] * 3, []])
+def test_states_that_do_not_move_or_have_no_number_are_drawn(path):
+    paths = {"0": {"mean": path, "sequences": [path]}}
+    pixels(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))
+
+
+@given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12))
+def test_ticks_are_a_few_and_inside(low, length):
+    ends = (low, low + max(length, 1e-6 * abs(low)))
+    ticks = list(linear_ticks(ends))
+    assert 2 <= len(ticks) <= 10
+    room = 1e-9 * (ends[1] - ends[0])
+    assert all(ends[0] - room <= tick <= ends[1] + room for tick in ticks)
 
 
 PICTURES: dict[str, Callable[[], bytes]] = {
@@ -112,26 +124,9 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 }
 
 
-@pytest.mark.parametrize("style", ["dark_background", "ggplot", "own"])
-@pytest.mark.parametrize("name", PICTURES)
-def test_a_persons_own_style_does_not_change_a_picture(name, style):
-    own: Any = {
-        "text.usetex": True, "figure.facecolor": "black", "font.size": 30, "lines.linewidth": 9,
-        "savefig.bbox": "tight", "font.family": "serif", "axes.titleweight": "bold",
-        "figure.autolayout": True, "xtick.top": True, "xtick.labeltop": True,
-    }  # fmt: skip
-    plain = PICTURES[name]()
-    with matplotlib.rc_context(own) if style == "own" else matplotlib.style.context(style):
-        assert PICTURES[name]() == plain
-
-
-@pytest.mark.parametrize("name", PICTURES)
-def test_no_setting_of_the_process_changes_while_a_picture_is_drawn(name, monkeypatch):
-    """Another thread may draw, or look whether something is warned about."""
-    PICTURES[name]()  # what is imported for it is imported
-    found: list[str] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(warnings, "catch_warnings", lambda **_: found.append("filters"))
-        patch.setattr(matplotlib.RcParams, "__setitem__", lambda *_: found.append("settings"))
-        PICTURES[name]()
-    assert not found
+def test_pictures_that_threads_draw_at_once_are_those_of_one():
+    alone = {name: draw() for name, draw in PICTURES.items()}
+    with ThreadPoolExecutor(4) as pool:
+        names = [*PICTURES] * 4
+        drawn = list(pool.map(lambda name: PICTURES[name](), names))
+    assert drawn == [alone[name] for name in names]

@@ -9,7 +9,7 @@ from pathlib import Path
 import markdown
 import pytest
 
-from seqsweep.results.tensorboard import figures
+from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot
 from seqsweep.results.tensorboard.events import protos
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE, NAMES
@@ -339,7 +339,7 @@ def test_the_best_runs_have_pictures_of_the_promised_size(grid):
     for tag in tags:
         (event,) = found.events.Tensors(pictured[0], tag)
         width, height, png = event.tensor_proto.string_val
-        assert (int(width), int(height)) == (figures.WIDTH, figures.HEIGHT)
+        assert (int(width), int(height)) == (WIDTH, HEIGHT)
         assert png.startswith(b"\x89PNG\r\n")
         assert event.step == 18
 
@@ -357,7 +357,7 @@ def test_pictures_stay_as_many_as_they_are_where_nobody_says_how_many(sweep):
 
 def test_no_picture_is_drawn_where_none_is_wanted(sweep, shown, monkeypatch):
     sweep.grid()
-    monkeypatch.setattr(figures, "_png", lambda *_, **__: pytest.fail("drawn"))
+    monkeypatch.setattr(Plot, "png", lambda _: pytest.fail("drawn"))
     renew(sweep.folder, images=0)
     assert made(sweep.folder, "images") == {}
 

@@ -1,31 +1,34 @@
 """Pictures of a finished run: its errors, how far its gradient reaches, what its states do.
 
-They may be drawn in a thread of a process that trains, and draws itself. So all is done by
-matplotlib's own objects: no pyplot, and no setting of the process is changed or, where it would
-show, heeded. C classes, T steps.
+C classes, T steps.
 """
 
-import io
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-WIDTH, HEIGHT = 550, 440
-"""Pixels of a picture: TensorBoard's page shows two or three of this size side by side."""
+from seqsweep.results.plot_parts import SHADES, decades, ink_on
+from seqsweep.results.tensorboard.canvas import (
+    BLACK,
+    HEIGHT,
+    WIDTH,
+    Plot,
+    Point,
+    is_known,
+    legend_size,
+    linear_ticks,
+    mixed,
+    padded,
+    text_width,
+)
 
-_DPI = 110
-_MOST_COUNTS, _MOST_LABELS = 12, 25
+_TOP, _BOTTOM, _RIGHT = 35, HEIGHT - 53, WIDTH - 16
+_MOST_COUNTS, _MOST_LABELS, _MOST_TICKS = 12, 25, 9
 _LABEL = 14
 _MISSING = "\N{WHITE SQUARE}"
 _COLORS = ("#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd",
            "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf")  # fmt: skip
-_GRID = {"color": "#b0b0b0", "linewidth": 0.8, "linestyle": "-", "alpha": 0.3}
-_LEGEND = {"frameon": True, "framealpha": 0.8, "facecolor": "white", "edgecolor": "0.8",
-           "labelcolor": "black", "fancybox": True, "shadow": False, "numpoints": 1}  # fmt: skip
-_BLACK = {"color": "black", "fontsize": 10}
-_TITLE = _BLACK | {"y": 1.0}
-"""The place where matplotlib would put it, after it has drawn all labels of ticks to find it."""
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: str) -> bytes:
@@ -36,36 +39,32 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
         classes: C names.
         split: of which the sequences are.
     """
-    from matplotlib.ticker import FixedFormatter, FixedLocator  # with matplotlib, for a picture
-
-    total = sum(map(sum, counts))
+    size, total = len(counts), sum(map(sum, counts))
     right = sum(row[index] for index, row in enumerate(counts))
-    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
-
     every = math.ceil(len(classes) / _MOST_LABELS)
-    places, names = range(0, len(classes), every), [_label(name) for name in classes[::every]]
-    longest = max(map(len, names))
+    names = {float(index): _label(classes[index]) for index in range(0, len(classes), every)}
+    longest = max(text_width(name) for name in names.values())
+    upright = max(map(len, names.values())) > 3
+    left, bottom = 38 + longest, _BOTTOM - (longest - 12 if upright else 0)
+    side = min(_RIGHT - left, bottom - _TOP)
+    left += (_RIGHT - left - side) / 2
 
-    def draw(axes: Any) -> None:
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="nearest",
-                    aspect="equal", origin="upper")  # fmt: skip
-        for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_locator(FixedLocator(places))
-            axis.set_major_formatter(FixedFormatter(names))
-        axes.tick_params(axis="x", rotation=90 if longest > 3 else 0)
-        if len(classes) <= _MOST_COUNTS:
-            for row, column, count in _cells(counts):
-                color = "white" if shares[row][column] > 0.5 else "black"
-                axes.text(column, row, count, ha="center", va="center", color=color, fontsize=8)
-        axes.set_xlabel("predicted", **_BLACK)
-        axes.set_ylabel("true", **_BLACK)
-        words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
-        axes.set_title(f"{words}, best epoch: {right} of {total} right", **_TITLE)
-
-    return _png(draw, left=0.1 + 0.013 * longest, bottom=0.1 + 0.017 * longest)
+    plot = Plot((left, bottom - side, left + side, bottom), (-0.5, size - 0.5), (size - 0.5, -0.5))
+    shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+    for row, column, count in _cells(counts):
+        share = shares[row][column]
+        corners = (column - 0.5, row + 0.5), (column + 0.5, row - 0.5)
+        plot.cell(*corners, SHADES[round(100 * share)])
+        if count and size <= _MOST_COUNTS:
+            plot.text(plot.at(column, row), str(count), colour=ink_on(share))
+    plot.frame()
+    plot.ticks(names, names, upright)
+    words = {"val": "validation", "test": "test", "train": "training"}.get(split, split)
+    plot.titles(f"{words}, best epoch: {right} of {total} right", "predicted", "true")
+    return plot.png()
 
 
-def gradient(norms: Mapping[str, Sequence[float]]) -> bytes:
+def gradient(norms: Mapping[str, Sequence[float | None]]) -> bytes:
     """How the gradient of the loss shrinks or grows on its way back through time, as a PNG.
 
     After Bengio, Simard, Frasconi (1994), Learning long-term dependencies with gradient descent is
@@ -74,27 +73,35 @@ def gradient(norms: Mapping[str, Sequence[float]]) -> bytes:
     Args:
         norms: for each layer and direction the mean norm of dL/dh_t, the last step first.
     """
-    from matplotlib.ticker import LogFormatter  # with matplotlib, when a picture is drawn
-
+    lines = {name: _logarithms(values) for name, values in norms.items()}
+    ys = [y for points in lines.values() for _, y in points if math.isfinite(y)]
+    low, high = (min(ys), max(ys)) if ys else (0.0, 0.0)
+    if high - low < 0.01:  # a flat line is drawn in the middle
+        low, high = low - 0.5, high + 0.5
+    x = padded([0, max(map(len, norms.values())) - 1])
+    plot = Plot((72, _TOP, _RIGHT, _BOTTOM), x, padded([low, high]))
+    ticks = linear_ticks(x), _log_ticks(low, high)
+    plot.grid(*ticks)
     layers = list(dict.fromkeys(name.removesuffix(" reverse") for name in norms))
-
-    def draw(axes: Any) -> None:
-        for name, values in norms.items():
-            color = _COLORS[layers.index(name.removesuffix(" reverse")) % len(_COLORS)]
-            style = "--" if name.endswith(" reverse") else "-"
-            shown = [value if value and math.isfinite(value) else math.nan for value in values]
-            marker = "o" if len(shown) < 2 else ""
-            look = {"color": color, "marker": marker, "markersize": 6, "linewidth": 1.5}
-            axes.plot(shown, style, label=_label(name, 20), **look)
-        axes.set_yscale("log")
-        for set_formatter in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            set_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # no mathtext: a third faster
-        axes.set_xlabel("steps before the last one read", **_BLACK)
-        axes.grid(**_GRID)
-        axes.legend(fontsize=8, loc="best", **_LEGEND)
-        axes.set_title("gradient through time: mean |dL/dh| of each step", **_TITLE)
-
-    return _png(draw, left=0.13)
+    entries: list[tuple[str, str, float, bool]] = []
+    for name, points in lines.items():
+        color = _COLORS[layers.index(name.removesuffix(" reverse")) % len(_COLORS)]
+        dashed = name.endswith(" reverse")
+        for part in _unbroken(points):
+            plot.line(part, color, 2.2, dashed)
+            if len(part) == 1:
+                plot.dot(part[0], color, 4)
+        entries.append((_label(name, 20), color, 2.2, dashed))
+    plot.frame()
+    plot.ticks(*ticks)
+    drawn = [plot.at(*p) for points in lines.values() for p in points if math.isfinite(p[1])]
+    plot.legend(
+        _emptiest_corner(plot, legend_size([label for label, *_ in entries]), drawn), entries
+    )
+    plot.titles(
+        "gradient through time: mean |dL/dh| of each step", "steps before the last one read"
+    )
+    return plot.png()
 
 
 def trajectories(found: Mapping[str, Any], classes: Sequence[str]) -> bytes:
@@ -105,105 +112,91 @@ def trajectories(found: Mapping[str, Any], classes: Sequence[str]) -> bytes:
             of its mean and those of some sequences, (T, 2) each.
         classes: C names.
     """
-
-    names = {index: _name(classes, index) for index in found["classes"]}
-    longest = max(map(len, names.values()))
-
-    def draw(axes: Any) -> None:
-        for place, (index, paths) in enumerate(found["classes"].items()):
-            color = _COLORS[place % len(_COLORS)]
-            for path in paths["sequences"]:
-                axes.plot(*zip(*path, strict=True), color=color, linewidth=0.7, alpha=0.4)
-            x, y = zip(*paths["mean"], strict=True)
-            axes.plot(x, y, color=color, linewidth=2.2, label=f" {names[index]}")  # none for "_"
-            axes.plot(x[-1], y[-1], "o", color=color, markersize=8, markeredgecolor="black")
-        shares = [f" ({share:.0%} of the variance)" for share in found["explained"]]
-        axes.set_xlabel(f"first component{shares[0]}", **_BLACK)
-        axes.set_ylabel(f"second component{shares[1]}", **_BLACK)
-        axes.grid(**_GRID)
-        axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5), **_LEGEND)
-        axes.set_title("states while reading: class means, their ends, sequences", **_TITLE)
-
-    return _png(draw, left=0.1, right=0.89 - 0.012 * longest)
-
-
-def _png(
-    draw: Callable[[Any], None], left: float, right: float = 0.97, bottom: float = 0.12
-) -> bytes:
-    """Margins are shares of the picture: to let matplotlib find them takes twice the drawing."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # half a second: when one is drawn
-    from matplotlib.figure import Figure
-
-    size = WIDTH / _DPI, HEIGHT / _DPI
-    figure = Figure(size, dpi=_DPI, facecolor="white", frameon=True, linewidth=0)
-    figure.set_layout_engine("none")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.add_axes((left, bottom, right - left, 0.92 - bottom), facecolor="white")
-    _make_plain(axes)
-    draw(axes)
-    _write_plainly(figure, axes)
-    buffer = io.BytesIO()
-    canvas.print_png(buffer)  # savefig would heed settings of the process
-    return buffer.getvalue()
-
-
-def _make_plain(axes: Any) -> None:
-    """As matplotlib's default style has it, whatever a person's matplotlibrc says."""
-    axes.grid(visible=False, which="both")
-    axes.set_axisbelow("line")
-    axes.margins(0.05)
-    for spine in axes.spines.values():
-        spine.set(visible=True, edgecolor="black", linewidth=0.8)
-    sides = {"left": True, "bottom": True, "right": False, "top": False}
-    labels = {f"label{side}": shown for side, shown in sides.items()}
-    look = {"direction": "out", "color": "black", "labelcolor": "black", "labelsize": 8}
-    for which, length, width in (("major", 3.5, 0.8), ("minor", 2, 0.6)):
-        pad = 3.5 if which == "major" else 3.4
-        axes.tick_params(
-            which=which, length=length, width=width, pad=pad, **sides, **labels, **look
-        )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.labelpad = 4
-        axis.set_label_position("bottom" if axis is axes.xaxis else "left")
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
-
-
-def _write_plainly(figure: Any, axes: Any) -> None:
-    """All texts in the font that comes with matplotlib; none is read as TeX."""
-    from matplotlib.text import Text
-
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.get_ticklabels(which="both")  # makes those that would be made while it is drawn
-    for text in figure.findobj(Text):
-        font = _font().copy()
-        font.set_size(text.get_fontsize())
-        text.set(usetex=False, parse_math=False, fontproperties=font)
-    if axes.get_legend():
-        axes.get_legend().get_frame().set_linewidth(1.0)
-
-
-@cache
-def _font() -> Any:
-    import matplotlib
-    from matplotlib.font_manager import FontProperties
-
-    return FontProperties(fname=f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf")
-
-
-@cache
-def _known() -> frozenset[int]:
-    """The characters of the font."""
-    from matplotlib.font_manager import get_font
-
-    return frozenset(get_font(_font().get_file()).get_charmap())
+    paths = [
+        [_finite(line) for line in (*path["sequences"], path["mean"])]
+        for path in found["classes"].values()
+    ]
+    points = [point for path in paths for line in path for point in line] or [(0.0, 0.0)]
+    ends = [padded([point[axis] for point in points]) for axis in (0, 1)]
+    entries = [
+        (_name(classes, index), _COLORS[place % len(_COLORS)], 3.2, False)
+        for place, index in enumerate(found["classes"])
+    ]
+    width, height = legend_size([label for label, *_ in entries])
+    plot = Plot((72, _TOP, WIDTH - width - 14, _BOTTOM), *ends)
+    ticks = linear_ticks(ends[0]), linear_ticks(ends[1])
+    plot.grid(*ticks)
+    for path, (_, color, *_) in zip(paths, entries, strict=True):
+        for sequence in path[:-1]:
+            plot.line(sequence, mixed(color, 0.4), 1)
+    for path, (_, color, thickness, _) in zip(paths, entries, strict=True):
+        plot.line(path[-1], color, thickness)
+        for end in path[-1][-1:]:
+            plot.dot(end, color, 6, BLACK)
+    plot.frame()
+    plot.ticks(*ticks)
+    plot.legend((WIDTH - width - 6, (_TOP + _BOTTOM - height) / 2), entries)
+    shares = ["" if s is None else f" ({s:.0%} of the variance)" for s in found["explained"]]
+    plot.titles(
+        "states while reading: class means, their ends, sequences",
+        f"first component{shares[0]}", f"second component{shares[1]}",
+    )  # fmt: skip
+    return plot.png()
 
 
 def _cells(counts: Sequence[Sequence[int]]) -> Iterator[tuple[int, int, int]]:
-    """Row, column and count of those that are not 0."""
+    """Row, column and count of all cells."""
     for row, values in enumerate(counts):
         for column, count in enumerate(values):
-            if count:
-                yield row, column, count
+            yield row, column, count
+
+
+def _logarithms(values: Sequence[float | None]) -> list[Point]:
+    """Returns the points of a line; NaN for what has no place on a logarithmic axis."""
+    return [
+        (step, math.log10(value) if value and 1e-300 < value < 1e300 else math.nan)
+        for step, value in enumerate(values)
+    ]
+
+
+def _finite(points: Sequence[Sequence[float]]) -> list[Point]:
+    return [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+
+
+def _log_ticks(low: float, high: float) -> dict[float, str]:
+    """Returns the ticks between two powers of ten, by their logarithms."""
+    marks = decades([10**low, 10**high])
+    every = math.ceil(len(marks["tickvals"]) / _MOST_TICKS)
+    labels = zip(marks["tickvals"][::-every], marks["ticktext"][::-every], strict=True)
+    room = 0.05 * (high - low)
+    places = {math.log10(value): text for value, text in labels}
+    return {place: text for place, text in places.items() if low - room <= place <= high + room}
+
+
+def _unbroken(points: Sequence[Point]) -> list[list[Point]]:
+    """Returns the parts of a line between its gaps."""
+    parts: list[list[Point]] = [[]]
+    for point in points:
+        if math.isfinite(point[1]):
+            parts[-1].append(point)
+        elif parts[-1]:
+            parts.append([])
+    return [part for part in parts if part]
+
+
+def _emptiest_corner(plot: Plot, size: Point, points: Sequence[Point]) -> Point:
+    """Returns where a legend covers the fewest of the points."""
+    left, top, right, bottom = plot.box
+    width, height = size
+    corners = [
+        (x, y) for x in (right - width - 6, left + 6) for y in (top + 6, bottom - height - 6)
+    ]
+
+    def covered(corner: Point) -> int:
+        inside = (0 <= x - corner[0] <= width and 0 <= y - corner[1] <= height for x, y in points)
+        return sum(inside)
+
+    return min(corners, key=covered)
 
 
 def _name(classes: Sequence[str], index: str) -> str:
@@ -213,9 +206,12 @@ def _name(classes: Sequence[str], index: str) -> str:
 
 def _label(name: str, longest: int = _LABEL) -> str:
     """On one line, and not too long for it; a box for a character that the font lacks."""
-    known = _known()
-    shown = "".join(
-        (char if ord(char) in known else _MISSING) if char.isprintable() else " "
-        for char in str(name)
-    )
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+    text = "".join(_shown(char) for char in str(name))
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+@cache
+def _shown(char: str) -> str:
+    if not char.isprintable():
+        return " "
+    return char if is_known(char) else _MISSING

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from seqsweep.results.tensorboard import figures
+from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH
 from seqsweep.results.tensorboard.events import event_file, image
 from seqsweep.results.tensorboard.files import digest
 from seqsweep.results.tensorboard.runs import Run
 from seqsweep.runs.files import read_object
 
-_LOOK = 1
+_LOOK = 2
 """Raised by hand when pictures begin to look different: the old ones are drawn again."""
 
 Figures = Mapping[str, Callable[[], bytes]]
@@ -36,9 +38,8 @@ class Pictures:
 
     def event_file(self) -> bytes:
         """Draws them. Their group is the last of the page, below train and val."""
-        values = [
-            image(f"visual/{name}", draw(), figures.WIDTH, figures.HEIGHT)
-            for name, draw in self._figures().items()
+        values: list[Any] = [
+            image(f"visual/{name}", draw(), WIDTH, HEIGHT) for name, draw in self._figures().items()
         ]
         return event_file(self.run.ended, values, self.run.best[0])
 
