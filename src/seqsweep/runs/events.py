@@ -77,7 +77,7 @@ class EventFile:
 
     def _new_name(self, files: Sequence[Path]) -> str:
         now, host = time.time(), socket.gethostname()
-        self._version = first_record(now)
+        self._version = _version(now)
         second = _second_after(files, int(now))
         return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
 
@@ -180,26 +180,21 @@ def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np
     """
     summary, ends = b"", [0]
     for tag in sorted(tags):
-        summary += field(1, field(1, tag.encode()) + b"\x15" + bytes(4))
+        summary += _field(1, _field(1, tag.encode()) + b"\x15" + bytes(4))
         ends.append(len(summary))
-    event = b"\x09" + bytes(8) + b"\x10" + bytes(10) + field(5, summary)
+    event = b"\x09" + bytes(8) + b"\x10" + bytes(10) + _field(5, summary)
     starts = np.array(ends[1:], np.intp) - 4 + len(event) - len(summary)
     floats_at = (starts[:, None] + np.arange(4)).ravel()
     return tuple(sorted(tags)), np.frombuffer(event, np.uint8), floats_at
 
 
-def field(number: int, content: bytes) -> bytes:
+def _field(number: int, content: bytes) -> bytes:
     """A field of a protobuf that has a length: a string or a message."""
-    return bytes([number << 3 | 2]) + varint(len(content)) + content
-
-
-def varint(number: int) -> bytes:
-    """A protobuf's integer, which must not be negative, at its least length."""
-    found = b""
-    while number > 127:
-        found += bytes([number & 127 | 128])
-        number >>= 7
-    return found + bytes([number])
+    length, size = b"", len(content)
+    while size > 127:
+        length += bytes([size & 127 | 128])
+        size >>= 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
 
 
 def _varints(numbers: NDArray[np.int64]) -> Bytes:
@@ -209,9 +204,9 @@ def _varints(numbers: NDArray[np.int64]) -> Bytes:
     return septets.astype(np.uint8)
 
 
-def first_record(wall_time: float) -> bytes:
+def _version(wall_time: float) -> bytes:
     """The first record of a file: Event has file_version = 3."""
-    return record(b"\x09" + struct.pack("<d", wall_time) + field(3, b"brain.Event:2"))
+    return record(b"\x09" + struct.pack("<d", wall_time) + _field(3, b"brain.Event:2"))
 
 
 def record(event: bytes) -> bytes:

@@ -1,6 +1,5 @@
 """A folder of runs: which there are, how each stands, in which keys their configs differ."""
 
-import itertools
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -82,7 +81,9 @@ def read_run(folder: RunFolder) -> Entry:
 
 def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     """The keys that decide a result and do not have one value in all configs, in their order."""
-    keys = dict.fromkeys(itertools.chain.from_iterable(configs))
+    keys: dict[str, None] = {}
+    for config in configs:
+        keys |= dict.fromkeys(config)
     return [
         key
         for key in keys

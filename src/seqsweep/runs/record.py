@@ -3,7 +3,6 @@
 import json
 import os
 import traceback
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -200,14 +199,6 @@ def _read_record(path: Path) -> dict[str, Any]:
         OSError: there is none, or it cannot be read.
         Damaged: it is not what `RunFolder.finish` has written.
     """
-    stat = os.stat(path)
-    # Two versions may have one time: the clock of the file system is coarse.
-    return _record_of_version(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
-
-
-@lru_cache(maxsize=2048)
-def _record_of_version(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
-    """Reads a record once a process: a summary asks six times how each run stands."""
     record = read_sealed(path)
     status = record.get("status")
     if status not in ("complete", "diverged"):

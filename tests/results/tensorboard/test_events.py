@@ -20,16 +20,15 @@ def test_a_record_is_that_of_tensorboard(length):
     assert record(event) == buffer.getvalue()
 
 
-@pytest.mark.parametrize("texts", [(b"a",), (b"", b"bc")])
+@pytest.mark.parametrize("texts", [[b"a"], [b"", b"bc"]])
 def test_a_tensor_of_texts_is_that_of_tensorboard(texts):
-    p = protos()
-    value = p.summary.Summary.Value.FromString(tensor("tag", "text", texts))
-    assert value.tensor == make_tensor_proto(list(texts), dtype=p.types.DT_STRING)
+    assert tensor("tag", "text", texts).tensor == make_tensor_proto(
+        texts, dtype=protos().types.DT_STRING
+    )
 
 
 def test_hparams_are_marked_as_tensorboard_marks_them():
     tags = (metadata.EXPERIMENT_TAG, metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG)
     assert tags == (hparams.EXPERIMENT_TAG, hparams.START_TAG, hparams.END_TAG)
     assert (metadata.PLUGIN_NAME, metadata.PLUGIN_DATA_VERSION) == (hparams.PLUGIN, hparams.VERSION)
-    value = protos().summary.Summary.Value.FromString(tensor("tag", hparams.PLUGIN, data=b"x"))
-    assert value.tensor == metadata.NULL_TENSOR
+    assert tensor("tag", hparams.PLUGIN, [], b"x").tensor == metadata.NULL_TENSOR
