@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
+ZIG := .venv/ziglang
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 # Tests marked browser look at pages in Chromium; CI installs it.
@@ -9,7 +10,7 @@ BROWSER := $(shell command -v chromium)
 
 .PHONY: sweep test check bench native native-check wheels wheel-check hydra-check clean
 
-sweep: native  ## the architecture sweep: 24 networks on Japanese Vowels
+sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
 test: native  ## the whole suite
@@ -28,13 +29,13 @@ bench: native  ## what one run costs
 native: $(INSTALLED)  ## the C++ library, where its source has changed
 	@$(BIN)/python src/seqsweep/native/build.py || echo "the PyTorch engine trains instead"
 
-native-check: $(INSTALLED)  ## the C++ library: equal bits from every compiler and CPU, sanitizers
+native-check: native $(ZIG)  ## the C++ library: equal bits from every compiler and CPU, sanitizers
 	$(BIN)/python scripts/native_check.py
 
-wheels: $(INSTALLED)  ## a wheel for each platform, into dist/
+wheels: $(ZIG)  ## a wheel for each platform, into dist/
 	$(BIN)/python scripts/wheels.py
 
-wheel-check: $(INSTALLED)  ## the wheel, in an empty environment outside the checkout
+wheel-check: $(ZIG)  ## the wheels, in an empty environment outside the checkout
 	$(BIN)/python scripts/wheel_check.py
 
 hydra-check: $(INSTALLED)  ## the oldest and the newest Hydra, in an environment of their own
@@ -49,4 +50,8 @@ $(INSTALLED): pyproject.toml hatch_build.py
 	@$(BIN)/python src/seqsweep/native/build.py --compiler || $(PIP) ziglang || \
 	  echo "no C++ compiler and no ziglang: installing without the native engine"
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(ZIG): $(INSTALLED)  # compiles for other platforms; lief reads what it has made
+	$(PIP) ziglang lief
 	touch $@

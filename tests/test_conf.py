@@ -63,7 +63,7 @@ def test_the_notebooks_trainings_have_its_hyper_parameters(experiment, model, ch
     assert (config["trainer"]["max_epochs"], config["trainer"]["gradient_clip_val"]) == (20, None)
 
 
-@pytest.mark.parametrize(("sweep", "members"), [("architecture", 24), ("seeds", 5)])
+@pytest.mark.parametrize(("sweep", "members"), [("architecture", 120), ("seeds", 5)])
 def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     config = composed(f"sweep={sweep}", return_hydra_config=True)
     params = OmegaConf.to_container(config.hydra.sweeper.params)

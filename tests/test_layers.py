@@ -15,7 +15,10 @@ import seqsweep
 SOURCE = Path(seqsweep.__file__).parents[1]
 PLUGINS = SOURCE / "hydra_plugins"
 
-LEAVES = {f"seqsweep.{name}" for name in ("suggest", "seeding", "command", "console", "arguments")}
+LEAVES = {
+    f"seqsweep.{name}"
+    for name in ("suggest", "seeding", "command", "console", "arguments", "importing")
+}
 KNOWS = {
     "data": {"data"},
     "models": {"models", "data.batch"},

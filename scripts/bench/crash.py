@@ -1,9 +1,10 @@
 """Kills trainings again and again, finishes them and compares them with ones left alone.
 
-    python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes stacked ...]
+    python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes pool ...]
 
-Three modes share the kills. `stacked` is a sweep of twelve short runs with shuffling, dropout, a
-scheduler, early stopping and best checkpoints; `single` is one such run. Each kill is SIGKILL at a
+Four modes share the kills. `pool` is a sweep of twelve short runs with shuffling, dropout, a
+scheduler, early stopping and best checkpoints, `stacked` the same by stacks; `single` is one such
+run by autograd. Each kill is SIGKILL at a
 moment drawn from the seed after the training has begun, every fifth at the sight of a checkpoint
 that is being written. `summary` kills a sweep while it writes its report, baselines and view.
 
@@ -145,7 +146,7 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 def _is_writing(folder: Path) -> bool:
     stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.*.tmp")
-    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.next.ckpt.*.tmp"))
+    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.*.ckpt.*.tmp"))
 
 
 def disturb(
@@ -343,7 +344,8 @@ def _beside(sweep: Path, places: Sequence[Path]) -> dict[str, str]:
 
 
 MODES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
-    "stacked": (kill_trainings, OVERRIDES),
+    "pool": (kill_trainings, OVERRIDES),
+    "stacked": (kill_trainings, (*OVERRIDES, "engine=stacked")),
     "single": (kill_trainings, SINGLE),
     "summary": (kill_summaries, SUMMARY),
 }

@@ -1,20 +1,28 @@
-"""One training step of K stacked networks against K steps of a plain loop, one after another.
+"""One training step of K networks by both engines, against K steps of a plain loop.
 
     python scripts/bench/stack_steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
+        [--layers 2 --bidirectional]
 
-Pure PyTorch on both sides, one thread, CPU time: forward, backward, clipping at 1.0, Adam, on
-sequences of 8 features. The plain loop is `RNNClassifier` (one `nn.RNN`, `GRU` or `LSTM`) with
-`torch.optim.Adam` and `clip_grad_norm_`. Prints how many times as fast the stack is.
+One thread, CPU time: forward, backward, clipping at 1.0, Adam, on sequences of 8 features. The
+plain loop is `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with `torch.optim.Adam` and
+`clip_grad_norm_`, one network after another. The stacked engine trains all K as one PyTorch
+program; the native engine trains one after another, an epoch a call. Prints for each engine how
+many times as fast as the plain loop it is, and for the native one its multiple of the floor: the
+time of the step's products at the core's peak of fused multiply-adds (see core_peak.py).
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
+from core_peak import core_speed  # beside this file
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
+from seqsweep.native.cost import flops
+from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.stacked.batches import StackData, Steps
 from seqsweep.stacked.grouping import padded
 from seqsweep.stacked.layout import StackShape
@@ -26,7 +34,33 @@ from seqsweep.stacked.stack import train_step
 SHAPES = (
     (6, 3, 10), (6, 32, 32), (32, 32, 10), (32, 32, 32), (32, 64, 64), (32, 64, 128), (128, 32, 32)
 )  # fmt: skip
-FEATURES, CLASSES, SEQUENCES = 8, 4, 128
+FEATURES, CLASSES, SEQUENCES = 8, 4, 192
+
+
+class Problem(NamedTuple):
+    """One architecture and what it is trained on: T steps, B batch, H hidden."""
+
+    cell: Cell
+    steps: int
+    batch: int
+    hidden: int
+    layers: int = 1
+    bidirectional: bool = False
+
+    def network(self) -> RNNClassifier:
+        return RNNClassifier(
+            FEATURES,
+            self.hidden,
+            CLASSES,
+            self.cell,
+            num_layers=self.layers,
+            bidirectional=self.bidirectional,
+        )
+
+    def sequences(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Random x (S, T, F) and labels (S,)."""
+        labels = torch.randint(0, CLASSES, (SEQUENCES,))
+        return torch.randn(SEQUENCES, self.steps, FEATURES), labels
 
 
 def seconds(action: Callable[[], object], count: int) -> float:
@@ -41,49 +75,38 @@ def seconds(action: Callable[[], object], count: int) -> float:
     return best
 
 
-def compare(cell: Cell, steps: int, batch: int, hidden: int, members: list[int]) -> list[float]:
-    """The ratio for each number of members."""
-    x = torch.randn(SEQUENCES, steps, FEATURES)
-    labels = torch.randint(0, CLASSES, (SEQUENCES,))
-    network = RNNClassifier(FEATURES, hidden, CLASSES, cell)
+def plain(problem: Problem) -> float:
+    """Seconds of one step of one network in a plain loop."""
+    x, labels = problem.sequences()
+    network = problem.network()
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
 
-    def plain() -> None:
-        rows = torch.randperm(SEQUENCES)[:batch]
+    def step() -> None:
+        rows = torch.randperm(SEQUENCES)[: problem.batch]
         loss = nn.functional.cross_entropy(network(x[rows]), labels[rows])
         adam.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         adam.step()
 
-    alone = seconds(plain, 40)
-    return [
-        alone * k / stacked(cell, x, labels, batch, hidden, hyperparameters(adam), k)
-        for k in members
-    ]
+    return seconds(step, 40)
 
 
-def stacked(
-    cell: Cell,
-    x: torch.Tensor,
-    labels: torch.Tensor,
-    batch: int,
-    hidden: int,
-    options: dict[str, float],
-    members: int,
-) -> float:
-    """Seconds of one step of the stack."""
-    steps = x.shape[1]
-    network = StackedNetwork(
-        StackShape(FEATURES, padded(hidden), CLASSES, cell), [hidden] * members, [0.0] * members
+def stacked(problem: Problem, members: int) -> float:
+    """Seconds of one step of a stack."""
+    cell, steps, batch, hidden, layers, both = problem
+    x, labels = problem.sequences()
+    shape = StackShape(
+        FEATURES, padded(hidden), CLASSES, cell, num_layers=layers, bidirectional=both
     )
+    network = StackedNetwork(shape, [hidden] * members, [0.0] * members)
     for member in range(members):
-        fresh = RNNClassifier(FEATURES, hidden, CLASSES, cell)
-        network.load(member, nn.utils.parameters_to_vector(fresh.parameters()).detach())
+        network.load(member, weights_of(problem))
     loss = StackedLoss([None] * members, [0.0] * members, CLASSES)
-    adam = Adam(network.rows(network.flat), network.rows(network.gradient), [options] * members)
+    options = [adam_options(problem)] * members
+    adam = Adam(network.rows(network.flat), network.rows(network.gradient), options)
     lengths = torch.full((SEQUENCES,), steps)
-    data = StackData(x, lengths, labels, False, torch.float32, network.device)
+    data = StackData(x, lengths, labels, both, torch.float32, network.device)
     clip = torch.ones(members)
 
     def step() -> None:
@@ -93,17 +116,69 @@ def stacked(
     return seconds(step, max(3, 40 // members))
 
 
+def native(problem: Problem, members: int) -> float:
+    """Seconds of one step of all members, of an epoch each."""
+    cell, steps, batch, hidden, layers, both = problem
+    x, labels = problem.sequences()
+    lengths = torch.full((SEQUENCES,), steps)
+    data = Data(x.numpy(), lengths.numpy(), labels.numpy(), CLASSES)
+    shape = Shape(FEATURES, hidden, CLASSES, cell, num_layers=layers, bidirectional=both)
+    networks = [Network(shape, "adam", weights_of(problem), max_norm=1.0) for _ in range(members)]
+    options = adam_options(problem)
+
+    def epoch() -> None:
+        works = [
+            Work(network, torch.randperm(SEQUENCES), batch, options, 0, False)
+            for network in networks
+        ]
+        run(works, data, None)
+
+    return seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // batch)
+
+
+def weights_of(problem: Problem) -> torch.Tensor:
+    """The first weights of a fresh network, as one vector."""
+    return nn.utils.parameters_to_vector(problem.network().parameters()).detach()
+
+
+def adam_options(problem: Problem) -> dict[str, float]:
+    return hyperparameters(torch.optim.Adam(problem.network().parameters(), lr=1e-3))
+
+
+def floor(problem: Problem, peak: float) -> float:
+    """Seconds that the products of one step take at `peak` operations a second."""
+    _, steps, batch, hidden, layers, both = problem
+    shape = Shape(FEATURES, hidden, CLASSES, problem.cell, num_layers=layers, bidirectional=both)
+    return flops(shape, steps * batch) / peak
+
+
+def compare(problem: Problem, members: int, alone: float, peak: float | None) -> str:
+    """One cell of the table: stacked, native, and native over the floor."""
+    by_stack, by_native = stacked(problem, members), native(problem, members)
+    text = f"{alone * members / by_stack:.1f}x {alone * members / by_native:.1f}x"
+    if peak is None:
+        return text
+    return f"{text} {by_native / members / floor(problem, peak):.1f}f"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Steps of a stack against a plain loop's.")
+    parser = argparse.ArgumentParser(description="Steps of both engines against a plain loop's.")
     parser.add_argument("--cells", nargs="+", default=["rnn"], choices=["rnn", "gru", "lstm"])
     parser.add_argument("--members", nargs="+", type=int, default=[1, 8, 24, 96])
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--bidirectional", action="store_true")
     options = parser.parse_args()
     torch.set_num_threads(1)
+    peak = core_speed()
+    print("peak:", "unknown" if peak is None else f"{peak / 1e9:.0f} Gflop/s")
+    print("each cell: stacked and native over the plain loop, native's multiple of the floor (f)")
     for cell in options.cells:
-        print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:8}" for k in options.members))
+        print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:>20}" for k in options.members))
         for shape in SHAPES:
-            ratios = compare(cell, *shape, options.members)
-            print(f"{shape!s:>27}" + "".join(f"{ratio:7.1f}x" for ratio in ratios), flush=True)
+            problem = Problem(cell, *shape, options.layers, options.bidirectional)
+            alone = plain(problem)
+            cells = [compare(problem, k, alone, peak) for k in options.members]
+            print(f"{shape!s:>27}" + "".join(f"{text:>20}" for text in cells), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
-"""What a sweep of small networks costs: stacked, one after another, as plain loops, as a template.
+"""What a sweep of small networks costs: as a pool, as stacks, as plain loops, as a template.
 
-    python scripts/bench/sweep.py [--cases notebook random] [--ways stacked plain] [--share 0.1]
+    python scripts/bench/sweep.py [--cases notebook random] [--ways pool plain] [--share 0.1]
         [--seeds 8] [--epochs 2] [--repeats 3] [--plot FOLDER]
     python scripts/bench/sweep.py --grow [members hidden steps]
 
-Four ways train the same grid of configs, each in processes of its own, one thread a process: the
-same data, splits, initial weights, Adam, clipping and epochs, a validation after each, at the end a
-test. `stacked` is `seqsweep train -m` as it comes, with all it writes; `basic` the same with
-hydra/launcher=basic; `plain` a PyTorch loop and `template` Lightning's defaults, both of
+Five ways train the same grid of configs, each in processes of its own: the same data, splits,
+initial weights, Adam, clipping and epochs, a validation after each, at the end a test. `pool` is
+`seqsweep train -m` as it comes, on all cores, with all it writes; `stacked` the same with
+engine=stacked, `basic` with hydra/launcher=basic; `plain` a PyTorch loop and `template` Lightning's
+defaults, both on one thread, both of
 single_run.py, one run after another with data and networks ready before their clock starts. (Of
 equally accurate epochs ours test that with the lower loss, plain the first; template the last of
 all.)
@@ -15,10 +16,10 @@ all.)
 CPU is user and system time of a process and all its children. `start` is what one of that way
 takes for one member and one epoch of the notebook, nearly all of it imports (plain: torch and a
 step of Adam; the others have Hydra in it), `runs` is without it, `whole` with it. All ways but
-stacked train a regular sample of the seeds, as many for each architecture, and are scaled up. A
-process shorter than half a minute has `--repeats` turns, and the least CPU time counts. MiB is the
-peak of the largest process. The floor is what the matmuls of all training steps, forward and
-backward, take at the speed of torch.mm.
+pool and stacked train a regular sample of the seeds, as many for each architecture, and are scaled
+up. A process shorter than half a minute has `--repeats` turns, and the least CPU time counts. MiB
+is the peak of the largest process. The floor is what the matmuls of all training steps, forward and
+backward, take at the core's peak of fused multiply-adds, and at the speed of torch.mm.
 """
 
 import argparse
@@ -43,8 +44,9 @@ from typing import Any
 # memory of the one that starts it.
 
 SHORT = 30.0  # seconds
-OURS = ("stacked", "basic")
+OURS = {"pool": [], "stacked": ["engine=stacked"], "basic": ["hydra/launcher=basic"]}
 WAYS = (*OURS, "plain", "template")
+WHOLE = ("pool", "stacked")  # what many members cost together is not the sum of their costs
 START = ["trainer=cpu", "experiment=notebook_simple", "~logger.print_loss", "trainer.max_epochs=1"]
 PLAIN_START = """import torch
 adam = torch.optim.Adam((rnn := torch.nn.RNN(2, 2)).parameters())
@@ -101,7 +103,7 @@ class Usage:
     cpu: float
     wall: float
     mib: float
-    results: list[dict[str, float]]
+    results: list[dict[str, Any]]
 
 
 def run_process(way: str, overrides: list[str]) -> Usage:
@@ -132,10 +134,9 @@ def command(way: str, overrides: list[str], folder: str) -> list[str]:
         return [sys.executable, "-c", PLAIN_START]
     if way not in OURS:
         return [sys.executable, str(Path(__file__).resolve()), "--way", way, *overrides]
-    launcher = ["hydra/launcher=basic"] if way == "basic" else []
     train = [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}"]
     train.append("sweep.report=false")  # the other ways write none
-    return [*train, *launcher, *overrides]
+    return [*train, *OURS[way], *overrides]
 
 
 def least(way: str, overrides: list[str], repeats: int) -> Usage:
@@ -161,7 +162,7 @@ def records(folder: Path) -> list[dict[str, float]]:
 def cost(way: str, case: Case, options: argparse.Namespace) -> Usage:
     """What a way takes for a whole grid without the start; the means of the sampled seeds."""
     sample, start = case.sample(options.share), options.starts[way]
-    seeds = range(case.seeds) if way == "stacked" else sample
+    seeds = range(case.seeds) if way in WHOLE else sample
     usage, scale = least(way, case.grid(seeds), options.repeats), case.seeds / len(seeds)
     members = len(seeds) * case.architectures
     assert len(usage.results) == members, f"{way}: {len(usage.results)} of {members} members"
@@ -180,7 +181,7 @@ def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usa
     sampled = len(case.sample(options.share))
     print(f"\n{name}: {architectures * seeds} members, {architectures} architectures", end="")
     print(f" x {seeds} seeds, {case.epochs} epochs", end="")
-    print(f"; all but stacked scaled up from {sampled} seeds" if sampled < seeds else "")
+    print(f"; all but pool and stacked scaled up from {sampled} seeds" if sampled < seeds else "")
     print(f"  {'CPU, s':10}{'start':>6}{'runs':>9} ratio{'whole':>9} ratio  wall, s", end="")
     print(f"{'runs':>7} ratio{'whole':>9} ratio{'MiB':>7}{'test acc':>10}{'train loss':>12}")
     costs: dict[str, Usage] = {}
@@ -195,10 +196,18 @@ def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usa
         [means] = costs[way].results
         print(f"{costs[way].mib:7.0f}{means['acc']:10.4f}{means['loss']:12.6f}", flush=True)
     [found] = run_process("floor", case.grid([0])).results
-    flops, peak = found["flops"] * seeds / 1e9, found["peak"] / 1e9
-    seconds = flops / peak
-    print(f"  floor: {flops:.3f} Gflop of matmuls at {peak:.0f} Gflop/s: {seconds:.3f} s", end="")
-    print(f", and {first} takes {costs[first].cpu / seconds:.1f} times that")
+    flops = found["flops"] * seeds
+    for what in ("core", "torch.mm"):
+        if found[what] is None:
+            continue  # no compiler to measure it with
+        seconds = flops / found[what]
+        print(
+            f"  floor: {flops / 1e9:.3f} Gflop of matmuls at {found[what] / 1e9:.0f} Gflop/s",
+            end="",
+        )
+        print(
+            f" ({what}): {seconds:.3f} s; {first} takes {costs[first].cpu / seconds:.1f} times that"
+        )
     return costs
 
 
@@ -214,7 +223,7 @@ def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, 
         size = members if what == "members" else int(override.partition("=")[2])
         for way in options.ways:
             # One after another, a run costs what the next one does: eight tell their mean.
-            seeds = members if way == "stacked" else min(8, members)
+            seeds = members if way in WHOLE else min(8, members)
             case = Case(("experiment=temporal_order", override), seeds, epochs)
             curves[way].append((size, cost(way, case, options).cpu / seeds))
         row = "".join(f"{curves[way][-1][1] * 1000:10.1f}" for way in options.ways)
@@ -268,18 +277,15 @@ def members(overrides: list[str]) -> list[Any]:
         return [plan(check(compose("train", list(one)))) for one in itertools.product(*choices)]
 
 
-def floor(overrides: list[str]) -> list[dict[str, float]]:
-    """Flops of the matmuls of the grid's training steps, and this core's flops in a second."""
+def floor(overrides: list[str]) -> list[dict[str, Any]]:
+    """Flops of the matmuls of the grid's training steps, and two speeds of this core."""
     import torch
+    from core_peak import core_speed, torch_speed
 
     from seqsweep.training.parts import build_data, build_module
 
     torch.set_num_threads(1)
-    square, times, flops = torch.rand(512, 512), list[float](), 0
-    for _ in range(200):
-        began = time.perf_counter()
-        torch.mm(square, square)
-        times.append(time.perf_counter() - began)
+    flops = 0
     for member in members(overrides):
         data = build_data(member.config)
         train, epochs = data.splits.train, member.config["trainer"]["max_epochs"]
@@ -289,7 +295,7 @@ def floor(overrides: list[str]) -> list[dict[str, float]]:
             uses = int(train.lengths.sum()) if isinstance(module, torch.nn.RNNBase) else len(train)
             weights = sum(w.numel() for w in module.parameters(recurse=False) if w.dim() == 2)
             flops += 3 * 2 * weights * uses * epochs
-    return [{"flops": flops, "peak": 2 * 512**3 / min(times)}]
+    return [{"flops": flops, "core": core_speed(), "torch.mm": torch_speed(512) * 1e9}]
 
 
 def plot(folder: Path, costs: dict[str, dict[str, Usage]], curves: dict[str, Any]) -> None:
@@ -319,7 +325,9 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--ways", nargs="+", choices=WAYS, help="the ratios are to the first")
-    parser.add_argument("--share", type=float, default=0.1, help="of the seeds, but for stacked")
+    parser.add_argument(
+        "--share", type=float, default=0.1, help="of the seeds, but for pool and stacked"
+    )
     parser.add_argument("--seeds", type=int, help="at most so many for each architecture")
     parser.add_argument("--epochs", type=int, help="instead of the case's own")
     parser.add_argument("--repeats", type=int, default=3, help="of a short process")
@@ -337,7 +345,7 @@ def main() -> None:
         print(json.dumps(floor(overrides) if way == "floor" else run_here(way, overrides)))
         return
     growing = options.grow is not None
-    options.ways = options.ways or (["stacked", "plain"] if growing else WAYS)
+    options.ways = options.ways or (["pool", "plain"] if growing else WAYS)
     options.starts = {
         way: least("plain_start" if way == "plain" else way, [*START, "seed=0"], options.repeats)
         for way in options.ways

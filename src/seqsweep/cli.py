@@ -24,7 +24,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   plan [KEY=A,B ...]        what that sweep would train, how long, how much space
-  verify-stack [KEY=A,B ...]  trains some of it stacked and one by one: how do they differ?
+  verify-stack [KEY=A,B ...]  trains some of it by autograd as well: how do the engines differ?
   status FOLDER             every run of a folder and its state; of outputs: every sweep
   watch FOLDER              the same while a sweep runs, wherever it was started
   leaderboard FOLDER        the finished runs of a folder, best first
@@ -111,7 +111,7 @@ def _plan(arguments: list[str]) -> int:
 def _verify_stack(arguments: list[str]) -> int:
     from seqsweep.training.app import run
 
-    text = "Trains members of a sweep stacked and one by one, in a scratch folder."
+    text = "Trains members of a sweep by their engine and by autograd, in a scratch folder."
     parser = grid_parser("verify-stack", "[--members N] ", text)
     parser.add_argument(
         "--members", type=whole_number(2), default=4, metavar="N", help="how many (4)"

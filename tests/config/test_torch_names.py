@@ -8,7 +8,7 @@ import torch
 from seqsweep.config.torch_names import _CLASSES
 from seqsweep.runs.identity import run_id
 from seqsweep.training import optimizers
-from seqsweep.training.engine import why_not_stacked
+from seqsweep.training.engine import why_not_ours
 
 
 @pytest.mark.parametrize("name", _CLASSES)
@@ -32,7 +32,7 @@ def test_the_run_is_ours(name, checked):
             f"optimizer={name.lower()}", "optimizer.lr=0.02", f"optimizer._target_={target}"
         )
         assert run_id(named, "data") == run_id(ours, "data")
-        assert why_not_stacked(named) is None
+        assert why_not_ours(named) is None
 
 
 def test_a_file_of_the_users_own_needs_neither_partial_nor_lr(checked):
@@ -54,7 +54,7 @@ def test_what_ours_lacks_stays_torchs(overrides, checked):
     config = checked(*overrides)
     assert config["optimizer"]["_target_"].startswith("torch.optim.")
     assert config["optimizer"]["_partial_"]
-    assert "is your own" in str(why_not_stacked(config))
+    assert "is your own" in str(why_not_ours(config))
 
 
 @pytest.mark.parametrize(

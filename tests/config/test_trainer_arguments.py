@@ -10,7 +10,7 @@ import pytest
 from seqsweep.config.signatures import signature_of
 from seqsweep.config.trainer_arguments import _REFUSED, _TRAINER, BUILD_TRAINER
 from seqsweep.runs.identity import run_id
-from seqsweep.training.engine import engine_of, why_not_stacked
+from seqsweep.training.engine import engine_of, why_not_ours
 
 OTHERS: dict[str, Any] = {
     "min_epochs": 2, "max_steps": 7, "min_steps": 3, "max_time": "00:01:00:00",
@@ -45,8 +45,8 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
 def test_one_that_is_given_makes_another_run_by_autograd(override, checked, default):
     config = checked(override)
     assert run_id(config, "data") != run_id(default, "data")
-    assert why_not_stacked(config) == override.replace("\\", "").replace("true", "True")
-    assert engine_of(config, 8, lambda _: False) == "autograd"
+    assert why_not_ours(config) == override.replace("\\", "").replace("true", "True")
+    assert engine_of(config, lambda _: False) == "autograd"
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("-m output_dir=p9,p10", "output_dir=p9,p10: a sweep has one output_dir"),
         ("-m seed=range(0)", "seed=range(0): has no values"),
         ("-m seed=range(0,1000000000)", "1,000,000,000 runs; a sweep has at most 100,000"),
-        ("-m seed=0,1 hydra.launcher.processes=9999", "processes=9999: must be at most "),
+        ("-m seed=0,1 hydra.launcher.threads=9999", "threads=9999: must be at most "),
         ("-m model.hidden_size=8,x", "model.hidden_size='x': must be a whole number"),
         ("-m model.hidden_size=8,0", "model.hidden_size=0: must be at least 1"),
         ("-m model=rnn,gru", "model=gru: no such option of model"),

@@ -33,10 +33,9 @@ def test_a_sweep_killed_five_times_equals_one_left_alone(
     killed.mkdir()
     overrides = (
         *crash.OVERRIDES,
-        "trainer.max_epochs=12",
+        "trainer.max_epochs=400",  # seconds, by the native engine
         "data.batch_size=64",
-        "scheduler.patience=1",
-        "callbacks.early_stopping.patience=3",
+        "callbacks.early_stopping.patience=100",
     )
     crash.finish(alone, overrides)
     training = 0.3 * crash.training_seconds(alone)  # the machine may be quicker the next time
@@ -45,7 +44,6 @@ def test_a_sweep_killed_five_times_equals_one_left_alone(
     crash.finish(killed, overrides)
     assert len(crash.runs(killed)) == 12
     assert crash.mismatches(killed, alone) == []
-    assert max(crash.epochs_lost(killed)) <= kills  # of each run one, of those of a stack as well
 
     again = seqsweep("train", f"output_dir={killed}", *overrides)
     assert "12 done, 0 to train" in again.out

@@ -43,7 +43,7 @@ def test_a_plan_before_and_after(seqsweep: Command, without_torch: Command, tmp_
     assert before.code == 0, before.err
     assert _states(before.out) == {"4": "to train", "8": "to train"}
     assert "sweep of 2 runs" in before.out
-    assert "no finished run yet to estimate their time from" in before.out
+    assert "no finished run yet to estimate their space from" in before.out
     assert not (tmp_path / "outputs").exists()
 
     assert seqsweep("train", "-m", *SWEEP).code == 0

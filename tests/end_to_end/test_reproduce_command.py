@@ -16,6 +16,7 @@ import torch
 import yaml
 
 from seqsweep.data.batch import SequenceDataset
+from seqsweep.native.library import library
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.parts import build_data, build_module
 
@@ -64,12 +65,14 @@ def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
     first, *_ = sorted(tmp_path.glob("outputs/sweeps/*/*/record.json"))
     first.unlink()  # one record is left
-    _is_identical(seqsweep, tmp_path, lines=2)  # alone it may differ in the last bits
+    # Alone a run of a stack may differ in the last bits.
+    _is_identical(seqsweep, tmp_path, lines=1 if library() else 2)
 
 
 def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) -> None:
+    run = (*RUN[:-1], "trainer.max_epochs=2000")  # seconds, by the native engine
     process = subprocess.Popen(
-        [sys.executable, "-m", "seqsweep", "train", *RUN],
+        [sys.executable, "-m", "seqsweep", "train", *run],
         cwd=tmp_path,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.DEVNULL,
@@ -83,7 +86,7 @@ def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) ->
         process.kill()
         process.wait()
     assert not list(tmp_path.rglob("record.json"))
-    assert seqsweep("train", *RUN).code == 0
+    assert seqsweep("train", *run).code == 0
     (log,) = tmp_path.rglob("train.log")
     assert "checkpoints/last.ckpt" in log.read_text()  # gone on, not begun again
     _is_identical(seqsweep, tmp_path)

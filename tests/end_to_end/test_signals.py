@@ -17,15 +17,11 @@ pytestmark = pytest.mark.slow
 Command = Callable[..., Any]
 Start = Callable[..., subprocess.Popen[str]]
 Undisturbed = Callable[..., dict[str, bytes]]
-RUN = (
-    "data=digits",
-    "model.hidden_size=8",
-    "model.num_layers=2",
-    "model.dropout=0.2",
-    "trainer.max_epochs=25",
-)
+NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
+RUN = (*NETWORK, "trainer.max_epochs=2000")  # seconds, by the native engine
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
-LOADED = (*RUN, "engine=autograd")  # the engine that has DataLoader workers
+# The engine that has DataLoader workers.
+LOADED = (*NETWORK, "trainer.max_epochs=25", "engine=autograd")
 
 
 @pytest.fixture

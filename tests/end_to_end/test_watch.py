@@ -23,7 +23,7 @@ from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine",
-           "model.hidden_size=4,8", "trainer.max_epochs=100000")  # fmt: skip
+           "optimizer.lr=0.01,0.02", "trainer.max_epochs=100000")  # fmt: skip
 SWEEP = (*ENDLESS[:-1], "trainer.max_epochs=2")
 
 
@@ -77,7 +77,7 @@ def leaves_a_cursor(printed: str) -> bool:
 
 @pytest.mark.slow
 def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Path) -> None:
-    more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.processes=2"]
+    more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.threads=2"]
     folder = tmp_path / "outputs/sweeps/mine"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
         printed = read_until(master, "waiting")

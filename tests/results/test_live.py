@@ -1,5 +1,6 @@
 """The live table: how far runs are, from their folders alone."""
 
+import dataclasses
 import io
 import json
 import os
@@ -223,6 +224,25 @@ def test_what_was_there_before_the_start_is_no_part_of_the_pace(sweep: MakeSweep
     found.clock.now += 4.0
     progress.look()
     assert progress.seconds_left == pytest.approx((2 + 10 + 10) * 4.0 / 2)
+
+
+@pytest.mark.parametrize(
+    ("costs", "epochs"),
+    [({"run0": 9.0, "run1": 1.0}, (4 * 9 + 10) / 9), ({"run0": 9.0}, 4 + 10), ({}, 4 + 10)],
+    ids=["known", "known of some", "unknown"],
+)
+def test_an_epoch_counts_by_what_it_costs(
+    sweep: MakeSweep, costs: dict[str, float], epochs: float
+) -> None:
+    """Of a large network six epochs are trained, in a second each."""
+    found = sweep(config(0), config(1))
+    file = dataclasses.replace(found.file(), costs=costs)
+    progress = Progress(found.folder, file, clock=found.clock)
+    progress.look()
+    train(found.start(0).path, range(6))
+    found.clock.now += 6.0
+    progress.look()
+    assert progress.seconds_left == pytest.approx(epochs)
 
 
 def test_epochs_copied_from_a_shorter_run_are_no_part_of_the_pace(sweep: MakeSweep) -> None:

@@ -562,3 +562,17 @@ def test_a_lock_that_cannot_be_written_holds_nothing(
             pass
     other = start(TRY, folder)
     assert [line(other), line(other)] == ["False", "taken"]
+
+
+def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
+    """A sweep of thousands must not run out of them."""
+    before = len(os.listdir("/dev/fd"))
+    with RunLock(tmp_path / "held"):
+        for index in range(3 * lock._MOST_REMOVED):
+            with RunLock(tmp_path / str(index)):
+                pass
+        assert len(lock._removed) < lock._MOST_REMOVED
+    ends = time.monotonic() + 30
+    while len(os.listdir("/dev/fd")) > before and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert len(os.listdir("/dev/fd")) <= before

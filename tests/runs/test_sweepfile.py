@@ -21,7 +21,8 @@ CONFIGS = st.dictionaries(
 @given(CONFIGS, st.one_of(st.none(), st.floats(0, 2e9)))
 def test_what_is_written_is_read(tmp_path_factory, configs, ended):
     folder = tmp_path_factory.mktemp("sweep")
-    written = SweepFile(["seqsweep", "train", "-m", "a=1"], 5.0, configs, frozenset("x"), ended)
+    command, done = ["seqsweep", "train", "-m", "a=1"], frozenset("x")
+    written = SweepFile(command, 5.0, configs, done, ended, costs=dict.fromkeys(configs, 0.5))
     written.write(folder)
     read = SweepFile.read(folder)
     assert read == written

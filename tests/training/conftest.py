@@ -1,12 +1,34 @@
-"""What tests of interrupted work share: the moment of every write."""
+"""What tests of interrupted work share: runs, their results, and the moment of every write."""
 
-from collections.abc import Callable, Generator
+import functools
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from lightning.pytorch.callbacks import Callback
+
+from seqsweep.config.schema import Config
+from seqsweep.runs.record import RunFolder
+from seqsweep.training import continuing
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.planning import Member, plan
 
 AtRename = Callable[..., AbstractContextManager[list[str]]]
+
+# 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
+BASE = (
+    "data=npz", "data.batch_size=8", "optimizer.lr=0.02", "trainer.max_epochs=5",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false", "model.hidden_size=5",
+)  # fmt: skip
+MEMBERS = (
+    ("seed=0",),
+    ("seed=1", "model.hidden_size=12", "optimizer.lr=0.05"),
+    ("seed=2", "trainer.gradient_clip_val=null", "optimizer.weight_decay=0.01"),
+    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]", "model.hidden_size=20"),
+)
 
 
 class Killed(BaseException):
@@ -15,6 +37,85 @@ class Killed(BaseException):
 
 def kill() -> None:
     raise Killed
+
+
+class At(Callback):
+    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
+
+    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
+        self.left, self.error = n, error
+        setattr(self, hook, self.count)
+
+    def count(self, *_: object, **__: object) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise self.error("here")
+
+
+@pytest.fixture
+def killed() -> type[BaseException]:
+    """The error that `at` and `at_rename` raise."""
+    return Killed
+
+
+@pytest.fixture
+def at() -> type[At]:
+    """`at("on_fit_start", 1)`: a callback that ends the work there."""
+    return At
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of 40 sequences of mixed lengths."""
+    rng = np.random.default_rng(0)
+    path = tmp_path_factory.mktemp("data") / "mixed.npz"
+    lengths = rng.integers(1, 8, 40)
+    y = np.arange(40) % 3
+    x = rng.normal(size=(40, 7, 3)) + y[:, None, None]
+    np.savez(path, X=x.astype(np.float32), y=y, lengths=lengths)
+    return path
+
+
+@pytest.fixture(scope="session")
+def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], Member]:
+    """Composes and plans each config once for all tests."""
+    return functools.cache(lambda arguments: plan(checked(*arguments)))
+
+
+@pytest.fixture
+def members_of(
+    planned_once: Callable[[tuple[str, ...]], Member], mixed: Path
+) -> Callable[..., list[Member]]:
+    """Members that differ, each with these arguments more; the last one of a key counts."""
+    continuing._finished_runs.cache_clear()
+
+    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[Member]:
+        source = f"data.source.path={mixed}"
+        each = [(*BASE, source, *overrides, *own) for own in members]
+        chosen = [{text.partition("=")[0]: text for text in arguments} for arguments in each]
+        return [planned_once(tuple(arguments.values())) for arguments in chosen]
+
+    return call
+
+
+@pytest.fixture
+def result_of() -> Callable[[Path], dict[str, Any]]:
+    """All that a run in a folder has come to, except for how long it took."""
+
+    def call(folder: Path) -> dict[str, Any]:
+        times = ("train_seconds", "samples_per_s", "digest")
+        found = RunFolder(folder).record()
+        assert found is not None
+        record = {name: value for name, value in found.items() if name not in times}
+        path = folder / "metrics.csv"  # none, where the first epoch diverged
+        rows = path.read_text().splitlines() if path.exists() else []
+        weights: dict[str, Any] = {}
+        for path in (folder / "checkpoints").iterdir():
+            for name, value in load_sealed(path)["state_dict"].items():
+                weights[f"{path.name} {name}"] = value.numpy().tobytes()
+        return {"record": record, "rows": rows, "weights": weights}
+
+    return call
 
 
 @pytest.fixture

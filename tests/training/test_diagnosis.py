@@ -111,7 +111,7 @@ def test_without_diagnostics_no_confusion_is_that_of_another_epoch(run: Run, eng
 
 def test_members_are_diagnosed_alike_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = diagnosis(run("model.num_layers=2", root="whole"))
-    monkeypatch.setattr(module, "_NUMBERS", 2 * 2 * 6 * 16)  # two sequences of one member
+    monkeypatch.setattr(module, "_NUMBERS", 2 * 2 * 6 * 5)  # two sequences of one member
     few = diagnosis(run("model.num_layers=2", root="few"))
     assert (whole["sequences"], few["sequences"]) == (12, 2)
     assert few["gradient"].keys() == whole["gradient"].keys()

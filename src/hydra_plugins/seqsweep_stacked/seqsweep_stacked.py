@@ -1,4 +1,4 @@
-"""`hydra/launcher=stacked`: the jobs of a multirun, those that can as stacks of many.
+"""`hydra/launcher=stacked`: the jobs of a multirun, trained together in one process.
 
 This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
 """
@@ -21,10 +21,10 @@ _OUR_TASK = "seqsweep.training.app"
 
 @dataclass
 class StackedLauncherConf:
-    """The launcher's config: processes that train stacks side by side, null for one a core."""
+    """The launcher's config: members that train side by side, null for one a core."""
 
     _target_: str = "hydra_plugins.seqsweep_stacked.seqsweep_stacked.StackedLauncher"
-    processes: int | None = None
+    threads: int | None = None
 
 
 ConfigStore.instance().store(
@@ -33,21 +33,22 @@ ConfigStore.instance().store(
 
 
 class StackedLauncher(Launcher):
-    """Trains runs of equal data, cell, depth and directions as one program.
+    """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
 
-    The others, and the jobs of any other Hydra app, go to Hydra's basic launcher, one after
-    another.
+    Hydra's basic launcher trains the others, one after another, and the jobs of any other Hydra
+    app.
 
     Args:
-        processes: that train stacks side by side; None for one a core where that pays.
+        threads: the number of members that the native engine trains side by side; None for one a
+            core.
     """
 
-    def __init__(self, processes: int | None = None) -> None:
+    def __init__(self, threads: int | None = None) -> None:
         most = max(4, 2 * (os.cpu_count() or 1))
-        if processes is not None and not 1 <= processes <= most:
-            allowed = "at least 1, or null" if processes < 1 else f"at most {most}, twice the cores"
-            raise ValueError(f"hydra.launcher.processes={processes}: must be {allowed}")
-        self.processes = processes
+        if threads is not None and not 1 <= threads <= most:
+            allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
+            raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
+        self.threads = threads
         self.basic: Launcher | None = None
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
@@ -76,7 +77,7 @@ class StackedLauncher(Launcher):
             return False
         from seqsweep.training.stacks.jobs import launch_members
 
-        launch_members(job_overrides, members, Path(config.hydra.sweep.dir), basic, self.processes)
+        launch_members(job_overrides, members, Path(config.hydra.sweep.dir), basic, self.threads)
         return True
 
     def launch(
@@ -90,5 +91,5 @@ class StackedLauncher(Launcher):
         from seqsweep.training.stacks.jobs import launch_jobs
 
         return launch_jobs(
-            job_overrides, initial_job_idx, context.config_loader, config, basic, self.processes
+            job_overrides, initial_job_idx, context.config_loader, config, basic, self.threads
         )

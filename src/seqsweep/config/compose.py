@@ -5,6 +5,8 @@ these on a copy takes less than one.
 """
 
 import copy
+import marshal
+import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.schema import Config, check
 from seqsweep.runs.identity import flatten, is_below
+
+_INTEGER = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(0|-?[1-9][0-9]{0,17})")
+"""An override of which Hydra makes the same integer as Python, and nothing else."""
 
 
 class MemberComposer:
@@ -34,7 +39,8 @@ class MemberComposer:
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
-        self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
+        # As marshal's bytes, out of which a copy is made in a tenth of the time of other ways.
+        self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], bytes] = {}
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """As Hydra does it, with the node `hydra`.
@@ -76,43 +82,47 @@ class MemberComposer:
         """
         numbers = self._numbers(overrides)
         others = tuple(text for text in overrides if text not in numbers)
-        kinds = tuple((override.key_or_group, type(v)) for override, v in numbers.values())
+        kinds = tuple((key, type(value)) for key, value in numbers.values())
         known = self._checked.get((others, kinds))
         if known is None:
             config = self(overrides)
             checked = check(config)
             if numbers and self._follow(config, checked, numbers):
-                self._checked[others, kinds] = checked
+                self._checked[others, kinds] = marshal.dumps(checked)
             return checked
-        found = _copied(known)
-        for override, value in numbers.values():
-            _set(found, override.key_or_group, value)
+        found = marshal.loads(known)
+        for key, value in numbers.values():
+            _set(found, key, value)
         return found
 
-    def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[Override, Any]]:
-        """The overrides `key=number`, parsed."""
-        found: dict[str, tuple[Override, Any]] = {}
+    def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
+        """The keys and values of the overrides `key=number`."""
+        found: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            if self._sets_value(text):
+            # Hydra's grammar takes half a millisecond for each of a thousand seeds.
+            if (match := _INTEGER.fullmatch(text)) and self._sets_value(f"{match[1]}=0"):
+                key, value = match[1], int(match[2])
+            elif self._sets_value(text):
                 override = self._parse(text)
-                value = override.value()
-                if type(value) in (int, float, bool) and override.key_or_group != "threads":
-                    found[text] = override, value
+                key, value = override.key_or_group, override.value()
+            else:
+                continue
+            if type(value) in (int, float, bool) and key != "threads":
+                found[text] = key, value
         return found
 
     def _follow(
-        self, config: DictConfig, checked: Config, numbers: dict[str, tuple[Override, Any]]
+        self, config: DictConfig, checked: Config, numbers: dict[str, tuple[str, Any]]
     ) -> bool:
         """Whether the checked config has just these numbers, and nothing else that follows them."""
         leaves = dict(flatten(OmegaConf.to_container(config, resolve=False)))
         sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
         values = dict(flatten(checked))
-        for override, value in numbers.values():
-            key = override.key_or_group
+        for key, value in numbers.values():
             same = key in values and type(values[key]) is type(value) and values[key] == value
             if not same or any("${." in text or key in text for text in sources):
                 return False
-        parents = {part for o, _ in numbers.values() for part in _parents(o.key_or_group)}
+        parents = {part for key, _ in numbers.values() for part in _parents(key)}
         return not any(f"${{{parent}}}" in text for text in sources for parent in parents)
 
     def _base(self, overrides: tuple[str, ...]) -> DictConfig:
@@ -149,19 +159,13 @@ class MemberComposer:
         override = self._parse(text)
         keys = (self._parse(other).key_or_group for other in setting)
         return override.type == OverrideType.DEL and not any(
-            is_below(key, [override.key_or_group]) for key in keys
+            is_below(key, (override.key_or_group,)) for key in keys
         )
 
     def _is_group(self, key: str) -> bool:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]
-
-
-def _copied(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: _copied(value) for key, value in node.items()}
-    return [_copied(value) for value in node] if isinstance(node, list) else node
 
 
 def _set(config: Config, key: str, value: Any) -> None:

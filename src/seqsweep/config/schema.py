@@ -61,7 +61,7 @@ class TrainConfig:
     rerun: bool
     locked: Literal["wait", "skip"]
     threads: int
-    engine: Literal["auto", "stacked", "autograd"]
+    engine: Literal["auto", "native", "stacked", "autograd"]
     diagnostics: bool
     loss: LossConfig
     sweep: SweepConfig

@@ -96,7 +96,7 @@ def source_digest() -> str:
         OSError: the source cannot be read.
     """
     digest = hashlib.sha256()
-    for path in sorted((*SOURCE.iterdir(), Path(__file__))):
+    for path in sorted((*SOURCE.iterdir(), Path(__file__)), key=lambda path: path.name):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
@@ -154,38 +154,48 @@ class Recipe(NamedTuple):
     link: list[str]
 
 
-def recipe(
-    compiler: Command, variant: str, target: Target, output: Path, extra: Sequence[str] = ()
-) -> Recipe:
+def recipe(compiler: Command, variant: str, target: Target, output: Path) -> Recipe:
     """Returns the commands that build one variant for a machine; objects lie beside `output`."""
-    is_zig = any("zig" in Path(word).name for word in compiler)
-    is_x86 = len(target.variants) > 1
-    base = [*compiler, *extra]
-    if target.triple:
-        base += ["-target", target.triple]
-    elif is_zig and is_x86:
-        base += ["-mcpu=x86_64"]  # else zig takes every instruction of the machine that builds
-    flags = [*FLAGS, *(X86[variant] if is_x86 else ())]
-    flags += [f'-DSEQSWEEP_{name}="{value}"' for name, value in _defines(variant).items()]
-    link = ["-shared"]
-    if target.system != "win32":  # where all code is position independent
-        flags += ["-fPIC"]
-    if is_zig:
+    # The symbols that only a debugger reads make most of the size.
+    link = [*_driver(compiler, target), "-shared", "-s"]
+    if _is_zig(compiler):
         link += ["-nostdlib++"]
     elif target.system == "linux":
         # The C++ driver names libstdc++ and libm; the linker drops what is not needed.
         link += ["-Wl,--as-needed"]
-    sources = sorted(SOURCE.glob("*.cpp"))
-    objects = [f"{output}.{source.stem}.o" for source in sources]
-    pairs = zip(sources, objects, strict=True)
+    if target.system == "darwin":
+        # Else the library keeps the path of the folder that it was built in.
+        link += [f"-Wl,-install_name,@rpath/{output.name}"]
+    flags = compile_flags(compiler, variant, target)
+    objects = {f"{output}.{source.stem}.o": source for source in sorted(SOURCE.glob("*.cpp"))}
     return Recipe(
-        [[*base, *flags, "-c", str(source), "-o", name] for source, name in pairs],
-        [*base, *link, *objects, "-o", str(output)],
+        [[*flags, "-c", str(source), "-o", name] for name, source in objects.items()],
+        [*link, *objects, "-o", str(output)],
     )
 
 
-def _defines(variant: str) -> dict[str, str]:
-    return {"VARIANT": variant, "SOURCE": source_digest()}
+def compile_flags(compiler: Command, variant: str, target: Target) -> list[str]:
+    """Returns the compiler with all flags that decide what a variant's instructions are."""
+    flags = [*_driver(compiler, target), *FLAGS]
+    if len(target.variants) > 1:
+        flags += X86[variant]
+    if target.system != "win32":  # where all code is position independent
+        flags += ["-fPIC"]
+    defines = {"VARIANT": variant, "SOURCE": source_digest()}
+    return [*flags, *(f'-DSEQSWEEP_{name}="{value}"' for name, value in defines.items())]
+
+
+def _driver(compiler: Command, target: Target) -> list[str]:
+    if target.triple:
+        return [*compiler, "-target", target.triple]
+    if _is_zig(compiler) and len(target.variants) > 1:
+        # Else zig takes every instruction of the machine that builds.
+        return [*compiler, "-mcpu=x86_64"]
+    return [*compiler]
+
+
+def _is_zig(compiler: Command) -> bool:
+    return any("zig" in Path(word).name for word in compiler)
 
 
 def is_current(path: Path) -> bool:

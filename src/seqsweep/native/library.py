@@ -63,6 +63,12 @@ def is_switched_off() -> bool:
     return _choice() == _OFF
 
 
+def runnable_variants() -> tuple[str, ...]:
+    """Returns the variants that this CPU runs, the fastest first; none where none is built."""
+    portable = _open(LIB, "portable")
+    return () if portable is None else _runnable(portable)
+
+
 def describe() -> dict[str, str]:
     """Returns the variant and the compiler, for provenance.json; nothing without a library."""
     found = library()
@@ -98,7 +104,7 @@ def _load(choice: str | None, folder: Path = LIB) -> Library | str:
         portable = _open(folder, "portable")
         if portable is None:
             return _missing("it is not built")
-        runnable = _runnable(portable.seqsweep_cpu_level())
+        runnable = _runnable(portable)
         if choice is not None and choice not in runnable:
             raise ValueError(f"{_VARIABLE}={choice}: this CPU runs only {' and '.join(runnable)}")
         variant = choice or runnable[0]
@@ -118,8 +124,9 @@ def _open(folder: Path, variant: str) -> ctypes.CDLL | None:
     return ctypes.CDLL(str(path)) if path.is_file() else None
 
 
-def _runnable(level: int) -> tuple[str, ...]:
-    """The variants of this machine that a CPU of an x86-64 level can run, the fastest first."""
+def _runnable(portable: ctypes.CDLL) -> tuple[str, ...]:
+    """The variants that this CPU and its operating system run, the fastest first."""
+    level = portable.seqsweep_cpu_level()
     return tuple(variant for variant in HERE.variants if _LEVELS[variant] <= level)
 
 

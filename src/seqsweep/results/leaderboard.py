@@ -282,8 +282,7 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
 
 def shares_time(board: Leaderboard) -> bool:
     """Returns whether runs trained in a stack: each has an equal part of its time."""
-    stacks = (row.entries[0].folder.stack() for row in board.rows)
-    return any(stack is not None and stack["size"] > 1 for stack in stacks)
+    return any(len(row.entries[0].folder.company() or ()) > 1 for row in board.rows)
 
 
 def tied_with_first(board: Leaderboard) -> int:

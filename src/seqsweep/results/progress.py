@@ -25,18 +25,18 @@ from seqsweep.runs.sweepfile import SweepFile
 
 @dataclass
 class Pace:
-    """Time left, from the epochs that were trained since we look.
+    """Time left, from the epochs that were trained since we look, by what they cost.
 
     Between two changes it counts down: the epochs of a stack end all at once.
     """
 
     begun: float
     _changed: float = 0.0
-    _trained: int = 0
+    _trained: float = 0.0
     _left: float | None = None
 
-    def update(self, now: float, trained: int, left: int) -> None:
-        """Takes in how many epochs have been trained since `begun`, and how many are left.
+    def update(self, now: float, trained: float, left: float) -> None:
+        """Takes in the cost of the epochs trained since `begun`, and of those that are left.
 
         Args:
             now: in seconds, as `begun`.
@@ -80,6 +80,7 @@ class Progress:
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
+        self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self._pending = {run.folder.name: run for run in self.runs}
         self._is_first = True
@@ -98,14 +99,24 @@ class Progress:
         ended = [run for run in pending if run.look(self.is_running, self._is_first)]
         self._is_first = False
         self._pending = {n: run for n, run in self._pending.items() if run.record is None}
-        trained = sum(run.trained - run.already for run in self.runs)
-        self.pace.update(self.clock(), trained, self.epochs_in_all - self.epochs)
+        trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
+        left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
+        self.pace.update(self.clock(), trained, left)
         return ended
+
+    def _cost(self, run: RunProgress) -> float:
+        """The cost of an epoch of the run; 1 for each where that of some is not known."""
+        return self._costs.get(run.folder.name, 1.0)
 
     @functools.cached_property
     def short_names(self) -> dict[str, str]:
         """The names of the runs for where their labels do not fit, by run_id."""
         return readable_names(self.sweep.configs)
+
+    @functools.cached_property
+    def to_train(self) -> int:
+        """The number of runs that the sweep did not find done."""
+        return sum(not run.skipped for run in self.runs)
 
     @property
     def epochs_in_all(self) -> int:

@@ -102,12 +102,29 @@ def delete(removal: Removal) -> str | None:
 
 
 def forget_stacks(folder: Path) -> None:
-    """Removes the states of stacks of which no run is left to be trained on."""
-    for path in sorted((folder / _STACKS).glob("*.json")):
-        names = read_json(path)
-        runs = [folder / str(name) for name in names] if isinstance(names, list) else []
-        if not any((run / _CONFIG).exists() and not (run / "record.json").exists() for run in runs):
+    """Removes what belongs to stacks of which no run is left to be trained on.
+
+    A stack that a run was deleted from is not formed again: what names its runs goes too.
+    """
+    for path in matching(folder / _STACKS, "*.json"):
+        runs = _runs_of(path)
+        if not any((run / _CONFIG).exists() and not _is_done(run) for run in runs):
             remove(path.parent, f"{path.stem}.*", f".{path.stem}.*")
+    for path in matching(folder / _STACKS, "*.company"):
+        runs = _runs_of(path)
+        if all(map(_is_done, runs)) or not all(run.is_dir() for run in runs):
+            path.unlink(missing_ok=True)
+
+
+def _is_done(run: Path) -> bool:
+    return (run / "record.json").exists()
+
+
+def _runs_of(path: Path) -> list[Path]:
+    """The folders of the runs that a file in .stacks names, as a list or as keys."""
+    names = read_json(path)
+    found = names if isinstance(names, (list, dict)) else ()
+    return [path.parents[1] / str(name) for name in found]
 
 
 def freed(paths: Iterable[Path]) -> int:

@@ -11,11 +11,11 @@ A file of rows may be moved while a process appends to it: see `EventFile`.
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from seqsweep.runs.files import read_object, write_json
+from seqsweep.runs.files import folders_with, read_object, write_json
 from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
@@ -35,49 +35,50 @@ def event_files(run: Path) -> list[Path]:
 
     Those of a logger of the user's own count where they lie in the run's folder itself.
     """
-    found = [path for path in _in(run) if MADE not in path.name]
-    for folder in _subfolders(run):
-        found += [path for path in _in(folder) if path.name.endswith(ROWS)]
-    return sorted(found, key=lambda path: path.name)
+    names, folders = _scan(run)
+    found = [(name, "") for name in names if MADE not in name]
+    for folder in folders:
+        names, _ = _scan(run / folder)
+        found += [(name, folder) for name in names if name.endswith(ROWS)]
+    return [run / folder / name for name, folder in sorted(found)]
 
 
 def made_files(run: Path) -> list[Path]:
     """The event files that `results.tensorboard` has made for a run."""
-    return [
-        Path(folder, name)
-        for folder, _, names in os.walk(run)
-        for name in names
-        if name.startswith(PREFIX) and MADE in name
-    ]
+    names, folders = _scan(run)
+    found = [run / name for name in names if MADE in name]
+    return found + [path for folder in folders for path in made_files(run / folder)]
 
 
 def all_made_files(sweep: Path) -> list[str]:
     """The made files of all runs of a folder, by their paths from there."""
-    runs = (path.parent for path in sweep.glob("*/config.yaml"))
-    return [path.relative_to(sweep).as_posix() for run in runs for path in made_files(run)]
+    runs = folders_with(sweep, "config.yaml")
+    return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
 
-def event_folder(run: Path) -> Path:
-    """The folder that has the run's event files; if there are none, the one with its name."""
-    return _folder_of(run, event_files(run))
+def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
+    """The folder that has the run's event files; if there are none, the one with its name.
 
-
-def _folder_of(run: Path, found: Sequence[Path]) -> Path:
-    if found:
-        return max(found, key=lambda path: path.name.endswith(ROWS)).parent
+    Args:
+        files: those of `event_files`, where they have just been found.
+    """
+    if files is None:
+        files = event_files(run)
+    if files:
+        return max(files, key=lambda path: path.name.endswith(ROWS)).parent
     name = read_names(run.parent).get(run.name)
     return run if name is None or (run / name).is_symlink() else run / name
 
 
 def made_folder(run: Path) -> Path:
     """The folder for made files: beside the run's curves, so that TensorBoard shows one run."""
-    found = event_files(run)
-    if not found:
+    files = event_files(run)
+    if not files:
         for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
-    return _folder_of(run, found)
+    return event_folder(run, files)
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:
@@ -140,16 +141,17 @@ def remove_empty(folders: set[Path]) -> None:
             folder.rmdir()
 
 
-def _in(folder: Path) -> Iterator[Path]:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        for name in os.listdir(folder):
-            if name.startswith(PREFIX):
-                yield folder / name
+def _scan(folder: Path) -> tuple[list[str], list[str]]:
+    """The names of the event files in a folder, and those of its folders.
 
-
-def _subfolders(run: Path) -> list[Path]:
-    try:
-        with os.scandir(run) as entries:
-            return [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False)]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
+    A run's checkpoints are left out: no event file lies among them.
+    """
+    names: list[str] = []
+    folders: list[str] = []
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith(PREFIX):
+                names.append(entry.name)
+            elif entry.name != "checkpoints" and entry.is_dir(follow_symlinks=False):
+                folders.append(entry.name)
+    return names, folders

@@ -14,7 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,8 @@ Row = tuple[int, float, Mapping[str, float]]
 Bytes = NDArray[np.uint8]
 
 _WALL_TIME, _STEP = slice(1, 9), slice(10, 20)  # of an event's bytes
+_SLICE = 512
+"""Bytes of a message whose checksum is taken at once."""
 _SEPTETS = np.arange(0, 70, 7, dtype=np.uint64)
 _count = itertools.count()
 
@@ -65,17 +67,18 @@ class EventFile:
             with contextlib.suppress(FileNotFoundError):
                 append_bytes(self.path, data, self._version, mode="r+b")
                 return
-        name = self._new_name() if self.path is None else self.path.name
-        found = [path for path in event_files(self.folder) if path.name == name]
-        self.path = found[0] if found else event_folder(self.folder) / name
+        files = event_files(self.folder)
+        name = self._new_name(files) if self.path is None else self.path.name
+        found = [path for path in files if path.name == name]
+        self.path = found[0] if found else event_folder(self.folder, files) / name
         if self.path.parent != self.folder:
             self.path.parent.mkdir(exist_ok=True)
         append_bytes(self.path, data, header=self._version)
 
-    def _new_name(self) -> str:
+    def _new_name(self, files: Sequence[Path]) -> str:
         now, host = time.time(), socket.gethostname()
-        self._version = _version(now)
-        second = _second_after(event_files(self.folder), int(now))
+        self._version = first_record(now)
+        second = _second_after(files, int(now))
         return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
 
 
@@ -177,21 +180,26 @@ def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np
     """
     summary, ends = b"", [0]
     for tag in sorted(tags):
-        summary += _field(1, _field(1, tag.encode()) + b"\x15" + bytes(4))
+        summary += field(1, field(1, tag.encode()) + b"\x15" + bytes(4))
         ends.append(len(summary))
-    event = b"\x09" + bytes(8) + b"\x10" + bytes(10) + _field(5, summary)
+    event = b"\x09" + bytes(8) + b"\x10" + bytes(10) + field(5, summary)
     starts = np.array(ends[1:], np.intp) - 4 + len(event) - len(summary)
     floats_at = (starts[:, None] + np.arange(4)).ravel()
     return tuple(sorted(tags)), np.frombuffer(event, np.uint8), floats_at
 
 
-def _field(number: int, content: bytes) -> bytes:
+def field(number: int, content: bytes) -> bytes:
     """A field of a protobuf that has a length: a string or a message."""
-    length, size = b"", len(content)
-    while size > 127:
-        length += bytes([size & 127 | 128])
-        size >>= 7
-    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+    return bytes([number << 3 | 2]) + varint(len(content)) + content
+
+
+def varint(number: int) -> bytes:
+    """A protobuf's integer, which must not be negative, at its least length."""
+    found = b""
+    while number > 127:
+        found += bytes([number & 127 | 128])
+        number >>= 7
+    return found + bytes([number])
 
 
 def _varints(numbers: NDArray[np.int64]) -> Bytes:
@@ -201,9 +209,13 @@ def _varints(numbers: NDArray[np.int64]) -> Bytes:
     return septets.astype(np.uint8)
 
 
-def _version(wall_time: float) -> bytes:
+def first_record(wall_time: float) -> bytes:
     """The first record of a file: Event has file_version = 3."""
-    event = b"\x09" + struct.pack("<d", wall_time) + _field(3, b"brain.Event:2")
+    return record(b"\x09" + struct.pack("<d", wall_time) + field(3, b"brain.Event:2"))
+
+
+def record(event: bytes) -> bytes:
+    """The record of one event."""
     return _frame(np.frombuffer(event, np.uint8)[None])[0]
 
 
@@ -226,31 +238,35 @@ def _length(length: int) -> Bytes:
 
 
 def _masked_crc(messages: Bytes) -> Bytes:
-    """(R, 4): the CRC-32C of each of (R, n) messages, masked as TFRecord has it."""
-    starts = np.arange(messages.shape[1]) * 256
-    parts = _crc_tables(messages.shape[1]).take(messages + starts)
-    crc = np.bitwise_xor.reduce(parts, axis=1)
+    """(R, 4): the CRC-32C of each of (R, n) messages, masked as TFRecord has it.
+
+    A CRC is linear: the exclusive or of one term for each byte of the message, so no byte waits
+    for the one before it. The state at which a slice begins acts as a change of its first bytes.
+    """
+    crc = np.full(len(messages), 0xFFFFFFFF, np.uint32)
+    for start in range(0, messages.shape[1], _SLICE):
+        part = messages[:, start : start + _SLICE].copy()
+        length = part.shape[1]
+        part[:, :4] ^= _as_bytes(crc[:, None])[:, :length]
+        crc = crc >> np.uint32(8 * length) if length < 4 else np.zeros_like(crc)
+        places = np.arange(length - 1, -1, -1) * 256
+        crc ^= np.bitwise_xor.reduce(_crc_tables().take(part + places), axis=1)
+    crc ^= np.uint32(0xFFFFFFFF)
     masked = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(0xA282EAD8)
     return _as_bytes(masked.astype("<u4")[:, None])
 
 
-@lru_cache
-def _crc_tables(length: int) -> NDArray[np.uint32]:
-    """What each byte of a message contributes to its CRC-32C, by its place and value: (n * 256).
-
-    A CRC is linear: the exclusive or of one term for each byte of the message, so no byte waits
-    for the one before it. It begins with ones, as if the first four bytes were inverted.
-    """
+@cache
+def _crc_tables() -> NDArray[np.uint32]:
+    """The term of a byte in a CRC-32C: for each number of bytes behind it its 256 values."""
     one, eight, low = np.uint32(1), np.uint32(8), np.uint32(255)
     last = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         last = last >> one ^ np.uint32(0x82F63B78) * (last & one)
     tables = [last]
-    for _ in range(length - 1):
+    for _ in range(_SLICE - 1):
         tables.append(last[tables[-1] & low] ^ tables[-1] >> eight)
-    begin = np.bitwise_xor.reduce([table[255] for table in tables[-4:]])
-    tables[-1] = tables[-1] ^ begin ^ np.uint32(0xFFFFFFFF)
-    return np.concatenate(tables[::-1])
+    return np.concatenate(tables)
 
 
 def _as_bytes(numbers: NDArray[np.generic]) -> Bytes:

@@ -1,8 +1,9 @@
 """`run_id`: the name of a run's folder, a hash of everything that decides its result."""
 
+import functools
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Sequence
 from typing import Any
 
 SEMANTICS = 3
@@ -29,6 +30,8 @@ WITHOUT_INFLUENCE = (
 
 
 _LAYOUT = "data.source.layout"
+_PLAIN = {str, int, bool, type(None)}
+"""Types of which equal values are the same; 0.0 and -0.0 are equal."""
 
 
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
@@ -64,26 +67,41 @@ def decisive(
     return {"config": values, "data": data_fingerprint}
 
 
-def flatten(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """The leaves of nested dicts as (dotted key, value); a list is a leaf.
 
-    >>> list(flatten({"a": {"b": 1}, "c": [2]}))
+    >>> flatten({"a": {"b": 1}, "c": [2]})
     [('a.b', 1), ('c', [2])]
     """
+    leaves: list[tuple[str, Any]] = []
     for key, value in config.items():
         name = f"{prefix}{key}"
         if isinstance(value, dict) and value:
-            yield from flatten(value, f"{name}.")
+            leaves += flatten(value, f"{name}.")
         else:
-            yield name, value
+            leaves.append((name, value))
+    return leaves
 
 
-def is_below(key: str, sections: Iterable[str]) -> bool:
+@functools.lru_cache(maxsize=4096)
+def is_below(key: str, sections: tuple[str, ...]) -> bool:
     """Whether a dotted key is one of these, or lies in one of them."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
+def is_one_value(values: Sequence[Any]) -> bool:
+    """Whether values of configs are all the same: 1, 1.0 and true are not."""
+    kinds = set(map(type, values))
+    if len(kinds) == 1 and kinds <= _PLAIN:  # in a tenth of the time that their texts take
+        return values.count(values[0]) == len(values)
+    if len({repr(value) for value in values}) <= 1:
+        return True
+    return len({json.dumps(value, sort_keys=True) for value in values}) <= 1
+
+
 def is_path(key: str) -> bool:
     """Returns whether a dotted key names a data file."""
-    section, _, name = key.rpartition(".")
-    return section == "data.source" and (name == "path" or name.endswith("_path"))
+    if not key.startswith("data.source."):
+        return False
+    name = key.removeprefix("data.source.")
+    return "." not in name and (name == "path" or name.endswith("_path"))

@@ -2,14 +2,13 @@
 
 import itertools
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import say_once
-from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
+from seqsweep.runs.files import folders_with, say_once
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_dead_lock
 from seqsweep.runs.record import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -43,8 +42,7 @@ def read_folder(folder: Path) -> list[Entry]:
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
         return [read_run(RunFolder(folder))]
-    names = sorted(n for n in os.listdir(folder) if os.path.exists(f"{folder}/{n}/config.yaml"))
-    paths = {name: folder / name for name in names}
+    paths = {path.name: path for path in folders_with(folder, "config.yaml")}
     if not paths:
         raise ValueError(
             f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
@@ -88,21 +86,11 @@ def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
     return [
         key
         for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE) and _differ([c.get(key) for c in configs])
+        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value([c.get(key) for c in configs])
     ]
 
 
-def _differ(values: list[Any]) -> bool:
-    # Most keys have one value. Comparing tells that in a tenth of the time that texts take.
-    is_plain = set(map(type, values)) in _PLAIN_TYPES
-    if is_plain and values.count(values[0]) == len(values):
-        return False
-    return len(set(map(value_key, values))) > 1
-
-
 _ENCODER = json.JSONEncoder(sort_keys=True)
-_PLAIN_TYPES = ({str}, {int}, {bool}, {type(None)})
-"""Types whose equal values have equal texts: of floats, 0.0 and -0.0 have not."""
 
 
 def value_key(value: Any) -> str:

@@ -31,6 +31,9 @@ that is not what was written, and is trained again."""
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
 
+_OF_A_NEW_RUN = {"checkpoints", "lock"}
+"""What a folder holds in which no run has been started yet."""
+
 
 class RunFolder:
     """The files of a run.
@@ -98,17 +101,16 @@ class RunFolder:
             raise Damaged(f"{path}: must be a mapping")
         return found
 
-    def stack(self) -> dict[str, Any] | None:
-        """Returns `hidden`, `size` and `members` of the stack that the run began in, if any."""
+    def company(self) -> list[str] | None:
+        """Returns the run_ids of the stack that the run began in, itself among them, if any."""
         path = self.path / "provenance.json"
         found = read_object(path).get("stack")
         if found is None:
             return None
         stack = found if isinstance(found, dict) else {}
         names = stack.get("members")
-        has_names = isinstance(names, list) and all(isinstance(name, str) for name in names)
-        if has_names and all(isinstance(stack.get(key), int) for key in ("hidden", "size")):
-            return stack
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
         say_once(f"{path}: its stack is not what a run writes; it counts as missing")
         return None
 
@@ -129,9 +131,10 @@ class RunFolder:
         """An empty folder with the config: what an unfinished attempt left behind is removed."""
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
-        (self.path / "record.json").unlink(missing_ok=True)  # first: without them it is not done
-        remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
-        remove_event_files(self.path)
+        if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
+            (self.path / "record.json").unlink(missing_ok=True)  # first: without it, it is not done
+            remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
+            remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
         write_text(self.path / "provenance.json", _origin_text(provenance), sync)
@@ -216,6 +219,6 @@ def _record_of_version(path: Path, version: tuple[int, ...]) -> dict[str, Any]:
 
 
 def _origin_text(provenance: dict[str, Any]) -> str:
-    """A key a line; the members of a stack, which may be hundreds, on one."""
-    lines = [f"  {json.dumps(key)}: {json.dumps(v)}" for key, v in provenance.items()]
+    """A line for each key; the members of a stack stand on one."""
+    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in provenance.items()]
     return "{\n" + ",\n".join(lines) + "\n}\n"

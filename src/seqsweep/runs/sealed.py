@@ -1,12 +1,13 @@
 """Writes and reads JSON files with a digest, by which a later change is noticed."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import Damaged, parse_json, say_once, write_json
+from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, say_once, write_json
 
 DIGEST = "digest"
 
@@ -30,11 +31,19 @@ def write_sealed(path: Path, content: Mapping[str, Any], sync: bool = True) -> N
 def read_sealed(path: Path) -> dict[str, Any]:
     """Returns the object of a JSON file that `sealed` has made.
 
+    Whoever reads a file of the same content gets the same object, which must not be changed: the
+    end of a sweep reads each record several times, as another run may have ended meanwhile.
+
     Raises:
         OSError: there is no such file, or it cannot be read.
         Damaged: it is not a JSON object, or its content does not match its digest.
     """
-    content = parse_json(path)
+    return _unsealed(read_bytes(path), path)
+
+
+@functools.lru_cache(maxsize=4096)
+def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
+    content = parse_json_of(data, path)
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
     found: dict[str, Any] = content

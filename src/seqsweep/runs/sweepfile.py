@@ -6,12 +6,13 @@ command, only the sweep itself knows: whoever watches it from elsewhere reads it
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import read_json, say_once, write_text
+from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
@@ -33,6 +34,7 @@ class SweepFile:
         ended: seconds since 1970; None while it runs, and for ever where it was killed.
         beside: when those were started that train in this folder too, and have not ended.
         earlier: run_ids that only commands which have ended asked for.
+        costs: about the seconds of an epoch by run_id; only their ratios count.
     """
 
     command: Sequence[str]
@@ -42,6 +44,7 @@ class SweepFile:
     ended: float | None = None
     beside: tuple[float, ...] = ()
     earlier: frozenset[str] = frozenset()
+    costs: Mapping[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -58,12 +61,13 @@ class SweepFile:
                 content["ended"],
                 tuple(content.get("beside", ())),
                 frozenset(content.get("earlier", ())),
+                {name: float(cost) for name, cost in content.get("costs", {}).items()},
             )
             times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
             "".join(sweep.command)  # a TypeError where it is not text
             if sum(times) >= 0:
                 return sweep
-        except (TypeError, KeyError, AttributeError):
+        except (TypeError, KeyError, AttributeError, ValueError):
             pass
         say_once(f"{folder / NAME}: is not what a sweep writes; it counts as missing")
         return None
@@ -78,6 +82,7 @@ class SweepFile:
             "beside": list(self.beside),
             "done_before": sorted(self.done_before),
             "earlier": sorted(self.earlier),
+            "costs": dict(self.costs),
             "common": common,
             "members": {
                 name: {key: config[key] for key in config if key not in common}
@@ -107,14 +112,16 @@ class SweepFile:
         beside = (*other.beside, other.started)
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
-        return replace(self, configs=configs, done_before=done, beside=beside, earlier=earlier)
+        costs = {**other.costs, **self.costs}
+        return replace(
+            self, configs=configs, done_before=done, beside=beside, earlier=earlier, costs=costs
+        )
 
     def after(self, other: Self) -> Self:
         """Adds the runs of the commands that have ended in the same folder."""
         configs = {**other.configs, **self.configs}
-        return replace(
-            self, configs=configs, earlier=frozenset(other.configs.keys() - self.configs.keys())
-        )
+        earlier = frozenset(other.configs.keys() - self.configs.keys())
+        return replace(self, configs=configs, earlier=earlier, costs={**other.costs, **self.costs})
 
     def current(self) -> Self:
         """Leaves out the runs that only ended commands asked for: no process trains them."""
@@ -134,10 +141,12 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
     """The keys that have one value in all configs; 1, 1.0 and True are different values."""
     if not configs:
         return {}
-    texts = [{key: json.dumps(value) for key, value in config.items()} for config in configs]
-    first, *others = texts
-    shared = {key for key, text in first.items() if all(o.get(key) == text for o in others)}
-    return {key: value for key, value in configs[0].items() if key in shared}
+    shared = set(configs[0]).intersection(*configs)
+    return {
+        key: value
+        for key, value in configs[0].items()
+        if key in shared and is_one_value([config[key] for config in configs])
+    }
 
 
 def _text(content: dict[str, Any]) -> str:

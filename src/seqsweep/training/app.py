@@ -30,9 +30,11 @@ from seqsweep.config.messages import explain
 from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
+from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.baselines import majority_shares
+from seqsweep.training.engine import missing_library
 from seqsweep.training.planning import (
     STOP_FILE,
     Interrupted,
@@ -47,6 +49,7 @@ from seqsweep.training.planning import (
     stop_if_asked,
 )
 from seqsweep.training.signals import interruptible
+from seqsweep.training.stacks.forming import may_take_gpu
 
 
 def _folder_name(name: str, key: str) -> str:
@@ -103,7 +106,7 @@ register_resolver("sweep_folder", _sweep_folder)
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
 
-    `verify-stack` trains some of it both ways. The options are those of the subcommand.
+    `verify-stack` trains some of it by autograd as well. The options are those of the subcommand.
 
     Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
     """
@@ -178,7 +181,8 @@ def task(config: DictConfig) -> float | None:
         _refuse_sweep(hydra_config)
         member = plan(check(config))
         if is_first_process():
-            print_notes(member.notes, console)
+            notes = [*missing_library([member.config], may_take_gpu), *member.notes]
+            print_notes(notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
@@ -256,7 +260,8 @@ def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
 
 def _train(member: Member, root: Path, console: Console | None = None) -> Outcome:
     # Imported here, once the config is known to be right: torch and Lightning take five seconds.
-    from seqsweep.training.train import train
+    with without_collections():
+        from seqsweep.training.train import train
 
     if console is None or not console.is_terminal:
         return train(member, root)

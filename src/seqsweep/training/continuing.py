@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.config.question import namesakes
 from seqsweep.runs.eventfiles import event_folder
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
 from seqsweep.runs.record import RunFolder
@@ -52,12 +53,7 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
     Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
     makes each of them another, which is said.
     """
-    found = [
-        (path, run)
-        for root in (folder.parent, *namesakes(folder.parent))
-        for path, run in _finished_runs(root)
-        if _is_shorter(run, member)
-    ]
+    found = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
     for path, run in sorted(found, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
@@ -73,11 +69,12 @@ def take_over_shorter_run(member: Member, folder: Path) -> bool:
 
 @functools.cache
 def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The complete runs of a folder, as they are when this process first asks.
+    """The complete runs of a folder and its namesakes, as they are when this process first asks.
 
     A run of another version of the training has another id than its config has now.
     """
-    paths = [path.parent for path in sorted(root.glob("*/record.json"))]
+    folders = (root, *namesakes(root))
+    paths = [path for folder in folders for path in folders_with(folder, "record.json")]
     records = [(path, RunFolder(path).record()) for path in paths]
     return [
         (path, record)

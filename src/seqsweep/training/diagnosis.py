@@ -3,6 +3,7 @@
 K members, D directions, N = K*D lanes, T steps, R rows, L layers, C classes.
 """
 
+import functools
 import json
 import logging
 from collections.abc import Mapping
@@ -39,11 +40,11 @@ _NUMBERS = 2**21
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
 
-def confusion_of(splits: Splits, counts: Mapping[Any, Tensor]) -> dict[str, Any]:
+def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
     """What a record says of the predictions at the best epoch.
 
     Args:
-        counts: a tensor (C, C) for each split that was looked at, rows the true class.
+        counts: a tensor or an array (C, C) for each split that was looked at, rows the true class.
     """
     if splits.num_classes > MOST_CLASSES:
         return {}
@@ -66,7 +67,14 @@ def diagnose(
     for instance: a run is done without it.
     """
     split = _split(splits)
-    batch = _batch(getattr(splits, split), network, _sequences(network.shape, splits))
+    batch, paths = _prepared(
+        getattr(splits, split),
+        _sequences(network.shape, splits),
+        network.members,
+        network.shape.bidirectional,
+        network.compute_dtype,
+        network.device,
+    )
     try:
         norms = gradients_through_time(network, loss, batch).cpu()  # (L, N, T)
         found = trajectories(network)
@@ -75,7 +83,6 @@ def diagnose(
         return [None] * network.members
     norms = norms.unflatten(1, (network.members, -1))
     head = {"split": split, "sequences": batch.steps.batch}
-    paths = _Paths(batch)
     return [
         None
         if each is None
@@ -134,22 +141,31 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
     write_text(folder / NAME, json.dumps(content) + "\n", sync=False)
 
 
-def _batch(sequences: Sequences, network: StackedNetwork, count: int) -> StackBatch:
-    """Sequences of all classes, the same for all members, by falling length."""
+@functools.lru_cache(maxsize=16)
+def _prepared(
+    sequences: Sequences,
+    count: int,
+    members: int,
+    bidirectional: bool,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> tuple[StackBatch, "_Paths"]:
+    """Sequences of all classes, the same for all members, by falling length, with their paths."""
     labels = torch.from_numpy(sequences.labels)
     chosen = sequences.select(by_class(labels, count))
     data = StackData(
         torch.from_numpy(chosen.x),
         torch.from_numpy(chosen.lengths),
         torch.from_numpy(chosen.labels),
-        network.shape.bidirectional,
-        network.compute_dtype,
-        network.device,
+        bidirectional,
+        dtype,
+        device,
     )
-    rows = torch.arange(len(chosen)).expand(network.members, 1, -1)
+    rows = torch.arange(len(chosen)).expand(members, 1, -1)
     ordered, steps = data.order(rows)
-    ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(network.device)
-    return data.batch(ordered[:, 0].to(network.device), steps[0], ends)
+    ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(device)
+    batch = data.batch(ordered[:, 0].to(device), steps[0], ends)
+    return batch, _Paths(batch)
 
 
 def _curves(norms: Tensor) -> dict[str, list[float | None]]:

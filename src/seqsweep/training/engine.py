@@ -1,15 +1,16 @@
-"""Which engine trains a run, and which runs can train together. Imports no torch.
+"""The engine of a run, and the runs that can train together. Imports no torch.
 
-`stacked` is the own engine of seqsweep/stacked: a run on the CPU is a stack of one. `autograd` is
-any network under Lightning and autograd: a user's own, one on a GPU where cuDNN is faster, and the
-reference that the stacked engine is tested against.
+`native` is the C++ step of seqsweep/native: networks of ours in float32 on the CPU. `stacked` is
+the PyTorch program of seqsweep/stacked: networks of ours where `native` is not available, and on a
+GPU where it is asked for. `autograd` is any network under Lightning and autograd.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 from seqsweep.config.schema import Config
+from seqsweep.native.library import is_switched_off, library, why_missing
 
 _MODELS = "seqsweep.models.classifier."
 _DATA = "seqsweep.data.datamodule.SequenceDataModule"
@@ -19,7 +20,7 @@ _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 _LOGGERS = ("RunTensorBoardLogger", "EpochCSVLogger", "PrintLoss")
 
-# What Lightning does for these is made for a network of its own: they go by autograd.
+# Any other value needs what Lightning does for a network of its own: autograd trains it.
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "devices": (1, "auto"),
     "strategy": ("auto",),
@@ -36,10 +37,12 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
 }
 _OF_A_MEMBER = ("gradient_clip_val", "progress_bar")
 _OF_A_STACK = ("_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic")
+_OF_ONE_RUN = ("seed", "num_workers", "batch_size")
+"""The arguments of the data module that members of a pool may differ in."""
 
-LSTM_WIDTH, LSTM_MEMBERS = 32, 4
-"""From here on oneDNN's fused lstm, which autograd runs, is quicker than ours: a wider one, or a
-stack of fewer (docs/benchmarks.md)."""
+_LSTM_WIDTH = 32
+"""The widest lstm that the stacked engine trains faster than oneDNN's fused lstm, which autograd
+runs (docs/benchmarks.md)."""
 
 
 class Network(NamedTuple):
@@ -66,8 +69,8 @@ def network_of(model: Config) -> Network | None:
     return None
 
 
-def why_not_stacked(config: Config) -> str | None:
-    """What of a config only the autograd engine can do; None where the stacked one can."""
+def why_not_ours(config: Config) -> str | None:
+    """Returns what of a config only autograd can train; None where the other engines can."""
     if network_of(config["model"]) is None:
         return f"model={config['model']['_target_']} is a network of your own"
     for section, target in (("data", _DATA), ("trainer", _TRAINER)):
@@ -104,41 +107,83 @@ def _ours(module: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"seqsweep.{module}.{name}" for name in names)
 
 
-def engine_of(config: Config, members: int, takes_gpu: Callable[[str], bool]) -> str:
-    """`stacked` or `autograd` for a run that trains together with `members` - 1 others.
+def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
+    """Returns what of a config the native engine cannot train; None where it can.
 
     Args:
         config: checked.
-        takes_gpu: whether an accelerator is a GPU here; asked where it matters (it needs torch).
+        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it is called
+            last.
+    """
+    trainer = config["trainer"]
+    if reason := why_not_ours(config):
+        return reason
+    if trainer["precision"] != "32":
+        return f"trainer.precision={trainer['precision']}"
+    if takes_gpu(trainer["accelerator"]):
+        return f"trainer.accelerator={trainer['accelerator']}, a GPU"
+    return None
+
+
+def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
+    """Returns `native`, `stacked` or `autograd`: a function of the config and the machine alone.
+
+    Args:
+        config: checked.
+        takes_gpu: as for `why_not_native`.
 
     Raises:
-        ValueError: engine=stacked for a config that the stacked engine cannot train.
+        ValueError: the config asks for an engine that cannot train it, or that is not installed.
     """
     wanted = config["engine"]
-    if wanted == "autograd":
-        return wanted
-    reason = why_not_stacked(config)
-    if wanted == "stacked":
-        if reason is not None:
-            raise ValueError(
-                f"engine=stacked cannot train {reason}; give engine=autograd, or auto to choose "
-                "by itself"
-            )
-        return wanted
-    trainer = config["trainer"]
-    if reason is not None or trainer["precision"] != "32" or takes_gpu(trainer["accelerator"]):
+    if wanted == "auto":
+        return _choice(config, takes_gpu)
+    reason = None
+    if wanted == "native":
+        reason = why_not_native(config, takes_gpu)
+    elif wanted == "stacked":
+        reason = why_not_ours(config)
+    if reason is not None:
+        raise ValueError(
+            f"engine={wanted}: cannot train {reason}; give engine=auto, which chooses by itself"
+        )
+    if wanted == "native" and library() is None:
+        raise ValueError(f"engine=native: must be auto on this machine; {why_missing()}")
+    return wanted
+
+
+def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
+    """Returns the engine that `engine=auto` takes."""
+    if why_not_native(config, takes_gpu) is not None:
         return "autograd"
+    if library() is not None:
+        return "native"
     network = network_of(config["model"])
     assert network is not None
-    is_small = network.hidden_size <= LSTM_WIDTH and members >= LSTM_MEMBERS
-    return "autograd" if network.cell == "lstm" and not is_small else "stacked"
+    is_wide = network.cell == "lstm" and network.hidden_size > _LSTM_WIDTH
+    return "autograd" if is_wide else "stacked"
+
+
+def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
+    """Returns one line on how to get the native engine, where configs would train by it."""
+    if library() is not None or is_switched_off():
+        return []
+    wanted = (config for config in configs if config["engine"] == "auto")
+    are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
+    return [str(why_missing())] if are_ours else []
+
+
+def pool_key(config: Config, data_fingerprint: str | None) -> str:
+    """Configs of one key train on the same prepared data, so they can train in one pool."""
+    data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
+    return json.dumps((data_fingerprint, data), sort_keys=True)
 
 
 def stack_key(config: Config, data_fingerprint: str | None) -> str:
-    """Configs of one key can train together: equal data, cell, depth, directions, batches, epochs.
+    """Configs of one key can train in one stack: equal data, network, batches and epochs.
 
-    Seed, hidden size, dropout, lr and all else of the optimizer, scheduler, clipping, loss, early
-    stopping and monitor may differ.
+    Seed, dropout, lr and all else of the optimizer, scheduler, clipping, loss, early stopping and
+    monitor may differ.
     """
     network = network_of(config["model"])
     assert network is not None
@@ -146,7 +191,7 @@ def stack_key(config: Config, data_fingerprint: str | None) -> str:
     data = {key: v for key, v in config["data"].items() if key not in ("seed", "num_workers")}
     shared = (
         data_fingerprint,
-        network._replace(hidden_size=0, dropout=0.0),
+        network._replace(dropout=0.0),
         data,
         trainer,
         config["optimizer"]["_target_"],

@@ -10,13 +10,17 @@ from rich.markup import escape
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.locate import with_place
 from seqsweep.console import place, print_notes
+from seqsweep.importing import without_collections
 from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.engine import missing_library
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.planning import Member, plan
+from seqsweep.training.stacks.forming import may_take_gpu
 
 
 def plan_members(
@@ -49,7 +53,8 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     # Imported here: a sweep that is complete never needs torch.
-    from seqsweep.training.train import check_parts
+    with without_collections():
+        from seqsweep.training.train import check_parts
 
     distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
@@ -73,7 +78,9 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    print_notes([note for member in members for note in member.member.notes], console)
+    notes = missing_library([member.member.config for member in pending], may_take_gpu)
+    notes += [note for member in members for note in member.member.notes]
+    print_notes(notes, console)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
@@ -81,7 +88,7 @@ def say_plan(
 def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     """Says which other runs are in the folder, and what the table shows of them."""
     known = {member.folder.run_id for member in members}
-    paths = [path.parent for path in folder.glob("*/record.json") if path.parent.name not in known]
+    paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]
     if not records:
         return []

@@ -18,6 +18,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
+from seqsweep.native.library import describe
 from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.planning import load_source, out_of_memory_is_said
@@ -239,7 +240,7 @@ def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
 
 
 def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """What decides the last bits of a result, for its provenance; `kind`: stacked or autograd."""
+    """What decides the last bits of a result, for its provenance; `kind` is the engine."""
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {
@@ -248,4 +249,5 @@ def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "blas": blas[0][:200] if blas else None,
         "mkl": torch.backends.mkl.is_available(),
+        **(describe() if kind == "native" else {}),
     }

@@ -179,7 +179,8 @@ def data_files(data: Config) -> dict[str, str]:
 
 
 def _files(source: Config) -> dict[str, str]:
-    paths = {k: Path(v).expanduser() for k, v in source.items() if isinstance(v, str)}
+    texts = {k: v for k, v in source.items() if isinstance(v, str) and k != "_target_"}
+    paths = {key: Path(text).expanduser() for key, text in texts.items()}
     return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
 
 

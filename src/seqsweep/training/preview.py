@@ -1,4 +1,4 @@
-"""What a sweep would do, and whether stacks do what separate runs do. Imports no torch."""
+"""What a sweep would do, and whether its engines compute what autograd does. Imports no torch."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -10,9 +10,10 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.results.progress import duration
 from seqsweep.results.wording import count
 from seqsweep.runs.record import RunFolder
+from seqsweep.training.cost import seconds_of
 from seqsweep.training.launching import SweepMember
 from seqsweep.training.members import build_each, plan_members, say_plan
-from seqsweep.training.stacks.forming import form, may_take_gpu
+from seqsweep.training.stacks.forming import Plan, cores, form, may_take_gpu
 
 _MOST_LINES = 250
 """The number of first and of last members of a larger sweep that are listed."""
@@ -39,9 +40,10 @@ def show_plan(
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member.folder.run_id not in to_train]
-    for line in _stacks(pending, folder):
+    planned = form([member.member for member in pending], folder, may_take_gpu)
+    for line in _groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    console.print(_estimate(done, len(pending)), soft_wrap=True, highlight=False)
+    console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
@@ -56,7 +58,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
 def verify_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
 ) -> int:
-    """Trains some members stacked and separately, in a scratch folder; the exit code.
+    """Trains some members by their engine and by autograd, in a scratch folder; the exit code.
 
     Raises:
         ValueError, TypeError, OSError: as `run_sweep`.
@@ -70,31 +72,30 @@ def verify_members(
     return verify_stack([m.member for m in members], int(option("members", "4")), console)
 
 
-def _stacks(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """How `hydra/launcher=stacked` would train them."""
-    if not members:
-        return []
-    planned = form([member.member for member in members], folder, may_take_gpu)
-    side_by_side = f" in {planned.processes} processes" if planned.processes > 1 else ""
-    lines = [f"{count(len(planned.stacks), 'stack')}{side_by_side} (seconds by the cost model):"]
-    lines += [f"  {stack.text()}, {stack.seconds:.1f} s" for stack in planned.stacks]
+def _groups(planned: Plan) -> list[str]:
+    """The pools and stacks that `hydra/launcher=stacked` would train, and the other runs."""
+    threads = f" on {count(cores(), 'thread')}"
+    lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
+    lines += [f"stacked: {stack.text()}" for stack in planned.stacks]
     if planned.alone:
-        lines.append(f"  {count(len(planned.alone), 'run')} one by one")
+        lines.append(f"autograd: {count(len(planned.alone), 'run')}, one by one")
     return lines
 
 
-def _estimate(done: Sequence[RunFolder], pending: int) -> str:
-    """Time and space of what is left, from the mean of the runs that are done."""
-    records = [record for folder in done if (record := folder.record())]
-    seconds = [record["train_seconds"] for record in records if "train_seconds" in record]
+def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
+    """Returns about what time the rest takes, and what space by the mean of the finished runs."""
     if not pending:
         return "nothing to train"
-    if not seconds:
-        return f"{pending} to train; no finished run yet to estimate their time from"
+    seconds = sum(pool.seconds for pool in planned.pools) / cores()
+    seconds += sum(stack.seconds for stack in planned.stacks)
+    alone = [seconds_of(member, "autograd") for member in planned.alone]
+    least = "at least" if 0.0 in alone else "about"
+    time = duration(seconds + sum(alone))
+    text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [
         sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
         for folder in done
     ]
-    time_left = duration(pending * sum(seconds) / len(seconds))
-    space = pending * sum(sizes) / len(sizes) / 2**20
-    return f"{pending} to train, about {time_left} one after another and {space:.0f} MiB"
+    if not sizes:
+        return f"{text}; no finished run yet to estimate their space from"
+    return f"{text} and {pending * sum(sizes) / len(sizes) / 2**20:.0f} MiB"

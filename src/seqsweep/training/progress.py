@@ -52,10 +52,7 @@ class RunProgressBar(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        now = time.monotonic()
-        if now - self._last_draw >= _SECONDS_BETWEEN_DRAWS:
-            self._last_draw = now
-            self._draw(trainer, (batch_idx + 1) / int(trainer.num_training_batches))
+        self.draw(trainer, (batch_idx + 1) / int(trainer.num_training_batches))
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.stop()
@@ -65,7 +62,12 @@ class RunProgressBar(ProgressBar):
     ) -> None:
         self.progress.stop()
 
-    def _draw(self, trainer: L.Trainer, part: float) -> None:
+    def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
+        """Draws the line again, unless that was done just now; `part` of the epoch is done."""
+        now = time.monotonic()
+        if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
+            return
+        self._last_draw = now
         metrics = trainer.callback_metrics
         known = [f"{name} {float(metrics[name]):.3f}" for name in _SHOWN if name in metrics]
         epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"

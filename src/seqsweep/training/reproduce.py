@@ -5,7 +5,6 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -23,7 +22,7 @@ _SCRATCH = "SEQSWEEP_SCRATCH"
 """The variable by which the processes of a distributed run find the scratch folder of the first:
 all of them read its best checkpoint."""
 
-_ALONE: dict[str, Any] = {"hidden": None, "size": 1, "members": []}
+_ENGINES = ("native", "stacked", "autograd")
 _NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
 
 
@@ -47,24 +46,24 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
-    origin = read_object(folder / "provenance.json") | {"stack": run.stack() or _ALONE}
+    engine = read_object(folder / "provenance.json").get("engine")
+    engine = engine if engine in _ENGINES else None
     if not is_first_process():  # the first one, which has started this one, compares
         if _SCRATCH not in os.environ:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
-        train(member, Path(os.environ[_SCRATCH]), like=origin)
+        train(member, Path(os.environ[_SCRATCH]), engine=engine)
         return 0
     if member.data_fingerprint != record["data_fingerprint"]:
         say("the data have changed since the run was trained")
     with tempfile.TemporaryDirectory() as scratch:
         os.environ[_SCRATCH] = scratch
-        again = train(member, Path(scratch), like=origin).folder.path
+        again = train(member, Path(scratch), engine=engine).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
-    mates = origin["stack"]["members"]
+    mates = run.company() or []
     if difference and len(mates) > 1:
-        say(f"alone it {difference}; it was trained in a stack of {len(mates)}: comparing with it")
-        difference = _difference_in_stack(folder, member, mates, origin["stack"]["hidden"], allowed)
+        difference = _difference_in_stack(folder, member, difference, mates, allowed)
     say(
         difference or ("identical, but for last.ckpt, which is gone" if uncompared else "identical")
     )
@@ -82,16 +81,27 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
 
 
 def _difference_in_stack(
-    folder: Path, member: Member, mates: Sequence[str], hidden: int, allowed: Sequence[str]
+    folder: Path, member: Member, alone: str, mates: Sequence[str], allowed: Sequence[str]
 ) -> str | None:
-    """The last bits of a product depend on how many are taken at once: with the same company."""
+    """Trains the stack again that a run was part of: its last bits depend on the runs beside it.
+
+    Args:
+        folder, member: of the run.
+        alone: how the run differs where it trains alone.
+        mates: the run_ids of the stack.
+        allowed: as for `reproduce`.
+    """
     beside = folder.resolve().parent  # the run may be called `.`
     missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
     if missing:
-        return f"differs; {len(missing)} runs of its stack are not in {beside}"
+        return (
+            f"alone it {alone}; it was trained in a stack of {len(mates)} runs, and "
+            f"{len(missing)} of them cannot be found in {beside}"
+        )
+    say(f"alone it {alone}; it was trained in a stack of {len(mates)} runs: comparing with it")
     members = [saved_member(RunFolder(beside / name), allowed) for name in mates]
     with tempfile.TemporaryDirectory() as scratch:
-        train_stack(members, Path(scratch), hidden=hidden)
+        train_stack(members, Path(scratch))
         return _difference(folder, Path(scratch, member.run_id))
 
 

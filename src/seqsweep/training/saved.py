@@ -26,9 +26,21 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
     Raises:
         ValueError: there is none, or it would build what is not allowed.
     """
-    config = _config(run)
-    refuse_foreign_targets(config, [*own_targets(), *allowed], str(run.path / "config.yaml"))
-    return plan(check(OmegaConf.create(with_later_keys(config))))
+    return member_of(with_later_keys(_config(run)), allowed, run.path / "config.yaml")
+
+
+def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Member:
+    """Plans the run of a config that stands in a file.
+
+    Args:
+        allowed: targets beside ours that the config may build.
+        where: the file, for messages.
+
+    Raises:
+        ValueError, TypeError, OSError: the config is refused, or would build what is not allowed.
+    """
+    refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
+    return plan(check(OmegaConf.create(config)))
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
@@ -51,9 +63,6 @@ def _config(run: RunFolder) -> dict[str, Any]:
     if config is None:
         raise ValueError(f"{run.path}: not the folder of a complete run (no config.yaml)")
     _find_files(config, run)
-    for key, value in flatten(config):
-        if "${" in str(value):  # a resolver could make what the list below does not let through
-            raise ValueError(f"{run.path / 'config.yaml'}: {key}={value}: no place for ${{}}")
     return config
 
 
@@ -92,15 +101,23 @@ def own_targets() -> frozenset[str]:
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
     )
-    return frozenset(target for content in contents for _, target in _targets(content, ""))
+    return frozenset(target for content in contents for target in targets(content))
+
+
+def targets(config: Any) -> list[str]:
+    """Returns every `_target_` of a config."""
+    return [target for _, target in _targets(config, "")]
 
 
 def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
     """A config out of a file may build what is on the list, name by name, and nothing else.
 
     Raises:
-        ValueError: another target.
+        ValueError: another target, or an interpolation, which could make one.
     """
+    for key, value in flatten(config):
+        if "${" in str(value):  # a resolver could make what the list does not let through
+            raise ValueError(f"{where}: {key}={value}: no place for ${{}}")
     for key, target in _targets(config, ""):
         if target not in allowed:
             raise ValueError(

@@ -13,7 +13,7 @@ from typing import Self
 
 from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
 from seqsweep.runs.eventfiles import all_made_files
-from seqsweep.runs.files import remove_temporary
+from seqsweep.runs.files import folders_with, remove_temporary
 from seqsweep.runs.ledger import read_folder
 from seqsweep.training.baselines import write_baselines
 from seqsweep.training.planning import Member
@@ -68,7 +68,7 @@ class Renewing:
             wait = max(self.every, (time.perf_counter() - start) / SHARE)
 
     def _ended(self) -> int:
-        return sum(1 for _ in self.folder.glob("*/record.json"))
+        return len(folders_with(self.folder, "record.json"))
 
 
 def write_summary(members: Sequence[Member], folder: Path) -> list[str]:

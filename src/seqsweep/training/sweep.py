@@ -18,10 +18,12 @@ from seqsweep.results.progress import duration
 from seqsweep.results.tables import print_folder
 from seqsweep.results.tensorboard.naming import name_runs
 from seqsweep.results.wording import count
+from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
+from seqsweep.training.cost import epoch_seconds
 from seqsweep.training.launching import Launch, SweepMember, Training
 from seqsweep.training.members import build_each, plan_members, say_plan
 from seqsweep.training.planning import Interrupted
@@ -87,6 +89,7 @@ def _train(
         file = file.after(before)
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
+    forget_stacks(folder)  # of a sweep that was killed after its last record
     file.write(folder)
     _name_runs(folder, console)
     code = 0
@@ -119,7 +122,9 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
     left = {member.folder.run_id for member in pending}
     configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
     done = frozenset(name for name in configs if name not in left)
-    return SweepFile(command_line(), time.time(), configs, done)
+    costs = {m.folder.run_id: epoch_seconds(m.member, "native") for m in members}
+    is_known = all(costs.values())  # those of networks of ours
+    return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
 
 
 def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:

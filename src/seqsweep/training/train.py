@@ -2,18 +2,18 @@
 
 import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.training.autograd import train_by_autograd
-from seqsweep.training.engine import LSTM_MEMBERS, engine_of
+from seqsweep.training.engine import engine_of
 from seqsweep.training.parts import build_data, build_run
 from seqsweep.training.planning import Member, Outcome, prepared
-from seqsweep.training.stacks.members import StackMember
+from seqsweep.training.pools.run import train_pool
+from seqsweep.training.stacks.company import begun_with
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
@@ -21,7 +21,7 @@ def train(
     member: Member,
     root: Path,
     progress: Callback | None = None,
-    like: Mapping[str, Any] | None = None,
+    engine: str | None = None,
 ) -> Outcome:
     """Trains one run in `root`/run_id, from where an earlier attempt was stopped or killed.
 
@@ -29,23 +29,34 @@ def train(
         member: a checked and identified config.
         root: the folder of the runs.
         progress: a progress bar for a terminal.
-        like: the provenance of an earlier run, whose engine and padded width are taken again.
+        engine: the one that trains it, in place of the config's choice.
 
     Raises:
         ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
         Locked: another process trains this run.
-        Interrupted: a signal came; the run goes on from its last epoch next time.
+        Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
-    before = like or {}
-    stack = before.get("stack", {"size": 1, "hidden": None})
-    engine = engine_of(member.config, stack["size"], takes_gpu)
-    if "autograd" in (engine, before.get("engine")):
+    config = member.config if engine is None else member.config | {"engine": engine}
+    engine = engine_of(config, takes_gpu)
+    if engine == "autograd":
         return train_by_autograd(member, root, progress)
-    (outcome,) = train_stack([member], root, progress, stack["hidden"])
+    if engine == "native":
+        (outcome,) = train_pool([member], root, 1, progress)
+    else:
+        outcome = _train_stacked(member, root, progress)
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+def _train_stacked(
+    member: Member, root: Path, progress: Callback | None
+) -> Outcome | BaseException:
+    """Trains a run alone, or with the stack that it began in as part of a sweep."""
+    company, *_ = [*begun_with({member.run_id: member}, root), [member]]
+    outcomes = train_stack(company, root, progress)
+    return outcomes[[other.run_id for other in company].index(member.run_id)]
 
 
 def check_parts(member: Member, root: Path) -> None:
@@ -55,12 +66,12 @@ def check_parts(member: Member, root: Path) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     folder = root / member.run_id
-    if engine_of(member.config, LSTM_MEMBERS, takes_gpu) == "autograd":
+    if engine_of(member.config, takes_gpu) == "autograd":
         build_run(member.config, folder)
         return
     _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
     _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
-    StackMember(member, folder, prepared(member.config), {})
+    TrainingMember(member, folder, prepared(member.config), {})
 
 
 @functools.lru_cache(maxsize=64)

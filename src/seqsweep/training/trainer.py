@@ -136,6 +136,14 @@ def own_torch_state(threads: int) -> Generator[None]:
         torch.set_num_threads(before)
 
 
+def count_steps(trainer: L.Trainer, steps: int) -> None:
+    """Counts steps of optimizers that Lightning does not see: it counts those that it wraps."""
+    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
+    progress.increment_ready()
+    progress.total.completed += steps
+    progress.current.completed += steps
+
+
 def takes_gpu(accelerator: str) -> bool:
     """Whether Lightning takes a GPU for it here."""
     if accelerator != "auto":

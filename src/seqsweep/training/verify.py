@@ -1,8 +1,8 @@
-"""`seqsweep verify-stack`: members of a sweep in stacks and one by one, and how they differ."""
+"""`seqsweep verify-stack`: members of a sweep trained by their engine and by autograd."""
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,31 +14,36 @@ from seqsweep.results.fitting import print_table
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member
+from seqsweep.training.planning import Member, prepared
+from seqsweep.training.pools.run import train_pool
 from seqsweep.training.reproduce import rows_of
-from seqsweep.training.stacks.forming import PlannedStack, form
+from seqsweep.training.stacks.forming import Group, form
 from seqsweep.training.stacks.run import train_stack
 from seqsweep.training.trainer import takes_gpu
 
-EXACT = 1e-9
-"""Differences of the loss in float64 up to here are rounding."""
+_ROUNDING = 1e-6
+"""The rounding error of a loss in float32 that is always expected."""
 
-ROUNDING_RATIO = 1e-3
-"""Rounding in float64 is less than this part of that in float32, which is 5e8 times coarser.
+_RATIO = 30.0
+"""The rounding errors of engines that round in different orders differ by less than this factor."""
 
-Training amplifies both alike, where it does. A fault is as large in float64 as in float32."""
+_STEPS, _LARGEST_BATCH = 3, 2048
+"""A comparison with float64 is over few steps, of large batches: many would amplify rounding, in
+one engine sooner than in another, until it looks like a fault."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Between a member's stacked training and its separate one, the largest of each kind."""
+    """The largest differences of each kind between a member's training by its engine and others."""
 
     first_loss: float
-    """The largest difference of training and validation loss in the first epoch."""
-    exact: float
-    """The largest difference in the first epoch of a training in float64."""
+    """The largest difference of training and validation loss to autograd in the first epoch."""
     loss: float
-    """Of training and validation loss, over all epochs."""
+    """The same over all epochs."""
+    exact: float
+    """The same to autograd in float64, after a few steps."""
+    rounding: float
+    """The same between autograd in float32 and in float64, after a few steps."""
     weight: float
     """The largest difference of the weights at the end; NaN if the run has diverged."""
     accuracy: float
@@ -46,88 +51,97 @@ class Difference:
 
     @property
     def is_fault(self) -> bool:
-        """True if the engines differ by more than rounding explains."""
-        return self.exact > max(EXACT, ROUNDING_RATIO * self.first_loss)
+        """True if the engine is farther from float64 than rounding explains."""
+        return self.exact > _RATIO * max(_ROUNDING, self.rounding)
 
 
 def verify_stack(members: Sequence[Member], count: int, console: Console) -> int:
     """Trains `count` members, spread over the sweep, both ways, and prints the differences.
 
-    The first epoch is trained in float64 as well. Differences that are as large there as in float32
-    are no rounding.
+    A few steps are trained in float64 as well. An engine that computes the same is then about as
+    far from float64 as autograd in float32 is.
 
     Returns:
-        0, or 1 where the two engines do not compute the same.
+        0, or 1 where the engines do not compute the same.
 
     Raises:
-        ValueError: no two members can train in a stack, or one diverges in its first epoch.
+        ValueError: no member trains by another engine, or one diverges in its first epoch.
     """
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
-        able = [m for stack in form(members, root, takes_gpu, 1).stacks for m in stack.members]
-        if len(able) < 2:
+        able = [member for group in _groups(members, root) for member in group.members]
+        if not able:
             raise ValueError(
-                f"verify-stack: {len(able)} of {len(members)} members can train in a stack; give "
-                "a sweep of at least two, such as seed=0,1"
+                f"verify-stack: expected members of the engines native and stacked, got "
+                f"{len(members)} that autograd trains; give a sweep without engine=autograd"
             )
         every = max(1, len(able) / count)
         chosen = [able[int(index * every)] for index in range(min(count, len(able)))]
-        stacks = form(chosen, root, takes_gpu, 1).stacks
-        found = {stack: _differences(stack, root) for stack in stacks}
+        found = {group: _differences(group, root) for group in _groups(chosen, root)}
     print_table(console, _table(found))
     every_difference = [d for differences in found.values() for d in differences]
-    exact, single = (
-        max(getattr(d, name) for d in every_difference) for name in ("exact", "first_loss")
+    exact, rounding = (
+        max(getattr(d, name) for d in every_difference) for name in ("exact", "rounding")
     )
     is_fault = any(difference.is_fault for difference in every_difference)
     verdict = (
         "more than rounding explains: the engines do not compute the same"
         if is_fault
-        else f"so the difference in float32, up to {single:.1e} there, is rounding"
+        else "the difference is rounding"
     )
     console.print(
-        f"{len(chosen)} of {len(members)} members, stacked and by autograd one by one: in float64 "
-        f"the losses of the first epoch differ by at most {exact:.1e}, {verdict}",
+        f"{len(chosen)} of {len(members)} members, by their engine and by autograd: after "
+        f"{_STEPS} steps the losses differ from those in float64 by at most {exact:.1e}, those of "
+        f"autograd by at most {rounding:.1e}; {verdict}",
         soft_wrap=True,
         highlight=False,
     )
     return int(is_fault)
 
 
-def _differences(stack: PlannedStack, root: Path) -> list[Difference]:
-    single = _trained(stack.members, stack.hidden, root / "float32")
-    exactly = _trained([_in_float64(m) for m in stack.members], stack.hidden, root / "float64")
-    return [_compare(*pair, *exact) for pair, exact in zip(single, exactly, strict=True)]
+def _groups(members: Sequence[Member], root: Path) -> list[Group]:
+    planned = form(members, root, takes_gpu)
+    return [*planned.pools, *planned.stacks]
 
 
-def _in_float64(member: Member) -> Member:
-    """Returns the member for one epoch in float64, which Lightning calls `64-true`."""
-    config = member.config
-    trainer = config["trainer"] | {"precision": "64-true", "max_epochs": 1}
-    return replace(member, config=config | {"trainer": trainer, "diagnostics": False})
+def _differences(group: Group, root: Path) -> list[Difference]:
+    short = [_for_few_steps(member, "32") for member in group.members]
+    _train(group.engine, group.members, root / "engine")
+    _train(group.engine, short, root / "short/engine")
+    for member, few in zip(group.members, short, strict=True):
+        train_by_autograd(member, root / "autograd")
+        train_by_autograd(few, root / "short/autograd")
+        # Lightning calls float64 `64-true`.
+        train_by_autograd(_for_few_steps(member, "64-true"), root / "short/float64")
+    return [_compare(root, member.run_id) for member in group.members]
 
 
-def _trained(members: Sequence[Member], hidden: int, root: Path) -> list[tuple[Path, Path]]:
-    """The folders of each member, stacked and separate."""
-    for outcome in train_stack(members, root / "stacked", hidden=hidden):
+def _train(engine: str, members: Sequence[Member], root: Path) -> None:
+    outcomes = train_pool(members, root, 1) if engine == "native" else train_stack(members, root)
+    for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    for member in members:
-        train_by_autograd(member, root / "separate")
-    names = [member.run_id for member in members]
-    return [(root / "stacked" / name, root / "separate" / name) for name in names]
 
 
-def _compare(
-    stacked: Path, separate: Path, exactly_stacked: Path, exactly_separate: Path
-) -> Difference:
-    losses = _losses(stacked, separate)
-    records = [RunFolder(folder).record() or {} for folder in (stacked, separate)]
+def _for_few_steps(member: Member, precision: str) -> Member:
+    """Returns the member for one epoch, of a few large batches."""
+    config = member.config
+    batch = -(-len(prepared(config).train) // _STEPS)
+    data = config["data"] | {"batch_size": min(max(batch, 1), _LARGEST_BATCH)}
+    trainer = config["trainer"] | {"precision": precision, "max_epochs": 1}
+    return replace(member, config=config | {"data": data, "trainer": trainer, "diagnostics": False})
+
+
+def _compare(root: Path, run_id: str) -> Difference:
+    engine, autograd = (root / way / run_id for way in ("engine", "autograd"))
+    short = [root / "short" / way / run_id for way in ("engine", "autograd", "float64")]
+    losses = _losses(engine, autograd)
+    records = [RunFolder(folder).record() or {} for folder in (engine, autograd)]
     weight = accuracy = math.nan
     if all(record.get("status") == "complete" for record in records):
         one, other = (
             load_sealed(folder / "checkpoints" / "last.ckpt")["state_dict"]
-            for folder in (stacked, separate)
+            for folder in (engine, autograd)
         )
         weight = max(float((one[name] - other[name]).abs().max()) for name in one)
         key = "test/acc" if "test/acc" in records[0]["metrics"] else "val/acc"
@@ -135,45 +149,47 @@ def _compare(
         accuracy = abs(accuracies[0] - accuracies[1])
     return Difference(
         first_loss=losses[0],
-        exact=_losses(exactly_stacked, exactly_separate)[0],
         loss=max(losses),
+        exact=_losses(short[0], short[2])[0],
+        rounding=_losses(short[1], short[2])[0],
         weight=weight,
         accuracy=accuracy,
     )
 
 
-def _losses(stacked: Path, separate: Path) -> list[float]:
+def _losses(one: Path, other: Path) -> list[float]:
     """The largest difference of a loss in each epoch that both have trained.
 
     Raises:
         ValueError: there is none.
     """
-    rows = [rows_of(folder / "metrics.csv") for folder in (stacked, separate)]
+    rows = [rows_of(folder / "metrics.csv") for folder in (one, other)]
     found = [
         max(abs(float(a[key]) - float(b[key])) for key in ("train/loss", "val/loss") if a[key])
         for a, b in zip(*rows, strict=False)  # one of them may diverge earlier
     ]
     if not found:
         raise ValueError(
-            f"verify-stack: run {stacked.name} diverges in its first epoch; try a smaller "
+            f"verify-stack: run {one.name} diverges in its first epoch; try a smaller "
             "optimizer.lr or trainer.gradient_clip_val=1.0"
         )
     return found
 
 
-def _table(found: dict[PlannedStack, list[Difference]]) -> Table:
-    table = Table(box=SIMPLE_HEAD, title="largest difference, stacked against separate")
-    table.add_column("stack")
+def _table(found: Mapping[Group, Sequence[Difference]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title="largest difference between an engine and autograd")
+    table.add_column("engine")
+    table.add_column("runs")
     columns = {
+        "exact": "float64, few steps",
         "first_loss": "loss, first epoch",
-        "exact": "the same in float64",
         "loss": "loss, all epochs",
         "weight": "weights, last epoch",
         "accuracy": "accuracy",
     }
     for title in columns.values():
         table.add_column(title, justify="right")
-    for stack, differences in found.items():
+    for group, differences in found.items():
         worst = (max(getattr(each, name) for each in differences) for name in columns)
-        table.add_row(stack.text(), *(f"{value:.1e}" for value in worst))
+        table.add_row(group.engine, group.text(), *(f"{value:.1e}" for value in worst))
     return table

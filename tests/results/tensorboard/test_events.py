@@ -9,7 +9,7 @@ from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.tensorboard import hparams
 from seqsweep.results.tensorboard.events import protos, tensor
-from seqsweep.results.tensorboard.records import record
+from seqsweep.runs.events import record
 
 
 @pytest.mark.parametrize("length", [4, 5, 8, 63, 64, 65, 127, 128, 129, 191, 1000, 4097])
@@ -20,15 +20,16 @@ def test_a_record_is_that_of_tensorboard(length):
     assert record(event) == buffer.getvalue()
 
 
-@pytest.mark.parametrize("texts", [[b"a"], [b"", b"bc"]])
+@pytest.mark.parametrize("texts", [(b"a",), (b"", b"bc")])
 def test_a_tensor_of_texts_is_that_of_tensorboard(texts):
-    assert tensor("tag", "text", texts).tensor == make_tensor_proto(
-        texts, dtype=protos().types.DT_STRING
-    )
+    p = protos()
+    value = p.summary.Summary.Value.FromString(tensor("tag", "text", texts))
+    assert value.tensor == make_tensor_proto(list(texts), dtype=p.types.DT_STRING)
 
 
 def test_hparams_are_marked_as_tensorboard_marks_them():
     tags = (metadata.EXPERIMENT_TAG, metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG)
     assert tags == (hparams.EXPERIMENT_TAG, hparams.START_TAG, hparams.END_TAG)
     assert (metadata.PLUGIN_NAME, metadata.PLUGIN_DATA_VERSION) == (hparams.PLUGIN, hparams.VERSION)
-    assert tensor("tag", hparams.PLUGIN, [], b"x").tensor == metadata.NULL_TENSOR
+    value = protos().summary.Summary.Value.FromString(tensor("tag", hparams.PLUGIN, data=b"x"))
+    assert value.tensor == metadata.NULL_TENSOR

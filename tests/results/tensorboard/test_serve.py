@@ -12,7 +12,7 @@ from seqsweep.results.tensorboard.view import View
 def view(*names: str) -> View:
     configs = {name: name.partition("-s")[0] for name in names}
     shown = dict.fromkeys(names, ("digest", "success"))
-    return View(Path("x"), "val/f1", configs, shown, {})
+    return View(Path("x"), "val/f1", configs, shown)
 
 
 def test_the_link_pins_the_metric_that_ranks_and_colours_by_config():

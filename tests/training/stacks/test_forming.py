@@ -1,4 +1,4 @@
-"""Which runs train together: equal in data and shape, free in all else."""
+"""Which runs train together: in a pool those of equal data, in a stack those of equal networks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,114 +6,107 @@ from pathlib import Path
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.training.engine import engine_of, why_not_stacked
+from seqsweep.training import engine
 from seqsweep.training.planning import plan
-from seqsweep.training.stacks import forming
 from seqsweep.training.stacks.forming import Plan, form
 
 Checked = Callable[..., Config]
+Formed = Callable[..., Plan]
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
 
-def on_cpu(accelerator: str) -> bool:
-    return accelerator == "gpu"
-
-
 @pytest.fixture
-def formed(checked: Checked, tmp_path: Path) -> Callable[..., Plan]:
-    def call(
-        *members: tuple[str, ...], processes: int | None = 1, common: tuple[str, ...] = BASE
-    ) -> Plan:
-        planned = [plan(checked(*common, *own)) for own in members]
-        return form(planned, tmp_path, on_cpu, processes)
+def formed(checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Formed:
+    """The plan of some members, on a machine with the library."""
+    monkeypatch.setattr(engine, "library", object)
+
+    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Plan:
+        chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
+        planned = [plan(checked(*texts.values())) for texts in chosen]
+        return form(planned, tmp_path, lambda accelerator: accelerator == "gpu")
 
     return call
 
 
 def sizes(found: Plan) -> list[int]:
-    return sorted(len(stack.members) for stack in found.stacks)
+    return sorted(len(group.members) for group in (*found.pools, *found.stacks))
 
 
 FREE = [
-    "seed=1", "model.hidden_size=20", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
+    "seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
     "optimizer.betas=[0.5,0.9]", "trainer.gradient_clip_val=null", "loss.label_smoothing=0.1",
     "loss.class_weights=balanced", "scheduler=cosine", "callbacks=early_stopping",
     "monitor=val/loss", "model.dropout=0.2", "logger=csv", "data.num_workers=1",
     "trainer.progress_bar=false", "name=other",
 ]  # fmt: skip
-BOUND = [
-    "model.num_layers=2", "model.bidirectional=true", "model.cell=gru", "model.pooling=mean",
-    "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2", "optimizer=adamw",
-    "data.split_seed=1", "data.standardize=false", "data=japanese_vowels", "threads=2",
-    "trainer.check_val_every_n_epoch=2",
+OF_A_STACK = [
+    "model.hidden_size=20", "model.num_layers=2", "model.bidirectional=true", "model.cell=gru",
+    "model.pooling=mean", "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2",
+    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2"
 ]  # fmt: skip
+OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
+               "data.eval_batch_size=16"]  # fmt: skip
 
 
 @pytest.mark.parametrize("override", FREE)
-def test_what_members_may_differ_in(formed: Callable[..., Plan], override: str) -> None:
+def test_what_members_of_a_stack_may_differ_in(formed: Formed, override: str) -> None:
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [2]
+
+
+@pytest.mark.parametrize("override", OF_A_STACK)
+def test_what_members_of_a_pool_may_differ_in(formed: Formed, override: str) -> None:
     assert sizes(formed((), (override,))) == [2]
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
 
-@pytest.mark.parametrize("override", BOUND)
-def test_what_they_share(formed: Callable[..., Plan], override: str) -> None:
-    common = BASE if "data=" not in override and "max_epochs" not in override else BASE[1:2]
-    own = BASE[0] if "data=" in override else "trainer.max_epochs=1"
-    first = (own,) if common != BASE else ()
-    assert sizes(formed(first, (override,), common=common)) == [1, 1]
+@pytest.mark.parametrize("override", OF_THE_DATA)
+def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None:
+    assert sizes(formed((), (override,))) == [1, 1]
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
 
-ALONE = [
-    ("trainer.limit_train_batches=2",), ("trainer.overfit_batches=2",), ("trainer.devices=2",),
-    ("trainer.detect_anomaly=true",), ("trainer.precision=bf16-mixed",), ("engine=autograd",),
-    ("callbacks.checkpoint=null",), ("+callbacks.mine._target_=lightning.pytorch.callbacks.Timer",),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("own", ALONE, ids=" ".join)
-def test_what_only_autograd_does(formed: Callable[..., Plan], own: tuple[str, ...]) -> None:
-    found = formed((), ("seed=1",), own)
-    assert sizes(found) == [2]
+def test_each_engine_gets_its_own(formed: Formed) -> None:
+    found = formed((), ("engine=stacked",), ("engine=autograd",), ("seed=1",))
+    assert [len(pool.members) for pool in found.pools] == [2]
+    assert [len(stack.members) for stack in found.stacks] == [1]
     assert len(found.alone) == 1
 
 
-def test_lstms_are_stacked_where_that_is_quicker(formed: Callable[..., Plan]) -> None:
-    lstm = ("model.cell=lstm",)
-    many = [(*lstm, f"seed={seed}") for seed in range(4)]
-    assert sizes(formed(*many)) == [4]
-    assert len(formed(*many[:3]).alone) == 3
-    assert len(formed(*((*own, "model.hidden_size=64") for own in many)).alone) == 4
+def test_company_changes_no_choice(formed: Formed) -> None:
+    """An lstm trains as it does alone, however few or many like it there are."""
+    lstm = [("model.cell=lstm", f"seed={seed}") for seed in range(4)]
+    for members in (lstm, lstm[:1]):
+        assert sizes(formed(*members)) == [len(members)]
+        assert not formed(*members).alone
 
 
-def test_a_gpu_is_autograds_unless_asked(checked: Checked) -> None:
-    assert engine_of(checked(*BASE, "trainer.accelerator=gpu"), 8, on_cpu) == "autograd"
-    asked = checked(*BASE, "trainer.accelerator=gpu", "engine=stacked")
-    assert engine_of(asked, 8, on_cpu) == "stacked"
+def test_the_most_expensive_member_is_first(formed: Formed) -> None:
+    widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
+    (pool,) = formed(*((width,) for width in widths)).pools
+    assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
+    more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
+    assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
 
 
-def test_asking_for_what_cannot_be_is_refused(checked: Checked) -> None:
-    config = checked(*BASE, "engine=stacked", "trainer.devices=2")
-    assert why_not_stacked(config) == "trainer.devices=2"
-    with pytest.raises(ValueError, match=r"engine=stacked cannot train trainer\.devices=2; give"):
-        engine_of(config, 1, on_cpu)
+def test_the_order_of_the_arguments_changes_nothing(formed: Formed) -> None:
+    seeds = [(f"seed={seed}",) for seed in range(3)]
+    for own in ((), ("engine=stacked",)):
+        groups = []
+        for members in (seeds, seeds[::-1]):
+            found = formed(*((*member, *own) for member in members))
+            groups += [[m.run_id for m in g.members] for g in (*found.pools, *found.stacks)]
+        assert groups[0] == groups[1]
 
 
-def test_two_processes_share_a_long_sweep(formed: Callable[..., Plan]) -> None:
-    members = [("data=digits", f"seed={seed}", "trainer.max_epochs=200") for seed in range(16)]
-    found = formed(*members, processes=2, common=("trainer=cpu",))
-    assert (sizes(found), found.processes) == ([8, 8], 2)
-    assert formed(*members, common=("trainer=cpu",)).processes == 1
+def test_a_stack_stays_in_the_cache(formed: Formed) -> None:
+    members = [(f"seed={seed}", "engine=stacked", "data.batch_size=512") for seed in range(20)]
+    found = formed(*members)
+    assert len(found.stacks) > 1
+    assert sum(sizes(found)) == 20 and max(sizes(found)) - min(sizes(found)) <= 1
 
 
-def test_a_process_for_each_core_where_that_pays(
-    formed: Callable[..., Plan], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(forming, "cores", lambda: 4)
-    members = [("data=digits", "model.hidden_size=128", f"seed={seed}") for seed in range(8)]
-    short, long = ((f"trainer.max_epochs={epochs}", "trainer=cpu") for epochs in (1, 500))
-    assert formed(*members, processes=None, common=short).processes == 1
-    assert formed(*members, processes=None, common=long).processes == 4
-
-
-def test_stacks_tell_what_they_are(formed: Callable[..., Plan]) -> None:
-    found = formed((), ("seed=1", "model.hidden_size=10"), common=(*BASE, "model.num_layers=2"))
-    assert found.stacks[0].text() == "2 runs: rnn, 2 layers, hidden 10, 32 padded to 32"
+def test_groups_say_what_they_are(formed: Formed) -> None:
+    (pool,) = formed((), ("model.hidden_size=10", "model.bidirectional=true")).pools
+    assert pool.text() == "2 runs: rnn, 1 layer, one and both directions, hidden 10, 32"
+    (stack,) = formed(("engine=stacked", "model.cell=gru", "model.num_layers=2")).stacks
+    assert stack.text() == "1 run: gru, 2 layers, hidden 32"

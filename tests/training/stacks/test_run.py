@@ -1,6 +1,7 @@
 """Runs trained in a stack are the runs that they are alone, in results and in their folders."""
 
 import csv
+import functools
 import json
 import signal
 import stat
@@ -11,103 +12,38 @@ from typing import Any
 import lightning as L
 import pytest
 import torch
-from lightning.pytorch.callbacks import Callback
 
-from seqsweep.config.schema import Config
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.record import RunFolder
 from seqsweep.training import continuing
 from seqsweep.training.autograd import train_by_autograd
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.training.planning import Member, Outcome, plan
+from seqsweep.training.planning import Member, Outcome
 from seqsweep.training.stacks import run
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.together.member import TrainingMember
 
-# 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
-BASE = (
-    "data=npz", "data.batch_size=8", "optimizer.lr=0.02", "trainer.max_epochs=5",
-    "trainer.accelerator=cpu", "trainer.progress_bar=false", "model.hidden_size=5",
-)  # fmt: skip
 MEMBERS = (
     ("seed=0",),
-    ("seed=1", "model.hidden_size=12", "optimizer.lr=0.05"),
+    ("seed=1", "optimizer.lr=0.05"),
     ("seed=2", "trainer.gradient_clip_val=null", "optimizer.weight_decay=0.01"),
-    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]", "model.hidden_size=20"),
+    ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]"),
 )
 
 Plan = Callable[..., list[Member]]
-
-
-class Killed(BaseException):
-    """Ends a stack as a kill does: nothing of ours catches it, so nothing is tidied up."""
-
-
-class At(Callback):
-    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
-
-    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
-        self.left, self.error = n, error
-        setattr(self, hook, self.count)
-
-    def count(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise self.error("here")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    path = tmp_path_factory.mktemp("data") / "mixed.npz"
-    lengths = rng.integers(1, 8, 40)
-    y = np.arange(40) % 3
-    x = rng.normal(size=(40, 7, 3)) + y[:, None, None]
-    np.savez(path, X=x.astype(np.float32), y=y, lengths=lengths)
-    return path
+ResultOf = Callable[[Path], dict[str, Any]]
 
 
 @pytest.fixture
-def planned(checked: Callable[..., Config], data: Path) -> Plan:
+def planned(members_of: Plan) -> Plan:
     """The members of a stack, each with these arguments more."""
-    continuing._finished_runs.cache_clear()
-
-    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[Member]:
-        source = f"data.source.path={data}"
-        return [plan(check_once(checked, (*BASE, source, *overrides, *own))) for own in members]
-
-    return call
-
-
-def check_once(checked: Callable[..., Config], overrides: tuple[str, ...]) -> Config:
-    """Hydra takes no key twice: the last one wins."""
-    chosen = {text.partition("=")[0]: text for text in overrides}
-    return checked(*chosen.values())
+    return functools.partial(members_of, members=MEMBERS)
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
     with (folder / "metrics.csv").open(newline="") as file:
         return list(csv.DictReader(file))
-
-
-def result(folder: Path) -> dict[str, Any]:
-    """All that a run has come to, except for how long it took."""
-    record = RunFolder(folder).record()
-    assert record is not None
-    del record["train_seconds"], record["samples_per_s"], record["digest"]
-    weights = {
-        name: load_sealed(folder / "checkpoints" / f"{name}.ckpt")["state_dict"]
-        for name in ("best", "last")
-    }
-    plain = {
-        (name, key): value.numpy().tobytes()
-        for name, state in weights.items()
-        for key, value in state.items()
-    }
-    return {"record": record, "csv": rows(folder), "weights": plain}
 
 
 def assert_close(stacked: Path, alone: Path, tolerance: float = 2e-5) -> None:
@@ -153,7 +89,9 @@ def of(name: str) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stacked_is_what_autograd_makes_of_each_alone(
-    planned: Plan, tmp_path: Path, name: str
+    planned: Plan,
+    tmp_path: Path,
+    name: str,
 ) -> None:
     overrides, own = of(name)
     members = planned(*overrides, members=own)
@@ -190,14 +128,13 @@ def test_a_stacked_run_leaves_the_files_of_a_single_one(planned: Plan, tmp_path:
     origin = json.loads((tmp_path / "stacked" / members[1].run_id / "provenance.json").read_text())
     assert origin["engine"] == "stacked"
     assert origin["stack"]["members"] == [member.run_id for member in members]
-    assert origin["stack"]["hidden"] == 32
 
 
 def test_checkpoints_load_into_the_plain_network(planned: Plan, tmp_path: Path) -> None:
     members = planned("model.bidirectional=true")
     train_stack(members, tmp_path)
-    for member, hidden in zip(members, (5, 12, 5, 20), strict=True):
-        network = RNNClassifier(3, hidden, 3, bidirectional=True)
+    for member in members:
+        network = RNNClassifier(3, 5, 3, bidirectional=True)
         for name in ("best", "last"):
             path = tmp_path / member.run_id / "checkpoints" / f"{name}.ckpt"
             weights = torch.load(path, weights_only=True)["state_dict"]
@@ -215,27 +152,39 @@ HOOKS = [
 @pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_killed_stack_goes_on_as_if_nothing_had_been(
-    planned: Plan, tmp_path: Path, name: str, hook: str, n: int
+    planned: Plan,
+    tmp_path: Path,
+    name: str,
+    hook: str,
+    n: int,
+    at: Any,
+    killed: type[BaseException],
+    result_of: ResultOf,
 ) -> None:
     overrides, own = of(name)
     members = planned(*overrides, members=own)
     train_stack(members, tmp_path / "left alone")
-    with pytest.raises(Killed):
-        train_stack(members, tmp_path / "killed", At(hook, n))
+    with pytest.raises(killed):
+        train_stack(members, tmp_path / "killed", at(hook, n))
     outcomes = train_stack(members, tmp_path / "killed")
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     for member in members:
         one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
-        assert result(one) == result(other)
+        assert result_of(one) == result_of(other)
     assert not list((tmp_path / "killed" / ".stacks").iterdir())
 
 
-def test_what_is_left_of_a_stack_goes_on_in_other_company(planned: Plan, tmp_path: Path) -> None:
+def test_what_is_left_of_a_stack_goes_on_in_other_company(
+    planned: Plan,
+    tmp_path: Path,
+    at: Any,
+    killed: type[BaseException],
+) -> None:
     """Its first member alone, the others together, none of them from the start."""
     members = planned(*VARIANTS["rnn"])
     train_stack(members, tmp_path / "left alone")
-    with pytest.raises(Killed):
-        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 4))
+    with pytest.raises(killed):
+        train_stack(members, tmp_path / "killed", at("on_train_epoch_end", 4))
     train_stack(members[:1], tmp_path / "killed")
     train_stack(members[1:], tmp_path / "killed")
     for member in members:
@@ -259,13 +208,20 @@ def test_what_is_left_of_a_stack_goes_on_in_other_company(planned: Plan, tmp_pat
     ],
 )
 def test_a_stack_file_of_other_content_is_as_none(
-    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: Any
+    planned: Plan,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+    content: Any,
+    at: Any,
+    killed: type[BaseException],
+    result_of: ResultOf,
 ) -> None:
     """Its digest is right. The runs begin again, with the same results, and the file is named."""
     members = planned("trainer.max_epochs=2", members=MEMBERS[:2])
     train_stack(members, tmp_path / "left alone")
-    with pytest.raises(Killed):
-        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 2))
+    with pytest.raises(killed):
+        train_stack(members, tmp_path / "killed", at("on_train_epoch_end", 2))
     stacks = tmp_path / "killed/.stacks"
     for path in [*stacks.glob(name), *stacks.glob(f"*.previous{name[1:]}")]:
         if name == "*.json":
@@ -279,27 +235,34 @@ def test_a_stack_file_of_other_content_is_as_none(
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     for member in members:
         one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
-        assert result(one) == result(other)
+        assert result_of(one) == result_of(other)
     assert str(stacks) in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("stack", [5, "x", {"size": "2"}, {"size": 2, "hidden": 8, "members": 5}])
+@pytest.mark.parametrize("stack", [5, "x", {"size": 2}, {"members": 5}, {"members": [5]}])
 def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], stack: Any
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    stack: Any,
 ) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.start({}, {"stack": stack})
-    assert folder.stack() is None
+    assert folder.company() is None
     assert str(folder.path / "provenance.json") in capsys.readouterr().err
 
 
 def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
-    planned: Plan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    planned: Plan,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    at: Any,
+    killed: type[BaseException],
+    result_of: ResultOf,
 ) -> None:
     members = planned()
     train_stack(members, tmp_path / "left alone")
-    with pytest.raises(Killed):
-        train_stack(members, tmp_path / "killed", At("on_train_epoch_end", 4))
+    with pytest.raises(killed):
+        train_stack(members, tmp_path / "killed", at("on_train_epoch_end", 4))
     (names,) = (tmp_path / "killed/.stacks").glob("*.json")
     last = names.with_suffix(".ckpt")
     last.write_bytes(last.read_bytes()[:-1])
@@ -307,7 +270,7 @@ def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
     assert "is damaged" in capsys.readouterr().err
     for member in members:
         one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
-        assert result(one) == result(other)
+        assert result_of(one) == result_of(other)
 
 
 def test_a_member_that_diverges_does_so_alone(planned: Plan, tmp_path: Path) -> None:
@@ -343,15 +306,23 @@ def test_a_folder_that_cannot_be_written_fails_its_run_alone(planned: Plan, tmp_
     assert stat.S_ISDIR((tmp_path / members[1].run_id / "metrics.csv").stat().st_mode)
 
 
-def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(planned: Plan, tmp_path: Path) -> None:
+def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(
+    planned: Plan,
+    tmp_path: Path,
+    at: Any,
+) -> None:
     members = planned()
-    outcomes = train_stack(members, tmp_path, At("on_train_epoch_end", 2, RuntimeError))
+    outcomes = train_stack(members, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     log = (tmp_path / members[0].run_id / "train.log").read_text()
-    assert "its stack failed" in log
+    assert "its company failed" in log
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) -> None:
+def test_a_longer_run_goes_on_from_a_shorter_one(
+    planned: Plan,
+    tmp_path: Path,
+    result_of: ResultOf,
+) -> None:
     short, long = planned(), planned("trainer.max_epochs=9")
     train_stack(long, tmp_path / "at once")
     train_stack(short, tmp_path / "extended")
@@ -359,19 +330,22 @@ def test_a_longer_run_goes_on_from_a_shorter_one(planned: Plan, tmp_path: Path) 
     train_stack(long, tmp_path / "extended")
     for member in long:
         folder = tmp_path / "extended" / member.run_id
-        assert result(folder) == result(tmp_path / "at once" / member.run_id)
+        assert result_of(folder) == result_of(tmp_path / "at once" / member.run_id)
         assert "INFO epoch 4 " not in (folder / "train.log").read_text()
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_after_the_last_record_is_not_lost(
-    planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, signum: signal.Signals
+    planned: Plan,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    signum: signal.Signals,
 ) -> None:
     """Nothing of this stack is left to stop, but a sweep has more to do."""
 
     class Signalled(run._Training):
-        def _train_by_epoch(self, members: Sequence[StackMember], trainer: L.Trainer) -> None:
-            super()._train_by_epoch(members, trainer)
+        def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
+            super().train_taken(members, trainer)
             signal.raise_signal(signum)
 
     monkeypatch.setattr(run, "_Training", Signalled)

@@ -6,9 +6,9 @@
 #endif
 
 #if defined(_WIN32)
-#define EXPORT extern "C" __declspec(dllexport)
+#define SEQSWEEP_EXPORT extern "C" __declspec(dllexport)
 #else
-#define EXPORT extern "C" __attribute__((visibility("default")))
+#define SEQSWEEP_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
 #define TEXT_OF(x) #x
@@ -20,9 +20,9 @@
 #define COMPILER "g++ " TEXT(__GNUC__) "." TEXT(__GNUC_MINOR__) "." TEXT(__GNUC_PATCHLEVEL__)
 #endif
 
-EXPORT const char* seqsweep_variant() { return SEQSWEEP_VARIANT; }
-EXPORT const char* seqsweep_compiler() { return COMPILER; }
-EXPORT const char* seqsweep_source() { return SEQSWEEP_SOURCE; }
+SEQSWEEP_EXPORT const char* seqsweep_variant() { return SEQSWEEP_VARIANT; }
+SEQSWEEP_EXPORT const char* seqsweep_compiler() { return COMPILER; }
+SEQSWEEP_EXPORT const char* seqsweep_source() { return SEQSWEEP_SOURCE; }
 
 #if defined(__x86_64__)
 namespace {
@@ -40,7 +40,7 @@ bool has_all(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
 // The highest level of x86-64 that the CPU and the operating system support: 4 (AVX-512),
 // 3 (AVX2 and FMA), or 1 for anything less.
-EXPORT int seqsweep_cpu_level() {
+SEQSWEEP_EXPORT int seqsweep_cpu_level() {
   unsigned a, b, c, d, extended_c, features_b;
   if (!__get_cpuid(0x80000001, &a, &b, &extended_c, &d) || !__get_cpuid_count(7, 0, &a, &features_b, &c, &d))
     return 1;
@@ -55,5 +55,5 @@ EXPORT int seqsweep_cpu_level() {
   return has_all(features_b, v4) && has_all(saved, 0xe6) ? 4 : 3;
 }
 #else
-EXPORT int seqsweep_cpu_level() { return 1; }
+SEQSWEEP_EXPORT int seqsweep_cpu_level() { return 1; }
 #endif

@@ -7,6 +7,10 @@
 #include "batches.h"
 #include "cells.h"
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace seqsweep {
 namespace {
 
@@ -58,7 +62,16 @@ struct Arena {
 
   template <class T> T* take(Index count) {
     T* piece = (T*)(base + used);
-    used += ((size_t)count * sizeof(T) + 63) / 64 * 64;
+    const size_t bytes = (size_t)count * sizeof(T);
+    used += (bytes + 63) / 64 * 64;
+#if defined(__SANITIZE_ADDRESS__)
+    // A gap that nothing may touch: an access beside a piece would else fall into the next one.
+    used += 64;
+    if (base) {
+      __asan_unpoison_memory_region(piece, bytes);
+      __asan_poison_memory_region((char*)piece + bytes, base + used - (uintptr_t)piece - bytes);
+    }
+#endif
     return piece;
   }
 };

@@ -4,7 +4,6 @@ TensorBoard shows nothing that belongs to no run, but in a run called `.`; so th
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from seqsweep.console import visible
 from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
@@ -19,13 +18,13 @@ _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
-def board_values(found: Runs) -> list[Any]:
+def board_values(found: Runs) -> list[bytes]:
     """The values of the first run's second made file; none where there is nothing to say."""
     runs = found.runs
     board = leaderboard([run.entry for run in runs], found.planned)
     values = [_layout()] if len(runs) <= _MOST_CHARTED else []
     if board.rows:
-        values.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
+        values.append(tensor("leaderboard", "text", (board_text(board, runs).encode(),)))
     return values
 
 
@@ -70,7 +69,7 @@ def _title(board: Leaderboard) -> str:
     return f"{shown}, by {board.chosen_by}: mean over seeds ± standard deviation"
 
 
-def _layout() -> Any:
+def _layout() -> bytes:
     """Training and validation in one chart: the page for custom scalars."""
     p = protos().layout
     charts = [
@@ -82,7 +81,8 @@ def _layout() -> Any:
     ]
     layout = p.Layout(category=[p.Category(title="training and validation", chart=charts)])
     metadata = protos().layout_metadata
-    return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
+    texts = (layout.SerializeToString(),)
+    return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, texts)
 
 
 def _number(name: str, value: Value | None) -> str:

@@ -70,7 +70,7 @@ def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
     return _plugin_data(session_start_info=start)
 
 
-def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
+def values_of(run: Run, columns: bytes, start: bytes) -> list[bytes]:
     """The values of a run's event file: its metadata, how it ended, its results.
 
     A run that has not ended has no end: of the state RUNNING a live server would never let go.
@@ -81,14 +81,14 @@ def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
     """
     p = protos()
     found = [
-        tensor(EXPERIMENT_TAG, PLUGIN, [], columns),
-        tensor(START_TAG, PLUGIN, [], start),
+        tensor(EXPERIMENT_TAG, PLUGIN, data=columns),
+        tensor(START_TAG, PLUGIN, data=start),
     ]
     if run.status != "unknown":
         status = p.hparams.STATUS_SUCCESS if run.status == "success" else p.hparams.STATUS_FAILURE
         end = p.hparams_data.SessionEndInfo(status=status, end_time_secs=run.ended)
         data = _plugin_data(session_end_info=end)
-        found.append(tensor(END_TAG, PLUGIN, [], data))
+        found.append(tensor(END_TAG, PLUGIN, data=data))
     return found + [scalar(f"summary/{name}", value) for name, value in run.best[1].items()]
 
 

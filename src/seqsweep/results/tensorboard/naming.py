@@ -4,6 +4,7 @@ from pathlib import Path
 
 from seqsweep.results.names import readable_names
 from seqsweep.runs.eventfiles import write_names
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.record import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -18,7 +19,7 @@ def name_runs(folder: Path) -> None:
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)
-    for path in sorted(folder.glob("*/config.yaml")):  # runs of earlier sweeps of this folder
-        if path.parent.name not in configs:
-            configs[path.parent.name] = read_run(RunFolder(path.parent)).config
+    for path in folders_with(folder, "config.yaml"):  # runs of earlier sweeps of this folder
+        if path.name not in configs:
+            configs[path.name] = read_run(RunFolder(path)).config
     write_names(folder, readable_names(configs))

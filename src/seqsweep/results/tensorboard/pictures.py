@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH
@@ -38,7 +37,7 @@ class Pictures:
 
     def event_file(self) -> bytes:
         """Draws them. Their group is the last of the page, below train and val."""
-        values: list[Any] = [
+        values = [
             image(f"visual/{name}", draw(), WIDTH, HEIGHT) for name, draw in self._figures().items()
         ]
         return event_file(self.run.ended, values, self.run.best[0])

@@ -6,7 +6,7 @@ All of it is made from the files of the runs, and can be removed and made again.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from seqsweep.results.tensorboard.files import Files, digest, file_name, place
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.pictures import Pictures
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
-from seqsweep.runs.eventfiles import made_files, made_folder, write_names
+from seqsweep.runs.eventfiles import made_files, write_names
 from seqsweep.runs.sweepfile import SweepFile
 
 
@@ -30,22 +30,24 @@ class View:
         configs: of each run by name, the name of its config.
         shown: of each run by name, a digest of its metadata and how it ended: of these two,
             TensorBoard shows what it has read first for as long as it runs.
-        folders: of the runs by name.
         made: the files of ours, by their paths from the folder of all runs.
+        homes: the folder of each run by name, and the one in it with the files of ours.
     """
 
     folder: Path
     monitor: str
     configs: Mapping[str, str]
     shown: Mapping[str, tuple[str, Status]]
-    folders: Mapping[str, Path]
     made: Collection[str] = ()
+    homes: Mapping[str, tuple[Path, Path]] = field(default_factory=dict[str, tuple[Path, Path]])
 
     @cached_property
-    def files(self) -> dict[str, Path]:
+    def files(self) -> Mapping[str, Path]:
         """The event files by the paths under which TensorBoard shows the runs by their names."""
         return {
-            path: file for name, run in self.folders.items() for path, file in _paths(name, run)
+            path: target
+            for name, (run, home) in self.homes.items()
+            for path, target in _paths(name, run, home)
         }
 
 
@@ -80,8 +82,8 @@ def renew(folder: Path, images: int | None = 8) -> View:
         found.monitor,
         {run.name.run: run.name.config for run in shown},
         {run.name.run: (digest(columns + starts[run.name.run]), run.status) for run in shown},
-        {run.name.run: run.folder for run in shown},
-        [path.relative_to(root).as_posix() for run in found.runs for path in made[run.name.run]],
+        [os.path.relpath(path, root) for run in found.runs for path in made[run.name.run]],
+        {run.name.run: (run.folder, made[run.name.run][0].parent) for run in shown},
     )
 
 
@@ -100,14 +102,19 @@ def _made(
     return files
 
 
-def _paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
-    """The place of each event file of a run in a folder of links by the runs' names."""
-    home = made_folder(run)
-    for folder, _, files in os.walk(run):
-        below = "" if Path(folder) == home else os.path.relpath(folder, run)
-        for file in files:
-            if "tfevents" in file:
-                yield os.path.join(name, below, file), Path(folder, file).resolve()
+def _paths(run: str, root: Path, home: Path) -> Iterator[tuple[str, Path]]:
+    """The place of each event file of a run in a folder of links by the runs' names.
+
+    Args:
+        run: its name.
+        root: its folder.
+        home: the folder of its curves.
+    """
+    for folder, _, names in os.walk(root):
+        below = "" if Path(folder) == home else os.path.relpath(folder, root)
+        for name in names:
+            if "tfevents" in name:
+                yield os.path.join(run, below, name), Path(folder, name).resolve()
 
 
 def _hparams(run: Run, columns: bytes, start: bytes) -> Files:

@@ -13,10 +13,9 @@ from pathlib import Path
 
 from seqsweep.runs.files import link, read_json, say_once, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
-from seqsweep.training.stacks.members import StackMember
+from seqsweep.training.stacks.company import FOLDER
 from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
-
-FOLDER = ".stacks"
+from seqsweep.training.together.member import TrainingMember
 
 
 class StackFile:
@@ -28,7 +27,7 @@ class StackFile:
         self.names = path.with_suffix(".json")
 
     @classmethod
-    def of(cls, root: Path, members: Sequence[StackMember]) -> "StackFile":
+    def of(cls, root: Path, members: Sequence[TrainingMember]) -> "StackFile":
         """That of these members."""
         names = json.dumps([member.run_id for member in members])
         name = hashlib.sha256(names.encode()).hexdigest()[:16]
@@ -74,7 +73,7 @@ class StackFile:
             path.unlink(missing_ok=True)
 
 
-def take_out(root: Path, members: Sequence[StackMember]) -> None:
+def take_out(root: Path, members: Sequence[TrainingMember]) -> None:
     """Gives members whose stack was ended early their own checkpoints.
 
     One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
@@ -89,7 +88,7 @@ def take_out(root: Path, members: Sequence[StackMember]) -> None:
             file.remove()
 
 
-def _take_out(file: StackFile, members: Sequence[StackMember]) -> None:
+def _take_out(file: StackFile, members: Sequence[TrainingMember]) -> None:
     checkpoint = file.load()
     if checkpoint is None:
         return
@@ -109,7 +108,9 @@ def _is_out(root: Path, run_id: str) -> bool:
     return _own(root, run_id).exists() or (root / run_id / "record.json").exists()
 
 
-def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: bool = True) -> None:
+def save_members(
+    checkpoint: Checkpoint, members: Sequence[TrainingMember], sync: bool = True
+) -> None:
     """Their own best.ckpt and last.ckpt, out of a stack's."""
     for member in members:
         last, best = cut(checkpoint, member)
@@ -122,9 +123,3 @@ def save_members(checkpoint: Checkpoint, members: Sequence[StackMember], sync: b
         if best["epoch"] is not None:
             save_sealed(best, folder / "best.ckpt", sync)
         save_sealed(last, folder / "last.ckpt", sync)
-
-
-def recorded_width(members: Sequence[StackMember]) -> int | None:
-    """The width that runs which are to go on were padded to when they began."""
-    stacks = [member.folder.stack() for member in members if member.begun]
-    return max((stack["hidden"] for stack in stacks if stack is not None), default=None)

@@ -1,12 +1,10 @@
 """The fit of a stack: what happens to its members' folders after each epoch, and at their end."""
 
-import contextlib
 import functools
-import math
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 
@@ -17,14 +15,14 @@ from seqsweep.training.diagnosis import (
     confusion_of,
     diagnose,
     members_at_once,
-    write_diagnosis,
 )
 from seqsweep.training.planning import Outcome, RunFailed
 from seqsweep.training.stacks.data import StackDataModule
 from seqsweep.training.stacks.files import StackFile, save_members
-from seqsweep.training.stacks.members import StackMember
 from seqsweep.training.stacks.module import Ended, StackModule, evaluate
 from seqsweep.training.stacks.stack import Stack, cut
+from seqsweep.training.together.ending import Findings, end_member, fail_member
+from seqsweep.training.together.member import TrainingMember
 
 _SHARE_OF_LOGS = 0.05
 
@@ -97,7 +95,7 @@ class StackFit:
         is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
         if self.file is not None and not is_due:
             return []
-        failed: list[tuple[StackMember, Diverged | OSError | None]] = []
+        failed: list[tuple[TrainingMember, Diverged | OSError | None]] = []
         for member in self.stack.members:
             try:
                 member.log.flush()
@@ -108,7 +106,7 @@ class StackFit:
         self._flush_seconds = self._flushed - start
         return failed
 
-    def _save(self, better: Collection[StackMember]) -> None:
+    def _save(self, better: Collection[TrainingMember]) -> None:
         if self.file is None:
             (member,) = self.stack.members
             folder = member.folder.path / "checkpoints"
@@ -136,8 +134,9 @@ class StackFit:
             self._cut_out(left)
         for member, why in left:
             if member.run_id not in self.outcomes:
-                args = member, why, found.get(member)
-                self._try(member, functools.partial(self._end_one, *args))
+                assert not isinstance(why, OSError)
+                end = found[member] if why is None else why
+                self._try(member, functools.partial(self._end_one, member, end))
         for member, _ in ended:
             member.log.write_lines()
         self._remove_file(len(ended))
@@ -148,7 +147,7 @@ class StackFit:
         if self.file is not None and ended == len(self.stack.members) and not has_failed:
             self.file.remove()
 
-    def _try(self, member: StackMember, action: Callable[[], object]) -> None:
+    def _try(self, member: TrainingMember, action: Callable[[], object]) -> None:
         """A folder that cannot be written fails its own run alone."""
         try:
             action()
@@ -167,28 +166,14 @@ class StackFit:
                 self._try(member, save)
         os.sync()
 
-    def _end_one(self, member: StackMember, why: Diverged | None, found: "_Found | None") -> None:
-        metrics = {} if found is None else found.metrics
-        if why is None and not math.isfinite(metrics.get("test/loss", 0.0)):
-            why = Diverged("test/loss", metrics["test/loss"], member.best.best_epoch or 0)
-        if why is None:
-            assert found is not None
-            record = member.member.record("complete", self._result(member, found))
-            if found.diagnosis is not None:
-                write_diagnosis(member.folder.path, found.diagnosis)
-        else:
-            record = member.member.record("diverged", {"error": str(why), "epoch": why.epoch})
-        member.folder.finish(record, synced=self.file is not None)
-        member.log.say(f"done: {record.get('metrics', record.get('error'))}")
-        self.outcomes[member.run_id] = Outcome(member.folder, record, trained=True)
+    def _end_one(self, member: TrainingMember, end: Findings | Diverged) -> None:
+        synced, splits = self.file is not None, self.data.splits
+        self.outcomes[member.run_id] = end_member(member, end, self.stack.steps, splits, synced)
 
-    def _fail(self, member: StackMember, error: Exception) -> None:
-        member.log.say(f"failed: {error}", level="ERROR")
-        with contextlib.suppress(OSError):  # a full disk is the failure itself
-            member.folder.fail(error)
-        self.outcomes[member.run_id] = RunFailed(member.folder.path, error)
+    def _fail(self, member: TrainingMember, error: Exception) -> None:
+        self.outcomes[member.run_id] = fail_member(member, error)
 
-    def _look_at(self, members: Sequence[StackMember]) -> "dict[StackMember, _Found]":
+    def _look_at(self, members: Sequence[TrainingMember]) -> dict[TrainingMember, Findings]:
         """With the best epoch's weights: the test split, looked at once, chooses nothing."""
         if not members:
             return {}
@@ -207,7 +192,7 @@ class StackFit:
         tested = found["test"].metrics if "test" in found else {}
         counts = {split: evaluation.confusion for split, evaluation in found.items()}
         return {
-            member: _Found(
+            member: Findings(
                 {f"test/{name}": float(values[index]) for name, values in tested.items()},
                 confusion_of(splits, {split: table[index] for split, table in counts.items()}),
                 diagnoses[index],
@@ -215,30 +200,8 @@ class StackFit:
             for index, member in enumerate(members)
         }
 
-    def _diagnoses(self, members: Sequence[StackMember]) -> list[dict[str, Any] | None]:
+    def _diagnoses(self, members: Sequence[TrainingMember]) -> list[dict[str, Any] | None]:
         size = members_at_once(self.stack.shape, self.data.splits)
         parts = [members[start : start + size] for start in range(0, len(members), size)]
         found = [diagnose(*self.stack.best_of(part), self.data.splits) for part in parts]
         return [each for part in found for each in part]
-
-    def _result(self, member: StackMember, found: "_Found") -> dict[str, Any]:
-        best, size = member.best, len(self.data.splits.train)
-        return {
-            "metrics": best.best_metrics | found.metrics,
-            "best_epoch": best.best_epoch,
-            "epochs": best.epochs,
-            "steps": self.stack.steps,
-            "params": member.params,
-            "train_seconds": round(best.seconds, 3),
-            "samples_per_s": round(best.epochs * size / best.seconds, 1),
-            "num_train": size,
-            **found.confusion,
-        }
-
-
-class _Found(NamedTuple):
-    """What a member's best weights do: test metrics, confusion for its record, diagnosis."""
-
-    metrics: dict[str, float]
-    confusion: dict[str, Any]
-    diagnosis: dict[str, Any] | None

@@ -1,114 +1,142 @@
-"""Which runs of a sweep train together. Imports no torch: `seqsweep plan` shows it at once."""
+"""The engine and the company of each run of a sweep. Imports no torch: `seqsweep plan` shows it."""
 
 import functools
-import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.record import RunFolder
-from seqsweep.stacked.grouping import Grouped, Problem, form_stacks, halved
-from seqsweep.training.engine import LSTM_MEMBERS, engine_of, network_of, stack_key
+from seqsweep.stacked.grouping import equal_sizes, most_members, padded
+from seqsweep.training.cost import seconds_of
+from seqsweep.training.engine import Network, engine_of, network_of, pool_key, stack_key
 from seqsweep.training.planning import Member, prepared
-
-_WORTH_A_PROCESS = 2.0
-"""Seconds of training, by the cost model, from which on a second process is worth its start."""
+from seqsweep.training.stacks.company import begun_with
 
 
 @dataclass(frozen=True, eq=False)
-class PlannedStack:
-    """Runs that are to train together, padded to `hidden`; `seconds` is the cost model's guess."""
+class Group:
+    """Runs that train together, as a pool or as a stack."""
 
     members: tuple[Member, ...]
-    hidden: int
-    seconds: float
+    engine: str
+
+    @property
+    def seconds(self) -> float:
+        """An estimate, on one thread."""
+        return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
-        """What a person needs to know of it, in one line."""
-        config = self.members[0].config
-        network = network_of(config["model"])
-        assert network is not None
-        sizes = sorted({_hidden(member) for member in self.members})
-        width = f"hidden {', '.join(map(str, sizes))}"
-        padding = "" if sizes == [self.hidden] else f" padded to {self.hidden}"
-        layers = f"{network.num_layers} layer{'s' if network.num_layers > 1 else ''}"
-        both = ", both directions" if network.bidirectional else ""
+        """Describes the group in one line."""
+        networks = [_network(member) for member in self.members]
+        cells = ", ".join(sorted({network.cell for network in networks}))
+        layers = sorted({network.num_layers for network in networks})
+        depth = f"{_listed(layers)} layer{'' if layers == [1] else 's'}"
+        directions = {network.bidirectional for network in networks}
+        both = ", one and both directions" if len(directions) > 1 else ", both directions"
+        width = f"hidden {_listed(sorted({network.hidden_size for network in networks}))}"
         count = f"{len(self.members)} run{'s' if len(self.members) > 1 else ''}"
-        return f"{count}: {network.cell}, {layers}{both}, {width}{padding}"
+        return f"{count}: {cells}, {depth}{both if True in directions else ''}, {width}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The stacks, longest first, the runs that train one by one, and how many processes pay."""
+    """The runs of a sweep by engine.
 
-    stacks: list[PlannedStack]
+    Attributes:
+        pools: for the native engine, one for each prepared data set; the longest run first.
+        stacks: for the stacked engine, the longest first.
+        alone: the runs that autograd trains one by one.
+    """
+
+    pools: list[Group]
+    stacks: list[Group]
     alone: list[Member]
-    processes: int
 
 
-def form(
-    members: Sequence[Member],
-    root: Path,
-    takes_gpu: Callable[[str], bool],
-    processes: int | None = None,
-) -> Plan:
-    """Stacks of the members that can be stacked.
+def form(members: Sequence[Member], root: Path, takes_gpu: Callable[[str], bool]) -> Plan:
+    """Groups runs by the engine that trains them.
 
-    Runs that began in one stack stay together, padded as they were: so they end as if they had
-    never been stopped.
+    Runs that began in one stack stay together, with those of that stack that are not among the
+    members: so they end as if they had never been stopped.
 
     Args:
         members: those to train.
         root: the folder of the runs.
         takes_gpu: whether an accelerator is a GPU here.
-        processes: that train side by side; None for one a core where that pays.
 
     Raises:
-        ValueError: engine=stacked for a config that the stacked engine cannot train.
+        ValueError: a config asks for an engine that cannot train it.
     """
-    groups: dict[tuple[str, str], list[int]] = {}
-    alone: list[int] = []
-    for index, member in enumerate(members):
-        # Asked as for many: a stack that comes out too small for its cell is seen below.
-        if engine_of(member.config, LSTM_MEMBERS, takes_gpu) == "autograd":
-            alone.append(index)
+    pools: dict[str, list[Member]] = {}
+    stacked: dict[str, Member] = {}
+    alone: list[Member] = []
+    for member in members:
+        engine = engine_of(member.config, takes_gpu)
+        if engine == "native":
+            key = pool_key(member.config, member.data_fingerprint)
+            pools.setdefault(key, []).append(member)
+        elif engine == "stacked":
+            stacked[member.run_id] = member
         else:
-            key = stack_key(member.config, member.data_fingerprint)
-            groups.setdefault((key, _began_with(member, root)), []).append(index)
-    fresh: list[Grouped] = []
-    begun: list[Grouped] = []
-    for (_, began), group in groups.items():
-        problem = _problem(members[group[0]])
-        if began:
-            begun.append(Grouped(tuple(group), json.loads(began)["hidden"], problem))
-            continue
-        for stack in form_stacks(problem, [_hidden(members[index]) for index in group]):
-            chosen = tuple(group[index] for index in stack.members)
-            if engine_of(members[chosen[0]].config, len(chosen), takes_gpu) == "autograd":
-                alone += chosen
-            else:
-                fresh.append(replace(stack, members=chosen))
-    if processes is None:
-        seconds = sum(stack.seconds for stack in (*fresh, *begun))
-        processes = cores() if seconds > _WORTH_A_PROCESS else 1
-    if processes > 1 and not begun:
-        fresh = halved(fresh, processes)
-    stacks = sorted([*fresh, *begun], key=lambda stack: -stack.seconds)
+            alone.append(member)
     return Plan(
-        [
-            PlannedStack(tuple(members[i] for i in stack.members), stack.hidden, stack.seconds)
-            for stack in stacks
-        ],
-        [members[index] for index in sorted(alone)],
-        min(processes, max(1, len(stacks))),
+        [Group(tuple(sorted(pool, key=_by_length)), "native") for pool in pools.values()],
+        sorted(_stacks(stacked, root), key=lambda stack: -stack.seconds),
+        alone,
     )
 
 
+def _by_length(member: Member) -> tuple[float, str]:
+    return -seconds_of(member, "native"), member.run_id
+
+
+def _stacks(members: dict[str, Member], root: Path) -> list[Group]:
+    """The companies that began already, and new ones of the members that did not."""
+    groups: list[Sequence[Member]] = [*begun_with(members, root)]
+    taken = {member.run_id for group in groups for member in group}
+    fresh: dict[str, list[Member]] = {}
+    # In an order that is not that of the arguments: the place in a stack may decide a last bit.
+    for name, member in sorted(members.items()):
+        if name in taken:
+            continue
+        if not member.config["rerun"] and _began_alone(root / name):
+            groups.append([member])
+        else:
+            key = stack_key(member.config, member.data_fingerprint)
+            fresh.setdefault(key, []).append(member)
+    groups += [part for group in fresh.values() for part in _parts(group)]
+    return [Group(tuple(group), "stacked") for group in groups]
+
+
+def _began_alone(folder: Path) -> bool:
+    return folder.is_dir() and RunFolder(folder).company() == [folder.name]
+
+
+def _parts(members: Sequence[Member]) -> list[Sequence[Member]]:
+    """As few stacks as the cache can hold, as equal in size as can be."""
+    first = members[0]
+    network = _network(first)
+    lanes = network.num_layers * (2 if network.bidirectional else 1)
+    rows = _longest(prepared(first.config)) * first.config["data"]["batch_size"]
+    parts: list[Sequence[Member]] = []
+    begin = 0
+    for size in equal_sizes(len(members), most_members(lanes * rows * padded(network.hidden_size))):
+        parts.append(members[begin : begin + size])
+        begin += size
+    return parts
+
+
+@functools.cache
+def _longest(splits: Splits) -> int:
+    """The length of the longest training sequence."""
+    return int(splits.train.lengths.max())
+
+
 def cores() -> int:
-    """Those that this process may use."""
+    """Returns how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -124,43 +152,11 @@ def may_take_gpu(accelerator: str) -> bool:
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
-def _began_with(member: Member, root: Path) -> str:
-    """The stack that a run began in, as text; empty for one that has not begun, or began alone."""
-    folder = root / member.run_id
-    if member.config["rerun"] or not folder.is_dir():
-        return ""
-    stack = RunFolder(folder).stack()
-    return json.dumps(stack) if stack and stack["size"] > 1 else ""
-
-
-def _hidden(member: Member) -> int:
+def _network(member: Member) -> Network:
     network = network_of(member.config["model"])
-    assert network is not None
-    return network.hidden_size
+    assert network is not None, "only networks of ours come here"
+    return network
 
 
-@functools.cache
-def _sizes(splits: Splits) -> tuple[int, float, int]:
-    """Of the training sequences: the longest, the mean length, their number."""
-    lengths = splits.train.lengths
-    return int(lengths.max()), float(lengths.mean()), len(lengths)
-
-
-def _problem(member: Member) -> Problem:
-    config, splits = member.config, prepared(member.config)
-    network = network_of(config["model"])
-    assert network is not None
-    longest, mean, count = _sizes(splits)
-    batch, epochs = config["data"]["batch_size"], config["trainer"]["max_epochs"]
-    return Problem(
-        network.cell,
-        network.num_layers,
-        2 if network.bidirectional else 1,
-        splits.input_size,
-        splits.num_classes,
-        longest,
-        mean,
-        batch,
-        updates=-(-count // batch) * epochs,
-        epochs=epochs,
-    )
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

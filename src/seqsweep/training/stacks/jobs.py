@@ -1,4 +1,4 @@
-"""Hydra's jobs as stacks: between the launcher and the training."""
+"""Hydra's jobs as pools and stacks: between the launcher and the training."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.importing import without_collections
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
 from seqsweep.training.stacks.forming import form
@@ -19,17 +20,17 @@ Jobs = Sequence[Sequence[str]]
 
 
 def launch_members(
-    jobs: Jobs, members: Sequence[Member], root: Path, basic: Launcher, processes: int | None
+    jobs: Jobs, members: Sequence[Member], root: Path, basic: Launcher, threads: int | None
 ) -> None:
-    """Trains the jobs' runs, those that can as stacks, the others by Hydra's basic launcher.
+    """Trains the jobs' runs in pools and stacks, the others by Hydra's basic launcher.
 
     Args:
         jobs, members: of each run; what becomes of it stands in its folder.
         root: the folder of the runs.
         basic: set up.
-        processes: that train stacks side by side; None for one a core where that pays.
+        threads: how many members of a pool train side by side; None for one a core.
     """
-    _train(jobs, members, root, basic, 0, processes)
+    _train(jobs, members, root, basic, 0, threads)
 
 
 def launch_jobs(
@@ -38,7 +39,7 @@ def launch_jobs(
     loader: ConfigLoader,
     master: DictConfig,
     basic: Launcher,
-    processes: int | None,
+    threads: int | None,
 ) -> list[JobReturn]:
     """The same for any sweeper of Hydra's, which knows the jobs' overrides alone.
 
@@ -52,7 +53,7 @@ def launch_jobs(
     composer = MemberComposer(loader, master)
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
-    singles = _train(jobs, members, root, basic, first, processes)
+    singles = _train(jobs, members, root, basic, first, threads)
     return [
         singles.get(member.run_id) or _job_return(job, composer(job), member, root)
         for job, member in zip(jobs, members, strict=True)
@@ -65,17 +66,18 @@ def _train(
     root: Path,
     basic: Launcher,
     first: int,
-    processes: int | None,
+    threads: int | None,
 ) -> dict[str, Any]:
     """What the basic launcher returned for the runs that went one by one, by run_id."""
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
-    from seqsweep.training.stacks.launch import launch_stacks
-    from seqsweep.training.trainer import takes_gpu
+    with without_collections():
+        from seqsweep.training.stacks.launch import launch
+        from seqsweep.training.trainer import takes_gpu
 
     pending = {member.run_id: member for member in members if finished(member, root) is None}
-    planned = form(list(pending.values()), root, takes_gpu, processes)
-    launch_stacks(planned.stacks, root, planned.processes)
+    planned = form(list(pending.values()), root, takes_gpu)
+    launch(planned, root, threads)
     alone = {member.run_id for member in planned.alone}
     own = {m.run_id: job for job, m in zip(jobs, members, strict=True) if m.run_id in alone}
     returned = basic.launch(list(own.values()), first) if own else ()

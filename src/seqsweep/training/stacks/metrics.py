@@ -3,15 +3,12 @@
 K members, C classes, M batches, B batch, S sequences.
 """
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from seqsweep.stacked.batches import StackBatch
 from seqsweep.stacked.stack import StepResult
-
-Array = npt.NDArray[np.float64]
+from seqsweep.training.together.metrics import Array, scores
 
 
 class StackSums:
@@ -45,7 +42,7 @@ class StackSums:
         counts = confusion(predicted, labels, self.num_classes)
         return {
             "loss": loss.numpy(),
-            **scores(counts),
+            **scores(counts.cpu().numpy()),
             "grad_norm": norms.mean(0).numpy(),
         }
 
@@ -57,15 +54,3 @@ def confusion(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
     cells = (member + labels) * num_classes + predicted
     counts = torch.bincount(cells.flatten(), minlength=members * num_classes**2)
     return counts.view(members, num_classes, num_classes)
-
-
-def scores(counts: Tensor) -> dict[str, Array]:
-    """Accuracy and macro-F1, over the classes that occur, of (K, C, C) counts."""
-    table = counts.cpu().double().numpy()
-    hits = np.diagonal(table, axis1=1, axis2=2)
-    seen = table.sum(1) + table.sum(2)
-    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
-    return {
-        "acc": hits.sum(1) / table.sum((1, 2)),
-        "f1": f1.sum(1) / (seen > 0).sum(1),
-    }

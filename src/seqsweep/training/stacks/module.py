@@ -3,7 +3,6 @@
 K members, B batch, C classes.
 """
 
-import math
 import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
@@ -17,13 +16,14 @@ from seqsweep.models.module import Diverged
 from seqsweep.stacked.loss import plain_cross_entropy
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.stack import train_step
-from seqsweep.training.parts import plateau_monitor
 from seqsweep.training.stacks.data import Block, StackDataModule, evaluation_batches
-from seqsweep.training.stacks.members import StackMember
-from seqsweep.training.stacks.metrics import Array, StackSums, confusion, scores
+from seqsweep.training.stacks.metrics import StackSums, confusion
 from seqsweep.training.stacks.stack import Stack
+from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.together.metrics import Array, metrics_of, scores, why_diverged
+from seqsweep.training.trainer import count_steps
 
-Ended = Sequence[tuple[StackMember, Diverged | OSError | None]]
+Ended = Sequence[tuple[TrainingMember, Diverged | OSError | None]]
 """Members that have ended: None at their end, or why they diverged or could not be written."""
 
 _EVALUATED_NUMBERS = 2**20
@@ -53,7 +53,7 @@ class StackModule(L.LightningModule):
         max_epochs: int,
         check_val_every_n_epoch: int,
         flush: Callable[[], Ended],
-        save: Callable[[Collection[StackMember]], None],
+        save: Callable[[Collection[TrainingMember]], None],
         end: Callable[[Ended], None],
         check: Callable[[], None],
     ) -> None:
@@ -89,7 +89,7 @@ class StackModule(L.LightningModule):
             )  # fmt: skip
             self.sums.add(result, batch)
             self.check()
-        _count_steps(self.trainer, len(block.steps))
+        count_steps(self.trainer, len(block.steps))
 
     def on_train_epoch_end(self) -> None:
         stack, epoch = self.stack, self.current_epoch
@@ -97,35 +97,29 @@ class StackModule(L.LightningModule):
         now = time.perf_counter()
         share = (now - self._clock) / len(rows)
         self._clock = now
-        diverged = [(m, why) for m, row in rows.items() if (why := _why_diverged(row, epoch))]
+        diverged = [(m, why) for m, row in rows.items() if (why := why_diverged(row, epoch))]
         sound = rows.keys() - {member for member, _ in diverged}
-        better = {m for m in sound if m.best.see(epoch, _metrics(rows[m]), share)}
+        better = {m for m in sound if m.best.see(epoch, metrics_of(rows[m]), share)}
         stack.keep_best(better)
         stack.epochs = epoch + 1
         self._let_go(diverged)  # before the checkpoint: it would go on from there
-        self._step_schedules(rows)
+        for member in stack.members:
+            member.schedule.see(rows[member])
         stopping = [member for member in stack.members if self._after_epoch(member, rows[member])]
         self._publish(next(iter(rows.values())))
         self._let_go(self.flush())
         if not stack.members:
             return
-        stack.optimizer.set([member.schedule.options() for member in stack.members])
+        stack.set_options()
         self.save(better)
         is_last = epoch + 1 == self.max_epochs
         self._let_go([(m, None) for m in stack.members if is_last or m in stopping])
 
-    def _after_epoch(self, member: StackMember, row: dict[str, Any]) -> bool:
+    def _after_epoch(self, member: TrainingMember, row: dict[str, Any]) -> bool:
         """Log and early stopping: True where it ends the run."""
         member.log.add(row)
         looks = "val/loss" in row or self.val_every == 1
         return looks and member.should_stop(row)
-
-    def _step_schedules(self, rows: dict[StackMember, dict[str, Any]]) -> None:
-        """Each once, though members share one; by its own metric where it follows one."""
-        for schedule, member in {m.schedule: m for m in self.stack.members}.items():
-            monitor = plateau_monitor(member.config)
-            if not schedule.follows_metric or monitor in rows[member]:
-                schedule.step(rows[member].get(monitor))
 
     def _let_go(self, ended: Ended) -> None:
         if ended:
@@ -134,7 +128,7 @@ class StackModule(L.LightningModule):
         if not self.stack.members:
             self.trainer.should_stop = True
 
-    def _rows(self, epoch: int) -> dict[StackMember, dict[str, Any]]:
+    def _rows(self, epoch: int) -> dict[TrainingMember, dict[str, Any]]:
         """The epoch's row of every member: metrics of training and validation, lr."""
         columns = {f"train/{name}": values for name, values in self.sums.compute().items()}
         self.sums.reset()
@@ -146,7 +140,7 @@ class StackModule(L.LightningModule):
         shared = {"epoch": epoch, "step": self.stack.steps}
         return {
             member: shared
-            | {"lr": member.schedule.lr}
+            | {"lr": member.schedule.options(epoch)["lr"]}
             | {name: lists[name][index] for name in lists}
             for index, member in enumerate(self.stack.members)
         }
@@ -165,7 +159,7 @@ class StackModule(L.LightningModule):
     def _publish(self, row: dict[str, Any]) -> None:
         """For a progress bar."""
         self.trainer.callback_metrics.update(
-            {name: torch.tensor(value) for name, value in _metrics(row).items()}
+            {name: torch.tensor(value) for name, value in metrics_of(row).items()}
         )
 
 
@@ -195,23 +189,4 @@ def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Eval
         labels.append(batch.labels)
     total = torch.cat(losses, 1).cpu().double().mean(1)
     counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
-    return Evaluation({"loss": np.asarray(total), **scores(counts)}, counts)
-
-
-def _metrics(row: dict[str, Any]) -> dict[str, float]:
-    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
-
-
-def _why_diverged(row: dict[str, Any], epoch: int) -> Diverged | None:
-    for name in ("train/loss", "val/loss", "train/grad_norm"):
-        if not math.isfinite(row.get(name, 0.0)):
-            return Diverged(name, row[name], epoch)
-    return None
-
-
-def _count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Lightning counts the steps of optimizers that it wraps; ours it does not see."""
-    progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
-    progress.increment_ready()
-    progress.total.completed += steps
-    progress.current.completed += steps
+    return Evaluation({"loss": np.asarray(total), **scores(counts.cpu().numpy())}, counts)

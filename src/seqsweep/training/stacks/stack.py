@@ -5,7 +5,6 @@ K members, D directions, N = K*D lanes, P numbers of a lane.
 
 import dataclasses
 from collections.abc import Collection, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,36 +13,35 @@ from seqsweep.stacked.grouping import padded
 from seqsweep.stacked.layout import Layout, StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
-from seqsweep.training.stacks.members import StackMember, unpacked
-
-Checkpoint = dict[str, Any]
+from seqsweep.training.together.member import (
+    Checkpoint,
+    TrainingMember,
+    checkpoints,
+    unpacked,
+)
 
 
 class Stack:
     """Networks, loss and optimizer of the members that still train, and each one's best weights.
 
     Args:
-        members: of one shape but for their widths.
+        members: of one shape.
         input_size, num_classes: of the data.
-        hidden: the width that all are padded to; None for the least that holds them.
-        device, compute_dtype, dtype: see `StackedNetwork`.
+        device, compute_dtype: see `StackedNetwork`.
     """
 
     def __init__(
         self,
-        members: Sequence[StackMember],
+        members: Sequence[TrainingMember],
         input_size: int,
         num_classes: int,
-        hidden: int | None = None,
         device: torch.device | str = "cpu",
         compute_dtype: torch.dtype | None = None,
-        dtype: torch.dtype = torch.float32,
     ) -> None:
         network = members[0].network
-        widest = max(member.network.hidden_size for member in members)
         self.shape = StackShape(
             input_size,
-            padded(widest) if hidden is None else hidden,
+            padded(network.hidden_size),
             num_classes,
             network.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
             network.nonlinearity,  # pyright: ignore[reportArgumentType]
@@ -53,7 +51,6 @@ class Stack:
         )
         self.device = torch.device(device)
         self.compute_dtype = compute_dtype
-        self.dtype = dtype
         self.members = list(members)
         self.epochs = 0
         self._build()
@@ -68,26 +65,27 @@ class Stack:
         self.optimizer = members[0].schedule.kind(
             self.rows,
             self.network.rows(self.network.gradient),
-            [member.schedule.options() for member in members],
+            [member.schedule.options(self.epochs) for member in members],
         )
         self.max_norm: Tensor | None = None
         if any(member.clip is not None for member in members):
             norms = [float("inf") if m.clip is None else m.clip for m in members]
-            self.max_norm = torch.tensor(norms, dtype=self.dtype, device=self.device)
+            self.max_norm = torch.tensor(norms, device=self.device)
 
-    def _network(self, members: Sequence[StackMember], dropout: Sequence[float]) -> StackedNetwork:
+    def _network(
+        self, members: Sequence[TrainingMember], dropout: Sequence[float]
+    ) -> StackedNetwork:
         hidden = [member.network.hidden_size for member in members]
         return StackedNetwork(
-            self.shape, hidden, dropout, self.dtype, self.device, self.compute_dtype
+            self.shape, hidden, dropout, torch.float32, self.device, self.compute_dtype
         )
 
-    def _loss(self, members: Sequence[StackMember]) -> StackedLoss:
+    def _loss(self, members: Sequence[TrainingMember]) -> StackedLoss:
         return StackedLoss(
             [member.class_weights for member in members],
             [member.label_smoothing for member in members],
             self.shape.num_classes,
-            self.dtype,
-            self.device,
+            device=self.device,
         )
 
     @property
@@ -100,7 +98,7 @@ class Stack:
         """Optimizer steps of each member."""
         return self.optimizer.steps
 
-    def keep_best(self, better: Collection[StackMember]) -> None:
+    def keep_best(self, better: Collection[TrainingMember]) -> None:
         """The weights of these members are their best so far."""
         if len(better) == len(self.members):
             self.best.copy_(self.rows)
@@ -109,7 +107,7 @@ class Stack:
             chosen = torch.tensor(indices, device=self.device)
             self.best.index_copy_(0, chosen, self.rows.index_select(0, chosen))
 
-    def let_go(self, gone: Collection[StackMember]) -> None:
+    def let_go(self, gone: Collection[TrainingMember]) -> None:
         """Goes on without these members; what they cost is saved from now on."""
         indices = [index for index, member in enumerate(self.members) if member not in gone]
         if not indices:
@@ -125,7 +123,7 @@ class Stack:
         self.best = best
         self._set_state(steps, state)
 
-    def best_of(self, members: Sequence[StackMember]) -> tuple[StackedNetwork, StackedLoss]:
+    def best_of(self, members: Sequence[TrainingMember]) -> tuple[StackedNetwork, StackedLoss]:
         """Networks of some members with their best weights, to evaluate them."""
         network = self._network(members, [0.0] * len(members))
         indices = [self.members.index(member) for member in members]
@@ -143,7 +141,7 @@ class Stack:
             "weights": self.rows,
             "best": self.best,
             "optimizer": self.optimizer.state,
-            "members": [member.state_dict() for member in self.members],
+            "members": [member.packed() for member in self.members],
         }
 
     def restore(self, checkpoints: Sequence[Checkpoint], bests: Sequence[Checkpoint]) -> None:
@@ -163,7 +161,11 @@ class Stack:
                 state[name][index, positions] = moment.to(self.best)
             member.load_state_dict(checkpoint)
         self._set_state(steps, state)
-        self.optimizer.set([member.schedule.options() for member in self.members])
+        self.set_options()
+
+    def set_options(self) -> None:
+        """Gives the optimizer the members' options of the epoch to come."""
+        self.optimizer.set([member.schedule.options(self.epochs) for member in self.members])
 
     def _set_state(self, steps: int, state: dict[str, Tensor]) -> None:
         self.optimizer.steps = steps
@@ -171,31 +173,20 @@ class Stack:
             self.optimizer.state[name].copy_(moment)
 
 
-def cut(checkpoint: Checkpoint, member: StackMember) -> tuple[Checkpoint, Checkpoint]:
-    """A member's own checkpoints out of the stack's: its last and its best.
-
-    Both hold its weights by the names of its network, as any checkpoint of a run does; the best
-    one nothing else, since a run goes on from its last.
-    """
+def cut(checkpoint: Checkpoint, member: TrainingMember) -> tuple[Checkpoint, Checkpoint]:
+    """A member's own checkpoints out of the stack's: its last and its best."""
     index = checkpoint["run_ids"].index(member.run_id)
     positions = Layout(StackShape(**checkpoint["shape"])).positions(member.network.hidden_size)
 
     def vector(rows: Tensor) -> Tensor:
         return rows[index].cpu()[positions]
 
-    own = unpacked(checkpoint["members"][index])
-    common = {"engine": "stacked", "callbacks": own["callbacks"]}
-    last = {
-        **common,
-        **own,
+    head = {
+        "engine": "stacked",
+        **unpacked(checkpoint["members"][index]),
         "epoch": checkpoint["epoch"],
         "global_step": checkpoint["global_step"],
-        "state_dict": member.named(vector(checkpoint["weights"])),
-        "optimizer": {name: vector(rows) for name, rows in checkpoint["optimizer"].items()},
     }
-    best = {
-        **common,
-        "epoch": own["callbacks"]["BestAndLast"]["best_epoch"],
-        "state_dict": member.named(vector(checkpoint["best"])),
-    }
-    return last, best
+    moments = {name: vector(rows) for name, rows in checkpoint["optimizer"].items()}
+    weights, best = vector(checkpoint["weights"]), vector(checkpoint["best"])
+    return checkpoints(member, head, weights, moments, best)

@@ -20,28 +20,36 @@ class MemberLog:
     been written yet stands in the checkpoint, so a kill loses none of it.
 
     Attributes:
-        pending: rows not written yet, each as one text.
         files: how long the run's files are without them.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
         self.folder = folder
         self.loggers = list(loggers)
-        self.pending: list[str] = []
         self.files: dict[str, int] = {}
+        self._rows: list[tuple[float, Row]] = []
         self._lines: list[str] = []
 
     def add(self, row: Row) -> None:
-        self.pending.append(json.dumps([time.time(), row]))
+        self._rows.append((time.time(), row))
+
+    @property
+    def pending(self) -> list[str]:
+        """The rows that are not written yet, each as one text."""
+        return [json.dumps(stamped) for stamped in self._rows]
+
+    def restore(self, files: dict[str, int], pending: Sequence[str]) -> None:
+        """As it was at a checkpoint."""
+        self.files = files
+        self._rows = [(when, row) for when, row in map(json.loads, pending)]
 
     def flush(self) -> None:
         """Raises OSError where a file cannot be written; the rows then stay."""
-        if self.pending:
-            stamped = [json.loads(text) for text in self.pending]
+        if self._rows:
             for logger in self.loggers:
-                logger.write([row for _, row in stamped])
-            self._lines += [_line(when, "INFO", text_line(row)) for when, row in stamped]
-            self.pending = []
+                logger.write([row for _, row in self._rows])
+            self._lines += [_line(when, "INFO", text_line(row)) for when, row in self._rows]
+            self._rows = []
             self.files = sizes_of_logs(self.folder)
 
     def say(self, message: str, level: str = "INFO") -> None:

@@ -1,88 +1,41 @@
-"""One run of a stack: what it has for itself, from its first weights to its stopping.
+"""The part of one member: all that it has for itself, from its first weights to its stopping.
 
 C classes, P parameters of the network.
 """
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import ReduceLROnPlateau
+from torch import Tensor
 
 from seqsweep.config.build import build
-from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import check_loss
 from seqsweep.runs.record import RunFolder
 from seqsweep.seeding import global_stream, stream_seed
-from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
 from seqsweep.training.best import BestEpoch
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
 from seqsweep.training.planning import Member, out_of_memory_is_said
-from seqsweep.training.stacks.log import MemberLog
+from seqsweep.training.together.log import MemberLog
+from seqsweep.training.together.schedule import Schedule, shared_schedule
+
+Checkpoint = dict[str, Any]
+
+Layout = list[tuple[str, torch.Size]]
+"""Name and shape of each parameter of a network, in the order of its weights as one vector."""
 
 
-class Schedule:
-    """An optimizer's options through the epochs, moved by a scheduler of torch's.
-
-    The scheduler acts on an optimizer of one unused number: the stack's own reads its options from
-    there. Members of equal options share one, unless a metric moves it.
-    """
-
-    def __init__(self, config: Config) -> None:
-        self.optimizer: Optimizer = build(config["optimizer"], "optimizer")(
-            [nn.Parameter(torch.zeros(1))]
-        )
-        make = build(config["scheduler"], "scheduler")
-        self.scheduler: Any = None if make is None else make(self.optimizer)
-        kind = flat_optimizer_for(self.optimizer)
-        assert kind is not None, "only optimizers of ours come here"
-        self.kind: type[FlatOptimizer] = kind
-
-    @property
-    def follows_metric(self) -> bool:
-        return isinstance(self.scheduler, ReduceLROnPlateau)
-
-    @property
-    def lr(self) -> float:
-        return float(self.optimizer.param_groups[0]["lr"])
-
-    def options(self) -> dict[str, float]:
-        return hyperparameters(self.optimizer)
-
-    def step(self, monitored: float | None) -> None:
-        """After an epoch."""
-        if self.scheduler is None:
-            return
-        self.optimizer.step()  # moves nothing, but a scheduler warns where it never happened
-        if self.follows_metric:
-            self.scheduler.step(monitored)
-        else:
-            self.scheduler.step()
-
-    def state_dict(self) -> dict[str, Any] | None:
-        if self.scheduler is None:
-            return None
-        options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
-        return {"scheduler": self.scheduler.state_dict(), "options": options}
-
-    def load_state_dict(self, state: dict[str, Any] | None) -> None:
-        if state is not None and self.scheduler is not None:
-            self.scheduler.load_state_dict(state["scheduler"])
-            self.optimizer.param_groups[0].update(state["options"])
-
-
-class StackMember:
-    """A run's own part of a stack, built from its config; nothing is written.
+class TrainingMember:
+    """The own part of a run that trains with others, built from its config; nothing is written.
 
     Args:
         member: checked and identified.
@@ -106,10 +59,10 @@ class StackMember:
         self.config = config
         self.folder = RunFolder(folder)
         self.network: Network = network
-        self.template = _template(
+        self.template, self.layout = _template(
             json.dumps(config["model"], sort_keys=True), splits.input_size, splits.num_classes
         )
-        self.schedule = _schedule(config, schedules)
+        self.schedule = shared_schedule(config, schedules)
         self.class_weights = class_weights(
             config["loss"]["class_weights"], splits.train.labels, splits.num_classes
         )
@@ -135,7 +88,7 @@ class StackMember:
 
     @property
     def params(self) -> int:
-        return sum(parameter.numel() for parameter in self.template.parameters())
+        return sum(math.prod(shape) for _, shape in self.layout)
 
     def initial_vector(self) -> Tensor:
         """The first weights, those that the network's constructor draws from the stream `init`."""
@@ -146,43 +99,45 @@ class StackMember:
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
         """Weights (P,) by the names that they have in a `SequenceClassifier`."""
-        named = list(self.template.named_parameters())
-        parts = vector.split([parameter.numel() for _, parameter in named])
+        parts = vector.split([math.prod(shape) for _, shape in self.layout])
         return {
-            f"network.{name}": part.view(parameter.shape)
-            for (name, parameter), part in zip(named, parts, strict=True)
+            name: part.view(shape) for (name, shape), part in zip(self.layout, parts, strict=True)
         }
 
     def vector(self, state_dict: Mapping[str, Tensor]) -> Tensor:
         """The reverse: (P,)."""
-        names = [f"network.{name}" for name, _ in self.template.named_parameters()]
-        return torch.cat([state_dict[name].flatten() for name in names])
+        return torch.cat([state_dict[name].flatten() for name, _ in self.layout])
 
     def state_dict(self) -> dict[str, Any]:
-        """All but tensors, for a checkpoint.
-
-        Plain values go as one text: torch.save takes a microsecond for each value, and a stack has
-        many thousands of them.
-        """
+        """All but tensors, for a checkpoint."""
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
-        plain = json.dumps({"callbacks": callbacks, "files": self.log.files})
         return {
-            "plain": plain,
-            "pending": "\n".join(self.log.pending),
+            "callbacks": callbacks,
+            "files": self.log.files,
+            "pending": self.log.pending,
             "schedule": self.schedule.state_dict(),
         }
 
+    def packed(self) -> dict[str, Any]:
+        """The state with its plain values as one text.
+
+        torch.save takes a microsecond for each value, and a stack has many thousands of them.
+        """
+        state = self.state_dict()
+        schedule, pending = state.pop("schedule"), "\n".join(state.pop("pending"))
+        return {"plain": json.dumps(state), "pending": pending, "schedule": schedule}
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint of this run, `unpacked`."""
+        """From a checkpoint of this run."""
         self.best.load_state_dict(state["callbacks"]["BestAndLast"])
         if self.early_stop is not None:
             stop = state["callbacks"]["EarlyStop"]
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(state["schedule"])
-        self.log.files, self.log.pending = state["files"], list(state["pending"])
+        self.log.restore(state["files"], state["pending"])
 
     def had_stopped(self) -> bool:
         """Whether it was told to stop already, and killed before it could."""
@@ -199,24 +154,44 @@ class StackMember:
 
 
 def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What `StackMember.state_dict` made one text of, as keys again."""
+    """What `TrainingMember.packed` made one text of, as keys again."""
     pending = state["pending"].splitlines()
     return {"schedule": state["schedule"], "pending": pending, **json.loads(state["plain"])}
 
 
-def _schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
-    key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
-    if key not in schedules:
-        schedules[key] = Schedule(config)
-    elif schedules[key].follows_metric:
-        return Schedule(config)
-    return schedules[key]
-
-
 @functools.lru_cache(maxsize=512)
 @out_of_memory_is_said()
-def _template(model: str, input_size: int, num_classes: int) -> RNNClassifier:
-    """One network for all members of a model: names, shapes and first weights are read off it."""
+def _template(model: str, input_size: int, num_classes: int) -> tuple[RNNClassifier, Layout]:
+    """One network for all members of a model, and its layout."""
     section = json.loads(model)
     sizes = {"input_size": input_size, "num_classes": num_classes}
-    return build(section, "model", **sizes_from_data(section, sizes))
+    network = build(section, "model", **sizes_from_data(section, sizes))
+    named = network.named_parameters()
+    return network, [(f"network.{name}", parameter.shape) for name, parameter in named]
+
+
+def checkpoints(
+    member: TrainingMember,
+    head: Checkpoint,
+    weights: Tensor,
+    moments: Mapping[str, Tensor],
+    best: Tensor,
+) -> tuple[Checkpoint, Checkpoint]:
+    """A run's last checkpoint and its best one.
+
+    Both hold its weights by the names of its network, as any checkpoint of a run does; the best
+    one nothing else, since a run resumes from its last.
+
+    Args:
+        head: the member's `state_dict`, with `engine`, `epoch` and `global_step`.
+        weights, moments, best: (P,) each.
+    """
+    last = head | {"state_dict": member.named(weights), "optimizer": dict(moments)}
+    callbacks = head["callbacks"]
+    first = {
+        "engine": head["engine"],
+        "callbacks": callbacks,
+        "epoch": callbacks["BestAndLast"]["best_epoch"],
+        "state_dict": member.named(best),
+    }
+    return last, first

@@ -1,0 +1,39 @@
+"""What the counts and the row of an epoch say.
+
+K members, C classes.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.models.module import Diverged
+
+Array = npt.NDArray[np.float64]
+
+
+def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
+    """Accuracy and macro-F1, over the classes that occur, of (K, C, C) counts."""
+    table = counts.astype(np.float64)
+    hits = np.diagonal(table, axis1=1, axis2=2)
+    seen = table.sum(1) + table.sum(2)
+    f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
+    return {
+        "acc": hits.sum(1) / table.sum((1, 2)),
+        "f1": f1.sum(1) / (seen > 0).sum(1),
+    }
+
+
+def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
+    """The row of an epoch without its counters."""
+    return {name: value for name, value in row.items() if name not in ("epoch", "step")}
+
+
+def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
+    for name in ("train/loss", "val/loss", "train/grad_norm"):
+        if not math.isfinite(row.get(name, 0.0)):
+            return Diverged(name, row[name], epoch)
+    return None

@@ -1,0 +1,172 @@
+"""Engines from the command line: planned, trained, verified, and the same bits in any company."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seqsweep.native.library import library
+from seqsweep.training.checkpoints import load_sealed
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+GRID = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8,40", "seed=0,1")
+is_native = pytest.mark.skipif(library() is None, reason="no native library")
+
+
+def _origins(folder: Path) -> dict[str, Any]:
+    paths = folder.glob("outputs/sweeps/*/*/provenance.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in paths}
+
+
+@is_native
+def test_plan_shows_the_pool_and_train_trains_it(seqsweep: Command, tmp_path: Path) -> None:
+    planned = seqsweep("plan", *GRID)
+    assert ": 6 runs: rnn, 1 layer, hidden 4, 8, 40" in planned.out
+    assert not list(tmp_path.rglob("config.yaml"))
+    result = seqsweep("train", "-m", *GRID)
+    assert result.code == 0, result.err
+    origins = _origins(tmp_path).values()
+    assert [origin["engine"] for origin in origins] == ["native"] * 6
+    assert not any("stack" in origin for origin in origins)
+    assert not list(tmp_path.rglob(".stacks"))
+
+
+def test_without_the_library_stacks_are_planned_and_trained(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    planned = seqsweep("plan", *GRID, SEQSWEEP_NATIVE="off")
+    stacks = [line for line in planned.out.splitlines() if line.startswith("stacked: 2 runs: rnn")]
+    assert len(stacks) == 3
+    result = seqsweep("train", "-m", *GRID, SEQSWEEP_NATIVE="off")
+    assert result.code == 0, result.err
+    companies = [tuple(origin["stack"]["members"]) for origin in _origins(tmp_path).values()]
+    assert sorted(map(companies.count, companies)) == [2] * 6
+    assert not list(tmp_path.rglob(".stacks/*"))
+
+
+def test_a_network_of_ones_own_trains_beside_the_others(seqsweep: Command, tmp_path: Path) -> None:
+    (tmp_path / "mine_net.py").write_text(
+        "from seqsweep.models.classifier import RNNClassifier\n"
+        "class Net(RNNClassifier):\n"
+        "    def __init__(self, input_size: int, hidden_size: int, num_classes: int):\n"
+        "        super().__init__(input_size, hidden_size, num_classes)\n"
+    )
+    (tmp_path / "conf/model").mkdir(parents=True)
+    (tmp_path / "conf/model/mine.yaml").write_text(
+        "_target_: mine_net.Net\ninput_size: null\nhidden_size: 6\nnum_classes: null\n"
+    )
+    grid = ("data=digits", "trainer.max_epochs=1", "model=simple,mine", "seed=0,1")
+    result = seqsweep("train", "-m", "--config-dir", "conf", *grid, PYTHONPATH=".")
+    assert result.code == 0, result.err
+    engines = sorted(origin["engine"] for origin in _origins(tmp_path).values())
+    ours = "stacked" if library() is None else "native"
+    assert engines == ["autograd", "autograd", ours, ours]
+
+
+def test_verify_stack_says_how_far_they_are_apart(seqsweep: Command, tmp_path: Path) -> None:
+    result = seqsweep("verify-stack", "--members", "3", *GRID)
+    assert result.code == 0, result.err
+    assert "3 of 6 members" in result.out
+    assert "the losses differ from those in float64 by at most" in result.out
+    assert "the difference is rounding" in result.out
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("threads=0", "hydra.launcher.threads=0: must be at least 1, or null"),
+        ("processes=2", "hydra.launcher.processes: no such key in hydra.launcher; known: "),
+    ],
+)
+def test_a_launcher_that_cannot_be(refused: Callable[..., str], argument: str, message: str):
+    assert refused("train", "-m", *GRID, f"hydra.launcher.{argument}").startswith(message)
+
+
+# One process for all commands, so that Python and torch are started once.
+_COMMANDS = """
+import json, sys
+from seqsweep.cli import main
+for command in json.loads(sys.argv[1]):
+    try:
+        main(command)
+    except SystemExit as ended:
+        assert ended.code == 0, command
+"""
+MIXED = (
+    "train", "-m", "data=digits", "model.dropout=0.2", "model.num_layers=2", "sweep.name=s",
+    "sweep.report=false",
+)  # fmt: skip
+AXES = {
+    "model.cell": ("rnn", "lstm"), "data.batch_size": ("32", "50"),
+    "trainer.max_epochs": ("3", "5"), "seed": ("0", "1"),
+}  # fmt: skip
+WAYS = {
+    "forwards": [{}],
+    "backwards": [{name: values[::-1] for name, values in AXES.items()}],
+    "basic": [{}],
+    "in parts": [{"seed": ("1",), "model.cell": ("lstm",)}, {"seed": ("0",)}, {}],
+}
+"""Each way of training the grid: a command for each part, with the values that it names."""
+LAUNCHERS = {
+    "forwards": "hydra.launcher.threads=2",
+    "backwards": "hydra.launcher.threads=1",
+    "basic": "hydra/launcher=basic",
+    "in parts": "hydra.launcher.threads=2",
+}
+
+
+def _command(way: str, named: dict[str, tuple[str, ...]]) -> list[str]:
+    axes = [f"{name}={','.join(values)}" for name, values in (AXES | named).items()]
+    return [
+        *MIXED,
+        f"output_dir={way}",
+        LAUNCHERS[way],
+        *(axes[::-1] if way == "backwards" else axes),
+    ]
+
+
+def _results(folder: Path) -> dict[str, Any]:
+    """The metrics and weights of each run by its run_id."""
+    return {
+        path.parent.name: (
+            path.read_text(),
+            load_sealed(path.parent / "checkpoints/best.ckpt")["state_dict"],
+            load_sealed(path.parent / "checkpoints/last.ckpt")["state_dict"],
+        )
+        for path in folder.glob("sweeps/s/*/metrics.csv")
+    }
+
+
+@is_native
+def test_bits_depend_on_the_config_alone(seqsweep: Command, tmp_path: Path) -> None:
+    """In any order, company and number of parts, by any launcher, on one thread or two."""
+    commands = [_command(way, named) for way, parts in WAYS.items() for named in parts]
+    done = subprocess.run(
+        [sys.executable, "-c", _COMMANDS, json.dumps(commands)],
+        cwd=tmp_path, text=True, capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    expected = _results(tmp_path / "forwards")
+    assert len(expected) == 16
+    for way in WAYS:
+        found = _results(tmp_path / way)
+        assert found.keys() == expected.keys()
+        for name, (metrics, *states) in expected.items():
+            assert found[name][0] == metrics, (way, name)
+            for one, other in zip(states, found[name][1:], strict=True):
+                assert all(torch.equal(one[key], other[key]) for key in one), (way, name)
+
+    run = tmp_path / "forwards/sweeps/s" / next(iter(expected))
+    shutil.copytree(run, tmp_path / "elsewhere" / "copy")
+    shutil.rmtree(tmp_path / "forwards")
+    result = seqsweep("reproduce", "elsewhere/copy")
+    assert (result.code, result.out) == (0, "identical\n"), result.err

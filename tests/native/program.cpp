@@ -1,0 +1,239 @@
+// Trains a fixed set of networks through the C interface and prints a hash of each one's bits.
+//
+// scripts/native_check.py compiles it for several machines, with several compilers and with
+// sanitizers: all must print the same. Every array is allocated alone and in its exact size, so
+// that AddressSanitizer sees each access beside one.
+#include "seqsweep.cpp"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+using namespace seqsweep;
+
+namespace {
+
+// Numbers from integers alone, so that no library of the machine takes part.
+struct Random {
+  uint64_t state;
+  uint32_t next() {
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33);
+  }
+  int below(int limit) { return (int)(next() % (uint32_t)limit); }
+  float between(float low, float high) {
+    return low + (high - low) * ((float)(next() >> 7) * (1.0f / 16777216.0f));
+  }
+};
+
+// FNV-1a of all that is added; NaN counts as one number, since machines make different ones.
+struct Hash {
+  uint64_t value = 14695981039346656037u;
+  void add(const void* from, size_t bytes) {
+    for (size_t i = 0; i < bytes; i++) value = (value ^ ((const uint8_t*)from)[i]) * 1099511628211u;
+  }
+  void add_floats(const float* from, Index count) {
+    for (Index i = 0; i < count; i++) {
+      const float number = from[i] != from[i] ? 12345.0f : from[i];
+      add(&number, sizeof number);
+    }
+  }
+};
+
+template <class T> T* allocate(Index count) {
+  T* array = (T*)calloc((size_t)count, sizeof(T));
+  if (!array) abort();
+  return array;
+}
+
+float* numbers(Random& random, Index count, float scale) {
+  float* array = allocate<float>(count);
+  for (Index i = 0; i < count; i++) array[i] = random.between(-scale, scale);
+  return array;
+}
+
+struct Split {
+  Data data;
+  float* x;
+  int64_t *lengths, *labels, *by_length;
+
+  Split(Random& random, int count, int longest, int features, int classes, bool mixed) {
+    x = numbers(random, (Index)count * longest * features, 1.5f);
+    lengths = allocate<int64_t>(count);
+    labels = allocate<int64_t>(count);
+    by_length = allocate<int64_t>(count);
+    for (int s = 0; s < count; s++) {
+      lengths[s] = mixed && s ? 1 + random.below(longest) : longest;
+      labels[s] = random.below(classes);
+    }
+    int place = 0;
+    for (int length = longest; length > 0; length--)
+      for (int s = 0; s < count; s++)
+        if (lengths[s] == length) by_length[place++] = s;
+    data = {x, lengths, labels, by_length, count, longest, features, !mixed};
+  }
+  ~Split() {
+    free(x);
+    free(lengths);
+    free(labels);
+    free(by_length);
+  }
+};
+
+void shuffle(Random& random, int64_t* order, int count) {
+  for (int i = 0; i < count; i++) order[i] = i;
+  for (int i = count - 1; i > 0; i--) {
+    const int other = random.below(i + 1);
+    const int64_t kept = order[i];
+    order[i] = order[other];
+    order[other] = kept;
+  }
+}
+
+void* aligned_workspace(uint64_t size, void** allocated) {
+  *allocated = malloc(size + 64);
+  return (void*)(((uintptr_t)*allocated + 63) / 64 * 64);
+}
+
+// The masks of one epoch's steps, one after another: 4/3 with a chance of 3/4, else 0.
+float* dropout_masks(Random& random, const Shape& shape, const Split& split, int64_t count) {
+  Index rows = 0;
+  for (int64_t s = 0; s < count; s++) rows += split.lengths[s];
+  const Index total = (shape.layers - 1) * rows * shape.directions * shape.hidden;
+  float* masks = allocate<float>(total);
+  for (Index i = 0; i < total; i++) masks[i] = random.below(4) ? 1.0f / 0.75f : 0.0f;
+  return masks;
+}
+
+// Two epochs of training and evaluation of one network, which `number` chooses.
+uint64_t train_network(int number) {
+  static const int hidden_sizes[] = {1, 7, 16, 20, 33, 48, 70};
+  static const int batch_sizes[] = {1, 5, 8, 13, 29};
+  Random random = {(uint64_t)number * 1000003u + 17};
+  Shape shape;
+  shape.cell = number % 4;
+  shape.directions = 1 + number / 4 % 2;
+  shape.layers = 1 + number / 8 % 3;
+  shape.pooling = (number / 24 + number) % 3;
+  const int32_t optimizer = (number / 4 + number / 16) % 4;
+  shape.hidden = hidden_sizes[random.below(7)];
+  shape.features = 1 + random.below(9);
+  shape.classes = 2 + random.below(6);
+  shape.has_dropout = shape.layers > 1 && random.below(2);
+  const bool is_mixed = random.below(3) > 0;
+  const int count = 29, longest = 1 + random.below(11);
+  const Split train(random, count, longest, shape.features, shape.classes, is_mixed);
+  const Split val(random, 11, longest, shape.features, shape.classes, is_mixed);
+
+  const Index P = (Index)seqsweep_parameters(&shape);
+  float* weights = numbers(random, P, 0.3f);
+  float *moment1 = allocate<float>(P), *moment2 = allocate<float>(P);
+  float* on = allocate<float>(shape.classes);
+  float* off = allocate<float>(shape.classes);
+  float* label_weights = allocate<float>(shape.classes);
+  const bool is_weighted = random.below(2), is_smoothed = random.below(2);
+  for (int c = 0; c < shape.classes; c++) {
+    label_weights[c] = is_weighted ? random.between(0.5f, 2.0f) : 1.0f;
+    on[c] = (is_smoothed ? 0.9f : 1.0f) * label_weights[c];
+    off[c] = (is_smoothed ? 0.1f / (float)shape.classes : 0.0f) * label_weights[c];
+  }
+  const Index cells = (Index)shape.classes * shape.classes;
+  int64_t *confusion = allocate<int64_t>(cells), *val_confusion = allocate<int64_t>(cells);
+  int64_t* order = allocate<int64_t>(count);
+
+  Task task = {};
+  task.shape = shape;
+  task.optimizer = optimizer;
+  task.trains = task.validates = 1;
+  task.batch_size = batch_sizes[random.below(5)];
+  task.last_batch = (count + task.batch_size - 1) / task.batch_size;
+  task.weights = weights;
+  task.moment1 = moment1;
+  task.moment2 = moment2;
+  task.order = order;
+  task.count = count;
+  task.loss = {on, off, is_weighted ? label_weights : nullptr};
+  task.max_norm = random.below(2) ? 0.5f : __builtin_inff();
+  task.options = {0.01, 0.9, 0.999, 1e-8, random.below(2) ? 0.01 : 0.0, random.below(2) ? 0.9 : 0.0,
+                  0.0, 0.99};
+  if (task.options.momentum > 0) task.options.nesterov = random.below(2);
+  task.confusion = confusion;
+  task.val_confusion = val_confusion;
+
+  void* allocated;
+  void* workspace = aligned_workspace(seqsweep_workspace(&task, &train.data, &val.data), &allocated);
+  for (int epoch = 0; epoch < 2; epoch++) {
+    shuffle(random, order, count);
+    float* masks = shape.has_dropout ? dropout_masks(random, shape, train, count) : nullptr;
+    task.masks = masks;
+    Task* tasks[] = {&task};
+    const int32_t stop = 0;
+    if (seqsweep_run(tasks, 1, &train.data, &val.data, workspace, &stop) != DONE) abort();
+    free(masks);
+  }
+
+  Hash hash;
+  hash.add_floats(weights, P);
+  hash.add_floats(moment1, P);
+  hash.add_floats(moment2, P);
+  const double sums[] = {task.loss_sum, task.weight_sum, task.norm_sum, task.val_loss};
+  hash.add(sums, sizeof sums);
+  hash.add(confusion, (size_t)cells * sizeof(int64_t));
+  hash.add(val_confusion, (size_t)cells * sizeof(int64_t));
+  bool is_finite = true;
+  for (Index i = 0; i < P; i++) is_finite &= weights[i] - weights[i] == 0;
+  if (!is_finite) abort();  // equal NaN would show nothing
+  void* arrays[] = {weights,   moment1,       moment2, on,       off, label_weights,
+                    confusion, val_confusion, order,   allocated};
+  for (void* array : arrays) free(array);
+  return hash.value;
+}
+
+// A function of functions.h over numbers of every magnitude and sign, infinities and NaN too.
+uint64_t hash_function(int32_t which) {
+  const int count = 1 << 16;
+  float *x = allocate<float>(count), *out = allocate<float>(count);
+  for (uint32_t i = 0; i < (uint32_t)count; i++) {
+    const uint32_t bits = i * 65537u;
+    memcpy(x + i, &bits, sizeof bits);
+  }
+  seqsweep_function(which, count, x, out);
+  Hash hash;
+  hash.add_floats(out, count);
+  free(x);
+  free(out);
+  return hash.value;
+}
+
+uint64_t hash_multiply_add(int32_t in_software) {
+  const int count = 1 << 16;
+  Random random = {5};
+  float* arrays[4];
+  for (float*& array : arrays) {
+    array = allocate<float>(count);
+    for (int i = 0; i < count; i++) {
+      const uint32_t bits = random.next() << 1 | (random.next() & 1);
+      memcpy(array + i, &bits, sizeof bits);
+    }
+  }
+  for (int i = 0; i < count / 2; i++)  // near cancellation, where the rounding shows
+    arrays[2][i] = -(arrays[0][i] * arrays[1][i]);
+  seqsweep_multiply_add(in_software, count, arrays[0], arrays[1], arrays[2], arrays[3]);
+  Hash hash;
+  hash.add_floats(arrays[3], count);
+  for (float* array : arrays) free(array);
+  return hash.value;
+}
+
+}  // namespace
+
+int main() {
+  for (int which = 0; which < 4; which++) printf("function %d %016" PRIx64 "\n", which, hash_function(which));
+  const uint64_t in_hardware = hash_multiply_add(0), in_software = hash_multiply_add(1);
+  printf("multiply-add %016" PRIx64 "\n", in_hardware);
+  if (in_hardware != in_software) return 1;
+  for (int number = 0; number < 96; number++)
+    printf("network %d %016" PRIx64 "\n", number, train_network(number));
+  return 0;
+}

@@ -1,0 +1,129 @@
+"""The engine of a run: a function of its config and of the machine."""
+
+from collections.abc import Callable
+
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.training import engine
+from seqsweep.training.engine import engine_of, missing_library, why_not_ours
+
+Checked = Callable[..., Config]
+BASE = ("data=digits", "trainer=cpu")
+OWN_CALLBACK = "+callbacks.mine._target_=lightning.pytorch.callbacks.Timer"
+ONLY_AUTOGRAD = [
+    ("trainer.limit_train_batches=2",), ("trainer.overfit_batches=2",), ("trainer.devices=2",),
+    ("trainer.detect_anomaly=true",), ("callbacks.checkpoint=null",), (OWN_CALLBACK,),
+]  # fmt: skip
+
+
+def on_cpu(accelerator: str) -> bool:
+    return accelerator == "gpu"
+
+
+def has_gpu(_: str) -> bool:
+    return True
+
+
+@pytest.fixture(params=[True, False], ids=["library", "no library"])
+def has_library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """A machine with the native library, and one without."""
+    set_library(monkeypatch, request.param)
+    return request.param
+
+
+def set_library(monkeypatch: pytest.MonkeyPatch, is_there: bool) -> None:
+    monkeypatch.setattr(engine, "library", lambda: object() if is_there else None)
+    monkeypatch.setattr(engine, "why_missing", lambda: None if is_there else "no compiler; get one")
+
+
+@pytest.mark.parametrize("model", ["rnn", "simple", "bidirectional", "multilayer"])
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
+def test_networks_of_ours_are_native_on_a_cpu(
+    checked: Checked, has_library: bool, model: str, cell: str
+) -> None:
+    own = ("model.cell=gru",) if cell == "gru" and model == "rnn" else ()
+    expected = "native" if has_library else "stacked"
+    assert engine_of(checked(*BASE, f"model={model}", *own), on_cpu) == expected
+
+
+@pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)
+def test_what_only_autograd_trains(
+    checked: Checked, has_library: bool, own: tuple[str, ...]
+) -> None:
+    config = checked(*BASE, *own)
+    assert engine_of(config, on_cpu) == "autograd"
+    assert why_not_ours(config) is not None
+    for wanted in ("native", "stacked"):
+        with pytest.raises(ValueError, match=rf"^engine={wanted}: cannot train .*engine=auto"):
+            engine_of(config | {"engine": wanted}, on_cpu)
+
+
+def test_half_precision_is_not_native(checked: Checked, has_library: bool) -> None:
+    config = checked(*BASE, "trainer.precision=bf16-mixed")
+    assert engine_of(config, on_cpu) == "autograd"
+    assert engine_of(config | {"engine": "stacked"}, on_cpu) == "stacked"
+    with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.precision=bf16"):
+        engine_of(config | {"engine": "native"}, on_cpu)
+
+
+def test_a_gpu_is_autograds_unless_asked(checked: Checked, has_library: bool) -> None:
+    config = checked("data=digits")
+    assert engine_of(config, has_gpu) == "autograd"
+    assert engine_of(config | {"engine": "stacked"}, has_gpu) == "stacked"
+    with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.accel.*a GPU"):
+        engine_of(config | {"engine": "native"}, has_gpu)
+
+
+def test_without_the_library_a_wide_lstm_is_autograds(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow, wide = (
+        checked(*BASE, "model.cell=lstm", f"model.hidden_size={size}") for size in (32, 33)
+    )
+    set_library(monkeypatch, False)
+    assert [engine_of(config, on_cpu) for config in (narrow, wide)] == ["stacked", "autograd"]
+    set_library(monkeypatch, True)
+    assert [engine_of(config, on_cpu) for config in (narrow, wide)] == ["native", "native"]
+
+
+def test_native_without_the_library_says_what_is_missing(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_library(monkeypatch, False)
+    config = checked(*BASE, "engine=native")
+    with pytest.raises(ValueError, match=r"^engine=native: must be auto .*; no compiler; get one"):
+        engine_of(config, on_cpu)
+
+
+def test_a_missing_library_is_named_where_it_would_train(
+    checked: Checked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, asked, wide = (
+        checked(*BASE, *own) for own in ((), ("engine=stacked",), ("trainer.devices=2",))
+    )
+    set_library(monkeypatch, False)
+    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
+    assert missing_library([wide, ours], on_cpu) == ["no compiler; get one"]
+    assert missing_library([asked, wide], on_cpu) == []
+    monkeypatch.setattr(engine, "is_switched_off", lambda: True)
+    assert missing_library([ours], on_cpu) == []
+    set_library(monkeypatch, True)
+    monkeypatch.setattr(engine, "is_switched_off", lambda: False)
+    assert missing_library([ours], on_cpu) == []
+
+
+def test_what_was_asked_for_is_taken(checked: Checked, has_library: bool) -> None:
+    wanted = ["stacked", "autograd", *(["native"] if has_library else [])]
+    for name in wanted:
+        assert engine_of(checked(*BASE, f"engine={name}"), on_cpu) == name
+
+
+def test_a_gpu_is_not_looked_for_where_the_config_decides(checked: Checked) -> None:
+    """It imports torch, which `seqsweep plan` does without."""
+
+    def never(_: str) -> bool:
+        raise AssertionError("a GPU was looked for")
+
+    for own in ("engine=autograd", "engine=stacked", "trainer.devices=2"):
+        engine_of(checked("data=digits", own), never)
