@@ -81,8 +81,8 @@ def test_networks_that_do_not_fit(arguments, message):
     [
         ({"order": torch.tensor([0, 1, 2, 3, 4, 6])}, "order: must be between 0 and 5"),
         ({"order": torch.tensor([0, -1, 5, 1, 2, 3])}, "order: must be between 0 and 5"),
-        ({"order": torch.arange(6, dtype=torch.int32)}, "order: must be contiguous int64"),
-        ({"order": torch.arange(12)[::2]}, "order: must be contiguous int64"),
+        ({"order": torch.arange(6, dtype=torch.int32)}, "order: must be int64 of shape"),
+        ({"order": torch.arange(12)[::2]}, "order: must be contiguous and on the CPU"),
         ({"batch_size": 0}, "batch_size=0: must be between 1 and 6"),
         ({"batch_size": 7}, "batch_size=7: must be between 1 and 6"),
         ({"validates": True}, "val=None: must be given where a work validates"),
@@ -126,6 +126,18 @@ def test_the_flag_ends_a_run_after_the_current_step(case):
     assert stop.is_set()
     with pytest.raises(Stopped):
         run([case.work(network)], case.data, None, stop)
+    assert network.steps == 1
+
+
+def test_the_flag_ends_an_evaluation_too(make_case):
+    """The one step is over in a moment, the evaluation takes a second."""
+    case = make_case(Shape(3, 64, 4, "lstm"), [100] * 4000, batch_size=1)
+    stop = Stop()
+    network = case.network()
+    work = case.work(network, validates=True)._replace(order=torch.zeros(1, dtype=torch.int64))
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(Stopped):
+        run([work], case.data, case.data, stop)
     assert network.steps == 1
 
 

@@ -194,8 +194,10 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     """Checks a work and writes what changes from epoch to epoch; returns the two confusions."""
     network, order = work.network, work.order
     _check_fit(network, train, "train")
-    if order.dtype != torch.int64 or order.ndim != 1 or not order.is_contiguous():
-        raise ValueError("order: must be contiguous int64 of shape (S,)")
+    if order.dtype != torch.int64 or order.ndim != 1:
+        raise ValueError("order: must be int64 of shape (S,)")
+    if not order.is_contiguous() or not order.is_cpu:
+        raise ValueError("order: must be contiguous and on the CPU")
     count = order.shape[0]
     if not 1 <= work.batch_size <= count:
         raise ValueError(f"batch_size={work.batch_size}: must be between 1 and {count}")

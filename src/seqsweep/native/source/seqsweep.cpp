@@ -49,23 +49,27 @@ Index evaluation_batch(const Shape& shape, const Data& data) {
   return size < data.count ? size : data.count;
 }
 
-double evaluate(const Shape& trained, const float* weights, const Data& data, Arena arena,
-                       int64_t* confusion) {
-  Shape shape = trained;
+bool is_set(const volatile int32_t* stop) { return stop && *stop; }
+
+// The mean cross-entropy, summed in the order of the sequences.
+Status evaluate(Task& task, const Data& data, Arena arena, const volatile int32_t* stop) {
+  Shape shape = task.shape;
   shape.has_dropout = 0;
   float* losses = arena.take<float>(data.count);
   const Index size = evaluation_batch(shape, data);
   Workspace w = lay_out(shape, size, data.longest, arena);
-  pack_weights(w, shape, weights);
+  pack_weights(w, shape, task.weights);
   for (Index first = 0; first < data.count; first += size) {
     const Index left = data.count - first;
     form(w.batch, data, data.by_length + first, (int)(left < size ? left : size));
     forward(w, shape, data, nullptr);
-    evaluation_loss(w, shape, losses, confusion);
+    evaluation_loss(w, shape, losses, task.val_confusion);
+    if (is_set(stop)) return STOPPED;
   }
   double total = 0;
   for (int64_t s = 0; s < data.count; s++) total += losses[s];
-  return total / (double)data.count;
+  task.val_loss = total / (double)data.count;
+  return DONE;
 }
 
 void train_batch(Task& task, const Data& data, Workspace& w, Index first, int size,
@@ -109,13 +113,12 @@ Status run(Task& task, const Data& train, const Data* val, Arena arena,
       const int64_t first = batch * task.batch_size, left = task.count - first;
       train_batch(task, train, w, first, (int)(left < task.batch_size ? left : task.batch_size),
                   masks);
-      if (stop && *stop) return STOPPED;
+      if (is_set(stop)) return STOPPED;
     }
   }
-  if (task.validates)
-    task.val_loss = evaluate(task.shape, task.weights, *val, arena, task.val_confusion);
+  const Status status = task.validates ? evaluate(task, *val, arena, stop) : DONE;
   task.seconds += now() - begin;
-  return DONE;
+  return status;
 }
 
 // What diagnostics ask of one network: the norms of dL/dh by the steps that a lane still reads
