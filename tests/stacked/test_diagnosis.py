@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.stacked.diagnosis import by_class, gradients_through_time, trajectories
+from seqsweep.stacked.diagnosis import by_class, gradients_through_time, last_states, principal
 
 CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 MIXED, EQUAL = [7, 3, 1, 5, 7, 2, 6, 4], [5] * 8
@@ -100,7 +100,8 @@ def test_trajectories_are_principal_components(make_pair, make_sequences, bidire
     data = make_sequences(EQUAL)
     pair = make_pair([{"hidden": 3}, {"hidden": 5}], data, bidirectional=bidirectional)
     pair.stack.forward(pair.batch(torch.arange(8).expand(2, -1)))
-    for network, found in zip(pair.networks, trajectories(pair.stack), strict=True):
+    for network, own in zip(pair.networks, last_states(pair.stack), strict=True):
+        found = principal(own)
         assert found is not None
         output = network.rnn(data.x)[0].detach()  # (B, T, D*H)
         lanes = [output[..., : network.rnn.hidden_size]]
@@ -117,7 +118,8 @@ def test_trajectories_are_principal_components(make_pair, make_sequences, bidire
 def test_a_single_unit_has_a_path_too(make_pair, make_sequences):
     pair = make_pair([{"hidden": 1}], make_sequences(MIXED))
     pair.stack.forward(pair.batch(torch.arange(8)[None]))
-    (found,) = trajectories(pair.stack)
+    (own,) = last_states(pair.stack)
+    found = principal(own)
     assert found is not None
     assert found.points.shape == (sum(MIXED), 2)
     assert found.explained == pytest.approx([1, 0])

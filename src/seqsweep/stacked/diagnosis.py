@@ -16,7 +16,7 @@ from seqsweep.stacked.network import StackedNetwork
 
 
 class Trajectories(NamedTuple):
-    """The states of a member's last layer in their two main directions.
+    """The states of a network's last layer in their two main directions.
 
     Attributes:
         points: (R, 2).
@@ -65,24 +65,25 @@ def steps_left(batch: StackBatch) -> Tensor:
     return batch.ends[0, batch.places.columns] - batch.places.times
 
 
-def trajectories(network: StackedNetwork) -> list[Trajectories | None]:
-    """For each member the states of its last layer at the last `forward`, by principal components.
+def last_states(network: StackedNetwork) -> list[Tensor]:
+    """Returns for each member the states of its last layer at the last `forward`, (R, D*H).
 
-    None for a member whose states are not finite.
-
-    A point is what all directions hold after so many steps of theirs; so a sequence's last point is
+    A row is what all directions hold after so many steps of theirs; so a sequence's last row is
     what the head reads of it where pooling is `last`.
     """
     directions = network.shape.directions
     states = network.states.unflatten(0, (-1, directions))  # (K, D, R, H)
     return [
-        _principal(states[index, :, :, :hidden].transpose(0, 1).flatten(1))
+        states[index, :, :, :hidden].transpose(0, 1).flatten(1)
         for index, hidden in enumerate(network.hidden)
     ]
 
 
-def _principal(states: Tensor) -> Trajectories | None:
-    """(R, D*H) -> (R, 2), with a component's sign such that its largest weight is above zero."""
+def principal(states: Tensor) -> Trajectories | None:
+    """Projects states (R, D*H) on their two main directions; None where they are not finite.
+
+    The sign of a component is such that its largest weight is above zero.
+    """
     if not states.isfinite().all():
         return None
     centred = states.double() - states.double().mean(0)

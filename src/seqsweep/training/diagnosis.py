@@ -1,8 +1,9 @@
 """What a finished run's folder tells beside its numbers: diagnostics.json, for pictures.
 
-K members, D directions, N = K*D lanes, T steps, R rows, L layers, C classes.
+K members, D directions, N = K*D lanes, T steps, R rows, H hidden, L layers, C classes.
 """
 
+import dataclasses
 import functools
 import json
 import logging
@@ -10,6 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -19,15 +22,16 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import write_text
 from seqsweep.stacked.batches import StackBatch, StackData
 from seqsweep.stacked.diagnosis import (
-    Trajectories,
     by_class,
     gradients_through_time,
-    trajectories,
+    last_states,
+    principal,
 )
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.engine import network_of
+from seqsweep.training.paths import Paths
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +41,6 @@ MOST_CLASSES = 50
 
 _SEQUENCES = 64
 _NUMBERS = 2**21
-_CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
 
 def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
@@ -52,9 +55,66 @@ def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
     return {"classes": list(splits.train.class_names), "confusion": plain} if plain else {}
 
 
+class Chosen:
+    """The sequences that a diagnosis looks at, the same for all members.
+
+    Args:
+        sequences: by falling length, so that their rows are those of a `PackedSequence`.
+
+    Attributes:
+        paths: which of the rows are drawn.
+    """
+
+    def __init__(self, sequences: Sequences) -> None:
+        self.sequences = sequences
+        self.paths = Paths(sequences.lengths, sequences.labels)
+
+
+def choose(splits: Splits, units: int) -> Chosen:
+    """Chooses sequences of all classes from validation, else from test, else from training.
+
+    Args:
+        units: of a network, over its layers and directions. A large network is shown fewer
+            sequences where they are long.
+    """
+    split = _split(splits)
+    return _chosen(getattr(splits, split), _sequences(units, splits))
+
+
+def diagnosis_of(
+    splits: Splits, chosen: Chosen, norms: npt.NDArray[Any], states: Tensor
+) -> dict[str, Any] | None:
+    """The content of diagnostics.json of one network.
+
+    None where its states are not finite, or where torch cannot find their main directions: a run
+    is done without it.
+
+    Args:
+        norms: (L, D, T) of the gradients, see `seqsweep.stacked.diagnosis.gradients_through_time`.
+        states: (R, D*H) of the last layer.
+    """
+    try:
+        found = principal(states)
+    except RuntimeError as error:
+        log.warning("no diagnosis: %s", error)
+        return None
+    if found is None:
+        return None
+    return {
+        "split": _split(splits),
+        "sequences": len(chosen.sequences),
+        "gradient": _curves(norms),
+        "trajectories": {
+            "explained": [_short(share) for share in found.explained],
+            "classes": chosen.paths.of(found.points.cpu().numpy()),
+        },
+    }
+
+
 def members_at_once(shape: StackShape, splits: Splits) -> int:
     """How many members `diagnose` may be given together: their states stay in the cache's size."""
-    return max(1, _NUMBERS // (_sequences(shape, splits) * _states(shape, splits)))
+    units = _units(shape)
+    return max(1, _NUMBERS // (_sequences(units, splits) * _states(units, splits)))
 
 
 def diagnose(
@@ -62,14 +122,12 @@ def diagnose(
 ) -> list[dict[str, Any] | None]:
     """The content of diagnostics.json for each member, with the weights that `network` holds.
 
-    On some validation sequences of all classes, else on test, else on training ones. None for a
-    member whose states are not finite, and for all where torch cannot do it, for want of memory
-    for instance: a run is done without it.
+    None for a member of which `diagnosis_of` has none, and for all where torch cannot do it, for
+    want of memory for instance.
     """
-    split = _split(splits)
-    batch, paths = _prepared(
-        getattr(splits, split),
-        _sequences(network.shape, splits),
+    chosen = choose(splits, _units(network.shape))
+    batch = _batch(
+        chosen,
         network.members,
         network.shape.bidirectional,
         network.compute_dtype,
@@ -77,33 +135,30 @@ def diagnose(
     )
     try:
         norms = gradients_through_time(network, loss, batch).cpu()  # (L, N, T)
-        found = trajectories(network)
+        states = last_states(network)
     except RuntimeError as error:
         log.warning("no diagnosis: %s", error)
         return [None] * network.members
-    norms = norms.unflatten(1, (network.members, -1))
-    head = {"split": split, "sequences": batch.steps.batch}
-    return [
-        None
-        if each is None
-        else head | {"gradient": _curves(norms[:, index]), "trajectories": paths.of(each)}
-        for index, each in enumerate(found)
-    ]
+    each = norms.unflatten(1, (network.members, -1)).numpy()  # (L, K, D, T)
+    return [diagnosis_of(splits, chosen, each[:, index], own) for index, own in enumerate(states)]
 
 
 def _split(splits: Splits) -> str:
     return next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
 
 
-def _sequences(shape: StackShape, splits: Splits) -> int:
+def _units(shape: StackShape) -> int:
+    return shape.num_layers * shape.directions * shape.hidden
+
+
+def _sequences(units: int, splits: Splits) -> int:
     """As many as are of use, fewer where they are long and the network is large."""
-    return min(_SEQUENCES, max(2, _NUMBERS // _states(shape, splits)))
+    return min(_SEQUENCES, max(2, _NUMBERS // _states(units, splits)))
 
 
-def _states(shape: StackShape, splits: Splits) -> int:
+def _states(units: int, splits: Splits) -> int:
     """Numbers in the states of one member for one sequence."""
-    longest = getattr(splits, _split(splits)).max_length
-    return shape.num_layers * shape.directions * longest * shape.hidden
+    return units * getattr(splits, _split(splits)).max_length
 
 
 def diagnose_run(
@@ -142,88 +197,40 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
 
 
 @functools.lru_cache(maxsize=16)
-def _prepared(
-    sequences: Sequences,
-    count: int,
-    members: int,
-    bidirectional: bool,
-    dtype: torch.dtype,
-    device: torch.device,
-) -> tuple[StackBatch, "_Paths"]:
-    """Sequences of all classes, the same for all members, by falling length, with their paths."""
-    labels = torch.from_numpy(sequences.labels)
-    chosen = sequences.select(by_class(labels, count))
+def _chosen(sequences: Sequences, count: int) -> Chosen:
+    chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
+    chosen = chosen.select(np.argsort(-chosen.lengths, kind="stable"))
+    longest = int(chosen.lengths[0])  # steps that none of them has would have no gradient
+    return Chosen(dataclasses.replace(chosen, x=chosen.x[:, :longest]))
+
+
+@functools.lru_cache(maxsize=16)
+def _batch(
+    chosen: Chosen, members: int, bidirectional: bool, dtype: torch.dtype, device: torch.device
+) -> StackBatch:
+    """The chosen sequences for each of the members."""
+    sequences = chosen.sequences
     data = StackData(
-        torch.from_numpy(chosen.x),
-        torch.from_numpy(chosen.lengths),
-        torch.from_numpy(chosen.labels),
+        torch.from_numpy(sequences.x),
+        torch.from_numpy(sequences.lengths),
+        torch.from_numpy(sequences.labels),
         bidirectional,
         dtype,
         device,
     )
-    rows = torch.arange(len(chosen)).expand(members, 1, -1)
+    rows = torch.arange(len(sequences)).expand(members, 1, -1)
     ordered, steps = data.order(rows)
     ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(device)
-    batch = data.batch(ordered[:, 0].to(device), steps[0], ends)
-    return batch, _Paths(batch)
+    return data.batch(ordered[:, 0].to(device), steps[0], ends)
 
 
-def _curves(norms: Tensor) -> dict[str, list[float | None]]:
+def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
     """(L, D, T) by layer and direction."""
     return {
         f"layer {layer + 1}" + (" reverse" if direction else ""): [_short(x) for x in line]
         for layer, lines in enumerate(norms.tolist())
         for direction, line in enumerate(lines)
     }
-
-
-class _Paths:
-    """Which rows of a batch make the paths of each class; the same for all members.
-
-    A class's mean path, over the sequences that are still there at a step, is as long as the median
-    of them; a path of many steps is drawn by fewer points.
-    """
-
-    def __init__(self, batch: StackBatch) -> None:
-        labels, places = batch.labels[0].cpu(), batch.places
-        columns, times = places.columns.cpu(), places.times.cpu()
-        steps = len(batch.steps)
-        self.cells = labels[columns] * steps + times  # (R,)
-        self.size = (int(labels.max()) + 1) * steps
-        self.counts = torch.bincount(self.cells, minlength=self.size)
-        lengths = torch.bincount(columns)
-        self.means: dict[str, Tensor] = {}
-        self.rows: dict[str, list[Tensor]] = {}
-        for label in sorted(set(labels.tolist()))[:_CLASSES_DRAWN]:
-            mine = (labels == label).nonzero().flatten()
-            median = int(lengths[mine].median())
-            self.means[str(label)] = label * steps + _thinned(torch.arange(median))
-            drawn = mine[:_EACH_DRAWN].tolist()
-            self.rows[str(label)] = [_thinned((columns == c).nonzero().flatten()) for c in drawn]
-
-    def of(self, found: Trajectories) -> dict[str, Any]:
-        points = found.points.cpu()
-        sums = points.new_zeros(self.size, 2).index_add_(0, self.cells, points)
-        means = _plain(sums / self.counts.clamp(min=1)[:, None])
-        each = _plain(points)
-        classes = {
-            label: {
-                "mean": [means[place] for place in cells.tolist()],
-                "sequences": [[each[row] for row in rows.tolist()] for rows in self.rows[label]],
-            }
-            for label, cells in self.means.items()
-        }
-        return {"explained": [_short(share) for share in found.explained], "classes": classes}
-
-
-def _thinned(places: Tensor) -> Tensor:
-    if len(places) <= _POINTS:
-        return places
-    return places[torch.linspace(0, len(places) - 1, _POINTS).round().long()]
-
-
-def _plain(points: Tensor) -> list[list[float]]:
-    return torch.round(points, decimals=4).tolist()
 
 
 def _short(value: float) -> float | None:

@@ -3,17 +3,17 @@
 K members, C classes.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
-from seqsweep.data.sequences import Splits
-from seqsweep.native.step import Data, Sums, evaluate
-from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.loss import StackedLoss
-from seqsweep.stacked.network import StackedNetwork
-from seqsweep.training.diagnosis import MOST_CLASSES, confusion_of, diagnose
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.native.step import Data, Network, Sums, evaluate, trace
+from seqsweep.training.diagnosis import MOST_CLASSES, Chosen, choose, confusion_of, diagnosis_of
 from seqsweep.training.pools.member import PoolMember
 from seqsweep.training.together.ending import Findings
 from seqsweep.training.together.metrics import scores
@@ -27,10 +27,7 @@ class PoolData:
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
-        self.native = {
-            name: Data(part.x, part.lengths, part.labels, splits.num_classes)
-            for name, part in splits.parts.items()
-        }
+        self.native = {name: _data(part) for name, part in splits.parts.items()}
 
     def look_at(self, member: PoolMember) -> Found:
         """Evaluates the best weights of a member; called by a thread."""
@@ -42,7 +39,9 @@ class PoolData:
             for name in wanted
             if name in self.native
         }
-        return found, self._diagnosis(member) if is_diagnosed else None
+        if not is_diagnosed:
+            return found, None
+        return found, self.diagnose(member.native, member.best_weights)
 
     def findings(self, found: Sequence[Found]) -> list[Findings]:
         """What each member's record says of them."""
@@ -57,21 +56,19 @@ class PoolData:
             result.append(Findings(metrics, confusion_of(self.splits, counts), diagnosis))
         return result
 
-    def _diagnosis(self, member: PoolMember) -> dict[str, Any] | None:
-        kind = member.network
-        shape = StackShape(
-            self.splits.input_size,
-            kind.hidden_size,
-            self.splits.num_classes,
-            kind.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
-            kind.nonlinearity,  # pyright: ignore[reportArgumentType]
-            kind.num_layers,
-            kind.bidirectional,
-            kind.pooling,  # pyright: ignore[reportArgumentType]
-        )
-        network = StackedNetwork(shape, [kind.hidden_size], [0.0])
-        network.load(0, member.best_weights)
-        loss = StackedLoss(
-            [member.class_weights], [member.label_smoothing], self.splits.num_classes
-        )
-        return diagnose(network, loss, self.splits)[0]
+    def diagnose(self, network: Network, weights: Tensor) -> dict[str, Any] | None:
+        """Returns the content of diagnostics.json, see `diagnosis_of`; called by a thread."""
+        shape = network.shape
+        chosen = choose(self.splits, shape.num_layers * shape.directions * shape.hidden_size)
+        traced = trace(network, _chosen_data(chosen), weights)
+        states = torch.from_numpy(traced.states)
+        return diagnosis_of(self.splits, chosen, traced.gradients, states)
+
+
+def _data(part: Sequences) -> Data:
+    return Data(part.x, part.lengths, part.labels, part.num_classes)
+
+
+@functools.lru_cache(maxsize=16)
+def _chosen_data(chosen: Chosen) -> Data:
+    return _data(chosen.sequences)
