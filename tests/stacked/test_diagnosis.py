@@ -110,7 +110,9 @@ def test_trajectories_are_principal_components(make_pair, make_sequences, bidire
         states = torch.cat(lanes, 2).transpose(0, 1).flatten(0, 1)
         _, values, vectors = torch.linalg.svd(states - states.mean(0), full_matrices=False)
         expected = (states - states.mean(0)) @ vectors[:2].T
-        torch.testing.assert_close(found.points.abs(), expected.abs(), rtol=1e-6, atol=1e-9)
+        torch.testing.assert_close(
+            torch.from_numpy(found.points).abs(), expected.abs(), rtol=1e-6, atol=1e-9
+        )
         share = values[:2].square() / values.square().sum()
         assert found.explained == pytest.approx(share.tolist())
 

@@ -5,8 +5,10 @@ L layers, C classes.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -23,7 +25,7 @@ class Trajectories(NamedTuple):
         explained: the share of the states' variance along each of the two.
     """
 
-    points: Tensor
+    points: npt.NDArray[np.float64]
     explained: list[float]
 
 
@@ -65,36 +67,38 @@ def steps_left(batch: StackBatch) -> Tensor:
     return batch.ends[0, batch.places.columns] - batch.places.times
 
 
-def last_states(network: StackedNetwork) -> list[Tensor]:
+def last_states(network: StackedNetwork) -> list[npt.NDArray[np.float64]]:
     """Returns for each member the states of its last layer at the last `forward`, (R, D*H).
 
     A row is what all directions hold after so many steps of theirs; so a sequence's last row is
     what the head reads of it where pooling is `last`.
     """
     directions = network.shape.directions
-    states = network.states.unflatten(0, (-1, directions))  # (K, D, R, H)
+    states = network.states.unflatten(0, (-1, directions)).double().cpu()  # (K, D, R, H)
     return [
-        states[index, :, :, :hidden].transpose(0, 1).flatten(1)
+        states[index, :, :, :hidden].transpose(0, 1).flatten(1).numpy()
         for index, hidden in enumerate(network.hidden)
     ]
 
 
-def principal(states: Tensor) -> Trajectories | None:
+def principal(states: npt.NDArray[Any]) -> Trajectories | None:
     """Projects states (R, D*H) on their two main directions; None where they are not finite.
 
     The sign of a component is such that its largest weight is above zero.
     """
-    if not states.isfinite().all():
+    if not np.isfinite(states).all():
         return None
-    centred = states.double() - states.double().mean(0)
-    values, vectors = torch.linalg.eigh(centred.T @ centred)  # ascending
-    values, vectors = values.flip(0).clamp(min=0)[:2], vectors.flip(1)[:, :2]
-    signs = vectors.gather(0, vectors.abs().argmax(0, keepdim=True)).sign()
-    points = centred @ (vectors * signs)
-    if points.shape[1] == 1:  # a single unit
-        points, values = torch.cat([points, torch.zeros_like(points)], 1), torch.cat([values] * 2)
-        values[1] = 0
-    total = centred.square().sum()
+    centred = states.astype(np.float64)
+    centred -= centred.mean(0)
+    # By torch, which keeps to the threads that it has been given, as numpy does not.
+    rows = torch.from_numpy(centred)
+    ascending, vectors = (found.numpy() for found in torch.linalg.eigh(rows.T @ rows))
+    values, vectors = ascending[:-3:-1].clip(min=0), vectors[:, :-3:-1]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0, keepdims=True), 0)
+    points = (rows @ torch.from_numpy(vectors * np.sign(largest))).numpy()
+    if len(values) == 1:  # a single unit
+        points, values = np.pad(points, ((0, 0), (0, 1))), np.pad(values, (0, 1))
+    total = ascending.clip(min=0).sum()
     return Trajectories(points, (values / total if total > 0 else values).tolist())
 
 

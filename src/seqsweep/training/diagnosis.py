@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
@@ -82,7 +81,7 @@ def choose(splits: Splits, units: int) -> Chosen:
 
 
 def diagnosis_of(
-    splits: Splits, chosen: Chosen, norms: npt.NDArray[Any], states: Tensor
+    splits: Splits, chosen: Chosen, norms: npt.NDArray[Any], states: npt.NDArray[Any]
 ) -> dict[str, Any] | None:
     """The content of diagnostics.json of one network.
 
@@ -106,7 +105,7 @@ def diagnosis_of(
         "gradient": _curves(norms),
         "trajectories": {
             "explained": [_short(share) for share in found.explained],
-            "classes": chosen.paths.of(found.points.cpu().numpy()),
+            "classes": chosen.paths.of(found.points),
         },
     }
 

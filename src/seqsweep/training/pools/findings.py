@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from seqsweep.data.sequences import Sequences, Splits
@@ -61,8 +60,7 @@ class PoolData:
         shape = network.shape
         chosen = choose(self.splits, shape.num_layers * shape.directions * shape.hidden_size)
         traced = trace(network, _chosen_data(chosen), weights)
-        states = torch.from_numpy(traced.states)
-        return diagnosis_of(self.splits, chosen, traced.gradients, states)
+        return diagnosis_of(self.splits, chosen, traced.gradients, traced.states)
 
 
 def _data(part: Sequences) -> Data:
