@@ -133,7 +133,7 @@ def test_a_record_is_written_under_another_name_first(folder, monkeypatch):
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("pathlib.Path.replace", killed)
+    monkeypatch.setattr("os.replace", killed)
     with pytest.raises(KeyboardInterrupt):
         folder.finish(RESULT)
     assert folder.state() == "incomplete"

@@ -1,6 +1,7 @@
 """What tests of interrupted work share: runs, their results, and the moment of every write."""
 
 import functools
+import os
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
@@ -131,19 +132,18 @@ def at_rename(monkeypatch: pytest.MonkeyPatch) -> AtRename:
     def ended(
         n: int, after: bool = False, act: Callable[[], object] = kill
     ) -> Generator[list[str]]:
-        rename, renamed = Path.replace, list[str]()
+        rename, renamed = os.replace, list[str]()
 
-        def replace(self: Path, target: Path) -> Path:
+        def replace(source: str | Path, target: str | Path) -> None:
             renamed.append(Path(target).name)
             if not after and len(renamed) >= n:
                 act()
-            result = rename(self, target)
+            rename(source, target)
             if after and len(renamed) >= n:
                 act()
-            return result
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path, "replace", replace)
+            patch.setattr(os, "replace", replace)
             with suppress(Killed):
                 yield renamed
 

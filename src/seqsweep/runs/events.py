@@ -76,9 +76,9 @@ class EventFile:
         append_bytes(self.path, data, header=self._version)
 
     def _new_name(self, files: Sequence[Path]) -> str:
-        now, host = time.time(), socket.gethostname()
+        now, host = int(time.time()), socket.gethostname()
         self._version = _version(now)
-        second = _second_after(files, int(now))
+        second = _second_after(files, now)
         return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"
 
 
@@ -104,7 +104,7 @@ def append_bytes(
     """
     if not data:
         return
-    file = path.open(mode)
+    file = open(path, mode)
     size = file.seek(0, os.SEEK_END)
     try:
         with file:
@@ -204,7 +204,8 @@ def _varints(numbers: NDArray[np.int64]) -> Bytes:
     return septets.astype(np.uint8)
 
 
-def _version(wall_time: float) -> bytes:
+@lru_cache(maxsize=4)
+def _version(wall_time: int) -> bytes:
     """The first record of a file: Event has file_version = 3."""
     return record(b"\x09" + struct.pack("<d", wall_time) + _field(3, b"brain.Event:2"))
 
