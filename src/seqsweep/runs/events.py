@@ -104,7 +104,7 @@ def append_bytes(
     """
     if not data:
         return
-    file = open(path, mode)
+    file = path.open(mode)
     size = file.seek(0, os.SEEK_END)
     try:
         with file:
