@@ -181,9 +181,7 @@ def test_the_time_of_a_stack_is_not_drawn_as_that_of_a_run(size, tmp_path):
         content = json.loads((folder / "record.json").read_text())
         seconds = {"train_seconds": 1.0 + content["config"]["h"]}
         RunFolder(folder).finish(content | seconds, synced=True)
-        write_json(
-            folder / "provenance.json", {"stack": {"hidden": 8, "size": size, "members": []}}
-        )
+        write_json(folder / "provenance.json", {"stack": {"members": ["a", "b"][:size]}})
     report = analyse(tmp_path)
     assert report.shares_time == (size > 1)
     assert ("pareto-train_seconds" in figures(report)) == (size == 1)
