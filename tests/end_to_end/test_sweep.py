@@ -33,7 +33,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "seqsweep tensorboard " in first.out
     folder = _folder(tmp_path)
     beside = {"report.html", "report.csv", "report.json", "baselines.json", "names.json"}
-    beside |= {"sweep.json", ".stacks", ".tensorboard"}
+    beside |= {"sweep.json", ".tensorboard"}
     assert beside == {path.name for path in folder.iterdir()} - _records(tmp_path).keys()
     before = _records(tmp_path)
     assert len(before) == 4
