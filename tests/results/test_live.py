@@ -202,6 +202,8 @@ def test_the_time_left_is_that_of_the_epochs_left_and_counts_down() -> None:
     pace = Pace(begun=100.0)
     pace.update(110.0, trained=0, left=40)
     assert pace.seconds_left(110.0) is None
+    pace.update(115.0, trained=1, left=39)  # too little of the work to tell
+    assert pace.seconds_left(115.0) is None
     pace.update(120.0, trained=10, left=30)
     assert pace.seconds_left(120.0) == pytest.approx(60.0)
     pace.update(125.0, trained=10, left=30)

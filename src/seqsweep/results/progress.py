@@ -23,6 +23,10 @@ from seqsweep.runs.metrics import lower_is_better, monitor_of, without_validatio
 from seqsweep.runs.sweepfile import SweepFile
 
 
+_ENOUGH = 0.03
+"""The share of the work from which on a pace is known: most epochs are not written down at once."""
+
+
 @dataclass
 class Pace:
     """Time left, from the epochs that were trained since we look, by what they cost.
@@ -43,7 +47,8 @@ class Pace:
         """
         if trained != self._trained:
             self._trained, self._changed = trained, now
-            self._left = left * (now - self.begun) / trained if trained > 0 else None
+            is_known = trained > _ENOUGH * (trained + left)
+            self._left = left * (now - self.begun) / trained if is_known else None
 
     def seconds_left(self, now: float) -> float | None:
         """None before anything is known."""
