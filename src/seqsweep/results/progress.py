@@ -22,7 +22,6 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metrics import lower_is_better, monitor_of, without_validation
 from seqsweep.runs.sweepfile import SweepFile
 
-
 _ENOUGH = 0.03
 """The share of the work from which on a pace is known: most epochs are not written down at once."""
 
