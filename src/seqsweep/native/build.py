@@ -202,9 +202,7 @@ def _is_zig(compiler: Command) -> bool:
 def is_current(path: Path) -> bool:
     """Returns whether a library is whole and has the digest of today's source in it."""
     return (
-        path.is_file()
-        and not is_cut_short(path)
-        and source_digest().encode() in path.read_bytes()
+        path.is_file() and not is_cut_short(path) and source_digest().encode() in path.read_bytes()
     )
 
 
