@@ -166,7 +166,7 @@ def main() -> None:
             "train", "-m", "experiment=notebook_simple", "trainer=cpu", "~logger.print_loss",
             f"trainer.max_epochs={options.epochs}", f"seed=range({options.members})",
             f"sweep.report={str(not options.no_report).lower()}", "sweep.name=toys",
-            f"output_dir={options.folder}", "hydra.launcher.processes=1",
+            f"output_dir={options.folder}", "hydra.launcher.threads=1",
         ]  # fmt: skip
         train(arguments, options.members)
         return
