@@ -44,14 +44,25 @@ def test_data_that_do_not_fit(x, lengths, labels, message):
         ({"cell": "elman"}, "cell='elman', nonlinearity='tanh': must be one of rnn with tanh"),
         ({"cell": "gru", "nonlinearity": "relu"}, "cell='gru', nonlinearity='relu'"),
         ({"pooling": "sum"}, "pooling='sum': must be one of last, mean, max"),
-        ({"hidden_size": 0}, "hidden_size=0: must be at least 1"),
-        ({"num_classes": 1}, "num_classes=1: must be at least 2"),
+        ({"hidden_size": 0}, "hidden_size=0: must be between 1 and 2147483647"),
+        ({"hidden_size": 2**32 + 5}, "hidden_size=4294967301: must be between"),
+        ({"num_layers": 2**32 + 1}, "num_layers=4294967297: must be between"),
+        ({"num_classes": 1}, "num_classes=1: must be between 2 and"),
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
     ],
 )
 def test_shapes_that_do_not_fit(changes, message):
     with pytest.raises(ValueError, match=message):
         Network(Shape(3, 5, 4)._replace(**changes), "adam", torch.zeros(64))
+
+
+@pytest.mark.parametrize("steps", [-1, 2**62, 2**64])
+def test_steps_that_do_not_fit(case, steps):
+    """The library would count down from them without end."""
+    network = case.network()
+    with pytest.raises(ValueError, match=f"steps={steps}: must be at least 0"):
+        network.steps = steps
+    assert network.steps == 0
 
 
 @pytest.mark.parametrize(
@@ -111,7 +122,7 @@ def test_networks_that_do_not_fit_their_data(make_case, case):
 
 def test_a_network_stands_in_one_work_of_a_run(case):
     network = case.network()
-    with pytest.raises(ValueError, match="works: a network must not stand in two of them"):
+    with pytest.raises(ValueError, match="works: must not contain a network twice"):
         run([case.work(network), case.work(network, 1)], case.data, None)
 
 

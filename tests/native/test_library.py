@@ -116,6 +116,20 @@ def test_a_damaged_file_is_a_reason_not_an_error(tmp_path):
     assert "it cannot be loaded (" in reason(tmp_path)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems compare the sizes themselves")
+@pytest.mark.parametrize("variant", build.HERE.variants)
+def test_a_file_without_its_end_is_a_reason_and_is_built_again(lib, variant):
+    """Linux would load it, and end the process by SIGBUS."""
+    path = lib / build.HERE.file_name(variant)
+    content = path.read_bytes()
+    assert build.is_current(path)
+    for size in (0, 50, 1000, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:size])
+        assert not build.is_current(path)
+        if variant in ("portable", library.runnable_variants()[0]):
+            assert "it cannot be loaded (" in reason(lib)
+
+
 def test_a_library_without_the_functions_is_a_reason_not_an_error(tmp_path):
     """Another program's, or one from before a function was added."""
     path = tmp_path / build.HERE.file_name("portable")

@@ -1,4 +1,4 @@
-"""A network's size is known from its config, as torch counts it."""
+"""The memory of a run is known from its config; parameters are counted as torch counts them."""
 
 import pytest
 
@@ -24,4 +24,20 @@ def test_the_parameters_are_counted_as_torch_counts_them(checked, monkeypatch, o
 def test_too_many_layers_are_refused(checked):
     config = checked("data=digits", "model.num_layers=100000")
     with pytest.raises(ValueError, match=r"model\.num_layers=100000: must be at most 1000"):
+        size.check_network_size(config, prepared(config))
+
+
+@pytest.mark.parametrize(("cell", "states"), [("rnn", 1), ("gru", 5), ("lstm", 7)])
+def test_a_batch_whose_states_do_not_fit_is_refused(checked, monkeypatch, cell, states):
+    config = checked(
+        "data=digits", f"model.cell={cell}", "model.num_layers=2", "model.bidirectional=true",
+        "model.hidden_size=1", "data.batch_size=1000",
+    )  # fmt: skip
+    needed = 1000 * 8 * 2 * 2 * states * 4  # 8 steps, layers, directions, bytes
+    monkeypatch.setattr(size, "_memory", lambda: needed)
+    size.check_network_size(config, prepared(config))
+    monkeypatch.setattr(size, "_memory", lambda: needed - 1)
+    with pytest.raises(
+        ValueError, match=r"data\.batch_size=1000: the states of 1000 sequences of 8"
+    ):
         size.check_network_size(config, prepared(config))

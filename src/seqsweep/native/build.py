@@ -13,6 +13,7 @@ import os
 import platform
 import shlex
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -199,8 +200,26 @@ def _is_zig(compiler: Command) -> bool:
 
 
 def is_current(path: Path) -> bool:
-    """Returns whether a library was built from today's source, by the digest inside it."""
-    return path.is_file() and source_digest().encode() in path.read_bytes()
+    """Returns whether a library is whole and has the digest of today's source in it."""
+    return (
+        path.is_file() and not is_cut_short(path) and source_digest().encode() in path.read_bytes()
+    )
+
+
+def is_cut_short(path: Path) -> bool:
+    """Returns whether the end of a library of Linux is missing.
+
+    Linux maps such a file all the same, and the first access to what is missing ends the process.
+    macOS and Windows compare the sizes themselves.
+    """
+    with path.open("rb") as file:
+        header = file.read(64)
+    if len(header) < 64 or not header.startswith(b"\x7fELF\x02"):  # ELF of 64 bits
+        return False  # the loader refuses it with a message, or it is of another system
+    # The table of sections is the last part of the file.
+    (begin,) = struct.unpack_from("<Q", header, 40)
+    size, count = struct.unpack_from("<HH", header, 58)
+    return begin + size * count > path.stat().st_size
 
 
 def build(folder: Path = LIB, compiler: Command | None = None, target: Target = HERE) -> list[Path]:

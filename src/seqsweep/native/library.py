@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqsweep.native.build import HERE, LIB, X86, find_compiler, source_digest
+from seqsweep.native.build import HERE, LIB, X86, find_compiler, is_cut_short, source_digest
 from seqsweep.suggest import did_you_mean
 
 _VARIABLE = "SEQSWEEP_NATIVE"
@@ -120,8 +120,17 @@ def _load(choice: str | None, folder: Path = LIB) -> Library | str:
 
 
 def _open(folder: Path, variant: str) -> ctypes.CDLL | None:
+    """Loads one variant; None where its file is missing.
+
+    Raises:
+        OSError: the file is damaged.
+    """
     path = folder / HERE.file_name(variant)
-    return ctypes.CDLL(str(path)) if path.is_file() else None
+    if not path.is_file():
+        return None
+    if is_cut_short(path):
+        raise OSError(f"{path}: the end of the file is missing")
+    return ctypes.CDLL(str(path))
 
 
 def _runnable(portable: ctypes.CDLL) -> tuple[str, ...]:

@@ -159,6 +159,8 @@ class Network:
 
     @steps.setter
     def steps(self, value: int) -> None:
+        if not 0 <= value < 2**62:  # adam's powers of a negative number would never end
+            raise ValueError(f"steps={value}: must be at least 0 and below 2**62")
         self.task.steps = value
 
 

@@ -60,7 +60,7 @@ class Work(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """What was measured over a split.
+    """The measurements over a split.
 
     Attributes:
         loss: in training the mean of the batches' losses by the batches' weights; in evaluation
@@ -75,7 +75,7 @@ class Sums(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What one `Work` measured, and how long it took."""
+    """The measurements of one `Work`, and the seconds that it took."""
 
     train: Sums
     val: Sums | None
@@ -83,12 +83,12 @@ class Result(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """What diagnostics ask of a network.
+    """Gradients through time and hidden states, for diagnostics.
 
     Attributes:
-        gradients: (L, D, T) the norm of dL/dh_t by the steps that the lane still reads after t:
-            at index 0 stands the last step of each sequence. L is a sequence's own loss; the norms
-            are means over the sequences that are long enough.
+        gradients: (L, D, T) the norm of the loss's gradient by h_t, by the number of steps that
+            follow t: index 0 is the last step of each sequence. Each norm is of a sequence's own
+            loss; they are means over the sequences that are long enough.
         states: (R, D * H) of the last layer, in the order of `PackedSequence`; the reverse
             direction in its own order of time.
     """
@@ -125,7 +125,7 @@ def run(
         Stopped: `stop` was set.
     """
     if len({id(work.network) for work in works}) < len(works):
-        raise ValueError("works: a network must not stand in two of them")
+        raise ValueError("works: must not contain a network twice")
     confusions = [_prepare(work, train, val) for work in works]
     _call([w.network.address for w in works if not w.network.has_dropout], train, val, stop)
     for work in works:
@@ -170,7 +170,7 @@ def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
 def _task_for(
     network: Network, data: Data, weights: Tensor | None
 ) -> tuple[TaskStruct, npt.NDArray[np.int64]]:
-    """A task of its own with other weights, and the confusion that it writes to."""
+    """Returns a copy of the network's task, with other weights, and the confusion it writes to."""
     _check_fit(network, data, "data")
     task = TaskStruct.from_buffer_copy(network.task)
     if weights is not None:
@@ -191,7 +191,7 @@ def _check_fit(network: Network, data: Data, name: str) -> None:
 
 
 def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]:
-    """Checks a work and writes what changes from epoch to epoch; returns the two confusions."""
+    """Checks a work and fills in its task. Returns the confusions of training and validation."""
     network, order = work.network, work.order
     _check_fit(network, train, "train")
     if order.dtype != torch.int64 or order.ndim != 1:

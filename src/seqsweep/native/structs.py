@@ -5,6 +5,9 @@ from typing import NamedTuple
 
 CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
+_MOST = 2**31 - 1
+"""The largest size that the library's integers hold; ctypes would cut off the rest in silence."""
+
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
@@ -124,12 +127,15 @@ def shape_struct(shape: Shape) -> ShapeStruct:
     Raises:
         ValueError: a value outside its range.
     """
-    for name in ("input_size", "hidden_size", "num_layers"):
+    for name, least in (
+        ("input_size", 1),
+        ("hidden_size", 1),
+        ("num_layers", 1),
+        ("num_classes", 2),
+    ):
         value: int = getattr(shape, name)
-        if value < 1:
-            raise ValueError(f"{name}={value}: must be at least 1")
-    if shape.num_classes < 2:
-        raise ValueError(f"num_classes={shape.num_classes}: must be at least 2")
+        if not least <= value <= _MOST:
+            raise ValueError(f"{name}={value}: must be between {least} and {_MOST}")
     cell = CELLS.get((shape.cell, shape.nonlinearity))
     if cell is None:
         raise ValueError(

@@ -21,7 +21,7 @@ def seconds_of(member: Member, engine: str) -> float:
 
 
 def epoch_seconds(member: Member, engine: str) -> float:
-    """Returns the same for one epoch."""
+    """Returns about how long an epoch takes on one core; 0 for a network that is not ours."""
     network = network_of(member.config["model"])
     if network is None or member.data_fingerprint is None:
         return 0.0

@@ -46,7 +46,7 @@ runs (docs/benchmarks.md)."""
 
 
 class Network(NamedTuple):
-    """What a config's model is, whichever of our classes it names."""
+    """The architecture of a config's model, whichever of our classes it names."""
 
     cell: str
     nonlinearity: str
@@ -58,7 +58,7 @@ class Network(NamedTuple):
 
 
 def network_of(model: Config) -> Network | None:
-    """None for a network that is not ours."""
+    """Returns the architecture of a config's model; None for a network that is not ours."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -174,16 +174,16 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Configs of one key train on the same prepared data, so they can train in one pool."""
+    """Returns the key of a config's prepared data: configs of one key can train in one pool."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     return json.dumps((data_fingerprint, data), sort_keys=True)
 
 
 def stack_key(config: Config, data_fingerprint: str | None) -> str:
-    """Configs of one key can train in one stack: equal data, network, batches and epochs.
+    """Returns the key of a stack: equal data, network, batches and epochs.
 
-    Seed, dropout, lr and all else of the optimizer, scheduler, clipping, loss, early stopping and
-    monitor may differ.
+    Configs of one key may differ in seed, dropout, values of the optimizer, scheduler, clipping,
+    loss, early stopping and monitor.
     """
     network = network_of(config["model"])
     assert network is not None

@@ -1,4 +1,4 @@
-"""The launching of a sweep's members: each until it is done, once, whoever trains it."""
+"""Launches a sweep's members, each until it is done or has failed often enough."""
 
 import time
 from collections import Counter
@@ -15,7 +15,7 @@ from seqsweep.training.planning import STOP_FILE, Member, finished
 from seqsweep.training.watcher import Watcher
 
 Launch = Callable[[Sequence[Sequence[str]], Sequence[Member]], Any]
-"""Gets the jobs' overrides and what they have been planned as; returns when they have ended."""
+"""Trains jobs, given their overrides and their members; returns when all of them have ended."""
 
 
 @dataclass(frozen=True)
@@ -32,10 +32,10 @@ class SweepMember:
 
 
 class Training:
-    """Launches the members until each is done, has failed often enough, or is another's.
+    """Launches the members until each is done or has failed often enough.
 
-    A member that another process trains is passed over and looked at again in the end: so two
-    sweeps of one folder share the work, and both end with the whole table.
+    A member that another process trains is skipped and looked at again at the end. So two sweeps of
+    one folder share the work, and both end with the whole table.
 
     Args:
         members: those that are not done.
@@ -73,7 +73,7 @@ class Training:
             self.stop_file.unlink(missing_ok=True)
 
     def _next(self) -> list[SweepMember]:
-        """Whom to launch again; waits while others train what is left."""
+        """Returns the members of the next round. Blocks while other processes train the rest."""
         while True:
             left = [
                 m for m in self.members if not self._is_done(m) and self._failures(m) < self.tries
@@ -86,7 +86,7 @@ class Training:
             time.sleep(0.2)
 
     def _is_done(self, member: SweepMember) -> bool:
-        """With `rerun`, only by a record that is newer than this sweep."""
+        """With `rerun`, returns True only for a record that is newer than the sweep."""
         if not self.reruns:
             return member.is_done()
         return _changed(member) != self.records_before[member.folder.run_id]
@@ -95,12 +95,12 @@ class Training:
         return member.folder.attempts() - self.failures_before[member.folder.run_id]
 
     def _may_start(self, member: SweepMember) -> bool:
-        """A job that ends without a word, as one killed by its launcher does, is tried twice."""
+        """Allows two launches that left neither a record nor failure.json, as after a kill."""
         silent = self.launches[member.folder.run_id] - self._failures(member)
         return silent < 2 or is_locked(member.folder.path)
 
 
 def _changed(member: SweepMember) -> int | None:
-    """When the member's record was written; None while there is none."""
+    """Returns when the member's record was written; None while there is none."""
     path = member.folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None

@@ -1,4 +1,4 @@
-"""The memory that a network needs, known from its config before anything is built."""
+"""The memory that a run needs, known from its config before anything is built."""
 
 import functools
 import os
@@ -12,14 +12,17 @@ _MOST_LAYERS = 1000
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _COPIES = 4
 """Weights, gradients and the two moments of Adam."""
+_KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
+"""What each engine keeps of a step until the gradients have come back, in states."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_network_size(config: Config, splits: Splits) -> None:
-    """Refuses a network of ours that cannot fit into the memory of the machine.
+    """Refuses a network of ours that cannot train in the memory of the machine.
 
     Raises:
-        ValueError: names the number of layers, or of parameters and the memory that they take.
+        ValueError: names the number of layers, or what takes how much memory: the parameters, or
+            the states of a batch.
     """
     network = network_of(config["model"])
     if network is None:
@@ -38,6 +41,13 @@ def check_network_size(config: Config, splits: Splits) -> None:
             f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
             f"their gradients and the optimizer's state, this machine has {_gigabytes(there)}"
         )
+    batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
+    states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
+    if states > there:
+        raise ValueError(
+            f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
+            f"{_gigabytes(states)}, this machine has {_gigabytes(there)}"
+        )
 
 
 @functools.cache
@@ -48,5 +58,5 @@ def _memory() -> int:
     return min([total, *(int(limit) for limit in limits if limit.isdigit())])
 
 
-def _gigabytes(size: int) -> str:
+def _gigabytes(size: float) -> str:
     return f"{size / 2**30:,.0f} GiB"

@@ -1,8 +1,8 @@
 """What a person sees of a sweep while it trains, whatever launcher trains it.
 
 A thread looks at the runs' folders. On a terminal it draws a table, elsewhere it prints a line for
-each run that ends. The launcher may fork meanwhile: never while the thread draws, so that no child
-inherits a lock of a console that nobody would release.
+each run that ends. Workers of a DataLoader are forked meanwhile, but never while the thread draws:
+a child would inherit a locked console, and nothing would ever release its lock.
 """
 
 import contextlib

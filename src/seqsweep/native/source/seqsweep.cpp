@@ -36,7 +36,11 @@ enum Status : int32_t { DONE = 0, STOPPED = 1, OUT_OF_RANGE = 2 };
 
 double now() {
   struct timespec time;
+#if defined(_WIN32)
   timespec_get(&time, TIME_UTC);
+#else
+  clock_gettime(CLOCK_MONOTONIC, &time);  // setting the clock of the machine does not change it
+#endif
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
@@ -135,15 +139,15 @@ void trace(Task& task, const Data& data, Arena arena, double* norms, float* stat
   training_loss(w, shape, task.loss, batch_weight(w.batch, task.loss), task.confusion);
   backward(w, shape, task.weights, nullptr, totals);
   for (Index lane = 0; lane < shape.layers * D; lane++) {
-    each_mirrored_row(w.batch, [&](Index row, Index mirrored) {
-      // The mirrored row's step is the number of steps left.
-      Index left = 0;
-      while (left + 1 < w.batch.steps && w.batch.starts[left + 1] <= mirrored) left++;
-      const float* total = totals + (lane * w.lane_rows + row) * H;
-      double square = 0;
-      for (Index j = 0; j < K; j++) square += (double)total[j] * total[j];
-      norms[lane * T + left] += __builtin_sqrt(square);
-    });
+    const float* total = totals + lane * w.lane_rows * H;
+    for (int t = 0; t < w.batch.steps; t++) {
+      for (int b = 0; b < w.batch.counts[t]; b++, total += H) {
+        double square = 0;
+        for (Index j = 0; j < K; j++) square += (double)total[j] * total[j];
+        const Index left = w.batch.ends[b] - t;
+        norms[lane * T + left] += __builtin_sqrt(square);
+      }
+    }
   }
   for (Index direction = 0; direction < D; direction++) {
     const float* from = lane_states(w, shape, shape.layers - 1, (int)direction);
@@ -178,9 +182,8 @@ struct KeepSubnormal {
 #define SEQSWEEP_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-// The length of a vector in floats, and the number of this interface.
+// The length of a vector in floats.
 SEQSWEEP_EXPORT int32_t seqsweep_vector_length() { return seqsweep::VL; }
-SEQSWEEP_EXPORT int32_t seqsweep_interface() { return 1; }
 
 // Bytes that `seqsweep_run` needs for one task; `val` may be null.
 SEQSWEEP_EXPORT uint64_t seqsweep_workspace(const seqsweep::Task* task,

@@ -1,1 +1,1 @@
-"""Runs that train together, each into its own folder. A single run is a stack of one."""
+"""Groups the runs of a sweep into pools and stacks, and trains the stacks."""

@@ -27,8 +27,8 @@ class Company:
     """Runs that began in one stack.
 
     Args:
-        path: of their file.
-        configs: of each run by its run_id, in the order of the stack.
+        path: their file.
+        configs: the config of each run by its run_id, in the order of the stack.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class Company:
 
 
 def begun_with(members: Mapping[str, Member], root: Path) -> list[list[Member]]:
-    """Returns, of each company that some members began in, the runs that are not done.
+    """Returns the runs that are not done of each company that some members began in.
 
     Runs of a company that are not among the members are planned from its file.
 
@@ -66,7 +66,7 @@ def begun_with(members: Mapping[str, Member], root: Path) -> list[list[Member]]:
 
 
 def companies(root: Path) -> list[Company]:
-    """Returns those of a sweep's folder, in the order of their names."""
+    """Returns the companies of a sweep's folder, in the order of their files' names."""
     paths = sorted((root / FOLDER).glob("*.company"))
     found = [Company(path, read_object(path)) for path in paths]
     return [company for company in found if all(map(_is_config, company.configs.values()))]
@@ -77,9 +77,9 @@ def _is_config(value: object) -> bool:
 
 
 def keep_company(root: Path, members: Sequence[Member]) -> None:
-    """Writes down, on disk when it returns, that these members begin together.
+    """Records that these members begin together; it is on disk when this returns.
 
-    A file that says so already stays, also where it names members that are done since. Any other
+    A file that names all of them stays, also where it names members that are done since. Any other
     file that names one of them is outdated, as after `rerun=true`.
     """
     names = {member.run_id for member in members}

@@ -1,4 +1,7 @@
-"""The engine and the company of each run of a sweep. Imports no torch: `seqsweep plan` shows it."""
+"""The engine of each run of a sweep, and the runs that it trains with.
+
+Imports no torch: `seqsweep plan` shows them.
+"""
 
 import functools
 import os
@@ -25,7 +28,7 @@ class Group:
 
     @property
     def seconds(self) -> float:
-        """An estimate, on one thread."""
+        """The estimated time of all its runs on one thread."""
         return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
@@ -94,11 +97,11 @@ def _by_length(member: Member) -> tuple[float, str]:
 
 
 def _stacks(members: dict[str, Member], root: Path) -> list[Group]:
-    """The companies that began already, and new ones of the members that did not."""
+    """Returns the stacks that began already, and new stacks of the other members."""
     groups: list[Sequence[Member]] = [*begun_with(members, root)]
     taken = {member.run_id for group in groups for member in group}
     fresh: dict[str, list[Member]] = {}
-    # In an order that is not that of the arguments: the place in a stack may decide a last bit.
+    # Sorted: the place in a stack may decide a last bit, and the order of the arguments must not.
     for name, member in sorted(members.items()):
         if name in taken:
             continue
@@ -116,7 +119,7 @@ def _began_alone(folder: Path) -> bool:
 
 
 def _parts(members: Sequence[Member]) -> list[Sequence[Member]]:
-    """As few stacks as the cache can hold, as equal in size as can be."""
+    """Splits members into as few stacks as fit into the cache, of nearly equal sizes."""
     first = members[0]
     network = _network(first)
     lanes = network.num_layers * (2 if network.bidirectional else 1)
@@ -141,7 +144,7 @@ def cores() -> int:
 
 
 def may_take_gpu(accelerator: str) -> bool:
-    """`training.trainer.takes_gpu`, which imports torch, where there may be a GPU at all."""
+    """Returns whether an accelerator is a GPU here; imports torch only where there may be one."""
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
     from seqsweep.training.trainer import takes_gpu

@@ -25,7 +25,7 @@ def launch_members(
     """Trains the jobs' runs in pools and stacks, the others by Hydra's basic launcher.
 
     Args:
-        jobs, members: of each run; what becomes of it stands in its folder.
+        jobs, members: the overrides and the member of each run; the result is its folder.
         root: the folder of the runs.
         basic: set up.
         threads: how many members of a pool train side by side; None for one a core.
@@ -41,14 +41,14 @@ def launch_jobs(
     basic: Launcher,
     threads: int | None,
 ) -> list[JobReturn]:
-    """The same for any sweeper of Hydra's, which knows the jobs' overrides alone.
+    """Trains the jobs of any other sweeper of Hydra, which knows only their overrides.
 
     Args:
         first: the number of the first job.
         loader, master: Hydra's config loader and the sweep's config.
 
     Returns:
-        For each job what Hydra expects of it, with the monitored metric as its return value.
+        Hydra's JobReturn of each job, with the monitored metric as its return value.
     """
     composer = MemberComposer(loader, master)
     members = [plan(composer.checked(overrides)) for overrides in jobs]
@@ -68,7 +68,7 @@ def _train(
     first: int,
     threads: int | None,
 ) -> dict[str, Any]:
-    """What the basic launcher returned for the runs that went one by one, by run_id."""
+    """Trains the runs. Returns what the basic launcher returned for its runs, by run_id."""
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
     with without_collections():
@@ -93,7 +93,7 @@ def _job_return(
     if record is not None:
         result.status, result.return_value = JobStatus.COMPLETED, monitored(record)
     else:
-        failure = folder.failure() or {"error": "it did not end"}
+        failure = folder.failure() or {"error": "it left neither a record nor failure.json"}
         result.status = JobStatus.FAILED
         result.return_value = RunFailed(folder.path, failure["error"])
     return result

@@ -18,7 +18,7 @@ Outcomes = Sequence[Outcome | BaseException]
 
 
 def launch(planned: Plan, root: Path, threads: int | None) -> None:
-    """Trains the pools and stacks in `root`; what becomes of a run stands in its folder.
+    """Trains the pools and stacks in `root`; the result of a run is its folder.
 
     Args:
         planned: what `form` found.
