@@ -153,7 +153,7 @@ def _missing(reason: str) -> str:
         # Not `pip`, which may belong to another Python.
         commands.insert(0, f"{python} -m pip install ziglang")
     return (
-        f"no native engine: {reason}; the PyTorch engine trains instead, 3 to 16 times slower: "
+        f"no native engine: {reason}; the PyTorch engine is 3 to 30 times slower; to build it: "
         f"{' && '.join(commands)}"
     )
 
