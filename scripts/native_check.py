@@ -48,7 +48,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a case printed, and the seconds that it took."""
+    """The output of a case, and the seconds that it took."""
 
     output: str
     compile_seconds: float

@@ -100,7 +100,7 @@ made = lambda folder: renew(folder, images=0)""",
     "pictures": """
 from seqsweep.results.tensorboard.view import renew as made""",
 }
-"""What is measured: what a process of its own imports, and then calls twice."""
+"""The imports of a process of its own, and the call that it makes twice."""
 
 
 def measured(code: str, folder: Path) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""What a sweep of small networks costs: as a pool, as stacks, as plain loops, as a template.
+"""The cost of a sweep of small networks: as a pool, as stacks, as plain loops, as a template.
 
     python scripts/bench/sweep.py [--cases notebook random] [--ways pool plain] [--share 0.1]
         [--seeds 8] [--epochs 2] [--repeats 3] [--plot FOLDER]

@@ -1,4 +1,4 @@
-"""What each member of a sweep of toys costs beside its training, by part.
+"""The cost of each member of a sweep of toys beside its training, by part.
 
     python scripts/bench/toy_members.py [--members 1000] [--epochs 20] [--no-report]
 
@@ -65,7 +65,7 @@ MODULES = ("app", "sweep", "summary", "stacks.jobs", "stacks.launch", "train")
 
 @dataclass
 class Part:
-    """What a part has taken so far."""
+    """The time that a part has taken so far."""
 
     cpu: float = 0.0
     wall: float = 0.0
@@ -81,7 +81,7 @@ class Clock:
         self.cpu, self.wall = time.thread_time(), time.perf_counter()
 
     def switch(self) -> None:
-        """What has passed since the last switch belongs to the part that is running."""
+        """Adds the time since the last switch to the part that is running."""
         cpu, wall = time.thread_time(), time.perf_counter()
         part = self.parts[self.running[-1]]
         part.cpu += cpu - self.cpu
@@ -126,7 +126,7 @@ def watch(clock: Clock) -> None:
 
 
 def train(arguments: list[str], members: int) -> None:
-    """In the process that trains: the sweep, then the table of its parts."""
+    """Trains the sweep in this process, then prints the table of its parts."""
     began = time.process_time()
     with without_collections():
         for module in MODULES:

@@ -32,7 +32,7 @@ _ARGUMENTS: dict[str, tuple[Any, list[Any]]] = {
     "trace": (None, [_POINTER] * 5),
     "trace_workspace": (ctypes.c_uint64, [_POINTER] * 2),
 }
-"""What each returns, and its arguments."""
+"""The type that each function returns, and those of its arguments."""
 
 
 @functools.cache

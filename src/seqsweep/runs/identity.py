@@ -90,7 +90,7 @@ def is_below(key: str, sections: tuple[str, ...]) -> bool:
 
 
 def is_one_value(values: Sequence[Any]) -> bool:
-    """Whether values of configs are all the same: 1, 1.0 and true are not."""
+    """Returns whether values of configs are all the same: 1, 1.0 and true are not."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and kinds <= _PLAIN:  # in a tenth of the time that their texts take
         return values.count(values[0]) == len(values)

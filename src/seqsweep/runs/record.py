@@ -31,7 +31,7 @@ _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
-"""What a folder holds in which no run has been started yet."""
+"""The names in a folder in which no run has been started yet."""
 
 
 class RunFolder:

@@ -21,7 +21,7 @@ PLUGIN, VERSION = "hparams", 0
 EXPERIMENT_TAG = "_hparams_/experiment"
 START_TAG = "_hparams_/session_start_info"
 END_TAG = "_hparams_/session_end_info"
-"""As in tensorboard.plugins.hparams.metadata, whose import takes as long as writing 500 runs."""
+"""The names of tensorboard.plugins.hparams.metadata, whose import is as slow as 500 runs."""
 
 _TICK_BOXES = 24
 """Of a numeric key: with more values than that it is filtered by a range."""
