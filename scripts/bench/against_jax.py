@@ -14,6 +14,8 @@ in one `jit` with donated buffers. It is tried five ways, and the fastest counts
 - `vmap` with the scan over time unrolled by 8, one step a call and 32;
 - `lax.map`, one member after another, 32 steps a call.
 
+32 steps are fewer where they would take more than a second: a call's own time is nothing then.
+
 Compilation is not counted; it is printed apart. JAX runs in a process of its own, with `--jax` as
 its interpreter; without that option, a temporary environment is made and jax and optax are
 installed into it. Prints for each shape how many times as fast as JAX's best way the native engine
@@ -28,9 +30,10 @@ import subprocess
 import tempfile
 import time
 import venv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from cpu_time import seconds  # beside this file
 
 SHAPES = (
     (6, 3, 10), (6, 32, 32), (32, 32, 10), (32, 32, 32), (32, 64, 64), (32, 64, 128), (128, 32, 32)
@@ -115,14 +118,12 @@ def our_side(members: int, **architecture: Any) -> tuple[float, float]:
 
 def jax_side(job: Job) -> dict[str, dict[str, float]]:
     """Seconds of one step of all members and of the compilation, for each way."""
-    ways = {
-        "vmap": (1, 1, False),
-        "vmap,32": (32, 1, False),
-        "unroll": (1, 8, False),
-        "unroll,32": (32, 8, False),
-        "map,32": (32, 1, True),
-    }
-    return {name: time_way(job, *way) for name, way in ways.items()}
+    vmap = time_way(job, 1, 1, in_turn=False)
+    many = max(1, min(32, round(1 / vmap["step"])))
+    ways = {"unroll": (1, 8, False), f"map,{many}": (many, 1, True)}
+    if many > 1:
+        ways |= {f"vmap,{many}": (many, 1, False), f"unroll,{many}": (many, 8, False)}
+    return {"vmap": vmap} | {name: time_way(job, *way) for name, way in ways.items()}
 
 
 def time_way(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> dict[str, float]:
@@ -144,18 +145,6 @@ def time_way(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> dict[st
 
     count = max(3, 40 // (members * steps_a_call))
     return {"step": seconds(call, count) / steps_a_call, "compile": compiled}
-
-
-def seconds(action: Callable[[], object], count: int) -> float:
-    """CPU time of one call, the least of three turns, as in stack_steps.py."""
-    action()
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(count):
-            action()
-        best = min(best, (time.process_time() - start) / count)
-    return best
 
 
 def make_step(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> tuple[Any, Any]:

@@ -12,12 +12,11 @@ time of the step's products at the core's peak of fused multiply-adds (see core_
 """
 
 import argparse
-import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from core_peak import core_speed  # beside this file
+from cpu_time import seconds
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
@@ -61,18 +60,6 @@ class Problem(NamedTuple):
         """Random x (S, T, F) and labels (S,)."""
         labels = torch.randint(0, CLASSES, (SEQUENCES,))
         return torch.randn(SEQUENCES, self.steps, FEATURES), labels
-
-
-def seconds(action: Callable[[], object], count: int) -> float:
-    """CPU time of one call, the least of three turns."""
-    action()
-    best = float("inf")
-    for _ in range(3):
-        start = time.process_time()
-        for _ in range(count):
-            action()
-        best = min(best, (time.process_time() - start) / count)
-    return best
 
 
 def plain(problem: Problem) -> float:
