@@ -93,11 +93,13 @@ class Network:
     Args:
         shape: its architecture.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
-        weights: (P,) float32, in the order of `RNNClassifier.parameters()`. Training changes them
-            in place.
+        weights: (P,) float32, in the order of `RNNClassifier.parameters()`; they are copied.
         class_weights: (C,) of the training loss.
         label_smoothing: of the training loss, in [0, 1).
         max_norm: the norm that a gradient is clipped to; None where it is not clipped.
+
+    Attributes:
+        memory: (1 + M, P), the weights and the M moments, which training changes in place.
 
     Raises:
         ValueError: a value outside its range.
@@ -120,10 +122,13 @@ class Network:
         self.optimizer = optimizer
         self._shape = shape_struct(shape)
         self.count = functions().parameters(ctypes.byref(self._shape))
-        self._weights = checked_weights(weights, self.count)
-        self._state = {name: torch.zeros(self.count) for name in _MOMENTS[optimizer]}
+        names = _MOMENTS[optimizer]
+        self.memory = torch.zeros(1 + len(names), self.count)
+        self.memory[0] = checked_weights(weights, self.count)
+        self._weights, *moments = self.memory
+        self._state = dict(zip(names, moments, strict=True))
         self._targets = _targets(shape.num_classes, class_weights, label_smoothing)
-        moments = [moment.data_ptr() for moment in self._state.values()]
+        addresses = [moment.data_ptr() for moment in moments]
         on, off, label_weights = (
             None if part is None else part.ctypes.data for part in self._targets
         )
@@ -131,8 +136,8 @@ class Network:
             shape=self._shape,
             optimizer=OPTIMIZERS[optimizer],
             weights=self._weights.data_ptr(),
-            moment1=moments[0],
-            moment2=moments[-1],
+            moment1=addresses[0],
+            moment2=addresses[-1],
             loss=LossStruct(on, off, label_weights),
             max_norm=math.inf if max_norm is None else max_norm,
         )

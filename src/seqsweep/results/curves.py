@@ -37,12 +37,13 @@ class Band:
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
     """The columns of a run's metrics.csv, by epoch; see `metricsfile.rows` for what is left out."""
-    found: dict[str, dict[int, float]] = {}
-    for row in metricsfile.rows(folder / "metrics.csv"):
-        epoch = int(row.pop("epoch"))
-        for name, value in row.items():
-            found.setdefault(name, {})[epoch] = value
-    return found
+    columns = metricsfile.columns(folder / "metrics.csv")
+    epochs = list(map(int, columns.pop("epoch", [])))
+    found = {
+        name: {epoch: v for epoch, v in zip(epochs, values, strict=True) if math.isfinite(v)}
+        for name, values in columns.items()
+    }
+    return {name: column for name, column in found.items() if column}
 
 
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:

@@ -81,6 +81,8 @@ def data_key(entry: Entry) -> str:
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     """A short name for each `data_key`; none if the keys of the data already name the sets."""
+    if len({data_key(entry) for entry in entries}) <= 1:
+        return {}
     differing = differing_keys([entry.config for entry in entries])
     keys = [key for key in differing if key.startswith("data.")]
     found: dict[tuple[str, ...], set[str]] = {}

@@ -17,7 +17,7 @@ def told_keys(configs: Sequence[Mapping[str, Any]], keep_shared: bool = False) -
     Args:
         keep_shared: keep a key that all choices have (`lr`), though it follows from the choice.
     """
-    keys = differing_keys([dict(config) for config in configs])
+    keys = differing_keys(configs)
     columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
     choices = [key for key in keys if key.rpartition(".")[2] == CHOICE]
 

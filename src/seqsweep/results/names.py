@@ -66,7 +66,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
         name = f"run-{sub('[^A-Za-z0-9]', '', run_id)[:8]}".rstrip("-")
         return {run_id: Name(name, name)}
     ids = sorted(configs)
-    keys = differing_keys([dict(configs[run_id]) for run_id in ids])
+    keys = differing_keys([configs[run_id] for run_id in ids])
     columns = {key: [configs[run_id].get(key) for run_id in ids] for key in keys}
     seeds = _part("s", _SEED, columns.pop(_SEED)) if _SEED in columns else None
     codes = _codes(columns)

@@ -28,6 +28,8 @@ def ended_in(
 
 def lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
     """By run_id, what became of the other seeds of its config."""
+    if not any(entry.state in _LOST for entry in entries):
+        return {}
     keys = [key for key in differing_keys([e.config for e in entries]) if key != "seed"]
     points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
     found: dict[str, dict[str, int]] = {}

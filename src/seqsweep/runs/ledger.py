@@ -1,7 +1,7 @@
 """A folder of runs: which there are, how each stands, in which keys their configs differ."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,16 +79,23 @@ def read_run(folder: RunFolder) -> Entry:
     return Entry(folder, state, config, None, failure["error"] if failure else None)
 
 
-def differing_keys(configs: Sequence[dict[str, Any]]) -> list[str]:
+def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     """The keys that decide a result and do not have one value in all configs, in their order."""
-    keys: dict[str, None] = {}
-    for config in configs:
-        keys |= dict.fromkeys(config)
     return [
         key
-        for key in keys
-        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value([c.get(key) for c in configs])
+        for key, values in columns_of(configs).items()
+        if not is_below(key, WITHOUT_INFLUENCE) and not is_one_value(values)
     ]
+
+
+def columns_of(configs: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
+    """The values of each key in all configs; None for a config that does not have the key."""
+    layouts = dict.fromkeys(map(tuple, configs))
+    if len(layouts) == 1:  # as in most sweeps, where this takes a tenth of the time
+        values = zip(*(config.values() for config in configs), strict=True)
+        return dict(zip(configs[0], values, strict=True))
+    keys = dict.fromkeys(key for layout in layouts for key in layout)
+    return {key: [config.get(key) for config in configs] for key in keys}
 
 
 _ENCODER = json.JSONEncoder(sort_keys=True)

@@ -1,8 +1,10 @@
 """What a metric's name says: which way is better, which one ranks runs, which one compares them."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from seqsweep.runs.identity import is_below
+from seqsweep.runs.ledger import differing_keys
 
 DEFAULT_MONITOR = "val/acc"
 
@@ -40,11 +42,8 @@ def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
     >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
     'train/acc'
     """
-    losses = {
-        json.dumps({key: config[key] for key in sorted(config) if key.startswith("loss.")})
-        for config in configs
-    }
-    return "train/acc" if len(losses) > 1 else "train/loss"
+    differing = differing_keys(list(configs))
+    return "train/acc" if any(is_below(key, ("loss",)) for key in differing) else "train/loss"
 
 
 def compared_metric(monitor: str, there: Collection[str]) -> str:

@@ -28,7 +28,8 @@ def rows(path: Path) -> list[dict[str, float]]:
 def columns(path: Path) -> dict[str, list[float]]:
     """The same by column, each as long as there are rows; NaN is what has no finite number."""
     header, lines = _table(path)
-    return {name: [line[place] for line in lines] for place, name in enumerate(header)}
+    values = zip(*lines, strict=True) if lines else [[]] * len(header)
+    return {name: list(column) for name, column in zip(header, values, strict=True)}
 
 
 def _table(path: Path) -> tuple[list[str], list[list[float]]]:
@@ -59,9 +60,17 @@ def _numbers(lines: Sequence[str], width: int, epoch: int) -> Iterator[list[floa
     for line in lines:
         cells = line.split(",")  # numbers have no quotes, and csv refuses some garbage
         if len(cells) == width:
-            row = [_number(cell) for cell in cells]
+            row = _row(cells)
             if not math.isnan(row[epoch]):
                 yield row
+
+
+def _row(cells: Sequence[str]) -> list[float]:
+    try:
+        row = list(map(float, cells))
+    except ValueError:  # most often an empty cell
+        return list(map(_number, cells))
+    return row if all(map(math.isfinite, row)) else list(map(_number, cells))
 
 
 def _number(text: str) -> float:

@@ -14,7 +14,6 @@ from seqsweep.importing import without_collections
 from seqsweep.results.keys import label_keys
 from seqsweep.results.wording import count, key_names, run_label
 from seqsweep.runs.files import folders_with
-from seqsweep.runs.identity import flatten
 from seqsweep.runs.metrics import monitor_of
 from seqsweep.runs.record import RunFolder
 from seqsweep.training.engine import missing_library
@@ -38,10 +37,9 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
-    flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
-    keys = key_names(label_keys(list(flat.values())))
+    keys = key_names(label_keys([member.flat for _, member in planned.values()]))
     return [
-        SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
+        SweepMember(overrides, member, RunFolder(folder / run_id), run_label(member.flat, keys))
         for run_id, (overrides, member) in planned.items()
     ]
 
@@ -99,7 +97,7 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     strange = sum(record.get("data_fingerprint") not in data for record in records)
     if strange:
         lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
-    ours = [dict(flatten(member.member.config)) for member in members]
+    ours = [member.member.flat for member in members]
     theirs = [record["config"] for record in records]
     monitor, others = monitor_of(ours), monitor_of(theirs)
     if monitor != others:

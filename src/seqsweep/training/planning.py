@@ -59,6 +59,11 @@ class Member:
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
 
+    @functools.cached_property
+    def flat(self) -> dict[str, Any]:
+        """The config by dotted keys."""
+        return dict(flatten(self.config))
+
     def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
         """What record.json says: the result, and all that a table needs to know of the config."""
         return {
@@ -67,7 +72,7 @@ class Member:
             **result,
             "data_fingerprint": self.data_fingerprint,
             **({} if self.splits is None else {"splits": self.splits}),
-            "config": dict(flatten(self.config)),
+            "config": self.flat,
         }
 
 

@@ -20,7 +20,6 @@ from seqsweep.results.tensorboard.naming import name_runs
 from seqsweep.results.wording import count
 from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
-from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.training.cost import epoch_seconds
@@ -120,7 +119,7 @@ def _name_runs(folder: Path, console: Console) -> None:
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
+    configs = {m.folder.run_id: m.member.flat for m in members}
     done = frozenset(name for name in configs if name not in left)
     costs = {m.folder.run_id: epoch_seconds(m.member, "native") for m in members}
     is_known = all(costs.values())  # those of networks of ours

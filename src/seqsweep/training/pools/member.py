@@ -64,7 +64,7 @@ class PoolMember(TrainingMember):
             self.clip,
         )
         self.best_weights = self.native.weights.clone()
-        self._before = self._state()
+        self._before = self.native.memory.clone()
         self._steps_before = 0
 
     def restore(self, last: Checkpoint, best: Checkpoint) -> None:
@@ -88,7 +88,7 @@ class PoolMember(TrainingMember):
 
     def work(self) -> Work:
         """Returns the work of its next epoch, and keeps the state before it."""
-        self._before = self._state()
+        self._before.copy_(self.native.memory)
         self._steps_before = self.native.steps
         seed = self.shuffle_seed if self.shuffles else None
         return Work(
@@ -111,11 +111,7 @@ class PoolMember(TrainingMember):
 
     def undo(self) -> None:
         """Takes the network back to where the work of its last epoch began."""
-        parts = self._before.split(len(self.native.weights))
-        for tensor, part in zip(
-            (self.native.weights, *self.native.state.values()), parts, strict=True
-        ):
-            tensor.copy_(part)
+        self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
     def take_in(self, row: dict[str, Any], metrics: dict[str, float], seconds: float) -> bool:
@@ -131,7 +127,7 @@ class PoolMember(TrainingMember):
 
     def checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
         """Returns its last checkpoint and its best one, as it stands after its last epoch."""
-        weights, *moments = self._state().split(len(self.native.weights))  # stored as one tensor
+        weights, *moments = self.native.memory.clone()
         head = {
             "engine": "native",
             **self.state_dict(),
@@ -140,10 +136,6 @@ class PoolMember(TrainingMember):
         }
         state = dict(zip(self.native.state, moments, strict=True))
         return checkpoints(self, head, weights, state, self.best_weights)
-
-    def _state(self) -> Tensor:
-        """Weights and moments as one tensor, (P * (1 + moments),)."""
-        return torch.cat([self.native.weights, *self.native.state.values()])
 
 
 @functools.lru_cache(maxsize=8)
