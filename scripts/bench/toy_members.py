@@ -3,10 +3,11 @@
     python scripts/bench/toy_members.py [--members 1000] [--epochs 20] [--no-report]
 
 Trains the notebook's network with as many seeds by `seqsweep train -m`, in a process of its own
-with one thread, from imports that are done already: `start` is what these take. The other parts
-are milliseconds a member, of CPU and of wall time, without the parts within them, and how often a
-part was called for each member; `other threads` is the CPU time of all but the main one. Machines
-differ: compare two versions on one.
+with one thread. The parts are milliseconds a member, of CPU and of wall time, without the parts
+within them, and how often a part was called for each member; `other threads` is the CPU time of all
+but the main one. Imports count in no part. `start` is the CPU time of a sweep of one member, in
+another process: what the command takes however few there are. The last line is what each further
+member adds to it. Machines differ: compare two versions on one.
 """
 
 import argparse
@@ -125,14 +126,17 @@ def watch(clock: Clock) -> None:
                     setattr(other, name, timed)
 
 
-def train(arguments: list[str], members: int) -> None:
-    """Trains the sweep in this process, then prints the table of its parts."""
-    began = time.process_time()
+def train(arguments: list[str], members: int, start: float) -> None:
+    """Trains the sweep in this process, then prints the table of its parts.
+
+    Args:
+        start: CPU seconds of a sweep of one member; 0 where that is what is to be measured.
+    """
     with without_collections():
         for module in MODULES:
             importlib.import_module(f"seqsweep.training.{module}")
 
-    start = time.process_time() - began
+    imports = time.process_time()
     clock = Clock()
     watch(clock)
     cpu, wall = time.process_time(), time.perf_counter()
@@ -144,6 +148,9 @@ def train(arguments: list[str], members: int) -> None:
                 raise
     clock.switch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    if not start:
+        print(imports + cpu)
+        return
     print(f"start {start:.2f} CPU s; {members} members\n")
     print(f"{'ms a member':26} {'CPU':>7} {'wall':>7} {'calls':>7}")
     for name, part in clock.parts.items():
@@ -152,6 +159,8 @@ def train(arguments: list[str], members: int) -> None:
     rest = cpu - sum(part.cpu for part in clock.parts.values())
     print(f"{'other threads':26} {rest / members * 1e3:7.2f}")
     print(f"{'in all':26} {cpu / members * 1e3:7.2f} {wall / members * 1e3:7.2f}")
+    further = (imports + cpu - start) / max(1, members - 1)
+    print(f"{'a further member':26} {further * 1e3:7.2f}")
 
 
 def main() -> None:
@@ -160,6 +169,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--no-report", action="store_true")
     parser.add_argument("--folder", help=argparse.SUPPRESS)
+    parser.add_argument("--start", type=float, default=0.0, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.folder is not None:
         arguments = [
@@ -168,15 +178,25 @@ def main() -> None:
             f"sweep.report={str(not options.no_report).lower()}", "sweep.name=toys",
             f"output_dir={options.folder}", "hydra.launcher.threads=1",
         ]  # fmt: skip
-        train(arguments, options.members)
+        train(arguments, options.members, options.start)
         return
+    start = float(output_of(1, []))
+    print(output_of(options.members, ["--start", str(start)]), end="")
+
+
+def output_of(members: int, options: list[str]) -> str:
+    """Runs this program again, with a sweep's folder that is checked and removed afterwards."""
     with tempfile.TemporaryDirectory() as temporary:
-        command = [sys.executable, __file__, *sys.argv[1:], "--folder", temporary]
+        command = [sys.executable, __file__, *sys.argv[1:], *options]
+        command += ["--members", str(members), "--folder", temporary]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(command, env=environment, cwd=temporary)
+        done = subprocess.run(
+            command, env=environment, cwd=temporary, stdout=subprocess.PIPE, text=True
+        )
         records = len(list(Path(temporary).glob("sweeps/toys/*/record.json")))
-    if done.returncode != 0 or records != options.members:
-        sys.exit(f"{records} of {options.members} members were trained")
+    if done.returncode != 0 or records != members:
+        sys.exit(f"{records} of {members} members were trained")
+    return done.stdout
 
 
 if __name__ == "__main__":

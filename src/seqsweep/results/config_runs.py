@@ -73,7 +73,6 @@ def _point(entry: Entry, keys: Sequence[str]) -> str:
 def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
     metrics = {n: v for n, v in numbers(entry).items() if n.startswith(("val/", "test/"))}
     record: dict[str, Any] = entry.record or {}
-    where = str(folder.resolve())
     return Run(
         run_id=entry.folder.run_id,
         folder=relative_folder(entry, folder),
@@ -81,7 +80,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
         seed=entry.config.get("seed"),
         state=entry.state,
         counted=counted,
-        error=without_machine(entry.error, where) if entry.error else None,
+        error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
         metrics=metrics,
         best_epoch=record.get("best_epoch"),
         files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
@@ -66,15 +67,16 @@ def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
     write_text(folder / _VIEW, _view_proof(made_from, names), sync=False)
 
 
-def is_view_fresh(folder: Path, made_from: str, names: Iterable[str]) -> bool:
-    """Returns whether the view was made from this, and still consists of these files.
+def is_view_fresh(folder: Path, made_from: str) -> bool:
+    """Returns whether the view was made from this, and still consists of the same files.
 
     Their names tell their contents.
     """
     try:
-        return read_bytes(folder / _VIEW).decode() == _view_proof(made_from, names)
+        proof = read_bytes(folder / _VIEW).decode()
     except (OSError, ValueError):
         return False
+    return proof == _view_proof(made_from, all_made_files(folder))
 
 
 def _view_proof(made_from: str, names: Iterable[str]) -> str:

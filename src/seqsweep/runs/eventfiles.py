@@ -35,19 +35,30 @@ def event_files(run: Path) -> list[Path]:
 
     Those of a logger of the user's own count where they lie in the run's folder itself.
     """
-    names, folders = _scan(run)
-    found = [(name, "") for name in names if MADE not in name]
-    for folder in folders:
-        names, _ = _scan(run / folder)
-        found += [(name, folder) for name in names if name.endswith(ROWS)]
-    return [run / folder / name for name, folder in sorted(found)]
+    return grown_and_made_files(run)[0]
 
 
 def made_files(run: Path) -> list[Path]:
     """The event files that `results.tensorboard` has made for a run."""
-    names, folders = _scan(run)
-    found = [run / name for name in names if MADE in name]
-    return found + [path for folder in folders for path in made_files(run / folder)]
+    return grown_and_made_files(run)[1]
+
+
+def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
+    """The files of `event_files` and those of `made_files`, by one walk through the folder."""
+    grown: list[tuple[str, str]] = []
+    made: list[str] = []
+    folders = [""]
+    for folder in folders:  # grows meanwhile
+        names, inner = _scan(os.path.join(run, folder))
+        folders += [os.path.join(folder, name) for name in inner]
+        made += [os.path.join(folder, name) for name in names if MADE in name]
+        is_deep = "/" in folder
+        grown += [
+            (name, folder)
+            for name in names
+            if MADE not in name and not is_deep and (not folder or name.endswith(ROWS))
+        ]
+    return [run / folder / name for name, folder in sorted(grown)], [run / path for path in made]
 
 
 def all_made_files(sweep: Path) -> list[str]:
@@ -70,9 +81,14 @@ def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
     return run if name is None or (run / name).is_symlink() else run / name
 
 
-def made_folder(run: Path) -> Path:
-    """The folder for made files: beside the run's curves, so that TensorBoard shows one run."""
-    files = event_files(run)
+def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
+    """The folder for made files: beside the run's curves, so that TensorBoard shows one run.
+
+    Args:
+        files: those of `event_files`, where they have just been found.
+    """
+    if files is None:
+        files = event_files(run)
     if not files:
         for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
             folders.sort()
@@ -114,8 +130,9 @@ def _move(run: Path, name: str) -> None:
     A file that a SummaryWriter of the user's holds open stays: the writer would begin a second one.
     """
     target = run / name
-    files = [path for path in event_files(run) if path.name.endswith(ROWS)]
-    moving = [path for path in [*files, *made_files(run)] if path.parent != target]
+    grown, made = grown_and_made_files(run)
+    files = [path for path in grown if path.name.endswith(ROWS)]
+    moving = [path for path in [*files, *made] if path.parent != target]
     if not files or not moving or target.is_symlink():
         return
     if any(path.name.endswith(WRITER) for path in files) and is_locked(run):
@@ -129,7 +146,8 @@ def _move(run: Path, name: str) -> None:
 
 def remove_event_files(run: Path) -> None:
     """Removes the files of an earlier attempt, before the run is trained from the start."""
-    found = [*event_files(run), *made_files(run)]
+    grown, made = grown_and_made_files(run)
+    found = [*grown, *made]
     for path in found:
         path.unlink(missing_ok=True)
     remove_empty({path.parent for path in found} - {run})
@@ -141,7 +159,7 @@ def remove_empty(folders: set[Path]) -> None:
             folder.rmdir()
 
 
-def _scan(folder: Path) -> tuple[list[str], list[str]]:
+def _scan(folder: str) -> tuple[list[str], list[str]]:
     """The names of the event files in a folder, and those of its folders.
 
     A run's checkpoints are left out: no event file lies among them.

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Self
 
 from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
-from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import folders_with, remove_temporary
 from seqsweep.runs.ledger import read_folder
 from seqsweep.training.baselines import write_baselines
@@ -112,7 +111,7 @@ def _renew_view(folder: Path) -> None:
     """Writes TensorBoard's view in the same way."""
     for _ in range(_ATTEMPTS):
         made = _records(folder)  # first: what changes later makes the view stale
-        if is_view_fresh(folder, made, all_made_files(folder)):
+        if is_view_fresh(folder, made):
             return
         from seqsweep.results.tensorboard.view import renew  # as above
 

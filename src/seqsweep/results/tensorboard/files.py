@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from seqsweep.runs.eventfiles import MADE, PREFIX, made_files, made_folder, remove_empty
+from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
 from seqsweep.runs.files import write_bytes
 
 Files = dict[str, Callable[[], bytes]]
@@ -38,8 +38,8 @@ def place(run: Path, files: Files) -> list[Path]:
     Raises:
         OSError: something cannot be written.
     """
-    folder = made_folder(run)
-    before = made_files(run)
+    grown, before = grown_and_made_files(run)
+    folder = made_folder(run, grown)
     wanted = {folder / name: content for name, content in files.items()}
     folder.mkdir(exist_ok=True)
     for path in wanted.keys() - set(before):
