@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
 
 RNN = {"_target_": "seqsweep.models.classifier.RNNClassifier", "input_size": 2, "num_classes": 2}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from seqsweep.config.files import check_config_files, check_yaml
+from seqsweep.config.yaml_checks import check_config_files, check_yaml
 
 
 def write(folder: Path, name: str, text: str | bytes) -> Path:

@@ -18,11 +18,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from seqsweep.results.live_view import LiveView
-from seqsweep.runs.record import RunFolder
+from seqsweep.live import display
+from seqsweep.live.display import Watcher
+from seqsweep.live.progress_view import LiveView
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
-from seqsweep.training import watcher
-from seqsweep.training.watcher import Watcher
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def test_an_error_of_the_display_is_told_and_touches_nothing(
         raise OSError("no\nterminal")
 
     monkeypatch.setattr(LiveView, name, broken)
-    monkeypatch.setattr(watcher, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(display, "BEAT_SECONDS", 0.01)
     runs = members(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
     with Watcher(runs, Console(file=io.StringIO())):
@@ -123,7 +123,7 @@ def test_no_process_is_forked_while_something_is_drawn() -> None:
     drawn, begun = threading.Event(), threading.Event()
 
     def draw() -> None:
-        with watcher._drawing:
+        with display._drawing:
             begun.set()
             time.sleep(0.1)
             drawn.set()
@@ -135,7 +135,7 @@ def test_no_process_is_forked_while_something_is_drawn() -> None:
         warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside a thread
         pid = os.fork()
     if not pid:
-        os._exit(0 if drawn.is_set() and watcher._drawing.acquire(blocking=False) else 1)
+        os._exit(0 if drawn.is_set() and display._drawing.acquire(blocking=False) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     thread.join()
 
@@ -144,7 +144,7 @@ PROGRAM = """
 import logging, os, sys, time, warnings
 from pathlib import Path
 from rich.console import Console
-from seqsweep.training.watcher import Watcher
+from seqsweep.live.display import Watcher
 from test_watcher import finish, members
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
@@ -197,7 +197,7 @@ BEGINNING = """
 import ctypes, faulthandler, os, signal, sys, threading, time
 from pathlib import Path
 from rich.console import Console
-from seqsweep.training.watcher import Watcher
+from seqsweep.live.display import Watcher
 from test_watcher import finish, members
 
 runs = members(Path(sys.argv[1]), 1)
@@ -244,7 +244,7 @@ os.wait()
 runs = members(Path(sys.argv[1]) / "more", 1)
 watcher = Watcher(runs, Console())
 with watcher:
-    os.kill(watcher._screen._relay.pid, signal.SIGKILL)
+    os.kill(display._screen._relay.pid, signal.SIGKILL)
     print("x" * 9 + "\\n" + 99999 * "y")
     time.sleep(0.5)
     print("goes on")
@@ -265,7 +265,7 @@ def test_a_terminal_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
     """More frames than all pipes hold, while the terminal is not read."""
     program = f"""{BEGINNING}
 from rich.text import Text
-from seqsweep.training.screen import Screen
+from seqsweep.live.terminal import Screen
 screen = Screen()
 screen.start()
 for number in range(600):

@@ -13,14 +13,15 @@ import pytest
 from rich.console import Console
 from rich.live import Live
 
-from seqsweep.results import run_progress, tail
-from seqsweep.results.live import WatchedFolder, watch
-from seqsweep.results.live_view import LiveView
-from seqsweep.results.progress import Pace, Progress, duration
-from seqsweep.results.tail import MetricsTail
+from seqsweep.live import run_state
+from seqsweep.live.progress_view import LiveView
+from seqsweep.live.sweep_state import Pace, Progress, duration
+from seqsweep.live.watch import WatchedFolder, watch
+from seqsweep.runs import metrics_csv
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
@@ -108,7 +109,7 @@ MakeSweep = Callable[..., Sweep]
 
 def shown(progress: Progress, width: int = 80, is_last: bool = False) -> str:
     """The table as it stands on a terminal."""
-    from seqsweep.results.live_table import LiveTable
+    from seqsweep.live.table import LiveTable
 
     console = Console(file=io.StringIO(), record=True, width=width)
     console.print(LiveTable(progress, is_last))
@@ -367,9 +368,9 @@ def test_a_lock_that_a_killed_process_left_is_no_running_run(sweep: MakeSweep) -
 
 def test_the_training_process_goes_by_the_beat_of_a_lock(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("")
-    assert run_progress.beats(tmp_path)
+    assert run_state.beats(tmp_path)
     os.utime(tmp_path / "lock", (0, time.time() - 61))
-    assert not run_progress.beats(tmp_path)
+    assert not run_state.beats(tmp_path)
 
 
 def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
@@ -385,14 +386,14 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
         found.run(index).path.mkdir()
         train(found.run(index).path, range(3), header=True)
     asked: list[str] = []
-    stat_of = tail.stat_of
+    stat_of = metrics_csv.stat_of
 
     def counted(path: str) -> os.stat_result | None:
         asked.append(path)
         return stat_of(path)
 
-    monkeypatch.setattr(tail, "stat_of", counted)
-    monkeypatch.setattr(run_progress, "stat_of", counted)
+    monkeypatch.setattr(metrics_csv, "stat_of", counted)
+    monkeypatch.setattr(run_state, "stat_of", counted)
     progress = found.progress()
     progress.look()
     assert progress.counts["complete"] == 300

@@ -2,8 +2,8 @@
 
 import pytest
 
-from seqsweep.results.keys import label_keys, told_keys
-from seqsweep.results.wording import key_names
+from seqsweep.results.formatting import key_names
+from seqsweep.results.naming import distinguishing_keys, label_keys
 
 ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}
 SGD = {"optimizer._target_": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9}
@@ -36,7 +36,7 @@ def test_a_choice_is_one_key_of_a_label(configs, keys):
     assert label_keys(configs) == keys
     labels = [tuple(config.get(key) for key in keys) for config in configs]
     assert len(set(labels)) == len(configs)
-    assert set(keys) <= set(told_keys(configs))
+    assert set(keys) <= set(distinguishing_keys(configs))
 
 
 def test_a_callback_is_not_taken_for_the_learning_rate():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqsweep.results.names import LONGEST, names_of, readable_names
+from seqsweep.results.run_names import LONGEST, names_of, readable_names
 
 
 def grid(**axes: list[Any]) -> dict[str, dict[str, Any]]:

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.results.effects import holes, main_effects, strongest_interaction
-from seqsweep.results.findings import Crossing
-from seqsweep.results.sentences import crossing_words
-from seqsweep.results.statistics import (
+from seqsweep.results.report.findings import Crossing
+from seqsweep.results.report.sentences import crossing_words
+from seqsweep.results.significance import (
     Interval,
     differences_to_best,
     holm,
@@ -22,7 +22,7 @@ from seqsweep.results.statistics import (
     seeds_needed,
     signed_rank_p,
 )
-from seqsweep.results.student import quantile, two_sided_p
+from seqsweep.results.student_t import quantile, two_sided_p
 
 ALPHA = 0.05
 

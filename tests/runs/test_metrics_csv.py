@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.metricsfile import columns, rows
+from seqsweep.runs.metrics_csv import columns, rows
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.stacked.diagnosis import by_class, gradients_through_time, last_states, principal
+from seqsweep.stacked.trajectories import by_class, gradients_through_time, last_states, principal
 
 CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
 MIXED, EQUAL = [7, 3, 1, 5, 7, 2, 6, 4], [5] * 8

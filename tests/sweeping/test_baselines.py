@@ -13,18 +13,18 @@ from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.ledger import read_folder, read_run
-from seqsweep.training import baselines
-from seqsweep.training.baselines import (
+from seqsweep.sweeping import baselines
+from seqsweep.sweeping.baselines import (
     majority_shares,
     measure,
     write_baselines,
     write_baselines_of,
 )
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8")
-Planned = Callable[..., Member]
+Planned = Callable[..., PlannedRun]
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from seqsweep.config.schema import Config
+from seqsweep.sweeping.forming import Plan, form
 from seqsweep.training import engine
-from seqsweep.training.planning import plan
-from seqsweep.training.stacks.forming import Plan, form
+from seqsweep.training.planned_run import plan
 
 Checked = Callable[..., Config]
 Formed = Callable[..., Plan]

@@ -15,12 +15,12 @@ import yaml
 from seqsweep.config.schema import Config
 from seqsweep.runs.files import read_json, write_json
 from seqsweep.runs.sealed import write_sealed
-from seqsweep.training import reproduce as module
-from seqsweep.training import saved
+from seqsweep.sweeping import reproduce as module
+from seqsweep.sweeping.reproduce import reproduce
+from seqsweep.training import saved_config
 from seqsweep.training.checkpoints import load_sealed, seal
-from seqsweep.training.planning import plan
-from seqsweep.training.reproduce import reproduce
-from seqsweep.training.saved import own_targets, refuse_foreign_targets
+from seqsweep.training.planned_run import plan
+from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
 from seqsweep.training.train import train
 
 DATA = (
@@ -307,7 +307,7 @@ def test_a_foreign_target_is_refused(
     def never(*_: object) -> None:
         raise AssertionError("the config was used")
 
-    for part, name in ((saved, "check"), (saved, "plan"), (module, "train")):
+    for part, name in ((saved_config, "check"), (saved_config, "plan"), (module, "train")):
         monkeypatch.setattr(part, name, never)
     edit_config(run, *key, value=target)
     with pytest.raises(ValueError, match="is not a target of seqsweep's own") as refused:

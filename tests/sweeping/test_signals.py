@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
-from seqsweep.training.planning import Interrupted
-from seqsweep.training.signals import interruptible
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.training.outcome import Interrupted
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])

@@ -14,15 +14,16 @@ from typing import Any
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.results import freshness
-from seqsweep.results.freshness import BESIDE
+from seqsweep.results.report import freshness
+from seqsweep.results.report.freshness import BESIDE
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
-from seqsweep.runs.record import RunFolder
-from seqsweep.training import summary
-from seqsweep.training.planning import Interrupted, Member, plan
-from seqsweep.training.signals import interruptible
-from seqsweep.training.summary import Renewing, write_summary
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping import summary
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.sweeping.summary import Renewing, write_summary
+from seqsweep.training.outcome import Interrupted
+from seqsweep.training.planned_run import PlannedRun, plan
 
 AtRename = Callable[..., AbstractContextManager[list[str]]]
 
@@ -102,12 +103,12 @@ def test_a_process_forked_meanwhile_is_free(
 
 
 @pytest.fixture
-def member(checked: Callable[..., Config]) -> Member:
+def member(checked: Callable[..., Config]) -> PlannedRun:
     return plan(checked("data=random", "data.batch_size=8", "data.source.num_sequences=40"))
 
 
 @pytest.mark.slow
-def test_the_end_writes_all(member: Member, tmp_path: Path) -> None:
+def test_the_end_writes_all(member: PlannedRun, tmp_path: Path) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([member], tmp_path) == []
     names = {"report.html", "report.csv", "report.json", "baselines.json"}
@@ -115,7 +116,7 @@ def test_the_end_writes_all(member: Member, tmp_path: Path) -> None:
     assert list(tmp_path.glob("a/*.hparams"))
 
 
-def test_what_the_end_cannot_write_is_said(member: Member, tmp_path: Path) -> None:
+def test_what_the_end_cannot_write_is_said(member: PlannedRun, tmp_path: Path) -> None:
     end_run(tmp_path, "a", 4)
     (tmp_path / "report.html").mkdir()
     (problem,) = write_summary([member], tmp_path)
@@ -135,7 +136,7 @@ def summary_of(folder: Path) -> dict[str, str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
 def test_ended_at_every_write_it_is_completed_by_the_next(
-    member: Member,
+    member: PlannedRun,
     tmp_path: Path,
     at_rename: AtRename,
     monkeypatch: pytest.MonkeyPatch,

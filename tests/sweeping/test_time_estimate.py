@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.training.cost import epoch_seconds, seconds_of
-from seqsweep.training.planning import plan
+from seqsweep.sweeping.time_estimate import epoch_seconds, seconds_of
+from seqsweep.training.planned_run import plan
 
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=3")
 

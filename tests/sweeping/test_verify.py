@@ -8,9 +8,9 @@ from rich.console import Console
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import library
-from seqsweep.training.planning import plan
-from seqsweep.training.together.schedule import Schedule
-from seqsweep.training.verify import verify_stack
+from seqsweep.sweeping.verify import verify_stack
+from seqsweep.training.engines.joint.schedule import Schedule
+from seqsweep.training.planned_run import plan
 
 pytestmark = pytest.mark.slow
 BASE = (

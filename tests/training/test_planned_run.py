@@ -8,8 +8,9 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
-from seqsweep.training.planning import out_of_memory_is_said, plan, prepared
-from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.data_cache import prepared, translate_memory_errors
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 DATA = (
@@ -44,7 +45,7 @@ def test_members_of_a_stack_share_their_splits(
 
 @pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
 def test_a_lack_of_memory_is_one_line(error: Exception) -> None:
-    with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), out_of_memory_is_said():
+    with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), translate_memory_errors():
         raise error
 
 

@@ -16,13 +16,13 @@ from typing import Protocol
 from rich.console import Console
 
 from seqsweep.console import say_error
-from seqsweep.results.live_view import LiveView, shows_table
-from seqsweep.results.progress import Progress
-from seqsweep.results.run_progress import beats
+from seqsweep.live.progress_view import LiveView, shows_table
+from seqsweep.live.run_state import beats
+from seqsweep.live.sweep_state import Progress
+from seqsweep.live.terminal import Screen
 from seqsweep.runs.lock import BEAT_SECONDS
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
-from seqsweep.training.screen import Screen
 
 _SHARE = 0.05
 """Of the time, at most, that looking and drawing take."""
@@ -72,13 +72,13 @@ class Watcher:
         except Exception as error:
             self.error = error
             if self._screen is not None:
-                self._screen.give_back()
+                self._screen.restore()
             return
         self._start(self._watch, view)
 
     def __exit__(self, *_: object) -> None:
         if self._screen is not None:
-            self._screen.give_back()
+            self._screen.restore()
         self._ended.set()
         for thread in self._threads:
             thread.join()

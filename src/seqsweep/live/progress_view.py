@@ -7,9 +7,9 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from seqsweep.results.live_table import LiveTable, plain
-from seqsweep.results.progress import Progress, duration
-from seqsweep.results.run_progress import RunProgress
+from seqsweep.live.run_state import RunProgress
+from seqsweep.live.sweep_state import Progress, duration
+from seqsweep.live.table import LiveTable, plain
 
 
 class Drawing(Protocol):

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.results.tail import MetricsTail, stat_of
 from seqsweep.runs.lock import STALE_SECONDS
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.metrics_csv import MetricsTail, stat_of
+from seqsweep.runs.run_folder import RunFolder
 
 RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
 """`waiting` is also a run that was killed: it waits for whoever goes on with it."""

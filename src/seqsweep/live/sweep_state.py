@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.keys import label_keys
-from seqsweep.results.names import readable_names
-from seqsweep.results.run_progress import RunProgress, RunState
-from seqsweep.results.tail import MetricsTail
-from seqsweep.results.wording import key_names, run_label
+from seqsweep.live.run_state import RunProgress, RunState
+from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.naming import label_keys
+from seqsweep.results.run_names import readable_names
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.metrics import lower_is_better, monitor_of, without_validation
+from seqsweep.runs.metric_names import lower_is_better, monitor_of, without_validation
+from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03

@@ -12,9 +12,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from seqsweep.results.progress import Progress, duration
-from seqsweep.results.run_progress import RunProgress
-from seqsweep.results.wording import value_text
+from seqsweep.live.run_state import RunProgress
+from seqsweep.live.sweep_state import Progress, duration
+from seqsweep.results.formatting import value_text
 
 _WIDEST = 100
 _LONGEST_VALUE = 14

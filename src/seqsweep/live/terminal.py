@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console, RenderableType
 
-from seqsweep.training import relay
+from seqsweep.live import terminal_process
 
 _OUT, _ERR = 1, 2
 
@@ -69,9 +69,9 @@ class Screen:
         height = None if not refresh else self._size().lines
         self._frame = self._rendered(table, height)
         if refresh and self._all_sent():
-            self._send(relay.FRAME)
+            self._send(terminal_process.FRAME)
 
-    def give_back(self) -> None:
+    def restore(self) -> None:
         """What is printed from now on goes to the terminal again."""
         _flush()
         with contextlib.suppress(KeyError):  # another thread may do the same
@@ -85,10 +85,10 @@ class Screen:
 
         The relay ends with the last process that has inherited its way to the terminal.
         """
-        self.give_back()
+        self.restore()
         assert self._relay.stdin is not None
         os.set_blocking(self._relay.stdin.fileno(), True)
-        self._send(relay.LAST)
+        self._send(terminal_process.LAST)
         assert self._relay.stdout is not None
         self._relay.stdout.read()  # closed when the frame stands
         os.close(self._words)
@@ -99,7 +99,7 @@ class Screen:
 
         None of them is to be stopped by a pipe that is full, or that nobody reads.
         """
-        self.give_back()
+        self.restore()
         self._relay.kill()
         self._relay.wait()
         self._write(b"\r\n\x1b[?25h")
@@ -150,7 +150,7 @@ class Screen:
         return size
 
 
-_RELAY = str(Path(relay.__file__))
+_RELAY = str(Path(terminal_process.__file__))
 
 
 def _flush() -> None:

@@ -65,7 +65,7 @@ class Table:
         self._write((b"\n" if frame else b"") + _SHOW)
         self.stands = False
 
-    def leave_as_it_is(self) -> None:
+    def freeze(self) -> None:
         """The same, with the frame that is there."""
         self.leave(self._frame)
 
@@ -116,7 +116,7 @@ def main(words: int, terminal: int, frames: int = 0, done: int = 1) -> None:
                 table.leave(message[1])
                 os.close(done)
     if table.stands:  # the sweep is dead
-        table.leave_as_it_is()
+        table.freeze()
 
 
 def _pass_on(words: int, table: Table) -> bool:

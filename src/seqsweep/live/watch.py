@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.results.live_view import LiveView, live
-from seqsweep.results.progress import Progress
+from seqsweep.live.progress_view import LiveView, live
+from seqsweep.live.sweep_state import Progress
+from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
-from seqsweep.results.tail import stat_of
-from seqsweep.results.wording import count
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
 _SHARE = 0.05

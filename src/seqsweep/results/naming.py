@@ -8,7 +8,9 @@ from seqsweep.runs.ledger import differing_keys, value_key
 CHOICE = "_target_"
 
 
-def told_keys(configs: Sequence[Mapping[str, Any]], keep_shared: bool = False) -> list[str]:
+def distinguishing_keys(
+    configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
+) -> list[str]:
     """The differing keys; a choice, as `optimizer=sgd,adam`, is one key: its `_target_`.
 
     What the choice brings along, `optimizer.betas`, goes as long as it has one value for each; so
@@ -43,7 +45,7 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     What follows from a choice, as everything that `experiment=a,b` sets follows from its data, is
     left out: the label names the choice alone.
     """
-    keys = sorted(told_keys(configs), key=lambda key: key == "seed")
+    keys = sorted(distinguishing_keys(configs), key=lambda key: key == "seed")
     columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
     for choice in [key for key in keys if key.rpartition(".")[2] == CHOICE]:
         if choice in keys:

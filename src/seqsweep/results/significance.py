@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from seqsweep.results.student import quantile, two_sided_p
+from seqsweep.results.student_t import quantile, two_sided_p
 
 LEVEL = 0.95
 """The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""

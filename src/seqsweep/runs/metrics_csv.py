@@ -2,10 +2,12 @@
 
 import csv
 import math
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import Damaged, read_bytes, say_once
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once
+from seqsweep.runs.metric_names import lower_is_better
 
 
 def rows(path: Path) -> list[dict[str, float]]:
@@ -71,3 +73,106 @@ def _number(text: str) -> float:
     except ValueError:
         return math.nan
     return value if math.isfinite(value) else math.nan
+
+
+def stat_of(path: str) -> os.stat_result | None:
+    """None where there is no such file, or none that can be looked at now."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
+class MetricsTail:
+    """How many epochs a run has behind it, and its best value of some metrics.
+
+    Only what has been added since the last look is read, and only whole lines: a row may be half
+    there. A file in which the last line that was read stands no more is read from its beginning: a
+    run that goes on cuts off the rows behind its checkpoint, and one that starts again has a new
+    file, which may well have the inode of the old one.
+
+    Args:
+        path: of the metrics.csv, which need not be there.
+        metrics: the columns to keep.
+
+    Attributes:
+        epochs: that have ended.
+        best: of each metric that has had a number.
+        written: when the file was last written, in seconds since 1970; 0 without one.
+    """
+
+    def __init__(self, path: Path, metrics: Sequence[str]) -> None:
+        self.path = str(path)
+        self.metrics = metrics
+        self.written = 0.0
+        self._state: tuple[int, int, int] | None = None
+        self._restart()
+
+    def look(self) -> None:
+        """Brings `epochs` and `best` up to date."""
+        stat = stat_of(self.path)
+        if stat is None:
+            self._state = None
+            self._restart()
+            return
+        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if state == self._state:
+            return
+        self._state = state
+        self.written = stat.st_mtime
+        for line in self._new_lines():
+            self._read(line)
+
+    def _restart(self) -> None:
+        self.epochs = 0
+        self.best: dict[str, float] = {}
+        self._offset = 0
+        self._last = b""
+        self._places: dict[str, int] = {}
+
+    def _new_lines(self) -> list[str]:
+        """The whole lines behind the last one that was read, or all."""
+        try:
+            with open_regular(self.path) as file:
+                file.seek(self._offset - len(self._last))
+                data = file.read()
+                if not data.startswith(self._last):
+                    self._restart()
+                    file.seek(0)
+                    data = file.read()
+        except (OSError, Damaged):
+            self._state = None
+            return []
+        new = data[len(self._last) : data.rfind(b"\n") + 1]
+        if new:
+            self._offset += len(new)
+            self._last = new[new.rfind(b"\n", 0, -1) + 1 :]
+        return new.decode("utf-8", errors="replace").splitlines()
+
+    def _read(self, line: str) -> None:
+        cells = line.split(",")
+        if not self._places:
+            self._places = {name: place for place, name in enumerate(cells)}
+            return
+        epoch = _cell(cells, self._places.get("epoch"))
+        if epoch is None:
+            return
+        self.epochs = int(epoch) + 1
+        for name in self.metrics:
+            value = _cell(cells, self._places.get(name))
+            if value is not None and self._is_better(name, value):
+                self.best[name] = value
+
+    def _is_better(self, name: str, value: float) -> bool:
+        best = self.best.get(name)
+        if best is None:
+            return True
+        return value < best if lower_is_better(name) else value > best
+
+
+def _cell(cells: Sequence[str], place: int | None) -> float | None:
+    try:
+        value = float(cells[place]) if place is not None else math.nan
+    except (ValueError, IndexError):
+        return None
+    return value if math.isfinite(value) else None

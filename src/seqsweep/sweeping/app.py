@@ -22,34 +22,32 @@ from seqsweep.command import (
     restore_subcommand,
 )
 from seqsweep.config import CONF_DIR
-from seqsweep.config.files import check_config_files
 from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
-from seqsweep.config.locate import with_place
 from seqsweep.config.messages import explain
 from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
+from seqsweep.config.where_set import with_place
+from seqsweep.config.yaml_checks import check_config_files
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, is_locked
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.baselines import majority_shares
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.baselines import majority_shares
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.training.data_cache import data_fingerprint, prepared
 from seqsweep.training.engine import missing_library
-from seqsweep.training.planning import (
+from seqsweep.training.outcome import (
     STOP_FILE,
     Interrupted,
-    Member,
     Outcome,
     RunFailed,
-    data_fingerprint,
     finished,
     monitored,
-    plan,
-    prepared,
-    stop_if_asked,
+    request_stop_if_configured,
 )
-from seqsweep.training.signals import interruptible
-from seqsweep.training.stacks.forming import may_take_gpu
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def _folder_name(name: str, key: str) -> str:
@@ -181,7 +179,7 @@ def task(config: DictConfig) -> float | None:
         _refuse_sweep(hydra_config)
         member = plan(check(config))
         if is_first_process():
-            notes = [*missing_library([member.config], may_take_gpu), *member.notes]
+            notes = [*missing_library([member.config], gpu_available), *member.notes]
             print_notes(notes, console)
         outcome = finished(member, root) or _train_when_free(member, root, console)
         if is_first_process():
@@ -216,7 +214,7 @@ def _refuse_sweep(hydra_config: DictConfig) -> None:
     raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 
-def _train_member(member: Member, root: Path) -> float | None:
+def _train_member(member: PlannedRun, root: Path) -> float | None:
     """A run of a sweep.
 
     One that cannot be built leaves a failure as one that fails later does; one that another
@@ -229,18 +227,18 @@ def _train_member(member: Member, root: Path) -> float | None:
     except Locked:
         return None
     except RunFailed:
-        stop_if_asked(member, root)
+        request_stop_if_configured(member, root)
         raise
     except (ValueError, TypeError, OSError) as error:
         RunFolder(root / member.run_id).refuse(member.config, error)
-        stop_if_asked(member, root)
+        request_stop_if_configured(member, root)
         raise
     if outcome.signum is not None:
         raise Interrupted(outcome.signum)
     return monitored(outcome.record)
 
 
-def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
+def _train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """A single run, after the process that trains it now has ended, if the config wants that."""
     waiting = False
     while True:
@@ -258,19 +256,19 @@ def _train_when_free(member: Member, root: Path, console: Console) -> Outcome:
                 time.sleep(0.5)
 
 
-def _train(member: Member, root: Path, console: Console | None = None) -> Outcome:
+def _train(member: PlannedRun, root: Path, console: Console | None = None) -> Outcome:
     # Imported here, once the config is known to be right: torch and Lightning take five seconds.
     with without_collections():
         from seqsweep.training.train import train
 
     if console is None or not console.is_terminal:
         return train(member, root)
-    from seqsweep.training.progress import RunProgressBar
+    from seqsweep.training.progress_bar import RunProgressBar
 
     return train(member, root, RunProgressBar(console))
 
 
-def _report(outcome: Outcome, member: Member, console: Console) -> None:
+def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     """The end of a single run."""
     record = outcome.record
     if record["status"] == "diverged":

@@ -19,9 +19,10 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import read_sealed_or_none, write_sealed
-from seqsweep.training.planning import Member, prepared
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.planned_run import PlannedRun
 
 NAME = "baselines.json"
 LARGEST = 2**24
@@ -34,7 +35,7 @@ _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
 """Of the data section: what the sequences do not depend on."""
 
 
-def write_baselines(members: Sequence[Member], folder: Path) -> None:
+def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     """Measures the baselines of a sweep's data and writes them down, unless they are there.
 
     A row for each baseline and each of the data sets among the members, beside those that the file
@@ -125,7 +126,9 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
             found.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not found or _is_current(folder, found):
         return
-    from seqsweep.training.saved import saved_data  # imports OmegaConf: not for a known folder
+    from seqsweep.training.saved_config import (
+        saved_data,  # imports OmegaConf: not for a known folder
+    )
 
     write_baselines([saved_data(run, allowed) for run in found.values()], folder)
 
@@ -136,7 +139,7 @@ def _name(data: Config, fingerprint: str | None) -> str:
     return json.dumps([kept, fingerprint], sort_keys=True)
 
 
-def _data(member: Member) -> Config:
+def _data(member: PlannedRun) -> Config:
     kept = {key: v for key, v in member.config["data"].items() if key not in _IGNORED}
     return {"data": kept}
 

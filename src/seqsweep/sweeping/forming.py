@@ -11,19 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.data.sequences import Splits
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.stacked.grouping import equal_sizes, most_members, padded
-from seqsweep.training.cost import seconds_of
+from seqsweep.sweeping.time_estimate import seconds_of
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import Network, engine_of, network_of, pool_key, stack_key
-from seqsweep.training.planning import Member, prepared
-from seqsweep.training.stacks.company import begun_with
+from seqsweep.training.engines.stacked.company import begun_with
+from seqsweep.training.planned_run import PlannedRun
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
     """Runs that train together, as a pool or as a stack."""
 
-    members: tuple[Member, ...]
+    members: tuple[PlannedRun, ...]
     engine: str
 
     @property
@@ -56,10 +57,10 @@ class Plan:
 
     pools: list[Group]
     stacks: list[Group]
-    alone: list[Member]
+    alone: list[PlannedRun]
 
 
-def form(members: Sequence[Member], root: Path, takes_gpu: Callable[[str], bool]) -> Plan:
+def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], bool]) -> Plan:
     """Groups runs by the engine that trains them.
 
     Runs that began in one stack stay together, with those of that stack that are not among the
@@ -73,9 +74,9 @@ def form(members: Sequence[Member], root: Path, takes_gpu: Callable[[str], bool]
     Raises:
         ValueError: a config asks for an engine that cannot train it.
     """
-    pools: dict[str, list[Member]] = {}
-    stacked: dict[str, Member] = {}
-    alone: list[Member] = []
+    pools: dict[str, list[PlannedRun]] = {}
+    stacked: dict[str, PlannedRun] = {}
+    alone: list[PlannedRun] = []
     for member in members:
         engine = engine_of(member.config, takes_gpu)
         if engine == "native":
@@ -92,15 +93,15 @@ def form(members: Sequence[Member], root: Path, takes_gpu: Callable[[str], bool]
     )
 
 
-def _by_length(member: Member) -> tuple[float, str]:
+def _by_length(member: PlannedRun) -> tuple[float, str]:
     return -seconds_of(member, "native"), member.run_id
 
 
-def _stacks(members: dict[str, Member], root: Path) -> list[Group]:
+def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
     """Returns the stacks that began already, and new stacks of the other members."""
-    groups: list[Sequence[Member]] = [*begun_with(members, root)]
+    groups: list[Sequence[PlannedRun]] = [*begun_with(members, root)]
     taken = {member.run_id for group in groups for member in group}
-    fresh: dict[str, list[Member]] = {}
+    fresh: dict[str, list[PlannedRun]] = {}
     # Sorted: the place in a stack may decide a last bit, and the order of the arguments must not.
     for name, member in sorted(members.items()):
         if name in taken:
@@ -118,13 +119,13 @@ def _began_alone(folder: Path) -> bool:
     return folder.is_dir() and RunFolder(folder).company() == [folder.name]
 
 
-def _parts(members: Sequence[Member]) -> list[Sequence[Member]]:
+def _parts(members: Sequence[PlannedRun]) -> list[Sequence[PlannedRun]]:
     """Splits members into as few stacks as fit into the cache, of nearly equal sizes."""
     first = members[0]
     network = _network(first)
     lanes = network.num_layers * (2 if network.bidirectional else 1)
     rows = _longest(prepared(first.config)) * first.config["data"]["batch_size"]
-    parts: list[Sequence[Member]] = []
+    parts: list[Sequence[PlannedRun]] = []
     begin = 0
     for size in equal_sizes(len(members), most_members(lanes * rows * padded(network.hidden_size))):
         parts.append(members[begin : begin + size])
@@ -143,7 +144,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def may_take_gpu(accelerator: str) -> bool:
+def gpu_available(accelerator: str) -> bool:
     """Returns whether an accelerator is a GPU here; imports torch only where there may be one."""
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
@@ -155,7 +156,7 @@ def may_take_gpu(accelerator: str) -> bool:
 _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
-def _network(member: Member) -> Network:
+def _network(member: PlannedRun) -> Network:
     network = network_of(member.config["model"])
     assert network is not None, "only networks of ours come here"
     return network

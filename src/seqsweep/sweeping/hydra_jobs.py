@@ -11,16 +11,17 @@ from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.importing import without_collections
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import Member, RunFailed, finished, monitored, plan
-from seqsweep.training.stacks.forming import form
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import form
+from seqsweep.training.outcome import RunFailed, finished, monitored
+from seqsweep.training.planned_run import PlannedRun, plan
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
 
 
 def launch_members(
-    jobs: Jobs, members: Sequence[Member], root: Path, basic: Launcher, threads: int | None
+    jobs: Jobs, members: Sequence[PlannedRun], root: Path, basic: Launcher, threads: int | None
 ) -> None:
     """Trains the jobs' runs in pools and stacks, the others by Hydra's basic launcher.
 
@@ -62,7 +63,7 @@ def launch_jobs(
 
 def _train(
     jobs: Jobs,
-    members: Sequence[Member],
+    members: Sequence[PlannedRun],
     root: Path,
     basic: Launcher,
     first: int,
@@ -72,7 +73,7 @@ def _train(
     root.mkdir(parents=True, exist_ok=True)
     # Imported here: what is done already needs no torch.
     with without_collections():
-        from seqsweep.training.stacks.launch import launch
+        from seqsweep.sweeping.train_groups import launch
         from seqsweep.training.trainer import takes_gpu
 
     pending = {member.run_id: member for member in members if finished(member, root) is None}
@@ -85,7 +86,7 @@ def _train(
 
 
 def _job_return(
-    overrides: Sequence[str], config: DictConfig, member: Member, root: Path
+    overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
 ) -> JobReturn:
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)

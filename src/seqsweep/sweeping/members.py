@@ -8,26 +8,26 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.locate import with_place
+from seqsweep.config.where_set import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
-from seqsweep.results.keys import label_keys
-from seqsweep.results.wording import count, key_names, run_label
+from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import flatten
-from seqsweep.runs.metrics import monitor_of
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.metric_names import monitor_of
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.rounds import SweepMember
 from seqsweep.training.engine import missing_library
-from seqsweep.training.launching import SweepMember
-from seqsweep.training.planning import Member, plan
-from seqsweep.training.stacks.forming import may_take_gpu
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def plan_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
     """The distinct members, in the order of the sweep; equal configs are one run."""
-    planned: dict[str, tuple[Sequence[str], Member]] = {}
+    planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
     outputs: dict[str, None] = {}
     for overrides in jobs:
         try:
@@ -56,10 +56,10 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     with without_collections():
         from seqsweep.training.train import check_parts
 
-    distinct = {json.dumps(m.member.config | {"seed": 0}, sort_keys=True): m for m in members}
+    distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
         try:
-            check_parts(member.member, member.folder.path.parent)
+            check_parts(member.planned, member.folder.path.parent)
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(member.overrides).hydra) from error
 
@@ -78,8 +78,8 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    notes = missing_library([member.member.config for member in pending], may_take_gpu)
-    notes += [note for member in members for note in member.member.notes]
+    notes = missing_library([member.planned.config for member in pending], gpu_available)
+    notes += [note for member in members for note in member.planned.notes]
     print_notes(notes, console)
     for line in _others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
@@ -95,11 +95,11 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     total = len(records) + len(members)
     which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
     lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
-    data = {member.member.data_fingerprint for member in members}
+    data = {member.planned.data_fingerprint for member in members}
     strange = sum(record.get("data_fingerprint") not in data for record in records)
     if strange:
         lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
-    ours = [dict(flatten(member.member.config)) for member in members]
+    ours = [dict(flatten(member.planned.config)) for member in members]
     theirs = [record["config"] for record in records]
     monitor, others = monitor_of(ours), monitor_of(theirs)
     if monitor != others:

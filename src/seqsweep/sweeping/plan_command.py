@@ -7,13 +7,13 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
-from seqsweep.results.progress import duration
-from seqsweep.results.wording import count
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.cost import seconds_of
-from seqsweep.training.launching import SweepMember
-from seqsweep.training.members import build_each, plan_members, say_plan
-from seqsweep.training.stacks.forming import Plan, cores, form, may_take_gpu
+from seqsweep.live.sweep_state import duration
+from seqsweep.results.formatting import count
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
+from seqsweep.sweeping.rounds import SweepMember
+from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
 """The number of first and of last members of a larger sweep that are listed."""
@@ -40,7 +40,7 @@ def show_plan(
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member.folder.run_id not in to_train]
-    planned = form([member.member for member in pending], folder, may_take_gpu)
+    planned = form([member.planned for member in pending], folder, gpu_available)
     for line in _groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
@@ -67,9 +67,9 @@ def verify_members(
     members = plan_members(jobs, compose, folder)
     build_each(members, compose)
     # Imported here: planning needs no torch.
-    from seqsweep.training.verify import verify_stack
+    from seqsweep.sweeping.verify import verify_stack
 
-    return verify_stack([m.member for m in members], int(option("members", "4")), console)
+    return verify_stack([m.planned for m in members], int(option("members", "4")), console)
 
 
 def _groups(planned: Plan) -> list[str]:

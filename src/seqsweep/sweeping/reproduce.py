@@ -11,11 +11,11 @@ import torch
 from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member
-from seqsweep.training.saved import saved_member
-from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
@@ -81,7 +81,7 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
 
 
 def _difference_in_stack(
-    folder: Path, member: Member, alone: str, mates: Sequence[str], allowed: Sequence[str]
+    folder: Path, member: PlannedRun, alone: str, mates: Sequence[str], allowed: Sequence[str]
 ) -> str | None:
     """Trains the stack again that a run was part of: its last bits depend on the runs beside it.
 

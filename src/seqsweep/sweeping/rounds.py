@@ -9,12 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
+from seqsweep.live.display import Watcher
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import STOP_FILE, Member, finished
-from seqsweep.training.watcher import Watcher
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.outcome import STOP_FILE, finished
+from seqsweep.training.planned_run import PlannedRun
 
-Launch = Callable[[Sequence[Sequence[str]], Sequence[Member]], Any]
+Launch = Callable[[Sequence[Sequence[str]], Sequence[PlannedRun]], Any]
 """Trains jobs, given their overrides and their members; returns when all of them have ended."""
 
 
@@ -23,12 +24,12 @@ class SweepMember:
     """A member's overrides as Hydra takes them, its config, its folder and its name for people."""
 
     overrides: Sequence[str]
-    member: Member
+    planned: PlannedRun
     folder: RunFolder
     label: str
 
     def is_done(self) -> bool:
-        return finished(self.member, self.folder.path.parent) is not None
+        return finished(self.planned, self.folder.path.parent) is not None
 
 
 class Training:
@@ -51,7 +52,7 @@ class Training:
         self.launch = launch
         self.stop_file = folder / STOP_FILE
         self.console = console
-        config = members[0].member.config
+        config = members[0].planned.config
         self.on_error = config["sweep"]["on_error"]
         self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
         self.waits = config["locked"] == "wait"
@@ -67,7 +68,7 @@ class Training:
                 todo = list(self.members)
                 while todo:
                     self.launches.update(member.folder.run_id for member in todo)
-                    self.launch([m.overrides for m in todo], [m.member for m in todo])
+                    self.launch([m.overrides for m in todo], [m.planned for m in todo])
                     todo = self._next()
         finally:
             self.stop_file.unlink(missing_ok=True)

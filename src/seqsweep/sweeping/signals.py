@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-from seqsweep.training.planning import Interrupted
+from seqsweep.training.outcome import Interrupted
 
 
 @contextmanager

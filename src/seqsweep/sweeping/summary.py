@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from seqsweep.results.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
+from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
 from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import folders_with, remove_temporary
 from seqsweep.runs.ledger import read_folder
-from seqsweep.training.baselines import write_baselines
-from seqsweep.training.planning import Member
+from seqsweep.sweeping.baselines import write_baselines
+from seqsweep.training.planned_run import PlannedRun
 
 SECONDS_BETWEEN = 15.0
 SHARE = 0.05
@@ -71,7 +71,7 @@ class Renewing:
         return len(folders_with(self.folder, "record.json"))
 
 
-def write_summary(members: Sequence[Member], folder: Path) -> list[str]:
+def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
     """Brings baselines, report and TensorBoard's pages up to date with the records of a sweep.
 
     What fits them already is left alone, which takes milliseconds.
@@ -102,7 +102,9 @@ def _renew_report(folder: Path) -> None:
     for _ in range(_ATTEMPTS):
         if is_report_fresh(folder, _records(folder)):
             return
-        from seqsweep.results.report import write_report  # a report that fits needs no plotting
+        from seqsweep.results.report.write import (
+            write_report,  # a report that fits needs no plotting
+        )
 
         remove_temporary(folder)
         write_report(folder)
@@ -125,7 +127,7 @@ def _records(folder: Path) -> str:
 
 def _write(folder: Path) -> None:
     # Imported here: as above.
-    from seqsweep.results.report import write_report
+    from seqsweep.results.report.write import write_report
     from seqsweep.results.tensorboard.view import renew
 
     write_report(folder)

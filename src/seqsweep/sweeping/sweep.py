@@ -14,21 +14,21 @@ from rich.markup import escape
 from seqsweep.command import command_line, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import place
-from seqsweep.results.progress import duration
+from seqsweep.live.sweep_state import duration
+from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
-from seqsweep.results.tensorboard.naming import name_runs
-from seqsweep.results.wording import count
+from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
-from seqsweep.training.cost import epoch_seconds
-from seqsweep.training.launching import Launch, SweepMember, Training
-from seqsweep.training.members import build_each, plan_members, say_plan
-from seqsweep.training.planning import Interrupted
-from seqsweep.training.signals import interruptible
-from seqsweep.training.summary import Renewing, write_summary
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
+from seqsweep.sweeping.rounds import Launch, SweepMember, Training
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.sweeping.summary import Renewing, write_summary
+from seqsweep.sweeping.time_estimate import epoch_seconds
+from seqsweep.training.outcome import Interrupted
 
 
 @interruptible()
@@ -59,7 +59,7 @@ def run_sweep(
     begun = {entry.folder.run_id: entry for entry in _begun(folder)}
     print_folder(console, folder, list(begun.values()))
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
-    reports = members[0].member.config["sweep"]["report"]
+    reports = members[0].planned.config["sweep"]["report"]
     if reports and code == 0:
         code = _summarise(members, folder, console)
     failed = _conclude(entries, folder, console, seconds)
@@ -120,15 +120,15 @@ def _name_runs(folder: Path, console: Console) -> None:
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
     left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: dict(flatten(m.member.config)) for m in members}
+    configs = {m.folder.run_id: dict(flatten(m.planned.config)) for m in members}
     done = frozenset(name for name in configs if name not in left)
-    costs = {m.folder.run_id: epoch_seconds(m.member, "native") for m in members}
+    costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
     is_known = all(costs.values())  # those of networks of ours
     return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
 
 
 def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
-    reports = pending[0].member.config["sweep"]["report"]
+    reports = pending[0].planned.config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
             Training(pending, launch, folder, console).run()
@@ -149,7 +149,7 @@ def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -
     """The exit code: 0, 1 where something could not be written, as `_train` after a signal."""
     try:
         with interruptible((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
-            problems = write_summary([member.member for member in members], folder)
+            problems = write_summary([member.planned for member in members], folder)
     except Interrupted as error:
         words = f"[red]{error}[/]; the same command completes the report"
         console.print(words, soft_wrap=True, highlight=False)

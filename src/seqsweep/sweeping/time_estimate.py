@@ -3,10 +3,11 @@
 import functools
 
 from seqsweep.data.sequences import Splits
-from seqsweep.native.cost import flops
+from seqsweep.native.flops import flops
 from seqsweep.native.structs import Shape
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import network_of
-from seqsweep.training.planning import Member, prepared
+from seqsweep.training.planned_run import PlannedRun
 
 _RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
 """Floating-point operations a second on one core, about what docs/benchmarks.md measures."""
@@ -15,12 +16,12 @@ _EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}
 """The time of an epoch beside its operations: metrics, logs, Lightning."""
 
 
-def seconds_of(member: Member, engine: str) -> float:
+def seconds_of(member: PlannedRun, engine: str) -> float:
     """Returns about how long a run takes on one core; 0 for a network that is not ours."""
     return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
 
 
-def epoch_seconds(member: Member, engine: str) -> float:
+def epoch_seconds(member: PlannedRun, engine: str) -> float:
     """Returns about how long an epoch takes on one core; 0 for a network that is not ours."""
     network = network_of(member.config["model"])
     if network is None or member.data_fingerprint is None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import torch
 
 from seqsweep.console import say_error
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import STOP_FILE, Interrupted, Member, Outcome, stop_if_asked
-from seqsweep.training.pools.run import train_pool
-from seqsweep.training.stacks.forming import Plan, cores
-from seqsweep.training.stacks.run import train_stack
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import Plan, cores
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.outcome import STOP_FILE, Interrupted, Outcome, request_stop_if_configured
+from seqsweep.training.planned_run import PlannedRun
 
 Outcomes = Sequence[Outcome | BaseException]
 
@@ -37,7 +38,7 @@ def launch(planned: Plan, root: Path, threads: int | None) -> None:
 
 
 def _train(
-    members: Sequence[Member], root: Path, train: Callable[[Sequence[Member]], Outcomes]
+    members: Sequence[PlannedRun], root: Path, train: Callable[[Sequence[PlannedRun]], Outcomes]
 ) -> None:
     if (root / STOP_FILE).exists():
         return
@@ -53,7 +54,7 @@ def _train(
             with contextlib.suppress(OSError):  # a folder that cannot be written says nothing
                 RunFolder(root / member.run_id).refuse(member.config, outcome)
         if isinstance(outcome, Exception):
-            stop_if_asked(member, root)
+            request_stop_if_configured(member, root)
     for outcome in outcomes:
         if isinstance(outcome, Outcome) and outcome.signum is not None:
             raise Interrupted(outcome.signum)

@@ -10,15 +10,16 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from seqsweep.results.fitting import print_table
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.autograd import train_by_autograd
+from seqsweep.results.terminal_tables import print_table
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import Group, form
+from seqsweep.sweeping.reproduce import rows_of
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member, prepared
-from seqsweep.training.pools.run import train_pool
-from seqsweep.training.reproduce import rows_of
-from seqsweep.training.stacks.forming import Group, form
-from seqsweep.training.stacks.run import train_stack
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.engines.autograd import train_by_autograd
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import takes_gpu
 
 _ROUNDING = 1e-6
@@ -55,7 +56,7 @@ class Difference:
         return self.exact > _RATIO * max(_ROUNDING, self.rounding)
 
 
-def verify_stack(members: Sequence[Member], count: int, console: Console) -> int:
+def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) -> int:
     """Trains `count` members, spread over the sweep, both ways, and prints the differences.
 
     A few steps are trained in float64 as well. An engine that computes the same is then about as
@@ -99,7 +100,7 @@ def verify_stack(members: Sequence[Member], count: int, console: Console) -> int
     return int(is_fault)
 
 
-def _groups(members: Sequence[Member], root: Path) -> list[Group]:
+def _groups(members: Sequence[PlannedRun], root: Path) -> list[Group]:
     planned = form(members, root, takes_gpu)
     return [*planned.pools, *planned.stacks]
 
@@ -116,14 +117,14 @@ def _differences(group: Group, root: Path) -> list[Difference]:
     return [_compare(root, member.run_id) for member in group.members]
 
 
-def _train(engine: str, members: Sequence[Member], root: Path) -> None:
+def _train(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
     outcomes = train_pool(members, root, 1) if engine == "native" else train_stack(members, root)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
 
 
-def _for_few_steps(member: Member, precision: str) -> Member:
+def _for_few_steps(member: PlannedRun, precision: str) -> PlannedRun:
     """Returns the member for one epoch, of a few large batches."""
     config = member.config
     batch = -(-len(prepared(config).train) // _STEPS)

@@ -12,7 +12,7 @@ import torch
 from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor, nn
 
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config, Monitor
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.datamodule import SequenceDataModule
@@ -20,8 +20,8 @@ from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.seeding import global_stream
+from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.loggers import RowLogger, TextLogger
-from seqsweep.training.planning import load_source, out_of_memory_is_said
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _OF_OUR_METRICS = (
@@ -39,7 +39,7 @@ class Parts(NamedTuple):
     data: SequenceDataModule
 
 
-@out_of_memory_is_said()
+@translate_memory_errors()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
     """All parts of a run in `folder`, with callbacks beside those of the config.
 
@@ -239,7 +239,7 @@ def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
     return {argument: str(value)} if takes and section.get(argument) is None else {}
 
 
-def engine(trainer: L.Trainer, kind: str) -> dict[str, Any]:
+def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
     """What decides the last bits of a result, for its provenance; `kind` is the engine."""
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"

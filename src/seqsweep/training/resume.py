@@ -11,9 +11,10 @@ from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
-from seqsweep.training.planning import Member, data_files
+from seqsweep.training.data_cache import data_files
+from seqsweep.training.planned_run import PlannedRun
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ _SCHEDULER_LENGTH = "scheduler.max_epochs"
 
 
 def begin(
-    member: Member, folder: RunFolder, engine: dict[str, Any], sync: bool = True
+    member: PlannedRun, folder: RunFolder, engine: dict[str, Any], sync: bool = True
 ) -> Path | None:
     """The checkpoint to go on from; where there is none, an empty folder to start in.
 
@@ -47,7 +48,7 @@ def begin(
     return checkpoint
 
 
-def take_over_shorter_run(member: Member, folder: Path) -> bool:
+def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     """Copies what a run of fewer epochs has, if this run is the same one but longer.
 
     Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
@@ -85,7 +86,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     ]
 
 
-def _is_shorter(run: dict[str, Any], member: Member) -> bool:
+def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
     """Fewer epochs of the same data, and not ended early, as early stopping does."""
     epochs = run["config"].get(_LENGTH, 0)
     return (

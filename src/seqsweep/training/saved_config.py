@@ -15,12 +15,13 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.suggest import nearest_or_all
-from seqsweep.training.planning import Member, fingerprint_of, load_source, plan
+from seqsweep.training.data_cache import fingerprint_of, load_source
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
-def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
+def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     """The run that a folder's config.yaml describes.
 
     Raises:
@@ -29,7 +30,7 @@ def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
     return member_of(with_later_keys(_config(run)), allowed, run.path / "config.yaml")
 
 
-def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Member:
+def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> PlannedRun:
     """Plans the run of a config that stands in a file.
 
     Args:
@@ -43,7 +44,7 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Me
     return plan(check(OmegaConf.create(config)))
 
 
-def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
+def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     """The same as far as its data go: of its config only that section is built.
 
     Raises:
@@ -55,7 +56,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> Member:
     fingerprint = fingerprint_of(load_source(config["data"]["source"]))
     if fingerprint != (run.record() or {}).get("data_fingerprint"):
         raise ValueError(f"the data of {run.path} are not those that it was trained on")
-    return Member(data, run.run_id, fingerprint)
+    return PlannedRun(data, run.run_id, fingerprint)
 
 
 def _config(run: RunFolder) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.analysis import analyse
-from seqsweep.results.findings import Report
-from seqsweep.results.plots import figures
-from seqsweep.results.report import as_html
-from seqsweep.results.wording import key_names, run_label, value_text
+from seqsweep.results.formatting import key_names, run_label, value_text
+from seqsweep.results.report.analysis import analyse
+from seqsweep.results.report.findings import Report
+from seqsweep.results.report.plots import figures
+from seqsweep.results.report.write import as_html
 from seqsweep.runs.files import write_json
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import write_sealed
 
 

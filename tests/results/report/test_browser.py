@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.report import write_report
-from seqsweep.runs.record import RunFolder
+from seqsweep.results.report.write import write_report
+from seqsweep.runs.run_folder import RunFolder
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.axes import choose_axis, factors, telling_keys
-from seqsweep.results.curves import MOST_POINTS, Band, band, bands, read_metrics
-from seqsweep.results.findings import Config, Confusion, Curve, Stat
-from seqsweep.results.panels import Axis
-from seqsweep.results.pareto import pareto_front
-from seqsweep.results.plot_parts import (
+from seqsweep.results.formatting import key_names
+from seqsweep.results.report.axes import choose_axis, factors, independent_keys
+from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
+from seqsweep.results.report.findings import Config, Confusion, Curve, Stat
+from seqsweep.results.report.panels import Axis
+from seqsweep.results.report.pareto import pareto_front
+from seqsweep.results.report.plot_parts import (
     DARK,
     HEAT,
     HEAT_ON_DARK,
@@ -22,8 +23,7 @@ from seqsweep.results.plot_parts import (
     luminance,
     shade,
 )
-from seqsweep.results.plots import confusion_figure, curves_figure, seeds_figure
-from seqsweep.results.wording import key_names
+from seqsweep.results.report.plots import confusion_figure, curves_figure, seeds_figure
 
 SCORE = "test/acc"
 
@@ -42,7 +42,7 @@ def axis_of(*points: dict[str, Any]) -> Axis:
     configs = [config(n, keys, [n / 100, n / 100 + 0.1]) for n, keys in enumerate(points, 1)]
     keys = list(points[0])
     effects = factors(configs, SCORE)
-    axis = choose_axis(configs, effects, telling_keys(keys, points, effects), key_names(keys))
+    axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis
 

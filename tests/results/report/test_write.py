@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results import config_runs, row_view
 from seqsweep.results.leaderboard import leaderboard
-from seqsweep.results.report import write_report
+from seqsweep.results.report import config_runs, row_view
+from seqsweep.results.report.write import write_report
 from seqsweep.results.tensorboard.runs import read_runs
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import write_sealed
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -753,7 +753,7 @@ def test_a_report_with_intervals_is_written_without_numpy(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from seqsweep.results.report import write_report
+from seqsweep.results.report.write import write_report
 write_report(Path(sys.argv[1]))
 print("numpy" in sys.modules)
 """

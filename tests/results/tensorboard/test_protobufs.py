@@ -8,7 +8,7 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from tensorboard.util.tensor_util import make_tensor_proto
 
 from seqsweep.results.tensorboard import hparams
-from seqsweep.results.tensorboard.events import protos, tensor
+from seqsweep.results.tensorboard.protobufs import protos, tensor
 from seqsweep.runs.events import record
 
 

@@ -7,16 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from seqsweep.results import axes, details, freshness, sentences, wording
-from seqsweep.results.again import commands
-from seqsweep.results.config_runs import config_runs
+from seqsweep.results import formatting
 from seqsweep.results.datasets import tested_sequences
-from seqsweep.results.findings import Config, Crossing, Gap, Holes, Report, Run, Stat
-from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import Leaderboard, leaderboard, shares_time, tied_with_first
-from seqsweep.results.names import Name, names_of
-from seqsweep.results.split_sizes import overlap_words, splits_of
-from seqsweep.results.statistics import Difference, deviation, mean_interval
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.report import axes, details, freshness, sentences
+from seqsweep.results.report.config_runs import config_runs
+from seqsweep.results.report.findings import Config, Crossing, Gap, Holes, Report, Run, Stat
+from seqsweep.results.report.rerun_commands import commands
+from seqsweep.results.report.split_sizes import overlap_words, splits_of
+from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.significance import Difference, deviation, mean_interval
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -40,8 +41,8 @@ def analyse(folder: Path) -> Report:
     shown = _shown_names(entries, sweep)
     configs = _configs(board, config_runs(board, entries, shown, folder), shown)
     factors = axes.factors(_scored(configs, score), score)
-    keys = axes.telling_keys(board.keys, [config.keys for config in configs], factors)
-    names = wording.key_names(board.keys)
+    keys = axes.independent_keys(board.keys, [config.keys for config in configs], factors)
+    names = formatting.key_names(board.keys)
     configs = _in_words(configs, {key: names[key] for key in keys}, board)
     scored = _scored(configs, score)
     groups = [row.entries for row in board.rows]
@@ -92,10 +93,10 @@ def _labels(entries: Sequence[Entry], sweep: SweepFile | None) -> dict[str, str]
     """What a person calls each run: the values of the keys in which it differs from others."""
     configs = {entry.folder.run_id: entry.config for entry in entries}
     everything = [*configs.values(), *(sweep.configs.values() if sweep else ())]
-    keys = told_keys(everything)
-    names = wording.key_names(keys)
+    keys = distinguishing_keys(everything)
+    names = formatting.key_names(keys)
     return {
-        run_id: wording.run_label(config, names) or run_id for run_id, config in configs.items()
+        run_id: formatting.run_label(config, names) or run_id for run_id, config in configs.items()
     }
 
 
@@ -146,10 +147,10 @@ def _in_words(
 ) -> list[Config]:
     """The configs, each with the words that tell it apart, or with what its network is."""
     if names:
-        words = [wording.run_label(config.keys, names) for config in configs]
+        words = [formatting.run_label(config.keys, names) for config in configs]
     else:
-        network = wording.key_names(_NETWORK)
-        words = [wording.known_settings(row.entries[0].config, network) for row in board.rows]
+        network = formatting.key_names(_NETWORK)
+        words = [formatting.known_settings(row.entries[0].config, network) for row in board.rows]
     return [
         replace(config, words=text or "This run")
         for config, text in zip(configs, words, strict=True)
@@ -167,9 +168,10 @@ def _crossing(configs: Sequence[Config], score: str, names: Mapping[str, str]) -
 
 def _holes(board: Leaderboard) -> Holes | None:
     """What the grid of all values and seeds lacks among the complete runs."""
-    names = wording.key_names([*board.keys, "seed"])
+    names = formatting.key_names([*board.keys, "seed"])
     missing = [
-        wording.run_label(point, {key: names[key] for key in point}) for point in board.grid.missing
+        formatting.run_label(point, {key: names[key] for key in point})
+        for point in board.grid.missing
     ]
     grid = board.grid
     if not board.rows or grid.there == grid.size:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.effects import main_effects, strongest_interaction
-from seqsweep.results.findings import Config, Crossing, Factor
+from seqsweep.results.formatting import run_label
 from seqsweep.results.leaderboard import DATA
-from seqsweep.results.panels import Axis, Line, Panel, Point
-from seqsweep.results.wording import run_label
+from seqsweep.results.report.findings import Config, Crossing, Factor
+from seqsweep.results.report.panels import Axis, Line, Panel, Point
 from seqsweep.runs.ledger import value_key
 
 MOST_LINES = 8
@@ -34,7 +34,7 @@ def crossing(configs: Sequence[Config], score: str) -> Crossing | None:
     return Crossing(found.keys, found.values, found.means, found.share, "")
 
 
-def telling_keys(
+def independent_keys(
     keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Factor]
 ) -> list[str]:
     """The keys that it takes to tell the configs apart, without those that follow from others.

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.again import relative_folder, reproduce_command
-from seqsweep.results.curves import read_metrics, thinned
-from seqsweep.results.findings import Run
+from seqsweep.results.formatting import without_machine
 from seqsweep.results.leaderboard import DATA, Leaderboard, numbers, seed_of
-from seqsweep.results.names import Name
-from seqsweep.results.wording import without_machine
+from seqsweep.results.report.curves import read_metrics, thinned
+from seqsweep.results.report.findings import Run
+from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
+from seqsweep.results.run_names import Name
 from seqsweep.runs.ledger import Entry, value_key
 
 DRAWN_RUNS = 120

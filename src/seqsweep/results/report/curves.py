@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqsweep.runs import metricsfile
+from seqsweep.runs import metrics_csv
 
 MOST_POINTS = 200
 """More points than this cannot be told apart in a plot, and would only make its file large."""
@@ -36,9 +36,9 @@ class Band:
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
-    """The columns of a run's metrics.csv, by epoch; see `metricsfile.rows` for what is left out."""
+    """The columns of a run's metrics.csv, by epoch; see `metrics_csv.rows` for what is left out."""
     found: dict[str, dict[int, float]] = {}
-    for row in metricsfile.rows(folder / "metrics.csv"):
+    for row in metrics_csv.rows(folder / "metrics.csv"):
         epoch = int(row.pop("epoch"))
         for name, value in row.items():
             found.setdefault(name, {})[epoch] = value

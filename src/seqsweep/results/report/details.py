@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results import sentences, wording
-from seqsweep.results.again import relative_folder
-from seqsweep.results.curves import bands
-from seqsweep.results.findings import Baseline, Config, Confusion, Curve, Failure
-from seqsweep.results.keys import told_keys
+from seqsweep.results import formatting
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.report import sentences
+from seqsweep.results.report.curves import bands
+from seqsweep.results.report.findings import Baseline, Config, Confusion, Curve, Failure
+from seqsweep.results.report.rerun_commands import relative_folder
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.sealed import read_sealed_or_none
@@ -60,13 +61,15 @@ def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Rival], list
     ]
     known: list[Entry] = list({value_key(_data_of(entry)): entry for entry in entries}.values())
     rivals = [rival for rival in rivals if any(map(rival.is_of, known))]
-    names = wording.key_names(told_keys([rival.data for rival in rivals]))
+    names = formatting.key_names(distinguishing_keys([rival.data for rival in rivals]))
     found = [
-        replace(r, shown=replace(r.shown, data=wording.known_settings(r.data, names)))
+        replace(r, shown=replace(r.shown, data=formatting.known_settings(r.data, names)))
         for r in rivals
     ]
     where = str(folder.resolve())
-    return found, [wording.without_machine(str(note), where) for note in content.get("notes", [])]
+    return found, [
+        formatting.without_machine(str(note), where) for note in content.get("notes", [])
+    ]
 
 
 def _data_of(entry: Entry) -> list[Any]:
@@ -141,8 +144,8 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
     return [
         Failure(
             state,
-            wording.without_machine(wording.error_text(state, error), where),
-            wording.without_machine(_traceback(group[0]), where) or None,
+            formatting.without_machine(formatting.error_text(state, error), where),
+            formatting.without_machine(_traceback(group[0]), where) or None,
             [(relative_folder(entry, folder), labels[entry.folder.run_id]) for entry in group],
         )
         for (state, error), group in ordered
@@ -159,7 +162,7 @@ def environment(entry: Entry) -> list[tuple[str, str]]:
     record = entry.record or {}
     source = entry.config.get("data.source._target_")
     lines = [
-        ("data", wording.value_text("data.source._target_", source) if source else None),
+        ("data", formatting.value_text("data.source._target_", source) if source else None),
         ("training sequences", record.get("num_train")),
         ("data fingerprint", (origin.get("data_fingerprint") or "")[:16] or None),
         *((name.replace("_", " "), origin.get(name)) for name in _MACHINE),

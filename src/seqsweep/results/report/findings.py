@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
-from seqsweep.results.curves import Band
-from seqsweep.results.panels import Axis
-from seqsweep.results.statistics import Verdict, counts
-from seqsweep.runs.metrics import lower_is_better
+from seqsweep.results.report.curves import Band
+from seqsweep.results.report.panels import Axis
+from seqsweep.results.significance import Verdict, counts
+from seqsweep.runs.metric_names import lower_is_better
 
 
 @dataclass(frozen=True)
@@ -205,7 +205,7 @@ class Report:
     """The whole report, in its order.
 
     Args:
-        made_from: see `results.freshness`.
+        made_from: see `results.report.freshness`.
         monitor: the metric that chose. score: the metric that is compared.
         names: short names of the keys.
         running: labels of those; waiting: how many have not begun.

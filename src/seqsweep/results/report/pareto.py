@@ -4,9 +4,18 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from seqsweep.results.findings import Config, Report
-from seqsweep.results.plot_parts import BAR, GREY, PALETTE, Figure, decades, faded, label, layout
-from seqsweep.results.wording import metric_words
+from seqsweep.results.formatting import metric_words
+from seqsweep.results.report.findings import Config, Report
+from seqsweep.results.report.plot_parts import (
+    BAR,
+    GREY,
+    PALETTE,
+    Figure,
+    decades,
+    faded,
+    label,
+    layout,
+)
 
 
 def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figure | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from seqsweep.results.wording import value_text
+from seqsweep.results.formatting import value_text
 
 Figure = dict[str, Any]
 

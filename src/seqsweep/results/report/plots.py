@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from textwrap import wrap
 from typing import Any
 
-from seqsweep.results.curves import Band
-from seqsweep.results.findings import Config, Confusion, Curve, Report
-from seqsweep.results.panels import Axis, Line, Panel
-from seqsweep.results.pareto import pareto_figure
-from seqsweep.results.plot_parts import (
+from seqsweep.results.formatting import count, interval_text, kind_words, metric_words, value_text
+from seqsweep.results.report.curves import Band
+from seqsweep.results.report.findings import Config, Confusion, Curve, Report
+from seqsweep.results.report.panels import Axis, Line, Panel
+from seqsweep.results.report.pareto import pareto_figure
+from seqsweep.results.report.plot_parts import (
     DASHES,
     GROUND,
     PALETTE,
@@ -31,7 +32,6 @@ from seqsweep.results.plot_parts import (
     rounded,
     ticks,
 )
-from seqsweep.results.wording import count, interval_text, kind_words, metric_words, value_text
 
 _MOST_NUMBERED = 20
 _MOST_STRIPS = 12

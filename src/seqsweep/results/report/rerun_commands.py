@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.results.keys import CHOICE
+from seqsweep.results.naming import CHOICE
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.sweepfile import SweepFile

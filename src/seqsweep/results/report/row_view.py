@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from seqsweep.results.config_runs import DRAWN_RUNS, RunCurves
-from seqsweep.results.findings import Report
-from seqsweep.results.wording import plain_text, value_text
+from seqsweep.results.formatting import plain_text, value_text
+from seqsweep.results.report.config_runs import DRAWN_RUNS, RunCurves
+from seqsweep.results.report.findings import Report
 from seqsweep.runs.ledger import value_key
 
 

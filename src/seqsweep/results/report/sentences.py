@@ -4,11 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqsweep.results.findings import Answer, Baseline, Config, Crossing, Stat
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen, tied_with_first
-from seqsweep.results.statistics import LEVEL
-from seqsweep.results.sureness import baseline_words, test_set_words, undecided
-from seqsweep.results.wording import (
+from seqsweep.results.formatting import (
     NBSP,
     count,
     interval_text,
@@ -19,7 +15,12 @@ from seqsweep.results.wording import (
     true_minus,
     value_text,
 )
-from seqsweep.runs.metrics import lower_is_better
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen, tied_with_first
+from seqsweep.results.report.baselines_text import baseline_words, test_set_words
+from seqsweep.results.report.findings import Answer, Baseline, Config, Crossing, Stat
+from seqsweep.results.significance import LEVEL
+from seqsweep.results.verdicts import undecided
+from seqsweep.runs.metric_names import lower_is_better
 
 _FEW = 3
 """Of the best of other data sets so many are named."""

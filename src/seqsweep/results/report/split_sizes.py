@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqsweep.results.wording import count, split_words
+from seqsweep.results.formatting import count, split_words
 from seqsweep.runs.ledger import Entry
 
 Splits = Mapping[str, Mapping[str, Any]]

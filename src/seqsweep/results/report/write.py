@@ -11,21 +11,22 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from seqsweep.results import freshness, wording
-from seqsweep.results.analysis import analyse
-from seqsweep.results.axes import keys_of_other_sets
-from seqsweep.results.config_runs import RunCurves, run_curves
-from seqsweep.results.details import ENDED_EARLY
-from seqsweep.results.findings import Gap, Report, Stat
+from seqsweep.results import formatting
+from seqsweep.results.formatting import NBSP, true_minus
 from seqsweep.results.leaderboard import TIE_BREAKER
-from seqsweep.results.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Figure
-from seqsweep.results.plots import confusion_width, figures
-from seqsweep.results.row_view import row_view
-from seqsweep.results.split_sizes import size_words
-from seqsweep.results.sureness import enough_seeds
-from seqsweep.results.wording import NBSP, true_minus
+from seqsweep.results.report import freshness
+from seqsweep.results.report.analysis import analyse
+from seqsweep.results.report.axes import keys_of_other_sets
+from seqsweep.results.report.config_runs import RunCurves, run_curves
+from seqsweep.results.report.details import ENDED_EARLY
+from seqsweep.results.report.findings import Gap, Report, Stat
+from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS, Figure
+from seqsweep.results.report.plots import confusion_width, figures
+from seqsweep.results.report.row_view import row_view
+from seqsweep.results.report.split_sizes import size_words
+from seqsweep.results.verdicts import enough_seeds
 from seqsweep.runs.files import write_text
-from seqsweep.runs.metrics import lower_is_better
+from seqsweep.runs.metric_names import lower_is_better
 
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
@@ -97,7 +98,7 @@ def as_csv(report: Report) -> str:
     for config in report.configs:
         gap = config.gap
         writer.writerow(
-            [config.rank, *(wording.plain_text(config.keys[key]) for key in report.names)]
+            [config.rank, *(formatting.plain_text(config.keys[key]) for key in report.names)]
             + [len(config.runs), config.lost]
             + [value for name in metrics for value in _four(config.metrics.get(name))]
             + [
@@ -206,7 +207,7 @@ def _intervals(report: Report, cut: bool = True) -> dict[int, tuple[float, float
         stat = config.metrics.get(report.score)
         if stat and stat.low is not None and stat.high is not None:
             raw = (stat.low, stat.high)
-            found[config.rank] = wording.shown_interval(report.score, *raw) if cut else raw
+            found[config.rank] = formatting.shown_interval(report.score, *raw) if cut else raw
     return found
 
 
@@ -254,22 +255,22 @@ def _mean(stat: Stat | None) -> float | None:
 
 
 _FILTERS: dict[str, Callable[..., Any]] = {
-    "number": lambda value: true_minus(wording.number(value)),
-    "short": lambda value: true_minus(wording.short_number(value)),
-    "interval": lambda ends: wording.interval_text(*ends),
+    "number": lambda value: true_minus(formatting.number(value)),
+    "short": lambda value: true_minus(formatting.short_number(value)),
+    "interval": lambda ends: formatting.interval_text(*ends),
     "signed": _signed,
     "href": quote,
     "sizes": size_words,
-    "gap": wording.shown_difference,
+    "gap": formatting.shown_difference,
     "breakable": _breakable,
     "probability": _probability,
     "share": _share,
-    "cost": lambda value, name: wording.cost(name, value),
-    "split": wording.split_words,
-    "kind": wording.kind_words,
+    "cost": lambda value, name: formatting.cost(name, value),
+    "split": formatting.split_words,
+    "kind": formatting.kind_words,
     "on": _on,
-    "metric": wording.metric_words,
+    "metric": formatting.metric_words,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
-    "count": wording.count,
-    "shown": lambda value, key="": wording.value_text(key, value),
+    "count": formatting.count,
+    "shown": lambda value, key="": formatting.value_text(key, value),
 }

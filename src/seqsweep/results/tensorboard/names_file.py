@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from seqsweep.results.names import readable_names
+from seqsweep.results.run_names import readable_names
 from seqsweep.runs.eventfiles import write_names
 from seqsweep.runs.ledger import read_run
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 

@@ -10,7 +10,13 @@ from torch import Tensor
 
 from seqsweep.stacked.batches import Steps
 from seqsweep.stacked.buffers import Buffers
-from seqsweep.stacked.cell import Parts, added, first_rows, sigmoid_backward, tanh_backward
+from seqsweep.stacked.cells.protocol import (
+    Parts,
+    added,
+    first_rows,
+    sigmoid_backward,
+    tanh_backward,
+)
 
 
 class GRU:

@@ -10,8 +10,15 @@ from torch import Tensor
 
 from seqsweep.stacked.batches import Steps
 from seqsweep.stacked.buffers import Buffers
-from seqsweep.stacked.cell import Cell, Parts, added, first_rows, relu_backward, tanh_backward
-from seqsweep.stacked.gated import GRU, LSTM
+from seqsweep.stacked.cells.gated import GRU, LSTM
+from seqsweep.stacked.cells.protocol import (
+    Cell,
+    Parts,
+    added,
+    first_rows,
+    relu_backward,
+    tanh_backward,
+)
 
 
 class TanhOrRelu:

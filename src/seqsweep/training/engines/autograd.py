@@ -16,38 +16,39 @@ from lightning.pytorch.callbacks import Callback
 
 from seqsweep.models.module import Diverged, SequenceClassifier
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.best import BestEpoch
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import (
     BestAndLast,
     load_sealed,
     newest_checkpoint,
 )
-from seqsweep.training.continuing import begin
 from seqsweep.training.diagnosis import (
     MOST_CLASSES,
     confusion_of,
     diagnose_run,
     write_diagnosis,
 )
-from seqsweep.training.logging_run import LoggersOfRun
-from seqsweep.training.parts import Parts, build_run, engine
-from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, finished
-from seqsweep.training.textlog import log_file
-from seqsweep.training.trainer import own_torch_state
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.resume import begin
+from seqsweep.training.run_loggers import LoggersOfRun
+from seqsweep.training.train_log import log_file
+from seqsweep.training.trainer import restored_torch_state
 
 log = logging.getLogger(__name__)
 
 
-def train_by_autograd(member: Member, root: Path, progress: Callback | None = None) -> Outcome:
+def train_by_autograd(member: PlannedRun, root: Path, progress: Callback | None = None) -> Outcome:
     """`training.train.train` for any network, one that is not ours included."""
     folder = RunFolder(root / member.run_id)
     stop = StopOnSignal()
     callbacks: list[Callback] = [stop] if progress is None else [stop, progress]
     parts = build_run(member.config, folder.path, callbacks)
     if not parts.trainer.is_global_zero:  # the other processes of a distributed run only train
-        with own_torch_state(member.config["threads"]):
+        with restored_torch_state(member.config["threads"]):
             result = _fit_and_test(member, parts, folder.path, newest_checkpoint(folder.path))
         return Outcome(folder, member.record("complete", result), trained=True)
     with RunLock(folder.path):
@@ -56,7 +57,7 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
             return outcome
         with (
             log_file(folder.path / "train.log"),
-            own_torch_state(member.config["threads"]),
+            restored_torch_state(member.config["threads"]),
             stop.listening(),
             _ending_its_workers(),
         ):
@@ -64,10 +65,12 @@ def train_by_autograd(member: Member, root: Path, progress: Callback | None = No
     return Outcome(folder, record, trained=True, signum=stop.received)
 
 
-def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal) -> dict[str, Any]:
+def _attempt(
+    member: PlannedRun, folder: RunFolder, parts: Parts, stop: StopOnSignal
+) -> dict[str, Any]:
     """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
     try:
-        start = begin(member, folder, engine(parts.trainer, "autograd"))
+        start = begin(member, folder, numerics(parts.trainer, "autograd"))
         log.info("run %s from %s: %s", member.run_id, start or "the start", member.config)
         record = _outcome(member, parts, folder.path, start)
         folder.finish(record)
@@ -77,7 +80,7 @@ def _attempt(member: Member, folder: RunFolder, parts: Parts, stop: StopOnSignal
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
         raise _interrupted(folder, stop.received) from error
     except Exception as error:
-        if _is_of_a_signal(error, stop) and stop.received is not None:
+        if _caused_by_signal(error, stop) and stop.received is not None:
             raise _interrupted(folder, stop.received) from error
         log.exception("failed")
         with contextlib.suppress(OSError):  # a full disk is the failure itself
@@ -121,7 +124,7 @@ def _end_workers(others: Sequence[BaseProcess]) -> None:
     signal.signal(signal.SIGCHLD, heard or signal.SIG_DFL)
 
 
-def _is_of_a_signal(error: Exception, stop: StopOnSignal) -> bool:
+def _caused_by_signal(error: Exception, stop: StopOnSignal) -> bool:
     """Whether a signal to the whole group has ended a DataLoader worker, and came to us as well.
 
     Workers leave signals to us, but for the moment in which they start; ours may be the later one.
@@ -134,7 +137,9 @@ def _is_of_a_signal(error: Exception, stop: StopOnSignal) -> bool:
     return stop.received is not None
 
 
-def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None) -> dict[str, Any]:
+def _outcome(
+    member: PlannedRun, parts: Parts, folder: Path, checkpoint: Path | None
+) -> dict[str, Any]:
     """The record of a run that is complete, or that has diverged and would again."""
     try:
         result = _fit_and_test(member, parts, folder, checkpoint)
@@ -149,7 +154,7 @@ def _outcome(member: Member, parts: Parts, folder: Path, checkpoint: Path | None
 
 
 def _fit_and_test(
-    member: Member, parts: Parts, folder: Path, checkpoint: Path | None
+    member: PlannedRun, parts: Parts, folder: Path, checkpoint: Path | None
 ) -> dict[str, Any]:
     trainer, module, data = parts
     start = time.perf_counter()

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from seqsweep.training.planning import Member, Outcome
-from seqsweep.training.pools import budget
-from seqsweep.training.pools.run import train_pool
+from seqsweep.training.engines.native import budget
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),
@@ -27,7 +28,7 @@ MIXED: tuple[tuple[str, ...], ...] = (
 
 
 @pytest.fixture
-def mixed_members(members_of: Callable[..., list[Member]]) -> list[Member]:
+def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRun]:
     return members_of(members=MIXED)
 
 
@@ -40,10 +41,10 @@ def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def assert_undisturbed(
     tmp_path: Path, result_of: Callable[[Path], dict[str, Any]]
-) -> Callable[[Sequence[Member], Path], None]:
+) -> Callable[[Sequence[PlannedRun], Path], None]:
     """Asserts that members in a folder have come to what they come to when left alone."""
 
-    def call(members: Sequence[Member], root: Path) -> None:
+    def call(members: Sequence[PlannedRun], root: Path) -> None:
         alone = tmp_path / "left alone"
         for outcome in train_pool(members, alone, 1):
             assert isinstance(outcome, Outcome), outcome

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seqsweep.training.pools.budget import Budget
+from seqsweep.training.engines.native.budget import Budget
 
 
 class Clock:

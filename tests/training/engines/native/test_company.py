@@ -7,16 +7,17 @@ import pytest
 import torch
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.training.planning import Member, Outcome
-from seqsweep.training.pools.run import train_pool
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 
-Plan = Callable[..., list[Member]]
-Check = Callable[[Sequence[Member], Path], None]
+Plan = Callable[..., list[PlannedRun]]
+Check = Callable[[Sequence[PlannedRun], Path], None]
 
 
 @pytest.mark.parametrize(("threads", "step"), [(1, 1), (2, -1)], ids=["1 thread", "2, reversed"])
 def test_alone_equals_in_company(
-    mixed_members: list[Member],
+    mixed_members: list[PlannedRun],
     assert_undisturbed: Check,
     tmp_path: Path,
     threads: int,
@@ -32,7 +33,7 @@ def test_alone_equals_in_company(
 
 
 def test_a_third_of_a_grid_first_and_the_rest_later(
-    mixed_members: list[Member], assert_undisturbed: Check, tmp_path: Path
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
 ) -> None:
     first = train_pool(mixed_members[:3], tmp_path / "grid", 2)
     later = train_pool(mixed_members, tmp_path / "grid", 2)

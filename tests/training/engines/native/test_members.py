@@ -11,15 +11,16 @@ import pytest
 
 from seqsweep.native.step import Data, Stop, Work
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.training import continuing
+from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed
-from seqsweep.training.pools import pool, run
-from seqsweep.training.pools.member import PoolMember
-from seqsweep.training.pools.run import train_pool
+from seqsweep.training.engines.native import pool, run
+from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun
 
-Plan = Callable[..., list[Member]]
-Check = Callable[[Sequence[Member], Path], None]
+Plan = Callable[..., list[PlannedRun]]
+Check = Callable[[Sequence[PlannedRun], Path], None]
 
 
 def test_a_member_that_diverges_keeps_its_state_before(
@@ -108,7 +109,7 @@ def test_a_longer_run_begins_where_a_shorter_one_ended(
 ) -> None:
     short, long = members_of(), members_of("trainer.max_epochs=9")
     train_pool(short, tmp_path / "extended", 2)
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     train_pool(long, tmp_path / "extended", 2)
     for member in long:
         log = (tmp_path / "extended" / member.run_id / "train.log").read_text()

@@ -15,9 +15,9 @@ from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.diagnosis import diagnose
-from seqsweep.training.planning import Member
-from seqsweep.training.pools.findings import PoolData
-from seqsweep.training.pools.run import train_pool
+from seqsweep.training.engines.native.pool_data import PoolData
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.planned_run import PlannedRun
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 MIXED = [1 + (7 * place) % 9 for place in range(70)]  # more than are looked at
@@ -91,7 +91,7 @@ def test_states_that_are_not_finite_have_no_diagnosis() -> None:
 
 
 def test_a_member_is_diagnosed_alike_alone_and_in_company(
-    mixed_members: list[Member], tmp_path: Path
+    mixed_members: list[PlannedRun], tmp_path: Path
 ) -> None:
     members = mixed_members[:-1]  # the last one diverges
     train_pool(members, tmp_path / "pool", 2)

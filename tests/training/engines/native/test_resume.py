@@ -13,12 +13,13 @@ from typing import Any
 import pytest
 
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed
-from seqsweep.training.pools import pool
-from seqsweep.training.pools.run import train_pool
+from seqsweep.training.engines.native import pool
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun
 
-Plan = Callable[..., list[Member]]
-Check = Callable[[Sequence[Member], Path], None]
+Plan = Callable[..., list[PlannedRun]]
+Check = Callable[[Sequence[PlannedRun], Path], None]
 AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 HOOKS = [
@@ -27,14 +28,14 @@ HOOKS = [
 ]  # fmt: skip
 
 
-def checkpoints(root: Path, members: Sequence[Member]) -> list[Path]:
+def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
     return [root / member.run_id / "checkpoints" / "last.ckpt" for member in members]
 
 
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_killed_between_rounds(
-    mixed_members: list[Member],
+    mixed_members: list[PlannedRun],
     assert_undisturbed: Check,
     at: Any,
     killed: type[BaseException],
@@ -69,7 +70,7 @@ def test_killed_at_every_rename(
 
 
 def test_kills_do_not_add_up(
-    mixed_members: list[Member], assert_undisturbed: Check, at: Any, tmp_path: Path,
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path,
     killed: type[BaseException], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Each attempt has a member more that saves its epochs."""
@@ -115,7 +116,7 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 def test_killed_in_earnest(
-    mixed_members: list[Member], assert_undisturbed: Check, tmp_path: Path
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
 ) -> None:
     """SIGKILL, at moments that nobody has chosen."""
     root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
@@ -152,7 +153,7 @@ def test_a_disk_that_was_full(
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
                                   "provenance.json", "config.yaml"])  # fmt: skip
 def test_a_damaged_file(
-    mixed_members: list[Member], assert_undisturbed: Check, at: Any, tmp_path: Path, name: str,
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path, name: str,
     killed: type[BaseException],
 ) -> None:  # fmt: skip
     root = tmp_path / "damaged"

@@ -12,12 +12,13 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import form
+from seqsweep.sweeping.train_groups import launch
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member, finished, plan
-from seqsweep.training.stacks.company import begun_with, companies, keep_company
-from seqsweep.training.stacks.forming import form
-from seqsweep.training.stacks.launch import launch
+from seqsweep.training.engines.stacked.company import begun_with, companies, keep_company
+from seqsweep.training.outcome import finished
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 BASE = (
@@ -28,26 +29,26 @@ BASE = (
     "engine=stacked", "diagnostics=false", "logger=csv",
 )  # fmt: skip
 
-Planned = Callable[..., list[Member]]
+Planned = Callable[..., list[PlannedRun]]
 
 
 @pytest.fixture
 def planned(checked: Callable[..., Config]) -> Planned:
     """Members that differ in their seeds."""
 
-    def call(*overrides: str, seeds: Sequence[int] = range(3)) -> list[Member]:
+    def call(*overrides: str, seeds: Sequence[int] = range(3)) -> list[PlannedRun]:
         return [plan(checked(*BASE, *overrides, f"seed={seed}")) for seed in seeds]
 
     return call
 
 
-def command(members: Sequence[Member], root: Path) -> None:
+def command(members: Sequence[PlannedRun], root: Path) -> None:
     """Trains those that are not done, as `seqsweep train -m` does."""
     pending = [member for member in members if finished(member, root) is None]
     launch(form(pending, root, lambda _: False), root, 1)
 
 
-def results(members: Sequence[Member], root: Path) -> list[Any]:
+def results(members: Sequence[PlannedRun], root: Path) -> list[Any]:
     """The metrics and the weights of each, as bytes."""
     folders = [root / member.run_id for member in members]
     states = [load_sealed(folder / "checkpoints/last.ckpt")["state_dict"] for folder in folders]

@@ -11,8 +11,8 @@ from seqsweep.data.sequences import Splits, make_sequences
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.network import StackedNetwork
-from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.module import evaluate
+from seqsweep.training.engines.stacked.datamodule import StackDataModule
+from seqsweep.training.engines.stacked.module import evaluate
 
 N, T, F, C = 23, 6, 3, 4
 

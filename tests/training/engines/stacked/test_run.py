@@ -15,14 +15,15 @@ import torch
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.runs.record import RunFolder
-from seqsweep.training import continuing
-from seqsweep.training.autograd import train_by_autograd
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.training.planning import Member, Outcome
-from seqsweep.training.stacks import run
-from seqsweep.training.stacks.run import train_stack
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.autograd import train_by_autograd
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.stacked import run
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 
 MEMBERS = (
     ("seed=0",),
@@ -31,7 +32,7 @@ MEMBERS = (
     ("seed=3", "loss.label_smoothing=0.1", "optimizer.betas=[0.8,0.99]"),
 )
 
-Plan = Callable[..., list[Member]]
+Plan = Callable[..., list[PlannedRun]]
 ResultOf = Callable[[Path], dict[str, Any]]
 
 
@@ -326,7 +327,7 @@ def test_a_longer_run_goes_on_from_a_shorter_one(
     short, long = planned(), planned("trainer.max_epochs=9")
     train_stack(long, tmp_path / "at once")
     train_stack(short, tmp_path / "extended")
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     train_stack(long, tmp_path / "extended")
     for member in long:
         folder = tmp_path / "extended" / member.run_id

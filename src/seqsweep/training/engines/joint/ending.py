@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
 from seqsweep.training.diagnosis import write_diagnosis
-from seqsweep.training.planning import Outcome, RunFailed
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.outcome import Outcome, RunFailed
 
 
 class Findings(NamedTuple):
@@ -40,10 +40,10 @@ def end_member(
     """
     why = end if isinstance(end, Diverged) else _why_untested(member, end)
     if why is not None:
-        record = member.member.record("diverged", {"error": str(why), "epoch": why.epoch})
+        record = member.planned.record("diverged", {"error": str(why), "epoch": why.epoch})
     else:
         assert isinstance(end, Findings)
-        record = member.member.record("complete", _result(member, end, steps, len(splits.train)))
+        record = member.planned.record("complete", _result(member, end, steps, len(splits.train)))
         if end.diagnosis is not None:
             write_diagnosis(member.folder.path, end.diagnosis)
     member.folder.finish(record, synced)

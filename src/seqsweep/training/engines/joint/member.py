@@ -13,20 +13,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import check_loss
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream, stream_seed
-from seqsweep.training.best import BestEpoch
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.build_run import (
+    build_loggers,
+    check_monitors,
+    class_weights,
+    sizes_from_data,
+)
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.engine import Network, network_of
-from seqsweep.training.parts import build_loggers, check_monitors, class_weights, sizes_from_data
-from seqsweep.training.planning import Member, out_of_memory_is_said
-from seqsweep.training.together.log import MemberLog
-from seqsweep.training.together.schedule import Schedule, shared_schedule
+from seqsweep.training.engines.joint.member_log import MemberLog
+from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
+from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
 
@@ -48,14 +54,14 @@ class TrainingMember:
     """
 
     def __init__(
-        self, member: Member, folder: Path, splits: Splits, schedules: dict[str, Schedule]
+        self, member: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
     ) -> None:
         config = member.config
         network = network_of(config["model"])
         assert network is not None, "only networks of ours come here"
         check_monitors(config, splits)
         check_loss(config["loss"]["label_smoothing"], config["trainer"].get("gradient_clip_val"))
-        self.member = member
+        self.planned = member
         self.config = config
         self.folder = RunFolder(folder)
         self.network: Network = network
@@ -84,7 +90,7 @@ class TrainingMember:
 
     @property
     def run_id(self) -> str:
-        return self.member.run_id
+        return self.planned.run_id
 
     @property
     def params(self) -> int:
@@ -160,7 +166,7 @@ def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 @functools.lru_cache(maxsize=512)
-@out_of_memory_is_said()
+@translate_memory_errors()
 def _template(model: str, input_size: int, num_classes: int) -> tuple[RNNClassifier, Layout]:
     """One network for all members of a model, and its layout."""
     section = json.loads(model)

@@ -12,17 +12,18 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.training.build_run import build_data
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.continuing import begin
+from seqsweep.training.engines.joint.ending import fail_member
+from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember
+from seqsweep.training.engines.joint.schedule import Schedule
 from seqsweep.training.loggers import PrintLoss
-from seqsweep.training.parts import build_data
-from seqsweep.training.planning import Interrupted, Member, Outcome, finished
-from seqsweep.training.textlog import log_file
-from seqsweep.training.together.ending import fail_member
-from seqsweep.training.together.member import Checkpoint, TrainingMember
-from seqsweep.training.together.schedule import Schedule
-from seqsweep.training.trainer import build_trainer, own_torch_state
+from seqsweep.training.outcome import Interrupted, Outcome, finished
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.resume import begin
+from seqsweep.training.train_log import log_file
+from seqsweep.training.trainer import build_trainer, restored_torch_state
 
 Outcomes = list[Outcome | BaseException]
 
@@ -54,7 +55,7 @@ class Together(ABC, Generic[M]):
     kind: type[M]
 
     def __init__(
-        self, members: Sequence[Member], root: Path, threads: int, progress: Callback | None
+        self, members: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None
     ) -> None:
         self.asked = members
         self.root = root
@@ -62,7 +63,7 @@ class Together(ABC, Generic[M]):
         self.progress = progress
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
-        self.alone: list[Member] = []
+        self.alone: list[PlannedRun] = []
 
     @property
     def is_single(self) -> bool:
@@ -80,7 +81,7 @@ class Together(ABC, Generic[M]):
         with contextlib.ExitStack() as held:
             taken = [member for member in built if self._take(member, held)]
             if taken:
-                held.enter_context(own_torch_state(self.threads))
+                held.enter_context(restored_torch_state(self.threads))
                 held.enter_context(self.stop.listening())
                 self.train_taken(taken, trainer)
         for member in self.alone:
@@ -93,7 +94,7 @@ class Together(ABC, Generic[M]):
         """Trains members whose locks are held; what becomes of them goes to `outcomes`."""
 
     @abstractmethod
-    def train_alone(self, member: Member) -> Outcome | BaseException:
+    def train_alone(self, member: PlannedRun) -> Outcome | BaseException:
         """Trains a member by itself, whose company has failed as a whole."""
 
     def trainer(self, **options: Any) -> L.Trainer:
@@ -124,7 +125,7 @@ class Together(ABC, Generic[M]):
 
     def _begin(self, member: M, origin: dict[str, Any]) -> Place[M] | None:
         try:
-            path = begin(member.member, member.folder, origin, sync=self.is_single)
+            path = begin(member.planned, member.folder, origin, sync=self.is_single)
             place = Place(member, None, None)
             if path is not None:
                 place = Place(member, load_sealed(path), load_sealed(path.with_name("best.ckpt")))
@@ -164,7 +165,7 @@ class Together(ABC, Generic[M]):
             else:
                 member.log.say(f"its company failed ({error}); it trains alone", level="WARNING")
                 member.log.write_lines()
-                self.alone.append(member.member)
+                self.alone.append(member.planned)
 
     def fail(self, member: M, error: Exception) -> None:
         self.outcomes[member.run_id] = fail_member(member, error)
@@ -191,7 +192,7 @@ class Together(ABC, Generic[M]):
         except (Locked, OSError) as error:
             self.outcomes[member.run_id] = error
             return False
-        outcome = finished(member.member, self.root)
+        outcome = finished(member.planned, self.root)
         if outcome is not None:
             self.outcomes[member.run_id] = outcome
         return outcome is None

@@ -8,10 +8,10 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
-from seqsweep.training.parts import plateau_monitor
+from seqsweep.training.build_run import plateau_monitor
 
 Options = dict[str, float]
 

@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from seqsweep.data.sequences import Splits
-from seqsweep.native.cost import flops
+from seqsweep.native.flops import flops
 from seqsweep.native.step import Network, Shape, Work
 from seqsweep.seeding import stream_seed
-from seqsweep.training.planning import Member
-from seqsweep.training.together.member import Checkpoint, TrainingMember, checkpoints
-from seqsweep.training.together.schedule import Schedule
+from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember, checkpoints
+from seqsweep.training.engines.joint.schedule import Schedule
+from seqsweep.training.planned_run import PlannedRun
 
 _ORDERS_HELD = 2**20
 """Numbers in the orders that are kept for members of equal seeds."""
@@ -35,7 +35,7 @@ class PoolMember(TrainingMember):
     """
 
     def __init__(
-        self, member: Member, folder: Path, splits: Splits, schedules: dict[str, Schedule]
+        self, member: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
     ) -> None:
         super().__init__(member, folder, splits, schedules)
         data, trainer = member.config["data"], member.config["trainer"]

@@ -2,7 +2,7 @@
 
 from seqsweep.runs.files import link
 from seqsweep.training.checkpoints import publish, save_sealed
-from seqsweep.training.pools.member import PoolMember
+from seqsweep.training.engines.native.member import PoolMember
 
 
 class MemberFiles:

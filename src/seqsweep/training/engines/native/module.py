@@ -6,8 +6,8 @@ from typing import Any
 import lightning as L
 import torch
 
-from seqsweep.training.pools.pool import Pool
-from seqsweep.training.together.metrics import metrics_of
+from seqsweep.training.engines.joint.scores import metrics_of
+from seqsweep.training.engines.native.pool import Pool
 from seqsweep.training.trainer import count_steps
 
 _POLL_SECONDS = 0.1

@@ -8,15 +8,15 @@ from typing import Any
 
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped, run
-from seqsweep.training.planning import Outcome
-from seqsweep.training.pools.budget import Budget
-from seqsweep.training.pools.files import MemberFiles
-from seqsweep.training.pools.findings import Found, PoolData
-from seqsweep.training.pools.member import PoolMember
-from seqsweep.training.pools.rows import rows_of
-from seqsweep.training.pools.workers import Done, Task, Workers
-from seqsweep.training.together.ending import Findings, end_member, fail_member
-from seqsweep.training.together.metrics import metrics_of, why_diverged
+from seqsweep.training.engines.joint.ending import Findings, end_member, fail_member
+from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
+from seqsweep.training.engines.native.budget import Budget
+from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.member_files import MemberFiles
+from seqsweep.training.engines.native.pool_data import Found, PoolData
+from seqsweep.training.engines.native.rows import rows_of
+from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.outcome import Outcome
 
 _FLOPS_OF_A_TASK = 2e7
 """About a millisecond: what a task costs beside its computing is small then."""

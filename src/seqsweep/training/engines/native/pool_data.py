@@ -13,9 +13,9 @@ from torch import Tensor
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.native.step import Data, Network, Sums, evaluate, trace
 from seqsweep.training.diagnosis import MOST_CLASSES, Chosen, choose, confusion_of, diagnosis_of
-from seqsweep.training.pools.member import PoolMember
-from seqsweep.training.together.ending import Findings
-from seqsweep.training.together.metrics import scores
+from seqsweep.training.engines.joint.ending import Findings
+from seqsweep.training.engines.joint.scores import scores
+from seqsweep.training.engines.native.member import PoolMember
 
 Found = tuple[dict[str, Sums], dict[str, Any] | None]
 """The sums of a member on each split that was looked at, and its diagnosis."""

@@ -8,22 +8,23 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.training.parts import engine
-from seqsweep.training.planning import Interrupted, Member, Outcome
-from seqsweep.training.pools.budget import Budget
-from seqsweep.training.pools.findings import PoolData
-from seqsweep.training.pools.member import PoolMember
-from seqsweep.training.pools.module import PoolModule
-from seqsweep.training.pools.pool import Pool
-from seqsweep.training.progress import RunProgressBar
-from seqsweep.training.together.run import Outcomes, Place, Together
+from seqsweep.training.build_run import numerics
+from seqsweep.training.engines.joint.run import Outcomes, Place, Together
+from seqsweep.training.engines.native.budget import Budget
+from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.module import PoolModule
+from seqsweep.training.engines.native.pool import Pool
+from seqsweep.training.engines.native.pool_data import PoolData
+from seqsweep.training.outcome import Interrupted, Outcome
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.progress_bar import RunProgressBar
 
 _AT_ONCE = 500
 """Members of a pool: each holds a lock, so an open file, and systems allow about a thousand."""
 
 
 def train_pool(
-    members: Sequence[Member],
+    members: Sequence[PlannedRun],
     root: Path,
     threads: int,
     progress: Callback | None = None,
@@ -71,7 +72,7 @@ class _Training(Together[PoolMember]):
     kind = PoolMember
 
     def __init__(
-        self, members: Sequence[Member], root: Path, threads: int, progress: Callback | None
+        self, members: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None
     ) -> None:
         super().__init__(members, root, 1, progress)  # torch itself has nothing to share out
         self.workers = threads
@@ -81,7 +82,7 @@ class _Training(Together[PoolMember]):
         return super().trainer(max_epochs=epochs, accelerator="cpu", **options)
 
     def train_taken(self, members: Sequence[PoolMember], trainer: L.Trainer) -> None:
-        places = self.begin(members, engine(trainer, "native"))
+        places = self.begin(members, numerics(trainer, "native"))
         started = [place.member for place in places if self._start(place)]
         if not started:
             return
@@ -99,7 +100,7 @@ class _Training(Together[PoolMember]):
             finally:
                 self.outcomes = pool.outcomes | self.outcomes
 
-    def train_alone(self, member: Member) -> Outcome | BaseException:
+    def train_alone(self, member: PlannedRun) -> Outcome | BaseException:
         return train_pool([member], self.root, self.workers)[0]
 
     def _start(self, place: Place[PoolMember]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.native.step import Stop
-from seqsweep.training.pools.member import PoolMember
+from seqsweep.training.engines.native.member import PoolMember
 
 Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
 

@@ -1,1 +1,1 @@
-"""Groups the runs of a sweep into pools and stacks, and trains the stacks."""
+"""Trains the runs of a stack together."""

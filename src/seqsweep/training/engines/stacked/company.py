@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.runs.files import read_object, write_text
-from seqsweep.runs.record import RunFolder
-from seqsweep.training.planning import Member
-from seqsweep.training.saved import member_of, targets
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.saved_config import member_of, targets
 
 FOLDER = ".stacks"
 
@@ -35,7 +35,7 @@ class Company:
     configs: Mapping[str, dict[str, Any]]
 
 
-def begun_with(members: Mapping[str, Member], root: Path) -> list[list[Member]]:
+def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[PlannedRun]]:
     """Returns the runs that are not done of each company that some members began in.
 
     Runs of a company that are not among the members are planned from its file.
@@ -50,7 +50,7 @@ def begun_with(members: Mapping[str, Member], root: Path) -> list[list[Member]]:
     left = {name: member for name, member in members.items() if not member.config["rerun"]}
     # What the user's own configs build may be built for a run beside them.
     allowed = {name for member in left.values() for name in targets(member.config)}
-    found: list[list[Member]] = []
+    found: list[list[PlannedRun]] = []
     for company in companies(root):
         if left.keys().isdisjoint(company.configs):
             continue
@@ -76,7 +76,7 @@ def _is_config(value: object) -> bool:
     return isinstance(value, dict)
 
 
-def keep_company(root: Path, members: Sequence[Member]) -> None:
+def keep_company(root: Path, members: Sequence[PlannedRun]) -> None:
     """Records that these members begin together; it is on disk when this returns.
 
     A file that names all of them stays, also where it names members that are done since. Any other

@@ -14,7 +14,7 @@ from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
 from seqsweep.stacked.batches import StackBatch, StackData, Steps
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.joint.member import TrainingMember
 
 BATCHES_AT_ONCE = 32
 """How many steps Lightning sees as one: what it asks for each batch costs as much as a step."""

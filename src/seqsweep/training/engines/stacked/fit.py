@@ -16,13 +16,13 @@ from seqsweep.training.diagnosis import (
     diagnose,
     members_at_once,
 )
-from seqsweep.training.planning import Outcome, RunFailed
-from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.files import StackFile, save_members
-from seqsweep.training.stacks.module import Ended, StackModule, evaluate
-from seqsweep.training.stacks.stack import Stack, cut
-from seqsweep.training.together.ending import Findings, end_member, fail_member
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.joint.ending import Findings, end_member, fail_member
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.stacked.datamodule import StackDataModule
+from seqsweep.training.engines.stacked.module import Ended, StackModule, evaluate
+from seqsweep.training.engines.stacked.stack_file import StackFile, save_members
+from seqsweep.training.engines.stacked.state import Stack, cut
+from seqsweep.training.outcome import Outcome, RunFailed
 
 _SHARE_OF_LOGS = 0.05
 
@@ -72,7 +72,7 @@ class StackFit:
 
     def run(self) -> None:
         """Raises what ends the training early; `stack.members` are those that have not ended."""
-        self._let_go_the_finished()
+        self._finish_ended()
         if not self.stack.members:
             return
         progress = self.trainer.fit_loop.epoch_progress.current
@@ -80,13 +80,13 @@ class StackFit:
             setattr(progress, stage, self.stack.epochs)
         self.trainer.fit(self.module, datamodule=self.data)
 
-    def _let_go_the_finished(self) -> None:
+    def _finish_ended(self) -> None:
         """Those that were killed between their last epoch and their record."""
         is_last = self.stack.epochs >= self.max_epochs
         ended = [m for m in self.stack.members if is_last or m.had_stopped()]
         if ended:
             self._end([(member, None) for member in ended])
-            self.stack.let_go(set(ended))
+            self.stack.drop(set(ended))
 
     def _flush(self) -> Ended:
         """Writes the members' logs; those of many only as long as it takes a small part of the
@@ -129,7 +129,7 @@ class StackFit:
             else:
                 self._try(member, member.log.flush)
         left = [(member, why) for member, why in ended if member.run_id not in self.outcomes]
-        found = self._look_at([member for member, why in left if why is None])
+        found = self._evaluate_best([member for member, why in left if why is None])
         if self.file is not None:
             self._cut_out(left)
         for member, why in left:
@@ -173,7 +173,7 @@ class StackFit:
     def _fail(self, member: TrainingMember, error: Exception) -> None:
         self.outcomes[member.run_id] = fail_member(member, error)
 
-    def _look_at(self, members: Sequence[TrainingMember]) -> dict[TrainingMember, Findings]:
+    def _evaluate_best(self, members: Sequence[TrainingMember]) -> dict[TrainingMember, Findings]:
         """With the best epoch's weights: the test split, looked at once, chooses nothing."""
         if not members:
             return {}

@@ -15,12 +15,12 @@ from torch import Tensor
 from seqsweep.models.module import Diverged
 from seqsweep.stacked.loss import plain_cross_entropy
 from seqsweep.stacked.network import StackedNetwork
-from seqsweep.stacked.stack import train_step
-from seqsweep.training.stacks.data import Block, StackDataModule, evaluation_batches
-from seqsweep.training.stacks.metrics import StackSums, confusion
-from seqsweep.training.stacks.stack import Stack
-from seqsweep.training.together.member import TrainingMember
-from seqsweep.training.together.metrics import Array, metrics_of, scores, why_diverged
+from seqsweep.stacked.step import train_step
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.joint.scores import Array, metrics_of, scores, why_diverged
+from seqsweep.training.engines.stacked.datamodule import Block, StackDataModule, evaluation_batches
+from seqsweep.training.engines.stacked.stack_sums import StackSums, confusion
+from seqsweep.training.engines.stacked.state import Stack
 from seqsweep.training.trainer import count_steps
 
 Ended = Sequence[tuple[TrainingMember, Diverged | OSError | None]]
@@ -124,7 +124,7 @@ class StackModule(L.LightningModule):
     def _let_go(self, ended: Ended) -> None:
         if ended:
             self.end(ended)
-            self.stack.let_go({member for member, _ in ended})
+            self.stack.drop({member for member, _ in ended})
         if not self.stack.members:
             self.trainer.should_stop = True
 

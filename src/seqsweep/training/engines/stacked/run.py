@@ -8,19 +8,20 @@ import torch
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.training.parts import engine
-from seqsweep.training.planning import Interrupted, Member, Outcome
-from seqsweep.training.stacks.company import keep_company
-from seqsweep.training.stacks.data import StackDataModule
-from seqsweep.training.stacks.files import StackFile, take_out
-from seqsweep.training.stacks.fit import StackFit
-from seqsweep.training.stacks.stack import Stack
-from seqsweep.training.together.member import TrainingMember
-from seqsweep.training.together.run import Outcomes, Place, Together
+from seqsweep.training.build_run import numerics
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.joint.run import Outcomes, Place, Together
+from seqsweep.training.engines.stacked.company import keep_company
+from seqsweep.training.engines.stacked.datamodule import StackDataModule
+from seqsweep.training.engines.stacked.fit import StackFit
+from seqsweep.training.engines.stacked.stack_file import StackFile, extract_members
+from seqsweep.training.engines.stacked.state import Stack
+from seqsweep.training.outcome import Interrupted, Outcome
+from seqsweep.training.planned_run import PlannedRun
 
 
 def train_stack(
-    members: Sequence[Member],
+    members: Sequence[PlannedRun],
     root: Path,
     progress: Callback | None = None,
 ) -> Outcomes:
@@ -48,7 +49,7 @@ class _Training(Together[TrainingMember]):
 
     def __init__(
         self,
-        members: Sequence[Member],
+        members: Sequence[PlannedRun],
         root: Path,
         progress: Callback | None,
     ) -> None:
@@ -62,9 +63,9 @@ class _Training(Together[TrainingMember]):
     def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
         """Those that stand at the same epoch go on together."""
         if not self.is_single:
-            keep_company(self.root, [member.member for member in members])
-        take_out(self.root, [member for member in members if member.begun])
-        origin = engine(trainer, "stacked") | {
+            keep_company(self.root, [member.planned for member in members])
+        extract_members(self.root, [member for member in members if member.begun])
+        origin = numerics(trainer, "stacked") | {
             "stack": {"members": [member.run_id for member in members]}
         }
         by_epoch: dict[int, list[Place[TrainingMember]]] = {}
@@ -74,7 +75,7 @@ class _Training(Together[TrainingMember]):
             self._fit(group, trainer)
             trainer = self.trainer()
 
-    def train_alone(self, member: Member) -> Outcome | BaseException:
+    def train_alone(self, member: PlannedRun) -> Outcome | BaseException:
         return train_stack([member], self.root)[0]
 
     def _fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> None:

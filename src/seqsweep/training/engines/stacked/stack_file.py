@@ -13,9 +13,9 @@ from pathlib import Path
 
 from seqsweep.runs.files import link, read_json, say_once, write_text
 from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
-from seqsweep.training.stacks.company import FOLDER
-from seqsweep.training.stacks.stack import Checkpoint, Stack, cut
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.stacked.company import FOLDER
+from seqsweep.training.engines.stacked.state import Checkpoint, Stack, cut
 
 
 class StackFile:
@@ -73,7 +73,7 @@ class StackFile:
             path.unlink(missing_ok=True)
 
 
-def take_out(root: Path, members: Sequence[TrainingMember]) -> None:
+def extract_members(root: Path, members: Sequence[TrainingMember]) -> None:
     """Gives members whose stack was ended early their own checkpoints.
 
     One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
@@ -83,12 +83,12 @@ def take_out(root: Path, members: Sequence[TrainingMember]) -> None:
         mine = [by_id[name] for name in file.run_ids() if name in by_id]
         without = [member for member in mine if not _own(root, member.run_id).exists()]
         if without:
-            _take_out(file, without)
+            _extract_members(file, without)
         if mine and all(_is_out(root, name) for name in file.run_ids()):
             file.remove()
 
 
-def _take_out(file: StackFile, members: Sequence[TrainingMember]) -> None:
+def _extract_members(file: StackFile, members: Sequence[TrainingMember]) -> None:
     checkpoint = file.load()
     if checkpoint is None:
         return

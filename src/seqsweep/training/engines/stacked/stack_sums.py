@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from seqsweep.stacked.batches import StackBatch
-from seqsweep.stacked.stack import StepResult
-from seqsweep.training.together.metrics import Array, scores
+from seqsweep.stacked.step import StepResult
+from seqsweep.training.engines.joint.scores import Array, scores
 
 
 class StackSums:

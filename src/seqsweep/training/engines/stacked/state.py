@@ -13,12 +13,7 @@ from seqsweep.stacked.grouping import padded
 from seqsweep.stacked.layout import Layout, StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
-from seqsweep.training.together.member import (
-    Checkpoint,
-    TrainingMember,
-    checkpoints,
-    unpacked,
-)
+from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember, checkpoints, unpacked
 
 
 class Stack:
@@ -107,7 +102,7 @@ class Stack:
             chosen = torch.tensor(indices, device=self.device)
             self.best.index_copy_(0, chosen, self.rows.index_select(0, chosen))
 
-    def let_go(self, gone: Collection[TrainingMember]) -> None:
+    def drop(self, gone: Collection[TrainingMember]) -> None:
         """Goes on without these members; what they cost is saved from now on."""
         indices = [index for index, member in enumerate(self.members) if member not in gone]
         if not indices:
