@@ -12,10 +12,10 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.record import RunFolder
-from seqsweep.training import continuing
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.planned_run import PlannedRun, plan
 
 AtRename = Callable[..., AbstractContextManager[list[str]]]
 
@@ -78,19 +78,19 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], Member]:
+def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], PlannedRun]:
     """Composes and plans each config once for all tests."""
     return functools.cache(lambda arguments: plan(checked(*arguments)))
 
 
 @pytest.fixture
 def members_of(
-    planned_once: Callable[[tuple[str, ...]], Member], mixed: Path
-) -> Callable[..., list[Member]]:
+    planned_once: Callable[[tuple[str, ...]], PlannedRun], mixed: Path
+) -> Callable[..., list[PlannedRun]]:
     """Members that differ, each with these arguments more; the last one of a key counts."""
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
 
-    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[Member]:
+    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[PlannedRun]:
         source = f"data.source.path={mixed}"
         each = [(*BASE, source, *overrides, *own) for own in members]
         chosen = [{text.partition("=")[0]: text for text in arguments} for arguments in each]
