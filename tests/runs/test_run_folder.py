@@ -236,7 +236,7 @@ def test_failures_are_counted_and_tell_the_last_error(folder):
     failure = folder.failure()
     assert failure is not None and failure["attempts"] == 2
     assert failure["error"] == "RuntimeError: second"
-    assert "test_record.py" in failure["traceback"]
+    assert "test_run_folder.py" in failure["traceback"]
 
 
 def test_a_run_that_cannot_be_built_is_a_failure_with_its_config(tmp_path):

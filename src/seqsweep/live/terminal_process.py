@@ -1,6 +1,6 @@
 """The terminal on which a table stands, in a process of its own.
 
-    python relay.py WORDS TERMINAL
+    python terminal_process.py WORDS TERMINAL
 
 The table's frames come by the standard input, what all other processes print by the descriptor
 WORDS: their lines are put above the table. Being a process of its own it waits for nobody's GIL,

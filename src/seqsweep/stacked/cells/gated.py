@@ -1,4 +1,4 @@
-"""The cells with gates. See `cell`.
+"""The cells with gates. See `protocol`.
 
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """

@@ -1,4 +1,4 @@
-"""The plain recurrent cell, and the choice among the three. See `cell`.
+"""The plain recurrent cell, and the choice among the three. See `protocol`.
 
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """
