@@ -1,0 +1,307 @@
+"""Prints figures of a source tree: sizes, nesting, comments, docstrings, imports, annotations.
+
+`python scripts/code_figures.py [FOLDER]`, where FOLDER is a package (src/seqsweep by default).
+The figures come from `ast` and `tokenize` alone, so any package can be measured in the same way
+without installing it.
+"""
+
+import argparse
+import ast
+import io
+import math
+import re
+import statistics
+import tokenize
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DEFINITIONS = (*FUNCTIONS, ast.ClassDef)
+COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+BLOCKS = (ast.If, ast.For, ast.AsyncFor, ast.While, ast.With, ast.AsyncWith, ast.Try, ast.Match)
+LAYOUT = {
+    *(tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT),
+    *(tokenize.ENCODING, tokenize.ENDMARKER),
+}
+IGNORE = re.compile(r"#\s*(type|pyright):\s*ignore")
+MOST_ARGUMENTS = 6
+DEEP = 4
+
+
+class Import(NamedTuple):
+    """An import of a module of the same package."""
+
+    imported: str
+    is_local: bool
+    is_for_types: bool
+
+
+class Source(NamedTuple):
+    """One file: its lines, its comments, its syntax tree."""
+
+    name: str
+    is_package: bool
+    text: str
+    tree: ast.Module
+    comments: list[str]
+    code_lines: int
+    docstring_lines: int
+
+
+def read_source(path: Path, folder: Path) -> Source:
+    """Reads a file of the package in `folder`."""
+    with tokenize.open(path) as file:
+        text = file.read()
+    tree = ast.parse(text)
+    in_docstrings = {line for node in docstring_nodes(tree) for line in lines_of(node)}
+    comments: list[str] = []
+    in_code: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            comments.append(token.string)
+        elif token.type not in LAYOUT:
+            in_code.update(range(token.start[0], token.end[0] + 1))
+    return Source(
+        module_name(path, folder),
+        path.name == "__init__.py",
+        text,
+        tree,
+        comments,
+        len(in_code - in_docstrings),
+        len(in_docstrings),
+    )
+
+
+def module_name(path: Path, folder: Path) -> str:
+    """Returns the dotted name of a module of the package in `folder`."""
+    parts = path.relative_to(folder.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
+def lines_of(node: ast.stmt) -> range:
+    assert node.end_lineno is not None
+    return range(node.lineno, node.end_lineno + 1)
+
+
+def docstring_node(node: ast.AST) -> ast.stmt | None:
+    """Returns the statement that is the docstring of a module, class or function."""
+    if isinstance(node, (ast.Module, *DEFINITIONS)) and ast.get_docstring(node, clean=False):
+        return node.body[0]
+    return None
+
+
+def docstring_nodes(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yields all docstrings, also those of attributes: a string below an assignment."""
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, *DEFINITIONS)):
+            yield from (statement for statement in node.body if is_text(statement))
+
+
+def is_text(statement: ast.stmt) -> bool:
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Constant):
+        return False
+    return isinstance(statement.value.value, str)
+
+
+def functions_of(source: Source) -> list[Function]:
+    return [node for node in ast.walk(source.tree) if isinstance(node, FUNCTIONS)]
+
+
+def length_of(function: Function) -> int:
+    """Returns the lines of a function from `def` to its end, without its docstring."""
+    docstring = docstring_node(function)
+    return len(lines_of(function)) - (len(lines_of(docstring)) if docstring else 0)
+
+
+def depth_of(statements: Sequence[ast.stmt], depth: int = 0) -> int:
+    """Returns how deeply the blocks of a function nest; functions within count for themselves."""
+    deepest = depth
+    for statement in statements:
+        if not isinstance(statement, BLOCKS):
+            continue
+        inner = depth + 1
+        for field in ("body", "orelse", "finalbody"):
+            block: list[ast.stmt] = getattr(statement, field, [])
+            # An `elif` is an `if` in the `else` of the tree, but no further level to a reader.
+            is_elif = isinstance(statement, ast.If) and field == "orelse" and len(block) == 1
+            is_elif = is_elif and isinstance(block[0], ast.If)
+            deepest = max(deepest, inner, depth_of(block, depth if is_elif else inner))
+        for branch in [*getattr(statement, "handlers", []), *getattr(statement, "cases", [])]:
+            deepest = max(deepest, depth_of(branch.body, inner))
+    return deepest
+
+
+def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
+    """Yields the public classes and functions of a module, and public methods of those classes."""
+    for node in tree.body:
+        if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
+            yield node
+            if isinstance(node, ast.ClassDef):
+                for method in node.body:
+                    if isinstance(method, FUNCTIONS) and not method.name.startswith("_"):
+                        yield method
+
+
+def arguments_of(function: Function) -> list[ast.arg]:
+    """Returns all arguments but `self` and `cls`."""
+    spec = function.args
+    named = [*spec.posonlyargs, *spec.args, *spec.kwonlyargs]
+    rest = [argument for argument in (spec.vararg, spec.kwarg) if argument is not None]
+    return [argument for argument in [*named, *rest] if argument.arg not in ("self", "cls")]
+
+
+def is_annotated(function: Function) -> bool:
+    returns = function.returns is not None or function.name == "__init__"
+    return returns and all(argument.annotation for argument in arguments_of(function))
+
+
+def own_imports(source: Source, modules: set[str]) -> Iterator[Import]:
+    """Yields the imports of modules of the same package, and where they stand."""
+    local: set[ast.AST] = set()
+    for_types: set[ast.AST] = set()
+    for node in ast.walk(source.tree):
+        if isinstance(node, FUNCTIONS):
+            local.update(ast.walk(node))
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            for_types.update(ast.walk(node))
+    for node in ast.walk(source.tree):
+        for name in imported_names(node, source, modules):
+            if name in modules:
+                yield Import(name, node in local, node in for_types)
+
+
+def imported_names(node: ast.AST, source: Source, modules: set[str]) -> set[str]:
+    """Returns the modules that a statement imports; none if it is not an import."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names}
+    if not isinstance(node, ast.ImportFrom):
+        return set()
+    base = node.module or ""
+    if node.level:
+        # A relative import counts from the package: from the name itself in `__init__.py`.
+        parents = source.name.split(".")
+        kept = len(parents) - node.level + source.is_package
+        base = ".".join([*parents[:kept], *([node.module] if node.module else [])])
+    names = {f"{base}.{alias.name}" for alias in node.names}
+    return {name if name in modules else base for name in names}
+
+
+def cycles_of(graph: dict[str, set[str]]) -> list[set[str]]:
+    """Returns the groups of modules that import each other, directly or through others."""
+    reached = {module: reachable(module, graph) for module in graph}
+    groups: list[set[str]] = []
+    for module in graph:
+        if module in reached[module] and not any(module in group for group in groups):
+            groups.append({other for other in reached[module] if module in reached[other]})
+    return groups
+
+
+def reachable(module: str, graph: dict[str, set[str]]) -> set[str]:
+    """Returns the modules that a module imports, directly or through others."""
+    reached: set[str] = set()
+    waiting = list(graph[module])
+    while waiting:
+        imported = waiting.pop()
+        if imported not in reached:
+            reached.add(imported)
+            waiting.extend(graph[imported])
+    return reached
+
+
+def percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.3g}" if whole else "-"
+
+
+def spread(values: Sequence[int]) -> str:
+    """Returns median, 90th percentile and maximum."""
+    ordered = sorted(values)
+    p90 = ordered[math.ceil(0.9 * len(values)) - 1]
+    return f"{statistics.median(values):g} / {p90} / {ordered[-1]}"
+
+
+def figures(folder: Path) -> dict[str, str]:
+    """Returns all figures of the package in `folder`, by name."""
+    paths = sorted(folder.rglob("*.py"))
+    if not paths:
+        raise SystemExit(f"{folder}: expected a folder with Python files")
+    sources = [read_source(path, folder) for path in paths]
+    code = sum(source.code_lines for source in sources)
+    return (
+        size_figures(sources, code) | text_figures(sources, code) | structure_figures(sources, code)
+    )
+
+
+def size_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
+    lines = [len(source.text.splitlines()) for source in sources]
+    functions = [function for source in sources for function in functions_of(source)]
+    depths = [depth_of(function.body) for function in functions]
+    deep = percent(sum(depth >= DEEP for depth in depths), len(depths))
+    return {
+        "files": str(len(sources)),
+        "code lines": f"{code:,}",
+        "file, median / max lines": f"{statistics.median(lines):g} / {max(lines)}",
+        "functions": f"{len(functions):,}",
+        "function, median / p90 / max lines": spread([length_of(f) for f in functions]),
+        f"nesting, max; functions with {DEEP} or more, %": f"{max(depths)}; {deep}",
+    }
+
+
+def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
+    comments = [comment for source in sources for comment in source.comments]
+    explaining = sum(not IGNORE.search(comment) for comment in comments)
+    public = [name for source in sources for name in public_definitions(source.tree)]
+    documented = sum(docstring_node(node) is not None for node in public)
+    nodes = [node for source in sources for node in ast.walk(source.tree)]
+    # Modules are left out: their first lines are titles and would lengthen the median.
+    docstrings = [ast.get_docstring(node) for node in nodes if isinstance(node, DEFINITIONS)]
+    words = [len(text.splitlines()[0].split()) for text in docstrings if text]
+    functions = sum(isinstance(node, FUNCTIONS) for node in nodes)
+    comprehensions = sum(isinstance(node, COMPREHENSIONS) for node in nodes)
+    docstring_lines = sum(source.docstring_lines for source in sources)
+    return {
+        "comments per 100 code lines": percent(explaining, code),
+        "docstring lines per 100 code lines": percent(docstring_lines, code),
+        "public names with a docstring, %": percent(documented, len(public)),
+        "first docstring line, median words": f"{statistics.median(words or [0]):g}",
+        "comprehensions per 100 functions": percent(comprehensions, functions),
+    }
+
+
+def structure_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
+    modules = {source.name for source in sources}
+    imports = {source.name: list(own_imports(source, modules)) for source in sources}
+    # Only an import that runs while modules load can close a cycle.
+    at_top = {
+        module: {i.imported for i in theirs if not i.is_local and not i.is_for_types}
+        for module, theirs in imports.items()
+    }
+    cycles = cycles_of(at_top)
+    every = [own for theirs in imports.values() for own in theirs]
+    local = sum(own.is_local for own in every)
+    functions = [function for source in sources for function in functions_of(source)]
+    annotated = sum(is_annotated(function) for function in functions)
+    wide = sum(len(arguments_of(function)) > MOST_ARGUMENTS for function in functions)
+    ignores = sum(bool(IGNORE.search(comment)) for source in sources for comment in source.comments)
+    return {
+        "import cycles; files in them": f"{len(cycles)}; {sum(len(cycle) for cycle in cycles)}",
+        "local of own imports": f"{local} of {len(every)}",
+        "type-ignores; per 1,000 code lines": f"{ignores}; {1000 * ignores / max(code, 1):.1f}",
+        "functions fully annotated, %": percent(annotated, len(functions)),
+        f"functions of more than {MOST_ARGUMENTS} arguments, %": percent(wide, len(functions)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Prints figures of a package's source.")
+    default = Path(__file__).parents[1] / "src" / "seqsweep"
+    parser.add_argument("folder", nargs="?", type=Path, default=default, help="a package's folder")
+    folder: Path = parser.parse_args().folder.resolve()
+    print(f"| | {folder.name} |\n|---|---|")
+    for name, value in figures(folder).items():
+        print(f"| {name} | {value} |")
+
+
+if __name__ == "__main__":
+    main()
