@@ -244,7 +244,7 @@ os.wait()
 runs = members(Path(sys.argv[1]) / "more", 1)
 watcher = Watcher(runs, Console())
 with watcher:
-    os.kill(display._screen._relay.pid, signal.SIGKILL)
+    os.kill(watcher._screen._relay.pid, signal.SIGKILL)
     print("x" * 9 + "\\n" + 99999 * "y")
     time.sleep(0.5)
     print("goes on")
