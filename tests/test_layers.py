@@ -34,6 +34,7 @@ KNOWS = {
     "training.watcher": {"results"},
     "training.verify": {"results"},
     "results": {"results", "runs"},
+    "using": {"using", "training", "data", "runs", "config"},
 }
 """What a part may import besides the leaves; a longer name adds to its part's."""
 
@@ -46,9 +47,12 @@ TORCH = (
     "native.masks",
     "native.networks",
     "training",
+    "using",
     "seeding",
 )
-ARRAYS_ONLY = ("sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks")
+ARRAYS_ONLY = (
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+)  # fmt: skip
 
 
 class Import(NamedTuple):

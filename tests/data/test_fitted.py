@@ -1,6 +1,7 @@
 """Raw values come out of a `Scaling` as `prepare` scaled them, to the bit."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,8 +33,10 @@ def split(kind, seed, holes, units=None):
 def prepared(kind, standardize, missing, holes=False):
     train = split(kind, 0, holes)
     source = Splits(train, test=split(kind, 1, holes, units=train.units))
-    options = {"val_fraction": 0.25, "test_fraction": 0.0, "split_seed": 0, "missing": missing}
-    return prepare(source, standardize=standardize, **options)
+    options: dict[str, Any] = {"missing": missing, "standardize": standardize, "split_seed": 0}
+    splits = prepare(source, val_fraction=0.25, test_fraction=0.0, **options)
+    assert splits.test is not None and splits.scaling is not None
+    return splits.test, splits.scaling
 
 
 @pytest.mark.parametrize("missing", ["error", "zero", "mean", "forward"])
@@ -44,15 +47,15 @@ def prepared(kind, standardize, missing, holes=False):
 )
 def test_raw_values_are_scaled_as_the_test_split_was(kind, standardize, missing):
     holes = missing != "error" and kind != "whole numbers"
-    splits = prepared(kind, standardize, missing, holes)
+    test, scaling = prepared(kind, standardize, missing, holes)
     x, lengths = raw(kind, 1, holes)
-    scaled = splits.scaling.apply(x[:, : lengths.max()], lengths)
+    scaled = scaling.apply(x[:, : lengths.max()], lengths)
     assert scaled.dtype == np.float32
-    assert scaled.tobytes() == splits.test.x.tobytes()
+    assert scaled.tobytes() == test.x.tobytes()
 
 
 def test_a_missing_value_is_refused_where_training_refused_it():
-    scaling = prepared("plain", True, "error").scaling
+    _, scaling = prepared("plain", True, "error")
     with pytest.raises(ValueError, match=r"x: 1 value is missing \(NaN\), .*missing=error"):
         scaling.apply(np.array([[[np.nan, 0.0]]]), np.array([1]))
 
