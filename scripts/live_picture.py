@@ -17,10 +17,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.results.live_table import LiveTable
-from seqsweep.results.progress import Progress
+from seqsweep.live.sweep_state import Progress
+from seqsweep.live.table import LiveTable
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 _SIDE_BY_SIDE = 5

@@ -23,8 +23,8 @@ from torch import Tensor, nn, optim
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
-from seqsweep.training.parts import build_data, build_module
-from seqsweep.training.planning import plan
+from seqsweep.training.build_run import build_data, build_module
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 INPUT_SIZE, HIDDEN_SIZE, SEQUENCE_LENGTH, BATCH_SIZE = 5, 10, 6, 3

@@ -1,8 +1,11 @@
-"""What all tests share: one thread, configs composed as the command composes them, a browser."""
+"""What all tests share: one thread, composed configs, a browser, and the moment of every write."""
 
+import os
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,8 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import Config, check
 from seqsweep.runs import files
+
+AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 torch.set_num_threads(1)
 
@@ -68,3 +73,48 @@ def browser() -> Iterator[Any]:
         )
         yield started
         started.close()
+
+
+class Killed(BaseException):
+    """Ends the work as a kill does: nothing of ours catches it, so nothing is tidied up."""
+
+
+def kill() -> None:
+    raise Killed
+
+
+@pytest.fixture
+def killed() -> type[BaseException]:
+    """The error that `at` and `at_rename` raise."""
+    return Killed
+
+
+@pytest.fixture
+def at_rename(monkeypatch: pytest.MonkeyPatch) -> AtRename:
+    """`with at_rename(3) as renamed:` kills the work in the block at its third rename.
+
+    Every file of ours gets its name by a rename, so that is every write. With `after` the file has
+    its name already. `act` is done instead of the kill, and the work may outlive it. The names of
+    the renamed files are added to what the block is given; a killed work renames nothing more.
+    """
+
+    @contextmanager
+    def ended(
+        n: int, after: bool = False, act: Callable[[], object] = kill
+    ) -> Generator[list[str]]:
+        rename, renamed = os.replace, list[str]()
+
+        def replace(source: str | Path, target: str | Path) -> None:
+            renamed.append(Path(target).name)
+            if not after and len(renamed) >= n:
+                act()
+            rename(source, target)
+            if after and len(renamed) >= n:
+                act()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", replace)
+            with suppress(Killed):
+                yield renamed
+
+    return ended

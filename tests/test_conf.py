@@ -6,7 +6,7 @@ from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
 from seqsweep.config import CONF_DIR
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF_DIR)}={path.stem}"

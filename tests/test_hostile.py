@@ -17,7 +17,7 @@ import yaml
 from seqsweep.cli import main
 from seqsweep.config.schema import Config
 from seqsweep.training.checkpoints import seal
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 TRAIN = (

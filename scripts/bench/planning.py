@@ -24,7 +24,7 @@ from seqsweep.runs.config_text import to_text
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.sealed import write_sealed
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 
 CELLS = "rnn,gru,lstm"
 METRICS = {"val/acc": 0.9, "val/loss": 0.3, "test/acc": 0.9, "test/f1": 0.9, "train/loss": 0.2}

@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 CONFIGS = 50
 EPOCHS = 30
@@ -93,7 +93,7 @@ def write_sweep(folder: Path, runs: int) -> None:
 MEASURED = {
     "nothing": "",
     "report": """
-from seqsweep.results.report import write_report as made""",
+from seqsweep.results.report.write import write_report as made""",
     "view": """
 from seqsweep.results.tensorboard.view import renew
 made = lambda folder: renew(folder, images=0)""",

@@ -34,8 +34,8 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.data.batch import EpochBatches
-from seqsweep.training.parts import build_data, build_module
-from seqsweep.training.planning import Member, plan
+from seqsweep.training.build_run import build_data, build_module
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 COMMON = ["trainer=cpu", "trainer.progress_bar=true", "logger=both"]
@@ -74,7 +74,7 @@ class EpochClock(L.Callback):
             self.steps += trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def ours(member: Member) -> Cost:
+def ours(member: PlannedRun) -> Cost:
     """The product's own path, from the checked config to record.json."""
     clock = EpochClock()
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +87,7 @@ def ours(member: Member) -> Cost:
     return Cost(clock.seconds / int(last["step"]), run, float(last["train/loss"]))
 
 
-def plain(member: Member) -> Cost:
+def plain(member: PlannedRun) -> Cost:
     """The loop that a person writes: torch.optim.Adam, a best model kept by deepcopy."""
     config, data, network = _parts(member)
     start = time.process_time()
@@ -127,7 +127,7 @@ def plain(member: Member) -> Cost:
     return Cost(seconds / steps, time.process_time() - start, loss)
 
 
-def template(member: Member) -> Cost:
+def template(member: PlannedRun) -> Cost:
     """Lightning in the usual style: all defaults, a DataLoader per item, torchmetrics, self.log."""
     config, data, network = _parts(member)
     module = TemplateModule(network, data.splits.num_classes, config["optimizer"]["lr"])
@@ -189,7 +189,7 @@ class TemplateModule(L.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
 
 
-def _parts(member: Member) -> tuple[dict[str, Any], Any, nn.Module]:
+def _parts(member: PlannedRun) -> tuple[dict[str, Any], Any, nn.Module]:
     """The same data and initial weights for the other two."""
     data = build_data(member.config)
     return member.config, data, build_module(member.config, data).network
@@ -206,7 +206,7 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
     """The least step and run time of each, taken in turns."""
     with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
         member = plan(check(compose("train", [*COMMON, *overrides])))
-    ways: dict[str, Callable[[Member], Cost]] = {
+    ways: dict[str, Callable[[PlannedRun], Cost]] = {
         "plain PyTorch loop": plain,
         "seqsweep": ours,
         "Lightning's defaults": template,

@@ -20,7 +20,7 @@ from cpu_time import seconds
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
-from seqsweep.native.cost import flops
+from seqsweep.native.flops import flops
 from seqsweep.native.step import Data, Network, Shape, Work, run
 from seqsweep.stacked.batches import StackData, Steps
 from seqsweep.stacked.grouping import padded
@@ -28,7 +28,7 @@ from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import Adam, hyperparameters
-from seqsweep.stacked.stack import train_step
+from seqsweep.stacked.step import train_step
 
 SHAPES = (
     (6, 3, 10), (6, 32, 32), (32, 32, 10), (32, 32, 32), (32, 64, 64), (32, 64, 128), (128, 32, 32)

@@ -236,7 +236,7 @@ def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
     import single_run
     import torch
 
-    from seqsweep.training.parts import build_data, build_module
+    from seqsweep.training.build_run import build_data, build_module
 
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -269,7 +269,7 @@ def members(overrides: list[str]) -> list[Any]:
     from seqsweep.config import CONF_DIR
     from seqsweep.config.hydra_version import VERSION_BASE
     from seqsweep.config.schema import check
-    from seqsweep.training.planning import plan
+    from seqsweep.training.planned_run import plan
 
     texts = [text.partition("=") for text in overrides]
     choices = [[key + sign + value for value in values.split(",")] for key, sign, values in texts]
@@ -282,7 +282,7 @@ def floor(overrides: list[str]) -> list[dict[str, Any]]:
     import torch
     from core_peak import core_speed, torch_speed
 
-    from seqsweep.training.parts import build_data, build_module
+    from seqsweep.training.build_run import build_data, build_module
 
     torch.set_num_threads(1)
     flops = 0

@@ -28,21 +28,21 @@ from seqsweep import cli
 from seqsweep.importing import without_collections
 
 PARTS = {  # the functions that a part consists of, as module:name
-    "plan": ("training.members:plan_members",),
-    "build one of each config": ("training.members:build_each",),
+    "plan": ("sweeping.members:plan_members",),
+    "build one of each config": ("sweeping.members:build_each",),
     "sweep.json, names.json": (
         "runs.sweepfile:SweepFile.write",
         "runs.sweepfile:SweepFile.read",
-        "results.tensorboard.naming:name_runs",
+        "results.tensorboard.names_file:name_runs",
     ),
-    "find finished runs": ("training.planning:finished",),
+    "find finished runs": ("training.outcome:finished",),
     "locks": (
         "runs.lock:RunLock.__enter__",
         "runs.lock:RunLock.__exit__",
         "runs.lock:is_locked",
         "runs.lock:remove_dead_lock",
     ),
-    "begin folders": ("training.continuing:begin",),
+    "begin folders": ("training.resume:begin",),
     "log epochs": (
         "training.loggers:EpochCSVLogger.write",
         "training.loggers:RunTensorBoardLogger.write",
@@ -50,17 +50,20 @@ PARTS = {  # the functions that a part consists of, as module:name
     ),
     "write checkpoints": ("training.checkpoints:save_sealed", "runs.files:link"),
     "write records": (
-        "runs.record:RunFolder.finish",
+        "runs.run_folder:RunFolder.finish",
         "training.diagnosis:write_diagnosis",
     ),
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
     "leaderboard": ("results.tables:print_folder",),
-    "report": ("results.report:write_report", "training.baselines:write_baselines"),
+    "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),
     "TensorBoard view": ("results.tensorboard.view:renew",),
-    "is it fresh": ("results.freshness:made_from", "runs.eventfiles:all_made_files"),
+    "is it fresh": ("results.report.freshness:made_from", "runs.eventfiles:all_made_files"),
 }
 TRAINING = "training and the rest"
-MODULES = ("app", "sweep", "summary", "stacks.jobs", "stacks.launch", "train")
+MODULES = (
+    *(f"sweeping.{name}" for name in ("app", "sweep", "summary", "hydra_jobs", "train_groups")),
+    "training.train",
+)
 
 
 @dataclass
@@ -130,7 +133,7 @@ def train(arguments: list[str], members: int) -> None:
     began = time.process_time()
     with without_collections():
         for module in MODULES:
-            importlib.import_module(f"seqsweep.training.{module}")
+            importlib.import_module(f"seqsweep.{module}")
 
     start = time.process_time() - began
     clock = Clock()

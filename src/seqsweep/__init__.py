@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seqsweep.api import sweep, train
     from seqsweep.config.from_overrides import compose
     from seqsweep.data.datamodule import SequenceDataModule
     from seqsweep.data.sequences import Sequences, Splits, make_sequences
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     )
     from seqsweep.models.module import SequenceClassifier
     from seqsweep.results.frame import load_curves, load_sweep
+    from seqsweep.sweeping.api import sweep, train
     from seqsweep.using.load import load_run
 
     __version__: str
@@ -57,8 +57,8 @@ _MODULES = {
     "load_run": "using.load",
     "load_sweep": "results.frame",
     "make_sequences": "data.sequences",
-    "sweep": "api",
-    "train": "api",
+    "sweep": "sweeping.api",
+    "train": "sweeping.api",
 }
 
 

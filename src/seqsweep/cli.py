@@ -91,13 +91,13 @@ def _say_version() -> int:
 
 
 def _train(arguments: list[str]) -> int:
-    from seqsweep.training.app import run
+    from seqsweep.sweeping.app import run
 
     return run(arguments)
 
 
 def _plan(arguments: list[str]) -> int:
-    from seqsweep.training.app import run
+    from seqsweep.sweeping.app import run
 
     if {"-h", "--help"} & set(arguments):
         text = "Says what a sweep would train, how long and in how much space. Trains nothing."
@@ -109,7 +109,7 @@ def _plan(arguments: list[str]) -> int:
 
 
 def _verify_stack(arguments: list[str]) -> int:
-    from seqsweep.training.app import run
+    from seqsweep.sweeping.app import run
 
     text = "Trains members of a sweep by their engine and by autograd, in a scratch folder."
     parser = grid_parser("verify-stack", "[--members N] ", text)
@@ -127,7 +127,7 @@ def _reproduce(arguments: list[str]) -> int:
     add_allow(parser)
     options = parser.parse(arguments)
     # Imported here, once the arguments are known to be right: it needs torch, which takes seconds.
-    from seqsweep.training.reproduce import reproduce
+    from seqsweep.sweeping.reproduce import reproduce
 
     try:
         return reproduce(options.folder, options.allow)
@@ -209,7 +209,7 @@ def _clean(arguments: list[str]) -> int:
 
 def _watch(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.live import watch
+    from seqsweep.live.watch import watch
 
     parser = folder_parser("watch", "A sweep while it runs, wherever it was started.")
     folder = parser.parse(arguments).folder
@@ -217,9 +217,9 @@ def _watch(arguments: list[str]) -> int:
 
 
 def _report(arguments: list[str]) -> int:
-    from seqsweep.results.report import write_report
+    from seqsweep.results.report.write import write_report
     from seqsweep.runs.ledger import read_folder
-    from seqsweep.training.baselines import write_baselines_of
+    from seqsweep.sweeping.baselines import write_baselines_of
 
     text = "Writes report.html, report.csv and report.json into the folder."
     parser = folder_parser("report", text)

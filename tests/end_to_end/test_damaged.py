@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqsweep.cli import main
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 Ended = Callable[..., tuple[object, str, list[str]]]

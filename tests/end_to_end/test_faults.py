@@ -36,10 +36,11 @@ from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.provenance import provenance
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import Damaged, load_sealed
 from seqsweep.training.loggers import COLUMNS
-from seqsweep.training.planning import Member, RunFailed, plan
+from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
 CRASH = Path(__file__).parents[2] / "scripts" / "bench" / "crash.py"
@@ -221,7 +222,7 @@ class Driver:
     def __init__(self, root: Path) -> None:
         with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
             config = compose("train", [*OVERRIDES, f"output_dir={root}"])
-        self.member: Member = plan(check(config))
+        self.member: PlannedRun = plan(check(config))
         self.root = root
         self.crash = _load(CRASH)
         provenance(1, None, {})  # asks git once, here, for all the processes

@@ -17,8 +17,8 @@ import yaml
 
 from seqsweep.data.batch import SequenceDataset
 from seqsweep.native.library import library
+from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.parts import build_data, build_module
 
 pytestmark = pytest.mark.slow
 

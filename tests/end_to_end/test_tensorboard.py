@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 
 from seqsweep.runs.events import EventFile
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
 
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",

@@ -22,7 +22,7 @@ from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream
 from seqsweep.training.loggers import RowLogger
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 from seqsweep.training.trainer import build_trainer, quiet
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from seqsweep.native.cost import flops
+from seqsweep.native.flops import flops
 from seqsweep.native.step import Data, Network, Shape, Stop, Stopped, evaluate, run
 
 

@@ -6,10 +6,10 @@ import torch
 
 from seqsweep.native.step import Shape, run, trace
 from seqsweep.stacked.batches import StackData
-from seqsweep.stacked.diagnosis import gradients_through_time
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
+from seqsweep.stacked.trajectories import gradients_through_time
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 

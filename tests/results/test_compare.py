@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 
 def finished(folder: Path, run: dict[str, Any], provenance: dict[str, Any] | None = None) -> Path:

@@ -10,7 +10,7 @@ import pytest
 
 import seqsweep
 from seqsweep.results.frame import load_curves, load_sweep
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 HEAD = "epoch,step,lr,train/loss,val/acc\n"

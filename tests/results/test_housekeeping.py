@@ -9,7 +9,7 @@ import pytest
 from seqsweep.cli import main
 from seqsweep.results.housekeeping import folders_below, size_text
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 

@@ -11,7 +11,7 @@ import pytest
 from seqsweep.results.leaderboard import Leaderboard, leaderboard, tied_with_first
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 
 def board(folder: Path, *runs: dict[str, Any], data: str | list[str] = "d") -> Leaderboard:

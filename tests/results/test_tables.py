@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
+from seqsweep.results.formatting import plain_text
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.tables import (
     leaderboard_notes,
@@ -20,9 +21,8 @@ from seqsweep.results.tables import (
     status_line,
     status_table,
 )
-from seqsweep.results.wording import plain_text
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 MARKUP = "[red]x[/red] [/] \\[b]"
 

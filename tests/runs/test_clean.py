@@ -19,7 +19,7 @@ from seqsweep.runs.eventfiles import MADE, PREFIX
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.record import RunFolder, State
+from seqsweep.runs.run_folder import RunFolder, State
 
 STATES = ("complete", "failed", "incomplete", "interrupted")
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqsweep.runs.identity import flatten, run_id
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 
 SMALL = ("data.source.num_train=8", "data.source.num_val=8", "data.source.num_test=8",
          "data.source.length=10", "data.batch_size=4")  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_names
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 
 def test_each_run_with_its_state(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from seqsweep.runs import lock
 from seqsweep.runs.ledger import read_run
 from seqsweep.runs.lock import Locked, RunLock, is_locked
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 
 Start = Callable[..., "subprocess.Popen[str]"]
 

@@ -17,7 +17,7 @@ from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import flat_optimizer_for, hyperparameters
-from seqsweep.stacked.stack import StepResult, train_step
+from seqsweep.stacked.step import StepResult, train_step
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,7 @@
-"""What tests of interrupted work share: runs, their results, and the moment of every write."""
+"""What tests of interrupted work share: runs and their results."""
 
 import functools
-import os
-from collections.abc import Callable, Generator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +10,10 @@ import pytest
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.record import RunFolder
-from seqsweep.training import continuing
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Member, plan
-
-AtRename = Callable[..., AbstractContextManager[list[str]]]
+from seqsweep.training.planned_run import PlannedRun, plan
 
 # 40 sequences of mixed lengths: 24 to train on in 3 steps an epoch.
 BASE = (
@@ -32,18 +28,10 @@ MEMBERS = (
 )
 
 
-class Killed(BaseException):
-    """Ends the work as a kill does: nothing of ours catches it, so nothing is tidied up."""
-
-
-def kill() -> None:
-    raise Killed
-
-
 class At(Callback):
     """Raises at the n-th call, from 1, of one of the hooks of a callback."""
 
-    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
+    def __init__(self, hook: str, n: int, error: type[BaseException]) -> None:
         self.left, self.error = n, error
         setattr(self, hook, self.count)
 
@@ -54,15 +42,9 @@ class At(Callback):
 
 
 @pytest.fixture
-def killed() -> type[BaseException]:
-    """The error that `at` and `at_rename` raise."""
-    return Killed
-
-
-@pytest.fixture
-def at() -> type[At]:
+def at(killed: type[BaseException]) -> Callable[..., At]:
     """`at("on_fit_start", 1)`: a callback that ends the work there."""
-    return At
+    return lambda hook, n, error=killed: At(hook, n, error)
 
 
 @pytest.fixture(scope="session")
@@ -78,19 +60,19 @@ def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], Member]:
+def planned_once(checked: Callable[..., Config]) -> Callable[[tuple[str, ...]], PlannedRun]:
     """Composes and plans each config once for all tests."""
     return functools.cache(lambda arguments: plan(checked(*arguments)))
 
 
 @pytest.fixture
 def members_of(
-    planned_once: Callable[[tuple[str, ...]], Member], mixed: Path
-) -> Callable[..., list[Member]]:
+    planned_once: Callable[[tuple[str, ...]], PlannedRun], mixed: Path
+) -> Callable[..., list[PlannedRun]]:
     """Members that differ, each with these arguments more; the last one of a key counts."""
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
 
-    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[Member]:
+    def call(*overrides: str, members: Sequence[tuple[str, ...]] = MEMBERS) -> list[PlannedRun]:
         source = f"data.source.path={mixed}"
         each = [(*BASE, source, *overrides, *own) for own in members]
         chosen = [{text.partition("=")[0]: text for text in arguments} for arguments in each]
@@ -117,34 +99,3 @@ def result_of() -> Callable[[Path], dict[str, Any]]:
         return {"record": record, "rows": rows, "weights": weights}
 
     return call
-
-
-@pytest.fixture
-def at_rename(monkeypatch: pytest.MonkeyPatch) -> AtRename:
-    """`with at_rename(3) as renamed:` kills the work in the block at its third rename.
-
-    Every file of ours gets its name by a rename, so that is every write. With `after` the file has
-    its name already. `act` is done instead of the kill, and the work may outlive it. The names of
-    the renamed files are added to what the block is given; a killed work renames nothing more.
-    """
-
-    @contextmanager
-    def ended(
-        n: int, after: bool = False, act: Callable[[], object] = kill
-    ) -> Generator[list[str]]:
-        rename, renamed = os.replace, list[str]()
-
-        def replace(source: str | Path, target: str | Path) -> None:
-            renamed.append(Path(target).name)
-            if not after and len(renamed) >= n:
-                act()
-            rename(source, target)
-            if after and len(renamed) >= n:
-                act()
-
-        with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", replace)
-            with suppress(Killed):
-                yield renamed
-
-    return ended

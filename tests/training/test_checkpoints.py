@@ -436,6 +436,6 @@ def test_the_last_but_one_is_kept(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_message_before_the_run_has_a_log_is_printed_once() -> None:
-    code = "from seqsweep.training import checkpoints, textlog; checkpoints.say('x')"
+    code = "from seqsweep.training import checkpoints, train_log; checkpoints.say('x')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "seqsweep: x\n"

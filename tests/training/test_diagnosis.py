@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from seqsweep.config.schema import Config
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training import diagnosis as module
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 BASE = (

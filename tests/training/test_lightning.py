@@ -15,8 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import (
 )
 
 from seqsweep.config.schema import Config
-from seqsweep.training.parts import build_run
-from seqsweep.training.planning import Member, RunFailed, plan
+from seqsweep.training.build_run import build_run
+from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import check_parts, train
 
 # 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
@@ -84,7 +85,7 @@ class Lines(Logger):
 '''
 LOGGING, LINES = "+callbacks.own._target_=own_parts.Logging", "+logger.own._target_=own_parts.Lines"
 
-Plan = Callable[..., Member]
+Plan = Callable[..., PlannedRun]
 
 
 @pytest.fixture
@@ -265,7 +266,7 @@ def test_a_progress_bar_of_lightnings_takes_the_place_of_ours(
 ) -> None:
     from rich.console import Console
 
-    from seqsweep.training.progress import RunProgressBar
+    from seqsweep.training.progress_bar import RunProgressBar
 
     bar = f"+callbacks.bar._target_={CALLBACKS}.RichProgressBar"
     train(planned(bar), tmp_path, RunProgressBar(Console()))

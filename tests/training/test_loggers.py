@@ -29,7 +29,7 @@ from seqsweep.training.loggers import (
     TextLogger,
     text_line,
 )
-from seqsweep.training.planning import plan
+from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
 ROWS: list[dict[str, Any]] = [

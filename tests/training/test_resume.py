@@ -31,15 +31,16 @@ from seqsweep.data.batch import Batch
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs import identity
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
-from seqsweep.training import continuing
+from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.planning import Interrupted, Member, Outcome, RunFailed, plan
-from seqsweep.training.progress import RunProgressBar
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.train import train
 
-Plan = Callable[..., Member]
+Plan = Callable[..., PlannedRun]
 AtRename = Callable[..., AbstractContextManager[list[str]]]
 
 # 40 sequences: 24 to train on in 3 steps an epoch, 8 to validate in 2 batches, 8 to test on.
@@ -105,17 +106,17 @@ def check_later(checked: Callable[..., Config], overrides: Sequence[str]) -> Con
 @pytest.fixture(autouse=True)
 def new_process() -> None:
     """What a process remembers of the runs in a folder is forgotten."""
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
 
 
 @pytest.fixture(scope="session")
 def undisturbed(
     tmp_path_factory: pytest.TempPathFactory,
-) -> Callable[[Member], dict[str, Any]]:
+) -> Callable[[PlannedRun], dict[str, Any]]:
     """The results of a run left alone; each config is trained once for all tests."""
     results: dict[str, dict[str, Any]] = {}
 
-    def call(member: Member) -> dict[str, Any]:
+    def call(member: PlannedRun) -> dict[str, Any]:
         key = json.dumps(member.config)  # not the run's id: that of threads=1 and 2 is the same
         if key not in results:
             outcome = train(member, tmp_path_factory.mktemp("undisturbed"))
@@ -126,7 +127,7 @@ def undisturbed(
 
 
 def interrupt(
-    member: Member, root: Path, at: Callback, error: type[BaseException] = Killed
+    member: PlannedRun, root: Path, at: Callback, error: type[BaseException] = Killed
 ) -> None:
     with pytest.raises(error):
         train(member, root, at)
@@ -201,7 +202,7 @@ def epochs_in_log(folder: Path) -> list[int]:
 
 
 def test_an_undisturbed_run_leaves_these_files_and_no_other(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]]
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]]
 ) -> None:
     found = undisturbed(planned())
     assert found["files"] == {
@@ -216,7 +217,7 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(
 @pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
 def test_interrupted_at_any_step(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
 ) -> None:
@@ -235,7 +236,7 @@ def test_interrupted_at_any_step(
 @pytest.mark.parametrize("seed", range(3))
 def test_interrupted_with(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     name: str,
     seed: int,
@@ -266,7 +267,7 @@ HOOKS = [
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_interrupted_between_steps(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     hook: str,
     n: int,
@@ -304,7 +305,7 @@ def test_a_worker_that_a_signal_has_ended_is_no_failure(planned: Plan, tmp_path:
 @pytest.mark.parametrize("step", [2, 7])
 def test_a_failed_run_goes_on_too(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
 ) -> None:
@@ -322,7 +323,7 @@ def test_a_failed_run_goes_on_too(
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
 def test_stopped_by_a_signal(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     signum: signal.Signals,
     hook: str,
@@ -367,7 +368,7 @@ def test_stopped_by_a_signal_while_its_confusion_is_counted(
 @pytest.mark.parametrize("seed", range(4))
 def test_interrupted_several_times_in_a_row(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     seed: int,
 ) -> None:
@@ -388,7 +389,7 @@ def test_interrupted_several_times_in_a_row(
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_killed_at_every_rename(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     at_rename: AtRename,
     after: bool,
@@ -409,7 +410,7 @@ def test_killed_at_every_rename(
 
 
 def test_early_stopping_stops_where_it_would_have(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     member = planned(*EARLY)
     expected = undisturbed(member)
@@ -422,7 +423,7 @@ def test_early_stopping_stops_where_it_would_have(
 
 @pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
 def test_early_stopping_interrupted_after_its_decision(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, hook: str
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, hook: str
 ) -> None:
     member = planned(*EARLY)
     interrupt(member, tmp_path, At(hook, 1))
@@ -432,7 +433,7 @@ def test_early_stopping_interrupted_after_its_decision(
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_early_stopping_interrupted_in_its_last_epoch(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, every: int
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, every: int
 ) -> None:
     """Before the epoch's checkpoint: the decision is taken again."""
     member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
@@ -461,7 +462,7 @@ WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a ma
 )
 def test_interrupted_with_workers(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     moments: list[tuple[str, int]],
 ) -> None:
@@ -479,7 +480,7 @@ def test_interrupted_with_workers(
 
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
 def test_a_damaged_file_costs_time_and_nothing_else(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, name: str
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, name: str
 ) -> None:
     member = planned(*CONFIGS["dropout"])
     interrupt(member, tmp_path, At("on_train_batch_end", 11))
@@ -502,7 +503,7 @@ def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path) -> N
 
 
 def test_rerun_starts_again(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     """A complete run and one that was interrupted, from the first epoch on."""
     train(planned(), tmp_path)
@@ -530,12 +531,12 @@ LONGER = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LONGER)
 def test_more_epochs_continue_a_finished_run(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, name: str
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, name: str
 ) -> None:
     """5 epochs, then 8, then 10: each trains its own epochs and is the run of that length."""
     before = 0
     for epochs in (5, 8, 10):
-        continuing._finished_runs.cache_clear()
+        resume._finished_runs.cache_clear()
         member = planned(*LONGER[name], f"trainer.max_epochs={epochs}")
         outcome = train(member, tmp_path)
         assert epochs_in_log(outcome.folder.path) == list(range(before, epochs))
@@ -548,12 +549,12 @@ def test_more_epochs_continue_a_finished_run(
 
 
 def test_more_epochs_continue_a_run_of_the_shorter_sweep(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     """Two sweeps of one grid without a name: their folders differ in the hash of the epochs."""
     train(planned(), tmp_path / "digits-seed-0a1b2c")
     train(planned("trainer.max_epochs=6"), tmp_path / "digits-seed-mine")
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     member = planned("trainer.max_epochs=7")
     outcome = train(member, tmp_path / "digits-seed-3d4e5f")
     assert epochs_in_log(outcome.folder.path) == [5, 6]
@@ -565,19 +566,19 @@ def test_a_run_of_another_version_is_not_continued(
 ) -> None:
     """Its first epochs are not those of this version's run."""
     train(planned(), tmp_path)
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     monkeypatch.setattr(identity, "SEMANTICS", identity.SEMANTICS + 1)
     outcome = train(planned("trainer.max_epochs=6"), tmp_path)
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
 def test_more_epochs_that_are_interrupted_go_on(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     train(planned(), tmp_path)
     member = planned("trainer.max_epochs=8")
     for step in (2, 5):
-        continuing._finished_runs.cache_clear()
+        resume._finished_runs.cache_clear()
         interrupt(member, tmp_path, At("on_train_batch_end", step))
     outcome = train(member, tmp_path)
     assert epochs_in_log(outcome.folder.path) == [5, 6, 7]
@@ -586,12 +587,12 @@ def test_more_epochs_that_are_interrupted_go_on(
 
 @pytest.mark.parametrize("damaged", ["last.ckpt", "best.ckpt", "metrics.csv"])
 def test_more_epochs_of_a_damaged_run_start_again(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path, damaged: str
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, damaged: str
 ) -> None:
     shorter = train(planned(), tmp_path).folder.path
     (path,) = shorter.rglob(damaged)
     path.write_bytes(path.read_bytes()[:-10])
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     member = planned("trainer.max_epochs=6")
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(member))
@@ -602,26 +603,26 @@ def test_more_epochs_of_a_damaged_run_start_again(
 )
 def test_another_run_is_not_continued(planned: Plan, tmp_path: Path, other: str) -> None:
     train(planned(), tmp_path)
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     outcome = train(planned(other, "trainer.max_epochs=6"), tmp_path)
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
 def test_a_run_that_stopped_early_is_not_the_beginning_of_a_longer_one(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     train(planned(*EARLY), tmp_path)
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     member = planned(*EARLY, "trainer.max_epochs=30")
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
 def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     shorter = train(planned("scheduler=cosine"), tmp_path).folder.path
-    continuing._finished_runs.cache_clear()
+    resume._finished_runs.cache_clear()
     member = planned("scheduler=cosine", "trainer.max_epochs=7")
     outcome = train(member, tmp_path)
     text = (outcome.folder.path / "train.log").read_text(encoding="utf-8")
@@ -693,7 +694,7 @@ class Threads(Callback):
 
 @pytest.mark.slow
 def test_one_thread_or_two(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     """Layers of 64 and 2,000 values a step: enough for torch to share some of them out."""
     wide = ("model.hidden_size=64", "model.num_layers=2", "trainer.max_epochs=2")
@@ -709,7 +710,7 @@ def test_one_thread_or_two(
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORKERS)
 def test_no_workers_or_two(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     two, none = (planned(*CONFIGS["dropout"], f"data.num_workers={n}") for n in (2, 0))
     assert two.run_id == none.run_id
@@ -725,7 +726,7 @@ def column(csv_bytes: bytes, name: str) -> list[str]:
 )
 def test_with_validation_or_without(
     planned: Plan,
-    undisturbed: Callable[[Member], dict[str, Any]],
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
     validation: str,
 ) -> None:
     options = (*CONFIGS["dropout"], "monitor=train/loss")
@@ -738,7 +739,7 @@ def test_with_validation_or_without(
 
 
 def test_with_a_progress_bar_or_without(
-    planned: Plan, undisturbed: Callable[[Member], dict[str, Any]], tmp_path: Path
+    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     screen = io.StringIO()
     bar = RunProgressBar(Console(file=screen, force_terminal=True, width=100))
@@ -753,9 +754,9 @@ def test_with_a_progress_bar_or_without(
 ALONE = """
 import json, sys
 from pathlib import Path
-from seqsweep.training.planning import Member
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train
-train(Member(*json.loads(sys.argv[1])), Path(sys.argv[2]))
+train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 """
 
 

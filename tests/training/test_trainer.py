@@ -13,7 +13,8 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.config.schema import Config
-from seqsweep.training.planning import Member, RunFailed, plan
+from seqsweep.training.outcome import RunFailed
+from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import check_parts, train
 from seqsweep.training.trainer import build_trainer
 
@@ -32,7 +33,7 @@ CLUSTERS = {
             "JSM_NAMESPACE_SIZE": "2", "JSM_NAMESPACE_RANK": "1"},
 }  # fmt: skip
 
-Plan = Callable[..., Member]
+Plan = Callable[..., PlannedRun]
 
 
 @pytest.fixture

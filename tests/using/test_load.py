@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import seqsweep
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.description import KEYS
 

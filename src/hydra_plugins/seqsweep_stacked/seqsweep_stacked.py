@@ -16,7 +16,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-_OUR_TASK = "seqsweep.training.app"
+_OUR_TASK = "seqsweep.sweeping.app"
 
 
 @dataclass
@@ -75,7 +75,7 @@ class StackedLauncher(Launcher):
         assert config is not None and basic is not None
         if not self.is_ours or config.hydra.callbacks:
             return False
-        from seqsweep.training.stacks.jobs import launch_members
+        from seqsweep.sweeping.hydra_jobs import launch_members
 
         launch_members(job_overrides, members, Path(config.hydra.sweep.dir), basic, self.threads)
         return True
@@ -88,7 +88,7 @@ class StackedLauncher(Launcher):
         if not self.is_ours or config.hydra.callbacks:  # their hooks belong to single jobs
             return basic.launch(job_overrides, initial_job_idx)
         # Here and not above: see the module's docstring.
-        from seqsweep.training.stacks.jobs import launch_jobs
+        from seqsweep.sweeping.hydra_jobs import launch_jobs
 
         return launch_jobs(
             job_overrides, initial_job_idx, context.config_loader, config, basic, self.threads

@@ -36,7 +36,7 @@ ConfigStore.instance().store(
 
 
 class SeqsweepSweeper(Sweeper):
-    """Expands the grid and hands it to `seqsweep.training.sweep.run_sweep` with the launcher.
+    """Expands the grid and hands it to `seqsweep.sweeping.sweep.run_sweep` with the launcher.
 
     Args:
         params: overrides with comma-separated values, as on the command line, which wins over them.
@@ -62,8 +62,8 @@ class SeqsweepSweeper(Sweeper):
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
         from seqsweep.console import PlainConsole
-        from seqsweep.training.preview import show_plan, verify_members
-        from seqsweep.training.sweep import run_sweep
+        from seqsweep.sweeping.plan_command import show_plan, verify_members
+        from seqsweep.sweeping.sweep import run_sweep
 
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None

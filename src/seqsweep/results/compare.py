@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results import wording
+from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
 from seqsweep.results.datasets import sets_of, why_apart
-from seqsweep.results.fitting import print_table
-from seqsweep.results.keys import told_keys
 from seqsweep.results.leaderboard import leaderboard, numbers
-from seqsweep.results.names import readable_names
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.run_names import readable_names
 from seqsweep.results.tables import status_line
+from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
@@ -83,7 +83,7 @@ def _compare_runs(sides: Sequence[Side], console: Console) -> None:
             console.print(f"[dim]and {len(sides) - TOP} more[/]")
         return
     configs = [entry.config for entry in entries]
-    if keys := told_keys(configs, keep_shared=True):
+    if keys := distinguishing_keys(configs, keep_shared=True):
         cells = {key: [_value(key, config) for config in configs] for key in keys}
         print_table(console, _table("config", sides, _renamed(cells)))
     else:
@@ -186,7 +186,7 @@ def _fixed_apart(sides: Sequence[Sequence[Entry]]) -> list[str]:
     """The keys that have one value within each side, and not the same one in all."""
     configs = [[entry.config for entry in entries] for entries in sides]
     swept = {key for own in configs for key in differing_keys(own)}
-    union = told_keys([config for own in configs for config in own], keep_shared=True)
+    union = distinguishing_keys([config for own in configs for config in own], keep_shared=True)
     return [key for key in union if key not in swept and key != "seed"]
 
 
@@ -199,16 +199,16 @@ def _cell(name: str, value: float | None, first: float | None) -> str:
     if value is None:
         return ""
     counted = name in _COSTS
-    shown = wording.cost(name, value) if counted else wording.number(value)
+    shown = formatting.cost(name, value) if counted else formatting.number(value)
     if first is None:
         return shown
-    less = wording.cost(name, value - first, "+") if counted else f"{value - first:+.4f}"
+    less = formatting.cost(name, value - first, "+") if counted else f"{value - first:+.4f}"
     return f"{shown} {less}"
 
 
 def _value(key: str, config: Mapping[str, Any] | None) -> str:
     """For a cell: rich would take tags in it for its own."""
-    return "" if config is None else escape(wording.value_text(key, config.get(key)))
+    return "" if config is None else escape(formatting.value_text(key, config.get(key)))
 
 
 def _environment(entries: Sequence[Entry]) -> dict[str, str]:
@@ -223,7 +223,7 @@ def _environment(entries: Sequence[Entry]) -> dict[str, str]:
 
 def _short(value: Any) -> str:
     """A value for a cell; of a long one its beginning and a digest, so that a difference shows."""
-    text = wording.plain_text(value)
+    text = formatting.plain_text(value)
     if len(text) > 30:
         text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     return escape(" ".join(text.split()))
@@ -234,15 +234,15 @@ def _best_line(label: str, entries: Sequence[Entry]) -> str:
     if not board.rows:
         return f"[bold]{escape(label)}[/]: no run is complete"
     best = board.rows[0]
-    config = escape(wording.run_label(best.config, wording.key_names(board.keys)))
+    config = escape(formatting.run_label(best.config, formatting.key_names(board.keys)))
     names = dict.fromkeys((board.monitor, board.compared))
-    scores = [f"{n} {wording.number(best.metrics[n].mean)}" for n in names if n in best.metrics]
-    parts = filter(None, [config, *scores, f"({wording.count(best.n, 'seed')})"])
+    scores = [f"{n} {formatting.number(best.metrics[n].mean)}" for n in names if n in best.metrics]
+    parts = filter(None, [config, *scores, f"({formatting.count(best.n, 'seed')})"])
     return f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}"
 
 
 def _renamed(cells: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    names = wording.key_names(cells)
+    names = formatting.key_names(cells)
     return {names[key]: row for key, row in cells.items()}
 
 
@@ -258,12 +258,12 @@ def _table(title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]])
 
 def _long_table(sides: Sequence[Side], entries: Sequence[Entry]) -> Table:
     """A row a run: for more runs than fit side by side."""
-    keys = told_keys([entry.config for entry in entries])
+    keys = distinguishing_keys([entry.config for entry in entries])
     values = [_results(entry) for entry in entries]
     shown = [name for name in ("val/acc", "test/acc", "test/f1") if any(name in v for v in values)]
     table = Table(box=SIMPLE_HEAD, title="less the first", title_justify="left", pad_edge=False)
     table.add_column("run", no_wrap=True)
-    for name in (*wording.key_names(keys).values(), "state", *shown):
+    for name in (*formatting.key_names(keys).values(), "state", *shown):
         table.add_column(escape(name), justify="right", no_wrap=True)
     for index, first in enumerate(_comparable(entries, values)[:TOP]):
         table.add_row(

@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
-from seqsweep.results.fitting import print_table
-from seqsweep.results.keys import told_keys
+from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA, newest, numbers, seed_of
-from seqsweep.results.statistics import LEVEL, Interval, mean_interval
-from seqsweep.results.wording import count, key_names, number, run_label, value_text
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.significance import LEVEL, Interval, mean_interval
+from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metrics import compared_metric, monitor_of
+from seqsweep.runs.metric_names import compared_metric, monitor_of
 
 _LISTED = 3
 
@@ -66,7 +66,7 @@ def compare_configs(
     runs = [entry for entries in sweeps.values() for entry in entries]
     keys = [
         key
-        for key in told_keys([entry.config for entry in runs])
+        for key in distinguishing_keys([entry.config for entry in runs])
         if key != "seed" and key not in fixed
     ]
     # One that differs between the sweeps alone is not what tells a sweep's own configs apart.

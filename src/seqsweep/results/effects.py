@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from seqsweep.results.keys import CHOICE, follows
+from seqsweep.results.naming import CHOICE, follows
 from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]

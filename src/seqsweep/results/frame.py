@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from seqsweep.results.wording import column_values, key_names
+from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
-from seqsweep.runs.metricsfile import columns as columns_of
+from seqsweep.runs.metrics_csv import columns as columns_of
 from seqsweep.runs.sweepfile import SweepFile
 
 if TYPE_CHECKING:

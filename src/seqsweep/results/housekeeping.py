@@ -9,10 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 
 from seqsweep.console import place, say
-from seqsweep.results.fitting import FittingTable, print_table
-from seqsweep.results.keys import label_keys
+from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.naming import label_keys
 from seqsweep.results.tables import status_line, status_table
-from seqsweep.results.wording import count, key_names, run_label
+from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
@@ -24,7 +24,7 @@ from seqsweep.runs.clean import (
 )
 from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
-from seqsweep.runs.record import State
+from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
@@ -134,7 +134,7 @@ def _renew_results(folder: Path, console: Console) -> None:
     if not any(folder.glob("*/config.yaml")):
         remove(folder, "report.html", "report.csv", "report.json")
         return
-    from seqsweep.results.report import write_report  # plotting: only where it is needed
+    from seqsweep.results.report.write import write_report  # plotting: only where it is needed
     from seqsweep.results.tensorboard.view import renew
 
     try:

@@ -11,16 +11,11 @@ from typing import Any, Literal
 
 from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.effects import Grid, holes
-from seqsweep.results.keys import told_keys
-from seqsweep.results.outcomes import ended_in, lost_seeds
-from seqsweep.results.statistics import (
-    Difference,
-    deviation,
-    differences_to_best,
-    places_by_size,
-)
+from seqsweep.results.incomplete_runs import ended_in, lost_seeds
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.significance import Difference, deviation, differences_to_best, places_by_size
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.metrics import (
+from seqsweep.runs.metric_names import (
     DEFAULT_MONITOR,
     compared_metric,
     lower_is_better,
@@ -133,7 +128,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     complete = [entry for entry in entries if entry.state == "complete"]
     planned = list(planned)
     wanted = [config for config in (*(e.config for e in entries), *planned) if config]
-    told = told_keys(wanted)
+    told = distinguishing_keys(wanted)
     datasets = data_names(complete)
     keys = [key for key in told if key != "seed"]
     groups: dict[tuple[str, ...], list[Entry]] = {}

@@ -10,8 +10,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.fitting import FittingTable, print_table
-from seqsweep.results.keys import told_keys
+from seqsweep.results.formatting import (
+    cost,
+    count,
+    error_text,
+    key_names,
+    number,
+    value_text,
+    with_deviation,
+)
 from seqsweep.results.leaderboard import (
     TIE_BREAKER,
     Leaderboard,
@@ -23,17 +30,10 @@ from seqsweep.results.leaderboard import (
     shares_time,
     tied_with_first,
 )
-from seqsweep.results.statistics import LEVEL
-from seqsweep.results.sureness import enough_seeds, undecided
-from seqsweep.results.wording import (
-    cost,
-    count,
-    error_text,
-    key_names,
-    number,
-    value_text,
-    with_deviation,
-)
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.significance import LEVEL
+from seqsweep.results.terminal_tables import FittingTable, print_table
+from seqsweep.results.verdicts import enough_seeds, undecided
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -155,7 +155,7 @@ def print_folder(
 
 def status_table(entries: Sequence[Entry]) -> Table:
     """Every run of a folder: its differing keys, its state, its score or its error."""
-    keys = told_keys([entry.config for entry in entries])
+    keys = distinguishing_keys([entry.config for entry in entries])
     names = key_names(keys)
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])

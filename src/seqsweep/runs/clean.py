@@ -17,7 +17,7 @@ from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.files import TEMPORARY, matching, read_json, remove
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.runs.record import State
+from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
 
 FAILED: frozenset[State] = frozenset(("failed",))

@@ -9,7 +9,7 @@ from typing import Any
 from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_dead_lock
-from seqsweep.runs.record import RunFolder, State
+from seqsweep.runs.run_folder import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
 

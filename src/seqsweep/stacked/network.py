@@ -12,8 +12,8 @@ from torch import Tensor
 
 from seqsweep.stacked.batches import StackBatch
 from seqsweep.stacked.buffers import Buffers
-from seqsweep.stacked.cells import make_cell
-from seqsweep.stacked.gated import GRU
+from seqsweep.stacked.cells.gated import GRU
+from seqsweep.stacked.cells.plain import make_cell
 from seqsweep.stacked.layout import Layout, StackShape
 from seqsweep.stacked.pooling import Pooling, per_member, within
 

@@ -23,7 +23,7 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
 from seqsweep.runs.files import Damaged, link, read_bytes, write_bytes
-from seqsweep.training.best import BestEpoch
+from seqsweep.training.best_epoch import BestEpoch
 
 log = logging.getLogger(__name__)
 

@@ -20,17 +20,12 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import write_text
 from seqsweep.stacked.batches import StackBatch, StackData
-from seqsweep.stacked.diagnosis import (
-    by_class,
-    gradients_through_time,
-    last_states,
-    principal,
-)
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
+from seqsweep.stacked.trajectories import by_class, gradients_through_time, last_states, principal
 from seqsweep.training.engine import network_of
-from seqsweep.training.paths import Paths
+from seqsweep.training.trajectory_paths import Paths
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +84,7 @@ def diagnosis_of(
     is done without it.
 
     Args:
-        norms: (L, D, T) of the gradients, see `seqsweep.stacked.diagnosis.gradients_through_time`.
+        norms: (L, D, T) of the gradients, see `stacked.trajectories.gradients_through_time`.
         states: (R, D*H) of the last layer.
     """
     try:

@@ -6,19 +6,21 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.training.autograd import train_by_autograd
+from seqsweep.training.build_run import build_data, build_run
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import engine_of
-from seqsweep.training.parts import build_data, build_run
-from seqsweep.training.planning import Member, Outcome, prepared
-from seqsweep.training.pools.run import train_pool
-from seqsweep.training.stacks.company import begun_with
-from seqsweep.training.stacks.run import train_stack
-from seqsweep.training.together.member import TrainingMember
+from seqsweep.training.engines.autograd import train_by_autograd
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.stacked.company import begun_with
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
 def train(
-    member: Member,
+    member: PlannedRun,
     root: Path,
     progress: Callback | None = None,
     engine: str | None = None,
@@ -51,7 +53,7 @@ def train(
 
 
 def _train_stacked(
-    member: Member, root: Path, progress: Callback | None
+    member: PlannedRun, root: Path, progress: Callback | None
 ) -> Outcome | BaseException:
     """Trains a run alone, or with the stack that it began in as part of a sweep."""
     company, *_ = [*begun_with({member.run_id: member}, root), [member]]
@@ -59,7 +61,7 @@ def _train_stacked(
     return outcomes[[other.run_id for other in company].index(member.run_id)]
 
 
-def check_parts(member: Member, root: Path) -> None:
+def check_parts(member: PlannedRun, root: Path) -> None:
     """Builds the parts of a run and throws them away; parts that runs share are built once.
 
     Raises:

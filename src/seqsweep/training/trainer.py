@@ -123,7 +123,7 @@ def quiet() -> None:
 
 
 @contextmanager
-def own_torch_state(threads: int) -> Generator[None]:
+def restored_torch_state(threads: int) -> Generator[None]:
     """So many threads inside; generators, threads, deterministic mode afterwards as before."""
     deterministic = torch.are_deterministic_algorithms_enabled()
     before = torch.get_num_threads()

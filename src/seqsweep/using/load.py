@@ -12,17 +12,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from seqsweep.config.build import build
+from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.padding import padded
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
+from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.description import KEYS, description, scaling_of
-from seqsweep.training.parts import sizes_from_data
-from seqsweep.training.planning import prepared
-from seqsweep.training.saved import own_targets, refuse_foreign_targets, saved_data
+from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
 
 _PREFIX = "network."
 """Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""

@@ -16,12 +16,12 @@ from tensorboard.backend.event_processing.plugin_event_multiplexer import EventM
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import backend_context, list_session_groups
 
-from seqsweep.results.tensorboard.files import link_all
-from seqsweep.results.tensorboard.naming import name_runs
+from seqsweep.results.tensorboard.made_files import link_all
+from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import NAMES
 from seqsweep.runs.events import EventFile
-from seqsweep.runs.record import RunFolder
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")

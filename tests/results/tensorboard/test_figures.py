@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from seqsweep.results.plot_parts import SHADES
+from seqsweep.results.report.plot_parts import SHADES
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot, linear_ticks
 

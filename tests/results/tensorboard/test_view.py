@@ -10,7 +10,7 @@ import markdown
 import pytest
 
 from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot
-from seqsweep.results.tensorboard.events import protos
+from seqsweep.results.tensorboard.protobufs import protos
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.eventfiles import MADE, NAMES
 from seqsweep.runs.events import EventFile

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.console import visible
+from seqsweep.results.formatting import key_names, value_text
 from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
-from seqsweep.results.tensorboard.events import protos, tensor
+from seqsweep.results.tensorboard.protobufs import protos, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs
-from seqsweep.results.wording import key_names, value_text
 
 _TOP = 20
 _MOST_CHARTED = 8

@@ -14,7 +14,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw, ImageFont
 
-from seqsweep.results.wording import true_minus
+from seqsweep.results.formatting import true_minus
 
 WIDTH, HEIGHT = 550, 440
 """Pixels of a picture: TensorBoard's page shows two or three of this size side by side."""

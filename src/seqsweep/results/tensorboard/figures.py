@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from seqsweep.results.plot_parts import SHADES, decades, ink_on
+from seqsweep.results.report.plot_parts import SHADES, decades, ink_on
 from seqsweep.results.tensorboard.canvas import (
     BLACK,
     HEIGHT,

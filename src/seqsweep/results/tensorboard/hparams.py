@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from seqsweep.results.tensorboard.events import protos, scalar, tensor
+from seqsweep.results.formatting import key_names
+from seqsweep.results.tensorboard.protobufs import protos, scalar, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
-from seqsweep.results.wording import key_names
 
 _METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
 _CALLED = {"params": "parameters", "samples_per_s": "samples/s"}

@@ -6,8 +6,8 @@ from typing import Any
 
 from seqsweep.results.tensorboard import figures
 from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH
-from seqsweep.results.tensorboard.events import event_file, image
-from seqsweep.results.tensorboard.files import digest
+from seqsweep.results.tensorboard.made_files import digest
+from seqsweep.results.tensorboard.protobufs import event_file, image
 from seqsweep.results.tensorboard.runs import Run
 from seqsweep.runs.files import read_object
 

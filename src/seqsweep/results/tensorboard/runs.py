@@ -8,13 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.results.keys import told_keys
-from seqsweep.results.names import Name, names_of
-from seqsweep.results.wording import column_values
+from seqsweep.results.formatting import column_values
+from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
-from seqsweep.runs.metrics import DEFAULT_MONITOR, lower_is_better, monitor_of
-from seqsweep.runs.metricsfile import rows
+from seqsweep.runs.metric_names import DEFAULT_MONITOR, lower_is_better, monitor_of
+from seqsweep.runs.metrics_csv import rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -161,7 +161,7 @@ def read_runs(folder: Path) -> Runs:
     sweep = SweepFile.read(folder)
     configs = dict(sweep.configs) if sweep else {}
     configs |= {entry.folder.run_id: entry.config for entry in entries}
-    keys = [key for key in told_keys(list(configs.values())) if key != "seed"]
+    keys = [key for key in distinguishing_keys(list(configs.values())) if key != "seed"]
     names = names_of(configs)
     values: dict[str, list[Any]] = {}
     shown: dict[str, dict[str, Any]] = {}

@@ -19,7 +19,7 @@ from typing import IO, Any, NoReturn, Self
 from urllib.parse import quote
 
 from seqsweep.console import say
-from seqsweep.results.tensorboard.files import link_all
+from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.view import View, renew
 
 HOST = "127.0.0.1"

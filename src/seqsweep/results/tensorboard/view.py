@@ -11,10 +11,10 @@ from functools import cached_property
 from pathlib import Path
 
 from seqsweep.results.tensorboard.board import board_values
-from seqsweep.results.tensorboard.events import event_file, serialized
-from seqsweep.results.tensorboard.files import Files, digest, file_name, place
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
+from seqsweep.results.tensorboard.made_files import Files, digest, file_name, place
 from seqsweep.results.tensorboard.pictures import Pictures
+from seqsweep.results.tensorboard.protobufs import event_file, serialized
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 from seqsweep.runs.eventfiles import made_files, made_folder, write_names
 from seqsweep.runs.sweepfile import SweepFile

@@ -1,0 +1,210 @@
+"""What a person reads: names of keys, config values, metrics, numbers. Nothing is escaped here."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from seqsweep.runs.ledger import short_names
+from seqsweep.runs.metric_names import is_bounded
+
+_SPLITS = {"val": "validation", "test": "test", "train": "training"}
+_KINDS = {"acc": "accuracy", "f1": "F1", "loss": "loss"}
+NBSP = "\N{NO-BREAK SPACE}"
+_ABSOLUTE = re.compile(
+    r"""(?<=")/[^"\n]+/[^"\n]+(?=")|(?<=')/[^'\n]+/[^'\n]+(?=')"""  # may have spaces in quotes
+    r"""|(?<![\w./:~<>-])/(?:[^\s/'":,;()<>]+/)+[^\s/'":,;()<>]+"""
+)
+_INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
+
+
+def key_names(keys: Iterable[str]) -> dict[str, str]:
+    """Short names of config keys; a `_target_` is called by the section that it chooses.
+
+    A callback keeps the name of its group: its own name is the user's, and `lr` alone would be
+    the learning rate.
+
+    >>> key_names(["model.hidden_size", "optimizer._target_"])
+    {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
+    >>> key_names(["callbacks.lr._target_"])
+    {'callbacks.lr._target_': 'callbacks.lr'}
+    """
+    shown = {key: key.removesuffix("._target_") for key in keys}
+    short = short_names(shown.values())
+    return {
+        key: name if name != key and name.startswith("callbacks.") else short[name]
+        for key, name in shown.items()
+    }
+
+
+def value_text(key: str, value: Any) -> str:
+    """A config value; of a `_target_` its last name alone."""
+    if isinstance(value, str) and key.endswith("_target_"):
+        return value.rpartition(".")[2]
+    return plain_text(value)
+
+
+def column_values(key: str, values: Sequence[Any]) -> list[Any]:
+    """A key's values in their types; of a `_target_` the last names, where these are as many.
+
+    >>> column_values("optimizer._target_", ["torch.optim.SGD", "torch.optim.Adam"])
+    ['SGD', 'Adam']
+    >>> column_values("optimizer._target_", ["torch.optim.SGD", "mine.SGD"])
+    ['torch.optim.SGD', 'mine.SGD']
+    """
+    if not key.endswith("_target_"):
+        return list(values)
+    names = [value_text(key, value) if isinstance(value, str) else value for value in values]
+    return names if len(set(map(str, names))) == len(set(map(str, values))) else list(values)
+
+
+def plain_text(value: Any) -> str:
+    """A config value as Hydra's command line writes it.
+
+    >>> plain_text([0.9, None]), plain_text(True), plain_text("a b")
+    ('[0.9,null]', 'true', 'a b')
+    """
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(plain_text, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key}:{plain_text(part)}' for key, part in value.items())}}}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
+    """What a person calls a run: `hidden_size=8 seed=0`.
+
+    Args:
+        keys: those to show, each with its name, as `key_names` gives them.
+    """
+    return " ".join(f"{name}={value_text(key, config.get(key))}" for key, name in keys.items())
+
+
+def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """Returns the label of a run, as `run_label` does, for the keys that the config has."""
+    return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
+
+
+def split_words(split: str) -> str:
+    return _SPLITS.get(split, split)
+
+
+def kind_words(kind: str) -> str:
+    return _KINDS.get(kind, kind)
+
+
+def metric_words(name: str) -> str:
+    """
+    >>> metric_words("val/acc")
+    'validation accuracy'
+    """
+    split, _, kind = name.partition("/")
+    return f"{split_words(split)} {kind_words(kind)}"
+
+
+def short_number(value: float) -> str:
+    """Three decimals, or four significant digits of what is larger than 10 or tiny."""
+    return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
+
+
+def interval_text(low: float, high: float) -> str:
+    """Both bounds with the decimals of the larger one, with the minus of a page.
+
+    >>> interval_text(0.008161, 0.714), interval_text(0.00016, 0.0051), interval_text(9.5, 120.0)
+    ('0.008 to 0.714', '0.000160 to 0.005100', '9.5 to 120.0')
+    """
+    size = max(abs(low), abs(high))
+    decimals = 3
+    if size and not 0.01 <= size < 10:  # four significant digits
+        decimals = max(0, 3 - math.floor(math.log10(size)))
+    return " to ".join(true_minus(f"{end:.{decimals}f}") for end in (low, high))
+
+
+def number(value: float) -> str:
+    """Four decimals, or two significant digits of what is tiny."""
+    return f"{value:.4f}" if abs(value) >= 0.001 or value == 0 else f"{value:.2g}"
+
+
+def cost(name: str, value: float, sign: str = "") -> str:
+    """A count or a time of a record, by its name; with its sign for a difference: sign="+".
+
+    >>> cost("params", 1200.0), cost("train_seconds", 2.04)
+    ('1,200', '2.0')
+    >>> cost("train_seconds", 0.0412), cost("train_seconds", 0.0412, sign="+")
+    ('0.041', '+0.041')
+    """
+    if name.endswith("seconds") and 0.0005 <= abs(value) < 0.995:
+        return f"{value:{sign}#.2g}"
+    digits = int(name.endswith("seconds") and abs(value) < 1000)
+    return f"{value:{sign},.{digits}f}"
+
+
+def true_minus(text: str) -> str:
+    """A number with the sign that is as wide as its plus, for a page.
+
+    >>> true_minus("-0.5"), true_minus("1e-05")
+    ('−0.5', '1e-05')
+    """
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
+
+
+def error_text(state: str, error: str) -> str:
+    """An error for beside its state, which it may begin with.
+
+    >>> error_text("interrupted", "interrupted by SIGINT")
+    'by SIGINT'
+    """
+    return error.removeprefix(f"{state} ")
+
+
+def without_machine(text: str, folder: str) -> str:
+    """Shortens the absolute paths in an error or a traceback.
+
+    Files of the folder are named from there, modules from their package, others by their name.
+
+    >>> without_machine('File "/opt/lib/python3.11/site-packages/torch/nn.py"', "/data/sweep")
+    'File "…/torch/nn.py"'
+    >>> without_machine("no file /home/me/a.npz; see /data/sweep/1f/train.log", "/data/sweep")
+    'no file …/a.npz; see 1f/train.log'
+    """
+    text = text.replace(f"{folder}/", "")
+    return _ABSOLUTE.sub(lambda found: f"…/{_short_path(found[0])}", text)
+
+
+def _short_path(path: str) -> str:
+    installed = _INSTALLED.match(path)
+    return path[installed.end() :] if installed else PurePosixPath(path).name
+
+
+def with_deviation(mean: float, std: float | None, sign: str = "±") -> str:
+    """`0.8430 ±0.0177`; without seeds there is no deviation."""
+    return number(mean) + ("" if std is None else f" {sign}{std:.4f}")
+
+
+def shown_interval(metric: str, low: float, high: float) -> tuple[float, float]:
+    """An interval as far as the metric can be: Student's t knows no bounds.
+
+    >>> shown_interval("test/acc", 0.215, 1.485)
+    (0.215, 1.0)
+    """
+    return (max(low, 0.0), min(high, 1.0)) if is_bounded(metric) else (low, high)
+
+
+def shown_difference(end: float, metric: str) -> float:
+    """The end of a difference's interval, as far as two values of the metric can be apart.
+
+    >>> shown_difference(-4.2, "test/acc"), shown_difference(-4.2, "test/loss")
+    (-1.0, -4.2)
+    """
+    return min(max(end, -1.0), 1.0) if is_bounded(metric) else end
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """
+    >>> count(1, "run"), count(1200, "run")
+    ('1 run', '1,200 runs')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"

@@ -1,0 +1,24 @@
+"""The names of a sweep's runs, given before the runs are trained."""
+
+from pathlib import Path
+
+from seqsweep.results.run_names import readable_names
+from seqsweep.runs.eventfiles import write_names
+from seqsweep.runs.ledger import read_run
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+
+def name_runs(folder: Path) -> None:
+    """Writes names.json into a sweep's folder; runs that have another name get the new one.
+
+    Raises:
+        ValueError, OSError: a config cannot be read; the names cannot be written.
+    """
+    sweep = SweepFile.read(folder)
+    assert sweep is not None, "the sweep writes its own file first"
+    configs = dict(sweep.configs)
+    for path in sorted(folder.glob("*/config.yaml")):  # runs of earlier sweeps of this folder
+        if path.parent.name not in configs:
+            configs[path.parent.name] = read_run(RunFolder(path.parent)).config
+    write_names(folder, readable_names(configs))

@@ -1,0 +1,1 @@
+"""The recurrent cells of a stack."""

@@ -1,0 +1,225 @@
+"""The cells with gates. See `protocol`.
+
+N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from seqsweep.stacked.batches import Steps
+from seqsweep.stacked.buffers import Buffers
+from seqsweep.stacked.cells.protocol import (
+    Parts,
+    added,
+    first_rows,
+    sigmoid_backward,
+    tanh_backward,
+)
+
+
+class GRU:
+    """r, z = sigmoid(x + W h);  n = tanh(x_n + r (W_n h + b_n));  h' = (1 - z) n + z h.
+
+    The bias inside the bracket is handed over as `hidden_bias` (N, 1, H).
+    """
+
+    hidden_bias: Tensor
+    watch: Callable[[Tensor], object] | None = None
+
+    def __init__(self, buffers: Buffers, layer: int) -> None:
+        self.buffers = buffers
+        self.layer = layer
+
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
+        width = states.shape[2]
+        self.saved = _saved(self.buffers, self.layer, states, gates=2, news=1, products=1)
+        rows = zip(
+            steps.of(inputs["sigmoid"]),
+            steps.of(inputs["tanh"]),
+            steps.of(states),
+            *(steps.blocks(saved) for saved in self.saved.values()),
+            strict=True,
+        )
+        before: Tensor | None = None
+        for xs, xn, state, gates, new, product in rows:
+            if before is None:
+                torch.sigmoid(xs, out=gates)
+                product.copy_(self.hidden_bias.expand_as(product))
+            else:
+                before = first_rows(before, state)
+                torch.baddbmm(xs, before, weights["sigmoid"], out=gates).sigmoid_()
+                torch.baddbmm(self.hidden_bias, before, weights["tanh"], out=product)
+            torch.addcmul(xn, gates[:, :, :width], product, out=new)
+            new.mul_(2).sigmoid_().mul_(2).sub_(1)
+            if before is None:
+                torch.addcmul(new, gates[:, :, width:], new, value=-1, out=state)
+            else:
+                torch.lerp(new, before, gates[:, :, width:], out=state)
+            before = state
+
+    def backward(
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
+    ) -> tuple[Parts, Parts]:
+        lanes, rows, width = states.shape
+        found = {
+            name: self.buffers(f"{name}_gradient", lanes, rows, gates * width)
+            for name, gates in (("gates", 2), ("new", 1), ("inside", 1))
+        }
+        to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
+        backwards = zip(
+            *(reversed(steps.of(tensor)) for tensor in (gradient, *found.values())),
+            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
+            strict=True,
+        )
+        total: Tensor | None = None
+        left = len(steps)
+        for outer, gates, new, inside, saved_gates, by_update, by_new, by_reset in backwards:
+            left -= 1
+            total = _joined(self.buffers, outer, total, final_only)
+            if self.watch is not None:
+                self.watch(total)
+            torch.mul(total, by_update, out=gates[:, :, width:])
+            torch.mul(total, by_new, out=new)
+            torch.mul(new, by_reset, out=gates[:, :, :width])
+            torch.mul(new, saved_gates[:, :, :width], out=inside)
+            if left:
+                carried = self.buffers("carried", *outer.shape)
+                torch.mul(total, saved_gates[:, :, width:], out=carried)
+                total = carried.baddbmm_(gates, to_gates).baddbmm_(inside, to_new)
+        as_input = {"sigmoid": found["gates"], "tanh": found["new"]}
+        return as_input, {"sigmoid": found["gates"], "tanh": found["inside"]}
+
+    def _factors(self, states: Tensor, steps: Steps) -> tuple[Tensor, ...]:
+        """The gates, and what the gradient is multiplied by for z, n and r; steps outermost."""
+        width = states.shape[2]
+        gates, new, product = self.saved.values()
+        reset, update = gates[..., :width], gates[..., width:]
+        by_update, by_new, by_reset = (
+            self.buffers(name, *states.shape) for name in ("by_update", "by_new", "by_reset")
+        )
+        torch.neg(new, out=by_update)
+        later, before = steps.blocks(by_update)[1:], steps.of(states)[:-1]
+        for change, state in zip(later, before, strict=True):
+            change.add_(first_rows(state, change))
+        # Both memories hold their rows in one order, so what is elementwise needs no steps.
+        sigmoid_backward(by_update, update, grad_input=by_update)
+        tanh_backward(torch.neg(update, out=by_new).add_(1), new, grad_input=by_new)
+        sigmoid_backward(product, reset, grad_input=by_reset)
+        return gates, by_update, by_new, by_reset
+
+
+class LSTM:
+    """i, f, o = sigmoid(x + W h);  g = tanh(x + W h);  c' = f c + i g;  h' = o tanh(c')."""
+
+    watch: Callable[[Tensor], object] | None = None
+
+    def __init__(self, buffers: Buffers, layer: int) -> None:
+        self.buffers = buffers
+        self.layer = layer
+
+    def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
+        width = states.shape[2]
+        self.saved = _saved(
+            self.buffers, self.layer, states, gates=3, news=1, memory=1, memory_tanh=1
+        )
+        rows = zip(
+            steps.of(inputs["sigmoid"]),
+            steps.of(inputs["tanh"]),
+            steps.of(states),
+            *(steps.blocks(saved) for saved in self.saved.values()),
+            strict=True,
+        )
+        before: Tensor | None = None
+        kept: Tensor | None = None
+        for xs, xg, state, gates, new, memory, squashed in rows:
+            if before is None:
+                torch.sigmoid(xs, out=gates)
+                torch.mul(xg, 2, out=new)
+            else:
+                before = first_rows(before, state)
+                torch.baddbmm(xs, before, weights["sigmoid"], out=gates).sigmoid_()
+                torch.baddbmm(xg, before, weights["tanh"], beta=2, alpha=2, out=new)
+            new.sigmoid_().mul_(2).sub_(1)
+            torch.mul(gates[:, :, :width], new, out=memory)
+            if kept is not None:
+                memory.addcmul_(gates[:, :, width : 2 * width], first_rows(kept, memory))
+            torch.mul(memory, 2, out=squashed)
+            squashed.sigmoid_().mul_(2).sub_(1)
+            torch.mul(gates[:, :, 2 * width :], squashed, out=state)
+            before, kept = state, memory
+
+    def backward(
+        self, gradient: Tensor, weights: Parts, states: Tensor, steps: Steps, final_only: bool
+    ) -> tuple[Parts, Parts]:
+        lanes, rows, width = states.shape
+        all_gates = self.buffers("gates_gradient", lanes, rows, 3 * width)
+        all_new = self.buffers("new_gradient", lanes, rows, width)
+        to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
+        backwards = zip(
+            *(reversed(steps.of(tensor)) for tensor in (gradient, all_gates, all_new)),
+            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
+            strict=True,
+        )
+        memory = self.buffers("memory_gradient", lanes, steps.batch, width)
+        memory.zero_()
+        total: Tensor | None = None
+        left = len(steps)
+        for outer, gates, new, saved_gates, by_both, by_output, by_memory, by_new in backwards:
+            left -= 1
+            total = _joined(self.buffers, outer, total, final_only)
+            if self.watch is not None:
+                self.watch(total)
+            now = first_rows(memory, outer)
+            now.addcmul_(total, by_memory)
+            both = gates[:, :, : 2 * width].unflatten(2, (2, width))
+            torch.mul(now.unsqueeze(2), by_both.unflatten(2, (2, width)), out=both)
+            torch.mul(total, by_output, out=gates[:, :, 2 * width :])
+            torch.mul(now, by_new, out=new)
+            if left:
+                now.mul_(saved_gates[:, :, width : 2 * width])
+                carried = self.buffers("carried", *outer.shape)
+                total = torch.bmm(gates, to_gates, out=carried).baddbmm_(new, to_new)
+        parts = {"sigmoid": all_gates, "tanh": all_new}
+        return parts, parts
+
+    def _factors(self, states: Tensor, steps: Steps) -> tuple[Tensor, ...]:
+        """The gates, and what the gradients of state and memory are multiplied by: for i and f
+        together, for o, for the memory, for g; steps outermost."""
+        lanes, rows, width = states.shape
+        gates, new, memory, squashed = self.saved.values()
+        i, _, o = gates.split(width, dim=2)
+        by_both = self.buffers("by_both", lanes, rows, 2 * width)
+        sigmoid_backward(new, i, grad_input=by_both[..., :width])
+        each_both, each_gates = steps.blocks(by_both), steps.blocks(gates)
+        each_both[0][..., width:].zero_()
+        for both, gate, kept in zip(
+            each_both[1:], each_gates[1:], steps.blocks(memory)[:-1], strict=True
+        ):
+            f = gate[..., width : 2 * width]
+            sigmoid_backward(first_rows(kept, both), f, grad_input=both[..., width:])
+        by_output, by_memory, by_new = (
+            self.buffers(name, *states.shape) for name in ("by_output", "by_memory", "by_new")
+        )
+        sigmoid_backward(squashed, o, grad_input=by_output)
+        tanh_backward(o, squashed, grad_input=by_memory)
+        tanh_backward(i, new, grad_input=by_new)
+        return gates, by_both, by_output, by_memory, by_new
+
+
+def _saved(buffers: Buffers, layer: int, states: Tensor, **gates: int) -> dict[str, Tensor]:
+    """What the backward pass of a layer needs, by name: memory for `Steps.blocks`."""
+    lanes, rows, width = states.shape
+    return {name: buffers(f"{name}{layer}", lanes, rows, n * width) for name, n in gates.items()}
+
+
+def _joined(buffers: Buffers, outer: Tensor, later: Tensor | None, final_only: bool) -> Tensor:
+    """The gradient of a state: its own, and that which the next step hands back to its rows."""
+    if later is None:
+        return outer
+    if final_only:
+        return later
+    if later.shape == outer.shape:
+        return later.add_(outer)
+    return added(outer, later, buffers("state_gradient", *outer.shape))

@@ -1,0 +1,299 @@
+"""`seqsweep train`: Hydra's application, with one clear message for a wrong input."""
+
+import os
+import re
+import time
+from pathlib import Path
+from typing import cast
+
+import hydra
+import yaml
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+
+from seqsweep.command import (
+    as_multirun,
+    hide_subcommand,
+    is_first_process,
+    restore_subcommand,
+)
+from seqsweep.config import CONF_DIR
+from seqsweep.config.flags import config_dir, flags_first
+from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
+from seqsweep.config.messages import explain
+from seqsweep.config.question import sweep_name
+from seqsweep.config.schema import check
+from seqsweep.config.where_set import with_place
+from seqsweep.config.yaml_checks import check_config_files
+from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
+from seqsweep.importing import without_collections
+from seqsweep.runs.lock import Locked, is_locked
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.baselines import majority_shares
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.training.data_cache import data_fingerprint, prepared
+from seqsweep.training.engine import missing_library
+from seqsweep.training.outcome import (
+    STOP_FILE,
+    Interrupted,
+    Outcome,
+    RunFailed,
+    finished,
+    monitored,
+    request_stop_if_configured,
+)
+from seqsweep.training.planned_run import PlannedRun, plan
+
+
+def folder_name(name: str, key: str) -> str:
+    """A name that is one folder, inside the folder where it belongs.
+
+    Raises:
+        ValueError: it could lead elsewhere.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
+        raise ValueError(
+            f"{key}={name!r}: must be letters, digits, '-', '_' and '.', a letter or digit first"
+        )
+    return str(name)
+
+
+def absolute_path(path: object) -> str:
+    """The path of `output_dir`, from the root of the file system.
+
+    Raises:
+        ValueError: it is not text.
+    """
+    if not isinstance(path, (str, int, float)):
+        raise ValueError(f"output_dir={'null' if path is None else path}: must be text")
+    return str(Path(str(path)).expanduser().absolute())
+
+
+def _sweep_folder(*, _root_: DictConfig) -> str:
+    """The name of the sweep's folder: `sweep.name`, or made from what is swept.
+
+    The config of a job no longer knows what is swept: the sweep hands the name on to it.
+
+    Raises:
+        ValueError: `sweep.name` could lead elsewhere, or is not given where it cannot be made.
+    """
+    name = _root_.sweep.name
+    if name is not None:
+        return folder_name(name, "sweep.name")
+    folder_name(_root_.name, "name")
+    if OmegaConf.is_missing(_root_.hydra.job, "num"):
+        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
+    if _MADE_NAME not in os.environ:
+        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
+    return os.environ[_MADE_NAME]
+
+
+_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
+
+
+register_resolver("abspath", absolute_path)
+register_resolver("folder_name", folder_name)
+register_resolver("sweep_folder", _sweep_folder)
+
+
+def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
+    """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
+
+    `verify-stack` trains some of it by autograd as well. The options are those of the subcommand.
+
+    Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
+    """
+    full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
+    _errors.clear()
+    try:
+        arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
+        if folder := config_dir(arguments):
+            check_config_files(folder.absolute(), arguments)
+        hide_subcommand(subcommand, arguments, **options)
+        _start_hydra()
+        if _errors:
+            raise _errors[0]
+    except SystemExit as error:
+        return error.code if isinstance(error.code, int) else int(error.code is not None)
+    except Interrupted as error:
+        return _say(f"{error}; the same command goes on from the last epoch", error.exit_code)
+    except (RunFailed, Locked) as error:
+        if full_error:
+            raise
+        return _say(str(error), 1)
+    except yaml.YAMLError as error:
+        if full_error:
+            raise
+        return _refuse(" ".join(str(error).split()))
+    except RecursionError:
+        if full_error:
+            raise
+        return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
+    except BrokenPipeError:  # the reader of our output has gone: the command line knows
+        raise
+    except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
+        if full_error:
+            raise
+        return _refuse(explain(error))
+    finally:
+        os.environ["HYDRA_FULL_ERROR"] = "1" if full_error else "0"
+    return 0
+
+
+def _start_hydra() -> None:
+    """Composes the config and calls `task`, or the sweeper.
+
+    Raises:
+        KeyboardInterrupt: also where it came while Hydra was composing, which answers with an error
+            of its own from its cleaning up.
+    """
+    try:
+        hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
+    except Exception as error:
+        before: BaseException | None = error
+        seen: list[BaseException] = []
+        while before is not None and before not in seen:  # an error may be its own cause
+            if isinstance(before, KeyboardInterrupt):
+                raise KeyboardInterrupt from error
+            seen.append(before)
+            before = before.__cause__ or before.__context__
+        raise
+
+
+@interruptible()
+def task(config: DictConfig) -> float | None:
+    """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
+    restore_subcommand()
+    hydra_config = cast("DictConfig", HydraConfig.get())
+    root = Path(hydra_config.runtime.output_dir)
+    if hydra_config.mode == RunMode.MULTIRUN:
+        return _train_member(plan(check(config)), root)
+    try:
+        console = PlainConsole()
+        _refuse_sweep(hydra_config)
+        member = plan(check(config))
+        if is_first_process():
+            notes = [*missing_library([member.config], gpu_available), *member.notes]
+            print_notes(notes, console)
+        outcome = finished(member, root) or train_when_free(member, root, console)
+        if is_first_process():
+            _report(outcome, member, console)
+    except (ValueError, TypeError, OSError) as error:
+        is_reader_gone = isinstance(error, BrokenPipeError)
+        _errors.append(error if is_reader_gone else with_place(error, hydra_config))
+    except Exception as error:
+        _errors.append(error)
+    else:
+        if outcome.record["status"] == "diverged":
+            _errors.append(RunFailed(outcome.folder.path, outcome.record["error"]))
+        return monitored(outcome.record)
+    return None
+
+
+_errors: list[Exception] = []
+"""The error of a single run: raised by `run`, since Hydra would print a line of its own for it."""
+
+
+def _refuse_sweep(hydra_config: DictConfig) -> None:
+    """Refuses a single run of a config that names a grid: it is a sweep.
+
+    Raises:
+        ValueError: names the option that brings the grid, and the command with `-m`.
+    """
+    grid = hydra_config.sweeper.get("params")
+    if not grid:
+        return
+    option = hydra_config.runtime.choices.get("sweep")
+    given = f"sweep={option}" if option not in (None, "none") else f"a grid over {', '.join(grid)}"
+    raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
+
+
+def _train_member(member: PlannedRun, root: Path) -> float | None:
+    """A run of a sweep.
+
+    One that cannot be built leaves a failure as one that fails later does; one that another
+    process trains, or that comes after the sweep was stopped, is left alone.
+    """
+    if (root / STOP_FILE).exists():
+        return None
+    try:
+        outcome = finished(member, root) or _train(member, root)
+    except Locked:
+        return None
+    except RunFailed:
+        request_stop_if_configured(member, root)
+        raise
+    except (ValueError, TypeError, OSError) as error:
+        RunFolder(root / member.run_id).refuse(member.config, error)
+        request_stop_if_configured(member, root)
+        raise
+    if outcome.signum is not None:
+        raise Interrupted(outcome.signum)
+    return monitored(outcome.record)
+
+
+def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
+    """A single run, after the process that trains it now has ended, if the config wants that."""
+    waiting = False
+    while True:
+        try:
+            return _train(member, root, console)
+        except Locked as error:
+            if member.config["locked"] == "skip":
+                raise
+            if not waiting:
+                console.print(
+                    f"{error}; waiting for it", soft_wrap=True, highlight=False, markup=False
+                )
+                waiting = True
+            while is_locked(root / member.run_id):
+                time.sleep(0.5)
+
+
+def _train(member: PlannedRun, root: Path, console: Console | None = None) -> Outcome:
+    # Imported here, once the config is known to be right: torch and Lightning take five seconds.
+    with without_collections():
+        from seqsweep.training.train import train
+
+    if console is None or not console.is_terminal:
+        return train(member, root)
+    from seqsweep.training.progress_bar import RunProgressBar
+
+    return train(member, root, RunProgressBar(console))
+
+
+def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
+    """The end of a single run."""
+    record = outcome.record
+    if record["status"] == "diverged":
+        return
+    metrics = record["metrics"]
+    names = ("train/loss", "val/loss", "val/acc", "test/loss", "test/acc", "test/f1")
+    scores = [f"{name} {metrics[name]:.4f}" for name in names if name in metrics]
+    scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
+    console.print(joined(scores, console), highlight=False, soft_wrap=True)
+    if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
+        found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
+        console.print(f"majority class: {found}", highlight=False, soft_wrap=True)
+    how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
+    console.print(
+        f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
+        markup=False,
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def _refuse(message: str) -> int:
+    return _say(message, 2)
+
+
+def _say(message: str, code: int) -> int:
+    say_error(message)
+    return code

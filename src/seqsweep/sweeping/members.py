@@ -1,0 +1,112 @@
+"""The members of a sweep: found, named, checked before the first one starts. Imports no torch."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.where_set import with_place
+from seqsweep.console import place, print_notes
+from seqsweep.importing import without_collections
+from seqsweep.results.formatting import count, key_names, run_label
+from seqsweep.results.naming import label_keys
+from seqsweep.runs.files import folders_with
+from seqsweep.runs.identity import flatten
+from seqsweep.runs.metric_names import monitor_of
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.rounds import SweepMember
+from seqsweep.training.engine import missing_library
+from seqsweep.training.planned_run import PlannedRun, plan
+
+
+def plan_members(
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
+) -> list[SweepMember]:
+    """The distinct members, in the order of the sweep; equal configs are one run."""
+    planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
+    outputs: dict[str, None] = {}
+    for overrides in jobs:
+        try:
+            member = plan(compose.checked(overrides))
+            outputs[member.config["output_dir"]] = None
+            if len(outputs) > 1:
+                raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
+        except (ValueError, TypeError, OSError) as error:
+            raise with_place(error, compose.full(overrides).hydra) from error
+        planned.setdefault(member.run_id, (overrides, member))
+    flat = {run_id: dict(flatten(member.config)) for run_id, (_, member) in planned.items()}
+    keys = key_names(label_keys(list(flat.values())))
+    return [
+        SweepMember(overrides, member, RunFolder(folder / run_id), run_label(flat[run_id], keys))
+        for run_id, (overrides, member) in planned.items()
+    ]
+
+
+def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
+    """Builds the parts of every member, once for all seeds, and throws them away.
+
+    Raises:
+        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+    """
+    # Imported here: a sweep that is complete never needs torch.
+    with without_collections():
+        from seqsweep.training.train import check_parts
+
+    distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}
+    for member in distinct.values():
+        try:
+            check_parts(member.planned, member.folder.path.parent)
+        except (ValueError, TypeError, OSError) as error:
+            raise with_place(error, compose.full(member.overrides).hydra) from error
+
+
+def say_plan(
+    members: Sequence[SweepMember],
+    pending: Sequence[SweepMember],
+    jobs: int,
+    folder: Path,
+    console: Console,
+) -> None:
+    doubles = jobs - len(members)
+    done = len(members) - len(pending)
+    line = (
+        f"sweep of {count(len(members), 'run')} in {place(folder)}: {done} done, "
+        f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
+    )
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    notes = missing_library([member.planned.config for member in pending], gpu_available)
+    notes += [note for member in members for note in member.planned.notes]
+    print_notes(notes, console)
+    for line in _others(members, folder):
+        console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
+
+
+def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
+    """Says which other runs are in the folder, and what the table shows of them."""
+    known = {member.folder.run_id for member in members}
+    paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
+    records = [record for path in paths if (record := RunFolder(path).record()) is not None]
+    if not records:
+        return []
+    total = len(records) + len(members)
+    which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
+    lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
+    data = {member.planned.data_fingerprint for member in members}
+    strange = sum(record.get("data_fingerprint") not in data for record in records)
+    if strange:
+        lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
+    ours = [dict(flatten(member.planned.config)) for member in members]
+    theirs = [record["config"] for record in records]
+    monitor, others = monitor_of(ours), monitor_of(theirs)
+    if monitor != others:
+        ranking = monitor_of([*ours, *theirs])
+        lines.append(f"they monitor {others}, not {monitor}: the table ranks by {ranking}")
+    return lines
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"

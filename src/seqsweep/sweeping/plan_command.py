@@ -1,0 +1,101 @@
+"""What a sweep would do, and whether its engines compute what autograd does. Imports no torch."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from seqsweep.command import option, restore_subcommand
+from seqsweep.config.compose import MemberComposer
+from seqsweep.live.sweep_state import duration
+from seqsweep.results.formatting import count
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
+from seqsweep.sweeping.members import build_each, plan_members, say_plan
+from seqsweep.sweeping.rounds import SweepMember
+from seqsweep.sweeping.time_estimate import seconds_of
+
+_MOST_LINES = 250
+"""The number of first and of last members of a larger sweep that are listed."""
+
+
+def show_plan(
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
+) -> None:
+    """Says what `run_sweep` would do: each member, how it stands, what the rest will take.
+
+    Raises:
+        ValueError, TypeError, OSError: as `run_sweep`.
+    """
+    restore_subcommand()
+    members = plan_members(jobs, compose, folder)
+    pending = [member for member in members if not member.is_done()]
+    to_train = {member.folder.run_id for member in pending}
+    first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
+    lines = [_line(member, to_train) for member in first]
+    if left_out := len(members) - len(first) - len(last):
+        lines.append(f"... {left_out:,} more")
+    lines += [_line(member, to_train) for member in last]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    say_plan(members, pending, len(jobs), folder, console)
+    done = [member.folder for member in members if member.folder.run_id not in to_train]
+    planned = form([member.planned for member in pending], folder, gpu_available)
+    for line in _groups(planned):
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
+    console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
+
+
+def _line(member: SweepMember, to_train: Collection[str]) -> str:
+    """A member's run_id, how it stands, and its label."""
+    run_id = member.folder.run_id
+    state = "to train" if run_id in to_train else member.folder.state()
+    if run_id in to_train and member.folder.path.is_dir():
+        state = f"{member.folder.state()}, to resume"
+    return f"{run_id}  {state:9}  {member.label}"
+
+
+def verify_members(
+    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
+) -> int:
+    """Trains some members by their engine and by autograd, in a scratch folder; the exit code.
+
+    Raises:
+        ValueError, TypeError, OSError: as `run_sweep`.
+    """
+    restore_subcommand()
+    members = plan_members(jobs, compose, folder)
+    build_each(members, compose)
+    # Imported here: planning needs no torch.
+    from seqsweep.sweeping.verify import verify_stack
+
+    return verify_stack([m.planned for m in members], int(option("members", "4")), console)
+
+
+def _groups(planned: Plan) -> list[str]:
+    """The pools and stacks that `hydra/launcher=stacked` would train, and the other runs."""
+    threads = f" on {count(cores(), 'thread')}"
+    lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
+    lines += [f"stacked: {stack.text()}" for stack in planned.stacks]
+    if planned.alone:
+        lines.append(f"autograd: {count(len(planned.alone), 'run')}, one by one")
+    return lines
+
+
+def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
+    """Returns about what time the rest takes, and what space by the mean of the finished runs."""
+    if not pending:
+        return "nothing to train"
+    seconds = sum(pool.seconds for pool in planned.pools) / cores()
+    seconds += sum(stack.seconds for stack in planned.stacks)
+    alone = [seconds_of(member, "autograd") for member in planned.alone]
+    least = "at least" if 0.0 in alone else "about"
+    time = duration(seconds + sum(alone))
+    text = f"{pending} to train, {least} {time} (by floating-point operations)"
+    sizes = [
+        sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
+        for folder in done
+    ]
+    if not sizes:
+        return f"{text}; no finished run yet to estimate their space from"
+    return f"{text} and {pending * sum(sizes) / len(sizes) / 2**20:.0f} MiB"

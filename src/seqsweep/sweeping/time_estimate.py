@@ -1,0 +1,37 @@
+"""An estimate of a run's time, from its floating-point operations. Imports no torch."""
+
+import functools
+
+from seqsweep.data.sequences import Splits
+from seqsweep.native.flops import flops
+from seqsweep.native.structs import Shape
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.engine import network_of
+from seqsweep.training.planned_run import PlannedRun
+
+_RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
+"""Floating-point operations a second on one core, about what docs/benchmarks.md measures."""
+
+_EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}
+"""The time of an epoch beside its operations: metrics, logs, Lightning."""
+
+
+def seconds_of(member: PlannedRun, engine: str) -> float:
+    """Returns about how long a run takes on one core; 0 for a network that is not ours."""
+    return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
+
+
+def epoch_seconds(member: PlannedRun, engine: str) -> float:
+    """Returns about how long an epoch takes on one core; 0 for a network that is not ours."""
+    network = network_of(member.config["model"])
+    if network is None or member.data_fingerprint is None:
+        return 0.0
+    splits = prepared(member.config)
+    shape = Shape(input_size=splits.input_size, num_classes=splits.num_classes, **network._asdict())
+    return flops(shape, _steps(splits)) / _RATES[engine] + _EPOCH_SECONDS[engine]
+
+
+@functools.cache
+def _steps(splits: Splits) -> int:
+    """The time steps of all training sequences together."""
+    return int(splits.train.lengths.sum())

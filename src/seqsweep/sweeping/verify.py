@@ -1,0 +1,196 @@
+"""`seqsweep verify-stack`: members of a sweep trained by their engine and by autograd."""
+
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from seqsweep.results.terminal_tables import print_table
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.forming import Group, form
+from seqsweep.sweeping.reproduce import rows_of
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.data_cache import prepared
+from seqsweep.training.engines.autograd import train_by_autograd
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.trainer import takes_gpu
+
+_ROUNDING = 1e-6
+"""The rounding error of a loss in float32 that is always expected."""
+
+_RATIO = 30.0
+"""The rounding errors of engines that round in different orders differ by less than this factor."""
+
+_STEPS, _LARGEST_BATCH = 3, 2048
+"""A comparison with float64 is over few steps, of large batches: many would amplify rounding, in
+one engine sooner than in another, until it looks like a fault."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest differences of each kind between a member's training by its engine and others."""
+
+    first_loss: float
+    """The largest difference of training and validation loss to autograd in the first epoch."""
+    loss: float
+    """The same over all epochs."""
+    exact: float
+    """The same to autograd in float64, after a few steps."""
+    rounding: float
+    """The same between autograd in float32 and in float64, after a few steps."""
+    weight: float
+    """The largest difference of the weights at the end; NaN if the run has diverged."""
+    accuracy: float
+    """Of the test accuracy; of the validation accuracy, where there is no test split."""
+
+    @property
+    def is_fault(self) -> bool:
+        """True if the engine is farther from float64 than rounding explains."""
+        return self.exact > _RATIO * max(_ROUNDING, self.rounding)
+
+
+def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) -> int:
+    """Trains `count` members, spread over the sweep, both ways, and prints the differences.
+
+    A few steps are trained in float64 as well. An engine that computes the same is then about as
+    far from float64 as autograd in float32 is.
+
+    Returns:
+        0, or 1 where the engines do not compute the same.
+
+    Raises:
+        ValueError: no member trains by another engine, or one diverges in its first epoch.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch)
+        able = [member for group in _groups(members, root) for member in group.members]
+        if not able:
+            raise ValueError(
+                f"verify-stack: expected members of the engines native and stacked, got "
+                f"{len(members)} that autograd trains; give a sweep without engine=autograd"
+            )
+        every = max(1, len(able) / count)
+        chosen = [able[int(index * every)] for index in range(min(count, len(able)))]
+        found = {group: _differences(group, root) for group in _groups(chosen, root)}
+    print_table(console, _table(found))
+    every_difference = [d for differences in found.values() for d in differences]
+    exact, rounding = (
+        max(getattr(d, name) for d in every_difference) for name in ("exact", "rounding")
+    )
+    is_fault = any(difference.is_fault for difference in every_difference)
+    verdict = (
+        "more than rounding explains: the engines do not compute the same"
+        if is_fault
+        else "the difference is rounding"
+    )
+    console.print(
+        f"{len(chosen)} of {len(members)} members, by their engine and by autograd: after "
+        f"{_STEPS} steps the losses differ from those in float64 by at most {exact:.1e}, those of "
+        f"autograd by at most {rounding:.1e}; {verdict}",
+        soft_wrap=True,
+        highlight=False,
+    )
+    return int(is_fault)
+
+
+def _groups(members: Sequence[PlannedRun], root: Path) -> list[Group]:
+    planned = form(members, root, takes_gpu)
+    return [*planned.pools, *planned.stacks]
+
+
+def _differences(group: Group, root: Path) -> list[Difference]:
+    short = [_for_few_steps(member, "32") for member in group.members]
+    _train(group.engine, group.members, root / "engine")
+    _train(group.engine, short, root / "short/engine")
+    for member, few in zip(group.members, short, strict=True):
+        train_by_autograd(member, root / "autograd")
+        train_by_autograd(few, root / "short/autograd")
+        # Lightning calls float64 `64-true`.
+        train_by_autograd(_for_few_steps(member, "64-true"), root / "short/float64")
+    return [_compare(root, member.run_id) for member in group.members]
+
+
+def _train(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
+    outcomes = train_pool(members, root, 1) if engine == "native" else train_stack(members, root)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def _for_few_steps(member: PlannedRun, precision: str) -> PlannedRun:
+    """Returns the member for one epoch, of a few large batches."""
+    config = member.config
+    batch = -(-len(prepared(config).train) // _STEPS)
+    data = config["data"] | {"batch_size": min(max(batch, 1), _LARGEST_BATCH)}
+    trainer = config["trainer"] | {"precision": precision, "max_epochs": 1}
+    return replace(member, config=config | {"data": data, "trainer": trainer, "diagnostics": False})
+
+
+def _compare(root: Path, run_id: str) -> Difference:
+    engine, autograd = (root / way / run_id for way in ("engine", "autograd"))
+    short = [root / "short" / way / run_id for way in ("engine", "autograd", "float64")]
+    losses = _losses(engine, autograd)
+    records = [RunFolder(folder).record() or {} for folder in (engine, autograd)]
+    weight = accuracy = math.nan
+    if all(record.get("status") == "complete" for record in records):
+        one, other = (
+            load_sealed(folder / "checkpoints" / "last.ckpt")["state_dict"]
+            for folder in (engine, autograd)
+        )
+        weight = max(float((one[name] - other[name]).abs().max()) for name in one)
+        key = "test/acc" if "test/acc" in records[0]["metrics"] else "val/acc"
+        accuracies = [record["metrics"].get(key, 0.0) for record in records]
+        accuracy = abs(accuracies[0] - accuracies[1])
+    return Difference(
+        first_loss=losses[0],
+        loss=max(losses),
+        exact=_losses(short[0], short[2])[0],
+        rounding=_losses(short[1], short[2])[0],
+        weight=weight,
+        accuracy=accuracy,
+    )
+
+
+def _losses(one: Path, other: Path) -> list[float]:
+    """The largest difference of a loss in each epoch that both have trained.
+
+    Raises:
+        ValueError: there is none.
+    """
+    rows = [rows_of(folder / "metrics.csv") for folder in (one, other)]
+    found = [
+        max(abs(float(a[key]) - float(b[key])) for key in ("train/loss", "val/loss") if a[key])
+        for a, b in zip(*rows, strict=False)  # one of them may diverge earlier
+    ]
+    if not found:
+        raise ValueError(
+            f"verify-stack: run {one.name} diverges in its first epoch; try a smaller "
+            "optimizer.lr or trainer.gradient_clip_val=1.0"
+        )
+    return found
+
+
+def _table(found: Mapping[Group, Sequence[Difference]]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title="largest difference between an engine and autograd")
+    table.add_column("engine")
+    table.add_column("runs")
+    columns = {
+        "exact": "float64, few steps",
+        "first_loss": "loss, first epoch",
+        "loss": "loss, all epochs",
+        "weight": "weights, last epoch",
+        "accuracy": "accuracy",
+    }
+    for title in columns.values():
+        table.add_column(title, justify="right")
+    for group, differences in found.items():
+        worst = (max(getattr(each, name) for each in differences) for name in columns)
+        table.add_row(group.engine, group.text(), *(f"{value:.1e}" for value in worst))
+    return table

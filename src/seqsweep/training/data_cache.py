@@ -1,0 +1,104 @@
+"""The data of planned runs, read and prepared once for all that share them. Imports no torch."""
+
+import functools
+import json
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from seqsweep.config.instantiate import build
+from seqsweep.config.schema import Config
+from seqsweep.data.prepare import check_batch_size, prepare
+from seqsweep.data.sequences import Sequences, Splits
+
+_DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+_PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
+
+
+@contextmanager
+def translate_memory_errors() -> Generator[None]:
+    """Turns numpy's and torch's errors for want of memory into an OSError of one line."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "memory" not in str(error):
+            raise
+        raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
+
+
+def data_fingerprint(config: Config) -> str | None:
+    """The fingerprint of the sequences; None for a data module of the user's own.
+
+    Raises:
+        ValueError, TypeError, OSError: what the source refuses.
+    """
+    data = config["data"]
+    if data.get("_target_") != _DATA_MODULE:
+        return None
+    if not isinstance(data.get("source"), dict):
+        raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")
+    return fingerprint_of(load_source(data["source"]))
+
+
+def prepared(config: Config) -> Splits:
+    """The splits that a run of ours trains on; made once for the runs of a sweep that share them.
+
+    Raises:
+        ValueError, TypeError, OSError: as `plan`.
+    """
+    data = config["data"]
+    options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
+    return _prepared(load_source(data["source"]), json.dumps(options, sort_keys=True))
+
+
+def load_source(source: Config) -> Splits:
+    """The sequences of `data.source`; read once for the runs of a sweep that share them."""
+    return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
+
+
+@functools.lru_cache(maxsize=8)
+def fingerprint_of(source: Splits) -> str:
+    """Returns `source.fingerprint()`, made once for the runs of a sweep that share the source."""
+    return source.fingerprint()
+
+
+def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
+    """Path, time and size of each file that the source names: a changed one is read again."""
+    found = [(path, os.stat(path)) for path in _files(source).values()]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found)
+
+
+def data_files(data: Config) -> dict[str, str]:
+    """The absolute paths of the files that a data section's source names, by the source's keys."""
+    source = data.get("source")
+    return _files(source) if isinstance(source, dict) else {}
+
+
+def _files(source: Config) -> dict[str, str]:
+    texts = {k: v for k, v in source.items() if isinstance(v, str) and k != "_target_"}
+    paths = {key: Path(text).expanduser() for key, text in texts.items()}
+    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
+
+
+@functools.lru_cache(maxsize=8)
+def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits:
+    loaded = build(json.loads(source), "data.source")
+    if isinstance(loaded, Sequences):
+        return Splits(loaded)
+    if not isinstance(loaded, Splits):
+        raise TypeError(
+            f"data.source: {json.loads(source)['_target_']} returned {type(loaded).__name__}; "
+            "a source returns seqsweep.data.sequences.Splits or Sequences"
+        )
+    return loaded
+
+
+@functools.lru_cache(maxsize=8)
+def _prepared(source: Splits, arguments: str) -> Splits:
+    """`Splits` are compared by identity."""
+    options = json.loads(arguments)
+    batch_size = options.pop("batch_size")
+    splits = prepare(source, **options)
+    check_batch_size(batch_size, splits)
+    return splits

@@ -1,0 +1,79 @@
+"""The options of an optimizer through the epochs of a run."""
+
+import json
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import ReduceLROnPlateau
+
+from seqsweep.config.instantiate import build
+from seqsweep.config.schema import Config
+from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
+from seqsweep.training.build_run import plateau_monitor
+
+Options = dict[str, float]
+
+
+class Schedule:
+    """An optimizer's options through the epochs, moved by a scheduler of torch's.
+
+    The scheduler acts on an optimizer of one unused number; an engine reads its options from there.
+    Options that follow no metric are a function of the epoch. Members of equal config share such a
+    schedule, at whatever epoch each of them stands.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.optimizer: Optimizer = build(config["optimizer"], "optimizer")(
+            [nn.Parameter(torch.zeros(1))]
+        )
+        make = build(config["scheduler"], "scheduler")
+        self.scheduler: Any = None if make is None else make(self.optimizer)
+        self.follows_metric = isinstance(self.scheduler, ReduceLROnPlateau)
+        self.monitor = plateau_monitor(config)
+        kind = flat_optimizer_for(self.optimizer)
+        assert kind is not None, "only optimizers of ours come here"
+        self.kind: type[FlatOptimizer] = kind
+        self._by_epoch = [hyperparameters(self.optimizer)]
+
+    def options(self, epoch: int) -> Options:
+        """The options of an epoch; where a metric moves them, those of the epoch to come."""
+        if self.scheduler is None or self.follows_metric:
+            return self._by_epoch[-1]
+        while len(self._by_epoch) <= epoch:
+            self._by_epoch.append(self._moved())
+        return self._by_epoch[epoch]
+
+    def see(self, metrics: dict[str, Any]) -> None:
+        """Takes in the metrics of an epoch, for a scheduler that follows one of them."""
+        if self.follows_metric and self.monitor in metrics:
+            self._by_epoch = [self._moved(metrics[self.monitor])]
+
+    def _moved(self, *metric: float) -> Options:
+        self.optimizer.step()  # moves nothing, but a scheduler warns where it never happened
+        self.scheduler.step(*metric)
+        return hyperparameters(self.optimizer)
+
+    def state_dict(self) -> dict[str, Any] | None:
+        """The state that does not follow from the epoch; None where there is none."""
+        if not self.follows_metric:
+            return None
+        options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
+        return {"scheduler": self.scheduler.state_dict(), "options": options}
+
+    def load_state_dict(self, state: dict[str, Any] | None) -> None:
+        if state is not None and self.follows_metric:
+            self.scheduler.load_state_dict(state["scheduler"])
+            self.optimizer.param_groups[0].update(state["options"])
+            self._by_epoch = [hyperparameters(self.optimizer)]
+
+
+def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
+    """Returns one of the schedules, or a new one where none serves this config."""
+    key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
+    if key not in schedules:
+        schedules[key] = Schedule(config)
+    elif schedules[key].follows_metric:
+        return Schedule(config)
+    return schedules[key]

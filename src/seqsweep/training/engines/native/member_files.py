@@ -1,0 +1,64 @@
+"""The checkpoints of a pool's members: each in its own folder."""
+
+from seqsweep.runs.files import link
+from seqsweep.training.checkpoints import publish, save_sealed
+from seqsweep.training.engines.native.member import PoolMember
+
+
+class MemberFiles:
+    """What of a member is on disk.
+
+    Args:
+        member: as it resumes.
+        now: the time.
+
+    Attributes:
+        saved: when its last checkpoint was written.
+    """
+
+    def __init__(self, member: PoolMember, now: float) -> None:
+        self.member = member
+        self.saved = now
+        self._epochs = member.epochs
+        self._best = member.best.best_epoch
+
+    def save(self, now: float, sync: bool = True) -> None:
+        """Writes logs and checkpoints in the middle of a run; the last one stays as `previous`.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        member, folder = self.member, self.member.folder.path / "checkpoints"
+        self.saved = now
+        member.log.flush()
+        member.log.write_lines()
+        if member.epochs == self._epochs:
+            return
+        last, best = member.checkpoints()
+        is_better = best["epoch"] == last["epoch"]
+        # The best one first: `resume_point` takes a best of an epoch that is trained again.
+        if not is_better and best["epoch"] != self._best:
+            save_sealed(best, folder / "best.ckpt", sync)
+        save_sealed(last, folder / "next.ckpt", sync)
+        publish(folder, is_better)
+        self._epochs, self._best = member.epochs, best["epoch"]
+
+    def save_at_end(self, sync: bool) -> None:
+        """Writes logs and checkpoints of a run that has ended.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        member, folder = self.member, self.member.folder.path / "checkpoints"
+        member.log.flush()
+        if member.epochs == self._epochs:
+            return
+        last, best = member.checkpoints()
+        if best["epoch"] == last["epoch"]:
+            save_sealed(last, folder / "best.ckpt", sync)
+            link(folder / "best.ckpt", folder / "last.ckpt")
+        else:
+            if best["epoch"] != self._best:
+                save_sealed(best, folder / "best.ckpt", sync)
+            save_sealed(last, folder / "last.ckpt", sync)
+        self._epochs = member.epochs

@@ -1,0 +1,235 @@
+"""Members that train side by side, each at its own pace: their epochs, checkpoints and ends."""
+
+import functools
+import os
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from seqsweep.models.module import Diverged
+from seqsweep.native.step import Result, Stopped, run
+from seqsweep.training.engines.joint.ending import Findings, end_member, fail_member
+from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
+from seqsweep.training.engines.native.budget import Budget
+from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.member_files import MemberFiles
+from seqsweep.training.engines.native.pool_data import Found, PoolData
+from seqsweep.training.engines.native.rows import rows_of
+from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.outcome import Outcome
+
+_FLOPS_OF_A_TASK = 2e7
+"""About a millisecond: what a task costs beside its computing is small then."""
+
+_LEAST_FLOPS = 1e5
+"""A work costs as much as these, however small it is."""
+
+_TASKS_OF_A_THREAD = 2
+"""One that it computes, and one that waits."""
+
+_GRACE_SECONDS = 2.0
+"""How long works may take to finish after a signal."""
+
+_MOST_ENDS = 100
+"""Members whose records are written at once: a signal waits for that long."""
+
+
+class Pool:
+    """Trains members from where they stand to their ends.
+
+    Args:
+        members: started or restored; their locks are held.
+        data: theirs.
+        threads: that compute.
+        is_single: whether this is a run by itself, whose files are synced one by one.
+        budget: for checkpoints and logs.
+
+    Attributes:
+        training: those that have not finished their last epoch.
+        left: those without an outcome.
+        outcomes: by run_id, of those that have ended.
+        steps: of all optimizers.
+        row: the last one of an epoch.
+    """
+
+    def __init__(
+        self,
+        members: Sequence[PoolMember],
+        data: PoolData,
+        threads: int,
+        is_single: bool,
+        budget: Budget,
+    ) -> None:
+        self.data = data
+        self.is_single = is_single
+        self.budget = budget
+        self.ending = Budget(budget.clock)
+        self.workers = Workers(min(threads, len(members)))
+        self.left = list(members)
+        self.outcomes: dict[str, Outcome | BaseException] = {}
+        self.steps = sum(member.native.steps for member in members)
+        self.row: dict[str, Any] = {}
+        now = budget.clock()
+        self.files = {member: MemberFiles(member, now) for member in members}
+        self._ended_at = now
+        self.training = dict.fromkeys(member for member in members if not member.is_at_end)
+        self._ready = deque(self.training)
+        self._to_look_at = [member for member in members if member.is_at_end]
+        self._ends: list[tuple[PoolMember, Findings | Diverged]] = []
+
+    def advance(self, seconds: float) -> list[PoolMember]:
+        """Takes in a result of the threads; returns the members that have finished an epoch.
+
+        Args:
+            seconds: how long it waits for one.
+        """
+        self._submit()
+        done = self.workers.next(seconds) if self.workers.pending else None
+        moved = [] if done is None else self._take(done)
+        is_idle = not (self.workers.pending or self._ready or self._to_look_at)
+        if self._ends and (is_idle or self.ending.is_due(self._ended_at)):
+            self._end()
+        return moved
+
+    def settle(self) -> None:
+        """Saves every member as it stands after an epoch; no further work is begun."""
+        self.workers.withdraw()
+        deadline = self.budget.clock() + _GRACE_SECONDS
+        while self.workers.pending:
+            seconds = deadline - self.budget.clock()
+            if seconds <= 0:
+                self.workers.stop.set()
+            done = self.workers.next(max(0.0, seconds) if seconds > 0 else None)
+            if done is not None:
+                self._take(done)
+        while self._ends:
+            self._end()
+        for member in tuple(self.left):
+            self._save(member, sync=self.is_single)
+        if not self.is_single:
+            os.sync()
+
+    def close(self) -> None:
+        self.workers.close()
+
+    def _submit(self) -> None:
+        """Gives the threads something to do, in the order in which members became ready."""
+        if self._to_look_at:
+            members, self._to_look_at = self._to_look_at, []
+            self._look(members)
+        while self._ready and self.workers.pending < _TASKS_OF_A_THREAD * len(self.workers):
+            self._train(self._chunk())
+
+    def _chunk(self) -> list[PoolMember]:
+        """Members whose epochs take about a millisecond together, and leave others enough."""
+        most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
+        chunk, cost = [self._ready.popleft()], 0.0
+        while self._ready and len(chunk) < most:
+            cost += max(chunk[-1].flops, _LEAST_FLOPS)
+            if cost >= _FLOPS_OF_A_TASK:
+                break
+            chunk.append(self._ready.popleft())
+        return chunk
+
+    def _train(self, members: Sequence[PoolMember]) -> None:
+        works = [member.work() for member in members]
+        train, val = self.data.native["train"], self.data.native.get("val")
+        compute = functools.partial(run, works, train, val, self.workers.stop)
+        self.workers.submit(Task(members, compute, self._take_epochs))
+
+    def _look(self, members: Sequence[PoolMember]) -> None:
+        def compute() -> list[Found]:
+            return [self.data.look_at(member) for member in members]
+
+        self.workers.submit(Task(members, compute, self._take_findings))
+
+    def _take(self, done: Done) -> list[PoolMember]:
+        task = done.task
+        if done.error is None:
+            return task.take(task.members, done.result)
+        trains = task.take == self._take_epochs
+        if trains:
+            for member in task.members:
+                member.undo()
+        if isinstance(done.error, Stopped):
+            return []
+        if len(task.members) == 1:
+            self._fail(task.members[0], done.error)
+            return list(task.members)
+        for member in task.members:  # which of them it was shows when each is by itself
+            (self._train if trains else self._look)([member])
+        return []
+
+    def _take_epochs(
+        self, members: Sequence[PoolMember], results: Sequence[Result]
+    ) -> list[PoolMember]:
+        rows = rows_of(members, results)
+        for member, result, row in zip(members, results, rows, strict=True):
+            why = why_diverged(row, member.epochs)
+            if why is not None:
+                member.undo()  # its checkpoint is the one before
+                self._leave(member)
+                self._ends.append((member, why))
+                continue
+            self.steps += member.steps_of_an_epoch
+            goes_on = member.take_in(row, metrics_of(row), result.seconds)
+            if not goes_on:
+                self._leave(member)
+                self._to_look_at.append(member)
+                continue
+            if self._is_due(member):
+                with self.budget.measuring():
+                    self._save(member)
+            if member in self.training:
+                self._ready.append(member)
+        self.row = rows[-1]
+        return list(members)
+
+    def _take_findings(
+        self, members: Sequence[PoolMember], found: Sequence[Found]
+    ) -> list[PoolMember]:
+        self._ends += zip(members, self.data.findings(found), strict=True)
+        return []
+
+    def _end(self) -> None:
+        """Writes the records of the members that have ended, each for itself."""
+        ends, self._ends = self._ends[:_MOST_ENDS], self._ends[_MOST_ENDS:]
+        with self.ending.measuring():
+            for member, _ in ends:
+                save = functools.partial(self.files[member].save_at_end, self.is_single)
+                self._try(member, save)
+            if not self.is_single:
+                os.sync()  # all that a record stands for, before any record can be seen
+            for member, end in ends:
+                if member.run_id not in self.outcomes:
+                    self._try(member, functools.partial(self._end_one, member, end))
+        self._ended_at = self.budget.clock()
+        self.left = [member for member in self.left if member.run_id not in self.outcomes]
+
+    def _end_one(self, member: PoolMember, end: Findings | Diverged) -> None:
+        self.outcomes[member.run_id] = end_member(
+            member, end, member.native.steps, self.data.splits, synced=not self.is_single
+        )
+        member.log.write_lines()
+
+    def _is_due(self, member: PoolMember) -> bool:
+        return self.budget.is_due(self.files[member].saved, len(self.training))
+
+    def _save(self, member: PoolMember, sync: bool = True) -> None:
+        files = self.files[member]
+        self._try(member, lambda: files.save(self.budget.clock(), sync))
+
+    def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
+        """A folder that cannot be written fails its own run alone."""
+        try:
+            action()
+        except OSError as error:
+            self._fail(member, error)
+
+    def _fail(self, member: PoolMember, error: Exception) -> None:
+        self.outcomes[member.run_id] = fail_member(member, error)
+        self.training.pop(member, None)
+        self.left.remove(member)
+
+    def _leave(self, member: PoolMember) -> None:
+        del self.training[member]

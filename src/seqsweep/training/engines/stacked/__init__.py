@@ -1,0 +1,1 @@
+"""Trains the runs of a stack together."""

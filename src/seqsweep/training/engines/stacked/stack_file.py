@@ -1,0 +1,125 @@
+"""Where a stack keeps its state between epochs: one file for all its members.
+
+A stack of one keeps it as any run does, in `checkpoints/last.ckpt`. A larger one would write
+hundreds of files after each epoch; it writes `.stacks/<id>.ckpt` in the sweep's folder, with the
+names of its members in `<id>.json`, and cuts it into the members' own checkpoints when they end, or
+when they go on, in whatever company.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqsweep.runs.files import link, read_json, say_once, write_text
+from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
+from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.stacked.company import FOLDER
+from seqsweep.training.engines.stacked.state import Checkpoint, Stack, cut
+
+
+class StackFile:
+    """The checkpoint of a stack of several, and the one before it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.previous = path.with_suffix(".previous.ckpt")
+        self.names = path.with_suffix(".json")
+
+    @classmethod
+    def of(cls, root: Path, members: Sequence[TrainingMember]) -> "StackFile":
+        """That of these members."""
+        names = json.dumps([member.run_id for member in members])
+        name = hashlib.sha256(names.encode()).hexdigest()[:16]
+        file = cls(root / FOLDER / f"{name}.ckpt")
+        file.path.parent.mkdir(exist_ok=True)
+        write_text(file.names, names, sync=False)
+        return file
+
+    @classmethod
+    def all(cls, root: Path) -> "list[StackFile]":
+        return [cls(path.with_suffix(".ckpt")) for path in sorted((root / FOLDER).glob("*.json"))]
+
+    def run_ids(self) -> list[str]:
+        names = read_json(self.names)
+        if isinstance(names, list) and all(isinstance(name, str) for name in names):
+            return names
+        if names is not None:
+            say_once(f"{self.names}: must be a list of run_ids; it counts as missing")
+        return []
+
+    def save(self, stack: Stack) -> None:
+        """Whole or not there; what it replaces stays as `previous`."""
+        new = self.path.with_suffix(".next.ckpt")
+        save_sealed(stack.state_dict(), new)
+        if self.path.exists():
+            link(self.path, self.previous)
+        new.replace(self.path)
+
+    def load(self) -> Checkpoint | None:
+        """None where there is none, or none that is whole."""
+        for path in (self.path, self.previous):
+            try:
+                return load_sealed(path)
+            except FileNotFoundError:
+                continue
+            except Damaged as error:
+                say(f"{error}; going on from the checkpoint before it, or from the start")
+        return None
+
+    def remove(self) -> None:
+        """With what a kill has left of it half written."""
+        for path in self.path.parent.glob(f"*{self.path.stem}.*"):
+            path.unlink(missing_ok=True)
+
+
+def extract_members(root: Path, members: Sequence[TrainingMember]) -> None:
+    """Gives members whose stack was ended early their own checkpoints.
+
+    One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
+    """
+    by_id = {member.run_id: member for member in members}
+    for file in StackFile.all(root):
+        mine = [by_id[name] for name in file.run_ids() if name in by_id]
+        without = [member for member in mine if not _own(root, member.run_id).exists()]
+        if without:
+            _extract_members(file, without)
+        if mine and all(_is_out(root, name) for name in file.run_ids()):
+            file.remove()
+
+
+def _extract_members(file: StackFile, members: Sequence[TrainingMember]) -> None:
+    checkpoint = file.load()
+    if checkpoint is None:
+        return
+    try:
+        held = set(checkpoint["run_ids"])
+        save_members(checkpoint, [member for member in members if member.run_id in held])
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
+        # Whole, by its digest, but something else: there is no end to what that may be.
+        say(f"{file.path} is not a checkpoint of a stack; its runs are trained from the start")
+
+
+def _own(root: Path, run_id: str) -> Path:
+    return root / run_id / "checkpoints" / "last.ckpt"
+
+
+def _is_out(root: Path, run_id: str) -> bool:
+    return _own(root, run_id).exists() or (root / run_id / "record.json").exists()
+
+
+def save_members(
+    checkpoint: Checkpoint, members: Sequence[TrainingMember], sync: bool = True
+) -> None:
+    """Their own best.ckpt and last.ckpt, out of a stack's."""
+    for member in members:
+        last, best = cut(checkpoint, member)
+        folder = member.folder.path / "checkpoints"
+        # The last one last: where it is, a run has all that it goes on from.
+        if best["epoch"] == last["epoch"]:
+            save_sealed(last, folder / "best.ckpt", sync)
+            link(folder / "best.ckpt", folder / "last.ckpt")
+            continue
+        if best["epoch"] is not None:
+            save_sealed(best, folder / "best.ckpt", sync)
+        save_sealed(last, folder / "last.ckpt", sync)

@@ -1,0 +1,119 @@
+"""Where a run begins: at its last checkpoint, at a shorter run's end, or in an empty folder."""
+
+import functools
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from seqsweep.config.question import namesakes
+from seqsweep.runs.eventfiles import event_folder
+from seqsweep.runs.files import folders_with
+from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
+from seqsweep.runs.provenance import provenance
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.checkpoints import logs, resume_point, say
+from seqsweep.training.data_cache import data_files
+from seqsweep.training.planned_run import PlannedRun
+
+log = logging.getLogger(__name__)
+
+_LENGTH = "trainer.max_epochs"
+_SCHEDULER_LENGTH = "scheduler.max_epochs"
+
+
+def begin(
+    member: PlannedRun, folder: RunFolder, engine: dict[str, Any], sync: bool = True
+) -> Path | None:
+    """The checkpoint to go on from; where there is none, an empty folder to start in.
+
+    Args:
+        engine: what of the machine and the engine decides the last bits, for provenance.json.
+        sync: False leaves it to the caller to have the folder on disk before its first checkpoint.
+    """
+    is_new = not (folder.path / "config.yaml").exists()
+    if not is_new:
+        folder.tidy()
+        folder.forget_interrupt()
+    reruns, kind = member.config["rerun"], engine["engine"]
+    checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
+    if checkpoint is None:
+        files = data_files(member.config["data"])
+        origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
+        folder.start(member.config, origin, sync)
+        if not reruns and take_over_shorter_run(member, folder.path):
+            checkpoint = resume_point(folder.path, kind)
+            if checkpoint is None:
+                folder.start(member.config, origin, sync)
+    return checkpoint
+
+
+def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
+    """Copies what a run of fewer epochs has, if this run is the same one but longer.
+
+    Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
+    makes each of them another, which is said.
+    """
+    found = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
+    for path, run in sorted(found, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
+        differing = _differing(run["config"], dict(flatten(member.config)))
+        if differing == {_LENGTH, _SCHEDULER_LENGTH}:
+            say(
+                f"{path} has {run['epochs']} epochs of this config, but its scheduler is laid out "
+                "over them: trained from the start"
+            )
+        elif differing == {_LENGTH} and _copy(path, folder):
+            log.info("goes on from the %d epochs of %s", run["epochs"], path)
+            return True
+    return False
+
+
+def forget_finished_runs() -> None:
+    """Lets the next run look for shorter ones again, in a program that trains several in turn."""
+    _finished_runs.cache_clear()
+
+
+@functools.cache
+def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """The complete runs of a folder and its namesakes, as they are when this process first asks.
+
+    A run of another version of the training has another id than its config has now.
+    """
+    folders = (root, *namesakes(root))
+    paths = [path for folder in folders for path in folders_with(folder, "record.json")]
+    records = [(path, RunFolder(path).record()) for path in paths]
+    return [
+        (path, record)
+        for path, record in records
+        if record
+        and record["status"] == "complete"
+        and run_id(record["config"], record.get("data_fingerprint")) == path.name
+    ]
+
+
+def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
+    """Fewer epochs of the same data, and not ended early, as early stopping does."""
+    epochs = run["config"].get(_LENGTH, 0)
+    return (
+        run["data_fingerprint"] == member.data_fingerprint is not None
+        and run["epochs"] == epochs < member.config["trainer"]["max_epochs"]
+    )
+
+
+def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    keys = {key for key in (*one, *other) if not is_below(key, WITHOUT_INFLUENCE)}
+    return {key for key in keys if one.get(key) != other.get(key)}
+
+
+def _copy(source: Path, target: Path) -> bool:
+    checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
+    if not all(path.is_file() for path in checkpoints):
+        return False
+    events = event_folder(target)
+    events.mkdir(exist_ok=True)
+    for path in logs(source):
+        folder = target if path.name == "metrics.csv" else events
+        shutil.copy2(path, folder / path.name)
+    for path in checkpoints:
+        shutil.copy2(path, target / "checkpoints" / path.name)
+    return True

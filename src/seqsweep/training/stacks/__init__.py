@@ -1,1 +1,0 @@
-"""Groups the runs of a sweep into pools and stacks, and trains the stacks."""

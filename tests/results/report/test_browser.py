@@ -1,0 +1,220 @@
+"""The report in a browser, from disk and without a network: drawn, sorted, safe, narrow."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.results.report.write import write_report
+from seqsweep.runs.run_folder import RunFolder
+
+ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+
+ON_PAPER = """new Promise((done) => {
+  const plot = document.querySelector(".plot[data-figure]");
+  const look = () => plot.layout.width ? done() : setTimeout(look, 20);
+  look();
+})"""
+"""Waits without Playwright's own polling: its eval is what the page's policy forbids."""
+
+FAULTS = """[...document.querySelectorAll(".plot:has(.main-svg)")]
+  .flatMap((plot) => Plotly.validate(plot.data, plot.layout) || [])
+  .filter((fault) => fault.code !== "unused").map((fault) => fault.msg)"""
+"""What plotly's own check says of the figures that are drawn; a marker of a line is unused."""
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a sweep whose names are an attack, with two seeds and a failure."""
+    folder = tmp_path_factory.mktemp("sweep")
+    number = 0
+    for cell in ("gru", ATTACK):
+        for size in (8, 16, 32):
+            for seed in (0, 1):
+                config = {"model.cell": cell, "model.hidden_size": size, "seed": seed}
+                write_run(folder / f"{number:016x}", config)
+                number += 1
+    failed = RunFolder(folder / "f")
+    failed.refuse({"model.cell": ATTACK, "model.hidden_size": 64, "seed": 0}, ValueError(ATTACK))
+    return write_report(folder)[0]
+
+
+def write_run(path: Path, config: dict[str, Any]) -> None:
+    run = RunFolder(path)
+    run.start(config, {}, sync=False)
+    rows = [f"{epoch},{1 / (epoch + 1)},{2 / (epoch + 1)},0.5,0.4" for epoch in range(9)]
+    text = "\n".join(["epoch,train/loss,val/loss,train/acc,val/acc", *rows]) + "\n"
+    (path / "metrics.csv").write_text(text)
+    score = 0.5 + config["model.hidden_size"] / 100 + config["seed"] / 50
+    metrics = {"val/acc": score, "test/acc": score - 0.1, "val/loss": 1 - score}
+    run.finish(
+        {"config": config, "metrics": metrics, "best_epoch": 5, "train_seconds": 1.0 + score,
+         "params": config["model.hidden_size"] ** 2, "classes": [ATTACK, "<b>x</b>"],
+         "confusion": {"test": [[9, 1], [2, 8]]}},
+        synced=True,
+    )  # fmt: skip
+
+
+def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:
+    """The report in a context without a network, and what goes wrong there."""
+    context = browser.new_context(offline=True, **options)
+    page, wrong = context.new_page(), []
+    page.on("console", lambda message: wrong.append(message.text))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.on("request", lambda request: request.url == report.as_uri() or wrong.append(request.url))
+    page.goto(report.as_uri())
+    page.wait_for_selector(".plot .main-svg")
+    return page, wrong
+
+
+def test_plots_are_drawn_and_nothing_runs_that_should_not(report, browser):
+    page, wrong = opened(browser, report)
+    places = page.locator(".plot[data-figure]").count()
+    hidden = page.locator("[hidden] .plot").count()
+    drawn = page.locator(".plot:has(.main-svg)").count()  # those of rows are not: all are closed
+    assert (hidden, drawn) == (1, places - 1)
+    assert page.evaluate(FAULTS) == []
+    page.get_by_role("button", name="accuracy", exact=True).click()
+    assert page.locator("#curves-acc .main-svg").first.is_visible()
+    assert (
+        page.locator("#confusion .ytick text").first.text_content().startswith("<script>alert(1)")
+    )
+    assert page.locator("#confusion .ytick text").nth(1).text_content() == "<b>x</b>"
+    assert page.locator("img").count() == 0
+    assert ATTACK in page.inner_text("#failures")
+    assert wrong == []
+
+
+def test_a_click_or_a_key_sorts_the_table(report, browser):
+    page, wrong = opened(browser, report)
+    sizes = "#board > tbody > tr:first-child > td:nth-child(3)"
+    head = page.locator("#board th", has_text="hidden_size")
+    page.locator("#board th button", has_text="hidden_size").click()
+    assert head.get_attribute("aria-sort") == "ascending"
+    assert page.locator(sizes).all_text_contents() == ["8", "8", "16", "16", "32", "32"]
+    page.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert page.locator(sizes).all_text_contents() == ["32", "32", "16", "16", "8", "8"]
+    assert page.locator("#board th[aria-sort=ascending]").count() == 0
+    assert wrong == []
+
+
+def test_a_row_opens_to_its_runs_and_moves_with_them(report, browser):
+    page, wrong = opened(browser, report)
+    config = page.locator("#board > tbody").nth(1)
+    assert config.locator("tr.runs").is_hidden()
+    config.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert config.locator("tr.runs").is_visible()
+    assert page.locator("tr.runs:visible").count() == 1
+    config.locator(".plot .main-svg").first.wait_for()
+    assert config.locator(".plot:has(.main-svg)").count() == 2
+    runs = config.locator("tr[data-run]")
+    assert runs.count() == 2
+    for run in runs.all():
+        folder = run.locator("a").first.get_attribute("href")
+        assert folder and (report.parent / folder / "record.json").is_file()
+        assert run.locator("code").last.text_content() == f"seqsweep reproduce {folder[:-1]}"
+    ids = [run.get_attribute("data-run") for run in runs.all()]
+    page.locator("#board th button").first.click()  # by rank, the last first
+    moved = page.locator("#board > tbody").nth(4)
+    assert [run.get_attribute("data-run") for run in moved.locator("tr[data-run]").all()] == ids
+    assert moved.locator("tr.runs").is_visible()
+    moved.locator("td:nth-child(4)").first.click()
+    assert moved.locator("tr.runs").is_hidden()
+    assert wrong == []
+
+
+def test_a_row_opens_without_javascript(report, browser):
+    page = browser.new_context(offline=True, java_script_enabled=False).new_page()
+    page.goto(report.as_uri())
+    config = page.locator("#board > tbody").first
+    assert config.locator("tr.runs").is_hidden()
+    config.locator("summary").click()
+    assert config.locator("tr.runs").is_visible()
+
+
+def test_a_filter_hides_the_rows_of_other_values(report, browser):
+    page, wrong = opened(browser, report)
+    rows = page.locator("#board > tbody")
+    sizes = "#board > tbody:visible > tr:first-child > td:nth-child(3)"
+    shown = page.locator("#filters output")
+    assert shown.text_content() == "6 of 6 shown"
+    page.get_by_label("hidden_size").select_option("16")
+    assert page.locator(sizes).all_text_contents() == ["16", "16"]
+    page.get_by_label("cell").select_option(ATTACK)
+    assert (page.locator(sizes).all_text_contents(), shown.text_content()) == (
+        ["16"],
+        "1 of 6 shown",
+    )
+    page.locator("#board th button", has_text="hidden_size").click()
+    assert page.locator(sizes).all_text_contents() == ["16"]
+    page.get_by_role("button", name="show all").click()
+    page.locator("#board > tbody[hidden]").first.wait_for(state="detached")
+    assert rows.count() == 6 and shown.text_content() == "6 of 6 shown"
+    assert wrong == []
+
+
+def test_a_filter_finds_rows_that_are_folded(tmp_path, browser):
+    for size in range(1, 36):
+        write_run(tmp_path / f"{size:016x}", {"model.hidden_size": size, "seed": 0})
+    page, _ = opened(browser, write_report(tmp_path)[0])
+    shown = page.locator("#filters output")
+    assert shown.text_content() == "20 of 35 shown"
+    page.get_by_label("hidden_size").select_option("1")  # the last one
+    assert page.locator("#board > tbody:visible").count() == 1
+    page.get_by_role("button", name="show all", exact=True).click()
+    page.get_by_role("button", name="show all 35").click()
+    assert shown.text_content() == "35 of 35 shown"
+
+
+def test_a_name_of_the_legend_hides_its_curves(report, browser):
+    page, wrong = opened(browser, report)
+    lines = page.locator("#curves-loss path.js-line")
+    first, names = lines.count(), page.locator("#curve-choice button")
+    assert [name.get_attribute("aria-pressed") for name in names.all()] == ["true"] * 5 + ["false"]
+    names.last.click()
+    assert lines.count() == first * 6 / 5
+    names.first.click()
+    assert lines.count() == first
+    assert wrong == []
+
+
+def test_a_word_that_is_wider_than_a_phone_is_broken(tmp_path, browser):
+    for number, cell in enumerate(("x" * 60, "gru")):
+        write_run(tmp_path / f"{number}", {"model.cell": cell, "model.hidden_size": 8, "seed": 0})
+    page, _ = opened(browser, write_report(tmp_path)[0], viewport={"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_need_not_scroll_sideways(scheme, report, browser):
+    size = {"width": 390, "height": 844}
+    page, wrong = opened(browser, report, viewport=size, color_scheme=scheme, has_touch=True)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.get_by_text("Scroll the table sideways for more columns").is_visible()
+    page.locator("details.opens summary").first.click()
+    page.locator("tr.runs .plot .main-svg").first.wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.locator(".opened").first.bounding_box()["width"] <= 390
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 29)"}[scheme]
+    line = page.locator("#effects path.js-line").first
+    blue = {"light": "rgb(0, 114, 178)", "dark": "rgb(74, 163, 232)"}[scheme]
+    assert line.evaluate("line => getComputedStyle(line).stroke") == blue
+    assert wrong == []
+
+
+def test_paper_is_light_and_no_plot_is_wider(report, browser):
+    page, _ = opened(browser, report, color_scheme="dark", viewport={"width": 720, "height": 1000})
+    page.emulate_media(media="print", color_scheme="dark")
+    page.evaluate(ON_PAPER)
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert (
+        page.evaluate("document.querySelector('.plot[data-figure]').data[0].fillcolor")
+        == "rgba(0,114,178,0.16)"
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") == 720

@@ -1,0 +1,237 @@
+"""Figures say what they are of, and no label of them is markup."""
+
+import json
+from typing import Any
+
+import pytest
+
+from seqsweep.results.formatting import key_names
+from seqsweep.results.report.axes import choose_axis, factors, independent_keys
+from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
+from seqsweep.results.report.findings import Config, Confusion, Curve, Stat
+from seqsweep.results.report.panels import Axis
+from seqsweep.results.report.pareto import pareto_front
+from seqsweep.results.report.plot_parts import (
+    DARK,
+    HEAT,
+    HEAT_ON_DARK,
+    PALETTE,
+    SHADES,
+    decades,
+    faded,
+    ink_on,
+    luminance,
+    shade,
+)
+from seqsweep.results.report.plots import confusion_figure, curves_figure, seeds_figure
+
+SCORE = "test/acc"
+
+
+def config(rank: int, keys: dict[str, Any], values: list[float], words: str = "") -> Config:
+    mean = sum(values) / len(values)
+    stat = Stat(len(values), mean, None, None, None)
+    scores = list(enumerate(values))
+    return Config(
+        rank, f"c{rank}", words or str(keys), keys, [], {SCORE: stat}, scores, None, "best"
+    )
+
+
+def axis_of(*points: dict[str, Any]) -> Axis:
+    """The axis of configs with two seeds each."""
+    configs = [config(n, keys, [n / 100, n / 100 + 0.1]) for n, keys in enumerate(points, 1)]
+    keys = list(points[0])
+    effects = factors(configs, SCORE)
+    axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
+    assert axis is not None
+    return axis
+
+
+def test_means_over_different_combinations_are_known_to_be():
+    """Nine values of each of two keys are more than lines and panels: one is averaged over."""
+    points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
+    assert axis_of(*points).averaged and not axis_of(*points).is_uneven
+    assert axis_of(*points[1:]).is_uneven
+
+
+def test_hidden_size_is_laid_out_with_a_line_per_layers_and_direction():
+    axis = axis_of(
+        *(
+            {"model.bidirectional": b, "model.num_layers": n, "model.hidden_size": h}
+            for b in (False, True) for n in (1, 2, 4) for h in (16, 32, 128)
+        )
+    )  # fmt: skip
+    assert (axis.key, axis.numeric, axis.log, axis.joined) == (
+        "model.hidden_size",
+        True,
+        True,
+        True,
+    )
+    lines = axis.panels[0].lines
+    assert [line.label for line in lines][:2] == [
+        "num_layers=1 bidirectional=false",
+        "num_layers=1 bidirectional=true",
+    ]
+    assert [(line.group, line.style) for line in lines] == [
+        (layer, way) for layer in range(3) for way in range(2)
+    ]
+    assert [point.x for point in lines[0].points] == [16, 32, 128]
+
+
+def test_the_numeric_key_with_most_values_is_laid_out():
+    axis = axis_of(*({"a": a, "b": b, "c": c} for a in "xyzw" for b in (1, 2) for c in (1, 2, 3)))
+    assert (axis.key, axis.log) == ("c", False)
+    assert len(axis.panels[0].lines) == 8
+
+
+def test_words_are_dots_in_their_order():
+    axis = axis_of(*({"model.cell": cell} for cell in ("rnn", "gru", "lstm")))
+    assert (axis.numeric, axis.joined, axis.values) == (False, False, ["rnn", "gru", "lstm"])
+
+
+def test_a_random_search_is_not_joined_to_a_line():
+    axis = axis_of(*({"lr": 0.1 / n, "dropout": n / 20} for n in range(1, 13)))
+    assert (axis.numeric, axis.joined, axis.averaged) == (True, False, ["dropout"])
+
+
+def test_too_many_settings_are_panels_and_then_means():
+    axis = axis_of(
+        *({"model.hidden_size": h, **{f"k{i}": n >> i & 1 for i in range(7)}}
+          for h in (1, 2) for n in range(128))
+    )  # fmt: skip
+    assert len(axis.panels) == 4
+    assert max(len(panel.lines) for panel in axis.panels) == 8
+    assert len(axis.averaged) == 2
+    assert axis.panels[0].lines[0].points[0].n == 4
+
+
+@pytest.mark.parametrize(
+    ("points", "higher", "front"),
+    [
+        ([(3, 0.9), (1, 0.5), (2, 0.4)], True, [1, 0]),
+        ([(3, 0.9), (1, 0.5), (2, 0.4)], False, [1, 2]),
+        ([(1, 0.5), (1, 0.7), (2, 0.7)], True, [1]),
+    ],
+)
+def test_no_point_beats_one_of_the_front(points, higher, front):
+    assert pareto_front(points, higher) == front
+
+
+def test_a_confusion_of_many_classes_has_no_numbers():
+    for size, numbered in ((20, True), (21, False)):
+        names = [f"<b>{i}</b>" for i in range(size)]
+        counts = [[int(i == j) for j in range(size)] for i in range(size)]
+        figure = confusion_figure(Confusion("test", names, counts, 1, []))
+        texts = [trace["text"] for trace in figure["data"] if "text" in trace]
+        assert texts == [["1"] * size] * numbered
+        assert "<b>" not in json.dumps(figure)
+
+
+def test_a_confusion_is_shaded_by_row():
+    figure = confusion_figure(Confusion("test", ["a", "b"], [[3, 1], [0, 0]], 1, []))
+    cells = figure["data"][0]
+    assert list(zip(cells["x"], cells["base"], strict=True)) == [
+        (0, -0.5), (1, -0.5), (0, 0.5), (1, 0.5)
+    ]  # fmt: skip
+    assert cells["marker"]["color"] == [SHADES[75], SHADES[25], SHADES[0], SHADES[0]]
+
+
+def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
+    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
+    curves = [Curve("%{x}<i>", {"val/loss": band, "train/loss": band}, 1.2)]
+    figure = curves_figure(curves, "loss")
+    assert figure is not None
+    hovers = [trace["hovertemplate"] for trace in figure["data"] if "hovertemplate" in trace]
+    assert all("%{x}&lt;i&gt;" not in hover and "&lt;i&gt;" in hover for hover in hovers)
+    assert curves_figure(curves, "acc") is None
+
+
+def test_every_count_can_be_read_on_its_shade():
+    """4.5 is what WCAG 2.1 asks of text; on dark pages all counts are white."""
+    for percent in range(101):
+        share, ink = percent / 100, ink_on(percent / 100)
+        for colour, ends in ((ink, HEAT), (DARK.get(ink, ink), HEAT_ON_DARK)):
+            ground, text = luminance(shade(share, ends)), luminance(shade(0, (colour, colour)))
+            assert (max(ground, text) + 0.05) / (min(ground, text) + 0.05) > 4.5
+
+
+def test_a_curve_is_one_group_that_the_page_can_hide():
+    band = Band([0, 1], [0.5, 0.4], [0.4, 0.3], [0.6, 0.5], [2, 2])
+    curves = [Curve(name, {"val/loss": band, "train/loss": band}, 1.0) for name in "ab"]
+    figure = curves_figure(curves, "loss")
+    assert figure is not None
+    assert [trace["legendgroup"] for trace in figure["data"]] == ["0"] * 4 + ["1"] * 4
+
+
+def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
+    words = " ".join(f"a_rather_long_key_{n}={n}" for n in range(4)) + " b=<i>"
+    figure = seeds_figure([config(1, {"k": 1}, [0.1, 0.2], words)], SCORE)
+    lines = figure["layout"]["annotations"][0]["text"].split("<br>")
+    assert " ".join(lines) == f"#1 {words}".replace("<i>", "&lt;i&gt;")
+    assert len(lines) > 1
+
+
+def test_a_line_is_pale_where_seeds_have_ended():
+    """The mean of the seeds that are left falls where a high one ends; its band would too."""
+    found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
+    assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
+    figure = curves_figure([Curve("a", {"val/acc": found}, None)], "acc")
+    assert figure is not None
+    shaded, whole, left = figure["data"]
+    assert max(shaded["x"]) == 1
+    assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
+    assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
+    assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 seeds left"
+
+
+def test_every_seed_of_the_first_twelve_configs_is_a_point():
+    figure = seeds_figure([config(n, {"k": n}, [0.1, 0.2]) for n in range(1, 15)], SCORE)
+    points = [trace for trace in figure["data"] if trace.get("hoverinfo") == "text"]
+    assert [trace["x"] for trace in points] == [[0.1, 0.2]] * 12
+
+
+def test_every_colour_has_one_for_dark_pages():
+    assert {*PALETTE, *map(faded, PALETTE), *SHADES} <= DARK.keys()
+    assert len(set(SHADES)) == 101
+
+
+def test_ticks_of_few_decades_have_steps_between():
+    assert decades([200, 9000])["ticktext"][:4] == ["100", "200", "500", "1k"]
+    assert decades([1, 1e6])["ticktext"] == ["1", "10", "100", "1k", "10k", "100k", "1M"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.04, 0.09), (0.06, 0.09), (0.0612, 0.0633), (3, 4)])
+def test_at_least_two_ticks_are_among_the_values(low, high):
+    found = decades([low, high])
+    assert sum(0.999 * low <= mark <= 1.001 * high for mark in found["tickvals"]) >= 2
+    assert all(len(text) <= 6 for text in found["ticktext"])
+
+
+def test_curves_are_read_as_far_as_they_are_whole(tmp_path):
+    (tmp_path / "metrics.csv").write_text(
+        "epoch,step,train/loss,val/loss\n0,6,1.5,2.5\n1,12,nan,\n2,18,0.5,1.5\n3,24,0."
+    )
+    assert read_metrics(tmp_path) == {
+        "step": {0: 6.0, 1: 12.0, 2: 18.0},
+        "train/loss": {0: 1.5, 2: 0.5},
+        "val/loss": {0: 2.5, 2: 1.5},
+    }
+    (tmp_path / "metrics.csv").write_text("epoch,step,val/acc\n0,6,0.5\n1,12,0.8")  # of 0.8125
+    assert read_metrics(tmp_path)["val/acc"] == {0: 0.5}
+    for content in ("", "nothing\n", "epoch,val/loss\n"):
+        (tmp_path / "metrics.csv").write_text(content)
+        assert bands([tmp_path], ["val/loss"]) == {}
+    assert read_metrics(tmp_path / "none") == {}
+
+
+def test_seeds_that_stop_early_leave_the_others_their_epochs(tmp_path):
+    for seed, epochs in ((0, 1000), (1, 10)):
+        (tmp_path / str(seed)).mkdir()
+        rows = [f"{epoch},{seed}" for epoch in range(epochs)]
+        text = "\n".join(["epoch,val/acc", *rows]) + "\n"
+        (tmp_path / str(seed) / "metrics.csv").write_text(text)
+    band = bands([tmp_path / "0", tmp_path / "1"], ["val/acc"])["val/acc"]
+    assert len(band.epochs) == MOST_POINTS
+    assert (band.epochs[0], band.epochs[-1]) == (0, 999)
+    assert (band.low[0], band.mean[0], band.high[0]) == (0.0, 0.5, 1.0)
+    assert (band.low[-1], band.high[-1]) == (0.0, 0.0)

@@ -1,0 +1,45 @@
+"""Which keys a table and a label show."""
+
+import pytest
+
+from seqsweep.results.formatting import key_names
+from seqsweep.results.naming import distinguishing_keys, label_keys
+
+ADAM = {"optimizer._target_": "adam", "optimizer.lr": 0.003, "optimizer.eps": 1e-8}
+SGD = {"optimizer._target_": "sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9}
+DIGITS = {"data.source._target_": "digits", "val_fraction": 0.2, "trainer.max_epochs": 30}
+VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_epochs": 60}
+
+
+@pytest.mark.parametrize(
+    ("configs", "keys"),
+    [
+        ([ADAM, SGD], ["optimizer._target_"]),
+        ([{"seed": s, **o} for s in (0, 1) for o in (ADAM, SGD)], ["optimizer._target_", "seed"]),
+        ([{**ADAM, "optimizer.lr": lr} for lr in (1, 2)], ["optimizer.lr"]),
+        (
+            [{**o, "optimizer.lr": lr} for o in (ADAM, SGD) for lr in (1, 2)],
+            ["optimizer._target_", "optimizer.lr"],
+        ),
+        ([DIGITS, VOWELS], ["data.source._target_"]),
+        (
+            [{**d, "model.hidden_size": h, "seed": s} for d in (DIGITS, VOWELS) for h in (4, 8)
+             for s in (0, 1)],
+            ["data.source._target_", "model.hidden_size", "seed"],
+        ),
+        ([{"scheduler": None}, {"scheduler._target_": "cosine", "scheduler.max_epochs": 3}],
+         ["scheduler._target_"]),
+    ],
+)  # fmt: skip
+def test_a_choice_is_one_key_of_a_label(configs, keys):
+    """What follows from it is left out, and the labels of two configs still differ."""
+    assert label_keys(configs) == keys
+    labels = [tuple(config.get(key) for key in keys) for config in configs]
+    assert len(set(labels)) == len(configs)
+    assert set(keys) <= set(distinguishing_keys(configs))
+
+
+def test_a_callback_is_not_taken_for_the_learning_rate():
+    """Of `callbacks=default,mine`, where the user's file calls one `lr`."""
+    names = key_names(["callbacks.lr._target_", "callbacks.lr.every", "optimizer._target_"])
+    assert list(names.values()) == ["callbacks.lr", "every", "optimizer"]

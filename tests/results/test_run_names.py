@@ -1,0 +1,148 @@
+"""Names of runs: short, unique, safe in a path, and in the order of the numbers they stand for."""
+
+import itertools
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.results.run_names import LONGEST, names_of, readable_names
+
+
+def grid(**axes: list[Any]) -> dict[str, dict[str, Any]]:
+    """The configs of a grid by run_id; `__` in a key stands for the dot."""
+    keys = [key.replace("__", ".") for key in axes]
+    points = itertools.product(*axes.values())
+    return {f"{n:016x}": dict(zip(keys, point, strict=True)) for n, point in enumerate(points)}
+
+
+def names(**axes: list[Any]) -> list[str]:
+    return list(readable_names(grid(**axes)).values())
+
+
+values = st.one_of(
+    st.integers(-3, 2000), st.integers(), st.floats(), st.booleans(), st.none(),
+    st.text(max_size=9), st.sampled_from(["../x", "", ".", "..", "a b", "a.", "é", "gru", "Gru"]),
+    st.sampled_from(["a-b", 1e-5, 0.1, -0.0, 1, 1.0, True]),
+    st.lists(st.integers(0, 3), max_size=2),
+)  # fmt: skip
+keys = st.sampled_from(
+    ["seed", "model.hidden_size", "model.num_layers", "model.bidirectional", "model.cell",
+     "optimizer.lr", "data.source.seed", "data.source._target_", "optimizer.weight_decay",
+     "data.batch_size", "model.dropout", "x.s", "é", "", ".", "mine.h"]
+)  # fmt: skip
+configs = st.dictionaries(
+    st.text("0123456789abcdef", min_size=1, max_size=4) | st.text(min_size=1, max_size=3),
+    st.dictionaries(keys, values, max_size=7),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(deadline=None)
+@given(configs)
+def test_names_are_unique_short_and_safe_whatever_the_values(configs):
+    found = readable_names(configs)
+    assert found.keys() == configs.keys()
+    assert len({name.casefold() for name in found.values()}) == len(configs)
+    for name in found.values():
+        assert len(name) <= LONGEST
+        assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+        assert not name.endswith(".")
+
+
+axis = st.one_of(
+    st.lists(st.integers(0, 10**7), min_size=1, max_size=3, unique=True),
+    st.lists(st.integers(-5, 5), min_size=1, max_size=3, unique=True),
+    st.lists(st.floats(0, 1000), min_size=1, max_size=3, unique=True),
+)
+
+
+@settings(deadline=None)
+@given(axes=st.lists(axis, min_size=1, max_size=5), seeds=st.integers(1, 3), data=st.data())
+def test_names_sort_as_their_numbers_do(axes, seeds, data):
+    """In the order of the config's keys, the seed last, for any order of the runs."""
+    points = list(itertools.product(*axes, range(seeds)))
+    configs = [
+        {f"model.{'abcde'[n]}{n}": value for n, value in enumerate(point[:-1])}
+        | {"seed": point[-1]}
+        for point in points
+    ]
+    ids = data.draw(st.permutations([f"{n:016x}" for n in range(len(points))]))
+    found = readable_names(dict(zip(ids, configs, strict=True)))
+    numbers = dict(zip(ids, points, strict=True))
+    assert sorted(found, key=found.__getitem__) == sorted(found, key=numbers.__getitem__)
+
+
+@pytest.mark.parametrize(
+    ("axes", "expected"),
+    [
+        ({"model__hidden_size": [16, 128], "model__num_layers": [1, 2], "seed": [0]},
+         ["h016-L1", "h016-L2", "h128-L1", "h128-L2"]),
+        ({"seed": [0, 10], "model__hidden_size": [8], "model__bidirectional": [True, False]},
+         ["bi-s00", "uni-s00", "bi-s10", "uni-s10"]),
+        ({"seed": [7, 8]}, ["run-s7", "run-s8"]),
+        ({"model__cell": ["rnn", "gru"], "optimizer__lr": [0.01, 0.003]},
+         ["rnn-lr0.010", "rnn-lr0.003", "gru-lr0.010", "gru-lr0.003"]),
+        ({"optimizer__lr": [0.1, 1e-5]}, ["lrB", "lrA"]),
+        ({"model__dropout": [0, 0.25]}, ["d0.00", "d0.25"]),
+        ({"data__batch_size": [8, 16], "optimizer__weight_decay": [0.0, 0.1]},
+         ["b08-wd0.0", "b08-wd0.1", "b16-wd0.0", "b16-wd0.1"]),
+        ({"data__source___target_": ["a.b.digits", "a.b.adding"]}, ["digits", "adding"]),
+        ({"data__source___target_": ["a.digits", "a.japanese_vowels"]}, ["digits", "japane"]),
+        ({"data__source__path": ["long-one.npz", "long-two.npz"]}, ["pA", "pB"]),
+        ({"data__source__seed": [0, 1], "seed": [0, 1]},
+         ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
+        ({"loss__class_weights": [None, "balanced"]}, ["cwA", "cwB"]),
+        ({"data__standardize": [True, False]}, ["st1", "st0"]),
+        ({"data__split_seed": [0, -1]}, ["ssB", "ssA"]),
+    ],
+)  # fmt: skip
+def test_the_names_are_those_of_the_rule(axes, expected):
+    assert names(**axes) == expected
+
+
+def test_too_long_names_lose_first_what_says_nothing():
+    follows = grid(model__hidden_size=[16, 128], model__num_layers=[1, 2], seed=[0, 1])
+    for config in follows.values():
+        config["optimizer.lr"] = config["model.hidden_size"] / 10000
+        config["data.source.steps"] = config["model.hidden_size"]
+    assert set(readable_names(follows).values()) >= {"h016-L1-s0", "h128-L2-s1"}
+
+
+def test_too_long_names_lose_the_dashes_then_the_long_numbers_then_get_a_rank():
+    axes: dict[str, list[Any]] = {"model__hidden_size": [16, 128], "model__num_layers": [1, 2]}
+    both: dict[str, list[Any]] = {"model__bidirectional": [False, True]}
+    rates: dict[str, list[Any]] = {"optimizer__lr": [0.001, 0.03]}
+    batch: dict[str, list[Any]] = {"data__batch_size": [16, 1024]}
+    assert max(names(**axes, **both, **batch)) == "h128L2unib1024"
+    assert names(**axes, **rates, seed=[0])[-1] == "h128-L2-lr0.030"
+    assert names(**axes, **rates, seed=[0, 1])[-1] == "h128L2lr0.030-s1"
+    assert names(**axes, **both, **rates, seed=[0, 1])[-1] == "h128L2bilrB-s1"
+    assert names(**axes, **both, **rates, **batch, seed=[0, 1])[-1] == "h128-L2-r27-s1"
+
+
+def test_seeds_of_a_config_share_its_name():
+    configs = grid(model__hidden_size=[16, 128], optimizer__lr=[0.001, 0.03], seed=[0, 10])
+    found = names_of(configs)
+    for run_id, name in found.items():
+        assert name.run == f"{name.config}-s{configs[run_id]['seed']:02}"
+    assert len({name.config for name in found.values()}) == 4
+
+
+def test_what_cannot_change_a_result_is_in_no_name():
+    assert names(threads=[1, 2], model__hidden_size=[4, 8]) == ["h4-n0", "h8-n0", "h4-n1", "h8-n1"]
+
+
+def test_a_single_run_is_called_by_its_id():
+    assert readable_names({"1522e41eb9badfd5": {"seed": 3}}) == {"1522e41eb9badfd5": "run-1522e41e"}
+    assert readable_names({"../..": {}}) == {"../..": "run"}
+    assert readable_names({}) == {}
+
+
+def test_the_order_in_which_runs_are_found_does_not_matter():
+    configs = grid(model__hidden_size=[16, 128], threads=[1, 2])
+    backwards = dict(reversed(configs.items()))
+    assert readable_names(backwards) == readable_names(configs)

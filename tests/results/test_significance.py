@@ -1,0 +1,358 @@
+"""Intervals and tests equal scipy's, or hand-computed ones; effects recover what made the data."""
+
+import itertools
+import random
+import statistics
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.results.effects import holes, main_effects, strongest_interaction
+from seqsweep.results.report.findings import Crossing
+from seqsweep.results.report.sentences import crossing_words
+from seqsweep.results.significance import (
+    Interval,
+    differences_to_best,
+    holm,
+    mean_interval,
+    paired_t_p,
+    places_by_size,
+    seeds_needed,
+    signed_rank_p,
+)
+from seqsweep.results.student_t import quantile, two_sided_p
+
+ALPHA = 0.05
+
+
+def normal(count: int, seed: int = 0, mean: float = 0.0) -> list[float]:
+    source = random.Random(seed)
+    return [source.gauss(mean, 1) for _ in range(count)]
+
+
+def by_seed(values: list[float]) -> dict[int, float]:
+    return dict(enumerate(values))
+
+
+def grid(**axes: list[Any]) -> list[dict[str, Any]]:
+    return [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+
+
+@pytest.mark.parametrize("n", [2, 3, 10, 40])
+def test_the_interval_of_a_mean_is_scipys(n):
+    from scipy.stats import ttest_1samp
+
+    values = normal(n)
+    expected = ttest_1samp(values, 0).confidence_interval(0.95)
+    found = mean_interval(values)
+    assert found.mean == pytest.approx(statistics.fmean(values))
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.n == n
+
+
+def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
+    from scipy.stats import ttest_rel
+
+    first, second = normal(8), normal(8, seed=1)
+    expected = ttest_rel(first, second).confidence_interval(0.95)
+    samples = [by_seed(second) | {60: -9.0}, by_seed(first) | {50: 9.0}]
+    found = differences_to_best(samples, best=0)[1].interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert found.n == 8
+
+
+def test_one_value_has_no_interval_and_none_has_no_mean():
+    assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
+    assert mean_interval([]) == Interval(None, None, None, 0)
+
+
+@pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
+def test_equal_values_have_no_interval_as_they_show_no_spread(values):
+    """Two seeds with 17 hits each: the next one may well have 15."""
+    found = mean_interval(values)
+    assert found == (pytest.approx(values[0]), None, None, len(values))
+
+
+def test_the_interval_holds_the_true_mean_as_often_as_it_says():
+    inside = 0
+    for trial in range(2000):
+        found = mean_interval(normal(4, seed=trial, mean=0.3))
+        assert found.low is not None and found.high is not None
+        inside += found.low <= 0.3 <= found.high
+    assert inside / 2000 == pytest.approx(0.95, abs=0.015)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50])
+def test_the_signed_rank_test_is_scipys_exact_one_without_ties(n):
+    from scipy.stats import wilcoxon
+
+    for seed in range(5):
+        values = normal(n, seed, mean=0.4)
+        expected: Any = wilcoxon(values, method="exact")
+        assert signed_rank_p(values) == pytest.approx(expected.pvalue)
+
+
+def test_with_more_values_it_is_scipys_normal_one():
+    from scipy.stats import wilcoxon
+
+    values = normal(80, mean=0.2)
+    expected: Any = wilcoxon(values, method="asymptotic")
+    assert signed_rank_p(values) == pytest.approx(expected.pvalue, rel=1e-6)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
+def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences):
+    """By going through the signs one by one; zeros are dropped."""
+    sizes = [abs(d) for d in differences if d]
+    ranks = [sum(o < s for o in sizes) + (sizes.count(s) + 1) / 2 for s in sizes]
+    middle = sum(ranks) / 2
+    observed = sum(r for r, d in zip(ranks, [d for d in differences if d], strict=True) if d > 0)
+    sums = [
+        sum(r for r, up in zip(ranks, signs, strict=True) if up)
+        for signs in itertools.product((False, True), repeat=len(ranks))
+    ]
+    extreme = sum(abs(s - middle) >= abs(observed - middle) for s in sums)
+    expected = min(1.0, extreme / len(sums))
+    assert signed_rank_p([d / 37 for d in differences]) == pytest.approx(expected)
+
+
+@given(st.lists(st.integers(0, 54), min_size=2, max_size=6), st.randoms(use_true_random=False))
+def test_means_of_the_same_counts_share_a_place_in_any_order(hits, source):
+    """Their sums are equal; in floating point they may differ in the last bit."""
+    accuracies = [count / 54 for count in hits]
+    shuffled = source.sample(accuracies, len(accuracies))
+    means = [sum(accuracies) / len(hits), sum(shuffled) / len(hits)]
+    more = (sum(hits) + 1) / 54 / len(hits)
+    assert places_by_size([*means, more]) == [0, 0, 2]
+
+
+def test_no_difference_at_all_is_no_evidence():
+    assert signed_rank_p([0.0, 0.0, 0.0]) == 1
+    assert signed_rank_p([]) == 1
+
+
+def test_differences_of_accuracies_tie_though_subtraction_rounds():
+    differences = [0.9 - 0.8, 0.8 - 0.7, 0.7 - 0.6, -(0.5 - 0.4)]
+    assert len(set(map(abs, differences))) > 1
+    assert signed_rank_p(differences) == signed_rank_p([1, 1, 1, -1])
+
+
+def test_holm_is_as_computed_by_hand():
+    """Sorted .01 .02 .03 .04 times 4 3 2 1 is .04 .06 .06 .04, and never falls: .04 .06 .06 .06."""
+    assert holm([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    assert holm([0.6, 0.5]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), max_size=12))
+def test_holm_keeps_the_order_and_never_lowers_a_p(p_values):
+    adjusted = holm(p_values)
+    assert all(p <= a <= 1 for p, a in zip(p_values, adjusted, strict=True))
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    assert [adjusted[i] for i in order] == sorted(adjusted)
+
+
+@pytest.mark.parametrize("configs", [2, 3, 12, 100])
+def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
+    def clearest(n: int) -> list[str]:
+        samples = [{s: -float(i * (s + 1)) for s in range(n)} for i in range(configs)]
+        return [found.verdict for found in differences_to_best(samples, 0)[1:]]
+
+    needed = seeds_needed(configs)
+    assert set(clearest(needed)) == {"different"}
+    assert set(clearest(needed - 1)) == {"undecided"}
+
+
+def test_verdicts_tell_the_best_the_equal_and_the_different():
+    best = normal(10, mean=5)
+    near = [value + noise / 10 for value, noise in zip(best, normal(10, seed=3), strict=True)]
+    far = [value - 1 - noise / 10 for value, noise in zip(best, normal(10, seed=4), strict=True)]
+    found = differences_to_best([by_seed(far), by_seed(best), by_seed(near)], best=1)
+    assert [each.verdict for each in found] == ["different", "best", "indistinguishable"]
+    assert found[0].interval.mean == pytest.approx(statistics.fmean(far) - statistics.fmean(best))
+    assert (found[1].p, found[1].adjusted) == (None, None)
+    assert found[0].p is not None and found[0].adjusted == pytest.approx(2 * found[0].p)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 10, 49, 200])
+def test_students_t_is_scipys_to_the_last_digits(freedom):
+    from scipy.special import stdtr, stdtrit
+
+    for exponent in range(-12, 13):
+        t = 10 ** (exponent / 4)
+        assert two_sided_p(t, freedom) == pytest.approx(
+            2 * stdtr(freedom, -t), rel=1e-11, abs=1e-300
+        )
+        assert two_sided_p(-t, freedom) == two_sided_p(t, freedom)
+    for p in (0.4, 0.05, 1e-6):
+        assert quantile(p, freedom) == pytest.approx(stdtrit(freedom, 1 - p / 2), rel=1e-9)
+
+
+def test_the_paired_t_test_is_that_of_scipy():
+    from scipy.stats import ttest_1samp
+
+    for n in (3, 4, 10):
+        sample = normal(n, mean=0.7, seed=n)
+        assert paired_t_p(sample) == pytest.approx(ttest_1samp(sample, 0)[1], rel=1e-12)
+
+
+@pytest.mark.parametrize("sample", [[], [0.3], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3], [0.0] * 5])
+def test_a_t_test_that_is_undefined_proves_nothing(sample):
+    assert paired_t_p(sample) == 1.0
+
+
+def test_a_clear_difference_of_few_seeds_counts_by_t_alone():
+    best = by_seed([0.95, 0.96, 0.94])
+    far = by_seed([0.50, 0.52, 0.47])
+    (_, found) = differences_to_best([best, far], best=0)
+    assert (found.verdict, found.differs_by_t) == ("undecided", True)
+    assert found.t_adjusted == pytest.approx(paired_t_p([-0.45, -0.44, -0.47]))
+
+
+def test_a_config_that_shares_no_seed_is_undecided_not_equal():
+    apart, same = differences_to_best([{9: 0.5}, {0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5}], 1)[::2]
+    assert apart == (Interval(None, None, None, 0), None, None, "undecided", None)
+    assert (same.p, same.verdict) == (1.0, "undecided")
+
+
+@pytest.mark.parametrize("seeds", [3, 4, 9])
+def test_equal_configs_are_rarely_found_different(seeds):
+    """The chance that any of them is, the family-wise error, is at most 5 % for each test."""
+    trials = 400
+    by_ranks = by_t = 0
+    for trial in range(trials):
+        samples = [by_seed(normal(seeds, seed=1000 * trial + i)) for i in range(6)]
+        found = differences_to_best(samples, 0)
+        by_ranks += any(each.verdict == "different" for each in found)
+        by_t += any(each.differs_by_t for each in found)
+    assert by_ranks / trials <= ALPHA + 0.025
+    assert by_t / trials <= ALPHA + 0.025
+
+
+def test_additive_effects_have_their_shares_and_no_interaction():
+    configs = grid(a=[2, 10, 1], b=[True, False], c=["x", "y"])
+    scores = [c["a"] + 3 * c["b"] for c in configs]
+    spread_a, spread_b = statistics.pvariance([1, 2, 10]), statistics.pvariance([0, 3])
+    first, second, third = main_effects(configs, scores)
+    assert (first.key, first.values, first.means) == ("a", [1, 2, 10], [2.5, 3.5, 11.5])
+    assert first.share == pytest.approx(spread_a / (spread_a + spread_b))
+    assert (second.key, second.values) == ("b", [False, True])
+    assert second.share == pytest.approx(spread_b / (spread_a + spread_b))
+    assert (third.key, third.values, third.share) == ("c", ["x", "y"], 0)
+    interaction = strongest_interaction(configs, scores)
+    assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
+
+
+def test_xor_is_all_interaction():
+    configs = grid(c=[None, "x"], a=[0, 1], b=[False, True])
+    scores = [float(c["a"] != c["b"]) for c in configs]
+    assert [effect.share for effect in main_effects(configs, scores)] == [0, 0, 0]
+    found = strongest_interaction(configs, scores)
+    assert found is not None
+    assert (found.keys, found.values) == (("a", "b"), ([0, 1], [False, True]))
+    assert found.means == [[0, 1], [1, 0]]
+    assert found.share == pytest.approx(1)
+
+
+def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
+    """Without the worst corner its row's plain mean would be too good."""
+    configs = grid(a=[0, 1, 2], b=[0, 1], c=[0, 5])[1:]
+    scores = [10.0 * c["a"] + c["b"] + c["c"] for c in configs]
+    effects = {effect.key: effect for effect in main_effects(configs, scores)}
+    differences = [y - x for x, y in itertools.pairwise(effects["a"].means)]
+    assert differences == pytest.approx([10, 10])
+    interaction = strongest_interaction(configs, scores)
+    assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
+
+
+def test_an_interaction_is_told_where_it_is():
+    """Between the two values that change most differently, not between the ends alone."""
+    means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
+    crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
+    words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
+    assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
+
+
+def test_where_no_table_is_full_there_is_no_interaction_to_tell():
+    configs = grid(a=[0, 1], b=[0, 1])[1:]
+    assert strongest_interaction(configs, [1.0, 2.0, 3.0]) is None
+    assert strongest_interaction(grid(a=[0, 1, 2]), [1.0, 2.0, 3.0]) is None
+
+
+def test_keys_that_change_together_are_one_effect():
+    configs = [{"a": n, "twin": 10 * n, "b": b} for n in (1, 2) for b in (0, 1)]
+    assert [effect.key for effect in main_effects(configs, [1.0, 1.5, 2.0, 2.5])] == ["a", "b"]
+
+
+def test_what_a_choice_brings_along_is_no_effect_of_its_own():
+    adam = {"optimizer._target_": "adam", "optimizer.betas": [0.9, 0.99]}
+    others = [{"optimizer._target_": "sgd", "optimizer.momentum": 0.9}, {"optimizer._target_": "r"}]
+    configs = [choice | {"h": h} for choice in (adam, *others) for h in (8, 16)]
+    effects = main_effects(configs, [1.0, 1.1, 2.0, 2.1, 3.0, 3.1])
+    assert [effect.key for effect in effects] == ["optimizer._target_", "h"]
+    assert sum(effect.share or 0.0 for effect in effects) == pytest.approx(1)
+
+
+def test_a_key_with_its_own_value_everywhere_is_left_out_of_a_random_search():
+    source = random.Random(0)
+    configs = [{"lr": source.random(), "cell": source.choice("ab")} for _ in range(20)]
+    assert [effect.key for effect in main_effects(configs, normal(20))] == ["cell"]
+
+
+def test_a_single_axis_explains_everything():
+    (effect,) = main_effects(grid(lr=[0.1, 0.01]), [0.5, 0.7])
+    assert (effect.values, effect.means, effect.share) == ([0.01, 0.1], [0.7, 0.5], 1)
+
+
+def test_equal_scores_have_no_variance_to_share():
+    assert [e.share for e in main_effects(grid(a=[0, 1], b=[0, 1]), [0.1 + 0.2] * 4)] == [0, 0]
+    assert main_effects([], []) == []
+    assert main_effects([{"a": 1}], [0.5]) == []
+
+
+def test_missing_are_the_runs_that_were_asked_for():
+    runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
+    keys = ["h", "seed", "list", "other"]
+    assert holes(runs, keys, runs) == (6, [], 6)
+    assert holes(runs[:4] + runs[5:], keys, runs) == (6, [{"h": 16, "seed": 1}], 5)
+    assert holes(runs[:1], keys) == (1, [], 1)
+    assert holes([], keys) == (0, [], 0)
+
+
+def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
+    """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
+    first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
+    second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
+    runs = [*first, *second]
+    assert holes(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
+
+
+def test_a_random_search_is_no_grid_with_holes():
+    runs = [{"lr": n / 7, "dropout": n / 100, "h": n % 3} for n in range(30)]
+    runs += [{"lr": 0.5, "dropout": 0.5, "h": n} for n in range(3)]
+    found = holes(runs, ["lr", "dropout", "h"])
+    assert (found.missing, found.there) == ([], 33)
+    assert found.size == 31 * 3  # lr and dropout change together
+
+
+def test_where_no_setting_has_all_values_the_means_are_said_to_mix_the_keys():
+    """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
+    first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])
+    second = grid(h=[8, 16], cell=["gru", "lstm"], lr=[1, 4])
+    configs = list({str(c): c for c in [*first, *second]}.values())
+    scores = [c["h"] / 10 + (c["cell"] == "gru") / 9 for c in configs]
+    effects = {effect.key: effect for effect in main_effects(configs, scores)}
+    assert all(effect.confounded for effect in effects.values())
+    assert all(effect.share is None and effect.configs == 15 for effect in effects.values())
+
+
+def test_an_effect_knows_on_how_many_configs_it_rests():
+    configs = grid(a=[0, 1, 2], b=[0, 1])[1:]
+    effects = {e.key: e for e in main_effects(configs, [1.0, 2.0, 3.0, 4.0, 5.0])}
+    assert {key: (e.configs, e.confounded) for key, e in effects.items()} == {
+        "a": (3, False), "b": (4, False),
+    }  # fmt: skip

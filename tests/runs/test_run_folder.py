@@ -1,0 +1,256 @@
+"""A run is done if and only if its record.json says so."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from seqsweep.runs.ledger import read_run
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sealed import sealed
+
+RESULT = {"run_id": "a", "metrics": {"val/acc": 0.5}, "config": {"seed": 0}}
+
+
+@pytest.fixture
+def folder(tmp_path) -> RunFolder:
+    """A run that was started and not finished."""
+    folder = RunFolder(tmp_path / "0123456789abcdef")
+    folder.start({"seed": 0}, {"threads": 1})
+    return folder
+
+
+def failed(folder: RunFolder, message: str) -> None:
+    try:
+        raise RuntimeError(message)
+    except RuntimeError as error:
+        folder.fail(error)
+
+
+def test_a_run_is_complete_with_its_record_only(folder):
+    assert (folder.state(), folder.record()) == ("incomplete", None)
+    failed(folder, "lost")
+    assert folder.state() == "failed"
+    folder.finish(RESULT)
+    assert (folder.state(), folder.failure()) == ("complete", None)
+    assert folder.record() == sealed(RESULT | {"status": "complete"})
+
+
+def test_a_folder_that_is_not_there_is_incomplete(tmp_path):
+    folder = RunFolder(tmp_path / "none")
+    assert (folder.state(), folder.record(), folder.config()) == ("incomplete", None, None)
+
+
+def text_of(
+    written: Mapping[str, object] | None = None,
+    changed: Mapping[str, object] | None = None,
+    seal: Callable[..., dict[str, object]] = sealed,
+) -> str:
+    """A record with other keys, `written` before it is sealed and `changed` afterwards."""
+    record = RESULT | {"status": "complete"} | dict(written or {})
+    return json.dumps(seal(record) | dict(changed or {}))
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (text_of()[:-9], "not JSON"),
+        ("", "not JSON"),
+        ("\0" * 64, "not JSON"),
+        (b"\xff\xfe\x80", "not JSON"),
+        ("[" * 200_000, "more than 50 levels"),
+        (json.dumps({"status": "complete", "deep": json.loads("[" * 60 + "]" * 60)}), "50 levels"),
+        ("[]", "not a JSON object"),
+        ('"complete"', "not a JSON object"),
+        ('{"status": "complete"}', "no digest"),
+        (text_of(seal=dict), "no digest"),
+        (text_of({}, {"metrics": {"val/acc": 0.6}}), "match its digest"),
+        (text_of({}, {"metrics": {"val/acc": "0.5"}}), "match its digest"),
+        (text_of({}, {"more": 1}), "match its digest"),
+        (text_of().replace("0.5", "NaN"), "match its digest"),
+        (text_of({"status": "running"}), "must be complete or diverged"),
+        (text_of({"status": ["complete"]}), "must be complete or diverged"),
+        (text_of({"metrics": "x"}), "metrics must be"),
+        (text_of({"config": None}), "config must be"),
+    ],
+)  # fmt: skip
+def test_a_damaged_record_counts_as_none_and_is_named(content, why, folder, capsys):
+    path = folder.path / "record.json"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert (folder.state(), folder.record()) == ("damaged", None)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"seqsweep: {path}: ")
+    assert why in line
+
+
+def test_every_flipped_bit_of_a_record_is_noticed(folder):
+    folder.finish(RESULT)
+    path = folder.path / "record.json"
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        changed = bytearray(whole)
+        changed[place] ^= 1
+        path.write_bytes(changed)
+        record = folder.record()
+        assert record is None or record == json.loads(whole)  # a blank may be another blank
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device"])
+@pytest.mark.parametrize(
+    "name", ["record.json", "failure.json", "config.yaml", "provenance.json", "lock"]
+)
+def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
+    """A FIFO would keep its reader for ever, and /dev/zero has no end."""
+    path = folder.path / name
+    path.unlink(missing_ok=True)
+    make = {"fifo": os.mkfifo, "folder": Path.mkdir, "device": lambda p: p.symlink_to("/dev/zero")}
+    make[kind](path)
+    entry = read_run(folder)
+    assert entry.record is None
+    is_damaged = name in ("record.json", "config.yaml")
+    assert entry.state == ("damaged" if is_damaged else "incomplete")
+    if name not in ("lock", "provenance.json"):
+        assert f"{path}: must be a regular file, and is a " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"kind": "x", "error": "e"}', '{"kind": "failed", "error": 5}', '{"kind": "failed"}',
+     '{"kind": "failed", "error": "e", "attempts": "many"}'],
+)  # fmt: skip
+def test_a_failure_that_is_not_ours_counts_as_none(content, folder, capsys):
+    (folder.path / "failure.json").write_text(content)
+    assert (folder.state(), folder.attempts()) == ("incomplete", 0)
+    assert str(folder.path / "failure.json") in capsys.readouterr().err
+
+
+def test_a_record_is_written_under_another_name_first(folder, monkeypatch):
+    """Killed before the rename, a run is not done."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.finish(RESULT)
+    assert folder.state() == "incomplete"
+
+
+def test_start_clears_what_an_attempt_left_and_nothing_else(folder):
+    left = ("record.json", "metrics.csv", "events.out.tfevents.1.host", "checkpoints/best.ckpt")
+    foreign = ("notes.md", "checkpoints/keep.txt", "plots/a.png")
+    for name in (*left, *foreign):
+        path = folder.path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("old", encoding="utf-8")
+    folder.start({"seed": 1}, {"threads": 2})
+    assert [name for name in left if (folder.path / name).exists()] == []
+    assert [name for name in foreign if not (folder.path / name).exists()] == []
+    assert folder.config() == {"seed": 1}
+    provenance = (folder.path / "provenance.json").read_text(encoding="utf-8")
+    assert json.loads(provenance) == {"threads": 2}
+
+
+def test_the_record_is_the_first_to_go_when_a_run_starts_again(folder, monkeypatch):
+    """Killed in the middle, a run that has lost its checkpoints does not count as done."""
+    for name in ("metrics.csv", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        (folder.path / name).touch()
+    folder.finish(RESULT)
+    unlink, left = Path.unlink, 1
+
+    def killed(path: Path, missing_ok: bool = False) -> None:
+        nonlocal left
+        if left == 0:
+            raise KeyboardInterrupt
+        left -= 1
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr("pathlib.Path.unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        folder.start({"seed": 0}, {})
+    assert folder.state() == "incomplete"
+
+
+def test_a_run_starts_again_after_its_checkpoints_were_removed_by_hand(folder):
+    """A folder of checkpoints that is new says nothing of the rest."""
+    folder.finish(RESULT)
+    (folder.path / "metrics.csv").touch()
+    (folder.path / "checkpoints").rmdir()
+    folder.start({"seed": 1}, {})
+    assert {path.name for path in folder.path.iterdir()} == {
+        "checkpoints", "config.yaml", "provenance.json",
+    }  # fmt: skip
+
+
+def test_the_logs_are_on_disk_before_the_record_is_seen(folder, monkeypatch):
+    synced: list[str] = []
+
+    def fsync(descriptor: int) -> None:
+        assert not (folder.path / "record.json").exists()
+        inode = os.fstat(descriptor).st_ino
+        synced.extend(path.name for path in folder.path.iterdir() if path.stat().st_ino == inode)
+
+    for name in ("metrics.csv", "events.out.tfevents.1", "events.out.tfevents.2"):
+        (folder.path / name).write_text("rows", encoding="utf-8")
+    monkeypatch.setattr("os.fsync", fsync)
+    folder.finish(RESULT)
+    assert sorted(synced[:-1]) == ["events.out.tfevents.1", "events.out.tfevents.2", "metrics.csv"]
+    assert synced[-1].startswith(".record.json.") and synced[-1].endswith(".tmp")
+
+
+def test_what_only_a_running_attempt_needs_goes_when_it_is_done(folder):
+    gone = (".metrics.csv.tmp", "failure.json", "checkpoints/.last.ckpt.tmp")
+    gone += ("checkpoints/previous.ckpt", "checkpoints/next.ckpt")
+    kept = ("notes.md", "checkpoints/best.ckpt", "checkpoints/last.ckpt", "checkpoints/mine.ckpt")
+    for name in (*gone, *kept):
+        (folder.path / name).write_text("{}", encoding="utf-8")
+    folder.finish(RESULT)
+    assert [name for name in gone if (folder.path / name).exists()] == []
+    assert [name for name in kept if not (folder.path / name).exists()] == []
+
+
+def test_many_folders_start_and_finish_side_by_side(tmp_path):
+    """From threads: their syncs wait together."""
+    runs = [RunFolder(tmp_path / str(number)) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda run: run.start({"seed": 0, "name": run.run_id}, {}), runs))
+        list(pool.map(lambda run: run.finish(RESULT | {"run_id": run.run_id}), runs))
+    assert [run.config() for run in runs] == [{"seed": 0, "name": run.run_id} for run in runs]
+    assert [(run.record() or {})["run_id"] for run in runs] == [run.run_id for run in runs]
+
+
+def test_config_comes_back_as_it_was(folder):
+    config = {"b": {"lr": 1e-8, "x": None, "on": True, "name": "no"}, "a": [1, 2.5, "1e3"]}
+    folder.start(config, {})
+    assert folder.config() == config
+    assert list(folder.config() or {}) == ["b", "a"]
+
+
+def test_failures_are_counted_and_tell_the_last_error(folder):
+    failed(folder, "first")
+    folder.start({"seed": 0}, {})  # the next attempt
+    failed(folder, "second")
+    failure = folder.failure()
+    assert failure is not None and failure["attempts"] == 2
+    assert failure["error"] == "RuntimeError: second"
+    assert "test_run_folder.py" in failure["traceback"]
+
+
+def test_a_run_that_cannot_be_built_is_a_failure_with_its_config(tmp_path):
+    folder = RunFolder(tmp_path / "new")
+    folder.refuse({"seed": 3}, ValueError("no"))
+    assert (folder.state(), folder.config()) == ("failed", {"seed": 3})
+
+
+def test_a_kill_after_an_interrupt_is_no_interrupt(tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.start({}, {})
+    folder.fail(ValueError("no"))
+    folder.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    assert folder.state() == "interrupted"
+    folder.forget_interrupt()  # goes on, and is killed
+    assert folder.state() == "incomplete"
+    assert folder.attempts() == 1

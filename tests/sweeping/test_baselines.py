@@ -1,0 +1,138 @@
+"""Baselines: what they reach on data of which it is known, measured once for each data set."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.data.bundled import japanese_vowels
+from seqsweep.data.prepare import prepare
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.runs.ledger import read_folder, read_run
+from seqsweep.sweeping import baselines
+from seqsweep.sweeping.baselines import (
+    majority_shares,
+    measure,
+    write_baselines,
+    write_baselines_of,
+)
+from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.train import train
+
+BASE = ("data=random", "data.source.num_sequences=60", "data.source.length=4", "data.batch_size=8")
+Planned = Callable[..., PlannedRun]
+
+
+@pytest.fixture
+def planned(checked: Callable[..., Config]) -> Planned:
+    return lambda *overrides: plan(checked(*BASE, *overrides))
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    return json.loads((folder / "baselines.json").read_text())["baselines"]
+
+
+def test_japanese_vowels_as_published():
+    """Logistic regression .981, 1-NN .941, majority .084, on the official split."""
+    splits = prepare(
+        japanese_vowels(), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
+        missing="error",
+    )  # fmt: skip
+    found, notes = measure(splits)
+    assert notes == []
+    reached = {row["name"]: round(row["metrics"]["test/acc"], 3) for row in found}
+    assert reached == {
+        "majority class": 0.084, "logistic regression": 0.981, "1-nearest neighbour": 0.941,
+    }  # fmt: skip
+    assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
+
+
+def test_the_nearest_neighbour_knows_its_own_sequences_and_a_longer_test_is_cut():
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(12, 5, 2)).astype("float32")
+    labels = np.arange(12) % 3
+    names = ("a", "b", "c"), ("u", "v")
+    train = Sequences(x, np.full(12, 5), labels, *names)
+    longer = np.concatenate([x, np.ones((12, 3, 2), "float32")], 1)
+    test = Sequences(longer, np.full(12, 8), labels, *names)
+    found, _ = measure(Splits(train, None, test))
+    assert {row["name"]: row["metrics"] for row in found}["1-nearest neighbour"] == {
+        "test/acc": 1.0, "test/f1": 1.0,
+    }  # fmt: skip
+
+
+def test_data_sets_are_measured_once_and_told_apart(planned: Planned, tmp_path: Path) -> None:
+    members = [
+        planned(f"data.source.seed={data}", f"seed={seed}", f"data.batch_size={size}")
+        for data in (0, 1)
+        for seed in (0, 1)
+        for size in (4, 8)
+    ]
+    write_baselines(members, tmp_path)
+    found = rows(tmp_path)
+    assert [row["data"]["data.source.seed"] for row in found] == [0, 0, 0, 1, 1, 1]
+    fingerprints = {member.data_fingerprint for member in members}
+    assert {row["data_fingerprint"] for row in found} == fingerprints
+    before = (tmp_path / "baselines.json").stat().st_mtime_ns
+    write_baselines(members[::-1], tmp_path)
+    assert (tmp_path / "baselines.json").stat().st_mtime_ns == before
+    write_baselines(members[:4], tmp_path)  # the others are still in the folder
+    assert len(rows(tmp_path)) == 6
+    write_baselines([planned("data.source.seed=0", "data.test_fraction=0.5")], tmp_path)
+    assert len(rows(tmp_path)) == 9
+    assert len({row["of"] for row in rows(tmp_path)}) == 3
+
+
+def test_folders_of_runs_tell_the_same(planned: Planned, tmp_path: Path) -> None:
+    members = [planned(f"seed={seed}", "trainer.max_epochs=1") for seed in (0, 1)]
+    write_baselines(members, tmp_path)
+    expected = rows(tmp_path)
+    runs = tmp_path / "runs"
+    for member in members:
+        train(member, runs)
+    write_baselines_of(runs, read_folder(runs))
+    found = rows(runs)
+    assert [row["metrics"] for row in found] == [row["metrics"] for row in expected]
+
+
+def test_without_scikit_learn_the_majority_is_left(
+    monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(baselines, "find_spec", lambda name: None)
+    write_baselines([planned()], tmp_path)
+    content = json.loads((tmp_path / "baselines.json").read_text())
+    assert [row["name"] for row in content["baselines"]] == ["majority class"]
+    assert "pip install 'seqsweep[baselines]'" in content["notes"][0]
+    run = train(planned("trainer.max_epochs=1"), tmp_path).folder
+    monkeypatch.undo()
+    write_baselines_of(tmp_path, [read_run(run)])  # it has been installed since
+    assert len(rows(tmp_path)) == 3
+
+
+def test_a_data_set_too_large_says_so(
+    monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(baselines, "LARGEST", 10)
+    write_baselines([planned()], tmp_path)
+    assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
+
+
+def test_a_network_of_ones_own_is_not_built_for_them(planned: Planned, tmp_path: Path) -> None:
+    folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("RNNClassifier", "Boom"))
+    write_baselines_of(tmp_path, [read_run(folder)])
+    assert len(rows(tmp_path)) == 3
+
+
+def test_data_that_have_changed_are_not_measured(planned: Planned, tmp_path: Path) -> None:
+    folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
+    config = folder.path / "config.yaml"
+    config.write_text(config.read_text().replace("num_sequences: 60", "num_sequences: 61"))
+    with pytest.raises(ValueError, match="not those that it was trained on"):
+        write_baselines_of(tmp_path, [read_run(folder)])
+    assert not (tmp_path / "baselines.json").exists()

@@ -1,0 +1,112 @@
+"""Which runs train together: in a pool those of equal data, in a stack those of equal networks."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.sweeping.forming import Plan, form
+from seqsweep.training import engine
+from seqsweep.training.planned_run import plan
+
+Checked = Callable[..., Config]
+Formed = Callable[..., Plan]
+BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
+
+
+@pytest.fixture
+def formed(checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Formed:
+    """The plan of some members, on a machine with the library."""
+    monkeypatch.setattr(engine, "library", object)
+
+    def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Plan:
+        chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
+        planned = [plan(checked(*texts.values())) for texts in chosen]
+        return form(planned, tmp_path, lambda accelerator: accelerator == "gpu")
+
+    return call
+
+
+def sizes(found: Plan) -> list[int]:
+    return sorted(len(group.members) for group in (*found.pools, *found.stacks))
+
+
+FREE = [
+    "seed=1", "optimizer.lr=0.1", "optimizer.weight_decay=0.1",
+    "optimizer.betas=[0.5,0.9]", "trainer.gradient_clip_val=null", "loss.label_smoothing=0.1",
+    "loss.class_weights=balanced", "scheduler=cosine", "callbacks=early_stopping",
+    "monitor=val/loss", "model.dropout=0.2", "logger=csv", "data.num_workers=1",
+    "trainer.progress_bar=false", "name=other",
+]  # fmt: skip
+OF_A_STACK = [
+    "model.hidden_size=20", "model.num_layers=2", "model.bidirectional=true", "model.cell=gru",
+    "model.pooling=mean", "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2",
+    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2"
+]  # fmt: skip
+OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
+               "data.eval_batch_size=16"]  # fmt: skip
+
+
+@pytest.mark.parametrize("override", FREE)
+def test_what_members_of_a_stack_may_differ_in(formed: Formed, override: str) -> None:
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [2]
+
+
+@pytest.mark.parametrize("override", OF_A_STACK)
+def test_what_members_of_a_pool_may_differ_in(formed: Formed, override: str) -> None:
+    assert sizes(formed((), (override,))) == [2]
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
+
+
+@pytest.mark.parametrize("override", OF_THE_DATA)
+def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None:
+    assert sizes(formed((), (override,))) == [1, 1]
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
+
+
+def test_each_engine_gets_its_own(formed: Formed) -> None:
+    found = formed((), ("engine=stacked",), ("engine=autograd",), ("seed=1",))
+    assert [len(pool.members) for pool in found.pools] == [2]
+    assert [len(stack.members) for stack in found.stacks] == [1]
+    assert len(found.alone) == 1
+
+
+def test_company_changes_no_choice(formed: Formed) -> None:
+    """An lstm trains as it does alone, however few or many like it there are."""
+    lstm = [("model.cell=lstm", f"seed={seed}") for seed in range(4)]
+    for members in (lstm, lstm[:1]):
+        assert sizes(formed(*members)) == [len(members)]
+        assert not formed(*members).alone
+
+
+def test_the_most_expensive_member_is_first(formed: Formed) -> None:
+    widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
+    (pool,) = formed(*((width,) for width in widths)).pools
+    assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
+    more = formed(("trainer.max_epochs=9",), ("trainer.max_epochs=1", "model.hidden_size=33"))
+    assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
+
+
+def test_the_order_of_the_arguments_changes_nothing(formed: Formed) -> None:
+    seeds = [(f"seed={seed}",) for seed in range(3)]
+    for own in ((), ("engine=stacked",)):
+        groups = []
+        for members in (seeds, seeds[::-1]):
+            found = formed(*((*member, *own) for member in members))
+            groups += [[m.run_id for m in g.members] for g in (*found.pools, *found.stacks)]
+        assert groups[0] == groups[1]
+
+
+def test_a_stack_stays_in_the_cache(formed: Formed) -> None:
+    members = [(f"seed={seed}", "engine=stacked", "data.batch_size=512") for seed in range(20)]
+    found = formed(*members)
+    assert len(found.stacks) > 1
+    assert sum(sizes(found)) == 20 and max(sizes(found)) - min(sizes(found)) <= 1
+
+
+def test_groups_say_what_they_are(formed: Formed) -> None:
+    (pool,) = formed((), ("model.hidden_size=10", "model.bidirectional=true")).pools
+    assert pool.text() == "2 runs: rnn, 1 layer, one and both directions, hidden 10, 32"
+    (stack,) = formed(("engine=stacked", "model.cell=gru", "model.num_layers=2")).stacks
+    assert stack.text() == "1 run: gru, 2 layers, hidden 32"

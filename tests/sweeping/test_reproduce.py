@@ -1,0 +1,423 @@
+"""A run trained again from its own config: identical, or where it first differs."""
+
+import io
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from seqsweep.config.schema import Config
+from seqsweep.runs.files import read_json, write_json
+from seqsweep.runs.sealed import write_sealed
+from seqsweep.sweeping import reproduce as module
+from seqsweep.sweeping.reproduce import reproduce
+from seqsweep.training import saved_config
+from seqsweep.training.checkpoints import load_sealed, seal
+from seqsweep.training.planned_run import plan
+from seqsweep.training.saved_config import own_targets, refuse_foreign_targets
+from seqsweep.training.train import train
+
+DATA = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.batch_size=8",
+)  # fmt: skip
+CONFIG = (
+    "model.hidden_size=5", "model.num_layers=2", "model.dropout=0.3", "optimizer.lr=0.02",
+    "trainer.max_epochs=4", "trainer.accelerator=cpu",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(
+    checked: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Path]:
+    """The folder of a finished run of the config with these arguments more."""
+
+    def call(*overrides: str, data: tuple[str, ...] = DATA) -> Path:
+        root = tmp_path_factory.mktemp("runs")
+        return train(plan(checked(*data, *CONFIG, *overrides)), root).folder.path
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def original(trained: Callable[..., Path]) -> Path:
+    return trained()
+
+
+@pytest.fixture
+def run(original: Path, tmp_path: Path) -> Path:
+    """A finished run to change."""
+    return shutil.copytree(original, tmp_path / "runs" / original.name)
+
+
+def edit_config(folder: Path, *key: str, value: Any) -> None:
+    config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    node = config
+    for name in key[:-1]:
+        node = node[name]
+    node[key[-1]] = value
+    (folder / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False), encoding="utf-8")
+
+
+def edit_checkpoint(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    content = load_sealed(path)
+    change(content)
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    path.unlink()  # it may be the same file as another checkpoint
+    path.write_bytes(seal(buffer.getvalue()))
+
+
+def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        (),
+        ("scheduler=plateau", "scheduler.patience=0"),
+        ("data.val_fraction=0", "monitor=train/loss"),
+        ("logger=none",),
+        ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "seed=3"),
+        ("model.cell=lstm", "model.bidirectional=true", "trainer.limit_train_batches=2"),
+        ("rerun=true", "locked=skip"),
+    ],
+    ids=" ".join,
+)
+def test_a_finished_run_is_identical(
+    trained: Callable[..., Path], capsys: pytest.CaptureFixture[str], overrides: tuple[str, ...]
+) -> None:
+    folder = trained(*overrides)
+    capsys.readouterr()
+    assert reproduce(folder) == 0
+    assert capsys.readouterr().out == "identical\n"
+
+
+def test_nothing_is_written_but_in_the_scratch_folder(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scratch, here = tmp_path / "scratch", tmp_path / "here"
+    scratch.mkdir()
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(module.tempfile, "tempdir", str(scratch))
+    before = state(tmp_path)
+    folders = {path for path in tmp_path.rglob("*") if path.is_dir()}
+    assert reproduce(Path("..", "runs", run.name)) == 0
+    assert state(tmp_path) == before
+    assert {path for path in tmp_path.rglob("*") if path.is_dir()} == folders
+    assert capsys.readouterr().out == "identical\n"
+
+
+@pytest.mark.parametrize("name", ["best", "last"])
+def test_another_weight_differs(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    def change(content: dict[str, Any]) -> None:
+        weight: torch.Tensor = next(iter(content["state_dict"].values()))
+        weight.view(-1)[0] += 0.25
+
+    edit_checkpoint(run / "checkpoints" / f"{name}.ckpt", change)
+    assert reproduce(run) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"differs: the weights of {name}.ckpt, by at most 0.25\n")
+
+
+def test_the_smallest_change_of_a_weight_differs(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def change(content: dict[str, Any]) -> None:
+        flat: torch.Tensor = next(iter(content["state_dict"].values())).view(-1)
+        flat[-1] = torch.nextafter(flat[-1], torch.tensor(9.0))
+
+    edit_checkpoint(run / "checkpoints" / "best.ckpt", change)
+    assert reproduce(run) == 1
+    assert "the weights of best.ckpt" in capsys.readouterr().out
+
+
+def test_a_weight_more_or_less_differs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def change(content: dict[str, Any]) -> None:
+        content["state_dict"]["more"] = torch.zeros(1)
+
+    edit_checkpoint(run / "checkpoints" / "best.ckpt", change)
+    assert reproduce(run) == 1
+    assert "the weights of best.ckpt" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("row", "column"), [(1, "train/loss"), (2, "val/acc"), (4, "lr")])
+def test_another_metric_differs_from_its_epoch_on(
+    run: Path, capsys: pytest.CaptureFixture[str], row: int, column: str
+) -> None:
+    path = run / "metrics.csv"
+    lines = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines()]
+    place = lines[0].index(column)
+    lines[row][place] = str(float(lines[row][place]) + 0.5)
+    path.write_text("".join(f"{','.join(line)}\n" for line in lines), encoding="utf-8")
+    assert reproduce(run) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(f"differs from epoch {row - 1} ({column}), by at most 0.5\n")
+
+
+@pytest.mark.parametrize("rows", [1, 4])
+def test_epochs_that_are_missing_differ(
+    run: Path, capsys: pytest.CaptureFixture[str], rows: int
+) -> None:
+    path = run / "metrics.csv"
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    path.write_text("".join(lines[:rows]), encoding="utf-8")
+    assert reproduce(run) == 1
+    assert f"{rows - 1} epochs, and 4 again" in capsys.readouterr().out
+
+
+def test_a_last_checkpoint_that_was_deleted_is_said(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (run / "checkpoints/last.ckpt").unlink()
+    assert reproduce(run) == 0
+    assert "identical, but for last.ckpt, which is gone" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt"])
+def test_a_file_that_is_gone_is_not_identical(
+    run: Path, capsys: pytest.CaptureFixture[str], gone: str
+) -> None:
+    (run / gone).unlink()
+    assert reproduce(run) == 1
+    assert "identical" not in capsys.readouterr().out
+
+
+def test_another_result_in_the_record_is_not_identical(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The number that tables show: the test accuracy stands in no other file."""
+    record = read_json(run / "record.json")
+    assert record is not None
+    record["metrics"]["test/acc"] = 0.99
+    write_sealed(run / "record.json", record)
+    assert reproduce(run) == 1
+    assert "test/acc" in capsys.readouterr().out
+
+
+def test_the_stack_of_a_run_is_looked_for_beside_it_from_inside(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of a run calls it `.`, which has no parent by name."""
+    provenance = read_json(run / "provenance.json")
+    assert provenance is not None
+    stack = {"members": [run.name, "gone"]}
+    write_json(run / "provenance.json", provenance | {"stack": stack})
+    edit_config(run, "seed", value=1)
+    monkeypatch.chdir(run)
+    assert reproduce(Path(".")) == 1
+    out = capsys.readouterr().out
+    assert f"and 1 of them cannot be found in {run.parent}" in out
+    assert "comparing" not in out  # with what is not there
+
+
+def test_another_seed_differs_from_the_first_epoch_on(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit_config(run, "seed", value=1)
+    assert reproduce(run) == 1
+    out = capsys.readouterr().out
+    assert re.match(r"differs from epoch 0 \(train/loss\), by at most \d", out)
+    assert "environment" not in out  # it is not to blame
+
+
+def test_another_environment_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    provenance = read_json(run / "provenance.json")
+    assert provenance is not None
+    provenance["packages"]["torch"] = "1.0"
+    provenance["cpu_capability"] = "AVX9000"
+    write_json(run / "provenance.json", provenance)
+    assert reproduce(run) == 0  # what is equal is identical, wherever
+    edit_config(run, "seed", value=1)
+    capsys.readouterr()
+    assert reproduce(run) == 1
+    out = capsys.readouterr().out
+    assert "cpu_capability: AVX9000 then" in out
+    assert "'torch': '1.0'" in out
+    assert "started" not in out
+
+
+def test_other_data_are_named(
+    trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rng, path = np.random.default_rng(0), tmp_path / "mine.npz"
+    x, y = rng.normal(size=(30, 4, 2)), np.arange(30) % 2
+    np.savez(path, X=x, y=y)
+    folder = trained(data=("data=npz", f"data.source.path={path}", "data.batch_size=4"))
+    capsys.readouterr()
+    assert reproduce(folder) == 0
+    np.savez(path, X=x + 0.5, y=np.roll(y, 1))
+    capsys.readouterr()
+    assert reproduce(folder) == 1
+    said, difference = capsys.readouterr().out.splitlines()[:2]
+    assert said == "the data have changed since the run was trained"
+    assert difference.startswith("differs from epoch 0")
+
+
+@pytest.mark.parametrize("lost", ["config.yaml", "record.json"])
+def test_a_run_that_is_not_complete_is_refused(run: Path, lost: str) -> None:
+    (run / lost).unlink()
+    with pytest.raises(ValueError, match=f"{run.name}: not the folder of a complete run"):
+        reproduce(run)
+
+
+def test_a_run_that_diverged_is_refused(run: Path) -> None:
+    record = read_json(run / "record.json")
+    assert record is not None
+    write_sealed(run / "record.json", record | {"status": "diverged", "epoch": 1})
+    with pytest.raises(ValueError, match="its state: diverged"):
+        reproduce(run)
+
+
+def test_a_damaged_checkpoint_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run / "checkpoints" / "best.ckpt"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match=r"best\.ckpt is damaged"):
+        reproduce(run)
+    assert "identical" not in capsys.readouterr().out
+
+
+NEAR = "seqsweep.models.classifier.RNNClasifier"
+FOREIGN = ["os.system", "torch.load", "numpy.load", "builtins.eval", "builtins.open", NEAR]
+PLACES = {
+    "model": ("model", "_target_"),
+    "source": ("data", "source", "_target_"),
+    "optimizer": ("optimizer", "_target_"),
+    "callback": ("callbacks", "checkpoint", "_target_"),
+}
+
+
+@pytest.mark.parametrize("target", FOREIGN)
+@pytest.mark.parametrize("key", PLACES.values(), ids=PLACES)
+def test_a_foreign_target_is_refused(
+    run: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: tuple[str, ...]
+) -> None:
+    """Before anything is imported for it, let alone built."""
+
+    def never(*_: object) -> None:
+        raise AssertionError("the config was used")
+
+    for part, name in ((saved_config, "check"), (saved_config, "plan"), (module, "train")):
+        monkeypatch.setattr(part, name, never)
+    edit_config(run, *key, value=target)
+    with pytest.raises(ValueError, match="is not a target of seqsweep's own") as refused:
+        reproduce(run)
+    message = str(refused.value)
+    assert f"{run / 'config.yaml'}: {'.'.join(key)}={target} " in message
+    assert f"--allow {target}" in message
+
+
+def test_a_run_from_before_a_key_that_decides_nothing_is_reproduced(run: Path) -> None:
+    path = run / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["diagnostics"], config["sweep"]["report"]
+    path.write_text(yaml.safe_dump(config))
+    assert reproduce(run) == 0
+    del config["monitor"]
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(ValueError, match="monitor"):
+        reproduce(run)
+
+
+def test_the_nearest_target_is_named(run: Path) -> None:
+    edit_config(run, "model", "_target_", value=NEAR)
+    with pytest.raises(ValueError, match=r"did you mean .*models\.classifier\.RNNClassifier"):
+        reproduce(run)
+
+
+@pytest.mark.parametrize("target", [None, 3, ["os.system"], {"_target_": "os.system"}, ""])
+def test_a_target_that_is_no_name_is_refused(run: Path, target: Any) -> None:
+    edit_config(run, "model", "_target_", value=target)
+    with pytest.raises(ValueError, match=r"model\._target_"):
+        reproduce(run)
+
+
+def test_a_target_in_a_list_is_found() -> None:
+    config = {"callbacks": {"mine": [{"a": 1}, {"deep": {"_target_": "os.system"}}]}}
+    with pytest.raises(ValueError, match=r"here: callbacks\.mine\.1\.deep\._target_=os\.system"):
+        refuse_foreign_targets(config, [*own_targets()], "here")
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        "${oc.create:{_target_:os.mkdir,path:'MARKER'}}",
+        "${oc.decode:'{_target_:os.mkdir,path:\"MARKER\"}'}",
+    ],
+    ids=["create", "decode"],
+)
+def test_a_target_that_an_interpolation_makes_is_refused(
+    run: Path, tmp_path: Path, node: str
+) -> None:
+    """A saved config holds values; an interpolation in one was put there by somebody."""
+    marker = tmp_path / "marker"
+    edit_config(run, "data", "source", value=node.replace("MARKER", str(marker)))
+    with pytest.raises((ValueError, TypeError)):
+        reproduce(run)
+    assert not marker.exists()
+
+
+def test_what_is_allowed_is_that_name_only(
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = trained("engine=autograd")  # the engine of networks that are not ours
+    (tmp_path / "mine_allowed.py").write_text(
+        "from seqsweep.models.classifier import RNNClassifier\n"
+        "class Net(RNNClassifier):\n"
+        "    def __init__(self, **options):\n"
+        "        super().__init__(**options)\n"
+        "class Nets(Net):\n"
+        "    pass\n",
+        encoding="utf-8",
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    edit_config(run, "model", "_target_", value="mine_allowed.Net")
+    sizes = {"input_size": 3, "num_classes": 4}
+    for name, value in sizes.items():
+        edit_config(run, "model", name, value=value)
+    for allowed in ([], ["mine_allowed"], ["mine_allowed.Ne"], ["mine_allowed.*"], ["torch.load"]):
+        with pytest.raises(ValueError, match=r"mine_allowed\.Net is not a target"):
+            reproduce(run, allowed)
+    assert reproduce(run, ["torch.load", "mine_allowed.Net"]) == 0
+    assert capsys.readouterr().out == "identical\n"
+    edit_config(run, "model", "_target_", value="mine_allowed.Nets")
+    with pytest.raises(ValueError, match=r"mine_allowed\.Nets is not a target"):
+        reproduce(run, ["mine_allowed.Net"])
+
+
+def test_our_targets_are_ours() -> None:
+    assert "seqsweep.models.classifier.RNNClassifier" in own_targets()
+    assert [name for name in own_targets() if not name.startswith("seqsweep.")] == []
+
+
+def test_a_relative_data_path_is_found_from_any_folder(
+    trained: Callable[..., Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    x = np.random.default_rng(0).standard_normal((40, 5, 3))
+    np.savez(tmp_path / "my.npz", X=x, y=np.arange(40) % 4)
+    monkeypatch.chdir(tmp_path)
+    folder = trained(data=("data=npz", "data.source.path=my.npz", "data.batch_size=8"))
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert reproduce(folder) == 0
+    assert capsys.readouterr().out == "identical\n"
+    (tmp_path / "my.npz").unlink()
+    with pytest.raises(FileNotFoundError, match=r"my\.npz"):
+        reproduce(folder)

@@ -1,0 +1,36 @@
+"""A signal ends the work in its block, wherever in it the signal comes."""
+
+import signal
+
+import pytest
+
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.training.outcome import Interrupted
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_block_and_the_handlers_are_as_before(signum: signal.Signals) -> None:
+    before = signal.getsignal(signum)
+    with pytest.raises(Interrupted, match=signum.name) as error, interruptible():
+        signal.raise_signal(signum)
+    assert error.value.exit_code == 128 + signum
+    assert signal.getsignal(signum) is before
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # what is tested
+def test_a_signal_whose_exception_is_lost_ends_the_block_at_its_end() -> None:
+    class Collected:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="SIGINT"), interruptible((signal.SIGINT,)):
+        Collected()
+
+
+def test_what_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)

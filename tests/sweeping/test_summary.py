@@ -1,0 +1,214 @@
+"""What stands beside the runs for people: renewed when runs end, never in the way of the sweep."""
+
+import os
+import re
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.results.report import freshness
+from seqsweep.results.report.freshness import BESIDE
+from seqsweep.runs.eventfiles import all_made_files
+from seqsweep.runs.files import write_bytes
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping import summary
+from seqsweep.sweeping.signals import interruptible
+from seqsweep.sweeping.summary import Renewing, write_summary
+from seqsweep.training.outcome import Interrupted
+from seqsweep.training.planned_run import PlannedRun, plan
+
+AtRename = Callable[..., AbstractContextManager[list[str]]]
+
+
+def end_run(folder: Path, name: str, size: int) -> None:
+    config = {"model.hidden_size": size, "seed": 0, "monitor": "val/acc"}
+    run = RunFolder(folder / name)
+    run.start(config, {})
+    run.finish(
+        {"run_id": name, "config": config, "metrics": {"val/acc": 0.5}, "best_epoch": 0,
+         "epochs": 1, "steps": 1, "params": 1, "train_seconds": 1.0}
+    )  # fmt: skip
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_the_report_is_renewed_when_a_run_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(summary, "SHARE", 1.0)
+    report = tmp_path / "report.html"
+    with Renewing(tmp_path, every=0.01):
+        time.sleep(0.05)
+        assert not report.exists()  # nothing has ended
+        end_run(tmp_path, "a", 4)
+        wait_until(lambda: list(tmp_path.glob("a/*.hparams")))
+        first = report.stat().st_mtime_ns
+        end_run(tmp_path, "b", 8)
+        wait_until(lambda: report.stat().st_mtime_ns != first)
+    last = report.stat().st_mtime_ns
+    end_run(tmp_path, "c", 16)
+    time.sleep(0.05)
+    assert report.stat().st_mtime_ns == last
+
+
+def test_what_cannot_be_written_meanwhile_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    tried = threading.Event()
+
+    def full(folder: Path) -> None:
+        tried.set()
+        raise OSError("no space left")
+
+    monkeypatch.setattr(summary, "_write", full)
+    with Renewing(tmp_path, every=0.01) as renewing:
+        end_run(tmp_path, "a", 4)
+        assert tried.wait(20)
+        assert renewing.thread.is_alive()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that is what is tested
+def test_a_process_forked_meanwhile_is_free(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The fork waits for a renewal that is under way: a lock that it holds would never be freed."""
+    lock, started = threading.Lock(), threading.Event()
+
+    def write(folder: Path) -> None:
+        with lock:
+            started.set()
+            time.sleep(0.2)
+
+    monkeypatch.setattr(summary, "_write", write)
+    with Renewing(tmp_path, every=0.01):
+        end_run(tmp_path, "a", 4)
+        assert started.wait(20)
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if lock.acquire(timeout=1) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.fixture
+def member(checked: Callable[..., Config]) -> PlannedRun:
+    return plan(checked("data=random", "data.batch_size=8", "data.source.num_sequences=40"))
+
+
+@pytest.mark.slow
+def test_the_end_writes_all(member: PlannedRun, tmp_path: Path) -> None:
+    end_run(tmp_path, "a", 4)
+    assert write_summary([member], tmp_path) == []
+    names = {"report.html", "report.csv", "report.json", "baselines.json"}
+    assert names <= {path.name for path in tmp_path.iterdir()}
+    assert list(tmp_path.glob("a/*.hparams"))
+
+
+def test_what_the_end_cannot_write_is_said(member: PlannedRun, tmp_path: Path) -> None:
+    end_run(tmp_path, "a", 4)
+    (tmp_path / "report.html").mkdir()
+    (problem,) = write_summary([member], tmp_path)
+    assert "report.html" in problem
+    assert (tmp_path / "baselines.json").is_file()
+
+
+def summary_of(folder: Path) -> dict[str, str]:
+    """What stands beside the runs, without the folder's own path and what proves it."""
+    paths = [path for path in folder.iterdir() if path.is_file()]
+    found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
+    found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
+    names = dict.fromkeys(all_made_files(folder), "")
+    return {name: text.replace(str(folder), "") for name, text in found.items()} | names
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_ended_at_every_write_it_is_completed_by_the_next(
+    member: PlannedRun,
+    tmp_path: Path,
+    at_rename: AtRename,
+    monkeypatch: pytest.MonkeyPatch,
+    signum: signal.Signals,
+) -> None:
+    """An extended sweep: what is left behind is of its first runs, or some of it of all runs."""
+    monkeypatch.setattr(time, "strftime", lambda *_: "now")
+    monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
+    options = {} if signum == signal.SIGKILL else {"act": lambda: signal.raise_signal(signum)}
+    before = tmp_path / "before"
+    end_run(before, "a", 4)
+    assert write_summary([], before) == []
+    end_run(before, "b", 8)
+
+    def copied(name: str) -> Path:
+        return shutil.copytree(before, tmp_path / name / "sweep", symlinks=True)
+
+    undisturbed = copied("undisturbed")
+    with at_rename(1000) as writes:
+        assert write_summary([member], undisturbed) == []
+    written = {"baselines.json", "report.html", "report.csv", "report.json", ".tensorboard"}
+    assert written < set(writes)
+    expected = summary_of(undisturbed)
+    for n in range(1, len(writes) + 1):
+        folder = copied(str(n))
+        with at_rename(n, **options) as done, suppress(Interrupted), interruptible():
+            write_summary([member], folder)
+        assert len(done) == n
+        assert write_summary([member], folder) == []
+        assert summary_of(folder) == expected, f"{signum.name} at {writes[n - 1]}"
+        with at_rename(1) as done:
+            assert write_summary([member], folder) == []
+        assert done == []  # it fits
+
+
+def test_what_two_wrote_at_once_is_made_again(
+    tmp_path: Path,
+) -> None:
+    """One that began before the last run ended writes a file after the other has ended."""
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    old = {name: (tmp_path / name).read_bytes() for name in BESIDE}
+    end_run(tmp_path, "b", 8)
+    for name, content in old.items():
+        assert write_summary([], tmp_path) == []
+        new = (tmp_path / name).read_bytes()
+        assert new != content
+        write_bytes(tmp_path / name, content)
+        assert write_summary([], tmp_path) == []
+        assert (tmp_path / name).read_bytes() != content
+
+
+@pytest.mark.parametrize(
+    "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"]
+)
+def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, lost: str) -> None:
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    before = summary_of(tmp_path)
+    (path,) = tmp_path.glob(lost)
+    path.unlink() if path.parent != tmp_path else path.write_bytes(path.read_bytes()[:-40])
+    assert write_summary([], tmp_path) == []
+    assert summary_of(tmp_path).keys() == before.keys()
+    assert path.stat().st_size
+
+
+def test_another_version_of_the_program_makes_it_again(
+    tmp_path: Path, at_rename: AtRename, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end_run(tmp_path, "a", 4)
+    assert write_summary([], tmp_path) == []
+    monkeypatch.setattr(freshness, "version", lambda: "later")
+    with at_rename(1000) as done:
+        assert write_summary([], tmp_path) == []
+    assert {"report.html", "report.csv", "report.json", ".tensorboard"} <= set(done)

@@ -1,0 +1,54 @@
+"""What tests of pools share: members of all kinds, and checkpoints after every epoch."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.training.engines.native import budget
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
+
+MIXED: tuple[tuple[str, ...], ...] = (
+    ("seed=0",),
+    ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true"),
+    ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5"),
+    ("seed=3", "model.cell=lstm", "scheduler=plateau", "scheduler.patience=0",
+     "trainer.max_epochs=7"),
+    ("seed=0", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",
+     "optimizer=adamw", "monitor=val/loss", "trainer.max_epochs=12"),
+    ("seed=1", "optimizer=sgd", "optimizer.nesterov=true", "loss.class_weights=balanced"),
+    ("seed=2", "trainer.check_val_every_n_epoch=2", "optimizer=rmsprop", "optimizer.lr=0.003"),
+    ("seed=5", "optimizer=sgd", "optimizer.lr=1000", "optimizer.momentum=0",
+     "model.nonlinearity=relu", "trainer.gradient_clip_val=null"),
+)  # fmt: skip
+"""Members of one data set that differ in all else; the last one diverges."""
+
+
+@pytest.fixture
+def mixed_members(members_of: Callable[..., list[PlannedRun]]) -> list[PlannedRun]:
+    return members_of(members=MIXED)
+
+
+@pytest.fixture
+def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint of each member after each of its epochs, as if they took minutes."""
+    monkeypatch.setattr(budget, "_LONGEST_SECONDS", 0.0)
+
+
+@pytest.fixture
+def assert_undisturbed(
+    tmp_path: Path, result_of: Callable[[Path], dict[str, Any]]
+) -> Callable[[Sequence[PlannedRun], Path], None]:
+    """Asserts that members in a folder have come to what they come to when left alone."""
+
+    def call(members: Sequence[PlannedRun], root: Path) -> None:
+        alone = tmp_path / "left alone"
+        for outcome in train_pool(members, alone, 1):
+            assert isinstance(outcome, Outcome), outcome
+        for member in members:
+            assert result_of(root / member.run_id) == result_of(alone / member.run_id)
+
+    return call

@@ -1,0 +1,165 @@
+"""A pool that was ended at any moment comes to what it comes to when left alone, to the bit."""
+
+import errno
+import itertools
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.engines.native import pool
+from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun
+
+Plan = Callable[..., list[PlannedRun]]
+Check = Callable[[Sequence[PlannedRun], Path], None]
+AtRename = Callable[..., AbstractContextManager[list[str]]]
+
+HOOKS = [
+    ("on_fit_start", 1), ("on_train_epoch_start", 1), ("on_train_epoch_start", 3),
+    ("on_train_batch_end", 1), ("on_train_epoch_end", 4), ("on_train_end", 1), ("teardown", 1),
+]  # fmt: skip
+
+
+def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
+    return [root / member.run_id / "checkpoints" / "last.ckpt" for member in members]
+
+
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
+def test_killed_between_rounds(
+    mixed_members: list[PlannedRun],
+    assert_undisturbed: Check,
+    at: Any,
+    killed: type[BaseException],
+    tmp_path: Path,
+    hook: str,
+    n: int,
+) -> None:
+    with pytest.raises(killed):
+        train_pool(mixed_members, tmp_path / "killed", 2, at(hook, n))
+    train_pool(mixed_members[::-1], tmp_path / "killed", 1)
+    assert_undisturbed(mixed_members, tmp_path / "killed")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_killed_at_every_rename(
+    members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, after: bool
+) -> None:
+    """While the pool begins, at each checkpoint, at each member's end."""
+    members = members_of("trainer.max_epochs=3", "model.num_layers=2", "model.dropout=0.3")[:2]
+    n = 0
+    for n in itertools.count(1, 2):
+        root = tmp_path / str(n)
+        with at_rename(n, after) as renamed:
+            train_pool(members, root, 1)
+        train_pool(members[::-1], root, 2)
+        assert_undisturbed(members, root)
+        if len(renamed) < n:
+            break
+    assert n > 2 * (2 + 3)
+
+
+def test_kills_do_not_add_up(
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path,
+    killed: type[BaseException], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Each attempt has a member more that saves its epochs."""
+    root = tmp_path / "killed"
+    for number in range(3):
+        monkeypatch.setattr(
+            pool.Pool, "_is_due", lambda self, member, n=number: member.config["seed"] <= n
+        )
+        with pytest.raises(killed):
+            train_pool(mixed_members[: 2 + 2 * number], root, 1, at("on_train_epoch_end", 2))
+    monkeypatch.undo()
+    train_pool(mixed_members, root, 2)
+    assert_undisturbed(mixed_members, root)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("grace", [2.0, -1.0], ids=["epochs end", "epochs are stopped"])
+def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
+    members_of: Plan, assert_undisturbed: Check, tmp_path: Path, at: Any,
+    monkeypatch: pytest.MonkeyPatch, signum: signal.Signals, grace: float,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(pool, "_GRACE_SECONDS", grace)
+
+    class Signal(at):
+        def count(self, *_: object, **__: object) -> None:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signum)
+
+    members = members_of("trainer.max_epochs=30", "model.num_layers=2", "model.dropout=0.3")
+    root, handlers = tmp_path / "stopped", [signal.getsignal(number) for number in (2, 15, 1)]
+    outcomes = train_pool(members, root, 1, Signal("on_train_epoch_end", 2))  # in step
+    assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
+    assert {getattr(outcome, "exit_code", None) for outcome in outcomes} == {128 + signum}
+    assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
+    for path in checkpoints(root, members):
+        assert load_sealed(path)["epoch"] >= 1
+        assert '"interrupted"' in (path.parents[1] / "failure.json").read_text()
+    train_pool(members, root, 2)
+    assert_undisturbed(members, root)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("saves_each_epoch")
+def test_killed_in_earnest(
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
+) -> None:
+    """SIGKILL, at moments that nobody has chosen."""
+    root, fork = tmp_path / "killed", multiprocessing.get_context("fork")
+    for attempt in range(12):
+        process = fork.Process(target=train_pool, args=(mixed_members, root, 2))
+        process.start()
+        process.join(0.02 * attempt)
+        process.kill()
+        process.join()
+    train_pool(mixed_members, root, 2)
+    assert_undisturbed(mixed_members, root)
+
+
+def full(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("n", [1, 2, 5, 9, 14, 20, 26, 32])
+def test_a_disk_that_was_full(
+    members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, n: int
+) -> None:
+    """From some write on; what could not be written fails, and is trained later."""
+    members, root = members_of("trainer.max_epochs=3"), tmp_path / "full"
+    with at_rename(n, act=full):
+        outcomes = train_pool(members, root, 2)
+    assert all(isinstance(outcome, (Outcome, RunFailed)) for outcome in outcomes), outcomes
+    assert any(isinstance(outcome, RunFailed) for outcome in outcomes)
+    assert all(isinstance(outcome, Outcome) for outcome in train_pool(members, root, 2))
+    assert_undisturbed(members, root)
+
+
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
+                                  "provenance.json", "config.yaml"])  # fmt: skip
+def test_a_damaged_file(
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path, name: str,
+    killed: type[BaseException],
+) -> None:  # fmt: skip
+    root = tmp_path / "damaged"
+    with pytest.raises(killed):
+        train_pool(mixed_members, root, 1, at("on_train_epoch_end", 3))
+    path = root / mixed_members[1].run_id / name
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    train_pool(mixed_members, root, 2)
+    assert_undisturbed(mixed_members, root)

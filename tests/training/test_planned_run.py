@@ -1,0 +1,58 @@
+"""What planning knows of the data stands in the record, whichever engine trains the run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.config.schema import Config
+from seqsweep.data.contents import contents
+from seqsweep.training.data_cache import prepared, translate_memory_errors
+from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.planned_run import plan
+from seqsweep.training.train import train
+
+DATA = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.batch_size=8", "model.hidden_size=5",
+    "trainer.max_epochs=1", "trainer.accelerator=cpu", "diagnostics=false", "logger=none",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+def test_a_record_says_what_each_split_holds(
+    checked: Callable[..., Config], tmp_path: Path, engine: str
+) -> None:
+    member = plan(checked(*DATA, f"engine={engine}"))
+    expected = contents(prepared(member.config))
+    assert {name: held["sequences"] for name, held in expected.items()} == {
+        "train": 24, "val": 8, "test": 8,
+    }  # fmt: skip
+    train(member, tmp_path)
+    record: dict[str, Any] = train(member, tmp_path).record
+    assert record["splits"] == expected
+
+
+def test_members_of_a_stack_share_their_splits(
+    checked: Callable[..., Config], tmp_path: Path
+) -> None:
+    members = [plan(checked(*DATA, f"seed={seed}")) for seed in (0, 1)]
+    assert members[0].splits is members[1].splits  # planning pays for them once
+    records = [outcome.record for outcome in train_stack(members, tmp_path)]  # pyright: ignore[reportAttributeAccessIssue]
+    assert [record["splits"] for record in records] == [members[0].splits] * 2
+
+
+@pytest.mark.parametrize("error", [MemoryError("8 GiB"), RuntimeError("not enough memory: 8 GiB")])
+def test_a_lack_of_memory_is_one_line(error: Exception) -> None:
+    with pytest.raises(OSError, match=r"^out of memory: .*8 GiB$"), translate_memory_errors():
+        raise error
+
+
+def test_another_split_seed_is_another_test_set(checked: Callable[..., Config]) -> None:
+    one, two, unscaled = (
+        plan(checked(*DATA, *more)).splits
+        for more in ((), ("data.split_seed=1",), ("data.standardize=false",))
+    )
+    assert one is not None and two is not None
+    assert one["test"] != two["test"] and one == unscaled
