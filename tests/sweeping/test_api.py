@@ -1,7 +1,10 @@
 """`compose`, `train` and `sweep` do in Python what the commands do, and leave no trace in it."""
 
 import os
+import signal
 import sys
+import threading
+import time
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -55,6 +58,21 @@ def test_a_run_is_trained_once(capsys):
     assert seqsweep.train(config) == record | {"folder": str(folder)}
     assert (folder / "record.json").stat().st_mtime_ns == written
     assert capsys.readouterr().out == ""
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_and_the_run_can_resume():
+    config = seqsweep.compose([*SMALL, "trainer.max_epochs=1000000"])
+
+    def interrupt():
+        while not any(Path("outputs").rglob("provenance.json")):  # it trains a moment later
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        seqsweep.train(config)
+    (folder,) = Path("outputs/runs/default").iterdir()
+    assert RunFolder(folder).state() == "interrupted"
 
 
 def test_a_value_changed_in_the_config_is_checked():

@@ -16,14 +16,18 @@ from seqsweep.config.from_overrides import (
     hydra_set_aside,
 )
 from seqsweep.config.schema import Config
-from seqsweep.console import PlainConsole
+from seqsweep.console import PlainConsole, print_notes
 from seqsweep.sweeping.app import absolute_path, folder_name, run, train_when_free
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.training.engine import missing_library
 from seqsweep.training.outcome import Interrupted, finished
 from seqsweep.training.planned_run import plan
 
 
 def train(config: Config) -> dict[str, Any]:
     """Trains one run, or finds it trained already, in its folder below `output_dir`.
+
+    Prints what may mislead about the data, as the command does, and on a terminal a progress bar.
 
     Args:
         config: of `compose`; its values may have been changed since.
@@ -41,8 +45,10 @@ def train(config: Config) -> dict[str, Any]:
     planned = plan(check_again(config))
     name = folder_name(planned.config["name"], "name")
     root = Path(absolute_path(planned.config["output_dir"])) / "runs" / name
+    console = PlainConsole()
+    print_notes([*missing_library([planned.config], gpu_available), *planned.notes], console)
     try:
-        outcome = finished(planned, root) or train_when_free(planned, root, PlainConsole())
+        outcome = finished(planned, root) or train_when_free(planned, root, console)
     except Interrupted as error:
         raise _error_of_signal(error.exit_code) from error
     if outcome.signum is not None:
