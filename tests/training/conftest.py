@@ -31,8 +31,10 @@ MEMBERS = (
 class At(Callback):
     """Raises at the n-th call, from 1, of one of the hooks of a callback."""
 
-    def __init__(self, hook: str, n: int, error: type[BaseException]) -> None:
-        self.left, self.error = n, error
+    error: type[BaseException]
+
+    def __init__(self, hook: str, n: int, error: type[BaseException] | None = None) -> None:
+        self.left, self.error = n, error or self.error
         setattr(self, hook, self.count)
 
     def count(self, *_: object, **__: object) -> None:
@@ -42,9 +44,13 @@ class At(Callback):
 
 
 @pytest.fixture
-def at(killed: type[BaseException]) -> Callable[..., At]:
+def at(killed: type[BaseException]) -> type[At]:
     """`at("on_fit_start", 1)`: a callback that ends the work there."""
-    return lambda hook, n, error=killed: At(hook, n, error)
+
+    class Kill(At):
+        error = killed
+
+    return Kill
 
 
 @pytest.fixture(scope="session")
