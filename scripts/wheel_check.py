@@ -67,11 +67,13 @@ def install(wheel: Path, folder: Path, *options: str) -> None:
 
 
 def check_location(folder: Path) -> None:
-    """Exits unless the package is that of the wheel."""
+    """Exits unless the package is that of the wheel, and typed."""
     location = "import seqsweep; print(seqsweep.__file__)"
     where = run([folder / "venv/bin/python", "-c", location], folder).stdout
     if not where.startswith(str(folder)):
         sys.exit(f"seqsweep was imported from {where.strip()}, not from the wheel")
+    if not Path(where.strip()).with_name("py.typed").is_file():
+        sys.exit("the wheel has no py.typed: type checkers pass it over")
 
 
 def check_engine(folder: Path, engine: str) -> list[str]:

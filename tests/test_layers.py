@@ -40,6 +40,7 @@ KNOWS = {
         "runs",
         "config",
     },
+    "using": {"using", "training", "data", "runs", "config"},
 }
 """What a part may import besides the leaves."""
 
@@ -53,9 +54,12 @@ TORCH = (
     "native.networks",
     "training",
     "sweeping",
+    "using",
     "seeding",
 )
-ARRAYS_ONLY = ("sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks")
+ARRAYS_ONLY = (
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+)  # fmt: skip
 
 
 class Import(NamedTuple):

@@ -1,22 +1,79 @@
-"""seqsweep: train RNN sequence classifiers and sweep their configs."""
+"""seqsweep: train RNN sequence classifiers and sweep their configs.
 
-from typing import TYPE_CHECKING
+The names below are imported when they are first used: `import seqsweep` alone takes no torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from seqsweep.config.from_overrides import compose
+    from seqsweep.data.datamodule import SequenceDataModule
+    from seqsweep.data.sequences import Sequences, Splits, make_sequences
+    from seqsweep.models.classifier import (
+        BiDirectionalRNN,
+        MultiLayerRNN,
+        RNNClassifier,
+        SimpleRNN,
+    )
+    from seqsweep.models.module import SequenceClassifier
+    from seqsweep.results.frame import load_curves, load_sweep
+    from seqsweep.sweeping.api import sweep, train
+    from seqsweep.using.load import load_run
 
-    from seqsweep.results.frame import DataFrame
+    __version__: str
+
+__all__ = [
+    "BiDirectionalRNN",
+    "MultiLayerRNN",
+    "RNNClassifier",
+    "SequenceClassifier",
+    "SequenceDataModule",
+    "Sequences",
+    "SimpleRNN",
+    "Splits",
+    "__version__",
+    "compose",
+    "load_curves",
+    "load_run",
+    "load_sweep",
+    "make_sequences",
+    "sweep",
+    "train",
+]
+
+# A type checker reads the imports above, Python this table; a test holds them equal.
+_MODULES = {
+    "BiDirectionalRNN": "models.classifier",
+    "MultiLayerRNN": "models.classifier",
+    "RNNClassifier": "models.classifier",
+    "SequenceClassifier": "models.module",
+    "SequenceDataModule": "data.datamodule",
+    "Sequences": "data.sequences",
+    "SimpleRNN": "models.classifier",
+    "Splits": "data.sequences",
+    "compose": "config.from_overrides",
+    "load_curves": "results.frame",
+    "load_run": "using.load",
+    "load_sweep": "results.frame",
+    "make_sequences": "data.sequences",
+    "sweep": "sweeping.api",
+    "train": "sweeping.api",
+}
 
 
-def load_sweep(folder: "Path | str") -> "DataFrame":
-    """A sweep's folder as a table, one row a run: see `seqsweep.results.frame.load_sweep`."""
-    from seqsweep.results import frame  # here: `import seqsweep` stays instant
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version  # takes longer than the rest of this module
 
-    return frame.load_sweep(folder)
+        value = version("seqsweep")
+    elif name in _MODULES:
+        value = getattr(import_module(f"seqsweep.{_MODULES[name]}"), name)
+    else:
+        raise AttributeError(f"module 'seqsweep' has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
-def load_curves(folder: "Path | str") -> "DataFrame":
-    """The curves of its runs, one row an epoch: see `seqsweep.results.frame.load_curves`."""
-    from seqsweep.results import frame
-
-    return frame.load_curves(folder)
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -25,6 +25,15 @@ def test_shapes_types_and_names():
     assert made.class_names == ("0", "1") and made.channel_names == ("channel_0", "channel_1")
 
 
+def test_a_line_says_what_there_is():
+    train, test = make(lengths=[4, 1, 2]), make(X[:2], Y[:2])
+    assert repr(train) == "Sequences(3 of 1 to 4 steps, 2 channels, 2 classes)"
+    assert repr(test) == "Sequences(2 of 4 steps, 2 channels, 2 classes)"
+    assert repr(Splits(train, test=test)) == (
+        "Splits(train=3, test=2: sequences of 2 channels, 2 classes)"
+    )
+
+
 def test_padding_becomes_zero_whatever_stood_there():
     x = X.copy()
     x[1, 1:] = np.nan

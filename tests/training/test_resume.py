@@ -167,6 +167,8 @@ def record(folder: Path) -> dict[str, Any]:
 def checkpoint(folder: Path, name: str) -> Any:
     content = load_sealed(folder / "checkpoints" / f"{name}.ckpt")
     del content["files"]
+    # The same but for keys without influence, and for epochs that a shorter run has trained.
+    del content["config"]
     content["callbacks"]["BestAndLast"].pop("seconds")
     return plain(content)
 

@@ -4,16 +4,17 @@ N sequences, T steps, F features (channels), C classes.
 """
 
 from dataclasses import replace
-from typing import Literal
+from typing import get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import did_you_mean, listed
 
-_MISSING = ("error", "zero", "mean", "forward")
+_MISSING: tuple[str, ...] = get_args(Missing)
 
 
 def prepare(
@@ -23,10 +24,12 @@ def prepare(
     test_fraction: float,
     split_seed: int,
     standardize: bool,
-    missing: Literal["error", "zero", "mean", "forward"],
+    missing: Missing,
     where: str = "data",
 ) -> Splits:
     """Cuts the splits that are lacking, fills in missing values and standardises, in this order.
+
+    What is fitted on train stands in `scaling` of the result.
 
     A cut is stratified: its size is `round(fraction * N)`, N the sequences of the given train
     split, the classes share it by largest remainder, and each class keeps a sequence in train.
@@ -53,9 +56,11 @@ def prepare(
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
     cut = in_common_units(cut)
-    if standardize:
-        return standardized(_fill(cut, missing, where), where)
-    return _fill(as_given(cut, where), missing, where)
+    units = cut.train.units
+    cut = cut if standardize else as_given(cut, where)
+    scaling = Scaling(missing, units, _fill_value(cut, missing, where))
+    whole = _without_missing(cut, scaling)
+    return standardized(whole, scaling, where) if standardize else replace(whole, scaling=scaling)
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
@@ -153,36 +158,25 @@ def _check_classes(splits: Splits, where: str) -> None:
         )
 
 
-def _fill(splits: Splits, missing: str, where: str) -> Splits:
-    """The splits without NaN."""
-    parts = splits.parts
-    holed = {name: part for name, part in parts.items() if np.isnan(part.x).any()}
-    if not holed:
-        return splits
-    units = splits.train.units
-    fallback = np.zeros(splits.input_size, dtype=np.float32)  # (F,)
+def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.float32] | None:
+    """(F,) what takes the place of a missing value; None where there may be none."""
+    if missing == "error":
+        return None
     if missing != "zero":
-        fallback = _present_means(splits.train, where)
-    elif units is not None:
-        fallback = (-units.zero / units.one).astype(np.float32)
-    return replace(
-        splits,
-        **{
-            name: replace(part, x=_filled(part.x, fallback, forward=missing == "forward"))
-            for name, part in holed.items()
-        },
-    )
+        return _present_means(splits.train, where)
+    units = splits.train.units
+    zeros = np.zeros(splits.input_size)
+    return (zeros if units is None else -units.zero / units.one).astype(np.float32)
 
 
-def _filled(
-    x: npt.NDArray[np.float32], fallback: npt.NDArray[np.float32], forward: bool
-) -> npt.NDArray[np.float32]:
-    """(N, T, F) x with its NaN replaced."""
-    if forward:
-        steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
-        seen = np.maximum.accumulate(np.where(np.isnan(x), 0, steps[:, None]), axis=1)  # (N, T, F)
-        x = np.take_along_axis(x, seen, axis=1)
-    return np.where(np.isnan(x), fallback, x)
+def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
+    """The splits without NaN."""
+    holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
+    if not holed or scaling.fill is None:
+        return splits
+    forward, fill = scaling.missing == "forward", scaling.fill
+    parts = {name: replace(p, x=filled(p.x, fill, forward)) for name, p in holed.items()}
+    return replace(splits, **parts)
 
 
 def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:

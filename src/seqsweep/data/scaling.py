@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import converted
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
@@ -29,19 +30,22 @@ def in_common_units(splits: Splits) -> Splits:
     )
 
 
-def standardized(splits: Splits, where: str) -> Splits:
-    """Each channel with mean 0 and deviation 1 over the valid steps of train."""
+def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
+    """Each channel with mean 0 and deviation 1 over the valid steps of train.
+
+    Args:
+        scaling: what has been fitted so far; the result has it with mean and deviation.
+    """
     train = splits.train
     values = train.x[train.valid].astype(np.float64)  # (S, F)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     # Told by its values, not its deviation, which rounding keeps from being exactly 0.
     constant = values.min(axis=0) == values.max(axis=0)
     mean[constant], deviation[constant] = values[0, constant], 1.0
+    scaling = replace(scaling, mean=mean, deviation=deviation)
     scaled: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
-        x = np.zeros_like(part.x)
-        with np.errstate(over="ignore"):  # what overflows is reported below
-            x[part.valid] = (part.x[part.valid] - mean) / deviation
+        x = scaling.standardize(part.x, part.valid)
         if not np.isfinite(x).all():
             f = int(np.argwhere(~np.isfinite(x))[0, 2])
             zero, one = (0.0, 1.0) if train.units is None else (u[f] for u in train.units)
@@ -51,7 +55,8 @@ def standardized(splits: Splits, where: str) -> Splits:
                 " check its unit"
             )
         scaled[name] = replace(part, x=x, units=None)
-    return replace(splits, **scaled, notes=(*splits.notes, *_constant(train, constant)))
+    notes = (*splits.notes, *_constant(train, constant))
+    return replace(splits, **scaled, notes=notes, scaling=scaling)
 
 
 def as_given(splits: Splits, where: str) -> Splits:

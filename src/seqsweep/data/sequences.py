@@ -24,6 +24,7 @@ from seqsweep.data.checks import (
     label_array,
     label_names,
 )
+from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units, in_units, units_for
 
 
@@ -65,6 +66,11 @@ class Sequences:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        shortest, longest = int(self.lengths.min()), int(self.lengths.max())
+        steps = f"{longest}" if shortest == longest else f"{shortest} to {longest}"
+        return f"Sequences({len(self)} of {steps} steps, {_width(self)})"
 
     @property
     def num_sequences(self) -> int:
@@ -118,18 +124,23 @@ class Splits:
     """The parts of a data set; they share channels and class names.
 
     `notes` say in a line each what the user of the data should know, such as a key of the file
-    that is not used. The commands print them.
+    that is not used. The commands print them. `scaling` is what `prepare` has fitted on train.
     """
 
     train: Sequences
     val: Sequences | None = None
     test: Sequences | None = None
     notes: tuple[str, ...] = ()
+    scaling: Scaling | None = None
 
     def __post_init__(self) -> None:
         for part in (self.val, self.test):
             assert part is None or part.class_names == self.train.class_names
             assert part is None or part.input_size == self.train.input_size
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name}={len(part)}" for name, part in self.parts.items())
+        return f"Splits({sizes}: sequences of {_width(self.train)})"
 
     @property
     def parts(self) -> dict[str, Sequences]:
@@ -156,6 +167,12 @@ class Splits:
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
 
 
+def _width(sequences: Sequences) -> str:
+    """The numbers of channels and of classes, in words."""
+    channels = sequences.input_size
+    return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
+
+
 class RawPart(NamedTuple):
     """One split as a file gives it, to be checked by `make_sequences`."""
 
@@ -174,7 +191,7 @@ def make_sequences(
     channel_names: Sequence[str] | None = None,
     layout: Layout = "batch_first",
     units: Units | None = None,
-    where: str,
+    where: str = "the arrays",
 ) -> Sequences:
     """Checks raw arrays and turns them into `Sequences`.
 

@@ -5,7 +5,8 @@ B batch, T time steps, F features, C classes.
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, Self
 
 import lightning as L
 import torch
@@ -15,6 +16,7 @@ from torch.nn import functional
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
+from seqsweep.models.described import described_network
 from seqsweep.models.epochs import ClosesEpochs
 from seqsweep.models.gradients import FlatGradients
 from seqsweep.models.metrics import EpochSums
@@ -50,6 +52,7 @@ class SequenceClassifier(L.LightningModule):
     to its `log_metrics`. Callbacks find an epoch's metrics in `trainer.callback_metrics` from its
     `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end` on.
 
+    `description` is written into every checkpoint beside the weights: plain values and tensors.
     `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test,
     `confusions` the counts (C, C) of the last validation and the last test, rows the true class.
 
@@ -60,7 +63,8 @@ class SequenceClassifier(L.LightningModule):
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
         num_classes: C.
-        optimizer: makes the optimizer from the network's parameters.
+        optimizer: makes the optimizer from the network's parameters; None for a module that is
+            only evaluated.
         scheduler: makes the learning-rate scheduler from the optimizer; stepped after each epoch.
         class_weights: (C,) weight of each class in the training loss.
         label_smoothing: of the training loss, in [0, 1), as in `torch.nn.CrossEntropyLoss`.
@@ -75,7 +79,7 @@ class SequenceClassifier(L.LightningModule):
         self,
         network: nn.Module,
         num_classes: int,
-        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer],
+        optimizer: Callable[[Iterable[nn.Parameter]], Optimizer] | None = None,
         scheduler: Callable[[Optimizer], Any] | None = None,
         class_weights: Tensor | None = None,
         label_smoothing: float = 0.0,
@@ -103,6 +107,7 @@ class SequenceClassifier(L.LightningModule):
         self.accumulate_grad_batches = accumulate_grad_batches
         self.monitor = monitor
         self.dropout_seed = stream_seed(seed, "dropout")
+        self.description: dict[str, Any] = {}
         self.gradients: FlatGradients | None = None
         self.val_metrics: dict[str, float] = {}
         self.test_metrics: dict[str, float] = {}
@@ -184,7 +189,37 @@ class SequenceClassifier(L.LightningModule):
             logger.save()
         self._step_scheduler(self.epoch_metrics)
 
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint.update(self.description)
+
+    @classmethod
+    def load_from_checkpoint(  # pyright: ignore[reportIncompatibleMethodOverride]
+        cls, checkpoint_path: Path | str, map_location: Any = "cpu", **arguments: Any
+    ) -> Self:
+        """Returns the module with the network and the weights of a run's checkpoint.
+
+        Args:
+            checkpoint_path: the file.
+            map_location: the device, as in `torch.load`.
+            arguments: of the constructor, such as the optimizer of a training that follows; a
+                network of your own has to be given here.
+
+        Raises:
+            ValueError: the checkpoint does not describe a network of `models.classifier`.
+        """
+        content = torch.load(checkpoint_path, map_location=map_location, weights_only=True)
+        if "network" not in arguments:
+            arguments["network"] = described_network(content, str(checkpoint_path))
+        if "num_classes" not in arguments:
+            arguments["num_classes"] = len(content["class_names"])
+        module = cls(**arguments)
+        device = next(iter(content["state_dict"].values())).device
+        module.to(device).load_state_dict(content["state_dict"])
+        return module
+
     def configure_optimizers(self) -> Any:
+        if self.make_optimizer is None:
+            raise ValueError("optimizer=None: must be given to train; evaluating needs none")
         self.gradients = FlatGradients(self.network.parameters())  # they are on the device by now
         optimizer = self.make_optimizer(self.network.parameters())
         if self.make_scheduler is None:

@@ -50,7 +50,7 @@ from seqsweep.training.outcome import (
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
-def _folder_name(name: str, key: str) -> str:
+def folder_name(name: str, key: str) -> str:
     """A name that is one folder, inside the folder where it belongs.
 
     Raises:
@@ -63,7 +63,7 @@ def _folder_name(name: str, key: str) -> str:
     return str(name)
 
 
-def _absolute_path(path: object) -> str:
+def absolute_path(path: object) -> str:
     """The path of `output_dir`, from the root of the file system.
 
     Raises:
@@ -84,8 +84,8 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
     """
     name = _root_.sweep.name
     if name is not None:
-        return _folder_name(name, "sweep.name")
-    _folder_name(_root_.name, "name")
+        return folder_name(name, "sweep.name")
+    folder_name(_root_.name, "name")
     if OmegaConf.is_missing(_root_.hydra.job, "num"):
         os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
     if _MADE_NAME not in os.environ:
@@ -96,8 +96,8 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
 _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
 
 
-register_resolver("abspath", _absolute_path)
-register_resolver("folder_name", _folder_name)
+register_resolver("abspath", absolute_path)
+register_resolver("folder_name", folder_name)
 register_resolver("sweep_folder", _sweep_folder)
 
 
@@ -181,7 +181,7 @@ def task(config: DictConfig) -> float | None:
         if is_first_process():
             notes = [*missing_library([member.config], gpu_available), *member.notes]
             print_notes(notes, console)
-        outcome = finished(member, root) or _train_when_free(member, root, console)
+        outcome = finished(member, root) or train_when_free(member, root, console)
         if is_first_process():
             _report(outcome, member, console)
     except (ValueError, TypeError, OSError) as error:
@@ -238,7 +238,7 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
     return monitored(outcome.record)
 
 
-def _train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
+def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
     """A single run, after the process that trains it now has ended, if the config wants that."""
     waiting = False
     while True:

@@ -14,6 +14,7 @@ from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.engines.stacked.run import train_stack
 from seqsweep.training.outcome import STOP_FILE, Interrupted, Outcome, request_stop_if_configured
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.resume import forget_finished_runs
 
 Outcomes = Sequence[Outcome | BaseException]
 
@@ -29,12 +30,17 @@ def launch(planned: Plan, root: Path, threads: int | None) -> None:
     Raises:
         Interrupted: a signal came; every run resumes from its last epoch next time.
     """
-    torch.set_num_threads(1)
     _allow_many_files()
-    for pool in planned.pools:
-        _train(pool.members, root, lambda members: train_pool(members, root, threads or cores()))
-    for stack in planned.stacks:
-        _train(stack.members, root, lambda members: train_stack(members, root))
+    forget_finished_runs()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for pool in planned.pools:
+            _train(pool.members, root, lambda runs: train_pool(runs, root, threads or cores()))
+        for stack in planned.stacks:
+            _train(stack.members, root, lambda runs: train_stack(runs, root))
+    finally:
+        torch.set_num_threads(before)  # the process may be a program of the user's own
 
 
 def _train(

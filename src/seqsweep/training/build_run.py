@@ -21,6 +21,7 @@ from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
 from seqsweep.seeding import global_stream
 from seqsweep.training.data_cache import load_source, translate_memory_errors
+from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
 
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
@@ -135,7 +136,7 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     weights = class_weights(
         config["loss"]["class_weights"], splits.train.labels, splits.num_classes
     )
-    return SequenceClassifier(
+    module = SequenceClassifier(
         network,
         splits.num_classes,
         optimizer=build(config["optimizer"], "optimizer"),
@@ -148,6 +149,8 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
         monitor=plateau_monitor(config),
         seed=config["seed"],
     )
+    module.description = description(config, splits)
+    return module
 
 
 def plateau_monitor(config: Config) -> str:

@@ -68,6 +68,11 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     return False
 
 
+def forget_finished_runs() -> None:
+    """Lets the next run look for shorter ones again, in a program that trains several in turn."""
+    _finished_runs.cache_clear()
+
+
 @functools.cache
 def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     """The complete runs of a folder and its namesakes, as they are when this process first asks.

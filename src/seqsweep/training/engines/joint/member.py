@@ -29,6 +29,7 @@ from seqsweep.training.build_run import (
 from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.data_cache import translate_memory_errors
+from seqsweep.training.description import description
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.engines.joint.member_log import MemberLog
 from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
@@ -85,6 +86,7 @@ class TrainingMember:
                     self.early_stop = callback
                 elif isinstance(callback, BestAndLast):
                     self.best: BestEpoch = callback.best
+        self.description = description(config, splits)
         self.log = MemberLog(folder, build_loggers(config, folder))
         self.begun = (folder / "config.yaml").exists()
 
@@ -185,19 +187,21 @@ def checkpoints(
 ) -> tuple[Checkpoint, Checkpoint]:
     """A run's last checkpoint and its best one.
 
-    Both hold its weights by the names of its network, as any checkpoint of a run does; the best
-    one nothing else, since a run resumes from its last.
+    Both hold its weights by the names of its network, and the run's description, as any checkpoint
+    of a run does; the best one nothing else, since a run resumes from its last.
 
     Args:
         head: the member's `state_dict`, with `engine`, `epoch` and `global_step`.
         weights, moments, best: (P,) each.
     """
     last = head | {"state_dict": member.named(weights), "optimizer": dict(moments)}
+    last |= member.description
     callbacks = head["callbacks"]
     first = {
         "engine": head["engine"],
         "callbacks": callbacks,
         "epoch": callbacks["BestAndLast"]["best_epoch"],
         "state_dict": member.named(best),
+        **member.description,
     }
     return last, first

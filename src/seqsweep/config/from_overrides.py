@@ -1,0 +1,88 @@
+"""Configs composed from overrides in Python, as the commands compose them."""
+
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.config.messages import explain
+from seqsweep.config.schema import Config, check
+
+
+def compose(overrides: Sequence[str] = ()) -> Config:
+    """Returns the checked config of one run: plain values, defaults written in.
+
+    Args:
+        overrides: as on the command line, such as `data=digits` and `model.hidden_size=32`.
+
+    Raises:
+        ValueError, TypeError: an override is refused, or names several runs.
+    """
+    with hydra_errors_explained(), _our_hydra():
+        for override in OverridesParser.create().parse_overrides(list(overrides)):
+            if override.is_sweep_override():
+                raise ValueError(
+                    f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
+                )
+        config = hydra_compose("train", list(overrides), return_hydra_config=True)
+        if grid := config.hydra.sweeper.get("params"):
+            raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
+        with open_dict(config):
+            config.pop("hydra")
+        return check(config)
+
+
+def compose_sweep(overrides: Sequence[str]) -> DictConfig:
+    """Returns the config of a whole sweep, with Hydra's own node, as its sweeper gets it.
+
+    Raises:
+        HydraException: an override that cannot be applied.
+    """
+    with _our_hydra():
+        loader = GlobalHydra.instance().config_loader()
+        return loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
+
+
+def check_again(config: Config) -> Config:
+    """Returns a composed config, checked once more: its values may have been changed.
+
+    Raises:
+        ValueError, TypeError: a value is refused.
+    """
+    return check(OmegaConf.create(config))
+
+
+@contextmanager
+def hydra_set_aside() -> Generator[None]:
+    """Lets the block start Hydra, also inside a Hydra app, whose own state comes back."""
+    app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
+    GlobalHydra.instance().clear()
+    try:
+        yield
+    finally:
+        GlobalHydra.instance().hydra, HydraConfig.instance().cfg = app, job
+
+
+@contextmanager
+def _our_hydra() -> Generator[None]:
+    with hydra_set_aside(), initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        yield
+
+
+@contextmanager
+def hydra_errors_explained() -> Generator[None]:
+    """Turns Hydra's errors in the block into a ValueError of one clear message."""
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise ValueError(explain(error)) from error

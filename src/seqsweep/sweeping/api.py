@@ -1,0 +1,110 @@
+"""The functions that train, for Python: they do what `seqsweep train` does."""
+
+import os
+import signal
+import sys
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from seqsweep.config.from_overrides import (
+    check_again,
+    compose_sweep,
+    hydra_errors_explained,
+    hydra_set_aside,
+)
+from seqsweep.config.schema import Config
+from seqsweep.console import PlainConsole, print_notes
+from seqsweep.sweeping.app import absolute_path, folder_name, run, train_when_free
+from seqsweep.sweeping.forming import gpu_available
+from seqsweep.training.engine import missing_library
+from seqsweep.training.outcome import Interrupted, finished
+from seqsweep.training.planned_run import plan
+
+
+def train(config: Config) -> dict[str, Any]:
+    """Trains one run, or finds it trained already, in its folder below `output_dir`.
+
+    Prints what may mislead about the data, as the command does, and on a terminal a progress bar.
+
+    Args:
+        config: of `compose`; its values may have been changed since.
+
+    Returns:
+        The run's record, as in record.json (`status`, `metrics`, `best_epoch`, ...), and its
+        `folder`, which `load_run` takes. A run that diverged has a record too, without metrics.
+
+    Raises:
+        ValueError, TypeError, OSError: the config or the data are refused; nothing was trained.
+        RunFailed: the training failed; failure.json in the run's folder holds the traceback.
+        Locked: another process trains this run, and the config says `locked: skip`.
+        KeyboardInterrupt: the same call resumes from the last epoch.
+    """
+    planned = plan(check_again(config))
+    name = folder_name(planned.config["name"], "name")
+    root = Path(absolute_path(planned.config["output_dir"])) / "runs" / name
+    console = PlainConsole()
+    print_notes([*missing_library([planned.config], gpu_available), *planned.notes], console)
+    try:
+        outcome = finished(planned, root) or train_when_free(planned, root, console)
+    except Interrupted as error:
+        raise _error_of_signal(error.exit_code) from error
+    if outcome.signum is not None:
+        raise _error_of_signal(128 + outcome.signum)
+    if outcome.trained:
+        # Imported here: a run that is complete already needs no torch.
+        from seqsweep.training.resume import forget_finished_runs
+
+        forget_finished_runs()  # a longer run may begin with this one
+    record = {name: value for name, value in outcome.record.items() if name != "digest"}
+    return record | {"folder": str(outcome.folder.path)}
+
+
+def sweep(overrides: Sequence[str]) -> Path:
+    """Trains what is missing of a sweep, as `seqsweep train -m` does, and prints its leaderboard.
+
+    A run that fails does not stop the others: it is a warning, and `load_sweep` has its state.
+
+    Args:
+        overrides: as on the command line; `seed=0,1` and `model.cell=rnn,gru` span a grid.
+
+    Returns:
+        The sweep's folder, which `load_sweep` and `load_curves` take.
+
+    Raises:
+        ValueError, TypeError, OSError: a config or the data are refused; nothing was trained.
+        KeyboardInterrupt: the same call trains what is missing.
+    """
+    with hydra_errors_explained(), hydra_set_aside(), _as_command():
+        folder = Path(compose_sweep(overrides).hydra.sweep.dir)
+        code = run(["-m", *overrides])
+    if code >= 128:
+        raise _error_of_signal(code)
+    if code:
+        warnings.warn(f"{folder}: not everything of the sweep is complete", stacklevel=2)
+    return folder
+
+
+@contextmanager
+def _as_command() -> Generator[None]:
+    """Lets the block use what belongs to a command: `sys.argv`, and how Hydra shows errors."""
+    words, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    # What a person would type, by the path with which ddp can start the program again.
+    sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised instead of printed
+    try:
+        yield
+    finally:
+        sys.argv = words
+        del os.environ["HYDRA_FULL_ERROR"]
+        if full_error is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full_error
+
+
+def _error_of_signal(exit_code: int) -> BaseException:
+    """The error that ends a program by a signal: Ctrl-C has its own in Python."""
+    if exit_code == 128 + signal.SIGINT:
+        return KeyboardInterrupt()
+    return SystemExit(exit_code)

@@ -1,0 +1,53 @@
+"""What a checkpoint says beside weights, so that it can be used without the training data.
+
+F features (channels), C classes.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from seqsweep.config.schema import Config
+from seqsweep.data.fitted import Scaling
+from seqsweep.data.precision import Units
+from seqsweep.data.sequences import Splits
+
+KEYS = ("config", "class_names", "channel_names", "scaling")
+
+
+def description(config: Config, splits: Splits) -> dict[str, Any]:
+    """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
+
+    `scaling` is None for a data module of the user's own, which scales by itself.
+    """
+    return {
+        "config": config,
+        "class_names": list(splits.class_names),  # C
+        "channel_names": list(splits.train.channel_names),  # F
+        "scaling": None if splits.scaling is None else _plain(splits.scaling),
+    }
+
+
+def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
+    """Returns the scaling that `description` has written."""
+    state = checkpoint["scaling"]
+    if state is None:
+        return None
+    arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+    units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
+    fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
+    return Scaling(state["missing"], units, **fitted)
+
+
+def _plain(scaling: Scaling) -> dict[str, Any]:
+    """`missing`, and of `zero`, `one`, `fill`, `mean` and `deviation` those that there are."""
+    units = {} if scaling.units is None else scaling.units._asdict()
+    arrays = {
+        **units,
+        "fill": scaling.fill,
+        "mean": scaling.mean,
+        "deviation": scaling.deviation,
+    }
+    tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
+    return {"missing": scaling.missing, **tensors}

@@ -1,0 +1,136 @@
+"""`compose`, `train` and `sweep` do in Python what the commands do, and leave no trace in it."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from unittest.mock import ANY
+
+import pytest
+import torch
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+import seqsweep
+from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.run_folder import RunFolder
+
+SMALL = ["data=digits", "model.hidden_size=4", "trainer.max_epochs=2", "logger=csv"]
+QUICK = ["sweep.report=false", "diagnostics=false"]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_config_is_that_of_the_command(checked):
+    overrides = ["model=bidirectional", "optimizer.lr=0.1", "experiment=digits"]
+    assert seqsweep.compose(overrides) == checked(*overrides)
+    assert seqsweep.compose() == checked()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["data=digitz"], "data=digitz: .*did you mean 'digits'"),
+        (["model.hiden_size=3"], "model.hiden_size: no such key .*'hidden_size'"),
+        (["seed=0,1"], "seed=0,1: several values are a sweep: seqsweep.sweep trains it"),
+        (["sweep=architecture"], "a grid over model.num_layers.* seqsweep.sweep trains it"),
+        (["optimizer.lr=[1"], "cannot read the argument"),
+    ],
+)
+def test_a_wrong_override_is_one_clear_error(overrides, message):
+    with pytest.raises(ValueError, match=message):
+        seqsweep.compose(overrides)
+
+
+def test_a_run_is_trained_once(capsys):
+    config = seqsweep.compose(SMALL)
+    record = seqsweep.train(config)
+    folder = Path(record.pop("folder"))
+    assert folder == Path.cwd() / "outputs" / "runs" / "default" / record["run_id"]
+    assert record | {"digest": ANY} == RunFolder(folder).record()
+    written = (folder / "record.json").stat().st_mtime_ns
+    assert seqsweep.train(config) == record | {"folder": str(folder)}
+    assert (folder / "record.json").stat().st_mtime_ns == written
+    assert capsys.readouterr().out == ""
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_and_the_run_can_resume():
+    config = seqsweep.compose([*SMALL, "trainer.max_epochs=1000000"])
+
+    def interrupt():
+        while not any(Path("outputs").rglob("provenance.json")):  # it trains a moment later
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        seqsweep.train(config)
+    (folder,) = Path("outputs/runs/default").iterdir()
+    assert RunFolder(folder).state() == "interrupted"
+
+
+def test_a_value_changed_in_the_config_is_checked():
+    config = seqsweep.compose(SMALL)
+    config["model"]["hidden_size"] = "many"
+    with pytest.raises(ValueError, match=r"model.hidden_size='many': must be a whole number"):
+        seqsweep.train(config)
+    assert not Path("outputs").exists()
+
+
+def test_a_run_that_diverges_has_a_record():
+    diverges = ["optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu"]
+    record = seqsweep.train(seqsweep.compose([*SMALL, *diverges, "optimizer.lr=1000"]))
+    assert record["status"] == "diverged" and "metrics" not in record
+
+
+def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["my_script.py", "--mine"])
+    monkeypatch.delenv("HYDRA_FULL_ERROR", raising=False)
+    monkeypatch.setattr(GlobalHydra.instance(), "hydra", None)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+            theirs = GlobalHydra.instance().hydra
+            folder = seqsweep.sweep([*SMALL, *QUICK, "seed=0,1"])
+            assert GlobalHydra.instance().hydra is theirs
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert sys.argv == ["my_script.py", "--mine"]
+    assert "HYDRA_FULL_ERROR" not in os.environ
+    assert folder.parent == Path.cwd() / "outputs" / "sweeps"
+    assert "2 of 2 runs complete" in capsys.readouterr().out
+    single = seqsweep.train(seqsweep.compose([*SMALL, *QUICK, "seed=1"]))
+    assert RunFolder(folder / single["run_id"]).record() is not None  # the same run_id
+    assert seqsweep.sweep([*SMALL, *QUICK, "seed=0,1"]) == folder
+    assert "2 done, 0 to train" in capsys.readouterr().out
+
+
+def test_a_refused_sweep_is_one_clear_error(capsys):
+    with pytest.raises(ValueError, match=r"model.hidden_size=0: must be at least 1"):
+        seqsweep.sweep([*SMALL, "model.hidden_size=0,4"])
+    assert capsys.readouterr().err == ""
+    assert not Path("outputs").exists()
+
+
+def test_a_sweep_with_a_failed_run_warns_and_returns_its_folder():
+    first = seqsweep.train(seqsweep.compose([*SMALL, *QUICK, "seed=0"]))["run_id"]
+    folder = Path("outputs/sweeps/mine", first)
+    folder.mkdir(parents=True)
+    (folder / "checkpoints").write_text("a file where a folder should be")
+    with pytest.warns(UserWarning, match="mine: not everything of the sweep is complete"):
+        folder = seqsweep.sweep([*SMALL, *QUICK, "seed=0,1", "sweep.name=mine"])
+    assert len(list(folder.glob("*/record.json"))) == 1
+
+
+def test_a_longer_run_begins_with_the_epochs_of_a_shorter_one_of_the_same_program():
+    seqsweep.train(seqsweep.compose(SMALL))
+    longer = seqsweep.train(seqsweep.compose([*SMALL, "trainer.max_epochs=3"]))
+    assert "from the start" not in Path(longer["folder"], "train.log").read_text()

@@ -1,0 +1,92 @@
+"""`import seqsweep` is instant, and its names are found by Python and by type checkers alike."""
+
+import ast
+import inspect
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import seqsweep
+
+NAMES = [
+    "RNNClassifier",
+    "SimpleRNN",
+    "MultiLayerRNN",
+    "BiDirectionalRNN",
+    "SequenceClassifier",
+    "SequenceDataModule",
+    "Sequences",
+    "Splits",
+    "make_sequences",
+    "compose",
+    "train",
+    "sweep",
+    "load_run",
+    "load_sweep",
+    "load_curves",
+]
+PACKAGE = Path(seqsweep.__file__).parent
+
+
+def test_the_public_names_are_these():
+    assert sorted(seqsweep.__all__) == sorted([*NAMES, "__version__"])
+    assert dir(seqsweep) == sorted(seqsweep.__all__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_public_name_is_of_its_module_and_documented(name):
+    found = getattr(seqsweep, name)
+    assert found.__name__ == name
+    assert found.__module__ == f"seqsweep.{seqsweep._MODULES[name]}"
+    assert found.__doc__ and found.__doc__.splitlines()[0].endswith((".", "`."))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="has no attribute 'trian'"):
+        seqsweep.trian  # noqa: B018  # pyright: ignore
+
+
+def test_the_version_is_that_of_the_package():
+    from importlib.metadata import version
+
+    assert seqsweep.__version__ == version("seqsweep")
+
+
+def test_type_checkers_read_the_imports_that_python_does():
+    tree = ast.parse(inspect.getsource(seqsweep))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    seen = {alias.name: f"{node.module}" for node in imports for alias in node.names}
+    assert seen == {name: f"seqsweep.{module}" for name, module in seqsweep._MODULES.items()}
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_the_import_alone_and_compose_take_no_torch():
+    code = """
+import sys
+import seqsweep
+early = [name for name in ("torch", "lightning", "hydra", "numpy") if name in sys.modules]
+seqsweep.compose(["data=digits"])
+print(early, [name for name in ("torch", "lightning") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[] []"
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_each_name(tmp_path):
+    lines = ["import seqsweep", *(f"reveal_type(seqsweep.{name})" for name in NAMES)]
+    (tmp_path / "use.py").write_text("\n".join([*lines, "seqsweep.load_run(3)", ""]))
+    command = ["-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "use.py"]
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    found = json.loads(done.stdout)["generalDiagnostics"]
+    revealed = [one["message"] for one in found if one["severity"] == "information"]
+    errors = [one["message"] for one in found if one["severity"] == "error"]
+    assert len(revealed) == len(NAMES)
+    assert not [message for message in revealed if "Unknown" in message]
+    assert len(errors) == 1 and '"folder"' in errors[0]  # the wrong type is seen

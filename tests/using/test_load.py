@@ -1,0 +1,228 @@
+"""A run is used by its checkpoint alone, and does there what it did in its test."""
+
+import shutil
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import seqsweep
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.training.description import KEYS
+
+OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
+ENGINES = ["native", "stacked", "autograd"]
+
+
+class Tiny(nn.Module):
+    """A network of the user's own."""
+
+    def __init__(self, input_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(input_size, num_classes)
+
+    def forward(self, x, lengths):
+        return self.fc(x.sum(dim=1))
+
+
+def raw_data(path):
+    """Sequences of mixed lengths far from zero, 30 to train on and 12 to test, with holes."""
+    rng = np.random.default_rng(0)
+    contents = {}
+    for suffix, count in (("_train", 30), ("_test", 12)):
+        y = np.arange(count) % 3
+        x = 1.7e9 + 50 * rng.normal(size=(count, 7, 2)) + 60 * y[:, None, None]
+        x[rng.random(x.shape) < 0.1] = np.nan
+        lengths = rng.integers(2, 8, count)
+        contents |= {f"X{suffix}": x, f"y{suffix}": y, f"lengths{suffix}": lengths}
+    np.savez(path, **contents)
+    return contents
+
+
+def config_of(tmp_path, *overrides):
+    source = f"data.source.path={tmp_path}/mine.npz"
+    own = ["data=npz", source, "data.missing=mean", "data.batch_size=8"]
+    return seqsweep.compose([*own, *OPTIONS, f"output_dir={tmp_path}/outputs", *overrides])
+
+
+def trained(tmp_path, *overrides):
+    """The folder of a run, and the raw data that it was trained on."""
+    data = raw_data(tmp_path / "mine.npz")
+    record = seqsweep.train(config_of(tmp_path, "model.hidden_size=6", *overrides))
+    return Path(record["folder"]), data
+
+
+@pytest.fixture(params=ENGINES)
+def run(request, tmp_path):
+    return trained(tmp_path, f"engine={request.param}")
+
+
+def accuracy_on_raw_sequences(run, data):
+    x, y, lengths = (data[f"{key}_test"] for key in ("X", "y", "lengths"))
+    with torch.inference_mode():
+        logits = run.network(*run.prepare(x, lengths))
+    names = [run.class_names[index] for index in logits.argmax(dim=1)]
+    return np.mean([name == str(label) for name, label in zip(names, y, strict=True)])
+
+
+def test_a_checkpoint_alone_gives_the_accuracy_of_the_test(run, tmp_path):
+    folder, data = run
+    record = RunFolder(folder).record()
+    config = RunFolder(folder).config()
+    assert record is not None
+    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    shutil.rmtree(tmp_path / "outputs")
+    (tmp_path / "mine.npz").unlink()
+    loaded = seqsweep.load_run(tmp_path / "mine.ckpt")
+    assert accuracy_on_raw_sequences(loaded, data) == pytest.approx(record["metrics"]["test/acc"])
+    assert loaded.config == config
+    assert loaded.epoch == record["best_epoch"]
+    assert (loaded.class_names, len(loaded.channel_names)) == (("0", "1", "2"), 2)
+    assert not loaded.network.training
+    assert repr(loaded) == f"LoadedRun({tmp_path}/mine.ckpt: RNNClassifier, 2 channels, 3 classes)"
+
+
+def test_the_lightning_module_of_a_checkpoint_tests_as_the_run_did(run):
+    folder, _ = run
+    record = RunFolder(folder).record()
+    assert record is not None
+    path = folder / "checkpoints" / "best.ckpt"
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(path)
+    x = torch.ones(2, 4, 2)
+    assert torch.equal(module.eval()(x), seqsweep.load_run(folder).network(x))
+    with pytest.raises(ValueError, match="optimizer=None: must be given to train"):
+        module.configure_optimizers()
+
+
+def test_loading_leaves_the_random_numbers_of_the_program(tmp_path):
+    folder, _ = trained(tmp_path)
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    seqsweep.load_run(folder)
+    seqsweep.SequenceClassifier.load_from_checkpoint(folder / "checkpoints" / "last.ckpt")
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_lists_of_sequences_are_padded(tmp_path):
+    folder, _ = trained(tmp_path)
+    loaded = seqsweep.load_run(folder, checkpoint="last")
+    assert loaded.checkpoint.name == "last.ckpt"
+    long, short = np.full((5, 2), 1.7e9), np.full((3, 2), 1.7e9 + 20)
+    x, lengths = loaded.prepare([long, short])
+    assert x.shape == (2, 5, 2) and lengths.tolist() == [5, 3]
+    assert torch.equal(x[1, :3], loaded.prepare(short[None]).x[0])
+    assert not x[1, 3:].any()
+
+
+@pytest.mark.parametrize(
+    ("x", "lengths", "message"),
+    [
+        (np.zeros((2, 3, 4)), None, r"x: expected 2 channels, got 4"),
+        ([np.zeros((3, 2)), np.zeros((3, 1))], None, "the same number of channels"),
+        ([], None, "at least one sequence"),
+        ([np.zeros((0, 2))], None, "no dimension may be 0"),
+        (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be 1 to 3"),
+        (np.zeros((1, 2, 3, 2)), None, r"allowed are \(B, T, F\) and \(B, T\)"),
+    ],
+)
+def test_sequences_of_another_shape_are_refused(tmp_path, x, lengths, message):
+    loaded = seqsweep.load_run(trained(tmp_path)[0])
+    with pytest.raises(ValueError, match=message):
+        loaded.prepare(x, lengths)
+
+
+def forget_description(path):
+    """Makes a checkpoint one of a version that wrote none."""
+    content = load_sealed(path)
+    save_sealed({key: value for key, value in content.items() if key not in KEYS}, path)
+
+
+def test_an_older_checkpoint_takes_from_the_data_what_it_lacks(tmp_path):
+    folder, data = trained(tmp_path)
+    before = seqsweep.load_run(folder)
+    forget_description(before.checkpoint)
+    after = seqsweep.load_run(folder)
+    assert after.class_names == before.class_names
+    assert torch.equal(after.prepare(data["X_train"]).x, before.prepare(data["X_train"]).x)
+    (tmp_path / "mine.npz").unlink()
+    missing = "holds no class_names, channel_names, scaling, .*, and the data cannot be read: .*npz"
+    with pytest.raises(ValueError, match=missing):
+        seqsweep.load_run(folder)
+
+
+def test_an_older_checkpoint_alone_says_what_is_missing(tmp_path):
+    folder, _ = trained(tmp_path)
+    path = shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    forget_description(path)
+    with pytest.raises(ValueError, match=r"mine.ckpt: holds no config, class_names, .*scaling"):
+        seqsweep.load_run(path)
+    with pytest.raises(ValueError, match=r"mine.ckpt: holds weights, but not config"):
+        seqsweep.SequenceClassifier.load_from_checkpoint(path)
+
+
+def test_the_config_of_the_folder_wins(tmp_path):
+    """The best epoch of a run may be of a shorter one that it has taken over, with its config."""
+    folder, _ = trained(tmp_path)
+    path = folder / "checkpoints" / "best.ckpt"
+    content = load_sealed(path)
+    save_sealed(content | {"config": content["config"] | {"name": "shorter"}}, path)
+    assert seqsweep.load_run(folder).config["name"] == "default"
+    assert seqsweep.load_run(shutil.copy(path, tmp_path)).config["name"] == "shorter"
+
+
+def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.models.classifier.Tiny", Tiny, raising=False)
+    target = "seqsweep.models.classifier.Tiny"
+    data = raw_data(tmp_path / "mine.npz")
+    config = config_of(tmp_path) | {"model": {"_target_": target}}
+    folder = seqsweep.train(config)["folder"]
+    with pytest.raises(ValueError, match=f"model._target_={target} is not a target"):
+        seqsweep.load_run(folder)
+    loaded = seqsweep.load_run(folder, allow=[target])
+    assert isinstance(loaded.network, Tiny)
+    assert loaded.network(*loaded.prepare(data["X_train"])).shape == (30, 3)
+    path = loaded.checkpoint
+    with pytest.raises(ValueError, match="must be given as network"):
+        seqsweep.SequenceClassifier.load_from_checkpoint(path)
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(path, network=Tiny(2, 3))
+    ours = module.network.state_dict()
+    assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["nowhere", "."])
+def test_a_folder_without_a_checkpoint_is_named(tmp_path, name):
+    with pytest.raises(FileNotFoundError, match=r"no such file|not the folder of a run"):
+        seqsweep.load_run(tmp_path / name)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    folder, _ = trained(tmp_path)
+    path = folder / "checkpoints" / "best.ckpt"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="damaged"):
+        seqsweep.load_run(folder)
+
+
+def test_lightning_tests_a_loaded_module(tmp_path):
+    folder, data = trained(tmp_path)
+    loaded = seqsweep.load_run(folder)
+    module = seqsweep.SequenceClassifier.load_from_checkpoint(loaded.checkpoint)
+    assert loaded.scaling is not None
+    x, lengths = loaded.prepare(data["X_test"], data["lengths_test"])
+    test = seqsweep.make_sequences(x.numpy(), data["y_test"], lengths.numpy())
+    splits = seqsweep.Splits(test, test=test)
+    module_data = seqsweep.SequenceDataModule(
+        splits, batch_size=4, standardize=False, val_fraction=0
+    )
+    trainer = L.Trainer(
+        accelerator="cpu", logger=False, enable_progress_bar=False, enable_model_summary=False
+    )
+    (metrics,) = trainer.test(module, datamodule=module_data, verbose=False)
+    record = RunFolder(folder).record()
+    assert record is not None
+    assert metrics["test/acc"] == pytest.approx(record["metrics"]["test/acc"])
