@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import Config, check
 from seqsweep.runs import files
@@ -44,9 +47,16 @@ def composed() -> Callable[..., DictConfig]:
 
 
 @pytest.fixture(scope="session")
-def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
-    """The same, checked: plain values of the right types."""
-    return lambda *overrides: check(composed(*overrides))
+def checked() -> Callable[..., Config]:
+    """Composes these arguments and checks them: plain values of the right types.
+
+    A `MemberComposer` composes 20 times as fast as Hydra; tests/config/test_compose.py shows that
+    both make the same config. Every call checks anew.
+    """
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    compose = MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+    return lambda *overrides: check(compose(overrides))
 
 
 @pytest.fixture(scope="module")
