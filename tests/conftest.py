@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -57,6 +58,16 @@ def checked() -> Callable[..., Config]:
         loader = GlobalHydra.instance().config_loader()
     compose = MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
     return lambda *overrides: check(compose(overrides))
+
+
+@pytest.fixture
+def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets Hydra compose a command's config once.
+
+    It does so twice, first to read `hydra.mode`, which stays null where no config or override sets
+    it. Commands in processes of their own leave Hydra as it is.
+    """
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,10 @@ class Place:
 
 @pytest.fixture
 def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    composes_once: None,
 ) -> Place:
     place = Place(tmp_path, capsys)
     monkeypatch.chdir(place.here)
