@@ -5,21 +5,23 @@ command is still a process of its own: with its arguments, current folder, envir
 The server reads one line of JSON for each command from stdin and answers with the exit code.
 """
 
+import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import sys
 from pathlib import Path
 from typing import Any
 
-IMPORTED = (
+import seqsweep
+
+LATE = (
     "lightning.pytorch", "sklearn.linear_model", "sklearn.neighbors",
-    "tensorboard.plugins.hparams.summary_v2", "seqsweep.cli", "seqsweep.models.classifier",
-    "seqsweep.training.callbacks", "seqsweep.training.checkpoints", "seqsweep.training.loggers",
-    "seqsweep.training.optimizers", "seqsweep.training.schedulers", "seqsweep.training.trainer",
+    "tensorboard.plugins.hparams.summary_v2",
 )  # fmt: skip
-"""Slow third parties and the modules that configs name; nothing that reads the environment."""
+"""Packages that commands import in functions."""
 
 
 def become(request: dict[str, Any]) -> None:
@@ -37,8 +39,11 @@ def become(request: dict[str, Any]) -> None:
 
 def serve() -> None:
     """Runs commands until stdin ends; a fork returns when its command has ended."""
-    for name in IMPORTED:
-        importlib.import_module(name)
+    modules = [found.name for found in pkgutil.walk_packages(seqsweep.__path__, "seqsweep.")]
+    for name in (*LATE, *modules):
+        if name != "seqsweep.__main__":  # which would start the command
+            importlib.import_module(name)
+    gc.freeze()  # a collection in a fork would copy every page
     threads = list(Path("/proc/self/task").iterdir())
     assert len(threads) == 1, "a fork has only the thread that forks"
     for line in sys.stdin:
