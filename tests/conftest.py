@@ -11,9 +11,13 @@ from typing import Any
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
+from hydra._internal.hydra import Hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import Config, check
 from seqsweep.runs import files
@@ -49,9 +53,26 @@ def composed() -> Callable[..., DictConfig]:
 
 
 @pytest.fixture(scope="session")
-def checked(composed: Callable[..., DictConfig]) -> Callable[..., Config]:
-    """The same, checked: plain values of the right types."""
-    return lambda *overrides: check(composed(*overrides))
+def checked() -> Callable[..., Config]:
+    """Composes these arguments and checks them: plain values of the right types.
+
+    A `MemberComposer` composes 20 times as fast as Hydra; tests/config/test_compose.py shows that
+    both make the same config. Every call checks anew.
+    """
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    compose = MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+    return lambda *overrides: check(compose(overrides))
+
+
+@pytest.fixture
+def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets Hydra compose a command's config once.
+
+    It does so twice, first to read `hydra.mode`, which stays null where no config or override sets
+    it. Commands in processes of their own leave Hydra as it is.
+    """
+    monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="module")

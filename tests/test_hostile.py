@@ -3,6 +3,7 @@
 import io
 import os
 import pickle
+import shutil
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -75,7 +76,10 @@ class Place:
 
 @pytest.fixture
 def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    composes_once: None,
 ) -> Place:
     place = Place(tmp_path, capsys)
     monkeypatch.chdir(place.here)
@@ -257,11 +261,17 @@ def test_a_tag_in_a_config_is_not_run(place: Place, tag: str) -> None:
 # ---- a run's folder from somebody else ----------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, checked: Callable[..., Config]) -> Path:
+    """A finished run, trained once for all tests. To be copied, not changed."""
+    return train(plan(checked(*TRAIN)), tmp_path_factory.mktemp("trained")).folder.path
+
+
 @pytest.fixture
-def run(place: Place, checked: Callable[..., Config]) -> Path:
+def run(place: Place, trained: Path) -> Path:
     """A finished run in here/outputs/runs/default."""
-    root = place.here / "outputs" / "runs" / "default"
-    return train(plan(checked(*TRAIN)), root).folder.path
+    folder = place.here / "outputs" / "runs" / "default" / trained.name
+    return shutil.copytree(trained, folder)
 
 
 @pytest.mark.parametrize("command", ["status", "leaderboard", "reproduce"])

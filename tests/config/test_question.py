@@ -1,5 +1,6 @@
 """A sweep without a name is in the folder of its question: same question, same folder."""
 
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,12 +20,13 @@ Name = Callable[..., str]
 GRID = ("data=digits", "model.hidden_size=4,8")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def name() -> Iterator[Name]:
-    """The name for arguments of `train -m`, with the sweeper's params as keywords."""
+    """The name for arguments of `train -m`, with the sweeper's params as keywords; made once."""
     with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
         loader = GlobalHydra.instance().config_loader()
 
+        @functools.cache
         def call(*overrides: str, **params: str) -> str:
             master = loader.load_configuration("train", list(overrides), RunMode.MULTIRUN)
             master.hydra.sweeper.params = {key.replace("__", "."): v for key, v in params.items()}

@@ -1,9 +1,10 @@
 """The command line as a person uses it: a process of its own where something is trained."""
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,17 +25,47 @@ class Result:
 Command = Callable[..., Result]
 
 
+@pytest.fixture(scope="session")
+def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+    """Runs `seqsweep ARGUMENTS` in a folder, as a fork of a process that has imported torch."""
+    variables = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    server = subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("command_server.py")],
+        env=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    def run(folder: Path, *arguments: str) -> Result:
+        assert server.stdin and server.stdout
+        outputs = tmp_path_factory.mktemp("outputs")
+        out, err = outputs / "out", outputs / "err"
+        command = {"arguments": arguments, "environment": {**os.environ, **variables}}
+        files = {"cwd": str(folder), "out": str(out), "err": str(err)}
+        server.stdin.write(json.dumps(command | files) + "\n")
+        server.stdin.flush()
+        return Result(int(server.stdout.readline()), out.read_text(), err.read_text())
+
+    with server:
+        yield run
+        server.kill()
+
+
 @pytest.fixture
-def seqsweep(tmp_path: Path) -> Command:
+def seqsweep(tmp_path: Path, seqsweep_in: Command) -> Command:
     """Runs `seqsweep ARGUMENTS` as a process of its own, in the test's folder.
 
-    A sweep writes a report only where its arguments say so: it takes three seconds, mostly imports.
+    With environment variables of its own it is a new Python, which reads them when it starts. A
+    sweep writes a report only where its arguments say so: it takes seconds.
     """
 
     def run(*arguments: str, **environment: str) -> Result:
         is_sweep = arguments[:2] == ("train", "-m")
         if is_sweep and not any(a.startswith("sweep.report=") for a in arguments):
             arguments = (*arguments, "sweep.report=false")
+        if not environment:
+            return seqsweep_in(tmp_path, *arguments)
         done = subprocess.run(
             [sys.executable, "-m", "seqsweep", *arguments],
             cwd=tmp_path,
@@ -51,7 +82,10 @@ def seqsweep(tmp_path: Path) -> Command:
 
 @pytest.fixture
 def refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    composes_once: None,
 ) -> Callable[..., str]:
     """Runs a command that must be refused before it writes anything; returns its one message."""
 

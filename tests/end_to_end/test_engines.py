@@ -64,7 +64,7 @@ def test_a_network_of_ones_own_trains_beside_the_others(seqsweep: Command, tmp_p
         "_target_: mine_net.Net\ninput_size: null\nhidden_size: 6\nnum_classes: null\n"
     )
     grid = ("data=digits", "trainer.max_epochs=1", "model=simple,mine", "seed=0,1")
-    result = seqsweep("train", "-m", "--config-dir", "conf", *grid, PYTHONPATH=".")
+    result = seqsweep("train", "-m", "--config-dir", "conf", *grid)
     assert result.code == 0, result.err
     engines = sorted(origin["engine"] for origin in _origins(tmp_path).values())
     ours = "stacked" if library() is None else "native"

@@ -44,11 +44,10 @@ def train(seqsweep: Command, tmp_path: Path) -> Command:
     (tmp_path / "mine.py").write_text(NETWORK)
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("_target_: mine.Net\nscale: 1.0\n")
-    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
 
     def run(*arguments: str) -> Any:
         options = ("model=mine", "data=digits", "trainer.max_epochs=2")
-        return seqsweep("train", "--config-dir", "conf", *arguments, *options, PYTHONPATH=path)
+        return seqsweep("train", "--config-dir", "conf", *arguments, *options)
 
     return run
 

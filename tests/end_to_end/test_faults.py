@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import errno
 import functools
+import gc
 import importlib.util
 import io
 import json
@@ -249,7 +250,8 @@ class Driver:
             write = os.write
             faults.install()
             code = self._train(name)
-            write(record, json.dumps(faults.calls).encode())
+            done = {"calls": faults.calls, "modules": sorted(sys.modules)}
+            write(record, json.dumps(done).encode())
         except BaseException:
             traceback.print_exc()
         finally:
@@ -365,7 +367,12 @@ def drive(root: Path, kind: str, stride: int) -> None:
     driver = Driver(root)
     code, printed = driver.train("reference", Faults("none"))
     assert code == FINISHED, printed
-    calls = [(what, name) for what, name in json.loads((root / "reference.json").read_text())]
+    done = json.loads((root / "reference.json").read_text())
+    calls = [(what, name) for what, name in done["calls"]]
+    # What a run imports late is imported once, here, for all the processes.
+    for module in set(done["modules"]) - set(sys.modules):
+        importlib.import_module(module)
+    gc.freeze()  # a collection in a fork would copy every page
     chosen = [at for at, (what, _) in enumerate(calls) if _concerns(kind, what)][::stride]
     found: list[str] = []
     for at in chosen:

@@ -50,17 +50,13 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, seqsweep_in: Command) -> Undisturbed:
     """metrics.csv of each run of a command that is left alone, by run_id; trained once."""
 
     @functools.cache
     def train(*arguments: str) -> dict[str, bytes]:
         folder = tmp_path_factory.mktemp("undisturbed")
-        command = [sys.executable, "-m", "seqsweep", "train", *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        subprocess.run(
-            command, cwd=folder, env=environment, check=True, timeout=300, capture_output=True
-        )
+        assert seqsweep_in(folder, "train", *arguments).code == 0
         return _metrics(folder)
 
     return train

@@ -87,7 +87,7 @@ def members_of(
     return call
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def result_of() -> Callable[[Path], dict[str, Any]]:
     """All that a run in a folder has come to, except for how long it took."""
 

@@ -1,5 +1,6 @@
 """What tests of pools share: members of all kinds, and checkpoints after every epoch."""
 
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,17 +39,36 @@ def saves_each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "_LONGEST_SECONDS", 0.0)
 
 
+@pytest.fixture(scope="session")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, result_of: Callable[[Path], dict[str, Any]]
+) -> Callable[[Sequence[PlannedRun]], list[dict[str, Any]]]:
+    """The results of members left alone; each config is trained once for all tests."""
+    results: dict[str, dict[str, Any]] = {}
+
+    def call(members: Sequence[PlannedRun]) -> list[dict[str, Any]]:
+        keys = [json.dumps(member.config) for member in members]
+        missing = [member for key, member in zip(keys, members, strict=True) if key not in results]
+        # In a folder of their own: a longer run must not begin where a shorter one ended.
+        alone = tmp_path_factory.mktemp("left alone")
+        outcomes = train_pool(missing, alone, 1) if missing else []
+        for member, outcome in zip(missing, outcomes, strict=True):
+            assert isinstance(outcome, Outcome), outcome
+            results[json.dumps(member.config)] = result_of(alone / member.run_id)
+        return [results[key] for key in keys]
+
+    return call
+
+
 @pytest.fixture
 def assert_undisturbed(
-    tmp_path: Path, result_of: Callable[[Path], dict[str, Any]]
+    undisturbed: Callable[[Sequence[PlannedRun]], list[dict[str, Any]]],
+    result_of: Callable[[Path], dict[str, Any]],
 ) -> Callable[[Sequence[PlannedRun], Path], None]:
     """Asserts that members in a folder have come to what they come to when left alone."""
 
     def call(members: Sequence[PlannedRun], root: Path) -> None:
-        alone = tmp_path / "left alone"
-        for outcome in train_pool(members, alone, 1):
-            assert isinstance(outcome, Outcome), outcome
-        for member in members:
-            assert result_of(root / member.run_id) == result_of(alone / member.run_id)
+        for member, expected in zip(members, undisturbed(members), strict=True):
+            assert result_of(root / member.run_id) == expected
 
     return call

@@ -149,6 +149,23 @@ HOOKS = [
 ]  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def undisturbed(
+    tmp_path_factory: pytest.TempPathFactory, result_of: ResultOf
+) -> Callable[[str, list[PlannedRun]], list[dict[str, Any]]]:
+    """The results of the members of a variant left alone; each variant is trained once."""
+    results: dict[str, list[dict[str, Any]]] = {}
+
+    def call(name: str, members: list[PlannedRun]) -> list[dict[str, Any]]:
+        if name not in results:
+            root = tmp_path_factory.mktemp("left alone")
+            train_stack(members, root)
+            results[name] = [result_of(root / member.run_id) for member in members]
+        return results[name]
+
+    return call
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
@@ -160,18 +177,17 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_been(
     n: int,
     at: Any,
     killed: type[BaseException],
+    undisturbed: Callable[[str, list[PlannedRun]], list[dict[str, Any]]],
     result_of: ResultOf,
 ) -> None:
     overrides, own = of(name)
     members = planned(*overrides, members=own)
-    train_stack(members, tmp_path / "left alone")
     with pytest.raises(killed):
         train_stack(members, tmp_path / "killed", at(hook, n))
     outcomes = train_stack(members, tmp_path / "killed")
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
-    for member in members:
-        one, other = (tmp_path / how / member.run_id for how in ("killed", "left alone"))
-        assert result_of(one) == result_of(other)
+    for member, expected in zip(members, undisturbed(name, members), strict=True):
+        assert result_of(tmp_path / "killed" / member.run_id) == expected
     assert not list((tmp_path / "killed" / ".stacks").iterdir())
 
 
