@@ -72,25 +72,8 @@ EARLY = (
 )  # fmt: skip
 
 
-class Killed(BaseException):
-    """Ends a run as a kill does: nothing of ours catches it, so nothing is tidied up."""
-
-
 class Broken(RuntimeError):
     """Ends a run as an error does."""
-
-
-class At(Callback):
-    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
-
-    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
-        self.left, self.error = n, error
-        setattr(self, hook, self.count)
-
-    def count(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise self.error("here")
 
 
 @pytest.fixture
@@ -126,11 +109,17 @@ def undisturbed(
     return call
 
 
-def interrupt(
-    member: PlannedRun, root: Path, at: Callback, error: type[BaseException] = Killed
-) -> None:
-    with pytest.raises(error):
-        train(member, root, at)
+@pytest.fixture
+def interrupt(killed: type[BaseException]) -> Callable[..., None]:
+    """Trains a member until a callback ends the work by an error."""
+
+    def call(
+        member: PlannedRun, root: Path, at: Callback, error: type[BaseException] = killed
+    ) -> None:
+        with pytest.raises(error):
+            train(member, root, at)
+
+    return call
 
 
 def result(folder: Path) -> dict[str, Any]:
@@ -220,9 +209,11 @@ def test_interrupted_at_any_step(
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
     assert not (tmp_path / member.run_id / "record.json").exists()
     outcome = train(member, tmp_path)
     assert outcome.trained
@@ -240,13 +231,15 @@ def test_interrupted_with(
     tmp_path: Path,
     name: str,
     seed: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """At a random step of an early, a middle and a late epoch."""
     member = planned(*CONFIGS[name])
     steps = 2 if name == "few batches" else STEPS_PER_EPOCH
     epoch = (seed * EPOCHS) // 3 + 1
     step = epoch * steps - random.Random(f"{name} {seed}").randrange(steps)
-    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
     outcome = train(member, tmp_path)
     if name == "one log":
         assert "events" not in files(outcome.folder.path)
@@ -271,10 +264,12 @@ def test_interrupted_between_steps(
     tmp_path: Path,
     hook: str,
     n: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """At epoch boundaries, in validation, in test, before the record."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
-    interrupt(member, tmp_path, At(hook, n))
+    interrupt(member, tmp_path, at(hook, n))
     outcome = train(member, tmp_path)
     assert outcome.trained
     assert_equal(result(outcome.folder.path), undisturbed(member))
@@ -295,11 +290,13 @@ class LostAlone(LostWorker):
     signals = False
 
 
-def test_a_worker_that_a_signal_has_ended_is_no_failure(planned: Plan, tmp_path: Path) -> None:
+def test_a_worker_that_a_signal_has_ended_is_no_failure(
+    planned: Plan, tmp_path: Path, at: Any, interrupt: Callable[..., None]
+) -> None:
     member = planned()
-    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostWorker), Interrupted)
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostWorker), Interrupted)
     assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
-    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostAlone), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostAlone), RunFailed)
 
 
 @pytest.mark.parametrize("step", [2, 7])
@@ -308,10 +305,12 @@ def test_a_failed_run_goes_on_too(
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", step, Broken), RunFailed)
-    interrupt(member, tmp_path, At("on_train_batch_end", 1, Broken), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", step, Broken), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", 1, Broken), RunFailed)
     outcome_of_failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
     assert '"attempts": 2' in outcome_of_failure
     assert "Broken: here" in outcome_of_failure
@@ -327,8 +326,9 @@ def test_stopped_by_a_signal(
     tmp_path: Path,
     signum: signal.Signals,
     hook: str,
+    at: Any,
 ) -> None:
-    class Signal(At):
+    class Signal(at):
         def count(self, *_: object, **__: object) -> None:
             self.left -= 1
             if self.left == 0:
@@ -371,14 +371,16 @@ def test_interrupted_several_times_in_a_row(
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     seed: int,
+    at: Any,
+    killed: type[BaseException],
 ) -> None:
     name = ("dropout", "plateau", "cosine", "seldom validated")[seed]
     member, rng = planned(*CONFIGS[name]), random.Random(seed)
     for _ in range(5):
         hook, n = rng.choice([("on_train_batch_end", rng.randint(1, 6)), rng.choice(HOOKS)])
         try:
-            train(member, tmp_path, At(hook, n))
-        except Killed:
+            train(member, tmp_path, at(hook, n))
+        except killed:
             continue
         break  # it had less left than that
     outcome = train(member, tmp_path)
@@ -410,38 +412,52 @@ def test_killed_at_every_rename(
 
 
 def test_early_stopping_stops_where_it_would_have(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*EARLY)
     expected = undisturbed(member)
     assert 2 < expected["record"]["epochs"] < 20
     for step in range(2, expected["record"]["steps"] + 1, 3):
         root = tmp_path / str(step)
-        interrupt(member, root, At("on_train_batch_end", step))
+        interrupt(member, root, at("on_train_batch_end", step))
         assert_equal(result(train(member, root).folder.path), expected)
 
 
 @pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
 def test_early_stopping_interrupted_after_its_decision(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, hook: str
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    hook: str,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*EARLY)
-    interrupt(member, tmp_path, At(hook, 1))
-    interrupt(member, tmp_path, At("on_test_start", 1))
+    interrupt(member, tmp_path, at(hook, 1))
+    interrupt(member, tmp_path, at("on_test_start", 1))
     assert_equal(result(train(member, tmp_path).folder.path), undisturbed(member))
 
 
 @pytest.mark.parametrize("every", [1, 2])
 def test_early_stopping_interrupted_in_its_last_epoch(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, every: int
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    every: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """Before the epoch's checkpoint: the decision is taken again."""
     member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
     expected = undisturbed(member)
     assert expected["record"]["epochs"] < 20
     epochs = expected["record"]["epochs"]
-    interrupt(member, tmp_path, At("on_validation_end", epochs // every))
-    interrupt(member, tmp_path, At("on_train_epoch_end", 1))
+    interrupt(member, tmp_path, at("on_validation_end", epochs // every))
+    interrupt(member, tmp_path, at("on_train_epoch_end", 1))
     assert_equal(result(train(member, tmp_path).folder.path), expected)
 
 
@@ -465,6 +481,8 @@ def test_interrupted_with_workers(
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     moments: list[tuple[str, int]],
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """Equal to a run without any, too: workers are not part of the run's id."""
     member = planned(*CONFIGS["dropout"], "data.num_workers=2")
@@ -472,7 +490,7 @@ def test_interrupted_with_workers(
     assert member.run_id == alone.run_id
     others = multiprocessing.active_children()
     for hook, n in moments:
-        interrupt(member, tmp_path, At(hook, n))
+        interrupt(member, tmp_path, at(hook, n))
         assert multiprocessing.active_children() == others  # none is left behind
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(alone))
@@ -480,10 +498,15 @@ def test_interrupted_with_workers(
 
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
 def test_a_damaged_file_costs_time_and_nothing_else(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, name: str
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    name: str,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", 11))
+    interrupt(member, tmp_path, at("on_train_batch_end", 11))
     (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
     path.write_bytes(path.read_bytes()[:-40])
     outcome = train(member, tmp_path)
@@ -492,25 +515,29 @@ def test_a_damaged_file_costs_time_and_nothing_else(
     assert epochs_in_log(outcome.folder.path)[-EPOCHS + again :] == list(range(again, EPOCHS))
 
 
-def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path) -> None:
+def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path, at: Any) -> None:
     member = planned()
     first = train(member, tmp_path)
     times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
-    second = train(member, tmp_path, At("on_fit_start", 1))
+    second = train(member, tmp_path, at("on_fit_start", 1))
     assert (first.trained, second.trained) == (True, False)
     assert second.record == sealed(first.record)
     assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
 
 
 def test_rerun_starts_again(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """A complete run and one that was interrupted, from the first epoch on."""
     train(planned(), tmp_path)
     again = planned("rerun=true")
     assert again.run_id == planned().run_id
     for _ in range(2):
-        interrupt(again, tmp_path, At("on_train_batch_end", 8))
+        interrupt(again, tmp_path, at("on_train_batch_end", 8))
         assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
     outcome = train(again, tmp_path)
     assert outcome.trained
@@ -573,13 +600,17 @@ def test_a_run_of_another_version_is_not_continued(
 
 
 def test_more_epochs_that_are_interrupted_go_on(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     train(planned(), tmp_path)
     member = planned("trainer.max_epochs=8")
     for step in (2, 5):
         resume._finished_runs.cache_clear()
-        interrupt(member, tmp_path, At("on_train_batch_end", step))
+        interrupt(member, tmp_path, at("on_train_batch_end", step))
     outcome = train(member, tmp_path)
     assert epochs_in_log(outcome.folder.path) == [5, 6, 7]
     assert_equal(result(outcome.folder.path), undisturbed(member))
@@ -638,7 +669,7 @@ DIVERGING = (
 )  # fmt: skip
 
 
-def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> None:
+def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path, at: Any) -> None:
     member = planned(*DIVERGING)
     first = train(member, tmp_path)
     assert first.trained
@@ -649,16 +680,18 @@ def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> 
     assert epochs_in_log(first.folder.path) == list(range(epoch))
     assert files(first.folder.path) >= {"record.json", "config.yaml", "provenance.json"}
     assert not (first.folder.path / "failure.json").exists()
-    second = train(member, tmp_path, At("on_fit_start", 1))
+    second = train(member, tmp_path, at("on_fit_start", 1))
     assert (second.trained, second.record) == (False, sealed(first.record))
 
 
-def test_a_diverging_run_diverges_after_an_interruption(planned: Plan, tmp_path: Path) -> None:
+def test_a_diverging_run_diverges_after_an_interruption(
+    planned: Plan, tmp_path: Path, at: Any, interrupt: Callable[..., None]
+) -> None:
     member = planned(*DIVERGING)
     expected = train(member, tmp_path / "undisturbed").record
     assert expected["epoch"] > 0
-    interrupt(member, tmp_path, At("on_train_batch_end", expected["epoch"]))
-    interrupt(member, tmp_path, At("on_train_epoch_end", expected["epoch"]))
+    interrupt(member, tmp_path, at("on_train_batch_end", expected["epoch"]))
+    interrupt(member, tmp_path, at("on_train_epoch_end", expected["epoch"]))
     assert train(member, tmp_path).record == expected
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 Plan = Callable[..., list[PlannedRun]]
 Check = Callable[[Sequence[PlannedRun], Path], None]

@@ -14,9 +14,9 @@ import pytest
 
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 Plan = Callable[..., list[PlannedRun]]
 Check = Callable[[Sequence[PlannedRun], Path], None]

@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 
@@ -18,12 +17,12 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.training.engines.autograd import train_by_autograd
 from seqsweep.training.engines.joint.member import TrainingMember
-from seqsweep.training.engines.stacked import run
-from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.engines.protocol import Ended
+from seqsweep.training.engines.stacked.run import StackEngine
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train, train_stack
 
 MEMBERS = (
     ("seed=0",),
@@ -99,7 +98,7 @@ def test_stacked_is_what_autograd_makes_of_each_alone(
     outcomes = train_stack(members, tmp_path / "stacked")
     for member, outcome in zip(members, outcomes, strict=True):
         assert isinstance(outcome, Outcome), outcome
-        alone = train_by_autograd(member, tmp_path / "alone")
+        alone = train(member, tmp_path / "alone", engine="autograd")
         assert_close(outcome.folder.path, alone.folder.path)
 
 
@@ -281,7 +280,7 @@ def test_a_member_that_diverges_does_so_alone(planned: Plan, tmp_path: Path) -> 
     outcomes = train_stack(members, tmp_path / "stacked")
     states = [o.record["status"] for o in outcomes if isinstance(o, Outcome)]
     assert states == ["complete", "diverged", "complete"]
-    alone = train_by_autograd(members[1], tmp_path / "alone")
+    alone = train(members[1], tmp_path / "alone", engine="autograd")
     assert outcomes[1].record == alone.record  # pyright: ignore[reportAttributeAccessIssue]
     for member in (members[0], members[2]):
         train_stack([member], tmp_path / "alone")
@@ -344,12 +343,11 @@ def test_a_signal_after_the_last_record_is_not_lost(
 ) -> None:
     """Nothing of this stack is left to stop, but a sweep has more to do."""
 
-    class Signalled(run._Training):
-        def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
-            super().train_taken(members, trainer)
-            signal.raise_signal(signum)
+    def record(self: StackEngine, ended: Sequence[Ended[TrainingMember]]) -> None:
+        self.ends.record(ended)
+        signal.raise_signal(signum)
 
-    monkeypatch.setattr(run, "_Training", Signalled)
+    monkeypatch.setattr(StackEngine, "record", record)
     members = planned("trainer.max_epochs=1", members=MEMBERS[:2])
     outcomes = train_stack(members, tmp_path)
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 2

@@ -30,8 +30,8 @@ from seqsweep.training.callbacks import EarlyStop
 from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.engine import Network, network_of
-from seqsweep.training.engines.joint.member_log import MemberLog
 from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
+from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]

@@ -8,7 +8,8 @@ from typing import Any
 
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped, run
-from seqsweep.training.engines.joint.ending import Findings, end_member, fail_member
+from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
@@ -16,7 +17,11 @@ from seqsweep.training.engines.native.member_files import MemberFiles
 from seqsweep.training.engines.native.pool_data import Found, PoolData
 from seqsweep.training.engines.native.rows import rows_of
 from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Outcome
+
+POLL_SECONDS = 0.1
+"""The longest time for which a signal goes unnoticed and a progress bar is not drawn."""
 
 _FLOPS_OF_A_TASK = 2e7
 """About a millisecond: what a task costs beside its computing is small then."""
@@ -31,7 +36,7 @@ _GRACE_SECONDS = 2.0
 """How long works may take to finish after a signal."""
 
 _MOST_ENDS = 100
-"""Members whose records are written at once: a signal waits for that long."""
+"""Members whose records are written at once, while the threads may run out of tasks."""
 
 
 class Pool:
@@ -43,11 +48,11 @@ class Pool:
         threads: that compute.
         is_single: whether this is a run by itself, whose files are synced one by one.
         budget: for checkpoints and logs.
+        outcomes: filled, by run_id, with those of the members that have ended.
 
     Attributes:
         training: those that have not finished their last epoch.
         left: those without an outcome.
-        outcomes: by run_id, of those that have ended.
         steps: of all optimizers.
         row: the last one of an epoch.
     """
@@ -59,6 +64,7 @@ class Pool:
         threads: int,
         is_single: bool,
         budget: Budget,
+        outcomes: dict[str, Outcome | BaseException],
     ) -> None:
         self.data = data
         self.is_single = is_single
@@ -66,16 +72,16 @@ class Pool:
         self.ending = Budget(budget.clock)
         self.workers = Workers(min(threads, len(members)))
         self.left = list(members)
-        self.outcomes: dict[str, Outcome | BaseException] = {}
+        self.outcomes = outcomes
         self.steps = sum(member.native.steps for member in members)
         self.row: dict[str, Any] = {}
         now = budget.clock()
         self.files = {member: MemberFiles(member, now) for member in members}
-        self._ended_at = now
+        self._recorded = now
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._ready = deque(self.training)
         self._to_look_at = [member for member in members if member.is_at_end]
-        self._ends: list[tuple[PoolMember, Findings | Diverged]] = []
+        self._ended: list[Ended[PoolMember]] = []
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result of the threads; returns the members that have finished an epoch.
@@ -86,10 +92,16 @@ class Pool:
         self._submit()
         done = self.workers.next(seconds) if self.workers.pending else None
         moved = [] if done is None else self._take(done)
-        is_idle = not (self.workers.pending or self._ready or self._to_look_at)
-        if self._ends and (is_idle or self.ending.is_due(self._ended_at)):
-            self._end()
+        if self._ended and self.ending.is_due(self._recorded):
+            self.record(self._take_ended(_MOST_ENDS))
         return moved
+
+    def test(self, stop: StopOnSignal) -> list[Ended[PoolMember]]:
+        """Waits until the threads have tested all members that have finished training."""
+        while self.workers.pending or self._to_look_at:
+            self.advance(POLL_SECONDS)
+            stop.check()
+        return self._take_ended()
 
     def settle(self) -> None:
         """Saves every member as it stands after an epoch; no further work is begun."""
@@ -102,8 +114,7 @@ class Pool:
             done = self.workers.next(max(0.0, seconds) if seconds > 0 else None)
             if done is not None:
                 self._take(done)
-        while self._ends:
-            self._end()
+        self.record(self._take_ended())
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
         if not self.is_single:
@@ -169,7 +180,7 @@ class Pool:
             if why is not None:
                 member.undo()  # its checkpoint is the one before
                 self._leave(member)
-                self._ends.append((member, why))
+                self._ended.append((member, why))
                 continue
             self.steps += member.steps_of_an_epoch
             goes_on = member.take_in(row, metrics_of(row), result.seconds)
@@ -188,29 +199,32 @@ class Pool:
     def _take_findings(
         self, members: Sequence[PoolMember], found: Sequence[Found]
     ) -> list[PoolMember]:
-        self._ends += zip(members, self.data.findings(found), strict=True)
+        self._ended += zip(members, self.data.findings(found), strict=True)
         return []
 
-    def _end(self) -> None:
-        """Writes the records of the members that have ended, each for itself."""
-        ends, self._ends = self._ends[:_MOST_ENDS], self._ends[_MOST_ENDS:]
+    def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
+        """Writes the records of members that have ended, each for itself."""
         with self.ending.measuring():
-            for member, _ in ends:
+            for member, _ in ended:
                 save = functools.partial(self.files[member].save_at_end, self.is_single)
                 self._try(member, save)
-            if not self.is_single:
+            if ended and not self.is_single:
                 os.sync()  # all that a record stands for, before any record can be seen
-            for member, end in ends:
+            for member, end in ended:
                 if member.run_id not in self.outcomes:
-                    self._try(member, functools.partial(self._end_one, member, end))
-        self._ended_at = self.budget.clock()
+                    self._try(member, functools.partial(self._record_one, member, end))
+        self._recorded = self.budget.clock()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
 
-    def _end_one(self, member: PoolMember, end: Findings | Diverged) -> None:
-        self.outcomes[member.run_id] = end_member(
+    def _take_ended(self, most: int | None = None) -> list[Ended[PoolMember]]:
+        """Returns members that have ended and have no record yet, each once."""
+        ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
+        return ended
+
+    def _record_one(self, member: PoolMember, end: Findings | Diverged) -> None:
+        self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
-        member.log.write_lines()
 
     def _is_due(self, member: PoolMember) -> bool:
         return self.budget.is_due(self.files[member].saved, len(self.training))

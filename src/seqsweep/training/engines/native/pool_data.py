@@ -13,7 +13,7 @@ from torch import Tensor
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.native.step import Data, Network, Sums, evaluate, trace
 from seqsweep.training.diagnosis import MOST_CLASSES, Chosen, choose, confusion_of, diagnosis_of
-from seqsweep.training.engines.joint.ending import Findings
+from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.joint.scores import scores
 from seqsweep.training.engines.native.member import PoolMember
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
-from seqsweep.stacked.batches import StackBatch, StackData, Steps
+from seqsweep.stacked.batches import StackData, Steps
 from seqsweep.training.engines.joint.member import TrainingMember
 
 BATCHES_AT_ONCE = 32
@@ -128,15 +128,3 @@ def _block(data: StackData, batches: Tensor) -> Block:
     rows = rows.transpose(0, 1).contiguous()  # a batch of it is contiguous
     ends = None if data.equal else (data.lengths[rows] - 1).to(data.device)
     return Block(rows.to(data.device), steps, ends)
-
-
-def evaluation_batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBatch]:
-    """A whole split for every member alike, in batches, by falling length."""
-    rows = torch.arange(data.count)
-    if not data.equal:
-        rows = torch.sort(data.lengths, descending=True, stable=True).indices
-    for part in rows.split(batch_size):
-        alike = part.expand(members, 1, -1)
-        ordered, steps = data.order(alike)
-        ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(data.device)
-        yield data.batch(ordered[:, 0].to(data.device), steps[0], ends)
