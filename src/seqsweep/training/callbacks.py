@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.outcome import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,7 +31,7 @@ class EarlyStop(EarlyStopping):
             raise ValueError(f"patience={patience}: must be at least 0 epochs")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
-        mode = "min" if monitor.endswith("loss") else "max"
+        mode = "min" if lower_is_better(monitor) else "max"
         super().__init__(monitor, min_delta, patience, mode=mode)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -67,6 +69,19 @@ class StopOnSignal(Callback):
         """Raises Interrupted where a signal has come."""
         if self.received is not None:
             raise Interrupted(self.received)
+
+    def has_caused(self, error: Exception) -> bool:
+        """Returns whether a signal to the process group has ended a DataLoader worker.
+
+        Workers leave signals to this process, except while they start. The signal may reach this
+        process a little later than the worker.
+        """
+        if "is killed by signal" not in str(error):
+            return False
+        deadline = time.monotonic() + 1
+        while self.received is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.received is not None
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.check()

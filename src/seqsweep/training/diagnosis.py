@@ -25,6 +25,7 @@ from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.trajectories import by_class, gradients_through_time, last_states, principal
 from seqsweep.training.engine import network_of
+from seqsweep.training.stack_shape import stack_shape
 from seqsweep.training.trajectory_paths import Paths
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,17 @@ MOST_CLASSES = 50
 
 _SEQUENCES = 64
 _NUMBERS = 2**21
+
+
+def splits_tested(config: Config, splits: Splits) -> list[str]:
+    """Returns the splits on which a run's best weights are evaluated at its end.
+
+    The test split, and the validation split for the confusion in the record.
+    """
+    has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
+    return [
+        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.parts
+    ]
 
 
 def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
@@ -162,16 +174,7 @@ def diagnose_run(
     kind = network_of(config["model"])
     if kind is None:
         return None
-    shape = StackShape(
-        splits.input_size,
-        kind.hidden_size,
-        splits.num_classes,
-        kind.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
-        kind.nonlinearity,  # pyright: ignore[reportArgumentType]
-        kind.num_layers,
-        kind.bidirectional,
-        kind.pooling,  # pyright: ignore[reportArgumentType]
-    )
+    shape = stack_shape(kind, kind.hidden_size, splits.input_size, splits.num_classes)
     network = StackedNetwork(shape, [kind.hidden_size], [0.0])
     weights = [parameter.detach().cpu().flatten() for parameter in module.network.parameters()]
     network.load(0, torch.cat(weights))

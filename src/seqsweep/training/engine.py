@@ -7,7 +7,7 @@ GPU where it is asked for. `autograd` is any network under Lightning and autogra
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import is_switched_off, library, why_missing
@@ -48,11 +48,11 @@ runs (docs/benchmarks.md)."""
 class Network(NamedTuple):
     """The architecture of a config's model, whichever of our classes it names."""
 
-    cell: str
-    nonlinearity: str
+    cell: Literal["rnn", "gru", "lstm"]
+    nonlinearity: Literal["tanh", "relu"]
     num_layers: int
     bidirectional: bool
-    pooling: str
+    pooling: Literal["last", "mean", "max"]
     hidden_size: int
     dropout: float
 

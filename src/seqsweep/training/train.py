@@ -5,24 +5,17 @@ It is the same for one run and for many, and for every engine: see `train_togeth
 
 import contextlib
 import dataclasses
-import functools
-import json
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.lock import Locked, RunLock
-from seqsweep.training.build_run import build_data, build_run
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
-from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
@@ -31,7 +24,7 @@ from seqsweep.training.outcome import Interrupted, Outcome, finished
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
 from seqsweep.training.train_log import log_file
-from seqsweep.training.trainer import build_trainer, restored_torch_state, takes_gpu
+from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 Outcomes = list[Outcome | BaseException]
 
@@ -195,7 +188,7 @@ def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[Plann
             raise
         _interrupt(engine, group, error)
     except Exception as error:
-        if _is_caused_by_signal(error, engine.stop):
+        if engine.stop.has_caused(error):
             _interrupt(engine, group, error)
         else:
             return _fail(engine, group, error)
@@ -234,20 +227,6 @@ def _left(engine: Engine[M], group: Sequence[Begun[M]]) -> list[M]:
     return [member for member, _ in group if member.run_id not in engine.outcomes]
 
 
-def _is_caused_by_signal(error: Exception, stop: StopOnSignal) -> bool:
-    """Returns whether a signal to the whole group has ended a DataLoader worker and came here too.
-
-    Workers leave signals to this process, except while they start. The signal may reach this
-    process after the worker.
-    """
-    if "is killed by signal" not in str(error):
-        return False
-    deadline = time.monotonic() + 1
-    while stop.received is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return stop.received is not None
-
-
 def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:
     if isinstance(outcome, Outcome):
         return dataclasses.replace(outcome, signum=stop.received)
@@ -262,30 +241,3 @@ def _signal_of(outcomes: Outcomes) -> int | None:
         if isinstance(outcome, Outcome) and outcome.signum is not None:
             return outcome.signum
     return None
-
-
-def check_parts(run: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run and drops them; parts that runs share are built once.
-
-    Raises:
-        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
-    """
-    folder = root / run.run_id
-    if engine_of(run.config, takes_gpu) == "autograd":
-        build_run(run.config, folder)
-        return
-    _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
-    _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
-    TrainingMember(run, folder, prepared(run.config), {})
-
-
-@functools.lru_cache(maxsize=64)
-def _check_data(section: str) -> None:
-    build_data({"data": json.loads(section)})
-
-
-@functools.lru_cache(maxsize=64)
-def _check_trainer(section: str) -> None:
-    options: dict[str, Any] = json.loads(section)
-    options.pop("_target_", None)
-    build_trainer(**options, folder=Path(), logger=[], callbacks=[])

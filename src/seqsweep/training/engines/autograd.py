@@ -19,11 +19,7 @@ from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, load_sealed, newest_checkpoint
-from seqsweep.training.diagnosis import (
-    MOST_CLASSES,
-    confusion_of,
-    diagnose_run,
-)
+from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.ending import Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.protocol import Begun, Ended, Engine
@@ -149,11 +145,10 @@ class AutogradEngine(Engine[AutogradRun]):
         if best.is_file():
             module.load_state_dict(load_sealed(best)["state_dict"])
         module.confusions.clear()  # the last epoch's validation has left one
-        is_diagnosed = run.planned.config["diagnostics"]
-        has_confusion = is_diagnosed and data.splits.num_classes <= MOST_CLASSES
-        if has_confusion and data.splits.val is not None:
+        splits = splits_tested(run.planned.config, data.splits)
+        if "val" in splits:
             _validate_quietly(run.parts)
-        if data.splits.test is None:
+        if "test" not in splits:
             return {}
         self.loggers.resume()
         trainer.test(module, datamodule=data, verbose=False)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.native.step import Data, Network, Sums, evaluate, trace
-from seqsweep.training.diagnosis import MOST_CLASSES, Chosen, choose, confusion_of, diagnosis_of
+from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
 from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.joint.scores import scores
 from seqsweep.training.engines.native.member import PoolMember
@@ -30,15 +30,11 @@ class PoolData:
 
     def look_at(self, member: PoolMember) -> Found:
         """Evaluates the best weights of a member; called by a thread."""
-        is_diagnosed = member.config["diagnostics"]
-        has_confusion = is_diagnosed and self.splits.num_classes <= MOST_CLASSES
-        wanted = ("val", "test") if has_confusion else ("test",)
         found = {
             name: evaluate(member.native, self.native[name], member.best_weights)
-            for name in wanted
-            if name in self.native
+            for name in splits_tested(member.config, self.splits)
         }
-        if not is_diagnosed:
+        if not member.config["diagnostics"]:
             return found, None
         return found, self.diagnose(member.native, member.best_weights)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqsweep.models.module import Diverged
-from seqsweep.training.diagnosis import MOST_CLASSES, confusion_of, diagnose, members_at_once
+from seqsweep.training.diagnosis import confusion_of, diagnose, members_at_once, splits_tested
 from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.protocol import Ended
@@ -61,11 +61,9 @@ class StackEnds:
         network, _ = self.stack.best_of(members)
         splits = self.data.splits
         is_diagnosed = members[0].config["diagnostics"]
-        has_confusion = is_diagnosed and splits.num_classes <= MOST_CLASSES
         found = {
             split: evaluate(network, self.data, split)
-            for split in (("val", "test") if has_confusion else ("test",))
-            if split in splits.parts
+            for split in splits_tested(members[0].config, splits)
         }
         diagnoses = self._diagnoses(members) if is_diagnosed else [None] * len(members)
         tested = found["test"].metrics if "test" in found else {}

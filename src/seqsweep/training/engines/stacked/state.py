@@ -14,6 +14,7 @@ from seqsweep.stacked.layout import Layout, StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember, checkpoints, unpacked
+from seqsweep.training.stack_shape import stack_shape
 
 
 class Stack:
@@ -34,16 +35,7 @@ class Stack:
         compute_dtype: torch.dtype | None = None,
     ) -> None:
         network = members[0].network
-        self.shape = StackShape(
-            input_size,
-            padded(network.hidden_size),
-            num_classes,
-            network.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
-            network.nonlinearity,  # pyright: ignore[reportArgumentType]
-            network.num_layers,
-            network.bidirectional,
-            network.pooling,  # pyright: ignore[reportArgumentType]
-        )
+        self.shape = stack_shape(network, padded(network.hidden_size), input_size, num_classes)
         self.device = torch.device(device)
         self.compute_dtype = compute_dtype
         self.members = list(members)
