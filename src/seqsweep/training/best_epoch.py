@@ -1,4 +1,4 @@
-"""Which epoch of a run is its best. Imports no torch."""
+"""The choice of a run's best epoch. Imports no torch."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,16 +9,18 @@ _NO_SCORE = (float("-inf"), float("-inf"))
 
 
 class BestEpoch:
-    """Which epoch of a run is its best so far, and how long the run has trained.
+    """Tracks the best epoch of a run, and how long the run has trained.
 
     Args:
-        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Equal
-            ones are decided by `val/loss`, then by the earlier epoch. A run without this metric
-            (no validation split) keeps its last epoch as its best.
+        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Ties are
+            broken by `val/loss`, then by the earlier epoch. A run without this metric (no
+            validation split) keeps its last epoch as its best.
 
     Attributes:
-        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
-            training, over all attempts.
+        epochs: the number of finished epochs.
+        best_epoch: the index of the best epoch so far.
+        best_metrics: the metrics of the best epoch so far.
+        seconds: the training time over all attempts.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -30,7 +32,7 @@ class BestEpoch:
         self._score = _NO_SCORE
 
     def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; whether it is the best so far."""
+        """Takes in a finished epoch; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
         is_better = self._is_better(metrics)

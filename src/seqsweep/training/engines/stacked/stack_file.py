@@ -64,7 +64,7 @@ class StackFile:
             except FileNotFoundError:
                 continue
             except Damaged as error:
-                say(f"{error}; going on from the checkpoint before it, or from the start")
+                say(f"{error}; resuming from the checkpoint before it, or from the start")
         return None
 
     def remove(self) -> None:
