@@ -204,7 +204,7 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(
 
 
 @pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
-def test_interrupted_at_any_step(
+def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -225,7 +225,7 @@ def test_interrupted_at_any_step(
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
 @pytest.mark.parametrize("seed", range(3))
-def test_interrupted_with(
+def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -258,7 +258,7 @@ HOOKS = [
 
 
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_interrupted_between_steps(
+def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -300,7 +300,7 @@ def test_a_worker_that_a_signal_has_ended_is_no_failure(
 
 
 @pytest.mark.parametrize("step", [2, 7])
-def test_a_failed_run_goes_on_too(
+def test_a_failed_run_resumes_too(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -320,7 +320,7 @@ def test_a_failed_run_goes_on_too(
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
-def test_stopped_by_a_signal(
+def test_a_run_stopped_by_a_signal_resumes(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -346,7 +346,7 @@ def test_stopped_by_a_signal(
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
-def test_stopped_by_a_signal_while_its_confusion_is_counted(
+def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(
     planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The validation with the best weights, which no callback of the user's own sees."""
@@ -366,7 +366,7 @@ def test_stopped_by_a_signal_while_its_confusion_is_counted(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_interrupted_several_times_in_a_row(
+def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -389,7 +389,7 @@ def test_interrupted_several_times_in_a_row(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_every_rename(
+def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -428,7 +428,7 @@ def test_early_stopping_stops_where_it_would_have(
 
 
 @pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
-def test_early_stopping_interrupted_after_its_decision(
+def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -443,7 +443,7 @@ def test_early_stopping_interrupted_after_its_decision(
 
 
 @pytest.mark.parametrize("every", [1, 2])
-def test_early_stopping_interrupted_in_its_last_epoch(
+def test_early_stopping_that_was_interrupted_in_the_last_epoch_still_stops(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -476,7 +476,7 @@ WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a ma
     ],
     ids=["first epoch", "second epoch", "epoch boundary", "twice"],
 )
-def test_interrupted_with_workers(
+def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -525,7 +525,7 @@ def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path, at: 
     assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
 
 
-def test_rerun_starts_again(
+def test_a_run_with_rerun_starts_again(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -599,7 +599,7 @@ def test_a_run_of_another_version_is_not_continued(
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
-def test_more_epochs_that_are_interrupted_go_on(
+def test_a_longer_run_that_is_interrupted_resumes(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -632,7 +632,9 @@ def test_more_epochs_of_a_damaged_run_start_again(
 @pytest.mark.parametrize(
     "other", ["seed=1", "data.batch_size=6", "optimizer.lr=0.01", "data.source.seed=1"]
 )
-def test_another_run_is_not_continued(planned: Plan, tmp_path: Path, other: str) -> None:
+def test_a_run_of_another_config_is_not_continued(
+    planned: Plan, tmp_path: Path, other: str
+) -> None:
     train(planned(), tmp_path)
     resume._finished_runs.cache_clear()
     outcome = train(planned(other, "trainer.max_epochs=6"), tmp_path)
@@ -657,7 +659,7 @@ def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
     member = planned("scheduler=cosine", "trainer.max_epochs=7")
     outcome = train(member, tmp_path)
     text = (outcome.folder.path / "train.log").read_text(encoding="utf-8")
-    assert f"{shorter} has 5 epochs of this config, but its scheduler is laid out over them" in text
+    assert f"{shorter} has 5 epochs of this config, but its scheduler depends on" in text
     assert epochs_in_log(outcome.folder.path) == list(range(7))
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
@@ -726,7 +728,7 @@ class Threads(Callback):
 
 
 @pytest.mark.slow
-def test_one_thread_or_two(
+def test_a_run_has_the_same_result_with_one_thread_or_two(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     """Layers of 64 and 2,000 values a step: enough for torch to share some of them out."""
@@ -742,7 +744,7 @@ def test_one_thread_or_two(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORKERS)
-def test_no_workers_or_two(
+def test_a_run_has_the_same_result_with_no_workers_or_two(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     two, none = (planned(*CONFIGS["dropout"], f"data.num_workers={n}") for n in (2, 0))
@@ -757,7 +759,7 @@ def column(csv_bytes: bytes, name: str) -> list[str]:
 @pytest.mark.parametrize(
     "validation", ["trainer.limit_val_batches=0", "trainer.check_val_every_n_epoch=3"]
 )
-def test_with_validation_or_without(
+def test_a_run_has_the_same_training_with_validation_or_without(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     validation: str,
@@ -771,7 +773,7 @@ def test_with_validation_or_without(
     assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
 
 
-def test_with_a_progress_bar_or_without(
+def test_a_run_has_the_same_result_with_a_progress_bar_or_without(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     screen = io.StringIO()
@@ -794,7 +796,9 @@ train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_alone_or_the_last_of_five(planned: Plan, tmp_path: Path) -> None:
+def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(
+    planned: Plan, tmp_path: Path
+) -> None:
     """In a process of its own, and after four others that leave their traces where they can."""
     member = planned(*CONFIGS["dropout"])
     planned_as = [member.config, member.run_id, member.data_fingerprint, member.splits]

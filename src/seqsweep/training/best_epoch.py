@@ -58,6 +58,7 @@ class BestEpoch:
         self._score = (first, second)
 
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
+        # Without any score every epoch is better than the one before.
         if self.monitor not in metrics:
             return self._score == _NO_SCORE
         sign = -1 if lower_is_better(self.monitor) else 1

@@ -55,7 +55,8 @@ def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = N
     data = build_data(config)
     check_monitors(config, data.splits)
     module = build_module(config, data)
-    module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
+    # The optimizer and the scheduler check their arguments when they are made.
+    module.configure_optimizers()
     trainer = _build_trainer(config, data, folder, callbacks or [])
     _check_processes(trainer.world_size, data.splits)
     return Parts(trainer, module, data)
@@ -209,12 +210,14 @@ def _build_trainer(
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
+    # A progress bar of the user's own replaces the project's: Lightning allows only one.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = build_loggers(config, folder)
     # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
     section = dict(config["trainer"])
+    # Without a validation split Lightning must not ask for its batches.
     if data.splits.val is None:
         section["limit_val_batches"] = 0
     return build(

@@ -22,6 +22,7 @@ def translate_memory_errors() -> Generator[None]:
     try:
         yield
     except (MemoryError, RuntimeError) as error:
+        # torch raises a RuntimeError if memory runs out; any other one is passed on.
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error

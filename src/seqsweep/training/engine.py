@@ -72,12 +72,12 @@ def network_of(model: Config) -> Network | None:
 def why_not_ours(config: Config) -> str | None:
     """Returns the part of a config that only autograd can train, or None."""
     if network_of(config["model"]) is None:
-        return f"model={config['model']['_target_']} is a network of your own"
+        return f"model={config['model']['_target_']}, which is a network of your own"
     for section, target in (("data", _DATA), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
-            return f"{section}={config[section]['_target_']} is your own"
+            return f"{section}={config[section]['_target_']}, which is your own"
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
-        return f"optimizer={config['optimizer']['_target_']} is your own"
+        return f"optimizer={config['optimizer']['_target_']}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():
         value = config["trainer"].get(name, allowed[0])
         if value not in allowed:

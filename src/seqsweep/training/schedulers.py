@@ -16,10 +16,10 @@ from seqsweep.runs.metric_names import lower_is_better
 def cosine(
     optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
 ) -> LRScheduler:
-    """From the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
+    """Lowers the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
 
-    Loshchilov & Hutter 2017, SGDR, without restarts. With `warmup_epochs` the lr first rises
-    linearly from a hundredth.
+    See Loshchilov & Hutter 2017, SGDR, here without restarts. With `warmup_epochs` the lr first
+    rises linearly from a hundredth.
     """
     if not 0 <= warmup_epochs < max_epochs:
         raise ValueError(
@@ -64,7 +64,7 @@ def plateau(
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
-    """Refuses a least lr that the optimizer's own lies below."""
+    """Refuses a `min_lr` above the optimizer's lr."""
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:
         raise ValueError(

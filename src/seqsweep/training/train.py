@@ -115,6 +115,9 @@ def train_stack(
 def train_together(engine: Engine[M]) -> Outcomes:
     """Trains the runs of an engine, each from its config to its record.
 
+    The steps are those of a single run. Of several runs, one that ends before the others is tested
+    and recorded while they train, inside `Engine.fit`; the last ones are tested and recorded here.
+
     Returns:
         The outcome of each run, or why it has none: Locked, Interrupted, RunFailed, or what
         refused its config (ValueError, TypeError, OSError; nothing has been written then).
@@ -127,13 +130,13 @@ def train_together(engine: Engine[M]) -> Outcomes:
     if assisted is not None:
         return [assisted]
     alone: list[PlannedRun] = []
-    with contextlib.ExitStack() as held:
-        locked = [member for member in members if _lock(engine, member, held)]
+    with contextlib.ExitStack() as contexts:
+        locked = [member for member in members if _lock(engine, member, contexts)]
         if locked:
-            held.enter_context(restored_torch_state(engine.torch_threads))
-            held.enter_context(engine.stop.listening())
+            contexts.enter_context(restored_torch_state(engine.torch_threads))
+            contexts.enter_context(engine.stop.listening())
             if engine.is_single:
-                held.enter_context(log_file(locked[0].folder.path / "train.log"))
+                contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
             for group in engine.groups(_begin(engine, locked)):
                 alone += _fit_test_record(engine, group)
     for run in alone:
@@ -142,10 +145,10 @@ def train_together(engine: Engine[M]) -> Outcomes:
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
-def _lock(engine: Engine[M], member: M, held: contextlib.ExitStack) -> bool:
+def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
     """Locks a run; False where another process has it, or has finished it meanwhile."""
     try:
-        held.enter_context(RunLock(member.folder.path))
+        contexts.enter_context(RunLock(member.folder.path))
     except (Locked, OSError) as error:
         engine.outcomes[member.run_id] = error
         return False

@@ -99,8 +99,8 @@ class AutogradEngine(Engine[AutogradRun]):
         start = time.perf_counter()
         self.diverged: Diverged | None = None
         try:
-            with contextlib.ExitStack() as held:
-                self.loggers = held.enter_context(LoggersOfRun(trainer))
+            with contextlib.ExitStack() as contexts:
+                self.loggers = contexts.enter_context(LoggersOfRun(trainer))
                 self.loggers.log_config(run.planned.config)
                 path = None if checkpoint is None else str(checkpoint)
                 trainer.fit(module, datamodule=data, ckpt_path=path)
@@ -109,7 +109,7 @@ class AutogradEngine(Engine[AutogradRun]):
                     raise RuntimeError(
                         "trainer.max_time or max_steps ended the run in its first epoch"
                     )
-                self.open_loggers = held.pop_all()  # until the run has been tested
+                self.open_loggers = contexts.pop_all()  # until the run has been tested
         except Diverged as error:
             self.diverged = error
 
@@ -168,6 +168,7 @@ def _validate_quietly(parts: Parts) -> None:
     Between the stages of a run the trainer has no loggers.
     """
     trainer, module, data = parts
+    # The user's callbacks must not see this validation, but a signal must still end it.
     callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
     kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
     trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]

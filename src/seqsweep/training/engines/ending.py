@@ -72,6 +72,7 @@ def record_of(
 ) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
+    # A loss that is not finite only on the test split makes a run diverged, too.
     if isinstance(end, Findings):
         loss = end.metrics.get("test/loss", 0.0)
         if not math.isfinite(loss):

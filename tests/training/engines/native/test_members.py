@@ -134,7 +134,7 @@ def test_a_signal_after_the_last_record_is_not_lost(
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 4
 
 
-def test_works_that_take_long_are_stopped(
+def test_works_that_take_too_long_after_a_signal_are_stopped(
     members_of: Plan, assert_undisturbed: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""

@@ -103,7 +103,9 @@ def test_stacked_is_what_autograd_makes_of_each_alone(
 
 
 @pytest.mark.parametrize("name", ["rnn", "early"])
-def test_company_changes_nothing(planned: Plan, tmp_path: Path, name: str) -> None:
+def test_a_stacked_run_does_not_depend_on_its_company(
+    planned: Plan, tmp_path: Path, name: str
+) -> None:
     overrides, own = of(name)
     members = planned(*overrides, members=own)
     train_stack(members, tmp_path / "all")
@@ -151,7 +153,7 @@ HOOKS = [
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_a_killed_stack_goes_on_as_if_nothing_had_been(
+def test_a_killed_stack_equals_the_uninterrupted_one(
     planned: Plan,
     tmp_path: Path,
     name: str,
@@ -174,7 +176,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_been(
     assert not list((tmp_path / "killed" / ".stacks").iterdir())
 
 
-def test_what_is_left_of_a_stack_goes_on_in_other_company(
+def test_members_of_a_killed_stack_resume_in_another_company(
     planned: Plan,
     tmp_path: Path,
     at: Any,
@@ -207,7 +209,7 @@ def test_what_is_left_of_a_stack_goes_on_in_other_company(
         ("*.json", {"a": 1}),
     ],
 )
-def test_a_stack_file_of_other_content_is_as_none(
+def test_a_stack_file_of_other_content_counts_as_missing(
     planned: Plan,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -240,7 +242,7 @@ def test_a_stack_file_of_other_content_is_as_none(
 
 
 @pytest.mark.parametrize("stack", [5, "x", {"size": 2}, {"members": 5}, {"members": [5]}])
-def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
+def test_a_stack_in_provenance_of_other_content_counts_as_missing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     stack: Any,
@@ -251,7 +253,7 @@ def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
     assert str(folder.path / "provenance.json") in capsys.readouterr().err
 
 
-def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
+def test_a_damaged_stack_resumes_from_the_checkpoint_before(
     planned: Plan,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -318,7 +320,7 @@ def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(
     assert "its company failed" in log
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(
+def test_a_longer_stacked_run_begins_where_a_shorter_one_ended(
     planned: Plan,
     tmp_path: Path,
     result_of: ResultOf,

@@ -76,6 +76,7 @@ class TrainingMember:
         )
         self.label_smoothing: float = config["loss"]["label_smoothing"]
         self.clip: float | None = config["trainer"].get("gradient_clip_val")
+        # An open seed of the data is the run's seed.
         seed = config["data"].get("seed")
         self.shuffle_seed: int = config["seed"] if seed is None else seed
         self.dropout_seed = stream_seed(config["seed"], "dropout")
@@ -100,6 +101,7 @@ class TrainingMember:
 
     def initial_vector(self) -> Tensor:
         """Returns the first weights (P,), drawn from the stream `init` by the constructor."""
+        # The same calls as in the constructor draw the same weights, without building a network.
         with global_stream(self.config["seed"], "init"):
             self.template.rnn.reset_parameters()
             self.template.fc.reset_parameters()
@@ -120,6 +122,7 @@ class TrainingMember:
         """Returns the plain values of the member's state, for a checkpoint."""
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
+            # A tensor would not be a plain value.
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
         return {

@@ -55,6 +55,7 @@ class JointEngine(Engine[T]):
         """Builds a Trainer for all members: the only options they differ in are `options`."""
         config = self.runs[0].config["trainer"]
         section = {name: value for name, value in config.items() if name != "_target_"}
+        # The engines validate and convert numbers themselves, not through the Trainer.
         section |= {"limit_val_batches": 0, "precision": "32"} | options
         callbacks: list[Callback] = [self.stop]
         if self.progress is not None:

@@ -41,6 +41,7 @@ class Schedule:
         """Returns the options of an epoch; of the next one if a metric changes them."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
+        # The scheduler only moves forward, so the options of earlier epochs are kept.
         while len(self._by_epoch) <= epoch:
             self._by_epoch.append(self._moved())
         return self._by_epoch[epoch]
@@ -76,5 +77,6 @@ def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
     if key not in schedules:
         schedules[key] = Schedule(config)
     elif schedules[key].follows_metric:
+        # It depends on the member's own metrics, so members cannot share it.
         return Schedule(config)
     return schedules[key]

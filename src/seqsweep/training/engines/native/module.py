@@ -16,9 +16,9 @@ from seqsweep.training.trainer import count_steps
 class PoolModule(L.LightningModule):
     """Trains a pool by manual optimisation.
 
-    In a round every member that still trains finishes at least one epoch: quick members finish
-    several while a slow one trains its own. A round is one batch for Lightning. The members have
-    optimizers of their own, so Lightning is given none; it counts their steps all the same.
+    In a round every member that still trains finishes at least one epoch; fast members finish
+    several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
+    so Lightning gets none, but it still counts their steps.
 
     Args:
         pool: its members have epochs left.
@@ -60,7 +60,7 @@ class PoolModule(L.LightningModule):
 
 
 class OneRound:
-    """The batches of an epoch for Lightning: one, without content."""
+    """The batches of an epoch for Lightning: a single one, without content."""
 
     def __len__(self) -> int:
         return 1

@@ -72,6 +72,7 @@ class PoolEngine(JointEngine[PoolMember]):
     def fit(self, group: Sequence[Begun[PoolMember]]) -> None:
         rounds = [member.max_epochs - member.epochs for member in self.pool.training]
         if rounds:
+            # The Trainer's last epoch is the last round of the member with most epochs left.
             start_at_epoch(self.trainer, (self.trainer.max_epochs or 0) - max(rounds))
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))

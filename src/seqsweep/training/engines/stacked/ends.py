@@ -61,16 +61,16 @@ class StackEnds:
         network, _ = self.stack.best_of(members)
         splits = self.data.splits
         is_diagnosed = members[0].config["diagnostics"]
-        found = {
+        evaluations = {
             split: evaluate(network, self.data, split)
             for split in splits_tested(members[0].config, splits)
         }
         diagnoses = self._diagnoses(members) if is_diagnosed else [None] * len(members)
-        tested = found["test"].metrics if "test" in found else {}
+        tested = evaluations["test"].metrics if "test" in evaluations else {}
         ended: list[Ended[TrainingMember]] = []
         for index, member in enumerate(members):
             metrics = {f"test/{name}": float(values[index]) for name, values in tested.items()}
-            counts = {split: each.confusion[index] for split, each in found.items()}
+            counts = {split: each.confusion[index] for split, each in evaluations.items()}
             findings = Findings(metrics, confusion_of(splits, counts), diagnoses[index])
             ended.append((member, findings))
         return ended
@@ -81,6 +81,7 @@ class StackEnds:
             return
         for member, _ in ended:
             self.attempt(member, member.log.flush)
+        # A stack of one has its own checkpoints already.
         if self.file is not None:
             self._cut_out(self._left(ended))
         for member, end in self._left(ended):

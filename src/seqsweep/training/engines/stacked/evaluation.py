@@ -18,21 +18,21 @@ from seqsweep.training.engines.stacked.datamodule import StackDataModule
 from seqsweep.training.engines.stacked.stack_sums import confusion
 
 _EVALUATED_NUMBERS = 2**20
-"""The numbers in a state of all members that are evaluated at once."""
+"""The most numbers in the states of the sequences that are evaluated at once."""
 
 
 class Evaluation(NamedTuple):
-    """`loss`, `acc`, `f1`, (K,) each, and the counts (K, C, C), rows the true class."""
+    """The metrics `loss`, `acc`, `f1` (K,) and the counts (K, C, C), rows the true class."""
 
     metrics: dict[str, Array]
     confusion: Tensor
 
 
 def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Evaluation:
-    """The metrics of the members on a split; the loss is the plain mean cross-entropy.
+    """Evaluates the members on a split; the loss is the plain mean cross-entropy.
 
-    The rows' losses are summed at the end, in one order: so the result does not depend on how many
-    are evaluated at once, nor on the company.
+    The losses of the sequences are summed at the end, in one order. So the result does not depend
+    on how many sequences or members are evaluated at once.
     """
     sequences = data.on_device(split, network.device)
     per_row = network.flat.shape[0] * sequences.longest * network.shape.hidden
@@ -51,7 +51,7 @@ def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Eval
 
 
 def _batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBatch]:
-    """A whole split for every member alike, in batches, by falling length."""
+    """Yields a whole split in batches by falling length, the same for every member."""
     rows = torch.arange(data.count)
     if not data.equal:
         rows = torch.sort(data.lengths, descending=True, stable=True).indices

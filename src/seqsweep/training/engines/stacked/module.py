@@ -85,9 +85,11 @@ class StackModule(L.LightningModule):
         stack, epoch = self.stack, self.current_epoch
         rows = self._rows(epoch)
         now = time.perf_counter()
+        # The time of an epoch is shared out among the members.
         share = (now - self._clock) / len(rows)
         self._clock = now
         self.diverged = [(m, why) for m, row in rows.items() if (why := why_diverged(row, epoch))]
+        # A diverged epoch counts neither as the best one nor for the schedule or the log.
         gone = {member for member, _ in self.diverged}
         sound = [member for member in rows if member not in gone]
         self.better = {m for m in sound if m.best.see(epoch, metrics_of(rows[m]), share)}
@@ -101,8 +103,8 @@ class StackModule(L.LightningModule):
         """Returns whether early stopping ends the member after an epoch with this row."""
         member.schedule.see(row)
         member.log.add(row)
-        looks = "val/loss" in row or self.val_every == 1
-        return looks and member.should_stop(row)
+        is_validated = "val/loss" in row or self.val_every == 1
+        return is_validated and member.should_stop(row)
 
     def _rows(self, epoch: int) -> dict[TrainingMember, dict[str, Any]]:
         """Returns the epoch's row of every member: metrics of training and validation, lr."""

@@ -13,10 +13,11 @@ from seqsweep.training.engines.stacked.stack_file import StackFile
 from seqsweep.training.engines.stacked.state import Stack, cut
 
 _SHARE_OF_LOGS = 0.05
+"""The share of the time that the logs of a stack may take."""
 
 
 class StackCheckpoint(Checkpoint):
-    """Writes what a stack has come to after an epoch, and lets go of members that end early.
+    """Writes the logs and the checkpoint of a stack after an epoch; ends members that end early.
 
     Lightning calls a `Checkpoint` after the module's own `on_train_epoch_end`.
 
@@ -45,6 +46,7 @@ class StackCheckpoint(Checkpoint):
             stack.set_options()
             self._save(pl_module.better)
             stopping = [member for member in stack.members if member in pl_module.stopping]
+            # If all members stop, they are tested and recorded when the fit has ended.
             if len(stopping) < len(stack.members):
                 self.ends.end(stopping)
                 return
