@@ -28,29 +28,24 @@ MEMBERS = (
 )
 
 
-class At(Callback):
-    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
-
-    error: type[BaseException]
-
-    def __init__(self, hook: str, n: int, error: type[BaseException] | None = None) -> None:
-        self.left, self.error = n, error or self.error
-        setattr(self, hook, self.count)
-
-    def count(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise self.error("here")
-
-
 @pytest.fixture
-def at(killed: type[BaseException]) -> type[At]:
-    """`at("on_fit_start", 1)`: a callback that ends the work there."""
+def at(killed: type[BaseException]) -> type[Callback]:
+    """The class of callbacks that end the work at a hook, as a kill does where no error is given.
 
-    class Kill(At):
-        error = killed
+    `at("on_fit_start", 1)` raises at the first call of this hook.
+    """
 
-    return Kill
+    class At(Callback):
+        def __init__(self, hook: str, n: int, error: type[BaseException] = killed) -> None:
+            self.left, self.error = n, error
+            setattr(self, hook, self.count)
+
+        def count(self, *_: object, **__: object) -> None:
+            self.left -= 1
+            if self.left == 0:
+                raise self.error("here")
+
+    return At
 
 
 @pytest.fixture(scope="session")

@@ -102,7 +102,7 @@ def test_a_save_that_fails_is_an_error_and_keeps_the_old_one(
     assert [file.name for file in sealed.parent.iterdir()] == ["a.ckpt"]
 
 
-def test_every_flipped_bit_is_noticed(sealed: Path) -> None:
+def test_every_flipped_bit_of_a_checkpoint_is_noticed(sealed: Path) -> None:
     whole = sealed.read_bytes()
     rng = random.Random(0)
     places = {*range(100), *range(len(whole) - 100, len(whole))}
@@ -117,7 +117,7 @@ def test_every_flipped_bit_is_noticed(sealed: Path) -> None:
     assert_equal(load_sealed(sealed), CONTENT)
 
 
-def test_every_cut_is_noticed(sealed: Path) -> None:
+def test_every_truncation_of_a_checkpoint_is_noticed(sealed: Path) -> None:
     whole = sealed.read_bytes()
     lengths = {*range(100), *range(100, len(whole), 13), *range(len(whole) - 100, len(whole))}
     for length in sorted(lengths):
@@ -127,7 +127,7 @@ def test_every_cut_is_noticed(sealed: Path) -> None:
 
 
 @pytest.mark.parametrize("more", [b"\0", b"more"])
-def test_what_is_added_is_noticed(sealed: Path, more: bytes) -> None:
+def test_bytes_added_to_a_checkpoint_are_noticed(sealed: Path, more: bytes) -> None:
     sealed.write_bytes(sealed.read_bytes() + more)
     with pytest.raises(Damaged):
         load_sealed(sealed)
@@ -201,7 +201,7 @@ def run(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "0123456789abcdef")
 
 
-def test_a_run_goes_on_from_its_last_checkpoint(
+def test_a_run_resumes_from_its_last_checkpoint(
     run: Folder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert resume_point(run.path, "autograd") == run.last
@@ -220,7 +220,7 @@ def test_the_logs_are_cut_to_the_checkpoint(run: Folder) -> None:
     assert other.read_bytes() == b"mine"
 
 
-def test_going_on_twice_is_going_on_once(run: Folder) -> None:
+def test_resuming_twice_is_resuming_once(run: Folder) -> None:
     assert resume_point(run.path, "autograd") == run.last
     before = run.contents()
     assert resume_point(run.path, "autograd") == run.last
@@ -407,7 +407,7 @@ def test_an_epoch_without_the_metric_is_not_better_than_one_with_it(
     assert epoch(train_loss=0.6, val_acc=0.2, val_loss=1.0) == 4
 
 
-def test_the_state_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_the_state_of_the_best_epoch_is_restored(tmp_path: Path) -> None:
     """Epochs 0 and 1 by one process, 2 and 3 by the next: as all four by one."""
     first = Epochs(tmp_path, BestAndLast("val/acc"))
     assert [first(val_acc=0.5, val_loss=1.0), first(val_acc=0.5, val_loss=0.9)] == [0, 1]

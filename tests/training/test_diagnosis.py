@@ -70,7 +70,7 @@ def test_both_engines_diagnose_alike(run: Run, model: str) -> None:
         assert np.array(path["mean"]) == pytest.approx(np.array(paths[1][label]["mean"]), abs=1e-3)
 
 
-def test_it_is_off_by_a_switch_and_changes_no_number(run: Run) -> None:
+def test_a_diagnosis_can_be_switched_off_and_changes_no_number(run: Run) -> None:
     on, off = run(root="on"), run("diagnostics=false", root="off")
     assert on.run_id == off.run_id
     assert not (off.path / "diagnostics.json").exists()
@@ -79,7 +79,7 @@ def test_it_is_off_by_a_switch_and_changes_no_number(run: Run) -> None:
     assert (on.path / "metrics.csv").read_bytes() == (off.path / "metrics.csv").read_bytes()
 
 
-def test_without_splits_it_is_the_training_data(run: Run) -> None:
+def test_a_diagnosis_without_other_splits_uses_the_training_data(run: Run) -> None:
     folder = run("data.val_fraction=0", "data.test_fraction=0")
     assert diagnosis(folder)["split"] == "train"
     assert "confusion" not in record(folder)

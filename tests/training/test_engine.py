@@ -48,7 +48,7 @@ def test_networks_of_ours_are_native_on_a_cpu(
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)
-def test_what_only_autograd_trains(
+def test_a_config_that_only_autograd_trains_goes_to_autograd(
     checked: Checked, has_library: bool, own: tuple[str, ...]
 ) -> None:
     config = checked(*BASE, *own)
@@ -113,7 +113,7 @@ def test_a_missing_library_is_named_where_it_would_train(
     assert missing_library([ours], on_cpu) == []
 
 
-def test_what_was_asked_for_is_taken(checked: Checked, has_library: bool) -> None:
+def test_an_engine_that_was_asked_for_is_taken(checked: Checked, has_library: bool) -> None:
     wanted = ["stacked", "autograd", *(["native"] if has_library else [])]
     for name in wanted:
         assert engine_of(checked(*BASE, f"engine={name}"), on_cpu) == name

@@ -16,9 +16,10 @@ from tensorboard.backend.event_processing.event_accumulator import (
 
 from seqsweep.config.schema import Config
 from seqsweep.training.build_run import build_run
+from seqsweep.training.check_parts import check_parts
 from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
-from seqsweep.training.train import check_parts, train
+from seqsweep.training.train import train
 
 # 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.
 BASE = (

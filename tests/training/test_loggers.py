@@ -84,7 +84,7 @@ def test_the_csv_is_that_of_the_csv_module(rows: list[dict[str, Any]], cut: int)
 
 def test_a_row_of_other_columns_is_refused_and_none_written(tmp_path: Path) -> None:
     logger = EpochCSVLogger(str(tmp_path))
-    with pytest.raises(ValueError, match=r"train/extra: no column of metrics\.csv"):
+    with pytest.raises(ValueError, match=r"train/extra: must be columns of metrics\.csv"):
         logger.write([ROWS[0], ROWS[1] | {"train/extra": 1.0}])
     assert list(tmp_path.iterdir()) == []
 

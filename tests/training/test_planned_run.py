@@ -9,9 +9,8 @@ import pytest
 from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
 from seqsweep.training.data_cache import prepared, translate_memory_errors
-from seqsweep.training.engines.stacked.run import train_stack
 from seqsweep.training.planned_run import plan
-from seqsweep.training.train import train
+from seqsweep.training.train import train, train_stack
 
 DATA = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",

@@ -72,25 +72,8 @@ EARLY = (
 )  # fmt: skip
 
 
-class Killed(BaseException):
-    """Ends a run as a kill does: nothing of ours catches it, so nothing is tidied up."""
-
-
 class Broken(RuntimeError):
     """Ends a run as an error does."""
-
-
-class At(Callback):
-    """Raises at the n-th call, from 1, of one of the hooks of a callback."""
-
-    def __init__(self, hook: str, n: int, error: type[BaseException] = Killed) -> None:
-        self.left, self.error = n, error
-        setattr(self, hook, self.count)
-
-    def count(self, *_: object, **__: object) -> None:
-        self.left -= 1
-        if self.left == 0:
-            raise self.error("here")
 
 
 @pytest.fixture
@@ -126,11 +109,17 @@ def undisturbed(
     return call
 
 
-def interrupt(
-    member: PlannedRun, root: Path, at: Callback, error: type[BaseException] = Killed
-) -> None:
-    with pytest.raises(error):
-        train(member, root, at)
+@pytest.fixture
+def interrupt(killed: type[BaseException]) -> Callable[..., None]:
+    """Trains a member until a callback ends the work by an error."""
+
+    def call(
+        member: PlannedRun, root: Path, at: Callback, error: type[BaseException] = killed
+    ) -> None:
+        with pytest.raises(error):
+            train(member, root, at)
+
+    return call
 
 
 def result(folder: Path) -> dict[str, Any]:
@@ -217,14 +206,16 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(
 
 
 @pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
-def test_interrupted_at_any_step(
+def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
     assert not (tmp_path / member.run_id / "record.json").exists()
     outcome = train(member, tmp_path)
     assert outcome.trained
@@ -236,19 +227,21 @@ def test_interrupted_at_any_step(
 
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
 @pytest.mark.parametrize("seed", range(3))
-def test_interrupted_with(
+def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     name: str,
     seed: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """At a random step of an early, a middle and a late epoch."""
     member = planned(*CONFIGS[name])
     steps = 2 if name == "few batches" else STEPS_PER_EPOCH
     epoch = (seed * EPOCHS) // 3 + 1
     step = epoch * steps - random.Random(f"{name} {seed}").randrange(steps)
-    interrupt(member, tmp_path, At("on_train_batch_end", step))
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
     outcome = train(member, tmp_path)
     if name == "one log":
         assert "events" not in files(outcome.folder.path)
@@ -267,16 +260,18 @@ HOOKS = [
 
 
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_interrupted_between_steps(
+def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     hook: str,
     n: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """At epoch boundaries, in validation, in test, before the record."""
     member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
-    interrupt(member, tmp_path, At(hook, n))
+    interrupt(member, tmp_path, at(hook, n))
     outcome = train(member, tmp_path)
     assert outcome.trained
     assert_equal(result(outcome.folder.path), undisturbed(member))
@@ -297,23 +292,27 @@ class LostAlone(LostWorker):
     signals = False
 
 
-def test_a_worker_that_a_signal_has_ended_is_no_failure(planned: Plan, tmp_path: Path) -> None:
+def test_a_worker_that_a_signal_has_ended_is_no_failure(
+    planned: Plan, tmp_path: Path, at: Any, interrupt: Callable[..., None]
+) -> None:
     member = planned()
-    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostWorker), Interrupted)
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostWorker), Interrupted)
     assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
-    interrupt(member, tmp_path, At("on_train_batch_end", 2, LostAlone), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostAlone), RunFailed)
 
 
 @pytest.mark.parametrize("step", [2, 7])
-def test_a_failed_run_goes_on_too(
+def test_a_failed_run_resumes_too(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     step: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", step, Broken), RunFailed)
-    interrupt(member, tmp_path, At("on_train_batch_end", 1, Broken), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", step, Broken), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", 1, Broken), RunFailed)
     outcome_of_failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
     assert '"attempts": 2' in outcome_of_failure
     assert "Broken: here" in outcome_of_failure
@@ -323,14 +322,15 @@ def test_a_failed_run_goes_on_too(
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
-def test_stopped_by_a_signal(
+def test_a_run_stopped_by_a_signal_resumes(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     signum: signal.Signals,
     hook: str,
+    at: Any,
 ) -> None:
-    class Signal(At):
+    class Signal(at):
         def count(self, *_: object, **__: object) -> None:
             self.left -= 1
             if self.left == 0:
@@ -348,7 +348,7 @@ def test_stopped_by_a_signal(
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
-def test_stopped_by_a_signal_while_its_confusion_is_counted(
+def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(
     planned: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The validation with the best weights, which no callback of the user's own sees."""
@@ -368,19 +368,21 @@ def test_stopped_by_a_signal_while_its_confusion_is_counted(
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_interrupted_several_times_in_a_row(
+def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     seed: int,
+    at: Any,
+    killed: type[BaseException],
 ) -> None:
     name = ("dropout", "plateau", "cosine", "seldom validated")[seed]
     member, rng = planned(*CONFIGS[name]), random.Random(seed)
     for _ in range(5):
         hook, n = rng.choice([("on_train_batch_end", rng.randint(1, 6)), rng.choice(HOOKS)])
         try:
-            train(member, tmp_path, At(hook, n))
-        except Killed:
+            train(member, tmp_path, at(hook, n))
+        except killed:
             continue
         break  # it had less left than that
     outcome = train(member, tmp_path)
@@ -389,7 +391,7 @@ def test_interrupted_several_times_in_a_row(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_every_rename(
+def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
@@ -412,38 +414,52 @@ def test_killed_at_every_rename(
 
 
 def test_early_stopping_stops_where_it_would_have(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*EARLY)
     expected = undisturbed(member)
     assert 2 < expected["record"]["epochs"] < 20
     for step in range(2, expected["record"]["steps"] + 1, 3):
         root = tmp_path / str(step)
-        interrupt(member, root, At("on_train_batch_end", step))
+        interrupt(member, root, at("on_train_batch_end", step))
         assert_equal(result(train(member, root).folder.path), expected)
 
 
 @pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
-def test_early_stopping_interrupted_after_its_decision(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, hook: str
+def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    hook: str,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*EARLY)
-    interrupt(member, tmp_path, At(hook, 1))
-    interrupt(member, tmp_path, At("on_test_start", 1))
+    interrupt(member, tmp_path, at(hook, 1))
+    interrupt(member, tmp_path, at("on_test_start", 1))
     assert_equal(result(train(member, tmp_path).folder.path), undisturbed(member))
 
 
 @pytest.mark.parametrize("every", [1, 2])
-def test_early_stopping_interrupted_in_its_last_epoch(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, every: int
+def test_early_stopping_that_was_interrupted_in_the_last_epoch_still_stops(
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    every: int,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """Before the epoch's checkpoint: the decision is taken again."""
     member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
     expected = undisturbed(member)
     assert expected["record"]["epochs"] < 20
     epochs = expected["record"]["epochs"]
-    interrupt(member, tmp_path, At("on_validation_end", epochs // every))
-    interrupt(member, tmp_path, At("on_train_epoch_end", 1))
+    interrupt(member, tmp_path, at("on_validation_end", epochs // every))
+    interrupt(member, tmp_path, at("on_train_epoch_end", 1))
     assert_equal(result(train(member, tmp_path).folder.path), expected)
 
 
@@ -462,11 +478,13 @@ WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a ma
     ],
     ids=["first epoch", "second epoch", "epoch boundary", "twice"],
 )
-def test_interrupted_with_workers(
+def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     tmp_path: Path,
     moments: list[tuple[str, int]],
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """Equal to a run without any, too: workers are not part of the run's id."""
     member = planned(*CONFIGS["dropout"], "data.num_workers=2")
@@ -474,7 +492,7 @@ def test_interrupted_with_workers(
     assert member.run_id == alone.run_id
     others = multiprocessing.active_children()
     for hook, n in moments:
-        interrupt(member, tmp_path, At(hook, n))
+        interrupt(member, tmp_path, at(hook, n))
         assert multiprocessing.active_children() == others  # none is left behind
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(alone))
@@ -482,10 +500,15 @@ def test_interrupted_with_workers(
 
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
 def test_a_damaged_file_costs_time_and_nothing_else(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path, name: str
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    name: str,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     member = planned(*CONFIGS["dropout"])
-    interrupt(member, tmp_path, At("on_train_batch_end", 11))
+    interrupt(member, tmp_path, at("on_train_batch_end", 11))
     (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
     path.write_bytes(path.read_bytes()[:-40])
     outcome = train(member, tmp_path)
@@ -494,25 +517,29 @@ def test_a_damaged_file_costs_time_and_nothing_else(
     assert epochs_in_log(outcome.folder.path)[-EPOCHS + again :] == list(range(again, EPOCHS))
 
 
-def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path) -> None:
+def test_a_complete_run_is_not_trained_again(planned: Plan, tmp_path: Path, at: Any) -> None:
     member = planned()
     first = train(member, tmp_path)
     times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
-    second = train(member, tmp_path, At("on_fit_start", 1))
+    second = train(member, tmp_path, at("on_fit_start", 1))
     assert (first.trained, second.trained) == (True, False)
     assert second.record == sealed(first.record)
     assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
 
 
-def test_rerun_starts_again(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+def test_a_run_with_rerun_starts_again(
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     """A complete run and one that was interrupted, from the first epoch on."""
     train(planned(), tmp_path)
     again = planned("rerun=true")
     assert again.run_id == planned().run_id
     for _ in range(2):
-        interrupt(again, tmp_path, At("on_train_batch_end", 8))
+        interrupt(again, tmp_path, at("on_train_batch_end", 8))
         assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
     outcome = train(again, tmp_path)
     assert outcome.trained
@@ -574,14 +601,18 @@ def test_a_run_of_another_version_is_not_continued(
     assert epochs_in_log(outcome.folder.path) == list(range(6))
 
 
-def test_more_epochs_that_are_interrupted_go_on(
-    planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
+def test_a_longer_run_that_is_interrupted_resumes(
+    planned: Plan,
+    undisturbed: Callable[[PlannedRun], dict[str, Any]],
+    tmp_path: Path,
+    at: Any,
+    interrupt: Callable[..., None],
 ) -> None:
     train(planned(), tmp_path)
     member = planned("trainer.max_epochs=8")
     for step in (2, 5):
         resume._finished_runs.cache_clear()
-        interrupt(member, tmp_path, At("on_train_batch_end", step))
+        interrupt(member, tmp_path, at("on_train_batch_end", step))
     outcome = train(member, tmp_path)
     assert epochs_in_log(outcome.folder.path) == [5, 6, 7]
     assert_equal(result(outcome.folder.path), undisturbed(member))
@@ -603,7 +634,9 @@ def test_more_epochs_of_a_damaged_run_start_again(
 @pytest.mark.parametrize(
     "other", ["seed=1", "data.batch_size=6", "optimizer.lr=0.01", "data.source.seed=1"]
 )
-def test_another_run_is_not_continued(planned: Plan, tmp_path: Path, other: str) -> None:
+def test_a_run_of_another_config_is_not_continued(
+    planned: Plan, tmp_path: Path, other: str
+) -> None:
     train(planned(), tmp_path)
     resume._finished_runs.cache_clear()
     outcome = train(planned(other, "trainer.max_epochs=6"), tmp_path)
@@ -628,7 +661,7 @@ def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
     member = planned("scheduler=cosine", "trainer.max_epochs=7")
     outcome = train(member, tmp_path)
     text = (outcome.folder.path / "train.log").read_text(encoding="utf-8")
-    assert f"{shorter} has 5 epochs of this config, but its scheduler is laid out over them" in text
+    assert f"{shorter} has 5 epochs of this config, but its scheduler depends on" in text
     assert epochs_in_log(outcome.folder.path) == list(range(7))
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
@@ -640,7 +673,7 @@ DIVERGING = (
 )  # fmt: skip
 
 
-def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> None:
+def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path, at: Any) -> None:
     member = planned(*DIVERGING)
     first = train(member, tmp_path)
     assert first.trained
@@ -651,16 +684,18 @@ def test_a_run_whose_loss_is_nan_has_diverged(planned: Plan, tmp_path: Path) -> 
     assert epochs_in_log(first.folder.path) == list(range(epoch))
     assert files(first.folder.path) >= {"record.json", "config.yaml", "provenance.json"}
     assert not (first.folder.path / "failure.json").exists()
-    second = train(member, tmp_path, At("on_fit_start", 1))
+    second = train(member, tmp_path, at("on_fit_start", 1))
     assert (second.trained, second.record) == (False, sealed(first.record))
 
 
-def test_a_diverging_run_diverges_after_an_interruption(planned: Plan, tmp_path: Path) -> None:
+def test_a_diverging_run_diverges_after_an_interruption(
+    planned: Plan, tmp_path: Path, at: Any, interrupt: Callable[..., None]
+) -> None:
     member = planned(*DIVERGING)
     expected = train(member, tmp_path / "undisturbed").record
     assert expected["epoch"] > 0
-    interrupt(member, tmp_path, At("on_train_batch_end", expected["epoch"]))
-    interrupt(member, tmp_path, At("on_train_epoch_end", expected["epoch"]))
+    interrupt(member, tmp_path, at("on_train_batch_end", expected["epoch"]))
+    interrupt(member, tmp_path, at("on_train_epoch_end", expected["epoch"]))
     assert train(member, tmp_path).record == expected
 
 
@@ -695,7 +730,7 @@ class Threads(Callback):
 
 
 @pytest.mark.slow
-def test_one_thread_or_two(
+def test_a_run_has_the_same_result_with_one_thread_or_two(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     """Layers of 64 and 2,000 values a step: enough for torch to share some of them out."""
@@ -711,7 +746,7 @@ def test_one_thread_or_two(
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings(WORKERS)
-def test_no_workers_or_two(
+def test_a_run_has_the_same_result_with_no_workers_or_two(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     two, none = (planned(*CONFIGS["dropout"], f"data.num_workers={n}") for n in (2, 0))
@@ -726,7 +761,7 @@ def column(csv_bytes: bytes, name: str) -> list[str]:
 @pytest.mark.parametrize(
     "validation", ["trainer.limit_val_batches=0", "trainer.check_val_every_n_epoch=3"]
 )
-def test_with_validation_or_without(
+def test_a_run_has_the_same_training_with_validation_or_without(
     planned: Plan,
     undisturbed: Callable[[PlannedRun], dict[str, Any]],
     validation: str,
@@ -740,7 +775,7 @@ def test_with_validation_or_without(
     assert seldom["last"]["state_dict"] == always["last"]["state_dict"]
 
 
-def test_with_a_progress_bar_or_without(
+def test_a_run_has_the_same_result_with_a_progress_bar_or_without(
     planned: Plan, undisturbed: Callable[[PlannedRun], dict[str, Any]], tmp_path: Path
 ) -> None:
     screen = io.StringIO()
@@ -763,7 +798,9 @@ train(PlannedRun(*json.loads(sys.argv[1])), Path(sys.argv[2]))
 
 
 @pytest.mark.slow
-def test_alone_or_the_last_of_five(planned: Plan, tmp_path: Path) -> None:
+def test_a_run_has_the_same_result_alone_or_as_the_last_of_five(
+    planned: Plan, tmp_path: Path
+) -> None:
     """In a process of its own, and after four others that leave their traces where they can."""
     member = planned(*CONFIGS["dropout"])
     planned_as = [member.config, member.run_id, member.data_fingerprint, member.splits]

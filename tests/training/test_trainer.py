@@ -13,9 +13,10 @@ from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.config.schema import Config
+from seqsweep.training.check_parts import check_parts
 from seqsweep.training.outcome import RunFailed
 from seqsweep.training.planned_run import PlannedRun, plan
-from seqsweep.training.train import check_parts, train
+from seqsweep.training.train import train
 from seqsweep.training.trainer import build_trainer
 
 # 24 sequences to train on in 3 steps an epoch, 8 to validate and 8 to test on.

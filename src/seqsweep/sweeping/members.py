@@ -52,7 +52,7 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
     """
     # Imported here: a sweep that is complete never needs torch.
     with without_collections():
-        from seqsweep.training.train import check_parts
+        from seqsweep.training.check_parts import check_parts
 
     distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():

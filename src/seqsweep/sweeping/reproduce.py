@@ -13,10 +13,9 @@ from seqsweep.console import say
 from seqsweep.runs.files import read_object
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.stacked.run import train_stack
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import saved_member
-from seqsweep.training.train import train
+from seqsweep.training.train import train, train_stack
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
 """The variable by which the processes of a distributed run find the scratch folder of the first:

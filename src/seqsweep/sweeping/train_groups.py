@@ -10,11 +10,10 @@ import torch
 from seqsweep.console import say_error
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Plan, cores
-from seqsweep.training.engines.native.run import train_pool
-from seqsweep.training.engines.stacked.run import train_stack
 from seqsweep.training.outcome import STOP_FILE, Interrupted, Outcome, request_stop_if_configured
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs
+from seqsweep.training.train import train_pool, train_stack
 
 Outcomes = Sequence[Outcome | BaseException]
 

@@ -16,10 +16,8 @@ from seqsweep.sweeping.forming import Group, form
 from seqsweep.sweeping.reproduce import rows_of
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engines.autograd import train_by_autograd
-from seqsweep.training.engines.native.run import train_pool
-from seqsweep.training.engines.stacked.run import train_stack
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train, train_pool, train_stack
 from seqsweep.training.trainer import takes_gpu
 
 _ROUNDING = 1e-6
@@ -110,10 +108,10 @@ def _differences(group: Group, root: Path) -> list[Difference]:
     _train(group.engine, group.members, root / "engine")
     _train(group.engine, short, root / "short/engine")
     for member, few in zip(group.members, short, strict=True):
-        train_by_autograd(member, root / "autograd")
-        train_by_autograd(few, root / "short/autograd")
+        train(member, root / "autograd", engine="autograd")
+        train(few, root / "short/autograd", engine="autograd")
         # Lightning calls float64 `64-true`.
-        train_by_autograd(_for_few_steps(member, "64-true"), root / "short/float64")
+        train(_for_few_steps(member, "64-true"), root / "short/float64", engine="autograd")
     return [_compare(root, member.run_id) for member in group.members]
 
 

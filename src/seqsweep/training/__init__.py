@@ -1,1 +1,1 @@
-"""One run: its parts (optimizer, scheduler, trainer, loggers, callbacks) and its story."""
+"""The training of a run: its parts (optimizer, scheduler, trainer, loggers) and its story."""

@@ -1,22 +1,26 @@
-"""Which epoch of a run is its best. Imports no torch."""
+"""The choice of a run's best epoch. Imports no torch."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from seqsweep.runs.metric_names import lower_is_better
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 
 
 class BestEpoch:
-    """Which epoch of a run is its best so far, and how long the run has trained.
+    """Tracks the best epoch of a run, and how long the run has trained.
 
     Args:
-        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Equal
-            ones are decided by `val/loss`, then by the earlier epoch. A run without this metric
-            (no validation split) keeps its last epoch as its best.
+        monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Ties are
+            broken by `val/loss`, then by the earlier epoch. A run without this metric (no
+            validation split) keeps its last epoch as its best.
 
     Attributes:
-        epochs: finished ones; best_epoch and best_metrics: of the best one so far; seconds: of
-            training, over all attempts.
+        epochs: the number of finished epochs.
+        best_epoch: the index of the best epoch so far.
+        best_metrics: the metrics of the best epoch so far.
+        seconds: the training time over all attempts.
     """
 
     def __init__(self, monitor: str) -> None:
@@ -28,7 +32,7 @@ class BestEpoch:
         self._score = _NO_SCORE
 
     def see(self, epoch: int, metrics: Mapping[str, float], seconds: float) -> bool:
-        """Takes in a finished epoch; whether it is the best so far."""
+        """Takes in a finished epoch; returns whether it is the best so far."""
         self.epochs = epoch + 1
         self.seconds += seconds
         is_better = self._is_better(metrics)
@@ -54,9 +58,10 @@ class BestEpoch:
         self._score = (first, second)
 
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
+        # Without any score every epoch is better than the one before.
         if self.monitor not in metrics:
             return self._score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
+        sign = -1 if lower_is_better(self.monitor) else 1
         score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
         if score <= self._score:
             return False

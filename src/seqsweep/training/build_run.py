@@ -1,4 +1,4 @@
-"""The parts of a run, built from its config: data, network, Trainer. Nothing is written here.
+"""Builds the parts of a run from its config: data, network, Trainer. Writes nothing.
 
 C classes.
 """
@@ -19,6 +19,7 @@ from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.seeding import global_stream
 from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.description import description
@@ -33,7 +34,7 @@ _PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
 
 
 class Parts(NamedTuple):
-    """What Lightning needs for a run."""
+    """The objects that Lightning needs for a run."""
 
     trainer: L.Trainer
     module: SequenceClassifier
@@ -42,34 +43,44 @@ class Parts(NamedTuple):
 
 @translate_memory_errors()
 def build_run(config: Config, folder: Path, callbacks: list[Callback] | None = None) -> Parts:
-    """All parts of a run in `folder`, with callbacks beside those of the config.
+    """Builds all parts of a run in `folder`.
+
+    Args:
+        config: checked.
+        folder: the folder of the run.
+        callbacks: further callbacks, beside those of the config.
 
     Raises:
-        ValueError, TypeError, OSError: something of the config is refused.
+        ValueError, TypeError, OSError: a part of the config is refused.
     """
     data = build_data(config)
     check_monitors(config, data.splits)
     module = build_module(config, data)
-    module.configure_optimizers()  # refuses what the optimizer and the scheduler do not take
+    # The optimizer and the scheduler check their arguments when they are made.
+    module.configure_optimizers()
     trainer = _build_trainer(config, data, folder, callbacks or [])
     _check_processes(trainer.world_size, data.splits)
     return Parts(trainer, module, data)
 
 
 def _check_processes(count: int, splits: Splits) -> None:
-    """Refuses more processes than a split has sequences: one without a share would block them."""
+    """Refuses more processes than a split has sequences.
+
+    A process without sequences would block the others.
+    """
     for name, part in splits.parts.items():
-        if name != "train" and len(part) < count:  # a small train split is filled up
+        # A small training split is filled up with repeated sequences.
+        if name != "train" and len(part) < count:
             raise ValueError(
                 f"trainer.devices={count}: must be at most {len(part)}, the sequences in {name}"
             )
 
 
 def check_monitors(config: Config, splits: Splits) -> None:
-    """Refuses a callback or a scheduler that looks at a metric which the run never logs.
+    """Refuses a callback or a scheduler that monitors a metric which the run never logs.
 
-    The checkpoints do without: a run without validation keeps its last epoch as its best. Callbacks
-    other than ours may look at metrics of the user's own.
+    Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
+    monitor metrics of the user's own.
     """
     why_not = _why_no_validation(config["trainer"], splits)
     known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
@@ -81,7 +92,7 @@ def check_monitors(config: Config, splits: Splits) -> None:
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        right = "min" if config["monitor"].endswith("loss") else "max"
+        right = "min" if lower_is_better(config["monitor"]) else "max"
         if scheduler["mode"] != right:
             raise ValueError(
                 f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="
@@ -90,7 +101,7 @@ def check_monitors(config: Config, splits: Splits) -> None:
 
 
 def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
-    """The scheduler and the callbacks that look at a metric, with their keys."""
+    """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
         yield "scheduler", scheduler | {"monitor": config["monitor"]}
@@ -102,7 +113,7 @@ def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
 
 
 def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
-    """The reason why a run never validates, or None."""
+    """Returns the reason why a run never validates, or None."""
     every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
     if splits.val is None:
         return "there is no validation split"
@@ -114,7 +125,7 @@ def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
 
 
 def build_data(config: Config) -> Any:
-    """The DataModule; its source is shared with the runs of the same process."""
+    """Builds the DataModule; runs of one process share its source."""
     section = config["data"]
     injected: dict[str, Any] = {}
     if "source" in section:
@@ -125,7 +136,7 @@ def build_data(config: Config) -> Any:
 
 
 def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier:
-    """The network, with weights from the stream `init`, in its LightningModule."""
+    """Builds the LightningModule; the network draws its weights from the stream `init`."""
     splits = data.splits
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     with global_stream(config["seed"], "init"):
@@ -154,15 +165,15 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
 
 
 def plateau_monitor(config: Config) -> str:
-    """What a plateau scheduler looks at: its own choice, or the run's."""
+    """Returns the metric that a plateau scheduler monitors: its own, or else the run's."""
     return (config["scheduler"] or {}).get("monitor", config["monitor"])
 
 
 def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
-    """Sizes that the network takes and the config leaves open.
+    """Returns the sizes that the network takes from the data.
 
     Raises:
-        ValueError: the config gives another size than the data have.
+        ValueError: the config sets a size that differs from the data's.
     """
     known = signature_of(model["_target_"]).parameters
     for name, size in sizes.items():
@@ -177,7 +188,10 @@ def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
 
 
 def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
-    """None, the weights as given, or N / (C * count): each class with the same total weight."""
+    """Returns the weights (C,) of the classes in the loss; None for equal weights.
+
+    With `balanced` they are N / (C * count), so that each class has the same total weight.
+    """
     if setting is None:
         return None
     if setting == "balanced":
@@ -199,12 +213,14 @@ def _build_trainer(
         for name, section in (config["callbacks"] or {}).items()
         if section is not None
     ]
+    # A progress bar of the user's own replaces the project's: Lightning allows only one.
     if any(isinstance(callback, ProgressBar) for callback in configured):
         callbacks = [callback for callback in callbacks if not isinstance(callback, ProgressBar)]
     loggers = build_loggers(config, folder)
-    # `trainer.logger` is the first one: of the user's own, where there is one.
+    # `trainer.logger` is the first logger: one of the user's own comes before ours.
     loggers.sort(key=lambda logger: isinstance(logger, RowLogger))
     section = dict(config["trainer"])
+    # Without a validation split Lightning must not ask for its batches.
     if data.splits.val is None:
         section["limit_val_batches"] = 0
     return build(
@@ -217,7 +233,7 @@ def _build_trainer(
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """The loggers of the config; those that name no folder write into the run's."""
+    """Builds the loggers of the config; those without a folder write into the run's folder."""
     return [
         build(section, f"logger.{name}", **_save_dir(name, section, folder))
         for name, section in (config["logger"] or {}).items()
@@ -233,7 +249,7 @@ def _save_dir(name: str, section: Config, folder: Path) -> dict[str, str]:
 
 
 def _dirpath(name: str, section: Config, folder: Path) -> dict[str, str]:
-    """The folder of Lightning's own checkpoints, beside ours, which a run resumes from."""
+    """Returns a folder for a user's checkpoint callback, apart from the project's checkpoints."""
     return _if_open("dirpath", section, folder / "checkpoints" / name)
 
 
@@ -243,7 +259,11 @@ def _if_open(argument: str, section: Config, value: Path) -> dict[str, str]:
 
 
 def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
-    """What decides the last bits of a result, for its provenance; `kind` is the engine."""
+    """Returns what decides the last bits of a result, for its provenance.
+
+    Args:
+        kind: the engine.
+    """
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {

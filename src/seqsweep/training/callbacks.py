@@ -1,7 +1,8 @@
-"""When a run ends before its last epoch: early stopping, and signals."""
+"""Callbacks that end a run before its last epoch: early stopping, and signals."""
 
 import signal
 import threading
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,13 +11,14 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.outcome import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class EarlyStop(EarlyStopping):
-    """`lightning.pytorch.callbacks.EarlyStopping` that knows which way `monitor` is better.
+    """A Lightning `EarlyStopping` that derives its mode from `monitor`.
 
     Args:
         monitor: a logged metric; lower is better for losses, higher for the others.
@@ -29,11 +31,11 @@ class EarlyStop(EarlyStopping):
             raise ValueError(f"patience={patience}: must be at least 0 epochs")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
-        mode = "min" if monitor.endswith("loss") else "max"
+        mode = "min" if lower_is_better(monitor) else "max"
         super().__init__(monitor, min_delta, patience, mode=mode)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """A run that had been told to stop, and was killed before it could, stops at once."""
+        """Stops a run at once that was killed between its last epoch and its end."""
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
 
@@ -41,8 +43,11 @@ class EarlyStop(EarlyStopping):
 class StopOnSignal(Callback):
     """Ends the training after the batch during which SIGINT, SIGTERM or SIGHUP came.
 
-    Not inside a batch: an exception in the middle of a write or of a C call is what leaves halves
-    behind. A second signal ends the process the usual way.
+    It never raises inside a batch: an exception in the middle of a write or of a C call would leave
+    a file or a buffer half done. A second signal ends the process the usual way.
+
+    Attributes:
+        received: the number of the signal that has come, or None.
     """
 
     def __init__(self) -> None:
@@ -50,13 +55,13 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Takes the signals while the block runs; only a process's main thread can."""
+        """Takes the signals while the block runs, if this is the main thread of the process."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        # What was ignored when we were started, as nohup does, stays ignored.
-        heard = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
-        before = {signum: signal.signal(signum, self._receive) for signum in heard}
+        # A signal that was ignored from the start, as nohup does it, stays ignored.
+        taken = [signum for signum in _SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
+        before = {signum: signal.signal(signum, self._receive) for signum in taken}
         try:
             yield
         finally:
@@ -64,9 +69,22 @@ class StopOnSignal(Callback):
                 signal.signal(signum, handler)
 
     def check(self) -> None:
-        """Raises Interrupted where a signal has come."""
+        """Raises Interrupted if a signal has come."""
         if self.received is not None:
             raise Interrupted(self.received)
+
+    def has_caused(self, error: Exception) -> bool:
+        """Returns whether a signal to the process group has ended a DataLoader worker.
+
+        Workers leave signals to this process, except while they start. The signal may reach this
+        process a little later than the worker.
+        """
+        if "is killed by signal" not in str(error):
+            return False
+        deadline = time.monotonic() + 1
+        while self.received is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return self.received is not None
 
     def on_train_batch_end(self, *args: Any, **kwargs: Any) -> None:
         self.check()

@@ -1,8 +1,8 @@
-"""Checkpoints: sealed by a digest, whole or not there, enough of them to go on after any kill.
+"""Checkpoints of a run: sealed with a digest, and enough of them to resume after any kill.
 
-A checkpoint is torch's own zip file with one addition: the zip comment, which readers pass over,
-holds the sha256 of all that comes before it. So one rename publishes content and digest together,
-`torch.load` reads the file as ever, and a flipped bit or a cut is noticed.
+A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
+the sha256 of everything before it. So one rename publishes content and digest together,
+`torch.load` reads the file as usual, and a flipped bit or a truncation is noticed.
 """
 
 import hashlib
@@ -31,18 +31,18 @@ _DIGEST_LENGTH = 64
 
 
 def seal(archive: bytes) -> bytes:
-    """A zip archive without comment, with the digest of its content as comment."""
+    """Returns a zip archive without a comment with its digest as the comment."""
     assert archive[-2:] == b"\0\0"  # the length of the comment ends the archive
     content = archive[:-2] + _DIGEST_LENGTH.to_bytes(2, "little")
     return content + hashlib.sha256(content).hexdigest().encode()
 
 
 def load_sealed(path: Path) -> dict[str, Any]:
-    """Tensors and plain values only: no pickled code is ever run.
+    """Loads a checkpoint of tensors and plain values; pickled code is never run.
 
     Raises:
-        FileNotFoundError: no such file.
-        Damaged: the digest is not that of the content.
+        FileNotFoundError: there is no such file.
+        Damaged: the content does not match its digest, or holds anything else.
     """
     sealed = read_bytes(path)
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
@@ -50,23 +50,23 @@ def load_sealed(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path} is damaged: its content does not match its digest")
     try:
         return torch.load(io.BytesIO(sealed), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError):  # torch's text advises to run code
+    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        # torch's own message advises the reader to load it with code, so it is not passed on.
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
 
 
 def save_sealed(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
-    """Whole or not there: written under another name, synced, renamed."""
+    """Writes a checkpoint atomically: under a temporary name, synced, then renamed."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
     write_bytes(path, seal(buffer.getvalue()), sync)
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
-    """How Lightning's Trainer writes and reads a checkpoint here.
+    """Writes and reads sealed checkpoints for Lightning's Trainer.
 
-    Its own way goes through the system's temporary folder (on another filesystem a kill leaves
-    half a file under the final name), takes a failed save for a good one, and reads addresses on
-    the network.
+    Lightning's own class goes through the system's temporary folder (on another filesystem a kill
+    leaves half a file under the final name), ignores a failed save, and reads from the network.
     """
 
     def save_checkpoint(
@@ -82,9 +82,9 @@ class SealedCheckpointIO(TorchCheckpointIO):
 class BestAndLast(Checkpoint):
     """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` of the run's folder.
 
-    While the run goes on there is also `previous.ckpt`, the last but one. Written at epoch ends
-    only, where the order of the next epoch and its dropout follow from (seed, epoch) and (seed,
-    step): so a run that goes on from one is the run that was never stopped, to the bit.
+    While the run trains there is also `previous.ckpt`, the last but one. They are written at the
+    ends of epochs only: there the order of the next epoch follows from (seed, epoch) and its
+    dropout from (seed, step). So a resumed run equals the uninterrupted one to the last bit.
 
     Args:
         monitor: see `BestEpoch`.
@@ -110,9 +110,9 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """How long the run's other files are at this point: what comes later is cut off."""
+        """Adds the sizes of the run's other files, to which resuming cuts them."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
-        # Lightning logs the end of an epoch under its last batch, counted from 0.
+        # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
         checkpoint["last_logged_step"] = batches - 1
 
@@ -124,17 +124,18 @@ class BestAndLast(Checkpoint):
 
 
 def logs(folder: Path) -> list[Path]:
-    """The files of a run that grow with its epochs."""
+    """Returns the files of a run that grow with its epochs."""
     paths = [folder / "metrics.csv", *event_files(folder)]
     return [path for path in paths if path.is_file()]
 
 
 def sizes_of_logs(folder: Path) -> dict[str, int]:
+    """Returns the size in bytes of each file that grows with the epochs, by name."""
     return {path.name: path.stat().st_size for path in logs(folder)}
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """The checkpoint that `resume_point` has chosen in this run's first process."""
+    """Returns the checkpoint that `resume_point` has chosen in the run's first process."""
     paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
     for path in paths:
         try:
@@ -146,12 +147,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def resume_point(folder: Path, engine: str) -> Path | None:
-    """The newest checkpoint that a run can go on from, its other files cut to that point.
+    """Returns the newest checkpoint that a run can resume from; None if it has to start again.
 
-    A damaged one is passed over and said so. None: the run has to begin again.
+    The run's other files are cut to that point. A damaged checkpoint is skipped with a message.
 
     Args:
-        engine: that goes on; a checkpoint of the other one does not serve it.
+        engine: the engine that resumes; it cannot use a checkpoint of another engine.
     """
     for name in ("last.ckpt", "previous.ckpt"):
         path = folder / "checkpoints" / name
@@ -160,7 +161,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
         except FileNotFoundError:
             continue
         except Damaged as error:
-            say(f"{error}; going on from the checkpoint before it, or from the start")
+            say(f"{error}; resuming from the checkpoint before it, or from the start")
             continue
         if not {"epoch", "callbacks", "files"} <= checkpoint.keys():
             say(f"{path} is not a checkpoint of a run; resuming from the one before, or the start")
@@ -176,10 +177,10 @@ def resume_point(folder: Path, engine: str) -> Path | None:
 
 
 def publish(folder: Path, is_better: bool) -> None:
-    """next.ckpt becomes the last, and the best if it is better.
+    """Renames next.ckpt to last.ckpt, and links it as best.ckpt if it is better.
 
-    The best first: a kill in between leaves a best from an epoch that is then trained again, with
-    the same result. The other way round it would leave an old best for good.
+    The best comes first: a kill in between leaves a best checkpoint of an epoch that is then
+    trained again, with the same result. The other way round an old best would stay for good.
     """
     new, last = folder / "next.ckpt", folder / "last.ckpt"
     if is_better:
@@ -190,7 +191,7 @@ def publish(folder: Path, is_better: bool) -> None:
 
 
 def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
-    """Whether best.ckpt is that of this checkpoint's epochs, or of one yet to be trained again."""
+    """Returns whether best.ckpt belongs to this checkpoint, or to an epoch trained again."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
@@ -208,18 +209,18 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
 
 
 def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
-    """Cuts each file to its size at the checkpoint; False where one is shorter or missing.
+    """Cuts each file to its size at the checkpoint; False if one is shorter or missing.
 
-    What callbacks log at the end of an epoch, Lightning writes after the epoch's checkpoint: these
-    events, of the epoch's last step, stay.
+    Lightning writes what callbacks log at the end of an epoch after the epoch's checkpoint. These
+    events of the epoch's last step stay.
     """
     sizes = checkpoint["files"]
-    found = {path.name: path for path in logs(folder)}  # its folder may have another name now
+    paths = {path.name: path for path in logs(folder)}  # by name: the folder may have been renamed
     for name, size in sizes.items():
-        path = found.get(name)
+        path = paths.get(name)
         if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
-    for path in found.values():
+    for path in paths.values():
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:
@@ -232,5 +233,6 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
 
 
 def say(message: str) -> None:
+    """Prints a message on stderr and logs it."""
     log.warning(message)
     say_error(message)

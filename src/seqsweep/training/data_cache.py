@@ -1,4 +1,4 @@
-"""The data of planned runs, read and prepared once for all that share them. Imports no torch."""
+"""The data of planned runs, loaded once for all runs that share them. Imports no torch."""
 
 import functools
 import json
@@ -18,20 +18,21 @@ _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "m
 
 @contextmanager
 def translate_memory_errors() -> Generator[None]:
-    """Turns numpy's and torch's errors for want of memory into an OSError of one line."""
+    """Turns numpy's and torch's out-of-memory errors into an OSError of one line."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
+        # torch raises a RuntimeError if memory runs out; any other one is passed on.
         if not isinstance(error, MemoryError) and "memory" not in str(error):
             raise
         raise OSError(f"out of memory: {str(error).splitlines()[0]}") from error
 
 
 def data_fingerprint(config: Config) -> str | None:
-    """The fingerprint of the sequences; None for a data module of the user's own.
+    """Returns the fingerprint of the sequences; None for a user's own data module.
 
     Raises:
-        ValueError, TypeError, OSError: what the source refuses.
+        ValueError, TypeError, OSError: the source refuses its arguments or files.
     """
     data = config["data"]
     if data.get("_target_") != _DATA_MODULE:
@@ -42,10 +43,10 @@ def data_fingerprint(config: Config) -> str | None:
 
 
 def prepared(config: Config) -> Splits:
-    """The splits that a run of ours trains on; made once for the runs of a sweep that share them.
+    """Returns the prepared splits of a run, made once for the runs that share them.
 
     Raises:
-        ValueError, TypeError, OSError: as `plan`.
+        ValueError, TypeError, OSError: see `plan`.
     """
     data = config["data"]
     options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
@@ -53,24 +54,24 @@ def prepared(config: Config) -> Splits:
 
 
 def load_source(source: Config) -> Splits:
-    """The sequences of `data.source`; read once for the runs of a sweep that share them."""
+    """Returns the sequences of `data.source`, read once for the runs that share them."""
     return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
 
 
 @functools.lru_cache(maxsize=8)
 def fingerprint_of(source: Splits) -> str:
-    """Returns `source.fingerprint()`, made once for the runs of a sweep that share the source."""
+    """Returns `source.fingerprint()`, computed once for the runs that share the source."""
     return source.fingerprint()
 
 
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
-    """Path, time and size of each file that the source names: a changed one is read again."""
-    found = [(path, os.stat(path)) for path in _files(source).values()]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in found)
+    """Returns path, time and size of each file of the source: a changed file is read again."""
+    files = [(path, os.stat(path)) for path in _files(source).values()]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
 def data_files(data: Config) -> dict[str, str]:
-    """The absolute paths of the files that a data section's source names, by the source's keys."""
+    """Returns the absolute paths of the files of a data section's source, by its keys."""
     source = data.get("source")
     return _files(source) if isinstance(source, dict) else {}
 
@@ -96,7 +97,7 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
 
 @functools.lru_cache(maxsize=8)
 def _prepared(source: Splits, arguments: str) -> Splits:
-    """`Splits` are compared by identity."""
+    """Prepares splits; `Splits` are compared by identity, so the cache holds each source once."""
     options = json.loads(arguments)
     batch_size = options.pop("batch_size")
     splits = prepare(source, **options)

@@ -1,4 +1,4 @@
-"""What a finished run's folder tells beside its numbers: diagnostics.json, for pictures.
+"""The diagnosis of a finished run: its confusion, and diagnostics.json for pictures.
 
 K members, D directions, N = K*D lanes, T steps, R rows, H hidden, L layers, C classes.
 """
@@ -25,23 +25,38 @@ from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.trajectories import by_class, gradients_through_time, last_states, principal
 from seqsweep.training.engine import network_of
+from seqsweep.training.stack_shape import stack_shape
 from seqsweep.training.trajectory_paths import Paths
 
 log = logging.getLogger(__name__)
 
 NAME = "diagnostics.json"
 MOST_CLASSES = 50
-"""Of which a record holds the confusion."""
+"""The largest number of classes for which a record holds the confusion."""
 
 _SEQUENCES = 64
+"""The most sequences that a diagnosis looks at."""
+
 _NUMBERS = 2**21
+"""The most numbers in the states of the networks that are diagnosed at once."""
+
+
+def splits_tested(config: Config, splits: Splits) -> list[str]:
+    """Returns the splits on which a run's best weights are evaluated at its end.
+
+    These are the test split and, where the record holds the confusion, the validation split.
+    """
+    has_confusion = config["diagnostics"] and splits.num_classes <= MOST_CLASSES
+    return [
+        name for name in (("val", "test") if has_confusion else ("test",)) if name in splits.parts
+    ]
 
 
 def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
-    """What a record says of the predictions at the best epoch.
+    """Returns the part of a record about the predictions at the best epoch.
 
     Args:
-        counts: a tensor or an array (C, C) for each split that was looked at, rows the true class.
+        counts: a tensor or an array (C, C) for each evaluated split, rows the true class.
     """
     if splits.num_classes > MOST_CLASSES:
         return {}
@@ -50,13 +65,13 @@ def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 class Chosen:
-    """The sequences that a diagnosis looks at, the same for all members.
+    """The sequences of a diagnosis, the same for all members.
 
     Args:
-        sequences: by falling length, so that their rows are those of a `PackedSequence`.
+        sequences: sorted by falling length, so that their rows are those of a `PackedSequence`.
 
     Attributes:
-        paths: which of the rows are drawn.
+        paths: the rows that are drawn.
     """
 
     def __init__(self, sequences: Sequences) -> None:
@@ -68,8 +83,8 @@ def choose(splits: Splits, units: int) -> Chosen:
     """Chooses sequences of all classes from validation, else from test, else from training.
 
     Args:
-        units: of a network, over its layers and directions. A large network is shown fewer
-            sequences where they are long.
+        units: the units of a network, over its layers and directions. A large network gets fewer
+            sequences if they are long.
     """
     split = _split(splits)
     return _chosen(getattr(splits, split), _sequences(units, splits))
@@ -78,35 +93,35 @@ def choose(splits: Splits, units: int) -> Chosen:
 def diagnosis_of(
     splits: Splits, chosen: Chosen, norms: npt.NDArray[Any], states: npt.NDArray[Any]
 ) -> dict[str, Any] | None:
-    """The content of diagnostics.json of one network.
+    """Returns the content of diagnostics.json of one network.
 
-    None where its states are not finite, or where torch cannot find their main directions: a run
-    is done without it.
+    It is None if the states are not finite, or if torch cannot find their main directions. A run
+    is complete without a diagnosis.
 
     Args:
         norms: (L, D, T) of the gradients, see `stacked.trajectories.gradients_through_time`.
         states: (R, D*H) of the last layer.
     """
     try:
-        found = principal(states)
+        projected = principal(states)
     except RuntimeError as error:
         log.warning("no diagnosis: %s", error)
         return None
-    if found is None:
+    if projected is None:
         return None
     return {
         "split": _split(splits),
         "sequences": len(chosen.sequences),
         "gradient": _curves(norms),
         "trajectories": {
-            "explained": [_short(share) for share in found.explained],
-            "classes": chosen.paths.of(found.points),
+            "explained": [_short(share) for share in projected.explained],
+            "classes": chosen.paths.of(projected.points),
         },
     }
 
 
 def members_at_once(shape: StackShape, splits: Splits) -> int:
-    """How many members `diagnose` may be given together: their states stay in the cache's size."""
+    """Returns how many members to `diagnose` together, so that their states fit the cache."""
     units = _units(shape)
     return max(1, _NUMBERS // (_sequences(units, splits) * _states(units, splits)))
 
@@ -114,10 +129,10 @@ def members_at_once(shape: StackShape, splits: Splits) -> int:
 def diagnose(
     network: StackedNetwork, loss: StackedLoss, splits: Splits
 ) -> list[dict[str, Any] | None]:
-    """The content of diagnostics.json for each member, with the weights that `network` holds.
+    """Returns the content of diagnostics.json for each member of a network.
 
-    None for a member of which `diagnosis_of` has none, and for all where torch cannot do it, for
-    want of memory for instance.
+    It is None for a member without a diagnosis (see `diagnosis_of`), and for all members if torch
+    cannot compute it, for example if it runs out of memory.
     """
     chosen = choose(splits, _units(network.shape))
     batch = _batch(
@@ -133,8 +148,11 @@ def diagnose(
     except RuntimeError as error:
         log.warning("no diagnosis: %s", error)
         return [None] * network.members
-    each = norms.unflatten(1, (network.members, -1)).numpy()  # (L, K, D, T)
-    return [diagnosis_of(splits, chosen, each[:, index], own) for index, own in enumerate(states)]
+    by_member = norms.unflatten(1, (network.members, -1)).numpy()  # (L, K, D, T)
+    return [
+        diagnosis_of(splits, chosen, by_member[:, index], state)
+        for index, state in enumerate(states)
+    ]
 
 
 def _split(splits: Splits) -> str:
@@ -146,32 +164,26 @@ def _units(shape: StackShape) -> int:
 
 
 def _sequences(units: int, splits: Splits) -> int:
-    """As many as are of use, fewer where they are long and the network is large."""
+    """Returns how many sequences to look at: fewer if they are long and the network is large."""
     return min(_SEQUENCES, max(2, _NUMBERS // _states(units, splits)))
 
 
 def _states(units: int, splits: Splits) -> int:
-    """Numbers in the states of one member for one sequence."""
+    """Returns how many numbers the states of one member for one sequence have."""
     return units * getattr(splits, _split(splits)).max_length
 
 
 def diagnose_run(
     config: Config, module: SequenceClassifier, splits: Splits
 ) -> dict[str, Any] | None:
-    """The same of a run that autograd has trained; None for a network that is not ours."""
+    """Returns the content of diagnostics.json for a run that autograd has trained.
+
+    It is None for a network of the user's own.
+    """
     kind = network_of(config["model"])
     if kind is None:
         return None
-    shape = StackShape(
-        splits.input_size,
-        kind.hidden_size,
-        splits.num_classes,
-        kind.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
-        kind.nonlinearity,  # pyright: ignore[reportArgumentType]
-        kind.num_layers,
-        kind.bidirectional,
-        kind.pooling,  # pyright: ignore[reportArgumentType]
-    )
+    shape = stack_shape(kind, kind.hidden_size, splits.input_size, splits.num_classes)
     network = StackedNetwork(shape, [kind.hidden_size], [0.0])
     weights = [parameter.detach().cpu().flatten() for parameter in module.network.parameters()]
     network.load(0, torch.cat(weights))
@@ -182,7 +194,9 @@ def diagnose_run(
 
 
 def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
-    """Before the record, so that a run that is done has it; not synced, since it only shows.
+    """Writes diagnostics.json, before the record, so that every complete run has it.
+
+    The file is not synced: it serves pictures only.
 
     Raises:
         OSError: it cannot be written.
@@ -193,8 +207,10 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
 @functools.lru_cache(maxsize=16)
 def _chosen(sequences: Sequences, count: int) -> Chosen:
     chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
+    # Sequences of equal length keep their order, so the choice is the same on every machine.
     chosen = chosen.select(np.argsort(-chosen.lengths, kind="stable"))
-    longest = int(chosen.lengths[0])  # steps that none of them has would have no gradient
+    # A step that no chosen sequence has would have no gradient.
+    longest = int(chosen.lengths[0])
     return Chosen(dataclasses.replace(chosen, x=chosen.x[:, :longest]))
 
 
@@ -202,7 +218,7 @@ def _chosen(sequences: Sequences, count: int) -> Chosen:
 def _batch(
     chosen: Chosen, members: int, bidirectional: bool, dtype: torch.dtype, device: torch.device
 ) -> StackBatch:
-    """The chosen sequences for each of the members."""
+    """Returns the chosen sequences as a batch of each member."""
     sequences = chosen.sequences
     data = StackData(
         torch.from_numpy(sequences.x),
@@ -219,7 +235,7 @@ def _batch(
 
 
 def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
-    """(L, D, T) by layer and direction."""
+    """Returns norms (L, D, T) as a curve for each layer and direction."""
     return {
         f"layer {layer + 1}" + (" reverse" if direction else ""): [_short(x) for x in line]
         for layer, lines in enumerate(norms.tolist())
@@ -228,5 +244,5 @@ def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
 
 
 def _short(value: float) -> float | None:
-    """Four digits are enough for a picture; what is not finite, JSON does not know."""
+    """Rounds to four digits, enough for a picture; None if not finite, which JSON lacks."""
     return float(f"{value:.4g}") if abs(value) < float("inf") else None

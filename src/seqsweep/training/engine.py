@@ -7,7 +7,7 @@ GPU where it is asked for. `autograd` is any network under Lightning and autogra
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import is_switched_off, library, why_missing
@@ -20,7 +20,7 @@ _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
 _EARLY_STOP = "seqsweep.training.callbacks.EarlyStop"
 _LOGGERS = ("RunTensorBoardLogger", "EpochCSVLogger", "PrintLoss")
 
-# Any other value needs what Lightning does for a network of its own: autograd trains it.
+# With any other value of these arguments only autograd trains a run.
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "devices": (1, "auto"),
     "strategy": ("auto",),
@@ -46,19 +46,19 @@ runs (docs/benchmarks.md)."""
 
 
 class Network(NamedTuple):
-    """The architecture of a config's model, whichever of our classes it names."""
+    """The architecture of a config's model, whichever of the project's classes it names."""
 
-    cell: str
-    nonlinearity: str
+    cell: Literal["rnn", "gru", "lstm"]
+    nonlinearity: Literal["tanh", "relu"]
     num_layers: int
     bidirectional: bool
-    pooling: str
+    pooling: Literal["last", "mean", "max"]
     hidden_size: int
     dropout: float
 
 
 def network_of(model: Config) -> Network | None:
-    """Returns the architecture of a config's model; None for a network that is not ours."""
+    """Returns the architecture of a config's model; None for a user's own network."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -70,14 +70,14 @@ def network_of(model: Config) -> Network | None:
 
 
 def why_not_ours(config: Config) -> str | None:
-    """Returns what of a config only autograd can train; None where the other engines can."""
+    """Returns the part of a config that only autograd can train, or None."""
     if network_of(config["model"]) is None:
-        return f"model={config['model']['_target_']} is a network of your own"
+        return f"model={config['model']['_target_']}, which is a network of your own"
     for section, target in (("data", _DATA), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
-            return f"{section}={config[section]['_target_']} is your own"
+            return f"{section}={config[section]['_target_']}, which is your own"
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
-        return f"optimizer={config['optimizer']['_target_']} is your own"
+        return f"optimizer={config['optimizer']['_target_']}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():
         value = config["trainer"].get(name, allowed[0])
         if value not in allowed:
@@ -108,7 +108,7 @@ def _ours(module: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
-    """Returns what of a config the native engine cannot train; None where it can.
+    """Returns the part of a config that the native engine cannot train, or None.
 
     Args:
         config: checked.
@@ -165,7 +165,7 @@ def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns one line on how to get the native engine, where configs would train by it."""
+    """Returns a line on how to get the native engine, if it would train some configs."""
     if library() is not None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")
@@ -174,16 +174,16 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key of a config's prepared data: configs of one key can train in one pool."""
+    """Returns the key of a config's pool: configs of equal keys can train in one pool."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     return json.dumps((data_fingerprint, data), sort_keys=True)
 
 
 def stack_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key of a stack: equal data, network, batches and epochs.
+    """Returns the key of a config's stack: configs of equal keys can train in one stack.
 
-    Configs of one key may differ in seed, dropout, values of the optimizer, scheduler, clipping,
-    loss, early stopping and monitor.
+    They have equal data, network, batches and epochs. They may differ in seed, dropout, values of
+    the optimizer, scheduler, clipping, loss, early stopping and monitor.
     """
     network = network_of(config["model"])
     assert network is not None

@@ -1,4 +1,4 @@
-"""Where a run's metrics go. Each epoch brings one row with all of its metrics (`COLUMNS`)."""
+"""The loggers of a run: each gets one row an epoch, with all of its metrics (`COLUMNS`)."""
 
 import logging
 import time
@@ -18,7 +18,7 @@ COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
     "val/loss", "val/acc", "val/f1",
 )  # fmt: skip
-"""The columns of metrics.csv; the validation ones are empty in an epoch without validation."""
+"""The columns of metrics.csv; those of validation are empty in an epoch without it."""
 
 _COLUMNS = frozenset(COLUMNS)
 _COUNTERS = ("step", "epoch")
@@ -28,11 +28,11 @@ log = logging.getLogger(__name__)
 
 
 _IN_RECORD = ("test/loss", "test/acc", "test/f1")
-"""Metrics of the finished run, which record.json holds."""
+"""The metrics of the finished run, which record.json holds."""
 
 
 class RowLogger(Logger):
-    """A logger of this package: it takes the rows of epochs. Subclasses write them."""
+    """A logger that takes the rows of epochs, which subclasses write."""
 
     @property
     def name(self) -> str:
@@ -53,20 +53,19 @@ class RowLogger(Logger):
     def log_hyperparams(
         self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any
     ) -> None:
-        """Nothing: a run's config stands in config.yaml."""
+        """Does nothing: config.yaml holds a run's config."""
 
     @abstractmethod
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Some epochs in their order: the keys of `COLUMNS`, as far as each epoch has them."""
+        """Writes the rows of epochs in their order; their keys are some of `COLUMNS`."""
 
 
 class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[reportIncompatibleMethodOverride]
-    """TensorBoard scalars in the run's folder, where `runs.eventfiles` has them.
+    """Writes TensorBoard scalars into the run's folder, to the path of `runs.eventfiles`.
 
-    Lightning's own, without its sub-folders, its `hp_metric` and its hparams.yaml: a run's config
-    stands in config.yaml. Rows go to an event file of our own, `events`, and so do the metrics that
-    callbacks log. A SummaryWriter, with its thread and a second file, is made for whoever uses
-    `experiment`.
+    It is Lightning's logger without sub-folders, `hp_metric` and hparams.yaml, since config.yaml
+    holds a run's config. Rows and the metrics that callbacks log go to an `EventFile`. A
+    SummaryWriter, with its thread and a second file, is made when `experiment` is used.
     """
 
     def __init__(self, save_dir: str) -> None:
@@ -77,17 +76,17 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
 
     @property
     def log_dir(self) -> str:
-        """The folder of the SummaryWriter's file: that of the rows, so that both are one run."""
+        """The folder of the SummaryWriter's file, the same as that of the rows."""
         return str(event_folder(self.events.folder))
 
     @property
     def experiment(self) -> Any:
-        """The SummaryWriter, made when it is used: Lightning asks for it before every run."""
+        """The SummaryWriter, made when an attribute is used: Lightning asks for it every run."""
         return self._experiment or _OnDemand(self._summary_writer)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes what callbacks log; a dict of values as one tag for each."""
+        """Writes what callbacks log; a dict of values gets a tag for each value."""
         values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
         scalars = {tag: float(value) for tag, value in flatten_tags(values)}
         if scalars:
@@ -95,19 +94,19 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         self.events.write(event_rows(rows))
-        if self._experiment is not None:  # the checkpoint of the epoch notes how long its file is
+        if self._experiment is not None:  # the checkpoint of the epoch holds the size of its file
             self._experiment.flush()
 
     @rank_zero_only
     def save(self) -> None:
-        """Nothing: rows are on disk when they are logged, and there is no hparams.yaml to write."""
+        """Does nothing: rows are on disk already, and there is no hparams.yaml to write."""
 
     def _summary_writer(self) -> Any:
         return super().experiment
 
 
 class _OnDemand:
-    """Stands for an object that is made when an attribute of it is asked for."""
+    """Stands for an object that is made when one of its attributes is used."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -117,7 +116,7 @@ class _OnDemand:
 
 
 def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Tags and their values; those of a nested mapping as `tag/key`."""
+    """Yields tags and their values; those of a nested mapping are called `tag/key`."""
     for tag, value in values.items():
         if isinstance(value, Mapping):
             yield from ((f"{tag}/{key}", part) for key, part in value.items())
@@ -126,9 +125,9 @@ def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Rows for an `EventFile`, at the time of now; the tags are the keys without step and epoch.
+    """Returns rows for an `EventFile` with the current time; tags are keys but step and epoch.
 
-    The epoch over the steps is a straight line, for which TensorBoard would show a card.
+    The epoch over the steps is a straight line, which would have a card of its own in TensorBoard.
     """
     now = time.time()
     return [
@@ -138,29 +137,34 @@ def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 class EpochCSVLogger(RowLogger):
-    """metrics.csv in the run's folder: one row per epoch, on disk when it is logged."""
+    """Writes metrics.csv in the run's folder: a row per epoch, on disk when it is logged."""
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()
         self.path = Path(save_dir, "metrics.csv")
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Raises OSError, and ValueError for a key that is no column; then nothing is written."""
+        """Appends rows to metrics.csv, all or none of them.
+
+        Raises:
+            OSError: the file cannot be written.
+            ValueError: a key is not a column.
+        """
         text = "".join([csv_line(row) for row in rows])
         append_bytes(self.path, text.encode(), header=_CSV_HEADER)
 
 
 def csv_line(row: dict[str, Any]) -> str:
-    """What csv.DictWriter makes of a row of numbers, in half of its time."""
+    """Formats a row of numbers as csv.DictWriter does, in half of its time."""
     if not _COLUMNS.issuperset(row):
         unknown = ", ".join(sorted(row.keys() - _COLUMNS))
-        raise ValueError(f"{unknown}: no column of metrics.csv, which has {', '.join(COLUMNS)}")
+        raise ValueError(f"{unknown}: must be columns of metrics.csv: {', '.join(COLUMNS)}")
     values = [row.get(name) for name in COLUMNS]
     return ",".join(["" if value is None else str(value) for value in values]) + "\r\n"
 
 
 class TextLogger(RowLogger):
-    """One line per epoch in train.log."""
+    """Writes one line per epoch to train.log."""
 
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
         for row in rows:
@@ -168,7 +172,7 @@ class TextLogger(RowLogger):
 
 
 def text_line(row: dict[str, Any]) -> str:
-    """An epoch's message in train.log."""
+    """Returns an epoch's message in train.log."""
     metrics = "  ".join([f"{name} {row[name]:.4g}" for name in COLUMNS[2:] if name in row])
     return f"epoch {row['epoch']}  step {row['step']}  {metrics}"
 

@@ -1,4 +1,4 @@
-"""The memory that a run needs, known from its config before anything is built."""
+"""The memory that a run needs, computed from its config before anything is built."""
 
 import functools
 import os
@@ -11,18 +11,20 @@ from seqsweep.training.engine import network_of
 _MOST_LAYERS = 1000
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _COPIES = 4
-"""Weights, gradients and the two moments of Adam."""
+"""The copies of the weights: weights, gradients and the two moments of Adam."""
 _KEPT = {"rnn": 1, "gru": 5, "lstm": 7}
-"""What each engine keeps of a step until the gradients have come back, in states."""
+"""The states that an engine keeps of each time step until the backward pass has reached it."""
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def check_network_size(config: Config, splits: Splits) -> None:
-    """Refuses a network of ours that cannot train in the memory of the machine.
+    """Refuses a network that cannot train in the memory of the machine.
+
+    A user's own network is not checked.
 
     Raises:
-        ValueError: names the number of layers, or what takes how much memory: the parameters, or
-            the states of a batch.
+        ValueError: there are too many layers, or the parameters or the states of a batch are too
+            large.
     """
     network = network_of(config["model"])
     if network is None:
@@ -32,27 +34,28 @@ def check_network_size(config: Config, splits: Splits) -> None:
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
     directions = 2 if network.bidirectional else 1
     inputs = splits.input_size + (layers - 1) * directions * hidden  # of all layers together
+    # Each gate of a cell has weights for its input and its state, and two biases.
     gates = _GATES.get(network.cell, 1) * hidden * directions
     parameters = gates * (inputs + layers * (hidden + 2))
     parameters += (directions * hidden + 1) * splits.num_classes
-    needed, there = parameters * 4 * _COPIES, _memory()
-    if needed > there:
+    needed, available = parameters * 4 * _COPIES, _memory()
+    if needed > available:
         raise ValueError(
             f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
-            f"their gradients and the optimizer's state, this machine has {_gigabytes(there)}"
+            f"their gradients and the optimizer's state, this machine has {_gigabytes(available)}"
         )
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
     states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
-    if states > there:
+    if states > available:
         raise ValueError(
             f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
-            f"{_gigabytes(states)}, this machine has {_gigabytes(there)}"
+            f"{_gigabytes(states)}, this machine has {_gigabytes(available)}"
         )
 
 
 @functools.cache
 def _memory() -> int:
-    """The bytes of memory of this machine, or of the container that this process runs in."""
+    """Returns the bytes of memory of this machine, or of the container of this process."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
     return min([total, *(int(limit) for limit in limits if limit.isdigit())])

@@ -1,7 +1,7 @@
-"""The optimizers of conf/optimizer, checked for the values that torch accepts in silence.
+"""The optimizers of conf/optimizer: torch's own, with stricter checks of their arguments.
 
-All use torch's fused kernels, on the CPU too: the same update in one call, 20 to 40 % of the step
-of a small network.
+All use torch's fused kernels, also on the CPU: they make the same update in one call, which saves
+20 to 40 % of a step of a small network.
 """
 
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ def adam(
     eps: float = 1e-8,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    """`torch.optim.Adam`. lr > 0, betas in [0, 1), eps > 0, weight_decay >= 0."""
+    """Makes a `torch.optim.Adam`. lr > 0, betas in [0, 1), eps > 0, weight_decay >= 0."""
     _check(lr, weight_decay, betas=betas)
     return torch.optim.Adam(
         params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
@@ -32,7 +32,7 @@ def adamw(
     eps: float = 1e-8,
     weight_decay: float = 0.01,
 ) -> Optimizer:
-    """`torch.optim.AdamW`, weight decay apart from the gradient. lr > 0, weight_decay >= 0."""
+    """Makes a `torch.optim.AdamW`, with decoupled weight decay. lr > 0, weight_decay >= 0."""
     _check(lr, weight_decay, betas=betas)
     return torch.optim.AdamW(
         params, lr=lr, betas=_pair(betas), eps=eps, weight_decay=weight_decay, fused=True
@@ -46,7 +46,7 @@ def sgd(
     weight_decay: float = 0.0,
     nesterov: bool = False,
 ) -> Optimizer:
-    """`torch.optim.SGD`. lr > 0, momentum in [0, 1), weight_decay >= 0."""
+    """Makes a `torch.optim.SGD`. lr > 0, momentum in [0, 1), weight_decay >= 0."""
     _check(lr, weight_decay, momentum=[momentum])
     return torch.optim.SGD(
         params,
@@ -66,7 +66,7 @@ def rmsprop(
     momentum: float = 0.0,
     weight_decay: float = 0.0,
 ) -> Optimizer:
-    """`torch.optim.RMSprop` (which has no fused kernel). lr > 0, alpha in [0, 1)."""
+    """Makes a `torch.optim.RMSprop`, which has no fused kernel. lr > 0, alpha in [0, 1)."""
     _check(lr, weight_decay, momentum=[momentum], alpha=[alpha])
     return torch.optim.RMSprop(
         params, lr=lr, alpha=alpha, eps=eps, momentum=momentum, weight_decay=weight_decay

@@ -1,4 +1,4 @@
-"""What comes of a run: its end, an error or a signal. Imports no torch."""
+"""The outcome of a run: its record, an error or a signal. Imports no torch."""
 
 import signal
 from dataclasses import dataclass
@@ -9,11 +9,11 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.planned_run import PlannedRun
 
 STOP_FILE = ".stop"
-"""In a sweep's folder: no further member is to be started."""
+"""A file in a sweep's folder: while it exists, no further member is started."""
 
 
 class RunFailed(Exception):
-    """Training failed after the run's folder was begun; the cause is the error."""
+    """Training failed after the run had begun; `__cause__` is the error."""
 
     def __init__(self, folder: Path, error: BaseException | str) -> None:
         if isinstance(error, str):
@@ -24,7 +24,7 @@ class RunFailed(Exception):
 
 
 class Interrupted(BaseException):
-    """A signal ended the training at a batch boundary. Like KeyboardInterrupt, not an Exception."""
+    """A signal ended the training. Like KeyboardInterrupt, it is not an Exception."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"interrupted by {signal.Signals(signum).name}")
@@ -35,8 +35,11 @@ class Interrupted(BaseException):
 class Outcome:
     """A finished run.
 
-    `trained` is False where its folder was complete already; `signum` is a signal that came too
-    late to stop this run, but means whoever has more to do.
+    Attributes:
+        folder: the folder of the run.
+        record: the content of record.json.
+        trained: False if the folder was complete already.
+        signum: a signal that came too late to stop this run, but ends what the caller does next.
     """
 
     folder: RunFolder
@@ -46,18 +49,18 @@ class Outcome:
 
 
 def finished(member: PlannedRun, root: Path) -> Outcome | None:
-    """The run as it stands in `root`/run_id, if it is complete and `rerun` does not ask again."""
+    """Returns the outcome of a run that is complete in `root`/run_id, unless `rerun` is set."""
     folder = RunFolder(root / member.run_id)
     record = None if member.config["rerun"] else folder.record()
     return None if record is None else Outcome(folder, record, trained=False)
 
 
 def monitored(record: dict[str, Any]) -> float | None:
-    """The run's result in one number, for sweepers that read it."""
+    """Returns the run's result as one number, for sweepers that read it."""
     return record.get("metrics", {}).get(record["config"]["monitor"])
 
 
 def request_stop_if_configured(member: PlannedRun, root: Path) -> None:
-    """A run has failed: no further one is started, if the sweep wants that."""
+    """Ends the sweep after a failed run if `sweep.on_error` is `stop`."""
     if member.config["sweep"]["on_error"] == "stop":
         (root / STOP_FILE).touch()

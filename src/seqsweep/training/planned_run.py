@@ -1,4 +1,4 @@
-"""What a config will be called, found before anything is trained and without importing torch."""
+"""Planned runs: the run_id and the prepared data of a config. Imports no torch."""
 
 import functools
 from dataclasses import dataclass
@@ -15,13 +15,13 @@ from seqsweep.training.network_size import check_network_size
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """A checked config and what follows from it."""
+    """A checked config with its run_id and what is known of its data."""
 
     config: Config
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
-    """The `contents` of each split; None for data that cannot be read beforehand."""
+    """The `contents` of each split; None for data that are only read in training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
 
@@ -31,7 +31,7 @@ class PlannedRun:
         return dict(flatten(self.config))
 
     def record(self, status: str, result: dict[str, Any]) -> dict[str, Any]:
-        """What record.json says: the result, and all that a table needs to know of the config."""
+        """Returns the content of record.json: the result, and the config for tables."""
         return {
             "run_id": self.run_id,
             "status": status,
@@ -44,22 +44,22 @@ class PlannedRun:
 
 @translate_memory_errors()
 def plan(config: Config) -> PlannedRun:
-    """Identifies a run and refuses data that it could not train on.
+    """Plans the run of a config; refuses data that it cannot train on.
 
     Raises:
-        ValueError, TypeError, OSError: what the source, `prepare` or `check_batch_size` refuse.
+        ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint = data_fingerprint(config)
     if fingerprint is None:
         return PlannedRun(config, run_id(config, None), None)
     splits = prepared(config)
     check_network_size(config, splits)
-    held, lines = _described(splits)
-    return PlannedRun(config, run_id(config, fingerprint), fingerprint, held, lines)
+    described, lines = _describe(splits)
+    return PlannedRun(config, run_id(config, fingerprint), fingerprint, described, lines)
 
 
 @functools.lru_cache(maxsize=8)
-def _described(splits: Splits) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
-    """Contents and notes of prepared splits."""
-    held = contents(splits)
-    return held, notes(splits, held)
+def _describe(splits: Splits) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
+    """Returns the contents of prepared splits, and notes on them."""
+    described = contents(splits)
+    return described, notes(splits, described)

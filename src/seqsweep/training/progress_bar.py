@@ -1,4 +1,4 @@
-"""The progress bar of a single run: drawn at most ten times a second, so that it costs nothing."""
+"""The progress bar of a single run, drawn at most ten times a second."""
 
 import time
 from typing import Any
@@ -12,13 +12,13 @@ _SHOWN = ("train/loss", "val/loss", "val/acc")
 _SECONDS_BETWEEN_DRAWS = 0.1
 _SHORTEST_BAR, _LONGEST_BAR = 5, 40
 _OTHERS = len("epoch    0:00:00 left 0:00:00 ")
-"""The characters of a line beside the epoch, the bar and the metrics."""
+"""The number of characters in a line besides the epoch, the bar and the metrics."""
 
 
 class RunProgressBar(ProgressBar):
-    """One line for the whole run: epochs, losses, accuracy, time left.
+    """Shows one line for the whole run: epochs, losses, accuracy, time left.
 
-    Lightning's bars redraw for every batch, which costs more than a step of a small network.
+    Lightning's bars redraw for every batch, which takes longer than a step of a small network.
     """
 
     def __init__(self, console: Console) -> None:
@@ -63,7 +63,11 @@ class RunProgressBar(ProgressBar):
         self.progress.stop()
 
     def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
-        """Draws the line again, unless that was done just now; `part` of the epoch is done."""
+        """Draws the line again, unless it was drawn less than a tenth of a second ago.
+
+        Args:
+            part: the share of the epoch that is done.
+        """
         now = time.monotonic()
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
             return
@@ -73,10 +77,10 @@ class RunProgressBar(ProgressBar):
         epoch = f"{trainer.current_epoch + 1}/{trainer.max_epochs}"
         room = self._console.width - len(epoch) - _OTHERS
         while known and len("  ".join(known)) + _SHORTEST_BAR > room:
-            del known[0]  # accuracies are last
-        shown = "  ".join(known)
-        self._bar.bar_width = max(min(room - len(shown), _LONGEST_BAR), _SHORTEST_BAR)
+            del known[0]  # the accuracy is the last one to go
+        text = "  ".join(known)
+        self._bar.bar_width = max(min(room - len(text), _LONGEST_BAR), _SHORTEST_BAR)
         self.progress.update(
-            self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=shown
+            self.task, completed=trainer.current_epoch + part, epoch=epoch, metrics=text
         )
         self.progress.refresh()

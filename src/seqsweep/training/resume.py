@@ -1,4 +1,4 @@
-"""Where a run begins: at its last checkpoint, at a shorter run's end, or in an empty folder."""
+"""The start of a run: from its last checkpoint, a shorter run's end, or an empty folder."""
 
 import functools
 import logging
@@ -25,23 +25,27 @@ _SCHEDULER_LENGTH = "scheduler.max_epochs"
 def begin(
     member: PlannedRun, folder: RunFolder, engine: dict[str, Any], sync: bool = True
 ) -> Path | None:
-    """The checkpoint to go on from; where there is none, an empty folder to start in.
+    """Prepares a run's folder; returns the checkpoint to resume from, or None.
+
+    Without a checkpoint the folder is emptied, and config.yaml and provenance.json are written.
 
     Args:
-        engine: what of the machine and the engine decides the last bits, for provenance.json.
-        sync: False leaves it to the caller to have the folder on disk before its first checkpoint.
+        engine: what decides the last bits of the results, for provenance.json.
+        sync: False if the caller syncs the folder before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
     if not is_new:
         folder.tidy()
         folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]
+    # A run with `rerun` starts again, and a new folder has no checkpoint to look for.
     checkpoint = None if reruns or is_new else resume_point(folder.path, kind)
     if checkpoint is None:
         files = data_files(member.config["data"])
         origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
+            # The copied files may be damaged, or those of another engine.
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
                 folder.start(member.config, origin, sync)
@@ -49,21 +53,21 @@ def begin(
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies what a run of fewer epochs has, if this run is the same one but longer.
+    """Copies the files of a finished run of the same config with fewer epochs; True if done.
 
-    Only where its epochs are this run's first ones: a scheduler that is laid out over `max_epochs`
-    makes each of them another, which is said.
+    The epochs of the shorter run must be the first ones of this run. With a scheduler that depends
+    on `max_epochs` they are not, which a message says.
     """
-    found = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
-    for path, run in sorted(found, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
+    shorter = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
+    for path, run in sorted(shorter, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
             say(
-                f"{path} has {run['epochs']} epochs of this config, but its scheduler is laid out "
-                "over them: trained from the start"
+                f"{path} has {run['epochs']} epochs of this config, but its scheduler depends on "
+                "max_epochs: training from the start"
             )
         elif differing == {_LENGTH} and _copy(path, folder):
-            log.info("goes on from the %d epochs of %s", run["epochs"], path)
+            log.info("resuming after the %d epochs of %s", run["epochs"], path)
             return True
     return False
 
@@ -75,9 +79,10 @@ def forget_finished_runs() -> None:
 
 @functools.cache
 def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """The complete runs of a folder and its namesakes, as they are when this process first asks.
+    """Returns the complete runs of a folder and its namesakes, read once by a process.
 
-    A run of another version of the training has another id than its config has now.
+    Runs of another version of the training are left out: their run_id differs from the one that
+    their config has now.
     """
     folders = (root, *namesakes(root))
     paths = [path for folder in folders for path in folders_with(folder, "record.json")]
@@ -92,7 +97,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
-    """Fewer epochs of the same data, and not ended early, as early stopping does."""
+    """Returns whether a run has fewer epochs of the same data and has not stopped early."""
     epochs = run["config"].get(_LENGTH, 0)
     return (
         run["data_fingerprint"] == member.data_fingerprint is not None
@@ -101,11 +106,13 @@ def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
 
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
+    """Returns the keys with influence on the result in which two configs differ."""
     keys = {key for key in (*one, *other) if not is_below(key, WITHOUT_INFLUENCE)}
     return {key for key in keys if one.get(key) != other.get(key)}
 
 
 def _copy(source: Path, target: Path) -> bool:
+    """Copies the logs and the checkpoints of a run; False if a checkpoint is missing."""
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False

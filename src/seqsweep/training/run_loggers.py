@@ -1,4 +1,4 @@
-"""The loggers of a run from its start to its end: they get its config, and end once."""
+"""The loggers of a run through its stages: they get its config and are closed once."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,13 +13,13 @@ from seqsweep.training.loggers import RowLogger
 
 
 class LoggersOfRun(Callback):
-    """Keeps the loggers open over the stages of a run, and ends them when the block does.
+    """Keeps the loggers open over the stages of a run, and closes them at the end of the block.
 
-    Lightning ends its loggers after each stage, and a run has two. So it has none from the end of
-    one stage until `resume`.
+    Lightning closes its loggers after each stage, and a run has two stages. So the Trainer has no
+    loggers from the end of one stage until `resume`.
 
     Args:
-        trainer: this callback becomes its last one.
+        trainer: the Trainer, which gets this object as its last callback.
     """
 
     def __init__(self, trainer: L.Trainer) -> None:
@@ -39,17 +39,17 @@ class LoggersOfRun(Callback):
         self.trainer.callbacks.remove(self)  # pyright: ignore[reportAttributeAccessIssue]
         for logger in self.loggers:
             logger.finalize("success" if error is None else "failed")
-            if isinstance(logger, WandbLogger):  # else the process's next run would log into it
+            if isinstance(logger, WandbLogger):  # else the next run of the process would use it
                 logger.experiment.finish(exit_code=int(error is not None))
 
     def log_config(self, config: Config) -> None:
-        """Hands the config to the loggers; ours leave it to config.yaml."""
+        """Gives the config to the user's own loggers; config.yaml serves the others."""
         if config["trainer"].get("enable_autolog_hparams", True):
             for logger in self._users():
                 logger.log_hyperparams(config)
 
     def resume(self) -> None:
-        """Gives the trainer its loggers for the next stage."""
+        """Gives the loggers back to the Trainer for the next stage."""
         self.trainer.loggers = self.loggers
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:

@@ -1,6 +1,6 @@
-"""A run as its own folder describes it, to be built again. Imports no torch.
+"""Runs that are planned from the configs in their folders. Imports no torch.
 
-A config out of a file names what is built by it: only targets of an allow-list are let through.
+A config in a file names what is built from it. Only targets of an allow-list may be built.
 """
 
 import functools
@@ -22,40 +22,41 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def saved_member(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
-    """The run that a folder's config.yaml describes.
+    """Plans the run that a folder's config.yaml describes.
 
     Raises:
-        ValueError: there is none, or it would build what is not allowed.
+        ValueError: there is no such file, or it names a target that is not allowed.
     """
     return member_of(with_later_keys(_config(run)), allowed, run.path / "config.yaml")
 
 
 def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> PlannedRun:
-    """Plans the run of a config that stands in a file.
+    """Plans the run of a config that was read from a file.
 
     Args:
-        allowed: targets beside ours that the config may build.
+        allowed: targets that the config may build besides the project's own.
         where: the file, for messages.
 
     Raises:
-        ValueError, TypeError, OSError: the config is refused, or would build what is not allowed.
+        ValueError, TypeError, OSError: the config is refused, or names a target that is not
+            allowed.
     """
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
     return plan(check(OmegaConf.create(config)))
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
-    """The same as far as its data go: of its config only that section is built.
+    """Plans the data of a folder's run; only the section `data` of its config is built.
 
     Raises:
-        ValueError: as above, or the data are no longer those that the run was trained on.
+        ValueError: see `saved_member`, or the data have changed since the run was trained.
     """
     config = _config(run)
     data = {"data": config["data"]}
     refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
     fingerprint = fingerprint_of(load_source(config["data"]["source"]))
     if fingerprint != (run.record() or {}).get("data_fingerprint"):
-        raise ValueError(f"the data of {run.path} are not those that it was trained on")
+        raise ValueError(f"the data of {run.path} have changed since the run was trained")
     return PlannedRun(data, run.run_id, fingerprint)
 
 
@@ -68,21 +69,26 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _find_files(config: dict[str, Any], run: RunFolder) -> None:
-    """Takes the recorded absolute path of a data file whose own is relative to another folder."""
+    """Replaces the path of a data file that is not found by its recorded absolute path.
+
+    The path in a config may be relative to another folder than the current one.
+    """
     source = (config.get("data") or {}).get("source")
     recorded = read_object(run.path / "provenance.json").get("data_files")
     if not isinstance(source, dict) or not isinstance(recorded, dict):
         return
     for key, path in recorded.items():
+        # A path that leads to a file from here is the user's choice and stays.
         given = source.get(key)
         if isinstance(given, str) and not Path(given).expanduser().is_file():
             source[key] = path
 
 
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """A config with the defaults of keys that are younger than it, as far as they decide nothing.
+    """Returns a config with the defaults of newer keys that do not influence the result.
 
-    (What decides a result stays missing, and is refused: the run was another one then.)
+    A newer key that influences the result stays missing, and the config is refused later: the run
+    was a different one.
     """
     filled = {
         key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
@@ -90,15 +96,15 @@ def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
     base = yaml.safe_load((CONF_DIR / "base.yaml").read_text(encoding="utf-8"))
     for key, value in flatten(base):
         section, _, name = key.rpartition(".")
-        place = filled.get(section) if section else filled
-        if is_below(key, WITHOUT_INFLUENCE) and isinstance(place, dict) and "${" not in str(value):
-            place.setdefault(name, value)
+        node = filled.get(section) if section else filled
+        if is_below(key, WITHOUT_INFLUENCE) and isinstance(node, dict) and "${" not in str(value):
+            node.setdefault(name, value)
     return filled
 
 
 @functools.cache
 def own_targets() -> frozenset[str]:
-    """Every `_target_` of the packaged configs: what a saved config may build."""
+    """Returns every `_target_` of the packaged configs: what a saved config may build."""
     contents = (
         yaml.safe_load(path.read_text(encoding="utf-8")) for path in CONF_DIR.rglob("*.yaml")
     )
@@ -111,14 +117,14 @@ def targets(config: Any) -> list[str]:
 
 
 def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
-    """A config out of a file may build what is on the list, name by name, and nothing else.
+    """Refuses a config from a file that would build anything but the allowed targets.
 
     Raises:
-        ValueError: another target, or an interpolation, which could make one.
+        ValueError: there is another target, or an interpolation, which could make one.
     """
     for key, value in flatten(config):
-        if "${" in str(value):  # a resolver could make what the list does not let through
-            raise ValueError(f"{where}: {key}={value}: no place for ${{}}")
+        if "${" in str(value):  # a resolver could return a target that is not allowed
+            raise ValueError(f"{where}: {key}={value}: must not contain ${{}}")
     for key, target in _targets(config, ""):
         if target not in allowed:
             raise ValueError(
@@ -131,7 +137,7 @@ def _targets(node: Any, key: str) -> Iterator[tuple[str, Any]]:
     items = node.items() if isinstance(node, dict) else ()
     items = enumerate(node) if isinstance(node, list) else items
     for name, value in items:
-        place = f"{key}.{name}" if key else str(name)
+        path = f"{key}.{name}" if key else str(name)
         if name == "_target_":
-            yield place, value
-        yield from _targets(value, place)
+            yield path, value
+        yield from _targets(value, path)

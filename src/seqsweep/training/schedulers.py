@@ -10,14 +10,16 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from seqsweep.runs.metric_names import lower_is_better
+
 
 def cosine(
     optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
 ) -> LRScheduler:
-    """From the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
+    """Lowers the optimizer's lr to `min_lr` along half a cosine over `max_epochs`.
 
-    Loshchilov & Hutter 2017, SGDR, without restarts. With `warmup_epochs` the lr first rises
-    linearly from a hundredth.
+    See Loshchilov & Hutter 2017, SGDR, here without restarts. With `warmup_epochs` the lr first
+    rises linearly from a hundredth.
     """
     if not 0 <= warmup_epochs < max_epochs:
         raise ValueError(
@@ -57,12 +59,12 @@ def plateau(
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
-    mode = "min" if monitor.endswith("loss") else "max"
+    mode = "min" if lower_is_better(monitor) else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
-    """Refuses a least lr that the optimizer's own lies below."""
+    """Refuses a `min_lr` above the optimizer's lr."""
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:
         raise ValueError(

@@ -1,26 +1,39 @@
-"""One run, from its config to its record, by whichever engine trains it."""
+"""A run's story, from its config to its record: lock, begin, fit, test, record.
 
-import functools
-import json
+It is the same for one run and for many, and for every engine: see `train_together`.
+"""
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.training.build_run import build_data, build_run
-from seqsweep.training.data_cache import prepared
+from seqsweep.runs.clean import forget_stacks
+from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
-from seqsweep.training.engines.autograd import train_by_autograd
-from seqsweep.training.engines.joint.member import TrainingMember
-from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.autograd import AutogradEngine
+from seqsweep.training.engines.native.run import PoolEngine
+from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
-from seqsweep.training.engines.stacked.run import train_stack
-from seqsweep.training.outcome import Outcome
+from seqsweep.training.engines.stacked.run import StackEngine
+from seqsweep.training.outcome import Interrupted, Outcome, finished
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.trainer import build_trainer, takes_gpu
+from seqsweep.training.resume import begin
+from seqsweep.training.train_log import log_file
+from seqsweep.training.trainer import restored_torch_state, takes_gpu
+
+Outcomes = list[Outcome | BaseException]
+
+_LARGEST_POOL = 500
+"""Members of a pool: each holds a lock, so an open file, and systems allow about a thousand."""
 
 
 def train(
-    member: PlannedRun,
+    run: PlannedRun,
     root: Path,
     progress: Callback | None = None,
     engine: str | None = None,
@@ -28,10 +41,10 @@ def train(
     """Trains one run in `root`/run_id, from where an earlier attempt was stopped or killed.
 
     Args:
-        member: a checked and identified config.
+        run: a checked and identified config.
         root: the folder of the runs.
         progress: a progress bar for a terminal.
-        engine: the one that trains it, in place of the config's choice.
+        engine: the engine that trains the run, instead of the config's choice.
 
     Raises:
         ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
@@ -39,49 +52,195 @@ def train(
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
-    config = member.config if engine is None else member.config | {"engine": engine}
-    engine = engine_of(config, takes_gpu)
-    if engine == "autograd":
-        return train_by_autograd(member, root, progress)
-    if engine == "native":
-        (outcome,) = train_pool([member], root, 1, progress)
+    config = run.config if engine is None else run.config | {"engine": engine}
+    kind = engine_of(config, takes_gpu)
+    if kind == "autograd":
+        (outcome,) = train_together(AutogradEngine([run], root, progress))
+    elif kind == "native":
+        (outcome,) = train_pool([run], root, 1, progress)
     else:
-        outcome = _train_stacked(member, root, progress)
+        # A run that began in a stack, as part of a sweep, resumes with that stack.
+        company, *_ = [*begun_with({run.run_id: run}, root), [run]]
+        outcomes = train_stack(company, root, progress)
+        outcome = outcomes[[other.run_id for other in company].index(run.run_id)]
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
 
 
-def _train_stacked(
-    member: PlannedRun, root: Path, progress: Callback | None
-) -> Outcome | BaseException:
-    """Trains a run alone, or with the stack that it began in as part of a sweep."""
-    company, *_ = [*begun_with({member.run_id: member}, root), [member]]
-    outcomes = train_stack(company, root, progress)
-    return outcomes[[other.run_id for other in company].index(member.run_id)]
+def train_pool(
+    runs: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None = None
+) -> Outcomes:
+    """Trains runs of one prepared data set with the native engine; see `train_together`.
 
+    The results of a run depend on its config alone, whatever its company and its threads.
 
-def check_parts(member: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run and throws them away; parts that runs share are built once.
-
-    Raises:
-        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+    Args:
+        runs: checked configs; their `data` sections are equal but for seed, batch_size and
+            num_workers.
+        root: the folder of the runs.
+        threads: the number of threads that train members, at least 1.
+        progress: a progress bar, for a single run.
     """
-    folder = root / member.run_id
-    if engine_of(member.config, takes_gpu) == "autograd":
-        build_run(member.config, folder)
-        return
-    _check_trainer(json.dumps(member.config["trainer"], sort_keys=True))
-    _check_data(json.dumps(member.config["data"] | {"seed": 0}, sort_keys=True))
-    TrainingMember(member, folder, prepared(member.config), {})
+    outcomes: Outcomes = []
+    count = len(runs)
+    pools = -(-count // _LARGEST_POOL)  # of about the same size, so that none is a single run
+    for pool in range(pools):
+        part = runs[pool * count // pools : (pool + 1) * count // pools]
+        outcomes += train_together(PoolEngine(part, root, threads, progress))
+        signum = _signal_of(outcomes)
+        if signum is not None:
+            return outcomes + [Interrupted(signum)] * (count - len(outcomes))
+    return outcomes
 
 
-@functools.lru_cache(maxsize=64)
-def _check_data(section: str) -> None:
-    build_data({"data": json.loads(section)})
+def train_stack(
+    runs: Sequence[PlannedRun], root: Path, progress: Callback | None = None
+) -> Outcomes:
+    """Trains runs of one `engine.stack_key` with the stacked engine; see `train_together`.
+
+    Every run ends as it would alone, within rounding: another's failure, early stop or divergence
+    changes nothing.
+
+    Args:
+        runs: checked configs.
+        root: the folder of the runs.
+        progress: a progress bar, for a single run.
+    """
+    outcomes = train_together(StackEngine(runs, root, progress))
+    forget_stacks(root)
+    return outcomes
 
 
-@functools.lru_cache(maxsize=64)
-def _check_trainer(section: str) -> None:
-    options = {name: v for name, v in json.loads(section).items() if name != "_target_"}
-    build_trainer(**options, folder=Path(), logger=[], callbacks=[])
+def train_together(engine: Engine[M]) -> Outcomes:
+    """Trains the runs of an engine, each from its config to its record.
+
+    The steps are those of a single run. Of several runs, one that ends before the others is tested
+    and recorded while they train, inside `Engine.fit`; the last ones are tested and recorded here.
+
+    Returns:
+        The outcome of each run, or why it has none: Locked, Interrupted, RunFailed, or what
+        refused its config (ValueError, TypeError, OSError; nothing has been written then).
+    """
+    try:
+        members = engine.build()
+    except (ValueError, TypeError, OSError) as error:
+        return [error] * len(engine.runs)
+    assisted = engine.assist(members)
+    if assisted is not None:
+        return [assisted]
+    alone: list[PlannedRun] = []
+    with contextlib.ExitStack() as contexts:
+        locked = [member for member in members if _lock(engine, member, contexts)]
+        if locked:
+            contexts.enter_context(restored_torch_state(engine.torch_threads))
+            contexts.enter_context(engine.stop.listening())
+            if engine.is_single:
+                contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
+            for group in engine.groups(_begin(engine, locked)):
+                alone += _fit_test_record(engine, group)
+    for run in alone:
+        (engine.outcomes[run.run_id],) = train_together(engine.alone(run))
+    # The signals are no longer taken here: one may have come after the last record.
+    return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
+
+
+def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
+    """Locks a run; False where another process has it, or has finished it meanwhile."""
+    try:
+        contexts.enter_context(RunLock(member.folder.path))
+    except (Locked, OSError) as error:
+        engine.outcomes[member.run_id] = error
+        return False
+    outcome = finished(member.planned, engine.root)
+    if outcome is not None:
+        engine.outcomes[member.run_id] = outcome
+    return outcome is None
+
+
+def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
+    """Prepares the folders of members; returns those that can be trained."""
+    origin = engine.prepare(members)
+    begun: list[Begun[M]] = []
+    for member in members:
+        try:
+            path = begin(member.planned, member.folder, origin, sync=engine.is_single)
+        except Exception as error:
+            engine.fail(member, error)
+            continue
+        start = path or "the start"
+        member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
+        if engine.is_single:
+            member.log.write_lines()
+        begun.append(Begun(member, path))
+    if not engine.is_single:
+        os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
+    return begun
+
+
+def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[PlannedRun]:
+    """Trains members to their records; returns the runs that have to try again alone."""
+    try:
+        with engine.running(group):
+            engine.fit(group)
+            ended = engine.test()
+            engine.record(ended)
+    except (Interrupted, SystemExit) as error:
+        # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
+        if engine.stop.received is None:
+            raise
+        _interrupt(engine, group, error)
+    except Exception as error:
+        if engine.stop.has_caused(error):
+            _interrupt(engine, group, error)
+        else:
+            return _fail(engine, group, error)
+    return []
+
+
+def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseException) -> None:
+    """Writes that a signal has interrupted the members that have not ended."""
+    assert engine.stop.received is not None
+    reason = Interrupted(engine.stop.received)
+    reason.__cause__ = error
+    for member in _left(engine, group):
+        with contextlib.suppress(OSError):
+            member.log.flush()
+            member.folder.interrupt(reason)
+        member.log.say(str(reason), level="WARNING")
+        member.log.write_lines()
+        engine.outcomes[member.run_id] = reason
+
+
+def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
+    """Writes that a run has failed; returns the members of a company that try again alone."""
+    left = _left(engine, group)
+    if engine.is_single:
+        for member in left:
+            engine.fail(member, error)
+        return []
+    for member in left:
+        member.log.say(f"its company failed ({error}); it trains alone", level="WARNING")
+        member.log.write_lines()
+    return [member.planned for member in left]
+
+
+def _left(engine: Engine[M], group: Sequence[Begun[M]]) -> list[M]:
+    """Returns the members of a group that have no outcome yet."""
+    return [member for member, _ in group if member.run_id not in engine.outcomes]
+
+
+def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:
+    if isinstance(outcome, Outcome):
+        return dataclasses.replace(outcome, signum=stop.received)
+    return outcome
+
+
+def _signal_of(outcomes: Outcomes) -> int | None:
+    """Returns the signal that has come meanwhile, if any."""
+    for outcome in outcomes:
+        if isinstance(outcome, Interrupted):
+            return outcome.exit_code - 128
+        if isinstance(outcome, Outcome) and outcome.signum is not None:
+            return outcome.signum
+    return None

@@ -1,16 +1,17 @@
-"""A run's train.log: what happened, over all attempts."""
+"""The train.log of a run: what has happened, over all attempts."""
 
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Before a run has its file, logging would print warnings on stderr, where they are said already.
+# Without this handler, logging would print warnings on stderr before a run has its file. They are
+# printed there anyway.
 logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
 class _LogFile(logging.FileHandler):
-    """A log that cannot be written does not end a run, nor fill the terminal."""
+    """A log file whose write errors neither end a run nor fill the terminal."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass
@@ -18,7 +19,7 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def log_file(path: Path) -> Generator[None]:
-    """What seqsweep and Lightning log while the run goes on, in its train.log."""
+    """Writes what seqsweep and Lightning log in the block to a file."""
     if path.is_symlink() or path.is_fifo():
         path.unlink()
     handler = _LogFile(path, encoding="utf-8")

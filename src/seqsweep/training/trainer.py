@@ -1,4 +1,4 @@
-"""The Lightning Trainer of a run: quiet, in the run's folder, with what a small network needs."""
+"""The Lightning Trainer of a run: without notices, and with settings for small networks."""
 
 import logging
 import os
@@ -45,15 +45,15 @@ def build_trainer(
     callbacks: list[Callback],
     **others: Any,
 ) -> L.Trainer:
-    """A `lightning.Trainer`; the arguments are its own.
+    """Builds a `lightning.Trainer`; the arguments are its own.
 
     `accumulate_grad_batches`, `gradient_clip_val` and `gradient_clip_algorithm` are read by the
-    module, which optimises by hand. `deterministic` asks for deterministic kernels on a GPU (on
-    the CPU ours always are). `others` go to Lightning as they are (`config/trainer_arguments.py`).
+    module, which optimises manually. `deterministic` requests deterministic kernels on a GPU; those
+    on the CPU always are. `others` go to Lightning unchanged (`config/trainer_arguments.py`).
 
     Raises:
-        ValueError: a GPU is asked for where none is, a number out of its range, or what Lightning
-            refuses.
+        ValueError: a GPU is requested but missing, a number is out of range, or Lightning refuses
+            an argument.
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
     if not limit_train_batches and limit_train_batches is not None:
@@ -65,7 +65,7 @@ def build_trainer(
         overfit_batches=overfit_batches,
     )
     quiet()
-    # A fast_dev_run leaves no checkpoints, and Lightning refuses whoever would write one.
+    # A fast_dev_run leaves no checkpoints, and Lightning refuses callbacks that would write one.
     unwanted = tuple(
         kind
         for kind, is_unwanted in ((Checkpoint, fast_dev_run), (ProgressBar, not progress_bar))
@@ -79,6 +79,7 @@ def build_trainer(
             "bf16-mixed or 32"
         )
     plugins: list[Any] = [SealedCheckpointIO()]
+    # A run of one process must not take a cluster's variables for other processes of its own.
     if _is_one_process(devices, strategy, on_gpu):
         plugins.append(LightningEnvironment())
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
@@ -111,10 +112,10 @@ def build_trainer(
 
 
 def quiet() -> None:
-    """Silences what Lightning tells every user of every run, and nothing else.
+    """Silences Lightning's notices, which are the same for every run, but not its warnings.
 
-    Its notices go (`GPU available`, tips, `Trainer.fit stopped`); its warnings stay, less those on
-    worker counts, which do not hold for data in memory.
+    The notices are `GPU available`, tips and `Trainer.fit stopped`. The warnings about numbers of
+    workers go, too: they do not hold for data in memory.
     """
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -124,7 +125,10 @@ def quiet() -> None:
 
 @contextmanager
 def restored_torch_state(threads: int) -> Generator[None]:
-    """So many threads inside; generators, threads, deterministic mode afterwards as before."""
+    """Sets torch's number of threads in the block, and restores torch's global state after it.
+
+    Restored are the threads, the random generators and the deterministic mode.
+    """
     deterministic = torch.are_deterministic_algorithms_enabled()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -137,7 +141,7 @@ def restored_torch_state(threads: int) -> Generator[None]:
 
 
 def count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Counts steps of optimizers that Lightning does not see: it counts those that it wraps."""
+    """Adds steps to Lightning's count, which misses those of optimizers that it does not wrap."""
     progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
     progress.increment_ready()
     progress.total.completed += steps
@@ -145,7 +149,7 @@ def count_steps(trainer: L.Trainer, steps: int) -> None:
 
 
 def takes_gpu(accelerator: str) -> bool:
-    """Whether Lightning takes a GPU for it here."""
+    """Returns whether Lightning uses a GPU for an accelerator on this machine."""
     if accelerator != "auto":
         return accelerator == "gpu"
     return torch.cuda.is_available() or torch.backends.mps.is_available()
@@ -163,7 +167,7 @@ def _is_one_process(devices: int | str, strategy: str, on_gpu: bool) -> bool:
 
 @contextmanager
 def _as_value_error() -> Generator[None]:
-    """Turns what Lightning says of its arguments into one line."""
+    """Turns Lightning's errors about its arguments into a ValueError of one line."""
     try:
         yield
     except (MisconfigurationException, RuntimeError) as error:
@@ -175,7 +179,7 @@ def _profiler(kind: str | None, folder: Path) -> Profiler | None:
 
 
 def _check_parts(**limits: int | float | None) -> None:
-    """A whole number of batches, or a part of them as a number with a point."""
+    """Refuses a limit that is neither a whole number of batches nor a fraction of them."""
     for name, limit in limits.items():
         too_large = isinstance(limit, float) and limit > 1
         if limit is not None and (limit < 0 or too_large):

@@ -1,1 +1,1 @@
-"""The ways to train a run: with autograd, with native code, and in stacks."""
+"""The engines that train runs: autograd, native code, and stacks."""

@@ -1,7 +1,6 @@
-"""One run by Lightning and autograd, from its config to its record."""
+"""The engine `autograd`: one run by Lightning and autograd, with any network."""
 
 import contextlib
-import logging
 import math
 import multiprocessing
 import signal
@@ -14,87 +13,180 @@ from typing import Any
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.models.module import Diverged, SequenceClassifier
-from seqsweep.runs.lock import RunLock
+from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.checkpoints import (
-    BestAndLast,
-    load_sealed,
-    newest_checkpoint,
-)
-from seqsweep.training.diagnosis import (
-    MOST_CLASSES,
-    confusion_of,
-    diagnose_run,
-    write_diagnosis,
-)
-from seqsweep.training.outcome import Interrupted, Outcome, RunFailed, finished
+from seqsweep.training.checkpoints import BestAndLast, load_sealed, newest_checkpoint
+from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
+from seqsweep.training.engines.ending import Findings, record_end, record_of
+from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.engines.protocol import Begun, Ended, Engine
+from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.resume import begin
 from seqsweep.training.run_loggers import LoggersOfRun
-from seqsweep.training.train_log import log_file
 from seqsweep.training.trainer import restored_torch_state
 
-log = logging.getLogger(__name__)
+
+class AutogradRun:
+    """A run with the parts that Lightning trains it with.
+
+    Attributes:
+        log: the lines of train.log about the run; its rows are the loggers' matter.
+        best: the best epoch, known when the fit has ended.
+    """
+
+    def __init__(self, planned: PlannedRun, folder: Path, parts: Parts) -> None:
+        self.planned = planned
+        self.folder = RunFolder(folder)
+        self.parts = parts
+        self.log = MemberLog(folder, [])
+        self.best = BestEpoch(parts.module.monitor)
+
+    @property
+    def run_id(self) -> str:
+        return self.planned.run_id
+
+    @property
+    def params(self) -> int:
+        parameters = self.parts.module.network.parameters()
+        return sum(p.numel() for p in parameters if p.requires_grad)
 
 
-def train_by_autograd(member: PlannedRun, root: Path, progress: Callback | None = None) -> Outcome:
-    """`training.train.train` for any network, one that is not ours included."""
-    folder = RunFolder(root / member.run_id)
-    stop = StopOnSignal()
-    callbacks: list[Callback] = [stop] if progress is None else [stop, progress]
-    parts = build_run(member.config, folder.path, callbacks)
-    if not parts.trainer.is_global_zero:  # the other processes of a distributed run only train
-        with restored_torch_state(member.config["threads"]):
-            result = _fit_and_test(member, parts, folder.path, newest_checkpoint(folder.path))
-        return Outcome(folder, member.record("complete", result), trained=True)
-    with RunLock(folder.path):
-        outcome = finished(member, root)
-        if outcome is not None:  # by another process, since we looked
-            return outcome
-        with (
-            log_file(folder.path / "train.log"),
-            restored_torch_state(member.config["threads"]),
-            stop.listening(),
-            _ending_its_workers(),
-        ):
-            record = _attempt(member, folder, parts, stop)
-    return Outcome(folder, record, trained=True, signum=stop.received)
+class AutogradEngine(Engine[AutogradRun]):
+    """Trains a single run, whose network, callbacks and loggers may be the user's own.
+
+    Args:
+        runs: exactly one.
+        root, progress: see `Engine`.
+    """
+
+    def build(self) -> list[AutogradRun]:
+        (planned,) = self.runs
+        self.torch_threads: int = planned.config["threads"]
+        folder = self.root / planned.run_id
+        callbacks: list[Callback] = [self.stop]
+        if self.progress is not None:
+            callbacks.append(self.progress)
+        self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
+        return [self.run]
+
+    def assist(self, members: Sequence[AutogradRun]) -> Outcome | None:
+        run = self.run
+        if run.parts.trainer.is_global_zero:
+            return None
+        with restored_torch_state(self.torch_threads):
+            self.fit([Begun(run, newest_checkpoint(run.folder.path))])
+            ((_, end),) = self.test()
+        if isinstance(end, Diverged):
+            raise end
+        splits = run.parts.data.splits
+        record = record_of(run, end, run.parts.trainer.global_step, len(splits.train))
+        return Outcome(run.folder, record, trained=True)
+
+    def prepare(self, members: Sequence[AutogradRun]) -> dict[str, Any]:
+        return numerics(self.run.parts.trainer, "autograd")
+
+    @contextlib.contextmanager
+    def running(self, group: Sequence[Begun[AutogradRun]]) -> Generator[None]:
+        with _ending_its_workers():
+            yield
+
+    def fit(self, group: Sequence[Begun[AutogradRun]]) -> None:
+        ((run, checkpoint),) = group
+        trainer, module, data = run.parts
+        start = time.perf_counter()
+        self.diverged: Diverged | None = None
+        try:
+            with contextlib.ExitStack() as contexts:
+                self.loggers = contexts.enter_context(LoggersOfRun(trainer))
+                self.loggers.log_config(run.planned.config)
+                path = None if checkpoint is None else str(checkpoint)
+                trainer.fit(module, datamodule=data, ckpt_path=path)
+                run.best = _best_epoch(run.parts, time.perf_counter() - start)
+                if run.best.epochs == 0:
+                    raise RuntimeError(
+                        "trainer.max_time or max_steps ended the run in its first epoch"
+                    )
+                self.open_loggers = contexts.pop_all()  # until the run has been tested
+        except Diverged as error:
+            self.diverged = error
+
+    def test(self) -> list[Ended[AutogradRun]]:
+        if self.diverged is not None:
+            return [(self.run, self.diverged)]
+        try:
+            with self.open_loggers:
+                metrics = self._evaluate()
+        except Diverged as error:
+            return [(self.run, error)]
+        config, module, splits = self.run.planned.config, self.run.parts.module, self._splits
+        diagnosis = diagnose_run(config, module, splits) if config["diagnostics"] else None
+        return [(self.run, Findings(metrics, confusion_of(splits, module.confusions), diagnosis))]
+
+    def record(self, ended: Sequence[Ended[AutogradRun]]) -> None:
+        ((run, end),) = ended
+        steps = run.parts.trainer.global_step
+        self.outcomes[run.run_id] = record_end(run, end, steps, self._splits, synced=False)
+
+    def alone(self, run: PlannedRun) -> "AutogradEngine":
+        return AutogradEngine([run], self.root, self.progress)
+
+    def _evaluate(self) -> dict[str, float]:
+        """Tests the weights of the best epoch; returns the metrics of the test split.
+
+        Raises:
+            Diverged: the loss on the test split is not finite.
+        """
+        run, (trainer, module, data) = self.run, self.run.parts
+        trainer.strategy.barrier()  # the first process has written the checkpoint by now
+        best = run.folder.path / "checkpoints" / "best.ckpt"
+        if best.is_file():
+            module.load_state_dict(load_sealed(best)["state_dict"])
+        module.confusions.clear()  # the last epoch's validation has left one
+        splits = splits_tested(run.planned.config, data.splits)
+        if "val" in splits:
+            _validate_quietly(run.parts)
+        if "test" not in splits:
+            return {}
+        self.loggers.resume()
+        trainer.test(module, datamodule=data, verbose=False)
+        loss = module.test_metrics["test/loss"]
+        if not math.isfinite(loss):
+            raise Diverged("test/loss", loss, run.best.best_epoch or 0)
+        return module.test_metrics
+
+    @property
+    def _splits(self) -> Any:
+        return self.run.parts.data.splits
 
 
-def _attempt(
-    member: PlannedRun, folder: RunFolder, parts: Parts, stop: StopOnSignal
-) -> dict[str, Any]:
-    """From the last checkpoint, or the start, to the record; what goes wrong is written down."""
+def _validate_quietly(parts: Parts) -> None:
+    """Validates for the confusion matrix, without callbacks or loggers of the user's own.
+
+    Between the stages of a run the trainer has no loggers.
+    """
+    trainer, module, data = parts
+    # The user's callbacks must not see this validation, but a signal must still end it.
+    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
+    kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
+    trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        start = begin(member, folder, numerics(parts.trainer, "autograd"))
-        log.info("run %s from %s: %s", member.run_id, start or "the start", member.config)
-        record = _outcome(member, parts, folder.path, start)
-        folder.finish(record)
-    except (Interrupted, SystemExit) as error:
-        if stop.received is None:
-            raise
-        # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
-        raise _interrupted(folder, stop.received) from error
-    except Exception as error:
-        if _caused_by_signal(error, stop) and stop.received is not None:
-            raise _interrupted(folder, stop.received) from error
-        log.exception("failed")
-        with contextlib.suppress(OSError):  # a full disk is the failure itself
-            folder.fail(error)
-        raise RunFailed(folder.path, error) from error
-    log.info("done: %s", record.get("metrics", record.get("error")))
-    return record
+        trainer.validate(module, datamodule=data, verbose=False)
+    finally:
+        trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _interrupted(folder: RunFolder, signum: int) -> Interrupted:
-    reason = Interrupted(signum)
-    log.warning("%s", reason)
-    folder.interrupt(reason)
-    return reason
+def _best_epoch(parts: Parts, seconds: float) -> BestEpoch:
+    """Returns the best epoch by the run's checkpoint callback; without one, the last epoch."""
+    for callback in parts.trainer.checkpoint_callbacks:
+        if isinstance(callback, BestAndLast):
+            return callback.best
+    last = BestEpoch(parts.module.monitor)
+    last.epochs, last.seconds = parts.trainer.current_epoch, seconds
+    last.best_epoch, last.best_metrics = last.epochs - 1, parts.module.epoch_metrics
+    return last
 
 
 @contextlib.contextmanager
@@ -102,7 +194,7 @@ def _ending_its_workers() -> Generator[None]:
     """Kills the DataLoader workers of a run that ends early; Lightning leaves some of them alive.
 
     A worker that is left holds copies of this process's open files. The end of the process would
-    even wait for it, and for ever if a signal ended another one that held the lock of a queue.
+    even wait for it, and forever if a signal ended another one that held the lock of a queue.
     """
     others = multiprocessing.active_children()
     try:
@@ -116,107 +208,10 @@ def _end_workers(others: Sequence[BaseProcess]) -> None:
     """Kills the child processes of this one, except `others`."""
     if threading.current_thread() is not threading.main_thread():
         return
-    heard = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch would raise for each of them
+    # torch's handler would raise an error for each of the workers.
+    handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     for worker in multiprocessing.active_children():
         if worker not in others:
             worker.kill()
             worker.join()
-    signal.signal(signal.SIGCHLD, heard or signal.SIG_DFL)
-
-
-def _caused_by_signal(error: Exception, stop: StopOnSignal) -> bool:
-    """Whether a signal to the whole group has ended a DataLoader worker, and came to us as well.
-
-    Workers leave signals to us, but for the moment in which they start; ours may be the later one.
-    """
-    if "is killed by signal" not in str(error):
-        return False
-    deadline = time.monotonic() + 1
-    while stop.received is None and time.monotonic() < deadline:
-        time.sleep(0.01)
-    return stop.received is not None
-
-
-def _outcome(
-    member: PlannedRun, parts: Parts, folder: Path, checkpoint: Path | None
-) -> dict[str, Any]:
-    """The record of a run that is complete, or that has diverged and would again."""
-    try:
-        result = _fit_and_test(member, parts, folder, checkpoint)
-    except Diverged as error:
-        log.warning("diverged: %s", error)
-        return member.record("diverged", {"error": str(error), "epoch": error.epoch})
-    if member.config["diagnostics"]:
-        content = diagnose_run(member.config, parts.module, parts.data.splits)
-        if content is not None:
-            write_diagnosis(folder, content)
-    return member.record("complete", result)
-
-
-def _fit_and_test(
-    member: PlannedRun, parts: Parts, folder: Path, checkpoint: Path | None
-) -> dict[str, Any]:
-    trainer, module, data = parts
-    start = time.perf_counter()
-    with LoggersOfRun(trainer) as loggers:
-        loggers.log_config(member.config)
-        path = None if checkpoint is None else str(checkpoint)
-        trainer.fit(module, datamodule=data, ckpt_path=path)
-        kept = _kept(parts, time.perf_counter() - start)
-        if kept.epochs == 0:
-            raise RuntimeError("trainer.max_time or max_steps ended the run in its first epoch")
-        metrics = dict(kept.best_metrics)
-        trainer.strategy.barrier()  # the first process has written the checkpoint by now
-        _load_weights(module, folder / "checkpoints" / "best.ckpt")
-        module.confusions.clear()  # that of the last epoch's validation
-        has_confusion = member.config["diagnostics"] and data.splits.num_classes <= MOST_CLASSES
-        if has_confusion and data.splits.val is not None:
-            _validate_quietly(parts)
-        if data.splits.test is not None:
-            loggers.resume()
-            trainer.test(module, datamodule=data, verbose=False)
-            metrics |= module.test_metrics
-            if not math.isfinite(metrics["test/loss"]):
-                raise Diverged("test/loss", metrics["test/loss"], kept.best_epoch or 0)
-    return {
-        "metrics": metrics,
-        "best_epoch": kept.best_epoch,
-        "epochs": kept.epochs,
-        "steps": trainer.global_step,
-        "params": sum(p.numel() for p in module.network.parameters() if p.requires_grad),
-        "train_seconds": round(kept.seconds, 3),
-        "samples_per_s": round(kept.epochs * len(data.splits.train) / kept.seconds, 1),
-        "num_train": len(data.splits.train),
-        **confusion_of(data.splits, module.confusions),
-    }
-
-
-def _validate_quietly(parts: Parts) -> None:
-    """Validates for the confusion matrix, without callbacks or loggers of the user's own.
-
-    Between the stages of a run the trainer has no loggers.
-    """
-    trainer, module, data = parts
-    callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
-    kept = [callback for callback in callbacks if isinstance(callback, StopOnSignal)]
-    trainer.callbacks = kept  # pyright: ignore[reportAttributeAccessIssue]
-    try:
-        trainer.validate(module, datamodule=data, verbose=False)
-    finally:
-        trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
-
-
-def _kept(parts: Parts, seconds: float) -> BestEpoch:
-    """What the run's checkpoint callback knows of its epochs; without one, of the last epoch."""
-    for callback in parts.trainer.checkpoint_callbacks:
-        if isinstance(callback, BestAndLast):
-            return callback.best
-    last = BestEpoch(parts.module.monitor)
-    last.epochs, last.seconds = parts.trainer.current_epoch, seconds
-    last.best_epoch, last.best_metrics = last.epochs - 1, parts.module.epoch_metrics
-    return last
-
-
-def _load_weights(module: SequenceClassifier, checkpoint: Path) -> None:
-    if checkpoint.is_file():
-        module.load_state_dict(load_sealed(checkpoint)["state_dict"])
+    signal.signal(signal.SIGCHLD, handler or signal.SIG_DFL)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from seqsweep.training.engines.native import budget
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),

@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 Plan = Callable[..., list[PlannedRun]]
 Check = Callable[[Sequence[PlannedRun], Path], None]
 
 
 @pytest.mark.parametrize(("threads", "step"), [(1, 1), (2, -1)], ids=["1 thread", "2, reversed"])
-def test_alone_equals_in_company(
+def test_a_member_alone_equals_the_member_in_a_pool(
     mixed_members: list[PlannedRun],
     assert_undisturbed: Check,
     tmp_path: Path,
@@ -32,7 +32,7 @@ def test_alone_equals_in_company(
     assert_undisturbed(mixed_members, tmp_path / "each")
 
 
-def test_a_third_of_a_grid_first_and_the_rest_later(
+def test_a_pool_trained_in_two_parts_equals_the_whole_pool(
     mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
 ) -> None:
     first = train_pool(mixed_members[:3], tmp_path / "grid", 2)
@@ -42,7 +42,9 @@ def test_a_third_of_a_grid_first_and_the_rest_later(
     assert_undisturbed(mixed_members, tmp_path / "grid")
 
 
-def test_the_order_of_the_data_can_stay(members_of: Plan, tmp_path: Path) -> None:
+def test_a_pool_without_shuffling_keeps_the_order_of_the_data(
+    members_of: Plan, tmp_path: Path
+) -> None:
     members = members_of("data.shuffle=false", members=[("seed=0",), ("+data.seed=5",)])
     one, other = train_pool(members, tmp_path, 1)
     assert isinstance(one, Outcome)

@@ -6,18 +6,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 
 from seqsweep.native.step import Data, Stop, Work
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.training import resume
+from seqsweep.training import train as story
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import pool, run
+from seqsweep.training.engines.native import pool
 from seqsweep.training.engines.native.member import PoolMember
-from seqsweep.training.engines.native.run import train_pool
+from seqsweep.training.engines.native.run import PoolEngine
+from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 Plan = Callable[..., list[PlannedRun]]
 Check = Callable[[Sequence[PlannedRun], Path], None]
@@ -123,17 +125,16 @@ def test_a_signal_after_the_last_record_is_not_lost(
 ) -> None:
     """Nothing of this pool is left to stop, but a sweep has more to do."""
 
-    class Signalled(run._Training):
-        def train_taken(self, members: Sequence[PoolMember], trainer: L.Trainer) -> None:
-            super().train_taken(members, trainer)
-            signal.raise_signal(signum)
+    def record(self: PoolEngine, ended: Sequence[Ended[PoolMember]]) -> None:
+        self.pool.record(ended)
+        signal.raise_signal(signum)
 
-    monkeypatch.setattr(run, "_Training", Signalled)
+    monkeypatch.setattr(PoolEngine, "record", record)
     outcomes = train_pool(members_of("trainer.max_epochs=1"), tmp_path, 2)
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 4
 
 
-def test_works_that_take_long_are_stopped(
+def test_works_that_take_too_long_after_a_signal_are_stopped(
     members_of: Plan, assert_undisturbed: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The flag ends a work in the middle of an epoch; the run is saved as it was before."""
@@ -168,7 +169,7 @@ def test_many_members_train_in_parts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """A signal in one part ends those that come after it, too."""
-    monkeypatch.setattr(run, "_AT_ONCE", 2)
+    monkeypatch.setattr(story, "_LARGEST_POOL", 2)
 
     class Signal(at):
         def count(self, *_: object, **__: object) -> None:

@@ -16,8 +16,8 @@ from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.diagnosis import diagnose
 from seqsweep.training.engines.native.pool_data import PoolData
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 MIXED = [1 + (7 * place) % 9 for place in range(70)]  # more than are looked at

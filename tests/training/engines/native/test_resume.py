@@ -14,9 +14,9 @@ import pytest
 
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import pool
-from seqsweep.training.engines.native.run import train_pool
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
 
 Plan = Callable[..., list[PlannedRun]]
 Check = Callable[[Sequence[PlannedRun], Path], None]
@@ -34,7 +34,7 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
 
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_killed_between_rounds(
+def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
     mixed_members: list[PlannedRun],
     assert_undisturbed: Check,
     at: Any,
@@ -52,7 +52,7 @@ def test_killed_between_rounds(
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
-def test_killed_at_every_rename(
+def test_a_pool_killed_at_every_rename_equals_the_uninterrupted_one(
     members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, after: bool
 ) -> None:
     """While the pool begins, at each checkpoint, at each member's end."""
@@ -69,7 +69,7 @@ def test_killed_at_every_rename(
     assert n > 2 * (2 + 3)
 
 
-def test_kills_do_not_add_up(
+def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
     mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path,
     killed: type[BaseException], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -115,7 +115,7 @@ def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
-def test_killed_in_earnest(
+def test_a_pool_killed_at_random_moments_equals_the_uninterrupted_one(
     mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
 ) -> None:
     """SIGKILL, at moments that nobody has chosen."""
@@ -136,7 +136,7 @@ def full(*_: object) -> None:
 
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 14, 20, 26, 32])
-def test_a_disk_that_was_full(
+def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     members_of: Plan, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, n: int
 ) -> None:
     """From some write on; what could not be written fails, and is trained later."""
@@ -152,7 +152,7 @@ def test_a_disk_that_was_full(
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
                                   "provenance.json", "config.yaml"])  # fmt: skip
-def test_a_damaged_file(
+def test_a_pool_with_a_damaged_file_equals_the_uninterrupted_one(
     mixed_members: list[PlannedRun], assert_undisturbed: Check, at: Any, tmp_path: Path, name: str,
     killed: type[BaseException],
 ) -> None:  # fmt: skip

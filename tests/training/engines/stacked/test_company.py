@@ -115,7 +115,9 @@ def test_a_single_job_trains_its_company(planned: Planned, tmp_path: Path, at_re
     assert alone == killed
 
 
-def test_one_that_began_alone_stays_alone(planned: Planned, tmp_path: Path, at_rename: Any) -> None:
+def test_a_run_that_began_alone_stays_alone(
+    planned: Planned, tmp_path: Path, at_rename: Any
+) -> None:
     """A run that was killed before its first checkpoint gets no company later."""
     members = planned()
     command(members[:1], tmp_path / "alone")
@@ -129,7 +131,7 @@ def test_one_that_began_alone_stays_alone(planned: Planned, tmp_path: Path, at_r
     assert one == other
 
 
-def test_rerun_begins_in_the_company_of_its_command(planned: Planned, tmp_path: Path) -> None:
+def test_a_rerun_begins_in_the_company_of_its_command(planned: Planned, tmp_path: Path) -> None:
     members, again = planned(), planned("rerun=true", seeds=[0, 1])
     keep_company(tmp_path, members)
     assert begun_with({m.run_id: m for m in again}, tmp_path) == []
@@ -148,7 +150,7 @@ def test_a_part_of_a_company_is_not_a_new_one(planned: Planned, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("content", [5, [], {"a": 5}, "{", {"a": {"seed": 0}}])
-def test_a_file_that_names_no_pending_run_does_nothing(
+def test_a_company_file_without_pending_runs_does_nothing(
     planned: Planned, tmp_path: Path, content: Any
 ) -> None:
     (tmp_path / ".stacks").mkdir()
@@ -159,7 +161,7 @@ def test_a_file_that_names_no_pending_run_does_nothing(
     assert {m.run_id for m in stack.members} == {m.run_id for m in members}
 
 
-def test_a_file_builds_nothing_foreign(planned: Planned, tmp_path: Path) -> None:
+def test_a_company_file_builds_nothing_foreign(planned: Planned, tmp_path: Path) -> None:
     """A config out of a file may name what ours and the command's own configs name."""
     members = planned(seeds=[0, 1])
     keep_company(tmp_path, members)

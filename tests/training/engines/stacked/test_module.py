@@ -12,7 +12,7 @@ from seqsweep.models.classifier import RNNClassifier
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.engines.stacked.datamodule import StackDataModule
-from seqsweep.training.engines.stacked.module import evaluate
+from seqsweep.training.engines.stacked.evaluation import evaluate
 
 N, T, F, C = 23, 6, 3, 4
 

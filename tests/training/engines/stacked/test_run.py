@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning as L
 import pytest
 import torch
 
@@ -18,12 +17,12 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training import resume
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.training.engines.autograd import train_by_autograd
 from seqsweep.training.engines.joint.member import TrainingMember
-from seqsweep.training.engines.stacked import run
-from seqsweep.training.engines.stacked.run import train_stack
+from seqsweep.training.engines.protocol import Ended
+from seqsweep.training.engines.stacked.run import StackEngine
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train, train_stack
 
 MEMBERS = (
     ("seed=0",),
@@ -99,12 +98,14 @@ def test_stacked_is_what_autograd_makes_of_each_alone(
     outcomes = train_stack(members, tmp_path / "stacked")
     for member, outcome in zip(members, outcomes, strict=True):
         assert isinstance(outcome, Outcome), outcome
-        alone = train_by_autograd(member, tmp_path / "alone")
+        alone = train(member, tmp_path / "alone", engine="autograd")
         assert_close(outcome.folder.path, alone.folder.path)
 
 
 @pytest.mark.parametrize("name", ["rnn", "early"])
-def test_company_changes_nothing(planned: Plan, tmp_path: Path, name: str) -> None:
+def test_a_stacked_run_does_not_depend_on_its_company(
+    planned: Plan, tmp_path: Path, name: str
+) -> None:
     overrides, own = of(name)
     members = planned(*overrides, members=own)
     train_stack(members, tmp_path / "all")
@@ -169,7 +170,7 @@ def undisturbed(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
-def test_a_killed_stack_goes_on_as_if_nothing_had_been(
+def test_a_killed_stack_equals_the_uninterrupted_one(
     planned: Plan,
     tmp_path: Path,
     name: str,
@@ -191,7 +192,7 @@ def test_a_killed_stack_goes_on_as_if_nothing_had_been(
     assert not list((tmp_path / "killed" / ".stacks").iterdir())
 
 
-def test_what_is_left_of_a_stack_goes_on_in_other_company(
+def test_members_of_a_killed_stack_resume_in_another_company(
     planned: Plan,
     tmp_path: Path,
     at: Any,
@@ -224,7 +225,7 @@ def test_what_is_left_of_a_stack_goes_on_in_other_company(
         ("*.json", {"a": 1}),
     ],
 )
-def test_a_stack_file_of_other_content_is_as_none(
+def test_a_stack_file_of_other_content_counts_as_missing(
     planned: Plan,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -257,7 +258,7 @@ def test_a_stack_file_of_other_content_is_as_none(
 
 
 @pytest.mark.parametrize("stack", [5, "x", {"size": 2}, {"members": 5}, {"members": [5]}])
-def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
+def test_a_stack_in_provenance_of_other_content_counts_as_missing(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
     stack: Any,
@@ -268,7 +269,7 @@ def test_a_stack_in_provenance_that_is_not_ours_is_as_none(
     assert str(folder.path / "provenance.json") in capsys.readouterr().err
 
 
-def test_a_damaged_stack_goes_on_from_the_checkpoint_before(
+def test_a_damaged_stack_resumes_from_the_checkpoint_before(
     planned: Plan,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
@@ -297,7 +298,7 @@ def test_a_member_that_diverges_does_so_alone(planned: Plan, tmp_path: Path) -> 
     outcomes = train_stack(members, tmp_path / "stacked")
     states = [o.record["status"] for o in outcomes if isinstance(o, Outcome)]
     assert states == ["complete", "diverged", "complete"]
-    alone = train_by_autograd(members[1], tmp_path / "alone")
+    alone = train(members[1], tmp_path / "alone", engine="autograd")
     assert outcomes[1].record == alone.record  # pyright: ignore[reportAttributeAccessIssue]
     for member in (members[0], members[2]):
         train_stack([member], tmp_path / "alone")
@@ -335,7 +336,7 @@ def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(
     assert "its company failed" in log
 
 
-def test_a_longer_run_goes_on_from_a_shorter_one(
+def test_a_longer_stacked_run_begins_where_a_shorter_one_ended(
     planned: Plan,
     tmp_path: Path,
     result_of: ResultOf,
@@ -360,12 +361,11 @@ def test_a_signal_after_the_last_record_is_not_lost(
 ) -> None:
     """Nothing of this stack is left to stop, but a sweep has more to do."""
 
-    class Signalled(run._Training):
-        def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
-            super().train_taken(members, trainer)
-            signal.raise_signal(signum)
+    def record(self: StackEngine, ended: Sequence[Ended[TrainingMember]]) -> None:
+        self.ends.record(ended)
+        signal.raise_signal(signum)
 
-    monkeypatch.setattr(run, "_Training", Signalled)
+    monkeypatch.setattr(StackEngine, "record", record)
     members = planned("trainer.max_epochs=1", members=MEMBERS[:2])
     outcomes = train_stack(members, tmp_path)
     assert [outcome.signum for outcome in outcomes if isinstance(outcome, Outcome)] == [signum] * 2

@@ -1,1 +1,1 @@
-"""What stacks and pools have in common: the part of each member, from its config to its record."""
+"""The parts that stacks and pools share: members with their schedules, states and logs."""

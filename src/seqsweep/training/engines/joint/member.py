@@ -1,4 +1,4 @@
-"""The part of one member: all that it has for itself, from its first weights to its stopping.
+"""One member of a stack or a pool: its weights, schedule, early stopping, log and state.
 
 C classes, P parameters of the network.
 """
@@ -31,8 +31,8 @@ from seqsweep.training.checkpoints import BestAndLast
 from seqsweep.training.data_cache import translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.engine import Network, network_of
-from seqsweep.training.engines.joint.member_log import MemberLog
 from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
+from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
@@ -42,16 +42,18 @@ Layout = list[tuple[str, torch.Size]]
 
 
 class TrainingMember:
-    """The own part of a run that trains with others, built from its config; nothing is written.
+    """The parts of a run that it does not share with others, built from its config.
+
+    Nothing is written.
 
     Args:
-        member: checked and identified.
-        folder: of the run.
-        splits: the data, shared with the others.
-        schedules: those made so far, by their configs: for members that can share one.
+        member: a checked config.
+        folder: the folder of the run.
+        splits: the data, shared with the other members.
+        schedules: the schedules made so far, by their configs, for members that can share one.
 
     Raises:
-        ValueError, TypeError, OSError: something of the config is refused.
+        ValueError, TypeError, OSError: a part of the config is refused.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class TrainingMember:
         )
         self.label_smoothing: float = config["loss"]["label_smoothing"]
         self.clip: float | None = config["trainer"].get("gradient_clip_val")
+        # An open seed of the data is the run's seed.
         seed = config["data"].get("seed")
         self.shuffle_seed: int = config["seed"] if seed is None else seed
         self.dropout_seed = stream_seed(config["seed"], "dropout")
@@ -99,27 +102,29 @@ class TrainingMember:
         return sum(math.prod(shape) for _, shape in self.layout)
 
     def initial_vector(self) -> Tensor:
-        """The first weights, those that the network's constructor draws from the stream `init`."""
+        """Returns the first weights (P,), drawn from the stream `init` by the constructor."""
+        # The same calls as in the constructor draw the same weights, without building a network.
         with global_stream(self.config["seed"], "init"):
             self.template.rnn.reset_parameters()
             self.template.fc.reset_parameters()
         return torch.cat([p.detach().flatten() for p in self.template.parameters()])
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:
-        """Weights (P,) by the names that they have in a `SequenceClassifier`."""
+        """Returns weights (P,) by the names that they have in a `SequenceClassifier`."""
         parts = vector.split([math.prod(shape) for _, shape in self.layout])
         return {
             name: part.view(shape) for (name, shape), part in zip(self.layout, parts, strict=True)
         }
 
     def vector(self, state_dict: Mapping[str, Tensor]) -> Tensor:
-        """The reverse: (P,)."""
+        """Returns named weights as a vector (P,)."""
         return torch.cat([state_dict[name].flatten() for name, _ in self.layout])
 
     def state_dict(self) -> dict[str, Any]:
-        """All but tensors, for a checkpoint."""
+        """Returns the plain values of the member's state, for a checkpoint."""
         callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
         if self.early_stop is not None:
+            # A tensor would not be a plain value.
             stop = self.early_stop.state_dict()
             callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
         return {
@@ -130,16 +135,16 @@ class TrainingMember:
         }
 
     def packed(self) -> dict[str, Any]:
-        """The state with its plain values as one text.
+        """Returns the state with its plain values as one text.
 
-        torch.save takes a microsecond for each value, and a stack has many thousands of them.
+        torch.save takes a microsecond for each value, and a stack has many thousands of values.
         """
         state = self.state_dict()
         schedule, pending = state.pop("schedule"), "\n".join(state.pop("pending"))
         return {"plain": json.dumps(state), "pending": pending, "schedule": schedule}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """From a checkpoint of this run."""
+        """Restores the state from a checkpoint of this run."""
         self.best.load_state_dict(state["callbacks"]["BestAndLast"])
         if self.early_stop is not None:
             stop = state["callbacks"]["EarlyStop"]
@@ -148,12 +153,12 @@ class TrainingMember:
         self.log.restore(state["files"], state["pending"])
 
     def had_stopped(self) -> bool:
-        """Whether it was told to stop already, and killed before it could."""
+        """Returns whether early stopping had ended the run before it was killed."""
         stop = self.early_stop
         return stop is not None and 0 < stop.wait_count >= stop.patience
 
     def should_stop(self, metrics: Mapping[str, float]) -> bool:
-        """Whether early stopping ends the run after an epoch of these metrics."""
+        """Returns whether early stopping ends the run after an epoch with these metrics."""
         if self.early_stop is None:
             return False
         current = torch.tensor(metrics[self.early_stop.monitor])
@@ -162,7 +167,7 @@ class TrainingMember:
 
 
 def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What `TrainingMember.packed` made one text of, as keys again."""
+    """Returns the state that `TrainingMember.packed` has packed."""
     pending = state["pending"].splitlines()
     return {"schedule": state["schedule"], "pending": pending, **json.loads(state["plain"])}
 
@@ -170,7 +175,7 @@ def unpacked(state: Mapping[str, Any]) -> dict[str, Any]:
 @functools.lru_cache(maxsize=512)
 @translate_memory_errors()
 def _template(model: str, input_size: int, num_classes: int) -> tuple[RNNClassifier, Layout]:
-    """One network for all members of a model, and its layout."""
+    """Returns a network that all members of equal models share, and its layout."""
     section = json.loads(model)
     sizes = {"input_size": input_size, "num_classes": num_classes}
     network = build(section, "model", **sizes_from_data(section, sizes))
@@ -185,10 +190,11 @@ def checkpoints(
     moments: Mapping[str, Tensor],
     best: Tensor,
 ) -> tuple[Checkpoint, Checkpoint]:
-    """A run's last checkpoint and its best one.
+    """Returns a run's last checkpoint and its best one.
 
-    Both hold its weights by the names of its network, and the run's description, as any checkpoint
-    of a run does; the best one nothing else, since a run resumes from its last.
+    Both hold the weights by the names of the network's parameters, and the run's description, as
+    every checkpoint of a run does. The best one holds no optimizer, since a run resumes from its
+    last checkpoint.
 
     Args:
         head: the member's `state_dict`, with `engine`, `epoch` and `global_step`.

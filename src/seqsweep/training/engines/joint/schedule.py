@@ -1,4 +1,4 @@
-"""The options of an optimizer through the epochs of a run."""
+"""The options of an optimizer (lr and so on) in each epoch of a run."""
 
 import json
 from typing import Any
@@ -17,11 +17,11 @@ Options = dict[str, float]
 
 
 class Schedule:
-    """An optimizer's options through the epochs, moved by a scheduler of torch's.
+    """Computes an optimizer's options in each epoch with a scheduler of torch.
 
-    The scheduler acts on an optimizer of one unused number; an engine reads its options from there.
-    Options that follow no metric are a function of the epoch. Members of equal config share such a
-    schedule, at whatever epoch each of them stands.
+    The scheduler acts on an optimizer of one unused number, and an engine reads the options from
+    there. Options that follow no metric are a function of the epoch, so members of equal configs
+    share such a schedule, whatever epoch each of them has reached.
     """
 
     def __init__(self, config: Config) -> None:
@@ -38,9 +38,10 @@ class Schedule:
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
-        """The options of an epoch; where a metric moves them, those of the epoch to come."""
+        """Returns the options of an epoch; of the next one if a metric changes them."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
+        # The scheduler only moves forward, so the options of earlier epochs are kept.
         while len(self._by_epoch) <= epoch:
             self._by_epoch.append(self._moved())
         return self._by_epoch[epoch]
@@ -51,12 +52,13 @@ class Schedule:
             self._by_epoch = [self._moved(metrics[self.monitor])]
 
     def _moved(self, *metric: float) -> Options:
-        self.optimizer.step()  # moves nothing, but a scheduler warns where it never happened
+        # The step changes nothing, but a scheduler warns if its optimizer has never stepped.
+        self.optimizer.step()
         self.scheduler.step(*metric)
         return hyperparameters(self.optimizer)
 
     def state_dict(self) -> dict[str, Any] | None:
-        """The state that does not follow from the epoch; None where there is none."""
+        """Returns the state that does not follow from the epoch, or None."""
         if not self.follows_metric:
             return None
         options = {k: v for k, v in self.optimizer.param_groups[0].items() if k != "params"}
@@ -70,10 +72,11 @@ class Schedule:
 
 
 def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
-    """Returns one of the schedules, or a new one where none serves this config."""
+    """Returns the schedule of a config, shared with members of equal configs if possible."""
     key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
     if key not in schedules:
         schedules[key] = Schedule(config)
     elif schedules[key].follows_metric:
+        # It depends on the member's own metrics, so members cannot share it.
         return Schedule(config)
     return schedules[key]

@@ -1,4 +1,4 @@
-"""What the counts and the row of an epoch say.
+"""Scores from the counts of an epoch, and what its row of metrics means.
 
 K members, C classes.
 """
@@ -16,7 +16,10 @@ Array = npt.NDArray[np.float64]
 
 
 def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
-    """Accuracy and macro-F1, over the classes that occur, of (K, C, C) counts."""
+    """Returns accuracy and macro-F1 (K,) from counts (K, C, C), rows the true class.
+
+    Macro-F1 is the mean over the classes that occur, as labels or as predictions.
+    """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=1, axis2=2)
     seen = table.sum(1) + table.sum(2)
@@ -28,11 +31,12 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
 
 
 def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
-    """The row of an epoch without its counters."""
+    """Returns the row of an epoch without its counters."""
     return {name: value for name, value in row.items() if name not in ("epoch", "step")}
 
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
+    """Returns the error of a member whose row has a value that is not finite, or None."""
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
             return Diverged(name, row[name], epoch)

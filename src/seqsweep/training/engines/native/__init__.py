@@ -1,1 +1,1 @@
-"""Runs on one prepared data set, trained by the native engine. A single run is a pool of one."""
+"""The native engine: trains a pool of runs of one data set. A single run is a pool of one."""

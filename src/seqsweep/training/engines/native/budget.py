@@ -1,4 +1,4 @@
-"""How often what is only needed after a kill is written: a small part of the time."""
+"""The budget of writes that are only needed after a kill: a small share of the time."""
 
 import time
 from collections.abc import Callable, Generator
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 _SHARE = 0.05
 _LONGEST_SECONDS = 60.0
 _FIRST_GUESS = 0.005
-"""Seconds that a write is taken to last before the first one."""
+"""The assumed duration of the first write, in seconds."""
 
 
 class Budget:
-    """Allows writes that take 5 % of the time at most, and each writer one a minute at least.
+    """Allows writes that take at most 5 % of the time, but at least one a minute.
 
     Args:
-        clock: in seconds.
+        clock: returns the time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -22,13 +22,18 @@ class Budget:
         self._seconds = _FIRST_GUESS
 
     def is_due(self, since: float, writers: int = 1) -> bool:
-        """Whether one of so many writers may write, whose last write ended at `since`."""
+        """Returns whether a writer may write again.
+
+        Args:
+            since: the time at which its last write ended.
+            writers: the number of writers that share the budget.
+        """
         wait = min(_LONGEST_SECONDS, writers * self._seconds / _SHARE)
         return self.clock() - since >= wait
 
     @contextmanager
     def measuring(self) -> Generator[None]:
-        """Measures a write in the block."""
+        """Measures the write in the block."""
         start = self.clock()
         yield
         self._seconds += (self.clock() - start - self._seconds) / 4

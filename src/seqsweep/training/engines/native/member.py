@@ -1,4 +1,4 @@
-"""A member of a pool: its own part with its network of the native engine.
+"""A member of a pool, with its network of the native engine.
 
 P parameters of the network, S training sequences.
 """
@@ -19,7 +19,7 @@ from seqsweep.training.engines.joint.schedule import Schedule
 from seqsweep.training.planned_run import PlannedRun
 
 _ORDERS_HELD = 2**20
-"""Numbers in the orders that are kept for members of equal seeds."""
+"""The most numbers in the orders that are kept for members of equal seeds."""
 
 
 class PoolMember(TrainingMember):
@@ -29,9 +29,9 @@ class PoolMember(TrainingMember):
         member, folder, splits, schedules: see `TrainingMember`.
 
     Attributes:
-        native: its network with its optimizer's state, as after `epochs` epochs unless it trains.
-        best_weights: (P,) those of its best epoch so far.
-        flops: of an epoch.
+        native: its network and its optimizer's state after `epochs` epochs, unless it trains.
+        best_weights: (P,) the weights of its best epoch so far.
+        flops: the floating-point operations of an epoch.
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class PoolMember(TrainingMember):
             self.clip,
         )
         self.best_weights = self.native.weights.clone()
+        # The state before an epoch, for `undo` after an error in the middle of it.
         self._before = self.native.memory.clone()
         self._steps_before = 0
 
@@ -71,7 +72,7 @@ class PoolMember(TrainingMember):
         """Sets the state of a checkpoint of this run.
 
         Raises:
-            KeyError, RuntimeError, TypeError, ValueError: it is one of something else.
+            KeyError, RuntimeError, TypeError, ValueError: it is not a checkpoint of this run.
         """
         self.native.weights.copy_(self.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
@@ -83,11 +84,11 @@ class PoolMember(TrainingMember):
 
     @property
     def is_at_end(self) -> bool:
-        """Whether it was killed between its last epoch and its record."""
+        """Whether the member was killed between its last epoch and its record."""
         return self.epochs >= self.max_epochs or self.had_stopped()
 
     def work(self) -> Work:
-        """Returns the work of its next epoch, and keeps the state before it."""
+        """Returns the work of its next epoch and keeps the state before it, for `undo`."""
         self._before.copy_(self.native.memory)
         self._steps_before = self.native.steps
         seed = self.shuffle_seed if self.shuffles else None
@@ -102,31 +103,39 @@ class PoolMember(TrainingMember):
 
     @property
     def steps_of_an_epoch(self) -> int:
+        """The number of optimizer steps in an epoch."""
         return -(-self.size // self.batch_size)
 
     @property
     def part(self) -> float:
-        """How much of its next epoch is done, also while a thread trains it."""
+        """The share of its next epoch that is done, also while a thread trains it."""
         return (self.native.steps - self._steps_before) / self.steps_of_an_epoch
 
     def undo(self) -> None:
-        """Takes the network back to where the work of its last epoch began."""
+        """Restores the network as it was before the work of its last epoch."""
         self.native.memory.copy_(self._before)
         self.native.steps = self._steps_before
 
     def take_in(self, row: dict[str, Any], metrics: dict[str, float], seconds: float) -> bool:
-        """Takes in the row of a finished epoch; returns whether there is another one."""
+        """Takes in a finished epoch; returns whether another epoch follows.
+
+        Args:
+            row: its counters and metrics.
+            metrics: the metrics alone.
+            seconds: its duration.
+        """
         if self.best.see(self.epochs, metrics, seconds):
             self.best_weights.copy_(self.native.weights)
         self.epochs += 1
         self.schedule.see(row)
         self.log.add(row)
-        looks = self.val_every == 1 or "val/loss" in row
-        stops = looks and self.should_stop(row)
+        # Early stopping counts epochs with validation, as Lightning does.
+        is_validated = self.val_every == 1 or "val/loss" in row
+        stops = is_validated and self.should_stop(row)
         return not stops and self.epochs < self.max_epochs
 
     def checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint and its best one, as it stands after its last epoch."""
+        """Returns its last checkpoint and its best one, after its last finished epoch."""
         weights, *moments = self.native.memory.clone()
         head = {
             "engine": "native",
@@ -140,27 +149,28 @@ class PoolMember(TrainingMember):
 
 @functools.lru_cache(maxsize=8)
 def _steps(splits: Splits) -> int:
-    """The steps of all training sequences; `Splits` are compared by identity."""
+    """Returns the time steps of all training sequences; `Splits` are compared by identity."""
     return int(splits.train.lengths.sum())
 
 
 class _Orders:
-    """The orders of epochs, drawn once for members of equal seeds."""
+    """Draws the orders of epochs, once for members of equal seeds."""
 
     def __init__(self) -> None:
-        self._held: dict[tuple[int, int | None, int], Tensor] = {}
+        self._orders: dict[tuple[int, int | None, int], Tensor] = {}
         self._generator = torch.Generator()
 
     def __call__(self, size: int, seed: int | None, epoch: int) -> Tensor:
-        """(S,): what `EpochBatches` gives a run by itself."""
+        """Returns the order (S,) of an epoch, as `EpochBatches` gives it to a separate run."""
+        # Without a seed the order is that of the data, in every epoch.
         key = (size, seed, epoch if seed is not None else 0)
-        if key not in self._held:
-            if (len(self._held) + 1) * size > _ORDERS_HELD:
-                self._held.clear()
-            self._held[key] = self._drawn(size, seed, epoch)
-        return self._held[key]
+        if key not in self._orders:
+            if (len(self._orders) + 1) * size > _ORDERS_HELD:
+                self._orders.clear()
+            self._orders[key] = self._draw(size, seed, epoch)
+        return self._orders[key]
 
-    def _drawn(self, size: int, seed: int | None, epoch: int) -> Tensor:
+    def _draw(self, size: int, seed: int | None, epoch: int) -> Tensor:
         if seed is None:
             return torch.arange(size)
         self._generator.manual_seed(stream_seed(seed, f"shuffle/{epoch}"))

@@ -1,4 +1,4 @@
-"""The checkpoints of a pool's members: each in its own folder."""
+"""The files of a pool's members: logs and checkpoints, each in its run's folder."""
 
 from seqsweep.runs.files import link
 from seqsweep.training.checkpoints import publish, save_sealed
@@ -6,14 +6,14 @@ from seqsweep.training.engines.native.member import PoolMember
 
 
 class MemberFiles:
-    """What of a member is on disk.
+    """Writes the files of a member and knows which epochs are on disk.
 
     Args:
-        member: as it resumes.
-        now: the time.
+        member: restored from the checkpoint that it resumes from, if any.
+        now: the time in seconds.
 
     Attributes:
-        saved: when its last checkpoint was written.
+        saved: the time at which the last checkpoint was written.
     """
 
     def __init__(self, member: PoolMember, now: float) -> None:
@@ -23,7 +23,9 @@ class MemberFiles:
         self._best = member.best.best_epoch
 
     def save(self, now: float, sync: bool = True) -> None:
-        """Writes logs and checkpoints in the middle of a run; the last one stays as `previous`.
+        """Writes logs and checkpoints in the middle of a run.
+
+        The checkpoint that was the last one becomes `previous.ckpt`.
 
         Raises:
             OSError: a file cannot be written.
@@ -36,7 +38,7 @@ class MemberFiles:
             return
         last, best = member.checkpoints()
         is_better = best["epoch"] == last["epoch"]
-        # The best one first: `resume_point` takes a best of an epoch that is trained again.
+        # The best one comes first: `resume_point` accepts one of an epoch that is trained again.
         if not is_better and best["epoch"] != self._best:
             save_sealed(best, folder / "best.ckpt", sync)
         save_sealed(last, folder / "next.ckpt", sync)

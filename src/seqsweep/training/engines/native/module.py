@@ -1,38 +1,37 @@
 """The LightningModule that trains a pool: an epoch of the Trainer is a round of its members."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import lightning as L
 import torch
 
+from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.joint.scores import metrics_of
-from seqsweep.training.engines.native.pool import Pool
+from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
+from seqsweep.training.progress_bar import RunProgressBar
 from seqsweep.training.trainer import count_steps
-
-_POLL_SECONDS = 0.1
-"""How long a signal may go unnoticed, and how often a progress bar is drawn."""
 
 
 class PoolModule(L.LightningModule):
     """Trains a pool by manual optimisation.
 
-    In a round every member that still trains finishes at least one epoch: quick members finish
-    several while a slow one trains its own. A round is one batch for Lightning. The members have
-    optimizers of their own, so Lightning is given none; it counts their steps all the same.
+    In a round every member that still trains finishes at least one epoch; fast members finish
+    several meanwhile. A round is one batch for Lightning. The members have optimizers of their own,
+    so Lightning gets none, but it still counts their steps.
 
     Args:
-        pool: of members that have not ended.
-        check: called again and again; raises what ends the training.
-        wait: called where a result is waited for.
+        pool: its members have epochs left.
+        stop: takes the signals.
+        bar: a progress bar, drawn while a round goes on.
     """
 
-    def __init__(self, pool: Pool, check: Callable[[], None], wait: Callable[[], None]) -> None:
+    def __init__(self, pool: Pool, stop: StopOnSignal, bar: RunProgressBar | None) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.pool = pool
-        self.check = check
-        self.wait = wait
+        self.stop = stop
+        self.bar = bar
 
     def configure_optimizers(self) -> list[Any]:
         return []
@@ -43,23 +42,25 @@ class PoolModule(L.LightningModule):
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool, steps = self.pool, self.pool.steps
         behind = set(pool.training)
-        while behind or (pool.left and not pool.training):
-            behind.difference_update(pool.advance(_POLL_SECONDS))
+        while behind:
+            behind.difference_update(pool.advance(POLL_SECONDS))
             behind.intersection_update(pool.training)
-            self.check()
-            self.wait()
+            self.stop.check()
+            if self.bar is not None:
+                part = max((member.part for member in pool.training), default=1.0)
+                self.bar.draw(self.trainer, part)
         count_steps(self.trainer, pool.steps - steps)
         self.trainer.callback_metrics.update(
             {name: torch.tensor(value) for name, value in metrics_of(pool.row).items()}
         )
 
     def on_train_epoch_end(self) -> None:
-        if not self.pool.left:
+        if not self.pool.training:
             self.trainer.should_stop = True
 
 
 class OneRound:
-    """What Lightning iterates over: one batch an epoch, without content."""
+    """The batches of an epoch for Lightning: a single one, without content."""
 
     def __len__(self) -> int:
         return 1

@@ -1,4 +1,4 @@
-"""Members that train side by side, each at its own pace: their epochs, checkpoints and ends."""
+"""A pool: members that train side by side, each at its own pace."""
 
 import functools
 import os
@@ -8,48 +8,53 @@ from typing import Any
 
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped, run
-from seqsweep.training.engines.joint.ending import Findings, end_member, fail_member
+from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.member_files import MemberFiles
-from seqsweep.training.engines.native.pool_data import Found, PoolData
+from seqsweep.training.engines.native.pool_data import Evaluated, PoolData
 from seqsweep.training.engines.native.rows import rows_of
 from seqsweep.training.engines.native.workers import Done, Task, Workers
+from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Outcome
 
+POLL_SECONDS = 0.1
+"""The longest time for which a signal goes unnoticed and a progress bar is not drawn."""
+
 _FLOPS_OF_A_TASK = 2e7
-"""About a millisecond: what a task costs beside its computing is small then."""
+"""About a millisecond of computing, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
-"""A work costs as much as these, however small it is."""
+"""The cost of the smallest work, in floating-point operations."""
 
 _TASKS_OF_A_THREAD = 2
-"""One that it computes, and one that waits."""
+"""One task that the thread computes, and one that waits."""
 
 _GRACE_SECONDS = 2.0
-"""How long works may take to finish after a signal."""
+"""The time that works have to finish after a signal."""
 
 _MOST_ENDS = 100
-"""Members whose records are written at once: a signal waits for that long."""
+"""Members whose records are written at once, while the threads may run out of tasks."""
 
 
 class Pool:
-    """Trains members from where they stand to their ends.
+    """Trains members to their ends and keeps their files.
 
     Args:
-        members: started or restored; their locks are held.
-        data: theirs.
-        threads: that compute.
+        members: started or restored from a checkpoint; their locks are held.
+        data: the members' data.
+        threads: the number of threads that train and test members.
         is_single: whether this is a run by itself, whose files are synced one by one.
-        budget: for checkpoints and logs.
+        budget: limits the time for checkpoints and logs.
+        outcomes: filled, by run_id, with those of the members that have ended.
 
     Attributes:
-        training: those that have not finished their last epoch.
-        left: those without an outcome.
-        outcomes: by run_id, of those that have ended.
-        steps: of all optimizers.
-        row: the last one of an epoch.
+        training: the members that have not finished their last epoch.
+        left: the members without an outcome.
+        steps: the number of steps of all optimizers.
+        row: the row of the epoch that was finished last.
     """
 
     def __init__(
@@ -59,6 +64,7 @@ class Pool:
         threads: int,
         is_single: bool,
         budget: Budget,
+        outcomes: dict[str, Outcome | BaseException],
     ) -> None:
         self.data = data
         self.is_single = is_single
@@ -66,44 +72,51 @@ class Pool:
         self.ending = Budget(budget.clock)
         self.workers = Workers(min(threads, len(members)))
         self.left = list(members)
-        self.outcomes: dict[str, Outcome | BaseException] = {}
+        self.outcomes = outcomes
         self.steps = sum(member.native.steps for member in members)
         self.row: dict[str, Any] = {}
         now = budget.clock()
         self.files = {member: MemberFiles(member, now) for member in members}
-        self._ended_at = now
+        self._recorded = now
+        # Members that were killed before their record have only their test left.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._ready = deque(self.training)
-        self._to_look_at = [member for member in members if member.is_at_end]
-        self._ends: list[tuple[PoolMember, Findings | Diverged]] = []
+        self._untested = [member for member in members if member.is_at_end]
+        self._ended: list[Ended[PoolMember]] = []
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result of the threads; returns the members that have finished an epoch.
 
         Args:
-            seconds: how long it waits for one.
+            seconds: the longest time to wait for a result.
         """
         self._submit()
         done = self.workers.next(seconds) if self.workers.pending else None
         moved = [] if done is None else self._take(done)
-        is_idle = not (self.workers.pending or self._ready or self._to_look_at)
-        if self._ends and (is_idle or self.ending.is_due(self._ended_at)):
-            self._end()
+        if self._ended and self.ending.is_due(self._recorded):
+            self.record(self._take_ended(_MOST_ENDS))
         return moved
 
+    def test(self, stop: StopOnSignal) -> list[Ended[PoolMember]]:
+        """Waits until the threads have tested all members that have finished training."""
+        while self.workers.pending or self._untested:
+            self.advance(POLL_SECONDS)
+            stop.check()
+        return self._take_ended()
+
     def settle(self) -> None:
-        """Saves every member as it stands after an epoch; no further work is begun."""
+        """Saves every member after its last finished epoch; no further work is begun."""
         self.workers.withdraw()
         deadline = self.budget.clock() + _GRACE_SECONDS
         while self.workers.pending:
             seconds = deadline - self.budget.clock()
+            # Once the grace period is over, works end at their next step and are undone.
             if seconds <= 0:
                 self.workers.stop.set()
             done = self.workers.next(max(0.0, seconds) if seconds > 0 else None)
             if done is not None:
                 self._take(done)
-        while self._ends:
-            self._end()
+        self.record(self._take_ended())
         for member in tuple(self.left):
             self._save(member, sync=self.is_single)
         if not self.is_single:
@@ -113,15 +126,17 @@ class Pool:
         self.workers.close()
 
     def _submit(self) -> None:
-        """Gives the threads something to do, in the order in which members became ready."""
-        if self._to_look_at:
-            members, self._to_look_at = self._to_look_at, []
-            self._look(members)
+        """Gives tasks to the threads, in the order in which members became ready."""
+        # Tests come first, so that finished members are recorded as early as possible.
+        if self._untested:
+            members, self._untested = self._untested, []
+            self._test(members)
         while self._ready and self.workers.pending < _TASKS_OF_A_THREAD * len(self.workers):
             self._train(self._chunk())
 
     def _chunk(self) -> list[PoolMember]:
-        """Members whose epochs take about a millisecond together, and leave others enough."""
+        """Returns members for a task of about a millisecond, and leaves enough for others."""
+        # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
         chunk, cost = [self._ready.popleft()], 0.0
         while self._ready and len(chunk) < most:
@@ -137,9 +152,9 @@ class Pool:
         compute = functools.partial(run, works, train, val, self.workers.stop)
         self.workers.submit(Task(members, compute, self._take_epochs))
 
-    def _look(self, members: Sequence[PoolMember]) -> None:
-        def compute() -> list[Found]:
-            return [self.data.look_at(member) for member in members]
+    def _test(self, members: Sequence[PoolMember]) -> None:
+        def compute() -> list[Evaluated]:
+            return [self.data.evaluate_best(member) for member in members]
 
         self.workers.submit(Task(members, compute, self._take_findings))
 
@@ -147,6 +162,7 @@ class Pool:
         task = done.task
         if done.error is None:
             return task.take(task.members, done.result)
+        # An error may have come in the middle of an epoch, which is then trained again.
         trains = task.take == self._take_epochs
         if trains:
             for member in task.members:
@@ -156,8 +172,9 @@ class Pool:
         if len(task.members) == 1:
             self._fail(task.members[0], done.error)
             return list(task.members)
-        for member in task.members:  # which of them it was shows when each is by itself
-            (self._train if trains else self._look)([member])
+        # One task for each member shows which of them has caused the error.
+        for member in task.members:
+            (self._train if trains else self._test)([member])
         return []
 
     def _take_epochs(
@@ -167,50 +184,56 @@ class Pool:
         for member, result, row in zip(members, results, rows, strict=True):
             why = why_diverged(row, member.epochs)
             if why is not None:
-                member.undo()  # its checkpoint is the one before
+                member.undo()  # its checkpoint stays the one of the epoch before
                 self._leave(member)
-                self._ends.append((member, why))
+                self._ended.append((member, why))
                 continue
             self.steps += member.steps_of_an_epoch
-            goes_on = member.take_in(row, metrics_of(row), result.seconds)
-            if not goes_on:
+            has_another = member.take_in(row, metrics_of(row), result.seconds)
+            if not has_another:
                 self._leave(member)
-                self._to_look_at.append(member)
+                self._untested.append(member)
                 continue
             if self._is_due(member):
                 with self.budget.measuring():
                     self._save(member)
+            # A member whose folder could not be written has failed meanwhile.
             if member in self.training:
                 self._ready.append(member)
         self.row = rows[-1]
         return list(members)
 
     def _take_findings(
-        self, members: Sequence[PoolMember], found: Sequence[Found]
+        self, members: Sequence[PoolMember], evaluated: Sequence[Evaluated]
     ) -> list[PoolMember]:
-        self._ends += zip(members, self.data.findings(found), strict=True)
+        self._ended += zip(members, self.data.findings(evaluated), strict=True)
         return []
 
-    def _end(self) -> None:
-        """Writes the records of the members that have ended, each for itself."""
-        ends, self._ends = self._ends[:_MOST_ENDS], self._ends[_MOST_ENDS:]
+    def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
+        """Writes the records of members that have ended, each for itself."""
+        if not ended:
+            return
         with self.ending.measuring():
-            for member, _ in ends:
+            for member, _ in ended:
                 save = functools.partial(self.files[member].save_at_end, self.is_single)
                 self._try(member, save)
             if not self.is_single:
-                os.sync()  # all that a record stands for, before any record can be seen
-            for member, end in ends:
+                os.sync()  # everything is on disk before the first record can be seen
+            for member, end in ended:
                 if member.run_id not in self.outcomes:
-                    self._try(member, functools.partial(self._end_one, member, end))
-        self._ended_at = self.budget.clock()
+                    self._try(member, functools.partial(self._record_one, member, end))
+        self._recorded = self.budget.clock()
         self.left = [member for member in self.left if member.run_id not in self.outcomes]
 
-    def _end_one(self, member: PoolMember, end: Findings | Diverged) -> None:
-        self.outcomes[member.run_id] = end_member(
+    def _take_ended(self, most: int | None = None) -> list[Ended[PoolMember]]:
+        """Returns members that have ended and have no record yet, each once."""
+        ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
+        return ended
+
+    def _record_one(self, member: PoolMember, end: Findings | Diverged) -> None:
+        self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
-        member.log.write_lines()
 
     def _is_due(self, member: PoolMember) -> bool:
         return self.budget.is_due(self.files[member].saved, len(self.training))
@@ -220,7 +243,7 @@ class Pool:
         self._try(member, lambda: files.save(self.budget.clock(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """A folder that cannot be written fails its own run alone."""
+        """Calls an action; a folder that cannot be written fails its own run alone."""
         try:
             action()
         except OSError as error:

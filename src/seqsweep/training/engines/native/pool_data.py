@@ -1,4 +1,4 @@
-"""What the best weights of members do on data that chose nothing.
+"""The data of a pool, and the evaluation of its members' best weights at their end.
 
 K members, C classes.
 """
@@ -12,43 +12,40 @@ from torch import Tensor
 
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.native.step import Data, Network, Sums, evaluate, trace
-from seqsweep.training.diagnosis import MOST_CLASSES, Chosen, choose, confusion_of, diagnosis_of
-from seqsweep.training.engines.joint.ending import Findings
+from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
+from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.joint.scores import scores
 from seqsweep.training.engines.native.member import PoolMember
 
-Found = tuple[dict[str, Sums], dict[str, Any] | None]
-"""The sums of a member on each split that was looked at, and its diagnosis."""
+Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
+"""The sums of a member on each evaluated split, and its diagnosis."""
 
 
 class PoolData:
-    """The splits of a pool, as its threads read them."""
+    """The splits of a pool in the form that its threads read."""
 
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
         self.native = {name: _data(part) for name, part in splits.parts.items()}
 
-    def look_at(self, member: PoolMember) -> Found:
-        """Evaluates the best weights of a member; called by a thread."""
-        is_diagnosed = member.config["diagnostics"]
-        has_confusion = is_diagnosed and self.splits.num_classes <= MOST_CLASSES
-        wanted = ("val", "test") if has_confusion else ("test",)
-        found = {
+    def evaluate_best(self, member: PoolMember) -> Evaluated:
+        """Evaluates and diagnoses the best weights of a member; called by a thread."""
+        sums = {
             name: evaluate(member.native, self.native[name], member.best_weights)
-            for name in wanted
-            if name in self.native
+            for name in splits_tested(member.config, self.splits)
         }
-        if not is_diagnosed:
-            return found, None
-        return found, self.diagnose(member.native, member.best_weights)
+        if not member.config["diagnostics"]:
+            return sums, None
+        return sums, self.diagnose(member.native, member.best_weights)
 
-    def findings(self, found: Sequence[Found]) -> list[Findings]:
-        """What each member's record says of them."""
-        test = [sums["test"] for sums, _ in found if "test" in sums]
+    def findings(self, evaluated: Sequence[Evaluated]) -> list[Findings]:
+        """Returns what each member's record says about its best weights."""
+        # The scores of all members are computed at once: one call costs as much as one member.
+        test = [sums["test"] for sums, _ in evaluated if "test" in sums]
         tested = scores(np.stack([each.confusion for each in test])) if test else {}
         columns = {f"test/{name}": values.tolist() for name, values in tested.items()}
         result: list[Findings] = []
-        for index, (sums, diagnosis) in enumerate(found):
+        for index, (sums, diagnosis) in enumerate(evaluated):
             metrics = {"test/loss": sums["test"].loss} if test else {}
             metrics |= {name: values[index] for name, values in columns.items()}
             counts = {name: each.confusion for name, each in sums.items()}

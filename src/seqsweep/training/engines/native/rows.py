@@ -1,4 +1,4 @@
-"""The rows of the epochs that a task has trained.
+"""The rows of metrics of the epochs that a task has trained.
 
 N sums of K members, C classes.
 """
@@ -14,11 +14,12 @@ from seqsweep.training.engines.native.member import PoolMember
 
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:
-    """The row of each member's epoch: its counters, lr, metrics of training and validation."""
+    """Returns the row of each member's epoch: counters, lr, training and validation metrics."""
+    # The sums of training come first, then those of the members that were validated.
     sums = [result.train for result in results]
     sums += [result.val for result in results if result.val is not None]
-    found = scores(np.stack([each.confusion for each in sums]))  # (N, C, C), all at once
-    measured = zip(sums, found["acc"].tolist(), found["f1"].tolist(), strict=True)
+    scored = scores(np.stack([each.confusion for each in sums]))  # (N, C, C), all at once
+    measured = zip(sums, scored["acc"].tolist(), scored["f1"].tolist(), strict=True)
     rows: list[dict[str, Any]] = []
     for member in members:
         train, acc, f1 = next(measured)

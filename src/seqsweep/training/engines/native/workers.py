@@ -1,4 +1,4 @@
-"""Threads that compute for a pool; the main thread does everything else."""
+"""The threads that train and test a pool's members; the main thread does everything else."""
 
 import queue
 import threading
@@ -14,7 +14,10 @@ Take = Callable[[Sequence[PoolMember], Any], list[PoolMember]]
 
 @dataclass(frozen=True)
 class Task:
-    """What a thread computes for some members, and what the main thread does with the result."""
+    """A computation for some members, and the call that takes in its result.
+
+    `compute` is called by a thread, `take` by the main thread.
+    """
 
     members: Sequence[PoolMember]
     compute: Callable[[], Any]
@@ -31,14 +34,14 @@ class Done:
 
 
 class Workers:
-    """Threads that take tasks from a queue, until they are closed.
+    """Threads that take tasks from a queue until they are closed.
 
     Args:
-        threads: at least 1.
+        threads: the number of threads, at least 1.
 
     Attributes:
-        stop: set, it ends the works that threads are at.
-        pending: tasks whose results have not been taken.
+        stop: ends the works of all threads once it is set.
+        pending: the number of tasks whose results have not been taken.
     """
 
     def __init__(self, threads: int) -> None:
@@ -58,7 +61,7 @@ class Workers:
         self._tasks.put(task)
 
     def next(self, seconds: float | None) -> Done | None:
-        """Returns the next result; None where there is none after so many seconds."""
+        """Returns the next result; None if there is none after so many seconds."""
         try:
             done = self._done.get(timeout=seconds)
         except queue.Empty:
@@ -76,7 +79,7 @@ class Workers:
             self.pending -= 1
 
     def close(self) -> None:
-        """Ends the threads, after the step that each is at."""
+        """Ends the threads, each after its current step."""
         self.stop.set()
         self.withdraw()
         for _ in self._threads:

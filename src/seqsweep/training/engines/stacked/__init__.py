@@ -1,1 +1,1 @@
-"""Trains the runs of a stack together."""
+"""The stacked engine: trains runs together as one PyTorch program."""

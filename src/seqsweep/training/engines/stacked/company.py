@@ -1,9 +1,9 @@
 """The company of a stack: the runs that began together. Imports no torch.
 
 The last bits of a stacked run depend on the runs beside it. So `.stacks/<id>.company` in the
-sweep's folder names them, with their configs, before the first of them begins anything. After a
-kill a command that trains any of them trains all of them that are not done: the stack is the same
-again, whatever had been written of it.
+sweep's folder names these runs, with their configs, before the first of them begins. After a kill,
+a command that trains any of them trains all of them that are not done. So the stack is the same
+again, whatever had been written before the kill.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class Company:
     """Runs that began in one stack.
 
     Args:
-        path: their file.
+        path: the file that names the runs.
         configs: the config of each run by its run_id, in the order of the stack.
     """
 
@@ -36,25 +36,25 @@ class Company:
 
 
 def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[PlannedRun]]:
-    """Returns the runs that are not done of each company that some members began in.
+    """Returns the companies in which some runs began, without the runs that are done.
 
-    Runs of a company that are not among the members are planned from its file.
+    Runs of a company that are not among the given ones are planned from its file.
 
     Args:
-        members: by run_id. One with `rerun=true` begins anew, so in another company.
+        members: planned runs by run_id. One with `rerun=true` starts again, in another company.
         root: the folder of the runs.
 
     Raises:
         ValueError, TypeError, OSError: the config of a run in a file is refused.
     """
     left = {name: member for name, member in members.items() if not member.config["rerun"]}
-    # What the user's own configs build may be built for a run beside them.
+    # A run of the same company may build what the user's own configs build.
     allowed = {name for member in left.values() for name in targets(member.config)}
-    found: list[list[PlannedRun]] = []
+    begun: list[list[PlannedRun]] = []
     for company in companies(root):
         if left.keys().isdisjoint(company.configs):
             continue
-        found.append(
+        begun.append(
             [
                 left.get(name) or member_of(config, [*allowed], company.path)
                 for name, config in company.configs.items()
@@ -62,14 +62,14 @@ def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[Plann
             ]
         )
         left = {name: left[name] for name in left if name not in company.configs}
-    return found
+    return begun
 
 
 def companies(root: Path) -> list[Company]:
     """Returns the companies of a sweep's folder, in the order of their files' names."""
     paths = sorted((root / FOLDER).glob("*.company"))
-    found = [Company(path, read_object(path)) for path in paths]
-    return [company for company in found if all(map(_is_config, company.configs.values()))]
+    read = [Company(path, read_object(path)) for path in paths]
+    return [company for company in read if all(map(_is_config, company.configs.values()))]
 
 
 def _is_config(value: object) -> bool:
@@ -79,8 +79,8 @@ def _is_config(value: object) -> bool:
 def keep_company(root: Path, members: Sequence[PlannedRun]) -> None:
     """Records that these members begin together; it is on disk when this returns.
 
-    A file that names all of them stays, also where it names members that are done since. Any other
-    file that names one of them is outdated, as after `rerun=true`.
+    A file that names all of them stays, even if it also names members that are done by now. Any
+    other file that names one of them is outdated, for example after `rerun=true`.
     """
     names = {member.run_id for member in members}
     before = [company for company in companies(root) if names & company.configs.keys()]
@@ -92,7 +92,7 @@ def keep_company(root: Path, members: Sequence[PlannedRun]) -> None:
     path = root / FOLDER / f"{identity}.company"
     path.parent.mkdir(exist_ok=True)
     write_text(path, text)
-    os.sync()  # the file's name too, before a run's folder can outlive it
+    os.sync()  # the file's name is on disk, too, before the folder of a run can be
     for company in before:
         if company.path != path:
             company.path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The LightningDataModule of a stack: the same sequences for all members, each in its own order.
+"""The LightningDataModule of a stack: shared sequences, in the order of each member.
 
 K members, M batches, B batch.
 """
@@ -13,17 +13,17 @@ from torch import Tensor
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
-from seqsweep.stacked.batches import StackBatch, StackData, Steps
+from seqsweep.stacked.batches import StackData, Steps
 from seqsweep.training.engines.joint.member import TrainingMember
 
 BATCHES_AT_ONCE = 32
-"""How many steps Lightning sees as one: what it asks for each batch costs as much as a step."""
+"""The steps that Lightning sees as one: its overhead for a batch is as long as a step."""
 
 
 class Block(NamedTuple):
     """Some batches of an epoch of all members.
 
-    `rows` (M, K, B) lie on the networks' device, `steps` and `ends` are those of `StackBatch`.
+    `rows` (M, K, B) are on the networks' device; for `steps` and `ends` see `StackBatch`.
     """
 
     rows: Tensor
@@ -32,16 +32,16 @@ class Block(NamedTuple):
 
 
 class StackDataModule(L.LightningDataModule):
-    """Blocks of batches for the members of a stack.
+    """Makes blocks of batches for the members of a stack.
 
-    A member sees the batches that `EpochBatches` gives its separate run: the order of an epoch is
-    a function of (its seed, epoch), and the last batch holds what is left.
+    A member sees the batches that `EpochBatches` gives to a separate run: the order of an epoch is
+    a function of (its seed, epoch), and the last batch holds the remaining sequences.
 
     Args:
-        data: the members' shared data.
-        members: those that still train; the stack shortens this list.
-        bidirectional: of their networks.
-        dtype: of the sequences on the device.
+        data: the data that the members share.
+        members: the members that still train; the stack shortens this list.
+        bidirectional: whether their networks are bidirectional.
+        dtype: the type of the sequences on the device.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class StackDataModule(L.LightningDataModule):
         self._loaded: dict[str, StackData] = {}
 
     def on_device(self, split: str, device: torch.device) -> StackData:
-        """A split, `train`, `val` or `test`, where the networks are."""
+        """Returns the split `train`, `val` or `test` on the networks' device."""
         if split not in self._loaded:
             sequences = getattr(self.splits, split)
             assert isinstance(sequences, Sequences)
@@ -82,11 +82,11 @@ class StackDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Block, device: torch.device, dataloader_idx: int
     ) -> Block:
-        return batch  # it is there already
+        return batch  # it is on the device already
 
 
 class EpochBlocks:
-    """What Lightning iterates over: the blocks of the epoch that the Trainer is in."""
+    """Iterates over the blocks of the Trainer's current epoch."""
 
     def __init__(self, data: StackDataModule) -> None:
         self.data = data
@@ -110,7 +110,7 @@ class EpochBlocks:
             yield _block(train, order[:, None, full:])
 
     def _order(self, epoch: int) -> Tensor:
-        """(K, S): what each member's `EpochBatches` gives."""
+        """Returns the order of an epoch (K, S) that `EpochBatches` gives to each member."""
         size = len(self.data.splits.train)
         if not self.data.shuffles:
             return torch.arange(size).expand(len(self.data.members), size)
@@ -123,20 +123,8 @@ class EpochBlocks:
 
 
 def _block(data: StackData, batches: Tensor) -> Block:
-    """batches (K, M, B)."""
+    """Returns the block of batches (K, M, B)."""
     rows, steps = data.order(batches)
     rows = rows.transpose(0, 1).contiguous()  # a batch of it is contiguous
     ends = None if data.equal else (data.lengths[rows] - 1).to(data.device)
     return Block(rows.to(data.device), steps, ends)
-
-
-def evaluation_batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBatch]:
-    """A whole split for every member alike, in batches, by falling length."""
-    rows = torch.arange(data.count)
-    if not data.equal:
-        rows = torch.sort(data.lengths, descending=True, stable=True).indices
-    for part in rows.split(batch_size):
-        alike = part.expand(members, 1, -1)
-        ordered, steps = data.order(alike)
-        ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(data.device)
-        yield data.batch(ordered[:, 0].to(data.device), steps[0], ends)

@@ -1,49 +1,41 @@
-"""The LightningModule that trains a stack: an epoch of all members, then what follows for each.
-
-K members, B batch, C classes.
-"""
+"""The LightningModule that trains a stack: an epoch of all members at once."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
-import numpy as np
 import torch
-from torch import Tensor
 
 from seqsweep.models.module import Diverged
-from seqsweep.stacked.loss import plain_cross_entropy
-from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.step import train_step
+from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.joint.member import TrainingMember
-from seqsweep.training.engines.joint.scores import Array, metrics_of, scores, why_diverged
-from seqsweep.training.engines.stacked.datamodule import Block, StackDataModule, evaluation_batches
-from seqsweep.training.engines.stacked.stack_sums import StackSums, confusion
+from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
+from seqsweep.training.engines.stacked.datamodule import Block, StackDataModule
+from seqsweep.training.engines.stacked.evaluation import evaluate
+from seqsweep.training.engines.stacked.stack_sums import StackSums
 from seqsweep.training.engines.stacked.state import Stack
 from seqsweep.training.trainer import count_steps
 
-Ended = Sequence[tuple[TrainingMember, Diverged | OSError | None]]
-"""Members that have ended: None at their end, or why they diverged or could not be written."""
-
-_EVALUATED_NUMBERS = 2**20
-
 
 class StackModule(L.LightningModule):
-    """Trains a stack by manual optimisation; validates after an epoch; lets members go that end.
+    """Trains a stack by manual optimisation and validates it after an epoch.
 
     A `training_step` is a block of batches. The stack has its own optimizer, so Lightning is given
-    none; it counts the steps all the same.
+    none; it counts the steps all the same. What follows from an epoch for the members' files and
+    for the stack is the matter of a callback, `StackCheckpoint`.
 
     Args:
-        stack: the members; those that end are taken out of it.
-        data: theirs.
+        stack: the members; none of them has ended.
+        data: the members' data.
         max_epochs: of each.
         check_val_every_n_epoch: as in `lightning.Trainer`.
-        flush: called after each epoch; returns the members whose logs cannot be written.
-        save: called then, with those whose best epoch it was.
-        end: called with the members that have ended, before they are taken out.
-        check: called after each step; raises what ends the training.
+        stop: takes the signals.
+
+    Attributes:
+        diverged: the members that diverged in the last epoch.
+        better: the members whose best epoch so far is the last one.
+        stopping: the members for which the last epoch is the last one of all.
     """
 
     def __init__(
@@ -52,10 +44,7 @@ class StackModule(L.LightningModule):
         data: StackDataModule,
         max_epochs: int,
         check_val_every_n_epoch: int,
-        flush: Callable[[], Ended],
-        save: Callable[[Collection[TrainingMember]], None],
-        end: Callable[[Ended], None],
-        check: Callable[[], None],
+        stop: StopOnSignal,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -63,11 +52,11 @@ class StackModule(L.LightningModule):
         self.data = data
         self.max_epochs = max_epochs
         self.val_every = check_val_every_n_epoch
-        self.flush = flush
-        self.save = save
-        self.end = end
-        self.check = check
-        self.sums = StackSums(stack.shape.num_classes)
+        self.stop = stop
+        self.diverged: list[tuple[TrainingMember, Diverged]] = []
+        self.better: set[TrainingMember] = set()
+        self.stopping: set[TrainingMember] = set()
+        self._sums = StackSums(stack.shape.num_classes)
         self._clock = time.perf_counter()
 
     def configure_optimizers(self) -> list[Any]:
@@ -87,55 +76,44 @@ class StackModule(L.LightningModule):
                 stack.network, stack.loss, stack.optimizer, batch, stack.max_norm,
                 self._generators(),
             )  # fmt: skip
-            self.sums.add(result, batch)
-            self.check()
+            self._sums.add(result, batch)
+            self.stop.check()
         count_steps(self.trainer, len(block.steps))
 
     def on_train_epoch_end(self) -> None:
+        """Takes in the metrics of the epoch: best epoch, schedule, log and early stopping."""
         stack, epoch = self.stack, self.current_epoch
         rows = self._rows(epoch)
         now = time.perf_counter()
+        # The time of an epoch is shared out among the members.
         share = (now - self._clock) / len(rows)
         self._clock = now
-        diverged = [(m, why) for m, row in rows.items() if (why := why_diverged(row, epoch))]
-        sound = rows.keys() - {member for member, _ in diverged}
-        better = {m for m in sound if m.best.see(epoch, metrics_of(rows[m]), share)}
-        stack.keep_best(better)
+        self.diverged = [(m, why) for m, row in rows.items() if (why := why_diverged(row, epoch))]
+        # A diverged epoch counts neither as the best one nor for the schedule or the log.
+        gone = {member for member, _ in self.diverged}
+        sound = [member for member in rows if member not in gone]
+        self.better = {m for m in sound if m.best.see(epoch, metrics_of(rows[m]), share)}
+        stack.keep_best(self.better)
         stack.epochs = epoch + 1
-        self._let_go(diverged)  # before the checkpoint: it would go on from there
-        for member in stack.members:
-            member.schedule.see(rows[member])
-        stopping = [member for member in stack.members if self._after_epoch(member, rows[member])]
+        is_last = stack.epochs == self.max_epochs
+        self.stopping = {m for m in sound if self._take_in(m, rows[m]) or is_last}
         self._publish(next(iter(rows.values())))
-        self._let_go(self.flush())
-        if not stack.members:
-            return
-        stack.set_options()
-        self.save(better)
-        is_last = epoch + 1 == self.max_epochs
-        self._let_go([(m, None) for m in stack.members if is_last or m in stopping])
 
-    def _after_epoch(self, member: TrainingMember, row: dict[str, Any]) -> bool:
-        """Log and early stopping: True where it ends the run."""
+    def _take_in(self, member: TrainingMember, row: dict[str, Any]) -> bool:
+        """Returns whether early stopping ends the member after an epoch with this row."""
+        member.schedule.see(row)
         member.log.add(row)
-        looks = "val/loss" in row or self.val_every == 1
-        return looks and member.should_stop(row)
-
-    def _let_go(self, ended: Ended) -> None:
-        if ended:
-            self.end(ended)
-            self.stack.drop({member for member, _ in ended})
-        if not self.stack.members:
-            self.trainer.should_stop = True
+        is_validated = "val/loss" in row or self.val_every == 1
+        return is_validated and member.should_stop(row)
 
     def _rows(self, epoch: int) -> dict[TrainingMember, dict[str, Any]]:
-        """The epoch's row of every member: metrics of training and validation, lr."""
-        columns = {f"train/{name}": values for name, values in self.sums.compute().items()}
-        self.sums.reset()
+        """Returns the epoch's row of every member: metrics of training and validation, lr."""
+        columns = {f"train/{name}": values for name, values in self._sums.compute().items()}
+        self._sums.reset()
         has_val = self.data.splits.val is not None and (epoch + 1) % self.val_every == 0
         if has_val:
-            found = evaluate(self.stack.network, self.data, "val").metrics
-            columns |= {f"val/{name}": values for name, values in found.items()}
+            metrics = evaluate(self.stack.network, self.data, "val").metrics
+            columns |= {f"val/{name}": values for name, values in metrics.items()}
         lists = {name: values.tolist() for name, values in columns.items()}
         shared = {"epoch": epoch, "step": self.stack.steps}
         return {
@@ -146,7 +124,7 @@ class StackModule(L.LightningModule):
         }
 
     def _generators(self) -> list[torch.Generator]:
-        """Of each member's dropout: its masks are a function of (seed, step) alone."""
+        """Returns each member's generator of dropout: a function of (seed, step) alone."""
         if not any(self.stack.network.dropout):
             return []
         return [
@@ -157,36 +135,7 @@ class StackModule(L.LightningModule):
         ]
 
     def _publish(self, row: dict[str, Any]) -> None:
-        """For a progress bar."""
+        """Gives a row to the Trainer, for a progress bar."""
         self.trainer.callback_metrics.update(
             {name: torch.tensor(value) for name, value in metrics_of(row).items()}
         )
-
-
-class Evaluation(NamedTuple):
-    """`loss`, `acc`, `f1`, (K,) each, and the counts (K, C, C), rows the true class."""
-
-    metrics: dict[str, Array]
-    confusion: Tensor
-
-
-def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Evaluation:
-    """The metrics of the members on a split; the loss is the plain mean cross-entropy.
-
-    The rows' losses are summed at the end, in one order: so the result does not depend on how many
-    are evaluated at once, nor on the company.
-    """
-    sequences = data.on_device(split, network.device)
-    per_row = network.flat.shape[0] * sequences.longest * network.shape.hidden
-    size = min(data.eval_batch_size, max(16, _EVALUATED_NUMBERS // per_row // 16 * 16))
-    losses: list[Tensor] = []
-    predicted: list[Tensor] = []
-    labels: list[Tensor] = []
-    for batch in evaluation_batches(sequences, network.members, size):
-        logits = network.forward(batch)
-        losses.append(plain_cross_entropy(logits, batch.labels))
-        predicted.append(logits.argmax(2))
-        labels.append(batch.labels)
-    total = torch.cat(losses, 1).cpu().double().mean(1)
-    counts = confusion(torch.cat(predicted, 1), torch.cat(labels, 1), network.shape.num_classes)
-    return Evaluation({"loss": np.asarray(total), **scores(counts.cpu().numpy())}, counts)

@@ -1,112 +1,100 @@
-"""Runs that train as one stack, from their configs to their records."""
+"""The engine `stacked`: runs that train as one stack."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import lightning as L
 import torch
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.runs.clean import forget_stacks
 from seqsweep.training.build_run import numerics
 from seqsweep.training.engines.joint.member import TrainingMember
-from seqsweep.training.engines.joint.run import Outcomes, Place, Together
+from seqsweep.training.engines.joint.run import JointEngine, Saved, start_at_epoch
+from seqsweep.training.engines.protocol import Begun, Ended
 from seqsweep.training.engines.stacked.company import keep_company
 from seqsweep.training.engines.stacked.datamodule import StackDataModule
-from seqsweep.training.engines.stacked.fit import StackFit
+from seqsweep.training.engines.stacked.ends import StackEnds
+from seqsweep.training.engines.stacked.module import StackModule
+from seqsweep.training.engines.stacked.stack_checkpoint import StackCheckpoint
 from seqsweep.training.engines.stacked.stack_file import StackFile, extract_members
 from seqsweep.training.engines.stacked.state import Stack
-from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
 
 
-def train_stack(
-    members: Sequence[PlannedRun],
-    root: Path,
-    progress: Callback | None = None,
-) -> Outcomes:
-    """Trains runs of one `stack_key` in `root`/run_id together, each from its last epoch.
-
-    Every run ends as it would alone, within rounding: another's failure, early stop or divergence
-    changes nothing.
+class StackEngine(JointEngine[TrainingMember]):
+    """Trains members in step; those that stand at different epochs are different stacks.
 
     Args:
-        members: checked, identified, of one `engine.stack_key`.
-        root: the folder of the runs.
-        progress: a progress bar, for a single run.
-
-    Returns:
-        For each member its outcome, or why it has none: Locked, Interrupted, RunFailed, or what
-        refused its config (ValueError, TypeError, OSError; nothing has been written then).
+        runs: of one `engine.stack_key`.
+        root, progress: see `Engine`.
     """
-    return _Training(members, root, progress).run()
-
-
-class _Training(Together[TrainingMember]):
-    """The story of one stack; see `train_stack`."""
 
     kind = TrainingMember
 
-    def __init__(
-        self,
-        members: Sequence[PlannedRun],
-        root: Path,
-        progress: Callback | None,
-    ) -> None:
-        super().__init__(members, root, members[0].config["threads"], progress)
+    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
+        super().__init__(runs, root, progress)
+        self.torch_threads: int = runs[0].config["threads"]
+        self._saved: dict[TrainingMember, Saved | None] = {}
+        self._trainer_is_used = False
 
-    def run(self) -> Outcomes:
-        outcomes = super().run()
-        forget_stacks(self.root)
-        return outcomes
-
-    def train_taken(self, members: Sequence[TrainingMember], trainer: L.Trainer) -> None:
-        """Those that stand at the same epoch go on together."""
+    def prepare(self, members: Sequence[TrainingMember]) -> dict[str, Any]:
         if not self.is_single:
             keep_company(self.root, [member.planned for member in members])
         extract_members(self.root, [member for member in members if member.begun])
-        origin = numerics(trainer, "stacked") | {
-            "stack": {"members": [member.run_id for member in members]}
-        }
-        by_epoch: dict[int, list[Place[TrainingMember]]] = {}
-        for place in self.begin(members, origin):
-            by_epoch.setdefault(place.epochs, []).append(place)
-        for _, group in sorted(by_epoch.items()):
-            self._fit(group, trainer)
-            trainer = self.trainer()
+        stack = {"members": [member.run_id for member in members]}
+        return numerics(self.trainer, "stacked") | {"stack": stack}
 
-    def train_alone(self, member: PlannedRun) -> Outcome | BaseException:
-        return train_stack([member], self.root)[0]
+    def groups(
+        self, begun: Sequence[Begun[TrainingMember]]
+    ) -> list[Sequence[Begun[TrainingMember]]]:
+        """Splits members by the epoch at which they resume, the earliest first."""
+        self._saved = dict(self.load(begun))
+        by_epoch: dict[int, list[Begun[TrainingMember]]] = {}
+        for each in begun:
+            if each.member in self._saved:
+                saved = self._saved[each.member]
+                epochs = 0 if saved is None else saved.last["epoch"] + 1
+                by_epoch.setdefault(epochs, []).append(each)
+        return [group for _, group in sorted(by_epoch.items())]
 
-    def _fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> None:
-        members = [place.member for place in group]
-        fit: StackFit | None = None
-        with self.logging(members[0]):
-            try:
-                fit = self._stack_fit(group, trainer)
-                fit.run()
-            except (Interrupted, SystemExit) as error:
-                self.interrupt(members if fit is None else fit.stack.members, error)
-            except Exception as error:
-                self.fail_as_a_whole(members if fit is None else fit.stack.members, error)
-            finally:
-                if fit is not None:
-                    self.outcomes |= fit.outcomes
-
-    def _stack_fit(self, group: Sequence[Place[TrainingMember]], trainer: L.Trainer) -> StackFit:
-        members = [place.member for place in group]
-        splits, config = self.data.splits, self.asked[0].config
-        precision = config["trainer"]["precision"]
-        half = torch.bfloat16 if precision == "bf16-mixed" else None
-        device = trainer.strategy.root_device
-        stack = Stack(members, splits.input_size, splits.num_classes, device, half)
-        if group[0].last is not None:
-            stack.restore(
-                [place.last for place in group if place.last is not None],
-                [place.best for place in group if place.best is not None],
-            )
-        data = StackDataModule(
-            self.data, stack.members, stack.shape.bidirectional, half or torch.float32
-        )
+    def fit(self, group: Sequence[Begun[TrainingMember]]) -> None:
+        trainer = self.make_trainer() if self._trainer_is_used else self.trainer
+        self._trainer_is_used = True
+        members = [begun.member for begun in group]
+        stack, data = self._stack(members, trainer.strategy.root_device)
         file = None if self.is_single else StackFile.of(self.root, members)
-        return StackFit(stack, data, trainer, file, self.stop.check)
+        config = members[0].config["trainer"]
+        max_epochs, val_every = config["max_epochs"], config.get("check_val_every_n_epoch", 1)
+        self.ends = StackEnds(stack, data, file, self.outcomes)
+        # Some had stopped when they were killed; all of them, or the last ones, are left to `test`.
+        stopped = [member for member in stack.members if member.had_stopped()]
+        if stack.epochs >= max_epochs or len(stopped) == len(members):
+            return
+        self.ends.end(stopped)
+        module = StackModule(stack, data, max_epochs, val_every, self.stop)
+        trainer.callbacks.append(StackCheckpoint(stack, self.ends, file))  # pyright: ignore[reportAttributeAccessIssue]
+        start_at_epoch(trainer, stack.epochs)
+        trainer.fit(module, datamodule=data)
+
+    def test(self) -> list[Ended[TrainingMember]]:
+        return self.ends.test(self.ends.stack.members)
+
+    def record(self, ended: Sequence[Ended[TrainingMember]]) -> None:
+        self.ends.record(ended)
+
+    def alone(self, run: PlannedRun) -> "StackEngine":
+        return StackEngine([run], self.root, None)
+
+    def _stack(
+        self, members: Sequence[TrainingMember], device: torch.device
+    ) -> tuple[Stack, StackDataModule]:
+        """Builds the networks of members, as their checkpoints have them, and their data."""
+        splits, precision = self.data.splits, self.runs[0].config["trainer"]["precision"]
+        half = torch.bfloat16 if precision == "bf16-mixed" else None
+        stack = Stack(members, splits.input_size, splits.num_classes, device, half)
+        saved = [each for member in members if (each := self._saved.pop(member)) is not None]
+        if saved:
+            stack.restore([each.last for each in saved], [each.best for each in saved])
+        bidirectional = stack.shape.bidirectional
+        data = StackDataModule(self.data, stack.members, bidirectional, half or torch.float32)
+        return stack, data

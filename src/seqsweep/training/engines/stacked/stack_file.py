@@ -1,9 +1,9 @@
-"""Where a stack keeps its state between epochs: one file for all its members.
+"""The file that holds the state of a stack between epochs, one for all its members.
 
-A stack of one keeps it as any run does, in `checkpoints/last.ckpt`. A larger one would write
-hundreds of files after each epoch; it writes `.stacks/<id>.ckpt` in the sweep's folder, with the
-names of its members in `<id>.json`, and cuts it into the members' own checkpoints when they end, or
-when they go on, in whatever company.
+A stack of one keeps its state as any run does, in `checkpoints/last.ckpt`. A larger stack would
+write hundreds of files after each epoch. So it writes `.stacks/<id>.ckpt` in the sweep's folder,
+with the names of its members in `<id>.json`. This file is cut into the members' own checkpoints
+when they end, or when they resume.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from seqsweep.training.engines.stacked.state import Checkpoint, Stack, cut
 
 
 class StackFile:
-    """The checkpoint of a stack of several, and the one before it."""
+    """The checkpoint of a stack of several members, and the one before it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -28,7 +28,7 @@ class StackFile:
 
     @classmethod
     def of(cls, root: Path, members: Sequence[TrainingMember]) -> "StackFile":
-        """That of these members."""
+        """Returns the file of these members; its names are on disk."""
         names = json.dumps([member.run_id for member in members])
         name = hashlib.sha256(names.encode()).hexdigest()[:16]
         file = cls(root / FOLDER / f"{name}.ckpt")
@@ -38,9 +38,11 @@ class StackFile:
 
     @classmethod
     def all(cls, root: Path) -> "list[StackFile]":
+        """Returns the files of all stacks in a sweep's folder."""
         return [cls(path.with_suffix(".ckpt")) for path in sorted((root / FOLDER).glob("*.json"))]
 
     def run_ids(self) -> list[str]:
+        """Returns the run_ids of the stack's members."""
         names = read_json(self.names)
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             return names
@@ -49,7 +51,7 @@ class StackFile:
         return []
 
     def save(self, stack: Stack) -> None:
-        """Whole or not there; what it replaces stays as `previous`."""
+        """Writes the state of a stack atomically; the state before it stays as `previous`."""
         new = self.path.with_suffix(".next.ckpt")
         save_sealed(stack.state_dict(), new)
         if self.path.exists():
@@ -57,34 +59,35 @@ class StackFile:
         new.replace(self.path)
 
     def load(self) -> Checkpoint | None:
-        """None where there is none, or none that is whole."""
+        """Loads the newest state that is not damaged; None if there is none."""
         for path in (self.path, self.previous):
             try:
                 return load_sealed(path)
             except FileNotFoundError:
                 continue
             except Damaged as error:
-                say(f"{error}; going on from the checkpoint before it, or from the start")
+                say(f"{error}; resuming from the checkpoint before it, or from the start")
         return None
 
     def remove(self) -> None:
-        """With what a kill has left of it half written."""
+        """Removes the stack's files, also those that a kill has left half written."""
         for path in self.path.parent.glob(f"*{self.path.stem}.*"):
             path.unlink(missing_ok=True)
 
 
 def extract_members(root: Path, members: Sequence[TrainingMember]) -> None:
-    """Gives members whose stack was ended early their own checkpoints.
+    """Gives members whose stack was interrupted their own checkpoints.
 
-    One that has its own already was not yet part of a stack's: that takes them away (`StackFit`).
+    A member that has one already is not part of the stack's state yet: `StackCheckpoint` removes
+    the members' own checkpoints with the first state that it saves.
     """
     by_id = {member.run_id: member for member in members}
     for file in StackFile.all(root):
-        mine = [by_id[name] for name in file.run_ids() if name in by_id]
-        without = [member for member in mine if not _own(root, member.run_id).exists()]
+        in_file = [by_id[name] for name in file.run_ids() if name in by_id]
+        without = [member for member in in_file if not _last(root, member.run_id).exists()]
         if without:
             _extract_members(file, without)
-        if mine and all(_is_out(root, name) for name in file.run_ids()):
+        if in_file and all(_is_out(root, name) for name in file.run_ids()):
             file.remove()
 
 
@@ -93,29 +96,31 @@ def _extract_members(file: StackFile, members: Sequence[TrainingMember]) -> None
     if checkpoint is None:
         return
     try:
-        held = set(checkpoint["run_ids"])
-        save_members(checkpoint, [member for member in members if member.run_id in held])
+        run_ids = set(checkpoint["run_ids"])
+        save_members(checkpoint, [member for member in members if member.run_id in run_ids])
     except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError):
-        # Whole, by its digest, but something else: there is no end to what that may be.
+        # The digest is right, but the content may be anything, so any of these may be raised.
         say(f"{file.path} is not a checkpoint of a stack; its runs are trained from the start")
 
 
-def _own(root: Path, run_id: str) -> Path:
+def _last(root: Path, run_id: str) -> Path:
+    """Returns the path of a member's own last checkpoint."""
     return root / run_id / "checkpoints" / "last.ckpt"
 
 
 def _is_out(root: Path, run_id: str) -> bool:
-    return _own(root, run_id).exists() or (root / run_id / "record.json").exists()
+    """Returns whether a run does not need the file of its stack any more."""
+    return _last(root, run_id).exists() or (root / run_id / "record.json").exists()
 
 
 def save_members(
     checkpoint: Checkpoint, members: Sequence[TrainingMember], sync: bool = True
 ) -> None:
-    """Their own best.ckpt and last.ckpt, out of a stack's."""
+    """Writes best.ckpt and last.ckpt of members from the state of their stack."""
     for member in members:
         last, best = cut(checkpoint, member)
         folder = member.folder.path / "checkpoints"
-        # The last one last: where it is, a run has all that it goes on from.
+        # The last checkpoint comes last: once it exists, a run can resume.
         if best["epoch"] == last["epoch"]:
             save_sealed(last, folder / "best.ckpt", sync)
             link(folder / "best.ckpt", folder / "last.ckpt")

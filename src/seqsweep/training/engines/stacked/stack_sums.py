@@ -12,7 +12,7 @@ from seqsweep.training.engines.joint.scores import Array, scores
 
 
 class StackSums:
-    """What the steps of an epoch measured, kept until its end: see `models.metrics.EpochSums`."""
+    """Collects what the steps of an epoch measure; see also `models.metrics.EpochSums`."""
 
     def __init__(self, num_classes: int) -> None:
         self.num_classes = num_classes
@@ -33,7 +33,7 @@ class StackSums:
         self._labels.append(batch.labels)
 
     def compute(self) -> dict[str, Array]:
-        """`loss`, `acc`, `f1`, `grad_norm`: (K,) each."""
+        """Returns `loss`, `acc`, `f1` and `grad_norm`, (K,) each."""
         losses = torch.stack(self._losses).cpu().double()  # (M, K)
         weights = torch.stack(self._weights).cpu().double()
         norms = torch.stack(self._norms).cpu().double()
@@ -48,7 +48,7 @@ class StackSums:
 
 
 def confusion(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """(K, C, C) counts, rows the true class, of classes (K, S) and labels (K, S)."""
+    """Returns counts (K, C, C), rows the true class, from classes and labels (K, S)."""
     members = len(labels)
     member = torch.arange(members, device=labels.device)[:, None] * num_classes
     cells = (member + labels) * num_classes + predicted

@@ -1,4 +1,4 @@
-"""The members of a stack and their networks: as they stand after an epoch.
+"""The state of a stack after an epoch: its members and their networks.
 
 K members, D directions, N = K*D lanes, P numbers of a lane.
 """
@@ -14,14 +14,15 @@ from seqsweep.stacked.layout import Layout, StackShape
 from seqsweep.stacked.loss import StackedLoss
 from seqsweep.stacked.network import StackedNetwork
 from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember, checkpoints, unpacked
+from seqsweep.training.stack_shape import stack_shape
 
 
 class Stack:
-    """Networks, loss and optimizer of the members that still train, and each one's best weights.
+    """The networks, loss, optimizer and best weights of the members that still train.
 
     Args:
-        members: of one shape.
-        input_size, num_classes: of the data.
+        members: of one `engine.stack_key`.
+        input_size, num_classes: the sizes of the data.
         device, compute_dtype: see `StackedNetwork`.
     """
 
@@ -34,16 +35,7 @@ class Stack:
         compute_dtype: torch.dtype | None = None,
     ) -> None:
         network = members[0].network
-        self.shape = StackShape(
-            input_size,
-            padded(network.hidden_size),
-            num_classes,
-            network.cell,  # pyright: ignore[reportArgumentType]  the config has been checked
-            network.nonlinearity,  # pyright: ignore[reportArgumentType]
-            network.num_layers,
-            network.bidirectional,
-            network.pooling,  # pyright: ignore[reportArgumentType]
-        )
+        self.shape = stack_shape(network, padded(network.hidden_size), input_size, num_classes)
         self.device = torch.device(device)
         self.compute_dtype = compute_dtype
         self.members = list(members)
@@ -64,6 +56,7 @@ class Stack:
         )
         self.max_norm: Tensor | None = None
         if any(member.clip is not None for member in members):
+            # An infinite norm leaves the gradients of a member without clipping unchanged.
             norms = [float("inf") if m.clip is None else m.clip for m in members]
             self.max_norm = torch.tensor(norms, device=self.device)
 
@@ -85,16 +78,16 @@ class Stack:
 
     @property
     def rows(self) -> Tensor:
-        """All weights, (K, D*P)."""
+        """All weights (K, D*P)."""
         return self.network.rows(self.network.flat)
 
     @property
     def steps(self) -> int:
-        """Optimizer steps of each member."""
+        """The number of optimizer steps of each member."""
         return self.optimizer.steps
 
     def keep_best(self, better: Collection[TrainingMember]) -> None:
-        """The weights of these members are their best so far."""
+        """Keeps the weights of these members as their best so far."""
         if len(better) == len(self.members):
             self.best.copy_(self.rows)
         elif better:
@@ -103,12 +96,13 @@ class Stack:
             self.best.index_copy_(0, chosen, self.rows.index_select(0, chosen))
 
     def drop(self, gone: Collection[TrainingMember]) -> None:
-        """Goes on without these members; what they cost is saved from now on."""
+        """Takes members out of the stack, which then takes less time and memory."""
         indices = [index for index, member in enumerate(self.members) if member not in gone]
         if not indices:
             self.members.clear()
             return
         chosen = torch.tensor(indices, device=self.device)
+        # The networks are built again for fewer members, so their state is copied over.
         weights, best = self.rows[chosen], self.best[chosen]
         state = {name: moment[chosen] for name, moment in self.optimizer.state.items()}
         steps = self.steps
@@ -119,14 +113,14 @@ class Stack:
         self._set_state(steps, state)
 
     def best_of(self, members: Sequence[TrainingMember]) -> tuple[StackedNetwork, StackedLoss]:
-        """Networks of some members with their best weights, to evaluate them."""
+        """Returns networks with the best weights of some members, and their loss."""
         network = self._network(members, [0.0] * len(members))
         indices = [self.members.index(member) for member in members]
         network.rows(network.flat).copy_(self.best[indices])
         return network, self._loss(members)
 
     def state_dict(self) -> Checkpoint:
-        """Of the whole stack, flat: a dozen tensors, however many members there are."""
+        """Returns the state of the whole stack in a dozen tensors, for any number of members."""
         return {
             "engine": "stacked",
             "epoch": self.epochs - 1,
@@ -140,7 +134,7 @@ class Stack:
         }
 
     def restore(self, checkpoints: Sequence[Checkpoint], bests: Sequence[Checkpoint]) -> None:
-        """Goes on from the members' own checkpoints, all of one epoch."""
+        """Restores the state from the members' own checkpoints, all of one epoch."""
         (epoch,) = {checkpoint["epoch"] for checkpoint in checkpoints}
         (steps,) = {checkpoint["global_step"] for checkpoint in checkpoints}
         self.epochs = epoch + 1
@@ -159,7 +153,7 @@ class Stack:
         self.set_options()
 
     def set_options(self) -> None:
-        """Gives the optimizer the members' options of the epoch to come."""
+        """Gives the optimizer the members' options of the next epoch."""
         self.optimizer.set([member.schedule.options(self.epochs) for member in self.members])
 
     def _set_state(self, steps: int, state: dict[str, Tensor]) -> None:
@@ -169,7 +163,7 @@ class Stack:
 
 
 def cut(checkpoint: Checkpoint, member: TrainingMember) -> tuple[Checkpoint, Checkpoint]:
-    """A member's own checkpoints out of the stack's: its last and its best."""
+    """Returns a member's last and best checkpoint, from the state of its stack."""
     index = checkpoint["run_ids"].index(member.run_id)
     positions = Layout(StackShape(**checkpoint["shape"])).positions(member.network.hidden_size)
 

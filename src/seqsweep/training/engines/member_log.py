@@ -1,4 +1,4 @@
-"""What a member's epochs leave in its folder: collected, then written some epochs at a time."""
+"""The log of a member: rows of epochs, collected and written some epochs at a time."""
 
 import contextlib
 import functools
@@ -15,13 +15,13 @@ Row = dict[str, Any]
 
 
 class MemberLog:
-    """The rows of a run's epochs, on their way to metrics.csv, TensorBoard and train.log.
+    """Collects the rows of a run's epochs for metrics.csv, TensorBoard and train.log.
 
-    Opening three files for each epoch of each member would cost more than the epoch. What has not
-    been written yet stands in the checkpoint, so a kill loses none of it.
+    Opening three files for each epoch of each member would take longer than the epoch. Rows that
+    have not been written yet are part of the checkpoint, so a kill loses none of them.
 
     Attributes:
-        files: how long the run's files are without them.
+        files: the sizes of the run's files without these rows.
     """
 
     def __init__(self, folder: Path, loggers: Sequence[RowLogger]) -> None:
@@ -36,16 +36,20 @@ class MemberLog:
 
     @property
     def pending(self) -> list[str]:
-        """The rows that are not written yet, each as one text."""
+        """The rows that have not been written yet, each as one text."""
         return [json.dumps(stamped) for stamped in self._rows]
 
     def restore(self, files: dict[str, int], pending: Sequence[str]) -> None:
-        """As it was at a checkpoint."""
+        """Restores the log as it was at a checkpoint."""
         self.files = files
         self._rows = [(when, row) for when, row in map(json.loads, pending)]
 
     def flush(self) -> None:
-        """Raises OSError where a file cannot be written; the rows then stay."""
+        """Writes the rows; they stay here if a file cannot be written.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
         if self._rows:
             for logger in self.loggers:
                 logger.write([row for _, row in self._rows])
@@ -54,11 +58,11 @@ class MemberLog:
             self.files = sizes_of_logs(self.folder)
 
     def say(self, message: str, level: str = "INFO") -> None:
-        """A line of train.log, with all that are to come before it."""
+        """Adds a line to train.log, which `write_lines` writes."""
         self._lines.append(_line(time.time(), level, message))
 
     def write_lines(self) -> None:
-        """train.log; one that cannot be written does not end a run."""
+        """Writes the lines to train.log; a run does not end if they cannot be written."""
         path = self.folder / "train.log"
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError):
@@ -69,11 +73,11 @@ class MemberLog:
 
 
 def _line(when: float, level: str, message: str) -> str:
-    """As `logging` writes it."""
+    """Formats a line as `logging` does."""
     return f"{_second(int(when))},{int(when % 1 * 1000):03} {level} {message}\n"
 
 
 @functools.lru_cache(maxsize=1024)
 def _second(when: int) -> str:
-    """Members that train side by side have their epochs in the same seconds."""
+    """Formats a second, once for all members with an epoch that ends in it."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))

@@ -1,0 +1,105 @@
+"""The end of a member: its record, or why it has none."""
+
+import contextlib
+import math
+import traceback
+from typing import Any, NamedTuple, Protocol
+
+from seqsweep.data.sequences import Splits
+from seqsweep.models.module import Diverged
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.diagnosis import write_diagnosis
+from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.outcome import Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun
+
+
+class Member(Protocol):
+    """A run while an engine trains it."""
+
+    planned: PlannedRun
+    folder: RunFolder
+    log: MemberLog
+    best: BestEpoch
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def params(self) -> int:
+        """The number of trained parameters."""
+        ...
+
+
+class Findings(NamedTuple):
+    """What a member's best weights achieve: test metrics, confusion for its record, diagnosis."""
+
+    metrics: dict[str, float]
+    confusion: dict[str, Any]
+    diagnosis: dict[str, Any] | None
+
+
+def record_end(
+    member: Member,
+    end: Findings | Diverged,
+    steps: int,
+    splits: Splits,
+    synced: bool,
+) -> Outcome:
+    """Writes the record of a member, the last of its files.
+
+    Args:
+        end: what its best weights achieve, or why it diverged.
+        steps: the number of optimizer steps.
+        splits: the data that it was trained on.
+        synced: whether all of its other files are on disk.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    record = record_of(member, end, steps, len(splits.train))
+    if isinstance(end, Findings) and end.diagnosis is not None and record["status"] == "complete":
+        write_diagnosis(member.folder.path, end.diagnosis)
+    member.folder.finish(record, synced)
+    member.log.say(f"done: {record.get('metrics', record.get('error'))}")
+    member.log.write_lines()
+    return Outcome(member.folder, record, trained=True)
+
+
+def record_of(
+    member: Member, end: Findings | Diverged, steps: int, num_train: int
+) -> dict[str, Any]:
+    """Returns the content of record.json."""
+    best = member.best
+    # A loss that is not finite only on the test split makes a run diverged, too.
+    if isinstance(end, Findings):
+        loss = end.metrics.get("test/loss", 0.0)
+        if not math.isfinite(loss):
+            end = Diverged("test/loss", loss, best.best_epoch or 0)
+    if isinstance(end, Diverged):
+        return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
+    result = {
+        "metrics": best.best_metrics | end.metrics,
+        "best_epoch": best.best_epoch,
+        "epochs": best.epochs,
+        "steps": steps,
+        "params": member.params,
+        "train_seconds": round(best.seconds, 3),
+        "samples_per_s": round(best.epochs * num_train / best.seconds, 1),
+        "num_train": num_train,
+        **end.confusion,
+    }
+    return member.planned.record("complete", result)
+
+
+def fail_member(member: Member, error: Exception) -> RunFailed:
+    """Writes that a member has failed, as far as its folder can be written."""
+    text = "".join(traceback.format_exception(error))
+    member.log.say(f"failed: {text}", level="ERROR")
+    member.log.write_lines()
+    with contextlib.suppress(OSError):  # a full disk is the failure itself
+        member.folder.fail(error)
+    failure = RunFailed(member.folder.path, error)
+    failure.__cause__ = error
+    return failure

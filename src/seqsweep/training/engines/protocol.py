@@ -1,0 +1,107 @@
+"""The steps that every engine has in a run's story, which `training.train` tells."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from lightning.pytorch.callbacks import Callback
+
+from seqsweep.models.module import Diverged
+from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.engines.ending import Findings, Member, fail_member
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun
+
+M = TypeVar("M", bound=Member)
+
+Ended = tuple[M, Findings | Diverged]
+"""A member that has ended, with what its best weights achieve or why it diverged."""
+
+
+class Begun(NamedTuple, Generic[M]):
+    """A member whose folder is ready, with the checkpoint to resume from, or None."""
+
+    member: M
+    checkpoint: Path | None
+
+
+class Engine(ABC, Generic[M]):
+    """Trains runs of one prepared data set together; a run alone is a company of one.
+
+    A member that ends before the others is tested and recorded while they train. `fit` leaves
+    those that end last to `test` and `record`.
+
+    Args:
+        runs: checked configs; at least one.
+        root: the folder of the runs.
+        progress: a progress bar, for a single run.
+
+    Attributes:
+        torch_threads: the number of threads that torch uses.
+        stop: takes the signals; a callback of every Trainer.
+        outcomes: the outcome of each run that has one, or the error, by run_id.
+    """
+
+    torch_threads = 1
+
+    def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
+        self.runs = runs
+        self.root = root
+        self.progress = progress
+        self.stop = StopOnSignal()
+        self.outcomes: dict[str, Outcome | BaseException] = {}
+
+    @property
+    def is_single(self) -> bool:
+        """Whether this is a run by itself, whose files are synced one by one."""
+        return len(self.runs) == 1
+
+    @abstractmethod
+    def build(self) -> list[M]:
+        """Builds the parts of the runs from their configs; nothing is written.
+
+        Raises:
+            ValueError, TypeError, OSError: something that all runs share is refused.
+        """
+
+    def assist(self, members: Sequence[M]) -> Outcome | None:
+        """Trains as a further process of a distributed run; None in the first process.
+
+        The first process locks, begins and records the run.
+        """
+        return None
+
+    @abstractmethod
+    def prepare(self, members: Sequence[M]) -> dict[str, Any]:
+        """Returns what decides the last bits of these members' results, for provenance.json."""
+
+    def groups(self, begun: Sequence[Begun[M]]) -> list[Sequence[Begun[M]]]:
+        """Splits members into groups of which each trains together."""
+        return [begun] if begun else []
+
+    @contextmanager
+    def running(self, group: Sequence[Begun[M]]) -> Generator[None]:
+        """Holds what the engine needs while a group is fitted, tested and recorded."""
+        yield
+
+    @abstractmethod
+    def fit(self, group: Sequence[Begun[M]]) -> None:
+        """Trains members from their checkpoints until none of them has an epoch left."""
+
+    @abstractmethod
+    def test(self) -> list[Ended[M]]:
+        """Evaluates the best weights of the members that `fit` has left."""
+
+    @abstractmethod
+    def record(self, ended: Sequence[Ended[M]]) -> None:
+        """Writes the records of members, each the last file of its run."""
+
+    @abstractmethod
+    def alone(self, run: PlannedRun) -> "Engine[M]":
+        """Returns an engine for one of the runs by itself."""
+
+    def fail(self, member: M, error: Exception) -> None:
+        """Writes that a member has failed."""
+        self.outcomes[member.run_id] = fail_member(member, error)
