@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -223,7 +224,7 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
     if (root / STOP_FILE).exists():
         return None
     try:
-        outcome = finished(member, root) or _train(member, root)
+        outcome = finished(member, root) or _import_train()(member, root)
     except Locked:
         return None
     except RunFailed:
@@ -239,11 +240,17 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def _train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """A single run, after the process that trains it now has ended, if the config wants that."""
+    """Trains a single run; waits for another process that trains it, if the config says so."""
+    train = _import_train()
+    bar = None
+    if console.is_terminal:
+        from seqsweep.training.progress_bar import RunProgressBar  # needs Lightning
+
+        bar = RunProgressBar(console)
     waiting = False
     while True:
         try:
-            return _train(member, root, console)
+            return train(member, root, bar)
         except Locked as error:
             if member.config["locked"] == "skip":
                 raise
@@ -256,16 +263,12 @@ def _train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcom
                 time.sleep(0.5)
 
 
-def _train(member: PlannedRun, root: Path, console: Console | None = None) -> Outcome:
-    # Imported here, once the config is known to be right: torch and Lightning take five seconds.
+def _import_train() -> Callable[..., Outcome]:
+    """Returns `train`. torch and Lightning take seconds to import, so the config comes first."""
     with without_collections():
         from seqsweep.training.train import train
 
-    if console is None or not console.is_terminal:
-        return train(member, root)
-    from seqsweep.training.progress_bar import RunProgressBar
-
-    return train(member, root, RunProgressBar(console))
+    return train
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
