@@ -57,6 +57,7 @@ TORCH = (
     "using",
     "seeding",
 )
+HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
 )  # fmt: skip
@@ -163,8 +164,8 @@ def test_there_is_no_cycle():
     [
         ("torch", TORCH),
         ("lightning", ("data.datamodule", "models.epochs", "models.module", "training")),
-        ("hydra", ("config", "sweeping.app", "sweeping.hydra_jobs")),
-        ("omegaconf", ("config", "sweeping.app", "training.saved_config", "sweeping.hydra_jobs")),
+        ("hydra", ("config", *HYDRA_APP)),
+        ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
         ("rich", ("results", "live", "sweeping", "training.progress_bar", "cli", "console")),
         ("tensorboard", ("results.tensorboard",)),
         ("PIL", ("results.tensorboard.canvas",)),

@@ -1,4 +1,4 @@
-"""The command `seqsweep`. Each part is imported when it is called: status needs no torch."""
+"""The command `seqsweep`. Each command imports its part, because most of them need no torch."""
 
 import io
 import os
@@ -41,25 +41,40 @@ usage: seqsweep COMMAND ...
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The entry point. Exit code 0: done, 1: a run failed, 2: wrong input, 130: interrupted."""
+    """Runs a command and exits.
+
+    The exit code is 0 if all is done, 1 if a run failed, 2 for wrong input, 130 after Ctrl-C, and
+    128 plus its number after any other signal.
+    """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal of another encoding shows ?, no error
+    # A terminal with another encoding shows a question mark instead of raising an error.
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:
         say_error("interrupted; the same command trains what is missing")
         code = 130
-    except BrokenPipeError:  # the reader of our output, head for instance, has gone
+    except BrokenPipeError:  # the reader of our output, for example head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
-    except (MemoryError, ImportError) as error:
+    except (MemoryError, ImportError, OSError, ValueError, TypeError) as error:
+        # `sweeping.app.run` has explained its errors already, unless the variable is set.
         if os.environ.get("HYDRA_FULL_ERROR") == "1":
             raise
-        is_memory = isinstance(error, MemoryError)
-        say_error("out of memory" if is_memory else f"cannot import a package: {error}")
-        code = 1
+        code = _explain(error)
     sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Prints an error in one line. Returns the exit code."""
+    if isinstance(error, MemoryError):
+        say_error("out of memory")
+    elif isinstance(error, ImportError):
+        say_error(f"cannot import a package: {error}")
+    else:
+        return _refuse(str(error))
+    return 1
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -71,16 +86,16 @@ def _dispatch(arguments: list[str]) -> int:
         print(_USAGE, end="")
         return 0
     if command in ("-V", "--version"):
-        return _refused_or(_say_version)
+        return _print_version()
     if command.startswith(("-sc", "--shell_completion", "--shell-completion")):
         return _complete(arguments)
     if command not in _COMMANDS:
         known = [*_COMMANDS, "help", "--help", "--version"]
         return _refuse(f"no command {command!r}{nearest_or_all(command, known)}")
-    return _COMMANDS[command](arguments[1:])
+    return _COMMANDS[command](arguments[1:]) or 0
 
 
-def _say_version() -> int:
+def _print_version() -> int:
     from importlib.metadata import version
 
     from seqsweep.native.library import describe, why_missing
@@ -129,14 +144,11 @@ def _reproduce(arguments: list[str]) -> int:
     # Imported here, once the arguments are known to be right: it needs torch, which takes seconds.
     from seqsweep.sweeping.reproduce import reproduce
 
-    try:
-        return reproduce(options.folder, options.allow)
-    except (OSError, ValueError, TypeError) as error:
-        return _refuse(str(error))
+    return reproduce(options.folder, options.allow)
 
 
 def _complete(arguments: list[str]) -> int:
-    """What a shell asks on TAB. Hydra completes the overrides; the word `train` is not its own."""
+    """Answers a shell's TAB. Hydra completes the overrides, but does not know the word `train`."""
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
     word, _, overrides = rest.partition(" ")
@@ -148,72 +160,54 @@ def _complete(arguments: list[str]) -> int:
     return _train(arguments)
 
 
-def _status(arguments: list[str]) -> int:
+def _status(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import print_status
 
-    parser = folder_parser("status", "Every run of a folder and how it stands.")
-    folder = parser.parse(arguments).folder
-
-    def show() -> int:
-        print_status(folder, PlainConsole())
-        return 0
-
-    return _refused_or(show)
+    parser = folder_parser("status", "Lists all runs of a folder and their states.")
+    print_status(parser.parse(arguments).folder, PlainConsole())
 
 
-def _leaderboard(arguments: list[str]) -> int:
+def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.tables import print_folder, status_line
     from seqsweep.runs.ledger import read_folder
 
-    parser = folder_parser("leaderboard", "The finished runs of a folder, best first.")
+    parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
         "--top", type=whole_number(1), metavar="N", help="show the first N rows only"
     )
     options = parser.parse(arguments)
-
-    def show() -> int:
-        entries, console = read_folder(options.folder), PlainConsole()
-        print_folder(console, options.folder, entries, options.top)
-        if any(entry.state != "complete" for entry in entries):
-            line = status_line(options.folder, entries)
-            console.print(line, soft_wrap=True, highlight=False)
-        return 0
-
-    return _refused_or(show)
+    entries, console = read_folder(options.folder), PlainConsole()
+    print_folder(console, options.folder, entries, options.top)
+    if any(entry.state != "complete" for entry in entries):
+        line = status_line(options.folder, entries)
+        console.print(line, soft_wrap=True, highlight=False)
 
 
-def _clean(arguments: list[str]) -> int:
+def _clean(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE
 
-    # argparse takes values in one piece: the options, which have none, go first.
+    # The options, which have no values, go first: argparse takes positional arguments in one piece.
     options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
     for word in options.values:
         if "=" not in word.strip("="):
-            return _refuse(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
+            raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
     wanted = dict(word.split("=", 1) for word in options.values)
     states = (FAILED if options.failed else frozenset()) | (
         INCOMPLETE if options.incomplete else frozenset()
     )
-
-    def act() -> int:
-        console = PlainConsole()
-        clean(options.folder, states, options.checkpoints, wanted, options.yes, console)
-        return 0
-
-    return _refused_or(act)
+    clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 
 
 def _watch(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.live.watch import watch
 
-    parser = folder_parser("watch", "A sweep while it runs, wherever it was started.")
-    folder = parser.parse(arguments).folder
-    return _refused_or(lambda: watch(folder, PlainConsole()))
+    parser = folder_parser("watch", "Shows a sweep while it runs, wherever it was started.")
+    return watch(parser.parse(arguments).folder, PlainConsole())
 
 
 def _report(arguments: list[str]) -> int:
@@ -226,65 +220,45 @@ def _report(arguments: list[str]) -> int:
     add_allow(parser)
     options = parser.parse(arguments)
     folder: Path = options.folder
-
-    def write() -> int:
-        entries = read_folder(folder)
-        try:
-            write_baselines_of(folder, entries, options.allow)
-        except (OSError, ValueError, TypeError) as error:
-            say_error(f"no baselines: {error}")
-        try:
-            paths = write_report(folder)
-        except OSError as error:
-            say_error(f"no report: {error}")
-            return 1
-        for path in paths:
-            say(str(path))
-        return 0
-
-    return _refused_or(write)
+    entries = read_folder(folder)
+    try:
+        write_baselines_of(folder, entries, options.allow)
+    except (OSError, ValueError, TypeError) as error:
+        say_error(f"no baselines: {error}")
+    try:
+        paths = write_report(folder)
+    except OSError as error:
+        say_error(f"no report: {error}")
+        return 1
+    for path in paths:
+        say(str(path))
+    return 0
 
 
-def _compare(arguments: list[str]) -> int:
+def _compare(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
 
-    text = "Compares runs or sweeps: their configs and their results."
-    parser = Parser("compare", text)
+    parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    folders = parser.parse(arguments).folders
-
-    def show() -> int:
-        compare(folders, PlainConsole())
-        return 0
-
-    return _refused_or(show)
+    compare(parser.parse(arguments).folders, PlainConsole())
 
 
 def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
-    return _refused_or(lambda: serve(options.folder, options.port, options.images, options.host))
-
-
-def _refused_or(action: Callable[[], int]) -> int:
-    """Its exit code; 2 and one line where a folder is refused."""
-    try:
-        return action()
-    except BrokenPipeError:  # the reader of our output has gone
-        raise
-    except (OSError, ValueError) as error:
-        return _refuse(str(error))
+    return serve(options.folder, options.port, options.images, options.host)
 
 
 def _refuse(message: str) -> int:
+    """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
     return 2
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "plan": _plan,
     "verify-stack": _verify_stack,

@@ -23,6 +23,7 @@ def test_help_and_version(seqsweep: Command) -> None:
     assert seqsweep("--version").out.startswith("seqsweep ")
     text = seqsweep("train", "--help").out
     assert "sweep: architecture, none, seeds" in text
+    assert "data: digits, japanese_vowels" in text  # and not the file that these options read
     assert "hidden_size: 32" in text
     assert "--top N" in seqsweep("leaderboard", "--help").out
 

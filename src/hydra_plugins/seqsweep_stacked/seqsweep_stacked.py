@@ -6,8 +6,7 @@ This module is imported at every start of every Hydra app of the environment: it
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
@@ -15,6 +14,9 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from seqsweep.sweeping.hydra_jobs import RunLauncher
 
 _OUR_TASK = "seqsweep.sweeping.app"
 
@@ -63,33 +65,30 @@ class StackedLauncher(Launcher):
         self.basic = BasicLauncher()
         self.basic.setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
-    def launch_members(
-        self, job_overrides: Sequence[Sequence[str]], members: Sequence[Any]
-    ) -> bool:
-        """For our own sweeper, which has composed the jobs' configs already.
+    @property
+    def launches_runs(self) -> bool:
+        """False for another app, and for callbacks of Hydra, whose hooks belong to single jobs."""
+        assert self.config is not None
+        return self.is_ours and not self.config.hydra.callbacks
 
-        Returns:
-            False where the jobs have to be launched as any others.
-        """
-        config, basic = self.config, self.basic
-        assert config is not None and basic is not None
-        if not self.is_ours or config.hydra.callbacks:
-            return False
-        from seqsweep.sweeping.hydra_jobs import launch_members
+    def run_launcher(self) -> "RunLauncher":
+        """Returns what trains the runs; the sweeper of seqsweep uses it without Hydra's jobs."""
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.forming import cores
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
 
-        launch_members(job_overrides, members, Path(config.hydra.sweep.dir), basic, self.threads)
-        return True
+        assert self.basic is not None
+        return RunLauncher(self.basic, self.threads or cores())
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         context, config, basic = self.hydra_context, self.config, self.basic
         assert context is not None and config is not None and basic is not None
-        if not self.is_ours or config.hydra.callbacks:  # their hooks belong to single jobs
+        if not self.launches_runs:
             return basic.launch(job_overrides, initial_job_idx)
-        # Here and not above: see the module's docstring.
+        # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.hydra_jobs import launch_jobs
 
-        return launch_jobs(
-            job_overrides, initial_job_idx, context.config_loader, config, basic, self.threads
-        )
+        loader = context.config_loader
+        return launch_jobs(self.run_launcher(), job_overrides, initial_job_idx, loader, config)

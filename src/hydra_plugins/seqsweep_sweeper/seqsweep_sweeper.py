@@ -62,6 +62,7 @@ class SeqsweepSweeper(Sweeper):
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
         from seqsweep.console import PlainConsole
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
         from seqsweep.sweeping.plan_command import show_plan, verify_members
         from seqsweep.sweeping.sweep import run_sweep
 
@@ -78,13 +79,10 @@ class SeqsweepSweeper(Sweeper):
                 raise SystemExit(1)
             return
 
-        def launch(launched: Sequence[Sequence[str]], members: Sequence[Any]) -> None:
-            jobs = [[*job, f"hydra.sweep.dir='{folder}'"] for job in launched]
-            if isinstance(launcher, StackedLauncher) and launcher.launch_members(jobs, members):
-                return
-            launcher.launch(jobs, initial_job_idx=0)
-
-        code = run_sweep(jobs, composer, launch, folder, PlainConsole())
+        runs = RunLauncher(launcher)  # another launcher trains single runs, as jobs of Hydra
+        if isinstance(launcher, StackedLauncher) and launcher.launches_runs:
+            runs = launcher.run_launcher()
+        code = run_sweep(jobs, composer, runs, folder, PlainConsole())
         if code:
             raise SystemExit(code)
 

@@ -17,8 +17,9 @@ from seqsweep.config.from_overrides import (
 )
 from seqsweep.config.schema import Config
 from seqsweep.console import PlainConsole, print_notes
-from seqsweep.sweeping.app import absolute_path, folder_name, run, train_when_free
+from seqsweep.sweeping.app import run, train_when_free
 from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.engine import missing_library
 from seqsweep.training.outcome import Interrupted, finished
 from seqsweep.training.planned_run import plan

@@ -1,8 +1,8 @@
 """`seqsweep train`: Hydra's application, with one clear message for a wrong input."""
 
 import os
-import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -11,7 +11,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 
@@ -23,9 +23,8 @@ from seqsweep.command import (
 )
 from seqsweep.config import CONF_DIR
 from seqsweep.config.flags import config_dir, flags_first
-from seqsweep.config.hydra_version import VERSION_BASE, register_resolver
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.messages import explain
-from seqsweep.config.question import sweep_name
 from seqsweep.config.schema import check
 from seqsweep.config.where_set import with_place
 from seqsweep.config.yaml_checks import check_config_files
@@ -35,8 +34,9 @@ from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.resolvers import register_resolvers
 from seqsweep.sweeping.signals import interruptible
-from seqsweep.training.data_cache import data_fingerprint, prepared
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import missing_library
 from seqsweep.training.outcome import (
     STOP_FILE,
@@ -49,56 +49,7 @@ from seqsweep.training.outcome import (
 )
 from seqsweep.training.planned_run import PlannedRun, plan
 
-
-def folder_name(name: str, key: str) -> str:
-    """A name that is one folder, inside the folder where it belongs.
-
-    Raises:
-        ValueError: it could lead elsewhere.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
-        raise ValueError(
-            f"{key}={name!r}: must be letters, digits, '-', '_' and '.', a letter or digit first"
-        )
-    return str(name)
-
-
-def absolute_path(path: object) -> str:
-    """The path of `output_dir`, from the root of the file system.
-
-    Raises:
-        ValueError: it is not text.
-    """
-    if not isinstance(path, (str, int, float)):
-        raise ValueError(f"output_dir={'null' if path is None else path}: must be text")
-    return str(Path(str(path)).expanduser().absolute())
-
-
-def _sweep_folder(*, _root_: DictConfig) -> str:
-    """The name of the sweep's folder: `sweep.name`, or made from what is swept.
-
-    The config of a job no longer knows what is swept: the sweep hands the name on to it.
-
-    Raises:
-        ValueError: `sweep.name` could lead elsewhere, or is not given where it cannot be made.
-    """
-    name = _root_.sweep.name
-    if name is not None:
-        return folder_name(name, "sweep.name")
-    folder_name(_root_.name, "name")
-    if OmegaConf.is_missing(_root_.hydra.job, "num"):
-        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
-    if _MADE_NAME not in os.environ:
-        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
-    return os.environ[_MADE_NAME]
-
-
-_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
-
-
-register_resolver("abspath", absolute_path)
-register_resolver("folder_name", folder_name)
-register_resolver("sweep_folder", _sweep_folder)
+register_resolvers()
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
@@ -223,7 +174,7 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
     if (root / STOP_FILE).exists():
         return None
     try:
-        outcome = finished(member, root) or _train(member, root)
+        outcome = finished(member, root) or _import_train()(member, root)
     except Locked:
         return None
     except RunFailed:
@@ -239,11 +190,17 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """A single run, after the process that trains it now has ended, if the config wants that."""
+    """Trains a single run; waits for another process that trains it, if the config says so."""
+    train = _import_train()
+    bar = None
+    if console.is_terminal:
+        from seqsweep.training.progress_bar import RunProgressBar  # needs Lightning
+
+        bar = RunProgressBar(console)
     waiting = False
     while True:
         try:
-            return _train(member, root, console)
+            return train(member, root, bar)
         except Locked as error:
             if member.config["locked"] == "skip":
                 raise
@@ -256,16 +213,12 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
                 time.sleep(0.5)
 
 
-def _train(member: PlannedRun, root: Path, console: Console | None = None) -> Outcome:
-    # Imported here, once the config is known to be right: torch and Lightning take five seconds.
+def _import_train() -> Callable[..., Outcome]:
+    """Returns `train`. torch and Lightning take seconds to import, so the config comes first."""
     with without_collections():
         from seqsweep.training.train import train
 
-    if console is None or not console.is_terminal:
-        return train(member, root)
-    from seqsweep.training.progress_bar import RunProgressBar
-
-    return train(member, root, RunProgressBar(console))
+    return train
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:

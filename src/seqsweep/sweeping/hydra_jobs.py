@@ -1,8 +1,8 @@
-"""Hydra's jobs as pools and stacks: between the launcher and the training."""
+"""Trains the jobs of a Hydra sweep: in groups where that is possible, else one by one."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -12,41 +12,67 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import form
-from seqsweep.training.outcome import RunFailed, finished, monitored
+from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
 
 
-def launch_members(
-    jobs: Jobs, members: Sequence[PlannedRun], root: Path, basic: Launcher, threads: int | None
-) -> None:
-    """Trains the jobs' runs in pools and stacks, the others by Hydra's basic launcher.
+@dataclass(frozen=True)
+class RunLauncher:
+    """The road from a sweeper to the runs, whichever sweeper and launcher are chosen.
 
-    Args:
-        jobs, members: the overrides and the member of each run; the result is its folder.
-        root: the folder of the runs.
-        basic: set up.
-        threads: how many members of a pool train side by side; None for one a core.
+    Attributes:
+        hydra: a launcher of Hydra, which gets the runs that train as jobs of their own.
+        threads: the number of members of a pool that train side by side; None if every run trains
+            as a job of its own.
     """
-    _train(jobs, members, root, basic, 0, threads)
+
+    hydra: Launcher
+    threads: int | None = None
+
+    def launch(
+        self, jobs: Jobs, members: Sequence[PlannedRun], root: Path, first: int = 0
+    ) -> dict[str, JobReturn]:
+        """Trains runs. The result of a run is its folder.
+
+        Args:
+            jobs: the overrides of each run, for Hydra.
+            members: the runs, checked and identified.
+            root: the folder of the runs.
+            first: the number of the first job.
+
+        Returns:
+            What Hydra's launcher returned for the runs that it trained, by run_id.
+        """
+        alone = members
+        if self.threads is not None:
+            # Imported here, because it needs torch, and launchers of others may not.
+            with without_collections():
+                from seqsweep.sweeping.train_groups import train_groups
+
+            alone = train_groups(members, root, self.threads)
+        names = {member.run_id for member in alone}
+        singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
+        if not singles:
+            return {}
+        returned = self.hydra.launch(list(singles.values()), initial_job_idx=first)
+        # Our own sweeper does not use the result, so a launcher may return less than it was given.
+        return dict(zip(singles, returned, strict=False))
 
 
 def launch_jobs(
-    jobs: Jobs,
-    first: int,
-    loader: ConfigLoader,
-    master: DictConfig,
-    basic: Launcher,
-    threads: int | None,
+    launcher: RunLauncher, jobs: Jobs, first: int, loader: ConfigLoader, master: DictConfig
 ) -> list[JobReturn]:
-    """Trains the jobs of any other sweeper of Hydra, which knows only their overrides.
+    """Trains the jobs of another sweeper of Hydra, which knows only their overrides.
 
     Args:
+        launcher: trains the runs.
+        jobs: the overrides of each job.
         first: the number of the first job.
-        loader, master: Hydra's config loader and the sweep's config.
+        loader: Hydra's config loader.
+        master: the sweep's config.
 
     Returns:
         Hydra's JobReturn of each job, with the monitored metric as its return value.
@@ -54,40 +80,17 @@ def launch_jobs(
     composer = MemberComposer(loader, master)
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
-    singles = _train(jobs, members, root, basic, first, threads)
+    returned = launcher.launch(jobs, members, root, first)
     return [
-        singles.get(member.run_id) or _job_return(job, composer(job), member, root)
+        returned.get(member.run_id) or _job_return(job, composer(job), member, root)
         for job, member in zip(jobs, members, strict=True)
     ]
-
-
-def _train(
-    jobs: Jobs,
-    members: Sequence[PlannedRun],
-    root: Path,
-    basic: Launcher,
-    first: int,
-    threads: int | None,
-) -> dict[str, Any]:
-    """Trains the runs. Returns what the basic launcher returned for its runs, by run_id."""
-    root.mkdir(parents=True, exist_ok=True)
-    # Imported here: what is done already needs no torch.
-    with without_collections():
-        from seqsweep.sweeping.train_groups import launch
-        from seqsweep.training.trainer import takes_gpu
-
-    pending = {member.run_id: member for member in members if finished(member, root) is None}
-    planned = form(list(pending.values()), root, takes_gpu)
-    launch(planned, root, threads)
-    alone = {member.run_id for member in planned.alone}
-    own = {m.run_id: job for job, m in zip(jobs, members, strict=True) if m.run_id in alone}
-    returned = basic.launch(list(own.values()), first) if own else ()
-    return dict(zip(own, returned, strict=True))
 
 
 def _job_return(
     overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
 ) -> JobReturn:
+    """Returns what Hydra would have returned for a job, read from the folder of its run."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

@@ -1,18 +1,20 @@
 """`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
 
-import csv
 import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.training.checkpoints import load_sealed
+from seqsweep.sweeping.differences import (
+    differences_by_epoch,
+    epochs_of,
+    metrics_of,
+    weight_difference,
+)
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train, train_stack
@@ -105,56 +107,50 @@ def _difference_in_stack(
 
 
 def _difference(one: Path, other: Path) -> str | None:
-    return (
-        _first_difference(one, other) or _weights_differ(one, other) or _records_differ(one, other)
-    )
+    """Describes how two trainings of a run differ; None if they are identical."""
+    return _epochs_differ(one, other) or _weights_differ(one, other) or _records_differ(one, other)
 
 
-def _first_difference(one: Path, other: Path) -> str | None:
-    """The first epoch whose metrics differ, and the largest difference of any."""
-    rows, again = (rows_of(folder / "metrics.csv") for folder in (one, other))
-    if len(rows) != len(again):
-        return f"differs: {len(rows)} epochs, and {len(again)} again"
-    pairs = [
-        (int(row["epoch"]), name, row[name], second[name])
-        for row, second in zip(rows, again, strict=True)
-        for name in row
-        if row[name] != second[name]
+def _epochs_differ(one: Path, other: Path) -> str | None:
+    """Names the first epoch whose metrics differ, and the largest difference of all epochs."""
+    counts = [len(epochs_of(folder)) for folder in (one, other)]
+    if counts[0] != counts[1]:
+        return f"differs: {counts[0]} epochs, and {counts[1]} again"
+    differences = [
+        (epoch, name, difference)
+        for epoch, row in enumerate(differences_by_epoch(one, other))
+        for name, difference in row.items()
+        if difference != 0
     ]
-    if not pairs:
+    if not differences:
         return None
-    most = max(abs(float(a or "nan") - float(b or "nan")) for _, _, a, b in pairs)
-    epoch, name, _, _ = pairs[0]
+    epoch, name, _ = differences[0]
+    most = max(difference for _, _, difference in differences)
     return f"differs from epoch {epoch} ({name}), by at most {most:.3g}"
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []  # a run without metrics.csv is compared by its weights alone
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
 def _weights_differ(one: Path, other: Path) -> str | None:
+    """Names the first checkpoint whose weights differ, and their largest difference."""
     for name in ("best.ckpt", "last.ckpt"):
-        paths = [folder / "checkpoints" / name for folder in (one, other)]
-        there = [path.is_file() for path in paths]
-        if not any(there) or (name == "last.ckpt" and _has_lost_last(one, other)):
+        exists = [(folder / "checkpoints" / name).is_file() for folder in (one, other)]
+        if not any(exists) or (name == "last.ckpt" and _has_lost_last(one, other)):
             continue
-        if not all(there):
-            return f"differs: {name} is there {'then' if there[0] else 'again'} only"
-        first, second = (load_sealed(path)["state_dict"] for path in paths)
-        if first.keys() != second.keys():
+        if not all(exists):
+            return f"differs: {name} is there {'then' if exists[0] else 'again'} only"
+        most = weight_difference(one, other, name)
+        if most is None:
             return f"differs: the weights of {name} have other names"
-        most = max(float((first[key] - second[key]).abs().max()) for key in first)
-        if not all(torch.equal(first[key], second[key]) for key in first):
+        if most != 0:
             return f"differs: the weights of {name}, by at most {most:.3g}"
     return None
 
 
 def _records_differ(one: Path, other: Path) -> str | None:
-    a, b = ((RunFolder(folder).record() or {}).get("metrics", {}) for folder in (one, other))
-    names = [name for name in dict.fromkeys((*a, *b)) if a.get(name) != b.get(name)]
+    """Names the metrics that differ in the records."""
+    first, second = metrics_of(one), metrics_of(other)
+    names = [
+        name for name in dict.fromkeys((*first, *second)) if first.get(name) != second.get(name)
+    ]
     return f"differs: {', '.join(names)} of the record" if names else None
 
 

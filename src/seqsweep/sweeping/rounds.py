@@ -1,27 +1,24 @@
-"""Launches a sweep's members, each until it is done or has failed often enough."""
+"""Launches the members of a sweep until each is done or has failed too often."""
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from seqsweep.live.display import Watcher
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.training.outcome import STOP_FILE, finished
 from seqsweep.training.planned_run import PlannedRun
-
-Launch = Callable[[Sequence[Sequence[str]], Sequence[PlannedRun]], Any]
-"""Trains jobs, given their overrides and their members; returns when all of them have ended."""
 
 
 @dataclass(frozen=True)
 class SweepMember:
-    """A member's overrides as Hydra takes them, its config, its folder and its name for people."""
+    """A planned run of a sweep, with its overrides for Hydra, its folder and its label."""
 
     overrides: Sequence[str]
     planned: PlannedRun
@@ -29,49 +26,65 @@ class SweepMember:
     label: str
 
     def is_done(self) -> bool:
+        """Returns whether the run is complete and `rerun` does not ask for it again."""
         return finished(self.planned, self.folder.path.parent) is not None
 
 
-class Training:
-    """Launches the members until each is done or has failed often enough.
+class Rounds:
+    """Launches members until each is done or has failed too often.
 
-    A member that another process trains is skipped and looked at again at the end. So two sweeps of
-    one folder share the work, and both end with the whole table.
+    A member that another process is training is left out of a round and checked again after it. So
+    two sweeps of one folder share the work, and both end with the whole table.
 
     Args:
-        members: those that are not done.
-        launch: gives jobs to Hydra's launcher.
-        folder: of the sweep.
-        console: for the line of each run.
+        members: the members that are not done.
+        launcher: trains the members of a round.
+        folder: the sweep's folder.
+        console: prints a line for each run, or the live table.
     """
 
     def __init__(
-        self, members: Sequence[SweepMember], launch: Launch, folder: Path, console: Console
+        self,
+        members: Sequence[SweepMember],
+        launcher: RunLauncher,
+        folder: Path,
+        console: Console,
     ) -> None:
         self.members = members
-        self.launch = launch
-        self.stop_file = folder / STOP_FILE
+        self.launcher = launcher
+        self.folder = folder
         self.console = console
         config = members[0].planned.config
         self.on_error = config["sweep"]["on_error"]
         self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
         self.waits = config["locked"] == "wait"
         self.reruns = config["rerun"]
-        self.records_before = {m.folder.run_id: _changed(m) for m in members}
+        self.records_before = {m.folder.run_id: _time_of_record(m) for m in members}
         self.failures_before = {m.folder.run_id: m.folder.attempts() for m in members}
         self.launches: Counter[str] = Counter()
 
     def run(self) -> None:
-        self.stop_file.unlink(missing_ok=True)
+        """Trains the members.
+
+        Raises:
+            Interrupted: a signal came.
+            ValueError, TypeError, OSError: the members could not be launched.
+        """
+        stop_file = self.folder / STOP_FILE
+        stop_file.unlink(missing_ok=True)
         try:
             with Watcher(self.members, self.console):
-                todo = list(self.members)
-                while todo:
-                    self.launches.update(member.folder.run_id for member in todo)
-                    self.launch([m.overrides for m in todo], [m.planned for m in todo])
-                    todo = self._next()
+                members = list(self.members)
+                while members:
+                    self.launches.update(member.folder.run_id for member in members)
+                    # The config of a single job cannot know the folder, which is named after the
+                    # swept keys.
+                    folder = f"hydra.sweep.dir='{self.folder}'"
+                    jobs = [[*member.overrides, folder] for member in members]
+                    self.launcher.launch(jobs, [m.planned for m in members], self.folder)
+                    members = self._next()
         finally:
-            self.stop_file.unlink(missing_ok=True)
+            stop_file.unlink(missing_ok=True)
 
     def _next(self) -> list[SweepMember]:
         """Returns the members of the next round. Blocks while other processes train the rest."""
@@ -87,21 +100,22 @@ class Training:
             time.sleep(0.2)
 
     def _is_done(self, member: SweepMember) -> bool:
-        """With `rerun`, returns True only for a record that is newer than the sweep."""
+        """Returns whether a member is done; with `rerun`, if its record is newer than the sweep."""
         if not self.reruns:
             return member.is_done()
-        return _changed(member) != self.records_before[member.folder.run_id]
+        return _time_of_record(member) != self.records_before[member.folder.run_id]
 
     def _failures(self, member: SweepMember) -> int:
+        """Returns how often a member has failed in this sweep."""
         return member.folder.attempts() - self.failures_before[member.folder.run_id]
 
     def _may_start(self, member: SweepMember) -> bool:
-        """Allows two launches that left neither a record nor failure.json, as after a kill."""
+        """Returns False after two launches that left neither a record nor failure.json."""
         silent = self.launches[member.folder.run_id] - self._failures(member)
         return silent < 2 or is_locked(member.folder.path)
 
 
-def _changed(member: SweepMember) -> int | None:
-    """Returns when the member's record was written; None while there is none."""
+def _time_of_record(member: SweepMember) -> int | None:
+    """Returns when a member's record was written; None while there is no record."""
     path = member.folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None

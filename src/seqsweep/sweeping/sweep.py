@@ -22,8 +22,9 @@ from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
+from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
-from seqsweep.sweeping.rounds import Launch, SweepMember, Training
+from seqsweep.sweeping.rounds import Rounds, SweepMember
 from seqsweep.sweeping.signals import interruptible
 from seqsweep.sweeping.summary import Renewing, write_summary
 from seqsweep.sweeping.time_estimate import epoch_seconds
@@ -34,7 +35,7 @@ from seqsweep.training.outcome import Interrupted
 def run_sweep(
     jobs: Sequence[Sequence[str]],
     compose: MemberComposer,
-    launch: Launch,
+    launcher: RunLauncher,
     folder: Path,
     console: Console,
 ) -> int:
@@ -53,7 +54,7 @@ def run_sweep(
     if pending:
         build_each(pending, compose)
     say_plan(members, pending, len(jobs), folder, console)
-    code = _train(members, pending, launch, folder, console)
+    code = _train_pending(members, pending, launcher, folder, console)
     seconds = time.monotonic() - started
     begun = {entry.folder.run_id: entry for entry in _begun(folder)}
     print_folder(console, folder, list(begun.values()))
@@ -65,10 +66,10 @@ def run_sweep(
     return code or int(failed > 0)
 
 
-def _train(
+def _train_pending(
     members: Sequence[SweepMember],
     pending: Sequence[SweepMember],
-    launch: Launch,
+    launcher: RunLauncher,
     folder: Path,
     console: Console,
 ) -> int:
@@ -94,7 +95,7 @@ def _train(
     code = 0
     try:
         if pending:
-            code = _launch(pending, launch, folder, console)
+            code = _train_rounds(pending, launcher, folder, console)
     finally:
         try:
             file.end(folder, time.time())
@@ -126,11 +127,13 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
     return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
 
 
-def _launch(pending: Sequence[SweepMember], launch: Launch, folder: Path, console: Console) -> int:
+def _train_rounds(
+    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+) -> int:
     reports = pending[0].planned.config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
-            Training(pending, launch, folder, console).run()
+            Rounds(pending, launcher, folder, console).run()
     except Interrupted as error:
         console.print(f"[red]{error}[/]")
         return error.exit_code

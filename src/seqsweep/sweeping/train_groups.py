@@ -1,62 +1,76 @@
-"""The pools and stacks of a sweep, trained one after another in this process."""
+"""Trains the runs of a sweep that train together, one pool or stack after another."""
 
 import contextlib
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from seqsweep.console import say_error
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sweeping.forming import Plan, cores
-from seqsweep.training.outcome import STOP_FILE, Interrupted, Outcome, request_stop_if_configured
+from seqsweep.sweeping.forming import form
+from seqsweep.training.outcome import (
+    STOP_FILE,
+    Interrupted,
+    Outcome,
+    finished,
+    request_stop_if_configured,
+)
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool, train_stack
+from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
-Outcomes = Sequence[Outcome | BaseException]
 
-
-def launch(planned: Plan, root: Path, threads: int | None) -> None:
-    """Trains the pools and stacks in `root`; the result of a run is its folder.
+def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> list[PlannedRun]:
+    """Trains the pools and stacks of a sweep; the result of a run is its folder.
 
     Args:
-        planned: what `form` found.
+        members: checked, identified; those that are complete are left out.
         root: the folder of the runs.
-        threads: how many members of a pool train side by side; None for one a core.
+        threads: the number of members of a pool that train side by side.
+
+    Returns:
+        The other runs, which autograd trains one by one.
 
     Raises:
+        ValueError: a config asks for an engine that cannot train it.
         Interrupted: a signal came; every run resumes from its last epoch next time.
     """
     _allow_many_files()
     forget_finished_runs()
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for pool in planned.pools:
-            _train(pool.members, root, lambda runs: train_pool(runs, root, threads or cores()))
-        for stack in planned.stacks:
-            _train(stack.members, root, lambda runs: train_stack(runs, root))
-    finally:
-        torch.set_num_threads(before)  # the process may be a program of the user's own
+    root.mkdir(parents=True, exist_ok=True)
+    # By run_id, because the jobs of another sweeper may be equal.
+    pending = {member.run_id: member for member in members if finished(member, root) is None}
+    planned = form(list(pending.values()), root, takes_gpu)
+    for group in (*planned.pools, *planned.stacks):
+        if (root / STOP_FILE).exists():
+            break
+        try:
+            with restored_torch_state(threads=1):
+                if group.engine == "native":
+                    outcomes = train_pool(group.members, root, threads)
+                else:
+                    outcomes = train_stack(group.members, root)
+        except OSError as error:  # for example a full disk; the next group may still fit
+            say_error(str(error))
+            continue
+        _record_errors(group.members, outcomes, root)
+    return planned.alone
 
 
-def _train(
-    members: Sequence[PlannedRun], root: Path, train: Callable[[Sequence[PlannedRun]], Outcomes]
+def _record_errors(
+    members: Sequence[PlannedRun], outcomes: Sequence[Outcome | BaseException], root: Path
 ) -> None:
-    if (root / STOP_FILE).exists():
-        return
-    try:
-        outcomes = train(members)
-    except OSError as error:  # a full disk, for instance; the next group may have more luck
-        say_error(str(error))
-        return
+    """Writes the failure of each run that was refused, and asks for a stop if configured.
+
+    Raises:
+        Interrupted: a signal came during the training or after its last record.
+    """
     for member, outcome in zip(members, outcomes, strict=True):
         if isinstance(outcome, Interrupted):
             raise outcome
         if isinstance(outcome, (ValueError, TypeError, OSError)):
-            with contextlib.suppress(OSError):  # a folder that cannot be written says nothing
+            with contextlib.suppress(OSError):  # the folder itself may be what cannot be written
                 RunFolder(root / member.run_id).refuse(member.config, outcome)
         if isinstance(outcome, Exception):
             request_stop_if_configured(member, root)
@@ -66,7 +80,7 @@ def _train(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files: each member holds a lock, so an open file."""
+    """Raises the limit of open files, because each member holds a lock and so an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

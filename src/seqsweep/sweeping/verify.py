@@ -12,9 +12,8 @@ from rich.table import Table
 
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.differences import differences_by_epoch, weight_difference
 from seqsweep.sweeping.forming import Group, form
-from seqsweep.sweeping.reproduce import rows_of
-from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train, train_pool, train_stack
@@ -135,17 +134,14 @@ def _compare(root: Path, run_id: str) -> Difference:
     engine, autograd = (root / way / run_id for way in ("engine", "autograd"))
     short = [root / "short" / way / run_id for way in ("engine", "autograd", "float64")]
     losses = _losses(engine, autograd)
-    records = [RunFolder(folder).record() or {} for folder in (engine, autograd)]
     weight = accuracy = math.nan
+    records = [RunFolder(folder).record() or {} for folder in (engine, autograd)]
     if all(record.get("status") == "complete" for record in records):
-        one, other = (
-            load_sealed(folder / "checkpoints" / "last.ckpt")["state_dict"]
-            for folder in (engine, autograd)
-        )
-        weight = max(float((one[name] - other[name]).abs().max()) for name in one)
-        key = "test/acc" if "test/acc" in records[0]["metrics"] else "val/acc"
-        accuracies = [record["metrics"].get(key, 0.0) for record in records]
-        accuracy = abs(accuracies[0] - accuracies[1])
+        weight = weight_difference(engine, autograd, "last.ckpt")
+        assert weight is not None, "both engines train the same network"
+        one, other = (record["metrics"] for record in records)
+        key = "test/acc" if "test/acc" in one else "val/acc"
+        accuracy = abs(one.get(key, 0.0) - other.get(key, 0.0))
     return Difference(
         first_loss=losses[0],
         loss=max(losses),
@@ -157,22 +153,21 @@ def _compare(root: Path, run_id: str) -> Difference:
 
 
 def _losses(one: Path, other: Path) -> list[float]:
-    """The largest difference of a loss in each epoch that both have trained.
+    """Returns the largest difference of a loss in each epoch that both runs have trained.
 
     Raises:
-        ValueError: there is none.
+        ValueError: one of the runs has not trained an epoch.
     """
-    rows = [rows_of(folder / "metrics.csv") for folder in (one, other)]
-    found = [
-        max(abs(float(a[key]) - float(b[key])) for key in ("train/loss", "val/loss") if a[key])
-        for a, b in zip(*rows, strict=False)  # one of them may diverge earlier
+    losses = [
+        max(row[name] for name in ("train/loss", "val/loss") if name in row)
+        for row in differences_by_epoch(one, other)  # one of the runs may diverge earlier
     ]
-    if not found:
+    if not losses:
         raise ValueError(
             f"verify-stack: run {one.name} diverges in its first epoch; try a smaller "
             "optimizer.lr or trainer.gradient_clip_val=1.0"
         )
-    return found
+    return losses
 
 
 def _table(found: Mapping[Group, Sequence[Difference]]) -> Table:

@@ -14,10 +14,9 @@ from seqsweep.config.schema import Config
 from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import form
-from seqsweep.sweeping.train_groups import launch
+from seqsweep.sweeping.train_groups import train_groups
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.stacked.company import begun_with, companies, keep_company
-from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
@@ -44,8 +43,7 @@ def planned(checked: Callable[..., Config]) -> Planned:
 
 def command(members: Sequence[PlannedRun], root: Path) -> None:
     """Trains those that are not done, as `seqsweep train -m` does."""
-    pending = [member for member in members if finished(member, root) is None]
-    launch(form(pending, root, lambda _: False), root, 1)
+    train_groups(members, root, 1)
 
 
 def results(members: Sequence[PlannedRun], root: Path) -> list[Any]:

@@ -1,0 +1,90 @@
+"""The functions that conf/train.yaml and the text of `train --help` call, as `${name:...}`."""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.object_type import ObjectType
+from omegaconf import DictConfig, OmegaConf
+
+from seqsweep.config.hydra_version import register_resolver
+from seqsweep.config.question import sweep_name
+from seqsweep.training.data_cache import data_fingerprint
+
+_MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
+"""The environment variable that passes a sweep's name to its jobs, also in other processes."""
+
+
+def register_resolvers() -> None:
+    """Makes the functions of this module known to OmegaConf."""
+    register_resolver("abspath", absolute_path)
+    register_resolver("folder_name", folder_name)
+    register_resolver("sweep_folder", _sweep_folder)
+    register_resolver("config_groups", _config_groups)
+
+
+def folder_name(name: str, key: str) -> str:
+    """Returns the name if it is the name of one folder.
+
+    Raises:
+        ValueError: the name could lead to another folder.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(name)):
+        raise ValueError(
+            f"{key}={name!r}: must be letters, digits, '-', '_' and '.', a letter or digit first"
+        )
+    return str(name)
+
+
+def absolute_path(path: object) -> str:
+    """Returns the absolute path of `output_dir`.
+
+    Raises:
+        ValueError: the path is not text.
+    """
+    if not isinstance(path, (str, int, float)):
+        raise ValueError(f"output_dir={'null' if path is None else path}: must be text")
+    return str(Path(str(path)).expanduser().absolute())
+
+
+def _sweep_folder(*, _root_: DictConfig) -> str:
+    """Returns the name of the sweep's folder: `sweep.name`, or a name made from the swept keys.
+
+    The config of a job does not know the swept keys, so the sweep passes the name on to it.
+
+    Raises:
+        ValueError: the name could lead to another folder, or is missing and cannot be made.
+    """
+    name = _root_.sweep.name
+    if name is not None:
+        return folder_name(name, "sweep.name")
+    folder_name(_root_.name, "name")
+    if OmegaConf.is_missing(_root_.hydra.job, "num"):
+        os.environ[_MADE_NAME] = sweep_name(_root_, data_fingerprint)
+    if _MADE_NAME not in os.environ:
+        raise ValueError(f"sweep.name: {_root_.hydra.launcher._target_} needs sweep.name=NAME")
+    return os.environ[_MADE_NAME]
+
+
+def _config_groups() -> str:
+    """Returns a line for each config group and its options, for `train --help`.
+
+    Hydra's own list has the files as well that only other options read, such as data/_loading.
+    """
+    loader = GlobalHydra.instance().config_loader()
+    return "\n".join(sorted(_group_lines(loader, "")))
+
+
+def _group_lines(loader: ConfigLoader, parent: str) -> Iterator[str]:
+    """Yields the lines of the groups in a group, and of the groups in these."""
+    for name in loader.get_group_options(parent, ObjectType.GROUP):
+        group = f"{parent}/{name}".removeprefix("/")
+        if group == "hydra":  # `train --hydra-help` lists these
+            continue
+        options = [name for name in loader.get_group_options(group) if not name.startswith("_")]
+        if options:
+            yield f"{group}: {', '.join(sorted(options))}"
+        yield from _group_lines(loader, group)
