@@ -133,8 +133,16 @@ def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
     return write_bytes(path, text.encode(errors="backslashreplace"), sync)
 
 
-def write_json(path: Path, value: Any, sync: bool = True) -> None:
-    write_text(path, _json(value) + "\n", sync)
+def write_json(path: Path, value: Any, sync: bool = True, levels: int = DEEPEST) -> None:
+    """Writes a value as JSON, raises as `write_bytes`.
+
+    Args:
+        levels: a mapping has a line for each key down to this level, and is one line below it.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    write_text(path, _json(value, levels) + "\n", sync)
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
@@ -151,12 +159,14 @@ def _encode(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def _json(value: Any, indent: str = "") -> str:
-    """A key a line, a list on one."""
-    if not isinstance(value, dict) or not value:
+def _json(value: Any, levels: int, indent: str = "") -> str:
+    """Returns the JSON of a value, mappings with a line for each key, lists on one line."""
+    if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
-    lines = [f"{inner}{_encode(key)}: {_json(item, inner)}" for key, item in value.items()]
+    lines = [
+        f"{inner}{_encode(key)}: {_json(item, levels - 1, inner)}" for key, item in value.items()
+    ]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 

@@ -1,6 +1,5 @@
 """One run's folder. A run is done if and only if its record.json says so."""
 
-import json
 import os
 import traceback
 from pathlib import Path
@@ -136,7 +135,7 @@ class RunFolder:
             remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
-        write_text(self.path / "provenance.json", _origin_text(provenance), sync)
+        write_json(self.path / "provenance.json", provenance, sync, levels=1)
 
     def forget_interrupt(self) -> None:
         """The run goes on: if it is killed now, nobody has interrupted it."""
@@ -207,9 +206,3 @@ def _read_record(path: Path) -> dict[str, Any]:
         if not isinstance(record.get(key), dict):
             raise Damaged(f"{path}: {key} must be a JSON object")
     return record
-
-
-def _origin_text(provenance: dict[str, Any]) -> str:
-    """A line for each key; the members of a stack stand on one."""
-    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in provenance.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"

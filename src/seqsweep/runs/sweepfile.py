@@ -4,14 +4,13 @@ A run's folder says how that run stands. Which runs the sweep is made of, when i
 command, only the sweep itself knows: whoever watches it from elsewhere reads it here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.clock import is_recent
-from seqsweep.runs.files import read_json, say_once, write_text
+from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
@@ -89,7 +88,7 @@ class SweepFile:
                 for name, config in self.configs.items()
             },
         }
-        write_text(folder / NAME, _text(content), sync=False)
+        write_json(folder / NAME, content, sync=False, levels=2)
 
     def end(self, folder: Path, when: float) -> None:
         """Of this sweep; the folder's has ended with the last one that trains in it.
@@ -147,11 +146,3 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
         for key, value in configs[0].items()
         if key in shared and is_one_value([config[key] for config in configs])
     }
-
-
-def _text(content: dict[str, Any]) -> str:
-    """A key a line, a member a line."""
-    members = content.pop("members")
-    head = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
-    lines = [f"    {json.dumps(name)}: {json.dumps(own)}" for name, own in members.items()]
-    return "{\n" + ",\n".join(head) + ',\n  "members": {\n' + ",\n".join(lines) + "\n  }\n}\n"

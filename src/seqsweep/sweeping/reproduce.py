@@ -1,9 +1,9 @@
 """`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
 
-import csv
 import os
 import tempfile
 from collections.abc import Sequence
+from math import nan
 from pathlib import Path
 
 import torch
@@ -11,6 +11,7 @@ import torch
 from seqsweep.command import is_first_process
 from seqsweep.console import say
 from seqsweep.runs.files import read_object
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.stacked.run import train_stack
@@ -113,27 +114,21 @@ def _difference(one: Path, other: Path) -> str | None:
 
 def _first_difference(one: Path, other: Path) -> str | None:
     """The first epoch whose metrics differ, and the largest difference of any."""
-    rows, again = (rows_of(folder / "metrics.csv") for folder in (one, other))
+    # A run without metrics.csv has no rows, and is compared by its weights alone.
+    rows, again = (read_rows(folder / "metrics.csv") for folder in (one, other))
     if len(rows) != len(again):
         return f"differs: {len(rows)} epochs, and {len(again)} again"
     pairs = [
-        (int(row["epoch"]), name, row[name], second[name])
+        (int(row["epoch"]), name, row.get(name, nan), second.get(name, nan))
         for row, second in zip(rows, again, strict=True)
-        for name in row
-        if row[name] != second[name]
+        for name in dict.fromkeys((*row, *second))
+        if row.get(name) != second.get(name)
     ]
     if not pairs:
         return None
-    most = max(abs(float(a or "nan") - float(b or "nan")) for _, _, a, b in pairs)
+    most = max(abs(a - b) for _, _, a, b in pairs)
     epoch, name, _, _ = pairs[0]
     return f"differs from epoch {epoch} ({name}), by at most {most:.3g}"
-
-
-def rows_of(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        return []  # a run without metrics.csv is compared by its weights alone
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
 
 
 def _weights_differ(one: Path, other: Path) -> str | None:

@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from seqsweep.results.terminal_tables import print_table
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Group, form
-from seqsweep.sweeping.reproduce import rows_of
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.engines.autograd import train_by_autograd
@@ -164,9 +164,9 @@ def _losses(one: Path, other: Path) -> list[float]:
     Raises:
         ValueError: there is none.
     """
-    rows = [rows_of(folder / "metrics.csv") for folder in (one, other)]
+    rows = [read_rows(folder / "metrics.csv") for folder in (one, other)]
     found = [
-        max(abs(float(a[key]) - float(b[key])) for key in ("train/loss", "val/loss") if a[key])
+        max(abs(a[key] - b.get(key, math.nan)) for key in ("train/loss", "val/loss") if key in a)
         for a, b in zip(*rows, strict=False)  # one of them may diverge earlier
     ]
     if not found:
