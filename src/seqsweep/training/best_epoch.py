@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from seqsweep.runs.metric_names import lower_is_better
+
 _NO_SCORE = (float("-inf"), float("-inf"))
 
 
@@ -56,7 +58,7 @@ class BestEpoch:
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
         if self.monitor not in metrics:
             return self._score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
+        sign = -1 if lower_is_better(self.monitor) else 1
         score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
         if score <= self._score:
             return False

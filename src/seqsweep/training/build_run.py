@@ -19,6 +19,7 @@ from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.seeding import global_stream
 from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.loggers import RowLogger, TextLogger
@@ -80,7 +81,7 @@ def check_monitors(config: Config, splits: Splits) -> None:
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        right = "min" if config["monitor"].endswith("loss") else "max"
+        right = "min" if lower_is_better(config["monitor"]) else "max"
         if scheduler["mode"] != right:
             raise ValueError(
                 f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="

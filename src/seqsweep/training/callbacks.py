@@ -10,6 +10,7 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.training.outcome import Interrupted
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,7 +30,7 @@ class EarlyStop(EarlyStopping):
             raise ValueError(f"patience={patience}: must be at least 0 epochs")
         if min_delta < 0:
             raise ValueError(f"min_delta={min_delta}: must be at least 0")
-        mode = "min" if monitor.endswith("loss") else "max"
+        mode = "min" if lower_is_better(monitor) else "max"
         super().__init__(monitor, min_delta, patience, mode=mode)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:

@@ -10,6 +10,8 @@ from torch.optim.lr_scheduler import (
     StepLR,
 )
 
+from seqsweep.runs.metric_names import lower_is_better
+
 
 def cosine(
     optimizer: Optimizer, max_epochs: int, min_lr: float = 0.0, warmup_epochs: int = 0
@@ -57,7 +59,7 @@ def plateau(
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
-    mode = "min" if monitor.endswith("loss") else "max"
+    mode = "min" if lower_is_better(monitor) else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
 
