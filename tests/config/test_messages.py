@@ -16,6 +16,7 @@ from seqsweep.config.messages import explain
         ("data.source.lenght=3", ["data.source.lenght: no such key in data.source", "'length'"]),
         ("model=gru", ["model=gru: no such option of model", "bidirectional", "rnn", "simple"]),
         ("experiment=digit", ["experiment=digit: no such option", "did you mean 'digits'"]),
+        ("experiment=none", ["no experiment is chosen by default; leave experiment=none out"]),
         ("qqq=1", ["qqq: no such key in the config; known: callbacks, data, "]),
         ("modle=rnn", ["modle: no such key in the config", "did you mean 'model'"]),
         ("model.hidden_size=[1", ["cannot read the argument 'model.hidden_size=[1'"]),

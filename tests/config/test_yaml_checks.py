@@ -25,7 +25,7 @@ def laughs(levels: int) -> str:
     ("text", "message"),
     [
         (laughs(9), "x.yaml:5: its aliases stand for more than 10,000 values"),
-        ("a: &a [*a]\n", "x.yaml:1: the alias *a has no whole anchor"),
+        ("a: &a [*a]\n", "x.yaml:1: the alias *a has no complete anchor"),
         ("a: 1\nb: " + "[" * 3000 + "]" * 3000, "x.yaml:2: is nested more than 50 levels deep"),
         ("a: 1\n# é\n".encode("latin-1"), "x.yaml:2: must be saved as UTF-8, found byte 0xe9"),
         (b"a" * (2**20 + 1), "x.yaml: must be at most 1 MiB"),

@@ -57,7 +57,7 @@ def test_temporal_order_as_configured_has_no_note():
             ["Yes", "yes", "no"],
             "labels 'Yes' and 'yes' are classes of their own; are they the same?",
         ),
-        (["None", "a", "b"], "label 'None' is a class; does it stand for a missing one?"),
+        (["None", "a", "b"], "label 'None' is a class; does it mean a missing label?"),
     ],
 )
 def test_labels_that_a_person_would_read_otherwise(labels, line):

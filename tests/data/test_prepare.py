@@ -250,14 +250,14 @@ def test_missing_values_are_refused_with_the_place_in_the_source():
 
 
 BAD = {
-    "val_fraction": ({"val_fraction": 1.0}, r"^data.val_fraction=1.0; allowed is 0 <= "),
-    "test_fraction": ({"test_fraction": -0.1}, r"^data.test_fraction=-0.1; allowed is 0 <= "),
-    "NaN": ({"test_fraction": float("nan")}, r"^data.test_fraction=nan; allowed is 0 <= "),
+    "val_fraction": ({"val_fraction": 1.0}, r"^data.val_fraction=1.0: must be at least 0"),
+    "test_fraction": ({"test_fraction": -0.1}, r"^data.test_fraction=-0.1: must be at least 0"),
+    "NaN": ({"test_fraction": float("nan")}, r"^data.test_fraction=nan: must be at least 0"),
     "sum": ({"val_fraction": 0.5, "test_fraction": 0.5}, "leave nothing to train; .* below 1"),
     "none": ({"val_fraction": 0.004}, "data.val_fraction=0.004 of 100 sequences rounds to none"),
     "all": ({"val_fraction": 0.98}, "is 98, but train has 100 .* one of each of its 3 classes"),
-    "seed": ({"split_seed": -1}, "^data.split_seed=-1; needed is at least 0"),
-    "missing": ({"missing": "forwards"}, "^data.missing='forwards'; .*mean 'forward'"),
+    "seed": ({"split_seed": -1}, "^data.split_seed=-1: must be at least 0"),
+    "missing": ({"missing": "forwards"}, "^data.missing='forwards': .*mean 'forward'"),
 }
 
 
@@ -293,6 +293,8 @@ def test_values_that_scaling_drives_out_of_float32_are_refused():
 
 @pytest.mark.parametrize("batch_size", [0, 101])
 def test_a_batch_is_no_larger_than_train(batch_size):
-    with pytest.raises(ValueError, match=f"data.batch_size={batch_size}; allowed are 1 to 100"):
+    with pytest.raises(
+        ValueError, match=f"data.batch_size={batch_size}: must be between 1 and 100"
+    ):
         check_batch_size(batch_size, Splits(made(LABELS)))
     check_batch_size(100, Splits(made(LABELS)))

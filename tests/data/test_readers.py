@@ -129,7 +129,7 @@ def test_channels_first_is_read_and_otherwise_suspected(save):
         "200 sequences of 3 steps with 150 channels" in npz(save(X=many, y=[0, 1] * 100)).notes[0]
     )
     lengths = np.full(50, 30)
-    with pytest.raises(ValueError, match=r"1 to 12; it looks channels first, set data.source.lay"):
+    with pytest.raises(ValueError, match=r"between 1 and 12; it looks like channels first, set"):
         npz(save(X=waves, y=labels, lengths=lengths))
     assert (
         npz(save(X=waves, y=labels, lengths=lengths), layout="channels_first").train.max_length
@@ -165,16 +165,16 @@ def test_every_key_is_read_once(save, monkeypatch):
 
 
 BAD_ARRAYS = {
-    "no labels": ({"X": X}, "key y is missing; found keys X; needed are X and y"),
+    "no labels": ({"X": X}, "key y is missing; found keys X; expected X and y"),
     "no X": ({"y_test": Y}, "key x_test is missing; found keys y_test"),
-    "neither": ({"a": X, "b": Y}, "found keys a, b; needed are X and y"),
-    "no keys": ({}, "found keys none; needed are X and y"),
-    "only test": ({"X_test": X, "y_test": Y}, "found keys X_test, y_test; needed are"),
+    "neither": ({"a": X, "b": Y}, "found keys a, b; expected X and y"),
+    "no keys": ({}, "found keys none; expected X and y"),
+    "only test": ({"X_test": X, "y_test": Y}, "found keys X_test, y_test; expected"),
     "ambiguous": (
         {"X": X, "y": Y, "X_test": X, "y_test": Y},
-        "needed are either X and y, or X_train",
+        "expected either X and y, or X_train",
     ),
-    "twice": ({"X": X, "x": X, "y": Y}, "both X and x are there; keep one"),
+    "twice": ({"X": X, "x": X, "y": Y}, "there are both X and x; keep one"),
     "misspelt": (
         {"X": X, "y": Y, "lenghts": LENGTHS},
         "unknown key 'lenghts'; did you mean 'lengths'",
@@ -193,7 +193,7 @@ BAD_ARRAYS = {
     ),
     "sum of lengths": (
         {"X": JOINED[:6], "y": Y, "lengths": LENGTHS},
-        r"X has 6 rows; needed are 3 \(padded, one for each label\) or 7 \(one for each step",
+        r"X has 6 rows; expected 3 \(padded, one for each label\) or 7 \(one for each step",
     ),
     "length 0": ({"X": JOINED, "y": Y, "lengths": [5, 0, 2]}, "sequence 1 has length 0"),
     "time first": ({"X": X.swapaxes(0, 1), "y": Y}, "set data.source.layout=time_first"),
@@ -220,9 +220,9 @@ def test_bad_arrays_are_refused(save, arrays, message):
 def test_bad_second_file(save):
     whole = save("whole.npz", X_train=X, y_train=Y, X_test=X, y_test=Y)
     plain = save("plain.npz", X=X, y=Y)
-    with pytest.raises(ValueError, match=r"whole.npz has a test split; give one only"):
+    with pytest.raises(ValueError, match=r"whole.npz has a test split; give only one"):
         npz(whole, test_path=plain)
-    with pytest.raises(ValueError, match=r"whole.npz: found keys .*; needed are X and y"):
+    with pytest.raises(ValueError, match=r"whole.npz: found keys .*; expected X and y"):
         npz(plain, test_path=whole)
     named = save("named.npz", X=X, y=Y, class_names=["a", "b"])
     with pytest.raises(ValueError, match=r"named.npz: class_names differ from those of"):
@@ -246,10 +246,10 @@ def npy(array) -> bytes:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is no .npz file: it is empty"),
-        (b"1,2,3\n4,5,6\n", r"is no .npz file: it begins with b'1,2,3"),
-        (npy(X), r"is a single array \(.npy\); needed is an .npz"),
-        (archive(X=b"text", y=b"text"), "key X is no NumPy array"),
+        (b"", "is not an .npz file: it is empty"),
+        (b"1,2,3\n4,5,6\n", r"is not an .npz file: it begins with b'1,2,3"),
+        (npy(X), r"is a single array \(.npy\); expected an .npz"),
+        (archive(X=b"text", y=b"text"), "key X is not a NumPy array"),
         (archive(**{"X.npy": npy(X)[:-9], "y.npy": npy(Y)}), "key X is cut off or damaged"),
     ],
 )

@@ -20,7 +20,7 @@ def test_shapes_types_and_names():
     made = make(lengths=[4, 1, 2])
     assert made.x.dtype == np.float32 and made.x.shape == (3, 4, 2)
     assert made.lengths.dtype == made.labels.dtype == np.int64
-    assert (len(made), made.num_sequences, made.max_length) == (3, 3, 4)
+    assert (len(made), made.max_length) == (3, 4)
     assert (made.input_size, made.num_classes) == (2, 2)
     assert made.class_names == ("0", "1") and made.channel_names == ("channel_0", "channel_1")
 
@@ -189,27 +189,27 @@ BAD = {
     "too few labels": ({"labels": [0, 1]}, r"x has shape \(3, 4, 2\).* 3 sequences.* 2 labels"),
     "time first": (
         {"x": X.swapaxes(0, 1)},
-        r"shape \(4, 3, 2\).*3 labels; it looks time first, set data.source.layout=time_first",
+        r"shape \(4, 3, 2\).*3 labels; it looks like time first, set data.source.layout=time_first",
     ),
     "batch first": (
         {"layout": "time_first"},
-        "it looks batch first, set data.source.layout=batch_first",
+        "it looks like batch first, set data.source.layout=batch_first",
     ),
     "layout": ({"layout": "time-first"}, "layout='time-first'.*did you mean 'time_first'"),
     "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); no dimension may be 0"),
-    "one dimension": ({"x": X[0, 0]}, r"x has shape \(2,\); allowed are \(N, T, F\)"),
+    "one dimension": ({"x": X[0, 0]}, r"x has shape \(2,\); must be \(N, T, F\)"),
     "ragged": ({"x": [[1.0], [1.0, 2.0]]}, "x is ragged; pad it and give lengths"),
-    "object": ({"x": X.astype(object)}, "x has dtype object; allowed are real numbers"),
-    "complex": ({"x": X * 1j}, "x has dtype complex128; allowed are real numbers"),
-    "text": ({"x": X.astype(str)}, "x has dtype <U.*; allowed are real numbers"),
+    "object": ({"x": X.astype(object)}, "x has dtype object; expected real numbers"),
+    "complex": ({"x": X * 1j}, "x has dtype complex128; expected real numbers"),
+    "text": ({"x": X.astype(str)}, "x has dtype <U.*; expected real numbers"),
     "infinite": (
         {"x": np.where(X == 21, np.inf, X)},
         r"x is inf at sequence 2, step 2, channel 1 \(1 such values\)",
     ),
     "beyond float32": ({"x": np.where(X == 3, -1e39, X)}, "x is -1e.39 at sequence 0, step 1"),
-    "length 0": ({"lengths": [1, 1, 0]}, "sequence 2 has length 0; must be 1 to 4"),
-    "length 5": ({"lengths": [1, 5, 1]}, "sequence 1 has length 5; must be 1 to 4"),
-    "lengths' number": ({"lengths": [1, 2]}, r"lengths has shape \(2,\); needed is \(3,\)"),
+    "length 0": ({"lengths": [1, 1, 0]}, "sequence 2 has length 0; must be between 1 and 4"),
+    "length 5": ({"lengths": [1, 5, 1]}, "sequence 1 has length 5; must be between 1 and 4"),
+    "lengths' number": ({"lengths": [1, 2]}, r"lengths has shape \(2,\); must be \(3,\)"),
     "lengths' type": ({"lengths": [1.0, 2.0, 1.0]}, "lengths has dtype float64; .* integers"),
     "lengths of booleans": ({"lengths": [True] * 3}, "lengths has dtype bool; .* integers"),
     "regression": ({"labels": [0, 0.37, 1]}, "sequence 1 has label 0.37.*regression"),
@@ -221,14 +221,14 @@ BAD = {
     "object labels": ({"labels": np.array(["a", None, 1], object)}, "labels has dtype object"),
     "complex labels": ({"labels": [1j, 0, 0]}, "labels has dtype complex128"),
     "undecodable": ({"labels": np.array([b"\xff", b"a", b"b"])}, "labels are not UTF-8"),
-    "one class": ({"labels": [7, 7, 7]}, r"one class only, \('7',\)"),
+    "one class": ({"labels": [7, 7, 7]}, r"only one class, \('7',\)"),
     "unknown label": (
         {"labels": ["setosa", "setoss", "setosa"], "class_names": ["setosa", "virginica"]},
-        "sequence 1 has label 'setoss'; allowed are setosa, virginica; did you mean 'setosa'",
+        "sequence 1 has label 'setoss'; must be one of setosa, virginica; did you mean 'setosa'",
     ),
     "unknown position": (
         {"labels": [0, 1, 3], "class_names": ["a", "b", "c"]},
-        "sequence 2 has label '3'; allowed are 0 to 2, the positions in class_names",
+        "sequence 2 has label '3'; must be between 0 and 2, a position in class_names",
     ),
     "class twice": ({"class_names": ["0", "1", "0"]}, "class_names has '0' more than once"),
     "channel twice": ({"channel_names": ["a", "a"]}, "channel_names has 'a' more than once"),

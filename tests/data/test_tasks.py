@@ -83,17 +83,17 @@ def test_splits_are_independent_streams_of_the_seed():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"num_sequences": 0}, ValueError, "num_sequences=0; needed is at least 1"),
-        ({"length": 2.0}, TypeError, "length=2.0 is a float; needed is an integer"),
-        ({"input_size": True}, TypeError, "input_size=True is a bool"),
-        ({"num_classes": 1}, ValueError, "num_classes=1; needed is at least 2"),
+        ({"num_sequences": 0}, ValueError, "num_sequences=0: must be at least 1"),
+        ({"length": 2.0}, TypeError, "length=2.0: expected an integer, got a float"),
+        ({"input_size": True}, TypeError, "input_size=True: expected an integer, got a bool"),
+        ({"num_classes": 1}, ValueError, "num_classes=1: must be at least 2"),
         ({"num_classes": 10**9}, ValueError, "num_classes=1000000000: must be at most 1000000"),
         ({"num_sequences": 10**9, "length": 9}, ValueError, ".* are 18,000,000,000 numbers"),
-        ({"seed": -1}, ValueError, "seed=-1; needed is at least 0"),
-        ({"seed": None}, TypeError, "seed=None is a NoneType"),
+        ({"seed": -1}, ValueError, "seed=-1: must be at least 0"),
+        ({"seed": None}, TypeError, "seed=None: expected an integer, got a NoneType"),
         ({"labels": [0, 1]}, ValueError, "2 labels for num_sequences=3"),
-        ({"labels": [0, 1, 2]}, ValueError, "labels holds 2; .* allowed are 0 to 1"),
-        ({"labels": [0, 1, -1]}, ValueError, r"labels\[2\]=-1; needed is at least 0"),
+        ({"labels": [0, 1, 2]}, ValueError, "labels holds 2; .* must be between 0 and 1"),
+        ({"labels": [0, 1, -1]}, ValueError, r"labels\[2\]=-1: must be at least 0"),
     ],
 )
 def test_random_sequences_refuses(arguments, error, message):
@@ -105,11 +105,11 @@ def test_random_sequences_refuses(arguments, error, message):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"num_train": 0}, ValueError, "num_train=0; needed is at least 1"),
-        ({"num_val": -1}, ValueError, "num_val=-1; needed is at least 0"),
-        ({"num_test": "5"}, TypeError, "num_test='5' is a str"),
-        ({"length": 3}, ValueError, "length=3; needed is at least 4"),
-        ({"num_symbols": 4}, ValueError, "num_symbols=4; allowed are 2, 3"),
+        ({"num_train": 0}, ValueError, "num_train=0: must be at least 1"),
+        ({"num_val": -1}, ValueError, "num_val=-1: must be at least 0"),
+        ({"num_test": "5"}, TypeError, "num_test='5': expected an integer, got a str"),
+        ({"length": 3}, ValueError, "length=3: must be at least 4"),
+        ({"num_symbols": 4}, ValueError, "num_symbols=4: must be 2 or 3"),
     ],
 )
 def test_temporal_order_refuses(arguments, error, message):

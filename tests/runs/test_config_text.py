@@ -123,9 +123,9 @@ def bomb(levels: int, aliases: int = 9) -> str:
         ("[" * 300, "nested more than 50 levels deep"),
         ("- " * 300 + "x", "nested more than 50 levels deep"),
         ("[" * 100_000, "nest"),
-        ("a: &a [*a]", "no whole anchor before it"),
+        ("a: &a [*a]", "no complete anchor before it"),
         ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor"),
-        (b"a: \xe9", "must be UTF-8, and is not at byte 3"),
+        (b"a: \xe9", "must be UTF-8, but is not at byte 3"),
     ],
 )
 def test_what_makes_much_of_little_is_refused(text, why, tmp_path):

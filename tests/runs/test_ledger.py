@@ -64,7 +64,7 @@ def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):
     with pytest.raises(ValueError, match=r"there are runs in its folder architecture$"):
         read_folder(tmp_path)
     (tmp_path / "file").touch()
-    with pytest.raises(NotADirectoryError, match="is a file, not a folder"):
+    with pytest.raises(NotADirectoryError, match="expected a folder, got a file"):
         read_folder(tmp_path / "file")
 
 

@@ -113,7 +113,7 @@ def test_what_is_not_a_regular_file_is_not_opened(kind, name, folder, capsys):
     is_damaged = name in ("record.json", "config.yaml")
     assert entry.state == ("damaged" if is_damaged else "incomplete")
     if name not in ("lock", "provenance.json"):
-        assert f"{path}: must be a regular file, and is a " in capsys.readouterr().err
+        assert f"{path}: must be a regular file, but is a " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

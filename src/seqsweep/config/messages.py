@@ -18,6 +18,8 @@ from seqsweep.config import CONF_DIR
 from seqsweep.suggest import listed, nearest_or_all
 
 _SEVERAL = re.compile(r"Ambiguous value for argument '(.*)'|Sweep parameters '(.*)' requires")
+_EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
+"""The groups of which conf/train.yaml chooses no option."""
 
 
 def explain(error: BaseException) -> str:
@@ -74,6 +76,8 @@ def _missing_option(error: MissingConfigException) -> str:
     options = list(error.options or [])
     if not group:
         return f"no config {option!r}{nearest_or_all(option, options)}"
+    if option == "none" and group in _EMPTY_BY_DEFAULT:
+        return f"{group}=none: no {group} is chosen by default; leave {group}=none out"
     return f"{group}={option}: no such option of {group}{nearest_or_all(option, options)}"
 
 

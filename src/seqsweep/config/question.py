@@ -24,7 +24,7 @@ from seqsweep.runs.ledger import short_names
 
 _SEED = "seed"
 _WITHOUT_NAME = "default"
-"""The `name` of conf/base.yaml, which says nothing about the runs."""
+"""The `name` of conf/train.yaml, which says nothing about the runs."""
 
 _LONGEST = 60
 _DIGITS = 6

@@ -1,4 +1,4 @@
-"""Which line of which YAML file gave a key its value, for error messages."""
+"""Finds the line of the YAML file that set a key, for error messages."""
 
 import re
 from collections.abc import Iterator
@@ -8,29 +8,32 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.reword import reworded
+from seqsweep.runs.identity import is_below
 
 _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
 def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
-    """The error, its message ended by the file and line that gave the key that it begins with.
+    """Adds the file and line that set the key of an error to its message.
 
     Args:
-        error: a message such as `model.hidden_size=0: must be at least 1`.
+        error: its message begins with the key, such as `model.hidden_size=0: must be at least 1`.
         hydra_config: the node `hydra` of the composed config.
     """
     key = re.match(r"\w+(\.\w+)*", str(error))
-    place = _place(key[0], hydra_config) if key else ""
-    return reworded(error, f"{error}{place}") if place else error
+    suffix = _file_and_line(key[0], hydra_config) if key else ""
+    return reworded(error, f"{error}{suffix}") if suffix else error
 
 
-def _place(key: str, hydra_config: DictConfig) -> str:
-    """` (in FILE:LINE)`, or nothing where the command line or no file gave the key."""
-    # As given: an override may hold an interpolation that leads nowhere.
+def _file_and_line(key: str, hydra_config: DictConfig) -> str:
+    """Returns ` (in FILE:LINE)`, or nothing where the command line or no file set the key."""
+    # Unresolved, because an override may hold an interpolation that leads nowhere.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
-    given = [str(override).lstrip("+~") for override in overrides]
-    if key in [override.partition("=")[0] for override in given]:
-        return ""
+    for override in overrides:
+        # An error of a whole section (`data.source: no file x.npz`) has its cause in
+        # `data.source.path=x.npz` where that is given: the section's line would mislead.
+        if is_below(str(override).lstrip("+~").partition("=")[0], (key,)):
+            return ""
     for path, package in _files(hydra_config):
         parts = key.split(".")
         prefix = [] if package == "_global_" else package.split(".")
@@ -42,30 +45,28 @@ def _place(key: str, hydra_config: DictConfig) -> str:
 
 
 def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
-    """The chosen files with the package of each; what may override comes before what it overrides.
+    """Yields the chosen files with the package of each, the one that wins first.
 
-    That is: experiments and other files that speak of the whole config, then the groups' own.
+    Experiments and other files for the whole config come before the files of the groups, and
+    train.yaml comes last.
     """
     folders = [
         Path(str(source.path))
         for source in hydra_config.runtime.config_sources
         if source.schema == "file"
     ]
-    choices = {str(group): option for group, option in hydra_config.runtime.choices.items()}
-    found = [
-        (path, _package(path, group))
-        for group, option in choices.items()
-        for path in _with_parents(folders, group, str(option))
-    ]
-    yield from sorted(found, key=lambda item: item[1] != "_global_")
+    files: list[tuple[Path, str]] = []
+    for group, option in hydra_config.runtime.choices.items():
+        for path in _with_parents(folders, str(group), str(option)):
+            files.append((path, _package(path, str(group))))
+    yield from sorted(files, key=lambda item: item[1] != "_global_")
     for folder in folders:
-        for name in ("train.yaml", "base.yaml"):
-            if (folder / name).is_file():
-                yield folder / name, "_global_"
+        if (folder / "train.yaml").is_file():
+            yield folder / "train.yaml", "_global_"
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
-    """An option's file, then the files of its group that its defaults list names."""
+    """Yields the file of an option, then the files of its group that its defaults list names."""
     for folder in folders:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
@@ -78,12 +79,13 @@ def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path
 
 
 def _package(path: Path, group: str) -> str:
-    found = _PACKAGE.search(path.read_text(encoding="utf-8"))
-    return found[1] if found else group.replace("/", ".")
+    """Returns the section that a file fills: that of its `# @package` line, or its group's."""
+    match = _PACKAGE.search(path.read_text(encoding="utf-8"))
+    return match[1] if match else group.replace("/", ".")
 
 
 def _line(path: Path, parts: list[str]) -> int | None:
-    """The line, from 1, on which the mapping of a file has this nested key."""
+    """Returns the line, from 1, on which the mapping of a file has this nested key."""
     with path.open(encoding="utf-8") as file:
         node: yaml.Node | None = yaml.compose(file)
     line = None

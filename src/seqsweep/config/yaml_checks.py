@@ -25,7 +25,7 @@ def check_config_files(folder: Path, overrides: Sequence[str]) -> None:
             leads back to itself; names the file.
     """
     checked: set[_Option] = set()
-    for option in [("", "base"), ("", "train"), *_choices(overrides)]:
+    for option in [("", "train"), *_choices(overrides)]:
         _check_option(folder, option, (), checked)
 
 

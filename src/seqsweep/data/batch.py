@@ -1,4 +1,4 @@
-"""Batches: one index operation each, in an order that is a function of (seed, epoch).
+"""Batches of sequences, in an order that is a function of (seed, epoch).
 
 N sequences, B batch, T time steps, F features.
 """
@@ -16,7 +16,7 @@ from seqsweep.seeding import stream
 
 
 class Batch(NamedTuple):
-    """x (B, T, F) float32, lengths (B,) int64 that stay on the CPU, labels (B,) int64."""
+    """The tensors of a batch: x (B, T, F), lengths (B,) on the CPU, labels (B,)."""
 
     x: Tensor
     lengths: Tensor
@@ -24,19 +24,18 @@ class Batch(NamedTuple):
 
 
 class SequenceDataset(Dataset[Batch]):
-    """Sequences in memory as tensors; a DataLoader takes a whole batch by `__getitems__`.
+    """The sequences as tensors; a DataLoader gets a whole batch from `__getitems__`.
 
     Attributes:
-        x (N, T, F) float32 padded with zeros, lengths (N,), labels (N,) class indices;
-        class_names and channel_names: tuples of C and F texts.
+        x: (N, T, F) float32, padded with zeros.
+        lengths: (N,).
+        labels: (N,) class indices.
     """
 
     def __init__(self, sequences: Sequences) -> None:
         self.x = torch.from_numpy(sequences.x)
         self.lengths = torch.from_numpy(sequences.lengths)
         self.labels = torch.from_numpy(sequences.labels)
-        self.class_names = sequences.class_names
-        self.channel_names = sequences.channel_names
         self.equal_lengths = bool((self.lengths == self.x.shape[1]).all())
 
     def __len__(self) -> int:
@@ -46,7 +45,7 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(self.x[index], self.lengths[index], self.labels[index])
 
     def __getitems__(self, indices: list[int]) -> Batch:
-        """The batch of these rows, cut to its longest sequence."""
+        """Returns the batch of these rows, cut to its longest sequence."""
         rows = torch.tensor(indices)
         lengths = self.lengths[rows]
         x = self.x[rows]
@@ -56,24 +55,24 @@ class SequenceDataset(Dataset[Batch]):
 
 
 def as_is(batch: Batch) -> Batch:
-    """The `collate_fn` of a dataset whose `__getitems__` returns a batch already."""
+    """Returns the batch unchanged: the `collate_fn` for a dataset with `__getitems__`."""
     return batch
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Index batches of an epoch: shuffled by the stream `shuffle/<epoch>`, or in order.
+    """The index batches of an epoch, shuffled by the stream `shuffle/<epoch>` or in order.
 
-    With several processes each takes every `world_size`-th row of the same order. For training the
-    order is first filled up from its own start so that all have equally many (as
-    `DistributedSampler` does), since they wait for each other at every step. For evaluation it is
-    not: a copy would count twice in the metrics.
+    With several processes, each takes every `world_size`-th row of the same order. For training the
+    order is first extended from its own start, so that all processes have the same number of rows
+    (as in `DistributedSampler`): they wait for each other at every step. For evaluation it is not
+    extended, because a repeated row would count twice in the metrics.
 
     Args:
-        size: sequences, N >= 1.
-        batch_size: B >= 1; the last batch of an epoch holds what is left.
+        size: the number of sequences, N >= 1.
+        batch_size: B >= 1; the last batch of an epoch may be smaller.
         seed: the run's; None keeps the order of the data.
-        rank, world_size: which of how many processes.
-        fills_up: whether all processes get equally many rows.
+        rank, world_size: the index of this process, and the number of processes.
+        fills_up: whether all processes get the same number of rows.
     """
 
     def __init__(
@@ -95,11 +94,11 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "EpochBatches":
-        """Where Lightning looks for `set_epoch`: at a batch sampler's own sampler."""
+        """This object: Lightning calls `set_epoch` of a batch sampler's own sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by Lightning before each epoch."""
+        """Sets the epoch whose order is next; Lightning calls it before each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[list[int]]:
@@ -112,7 +111,7 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def _dealt(self) -> int:
-        """The number of rows that all processes take together."""
+        """The number of rows that all processes together take."""
         if not self.fills_up:
             return self.size
         return math.ceil(self.size / self.world_size) * self.world_size

@@ -1,4 +1,4 @@
-"""Real data sets that come with the package; where they are from stands in files/NOTICE.md."""
+"""The real data sets in the package; files/NOTICE.md has their origin and licence."""
 
 from pathlib import Path
 
@@ -9,9 +9,9 @@ FILES = Path(__file__).parent / "files"
 
 
 def japanese_vowels() -> Splits:
-    """Nine speakers told apart by two vowels: 270 sequences to train, 370 to test.
+    """Loads two vowels of nine speakers: 270 training sequences, 370 test sequences.
 
-    One of them is 20 frames long, its class is speaker 1, and it begins
+    The class is the speaker. A sequence of speaker 1 with 20 frames begins
 
         x[0] = [1.861, -0.207, 0.262, -0.215, -0.171, -0.118, ...]
 
@@ -24,15 +24,15 @@ def japanese_vowels() -> Splits:
 
 
 def digits() -> Splits:
-    """Handwritten digits read row by row: 1797 sequences of 8 steps, no official split.
+    """Loads handwritten digits, read row by row: 1797 sequences of 8 steps, one split.
 
-    One of them, a 0, begins with the rows
+    A sequence of class 0 begins with the rows
 
         x[0] = [0, 0, 5, 13, 9, 1, 0, 0]    x[1] = [0, 0, 13, 15, 10, 15, 5, 0]
 
     Shape: 8 channels (columns) with values from 0 to 16, 8 steps (rows), 10 classes.
 
     Source: E. Alpaydin, C. Kaynak (1998), Optical Recognition of Handwritten Digits, UCI Machine
-    Learning Repository; the part of it that scikit-learn has as `load_digits`.
+    Learning Repository; the part that scikit-learn has as `load_digits`.
     """
     return npz(str(FILES / "digits.npz"))

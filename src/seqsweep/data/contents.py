@@ -11,22 +11,22 @@ from seqsweep.data.sequences import Sequences, Splits
 
 
 def contents(splits: Splits) -> dict[str, dict[str, Any]]:
-    """Returns size and fingerprint of each split, and how much of val and test is in train too.
+    """Returns the size and fingerprint of each split, and its overlap with train.
 
-    Splits of the same labelled sequences have the same fingerprint, in whatever order and however
-    they were scaled and filled in. A sequence also counts as one of train if its label differs
-    there.
+    The fingerprint depends on the set of labelled sequences alone, not on their order, nor on how
+    they were scaled and filled in. A sequence counts as also in train if train holds the same
+    values, whatever its label there.
 
     >>> contents(splits)["test"]
     {'sequences': 54, 'fingerprint': '5f1c0d1e6cb2a3f4', 'also_in_train': 12}
     """
-    found: dict[str, dict[str, Any]] = {}
+    described: dict[str, dict[str, Any]] = {}
     for name, part in splits.parts.items():
-        found[name] = {"sequences": len(part), "fingerprint": _fingerprint(part)}
+        described[name] = {"sequences": len(part), "fingerprint": _fingerprint(part)}
         if name != "train":
             common = np.isin(_digests(part), _digests(splits.train))
-            found[name]["also_in_train"] = int(common.sum())
-    return found
+            described[name]["also_in_train"] = int(common.sum())
+    return described
 
 
 def _fingerprint(part: Sequences) -> str:
@@ -36,5 +36,5 @@ def _fingerprint(part: Sequences) -> str:
 
 
 def _digests(part: Sequences) -> npt.NDArray[np.uint64]:
-    assert part.digests is not None, "Sequences make them where they are not given"
+    assert part.digests is not None, "the constructor of Sequences computes them"
     return part.digests

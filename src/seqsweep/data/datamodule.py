@@ -1,4 +1,4 @@
-"""The LightningDataModule: prepared splits on ordinary DataLoaders."""
+"""The LightningDataModule, which puts prepared splits on ordinary DataLoaders."""
 
 import os
 import signal
@@ -13,30 +13,31 @@ from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 
 _WORKERS = 64
-"""The number of workers that any machine may use, so that a small one can reproduce a run."""
+"""The number of workers that is accepted on any machine, so that a small one can reproduce runs."""
 
 
 class SequenceDataModule(L.LightningDataModule):
-    """Sequences from any source, split, filled, standardised and batched.
+    """The sequences of any source, split, filled in, standardised and batched.
 
     Args:
-        source: the data, with given splits or as one set (everything in `train`).
+        source: the data, with official splits or as one set (everything in `train`).
         batch_size: sequences of a training step, 1 <= B <= number of training sequences.
         eval_batch_size: sequences of a validation or test batch; changes no result.
-        num_workers: processes that fetch batches; changes no result. 0 is right for data in memory;
-            the stacked engine takes its batches from there by itself.
+        num_workers: processes that load batches; changes no result. 0 is best for data in memory.
+            Only engine=autograd uses these processes.
         val_fraction: part of train, in [0, 1), that becomes the validation split where the source
-            gives none; never taken from test.
-        test_fraction: likewise for the test split.
-        split_seed: of these two splits; the data's own, so that runs of other seeds share them.
-        standardize: each channel to mean 0 and standard deviation 1, fitted on train.
-        missing: what to do about NaN: refuse it, or fill in zero, the channel's mean of train, or
-            the last value seen.
-        shuffle: a new order each epoch, a function of (seed, epoch).
-        seed: the run's.
+            has none.
+        test_fraction: the same for the test split.
+        split_seed: decides these two cuts. It is independent of `seed`, so that runs with other
+            seeds share the splits.
+        standardize: scales each channel to mean 0 and standard deviation 1, fitted on train.
+        missing: refuses NaN, or replaces it by zero, by the channel's mean in train, or by the last
+            value before it.
+        shuffle: a new order in each epoch, a function of (seed, epoch).
+        seed: the seed of the run.
 
     Raises:
-        ValueError: what `prepare` and `check_batch_size` refuse.
+        ValueError: an argument outside its range, or data that `prepare` refuses.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class SequenceDataModule(L.LightningDataModule):
         most = max(_WORKERS, 4 * cores)
         if not 0 <= num_workers <= most:
             raise ValueError(
-                f"data.num_workers={num_workers}: must be 0 to {most} on a machine of {cores} cores"
+                f"data.num_workers={num_workers}: must be between 0 and {most} with {cores} cores"
             )
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
@@ -88,7 +89,7 @@ class SequenceDataModule(L.LightningDataModule):
     def transfer_batch_to_device(
         self, batch: Batch, device: torch.device, dataloader_idx: int
     ) -> Batch:
-        """Lengths stay on the CPU, where `pack_padded_sequence` wants them."""
+        """Moves a batch; its lengths stay on the CPU, as `pack_padded_sequence` requires."""
         if device.type == "cpu":
             return batch
         return Batch(
@@ -108,7 +109,7 @@ class SequenceDataModule(L.LightningDataModule):
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
         batches = EpochBatches(len(split), batch_size, seed, rank, world_size, fills_up)
-        # On a resume Lightning asks loaders with workers for batches before it sets the epoch.
+        # On a resume, Lightning asks loaders with workers for batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current
             batches.set_epoch(current.processed)
@@ -116,15 +117,15 @@ class SequenceDataModule(L.LightningDataModule):
             SequenceDataset(split),
             batch_sampler=batches,
             num_workers=self.num_workers,
-            worker_init_fn=_leave_signals_to_the_trainer,
+            worker_init_fn=_ignore_signals,
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
             persistent_workers=self.num_workers > 0,
-            # Its own generator: a loader draws a base seed, which must not come from global state.
+            # A loader draws a base seed; without this generator the draw would change global state.
             generator=torch.Generator().manual_seed(0),
         )
 
 
-def _leave_signals_to_the_trainer(worker: int) -> None:
-    """A signal to the whole process group must not end the workers before their trainer stops."""
+def _ignore_signals(worker: int) -> None:
+    """Ignores signals to the process group: workers must not end before their trainer."""
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, signal.SIG_IGN)

@@ -1,4 +1,4 @@
-"""Notes on the data that the user should read before believing a result."""
+"""Writes notes on the data that the user should read before trusting a result."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,14 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
-"""Sequences of a class, on average, below which labels look like numbers to predict."""
+"""With fewer sequences a class, on average, labels look like numbers to predict."""
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    """Returns the notes of prepared splits, those of their source included.
+    """Returns the notes on prepared splits, those of their source included.
 
     Args:
-        splits: prepared.
-        contents: what `seqsweep.data.contents.contents` says of them.
+        contents: the result of `seqsweep.data.contents.contents` for these splits.
     """
     return (
         *splits.notes,
@@ -30,14 +29,14 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
 
 def _repeated(contents: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [
-        f"{held['also_in_train']} of {held['sequences']} {name} sequences are also in train"
-        for name, held in contents.items()
-        if held.get("also_in_train")
+        f"{split['also_in_train']} of {split['sequences']} {name} sequences are also in train"
+        for name, split in contents.items()
+        if split.get("also_in_train")
     ]
 
 
 def _alike(class_names: tuple[str, ...]) -> list[str]:
-    """Names that a person would read as one class, or as none."""
+    """Notes class names that read like one class, or like a missing value."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
         groups.setdefault(_meaning(name), []).append(name)
@@ -47,9 +46,7 @@ def _alike(class_names: tuple[str, ...]) -> list[str]:
         if len(names) > 1
     ]
     absent = [name for name in class_names if name.strip().lower() in _ABSENT]
-    return lines + [
-        f"label {name!r} is a class; does it stand for a missing one?" for name in absent
-    ]
+    return lines + [f"label {name!r} is a class; does it mean a missing label?" for name in absent]
 
 
 _ABSENT = ("none", "null", "n/a", "na", "<na>", "nan")
@@ -64,7 +61,7 @@ def _meaning(name: str) -> str | float:
 
 
 def _unmeasured(splits: Splits) -> list[str]:
-    """Classes without a sequence in validation or test."""
+    """Notes classes without a sequence in validation and test."""
     names = [name for name in splits.parts if name != "train"]
     if not names:
         return []

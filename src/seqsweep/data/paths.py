@@ -1,4 +1,4 @@
-"""The files of data that a config names."""
+"""Finds the data files that a config names."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ _KINDS = {
 
 
 def existing_file(path: str) -> Path:
-    """Returns the file at `path`; if there is none, the error names similar files."""
+    """Returns the regular file at `path`; without one, the error names similar files."""
     if not path:
         raise ValueError("path is empty; give the path of a file")
     file = Path(os.path.expanduser(path))

@@ -1,4 +1,4 @@
-"""From the splits of a source to those of a run: cut, filled in, scaled; fitted on train alone.
+"""Prepares the splits of a source for a run: cuts, fills in, scales. Fits on train alone.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -27,32 +27,33 @@ def prepare(
     missing: Missing,
     where: str = "data",
 ) -> Splits:
-    """Cuts the splits that are lacking, fills in missing values and standardises, in this order.
+    """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
-    What is fitted on train stands in `scaling` of the result.
+    The result's `scaling` is what was fitted on train.
 
-    A cut is stratified: its size is `round(fraction * N)`, N the sequences of the given train
-    split, the classes share it by largest remainder, and each class keeps a sequence in train.
+    A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
+    split. The classes share it by largest remainder, and each class keeps a sequence in train.
     A given val or test split is never cut, and its fraction has no effect.
 
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
-        split_seed: of the cuts alone, at least 0; nothing else moves a sequence between splits.
-        standardize: each channel less its mean, by its deviation, both over the valid steps of
-            train; a constant channel becomes 0. Padding stays 0.
-        missing: what becomes of NaN. `zero`: 0 before standardisation; `mean`: the channel's mean
-            in train; `forward`: the last value of that channel in the sequence, the channel's mean
-            in train before any; `error`: refused.
-        where: the config group that the options stand in; begins every error message.
+        split_seed: decides the cuts, and nothing else; at least 0.
+        standardize: subtracts the mean of each channel and divides by its standard deviation, both
+            over the valid steps of train. A constant channel becomes 0. Padding stays 0.
+        missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
+            train. `forward`: the last value of that channel in the sequence; before the first
+            value, the channel's mean in train. `error`: refuses NaN.
+        where: the config group of the options, which begins every error message.
 
     Raises:
-        ValueError: with the option, the value it got, and what is allowed.
+        ValueError: names the option, its value, and what is allowed.
     """
     if missing not in _MISSING:
         hint = did_you_mean(missing, _MISSING)
-        raise ValueError(f"{where}.missing={missing!r}; allowed are {', '.join(_MISSING)}{hint}")
+        raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
     if missing == "error":
-        _refuse_missing(splits, where)  # before a cut, so that places are those of the source
+        # Before a cut, because the message counts sequences as the source does.
+        _refuse_missing(splits, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
     cut = in_common_units(cut)
@@ -64,30 +65,30 @@ def prepare(
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
-    """Raises ValueError unless a batch is of 1 to N sequences, N those of the train split."""
+    """Refuses a batch size below 1 or above the number of training sequences."""
     if not 1 <= batch_size <= len(splits.train):
         raise ValueError(
-            f"{where}.batch_size={batch_size}; allowed are 1 to {len(splits.train)},"
-            " the sequences in train"
+            f"{where}.batch_size={batch_size}: must be between 1 and {len(splits.train)},"
+            " the number of sequences in train"
         )
 
 
 def _cut(
     splits: Splits, val_fraction: float, test_fraction: float, seed: int, where: str
 ) -> Splits:
-    """Takes the test split, then the validation split, from train where they are lacking."""
+    """Cuts the test split, then the validation split, from train where the source has none."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,
     }
     for name, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 <= fraction < 1:
-            raise ValueError(f"{where}.{name}={fraction}; allowed is 0 <= {name} < 1")
+            raise ValueError(f"{where}.{name}={fraction}: must be at least 0 and below 1")
     if sum(fractions.values()) >= 1:
         both = f"{where}.val_fraction={val_fraction} and {where}.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
     if seed < 0:
-        raise ValueError(f"{where}.split_seed={seed}; needed is at least 0")
+        raise ValueError(f"{where}.split_seed={seed}: must be at least 0")
     given = len(splits.train)
     for stream, (split, fraction) in enumerate(fractions.items()):
         if fraction == 0:
@@ -105,21 +106,21 @@ def _cut(
 def _stratified(
     labels: npt.NDArray[np.int64], size: int, rng: np.random.Generator, option: str
 ) -> npt.NDArray[np.bool_]:
-    """(N,) True for `size` sequences, shared by the classes in proportion; one of each is left.
+    """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
-    The same sequences whatever the classes are called and in which order they stand: the draw
-    shuffles sequences without a look at their labels, and equal remainders go to the class that
-    comes first in the shuffled order.
+    At least one sequence of each class is not drawn. The result does not depend on the names of the
+    classes, nor on their order: the sequences are shuffled without their labels, and of classes
+    with equal remainders the one that comes first in the shuffled order gets the next sequence.
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
     order = np.argsort(first)
     if size < 1:
-        raise ValueError(f"{option} rounds to none; set it to 0, or higher")
+        raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
     if size > len(labels) - len(values):
         raise ValueError(
-            f"{option} is {size}, but train has {len(labels)} to cut from and keeps one of each of"
-            f" its {len(values)} classes; set it to 0, or lower"
+            f"{option} is {size}, but train has {len(labels)} and must keep one of each of"
+            f" its {len(values)} classes; set it to 0, or lower it"
         )
     shares = _largest_remainder(counts[order], size)
     taken = np.zeros(len(labels), dtype=np.bool_)
@@ -130,31 +131,32 @@ def _stratified(
 
 
 def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
-    """(C,) shares of `size` in proportion to the counts, each below its count."""
+    """Divides `size` in proportion to the counts: (C,), each share below its count."""
     total = int(counts.sum())
     shares = counts * size // total
     while shares.sum() < size:
-        remainders = counts * size - shares * total  # in whole numbers: no rounding decides
+        remainders = counts * size - shares * total  # in integers, so that no rounding decides
         remainders[shares >= counts - 1] = np.iinfo(np.int64).min
         shares[remainders.argmax()] += 1
     return shares
 
 
 def _check_classes(splits: Splits, where: str) -> None:
-    """Each class must occur in train: it cannot be learnt otherwise."""
+    """Refuses splits of which train lacks a class: a network could not learn it."""
     counts = {
         name: np.bincount(part.labels, minlength=splits.num_classes)
         for name, part in splits.parts.items()
     }
     lacking = np.flatnonzero(counts["train"] == 0)
     if len(lacking):
-        told = [
+        classes = [
             f"{splits.class_names[c]!r} ({', '.join(f'{s} {n[c]}' for s, n in counts.items())})"
             for c in lacking[:10]
         ]
         more = f" and {len(lacking) - 10} more" if len(lacking) > 10 else ""
         raise ValueError(
-            f"{where}: no sequence in train for class {', '.join(told)}{more}; each class needs one"
+            f"{where}: no sequence in train for class {', '.join(classes)}{more};"
+            " each class needs one"
         )
 
 
@@ -180,7 +182,7 @@ def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
 
 
 def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
-    """(F,) mean of what is not missing in the valid steps of train."""
+    """Returns the mean of each channel over its present values in train, (F,)."""
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
     empty = [train.channel_names[f] for f in np.flatnonzero(~present.any(axis=0))]
@@ -195,6 +197,7 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
 
 
 def _refuse_missing(splits: Splits, where: str) -> None:
+    """Refuses NaN; the message names the first one and the ways to replace it."""
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:

@@ -1,4 +1,4 @@
-"""NumPy files of labelled sequences.
+"""Reads NumPy files of labelled sequences.
 
 N sequences, T steps, F features, S the sum of all lengths.
 """
@@ -34,12 +34,19 @@ _KEYS = (
     "channel_names",
 )
 _LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)?(steps|frames)$")
-"""Other names of lengths: keys of such a name would be overlooked at the cost of accuracy."""
-_NEEDED = "X and y, or X_train, y_train, X_test and y_test"
+"""Other names that lengths may have. Ignoring such a key would cost accuracy without a word."""
+_EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
 
 class _Stored(NamedTuple):
-    """A file, its known arrays by small key, all its keys in words, and those that are not read."""
+    """The content of one .npz file.
+
+    Attributes:
+        file: its path.
+        arrays: the known arrays by key in small letters.
+        found: all keys of the file, as text for messages.
+        unused: the keys that are not read.
+    """
 
     file: Path
     arrays: dict[str, Array]
@@ -78,7 +85,7 @@ def npz(
     stored = _read(path)
     parts = {split or "train": part for split, part in _parts(stored).items()}
     if "train" not in parts:
-        raise ValueError(f"{stored.file}: found keys {stored.found}; needed are {_NEEDED}")
+        raise ValueError(f"{stored.file}: found keys {stored.found}; expected {_EXPECTED}")
     notes = stored.notes
     if test_path is not None:
         test = _read(test_path)
@@ -96,11 +103,14 @@ def npz(
 
 
 def _read(path: str) -> _Stored:
-    """The known arrays of an .npz file, each read once: an NpzFile reads again at every index."""
+    """Reads the known arrays of an .npz file.
+
+    Each array is read once: an NpzFile reads its file again at every index.
+    """
     file = existing_file(path)
     _check_is_zip(file)
     arrays: dict[str, Array] = {}
-    with file.open("rb") as opened:  # np.load itself leaves a damaged file open
+    with file.open("rb") as opened:  # np.load by itself leaves a damaged file open
         try:
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
@@ -125,8 +135,8 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
                 " run code; store numbers or strings, padded, with lengths in a key of its own"
             ) from None
         raise ValueError(damaged) from None
-    if not isinstance(array, np.ndarray):  # a member of the archive that is no array comes as bytes
-        raise ValueError(f"{file}: key {key} is no NumPy array")
+    if not isinstance(array, np.ndarray):  # other files in the archive come as bytes
+        raise ValueError(f"{file}: key {key} is not a NumPy array")
     return cast(Array, array)
 
 
@@ -136,20 +146,23 @@ def _check_is_zip(file: Path) -> None:
     if start[:2] == b"PK" and zipfile.is_zipfile(file):
         return
     if start == b"\x93NUMPY":
-        raise ValueError(f"{file} is a single array (.npy); needed is an .npz with {_NEEDED}")
+        raise ValueError(f"{file} is a single array (.npy); expected an .npz with {_EXPECTED}")
     if start[:2] == b"PK":
         raise ValueError(f"{file} is cut off or damaged; make or copy it again")
     begins = f"begins with {start!r}" if start else "is empty"
-    raise ValueError(f"{file} is no .npz file: it {begins}")
+    raise ValueError(f"{file} is not an .npz file: it {begins}")
 
 
 def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
-    """Maps small keys to keys as stored; refuses misspelt keys and other names of lengths."""
+    """Maps keys in small letters to keys as stored; refuses keys that look like a mistake.
+
+    These are misspelt keys, and keys that seem to hold lengths under another name.
+    """
     known: dict[str, str] = {}
     for key in found:
         small = key.lower()
         if small in _KEYS and small in known:
-            raise ValueError(f"{file}: both {known[small]} and {key} are there; keep one")
+            raise ValueError(f"{file}: there are both {known[small]} and {key}; keep one")
         if small in _KEYS:
             known[small] = key
     has_lengths = any(key.startswith("lengths") for key in known)
@@ -167,7 +180,7 @@ def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
 
 
 def _parts(stored: _Stored) -> dict[str, RawPart]:
-    """The splits of a file; the key is empty for a plain X and y."""
+    """Returns the splits of a file by name; the name is empty for a plain X and y."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
@@ -177,31 +190,31 @@ def _parts(stored: _Stored) -> dict[str, RawPart]:
         if x is None or y is None:
             lacking = keys[0 if x is None else 1]
             raise ValueError(
-                f"{stored.file}: key {lacking} is missing; found keys {stored.found}; needed are"
-                f" {_NEEDED}"
+                f"{stored.file}: key {lacking} is missing; found keys {stored.found}; expected"
+                f" {_EXPECTED}"
             )
-        place = f"{stored.file} ({split})" if split else str(stored.file)
-        parts[split] = RawPart(x, y, lengths, place)
+        where = f"{stored.file} ({split})" if split else str(stored.file)
+        parts[split] = RawPart(x, y, lengths, where)
     if "" in parts and len(parts) > 1:
-        raise ValueError(f"{stored.file}: found keys {stored.found}; needed are either {_NEEDED}")
+        raise ValueError(f"{stored.file}: found keys {stored.found}; expected either {_EXPECTED}")
     return parts
 
 
 def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> RawPart:
-    """The only split of the file given as test_path."""
+    """Returns the only split of the file given as test_path."""
     if "test" in parts:
-        raise ValueError(f"test_path={test.file}, but {train.file} has a test split; give one only")
-    tested = _parts(test)
-    if set(tested) not in ({""}, {"test"}):
-        raise ValueError(f"{test.file}: found keys {test.found}; needed are X and y of the test")
+        raise ValueError(f"test_path={test.file}, but {train.file} has a test split; give only one")
+    test_parts = _parts(test)
+    if set(test_parts) not in ({""}, {"test"}):
+        raise ValueError(f"{test.file}: found keys {test.found}; expected X and y of test")
     for key in ("class_names", "channel_names"):
         if key in test.arrays and _names(test, key) != _names(train, key):
             raise ValueError(f"{test.file}: {key} differ from those of {train.file}")
-    return next(iter(tested.values()))
+    return next(iter(test_parts.values()))
 
 
 def _unjoined(part: RawPart, layout: str) -> RawPart:
-    """Pads x where its sequences stand one after the other."""
+    """Pads x where the file stores its sequences one after the other."""
     x, labels, lengths, where = part
     if lengths is None or layout == "time_first" or x.ndim not in (1, 2):
         return part
@@ -211,18 +224,19 @@ def _unjoined(part: RawPart, layout: str) -> RawPart:
         return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
     if x.ndim == 1 or len(x) != count:
         raise ValueError(
-            f"{where}: X has {len(x)} rows; needed are {count} (padded, one for each label) or"
+            f"{where}: X has {len(x)} rows; expected {count} (padded, one for each label) or"
             f" {steps.sum()} (one for each step, the sum of lengths)"
         )
-    return part  # (N, T): padded, with one channel
+    return part  # x is (N, T): padded, with one channel
 
 
 def _names(stored: _Stored, key: str) -> tuple[str, ...] | None:
+    """Returns class_names or channel_names of a file; None where it has none."""
     if key not in stored.arrays:
         return None
     where = str(stored.file)
     names = as_array(stored.arrays[key], key, "USTiu", "strings", where)
     if names.ndim != 1:
-        raise ValueError(f"{where}: {key} has shape {names.shape}; needed is a vector of strings")
+        raise ValueError(f"{where}: {key} has shape {names.shape}; must be a vector of strings")
     texts = np.char.decode(names, "utf-8") if names.dtype.kind == "S" else names.astype(np.str_)
     return tuple(map(str, texts))

@@ -1,4 +1,4 @@
-"""Standardised splits, or their values as they are; computed in float64, kept in float32.
+"""Scales splits. The computation is in float64, the result in float32.
 
 S valid steps of all sequences together, F features (channels).
 """
@@ -14,13 +14,13 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 _COARSE = 1e-3
-"""A channel is refused where float32 rounds it by more than this part of its deviation."""
+"""A channel is refused where float32 rounds it by more than this part of its standard deviation."""
 
 
 def in_common_units(splits: Splits) -> Splits:
-    """Returns the splits in the units of train: a source of one's own may give each others."""
+    """Returns the splits in the units of train; a custom source may give each its own."""
     units = splits.train.units
-    others = {name: p for name, p in splits.parts.items() if not _same(p, splits.train)}
+    others = {name: p for name, p in splits.parts.items() if not _have_same_units(p, splits.train)}
     return replace(
         splits,
         **{
@@ -31,7 +31,7 @@ def in_common_units(splits: Splits) -> Splits:
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
-    """Each channel with mean 0 and deviation 1 over the valid steps of train.
+    """Scales each channel to mean 0 and standard deviation 1 over the valid steps of train.
 
     Args:
         scaling: what has been fitted so far; the result has it with mean and deviation.
@@ -39,7 +39,7 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
     train = splits.train
     values = train.x[train.valid].astype(np.float64)  # (S, F)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # Told by its values, not its deviation, which rounding keeps from being exactly 0.
+    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
     constant = values.min(axis=0) == values.max(axis=0)
     mean[constant], deviation[constant] = values[0, constant], 1.0
     scaling = replace(scaling, mean=mean, deviation=deviation)
@@ -55,15 +55,15 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
                 " check its unit"
             )
         scaled[name] = replace(part, x=x, units=None)
-    notes = (*splits.notes, *_constant(train, constant))
+    notes = (*splits.notes, *_note_on_constant(train, constant))
     return replace(splits, **scaled, notes=notes, scaling=scaling)
 
 
 def as_given(splits: Splits, where: str) -> Splits:
-    """The values themselves, for networks that take them unscaled.
+    """Returns the values themselves, for networks that take them unscaled.
 
     Raises:
-        ValueError: a channel differs by less than float32 can tell apart.
+        ValueError: float32 cannot represent the differences within a channel.
     """
     units = splits.train.units
     if units is None:
@@ -85,13 +85,13 @@ def as_given(splits: Splits, where: str) -> Splits:
     return replace(splits, **parts)
 
 
-def _same(one: Sequences, other: Sequences) -> bool:
+def _have_same_units(one: Sequences, other: Sequences) -> bool:
     if one.units is None or other.units is None:
         return one.units is other.units
     return all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))
 
 
-def _constant(train: Sequences, constant: npt.NDArray[np.bool_]) -> list[str]:
+def _note_on_constant(train: Sequences, constant: npt.NDArray[np.bool_]) -> list[str]:
     names = [repr(train.channel_names[f]) for f in np.flatnonzero(constant)]
     if not names:
         return []

@@ -1,4 +1,4 @@
-"""Labelled sequences of mixed lengths: what every source of data gives.
+"""Labelled sequences of mixed lengths, which every source of data returns.
 
 N sequences, T steps of the longest, F features (channels), C classes.
 """
@@ -33,14 +33,15 @@ class Sequences:
     """N labelled sequences, padded with zeros to the same number of steps.
 
     Args:
-        x: (N, T, F) float32; what stands after a sequence's length is set to zero here.
+        x: (N, T, F) float32. The constructor sets the steps after a sequence's length to zero.
         lengths: (N,) int64, each in 1..T.
         labels: (N,) int64, each a position in `class_names`.
-        class_names: C names; all splits of a data set share them.
+        class_names: C names, which all splits of a data set share.
         channel_names: F names.
-        units: of channels that float32 would round away; None where x holds the values themselves.
-        digests: (N,) one number for the content of each sequence as its source gave it. Made here
-            where it is None; filling in and scaling keep it.
+        units: zero point and unit of each channel, where plain float32 would lose differences; None
+            where x holds the values themselves.
+        digests: (N,) a hash of each sequence as its source gave it; None computes them. Filling in
+            and scaling keep them.
     """
 
     x: npt.NDArray[np.float32]
@@ -73,12 +74,8 @@ class Sequences:
         return f"Sequences({len(self)} of {steps} steps, {_width(self)})"
 
     @property
-    def num_sequences(self) -> int:
-        return self.x.shape[0]
-
-    @property
     def max_length(self) -> int:
-        """T, the steps that every sequence is padded to."""
+        """The number of steps, T, to which every sequence is padded."""
         return self.x.shape[1]
 
     @property
@@ -91,11 +88,11 @@ class Sequences:
 
     @property
     def valid(self) -> npt.NDArray[np.bool_]:
-        """(N, T): True at the steps of a sequence, False at its padding."""
+        """The mask (N, T): True at the steps of a sequence, False at its padding."""
         return np.arange(self.max_length) < self.lengths[:, None]
 
     def select(self, index: npt.ArrayLike) -> Self:
-        """The sequences at the given positions, in that order, still padded to T steps."""
+        """Returns the sequences at the given positions, in that order, padded to T steps."""
         rows = np.asarray(index)
         assert rows.ndim == 1 and rows.dtype.kind in "iu", "select takes a vector of positions"
         assert self.digests is not None
@@ -108,7 +105,7 @@ class Sequences:
         )
 
     def fingerprint(self) -> str:
-        """sha256 (hex) of all content: values, lengths, labels and names; padding is none."""
+        """Returns the sha256 (hex) of the values, lengths, labels and names, without padding."""
         head: list[Any] = [len(self), self.input_size, "<f4", self.class_names, self.channel_names]
         if self.units is not None:
             head += [self.units.zero.tolist(), self.units.one.tolist()]
@@ -121,10 +118,10 @@ class Sequences:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """The parts of a data set; they share channels and class names.
+    """The splits of a data set, which share channels and class names.
 
-    `notes` say in a line each what the user of the data should know, such as a key of the file
-    that is not used. The commands print them. `scaling` is what `prepare` has fitted on train.
+    Each of the `notes` is a line for the user of the data, such as a key of the file that is not
+    used. The commands print them. `scaling` is what `prepare` has fitted on train.
     """
 
     train: Sequences
@@ -144,7 +141,7 @@ class Splits:
 
     @property
     def parts(self) -> dict[str, Sequences]:
-        """The splits that are there, by name."""
+        """The splits that the data set has, by name."""
         named = {"train": self.train, "val": self.val, "test": self.test}
         return {name: part for name, part in named.items() if part is not None}
 
@@ -161,7 +158,7 @@ class Splits:
         return self.train.class_names
 
     def fingerprint(self) -> str:
-        """sha256 (hex) of the content of all three parts."""
+        """Returns the sha256 (hex) of the content of all three splits."""
         parts = (self.train, self.val, self.test)
         prints = [None if part is None else part.fingerprint() for part in parts]
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
@@ -174,7 +171,7 @@ def _width(sequences: Sequences) -> str:
 
 
 class RawPart(NamedTuple):
-    """One split as a file gives it, to be checked by `make_sequences`."""
+    """One split as read from a file, before `make_sequences` checks it."""
 
     x: Array
     labels: Array
@@ -196,19 +193,19 @@ def make_sequences(
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel; any real type. NaN is let through as missing.
-        labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers count as positions in
+        x: (N, T, F), or (N, T) for one channel; any real type. NaN marks a missing value.
+        labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
         lengths: (N,) integers in 1..T; without them every sequence has T steps.
-        class_names: what the labels may be, in the order of the class indices; without them,
-            the labels that occur, see `label_names`.
+        class_names: the possible labels, in the order of the class indices; without them, the
+            labels that occur (see `label_names`).
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T).
-        units: those of the train split, for another split of the same data; without them, such that
-            float32 keeps every channel.
-        where: begins every error message, such as the file's name.
+        units: those of the train split, for another split of the same data; without them they are
+            chosen so that float32 keeps every channel.
+        where: begins every error message; for instance the name of the file.
 
     Raises:
-        ValueError, TypeError: with the argument, the value it got, what is allowed, and the place.
+        ValueError, TypeError: names the argument, its value, what is allowed, and the place.
     """
     targets = label_array(labels, where)
     values = as_array(x, "x", "biuf", "real numbers", where)
@@ -218,11 +215,11 @@ def make_sequences(
     if lengths is not None:
         other = channels if layout == "batch_first" else 0
         steps = check_lengths(lengths, count, longest, where, channels=other)
-        values = values[:, : steps.max()]  # more padding than the longest needs changes nothing
+        values = values[:, : steps.max()]  # padding beyond the longest sequence is dropped
     classes = label_names(targets, where=where) if class_names is None else tuple(class_names)
     check_names("class_names", classes, where)
     if len(classes) < 2:
-        raise ValueError(f"{where}: there is one class only, {classes}; needed are two or more")
+        raise ValueError(f"{where}: there is only one class, {classes}; expected two or more")
     default = [f"channel_{i}" for i in range(channels)]
     named = tuple(default if channel_names is None else channel_names)
     check_names("channel_names", named, where)
@@ -248,7 +245,7 @@ def make_splits(
     channel_names: tuple[str, ...] | None = None,
     layout: Layout = "batch_first",
 ) -> Splits:
-    """The checked parts, with class indices in common; keys are train, val, test."""
+    """Checks the splits and gives them common class indices; keys are train, val, test."""
     if class_names is None:
         names = [label_names(part.labels, where=part.where) for part in parts.values()]
         class_names = label_names(*names)
@@ -273,7 +270,10 @@ def make_splits(
 
 
 def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """(N,) eight bytes of each sequence's hash; of a million, two agree by chance once in 4e7."""
+    """Returns the first eight bytes of each sequence's hash, (N,).
+
+    Among a million sequences, two agree by chance once in 4e7 data sets.
+    """
     rows = zip(np.ascontiguousarray(x), lengths.tolist(), strict=True)
     return np.array(
         [
@@ -285,7 +285,7 @@ def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.
 
 
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
-    """(N, T, F) of the rows (S, F) of N sequences, one after the other; padded with zeros."""
+    """Pads N sequences that are stored one after the other: rows (S, F) to (N, T, F)."""
     longest = int(lengths.max())
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows

@@ -1,7 +1,7 @@
-"""Text files of the UEA and UCR archives (.ts): a case a line, each error with its line.
+"""Reads text files of the UEA and UCR archives (.ts). Each error names its line.
 
-F channels, t steps of a case. Lines and channels: lines are counted from 1, as editors do,
-channels from 0, as NumPy does.
+A line holds one case. F channels, t steps of a case. Lines are counted from 1, as editors count
+them; channels from 0, as NumPy counts them.
 """
 
 import codecs
@@ -26,18 +26,19 @@ _BETWEEN_CHANNELS = re.compile(r":(?![^(]*\))")  # a time stamp may itself hold 
 
 
 class _Line(NamedTuple):
-    """A line that counts, and its file; makes the errors that name both."""
+    """A line of a file that is neither blank nor a comment."""
 
     file: Path
     number: int
     text: str
 
     def error(self, message: str) -> ValueError:
+        """Returns an error that names the file and the line."""
         return ValueError(f"{self.file}:{self.number}: {message}")
 
 
 class _Expected(NamedTuple):
-    """How many channels or steps a case must have, and what says so."""
+    """The number of channels or steps that a case must have, and the line that says so."""
 
     number: int
     reason: str
@@ -56,8 +57,8 @@ def ts(path: str, test_path: str | None = None) -> Splits:
         @data
         0.1,0.2,?:1.5,1.6,1.7:left
 
-    Missing values, `?` or NaN, become NaN. Of time-stamped values, `(time,value)`, the values are
-    kept in their order and the stamps left out, also where they are irregular.
+    Missing values, `?` or NaN, become NaN. Time stamps, `(time,value)`, are ignored: the values
+    keep their order, also where the times are irregular.
 
     Args:
         path: the file; `~` is the home folder.
@@ -75,7 +76,7 @@ def ts(path: str, test_path: str | None = None) -> Splits:
 
 
 def _read(path: str) -> tuple[RawPart, list[str]]:
-    """The cases of a file, and the classes that it declares."""
+    """Returns the cases of a file, and the classes that it declares."""
     file = existing_file(path)
     tags, cases = _read_header(file, _lines(file))
     classes = _classes(file, tags)
@@ -91,7 +92,7 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
         steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)
         if label not in classes:
             hint = did_you_mean(label, classes)
-            raise case.error(f"label {_short(label)}; declared are {listed(classes)}{hint}")
+            raise case.error(f"label {_short(label)}: must be one of {listed(classes)}{hint}")
         rows.append(np.array(values).T)
         labels.append(label)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
@@ -100,9 +101,9 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
 
 
 def _lines(file: Path) -> list[_Line]:
-    """The lines without blank ones and comments, stripped.
+    """Returns the stripped lines of a file, without blank lines and comments.
 
-    Older files have comments in other encodings, which nobody reads here.
+    Comments are not decoded: those of older files have other encodings.
     """
     content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
     raw = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
@@ -121,11 +122,11 @@ def _lines(file: Path) -> list[_Line]:
 
 
 def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
-    """The tags, and the lines after @data, of which there is at least one."""
+    """Returns the tags, and the lines after @data, of which there is at least one."""
     tags: _Tags = {}
     for index, line in enumerate(lines):
         if not line.text.startswith("@"):
-            raise line.error(f"{_short(line.text)}; needed is a tag such as @classLabel, or @data")
+            raise line.error(f"{_short(line.text)}; expected a tag such as @classLabel, or @data")
         name, *values = line.text[1:].split() or [""]
         if name.lower() == "data":
             if index + 1 == len(lines):
@@ -133,7 +134,7 @@ def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
             return tags, lines[index + 1 :]
         _add_tag(tags, name, line._replace(text=" ".join(values)))
     if not lines:
-        raise ValueError(f"{file} is empty; needed are tags such as @classLabel, @data and cases")
+        raise ValueError(f"{file} is empty; expected tags such as @classLabel, @data and cases")
     raise lines[-1].error("the file ends before @data")
 
 
@@ -141,7 +142,7 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
     small = name.lower()
     if small not in [tag.lower() for tag in _TAGS]:
         hint = did_you_mean(name, _TAGS, cutoff=0.85)
-        if hint:  # other tags are left alone: programs add their own
+        if hint:  # an unknown tag may be another program's own; only misspelt ones are refused
             raise line.error(f"unknown tag @{name}{hint}")
     small = "dimensions" if small == "dimension" else small
     before = tags.setdefault(small, line)
@@ -152,15 +153,16 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
 
 
 def _classes(file: Path, tags: _Tags) -> list[str]:
+    """Returns the class names that the tag @classLabel declares."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
-        raise target.error("@targetLabel makes numbers to predict (regression); needed are classes")
+        raise target.error("@targetLabel means numbers to predict (regression); expected classes")
     if "classlabel" not in tags:
-        raise ValueError(f"{file}: there is no @classLabel; needed is @classLabel true, then names")
+        raise ValueError(f"{file}: there is no @classLabel; expected @classLabel true, then names")
     flag, *classes = tags["classlabel"].text.split() or [""]
     if flag.lower() != "true" or not classes:
         got = f"@classLabel {tags['classlabel'].text}".strip()
-        raise tags["classlabel"].error(f"{got}: needed is @classLabel true, then the class names")
+        raise tags["classlabel"].error(f"{got}: expected @classLabel true, then the class names")
     return classes
 
 
@@ -175,38 +177,40 @@ def _declared_channels(tags: _Tags) -> _Expected | None:
 
 
 def _declared_steps(tags: _Tags) -> tuple[_Expected | None, bool]:
-    """The length of each case, if declared, and whether all lengths must be equal."""
+    """Returns the declared length of a case, if any, and whether all lengths must be equal."""
     equal = _flag(tags, "equallength")
     declared = _count(tags, "serieslength")
     return (None if equal is False else declared), bool(equal)
 
 
 def _flag(tags: _Tags, name: str) -> bool | None:
+    """Returns the value of a tag that is true or false; None where it is missing."""
     if name not in tags:
         return None
     if tags[name].text.lower() not in ("true", "false"):
-        raise tags[name].error(f"@{name} {_short(tags[name].text)}; allowed are true, false")
+        raise tags[name].error(f"@{name} {_short(tags[name].text)}; must be true or false")
     return tags[name].text.lower() == "true"
 
 
 def _count(tags: _Tags, name: str) -> _Expected | None:
+    """Returns the value of a tag that is a number; None where it is missing."""
     if name not in tags:
         return None
     line = tags[name]
     if not re.fullmatch("[1-9][0-9]{0,8}", line.text):
-        raise line.error(f"@{name} {_short(line.text)}; needed is a whole number from 1")
+        raise line.error(f"@{name} {_short(line.text)}; must be a whole number of at least 1")
     return _Expected(int(line.text), f"line {line.number} says")
 
 
 def _read_case(case: _Line, stamped: bool | None) -> tuple[list[list[float]], str]:
-    """The values of each channel, and the label."""
+    """Returns the values of each channel, and the label."""
     stamps = "(" in case.text
     if stamped is not None and stamped != stamps:
         kinds = ("plain values", "values with time stamps")
         raise case.error(f"{kinds[stamps]}, but @timeStamps {str(stamped).lower()}")
     parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
     if len(parts) < 2:
-        raise case.error(f"{_short(case.text)} is no case: there is no ':' before a label")
+        raise case.error(f"{_short(case.text)} is not a case: there is no ':' before a label")
     split = _stamped_values if stamps else _plain_values
     channels = enumerate(parts[:-1])
     values = [[_number(case, f, token) for token in split(case, f, text)] for f, text in channels]
@@ -221,7 +225,7 @@ def _stamped_values(case: _Line, channel: int, text: str) -> list[str]:
     left_over = _STAMPED.sub("", text).replace(",", "").strip()
     values = _STAMPED.findall(text)
     if left_over or not values:
-        raise case.error(f"channel {channel}: {_short(left_over or text)} is no (time,value)")
+        raise case.error(f"channel {channel}: {_short(left_over or text)} is not a (time,value)")
     return values
 
 
@@ -234,7 +238,7 @@ def _number(case: _Line, channel: int, token: str) -> float:
     except ValueError:
         value = float("inf")
     if abs(value) > _LARGEST or "_" in token:  # Python reads 1_0 as 10
-        raise case.error(f"channel {channel}: {_short(token)} is no number within float32")
+        raise case.error(f"channel {channel}: {_short(token)} is not a number within float32")
     return value
 
 

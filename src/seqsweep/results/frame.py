@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqsweep.results.formatting import column_values, key_names
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
-from seqsweep.runs.metrics_csv import columns as columns_of
+from seqsweep.runs.metrics_csv import read_columns
 from seqsweep.runs.sweepfile import SweepFile
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def _cell(value: Any) -> Any:
 
 def _curve(path: Path) -> "DataFrame | None":
     """The whole lines of a metrics.csv; None without one."""
-    columns = columns_of(path)
+    columns = read_columns(path)
     if not columns.get("epoch"):
         return None
     whole = [name for name in ("epoch", "step") if name in columns]

@@ -1,1 +1,1 @@
-"""What a run is called and what its folder holds. Knows files and plain values only."""
+"""The names and folders of runs. The package knows files and plain values only."""

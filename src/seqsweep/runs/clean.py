@@ -1,7 +1,7 @@
 """Finds and deletes files of runs. Only files that this program wrote are touched.
 
-A run in use is left alone: its lock is taken while its files are deleted, so that nobody begins to
-train it meanwhile.
+Runs in use are left alone. The lock of a run is held while its files are deleted, so that no
+process begins to train it meanwhile.
 """
 
 import json
@@ -23,8 +23,8 @@ from seqsweep.suggest import nearest_or_all
 FAILED: frozenset[State] = frozenset(("failed",))
 INCOMPLETE: frozenset[State] = frozenset(("incomplete", "interrupted", "damaged"))
 
-# In the order of their deletion: without record.json a run is not done, and without config.yaml
-# its folder is not a run's.
+# The order is that of deletion. Without record.json a run is not done. Without config.yaml its
+# folder is not that of a run, so config.yaml goes last.
 _FILES = (
     "record.json", "failure.json", "provenance.json", "diagnostics.json", "metrics.csv",
     "train.log", "fit-*.txt", TEMPORARY,
@@ -41,7 +41,7 @@ class Removal:
     """The files of one run that are to be deleted.
 
     Args:
-        is_whole: the whole run, not only its last checkpoint.
+        is_whole: True for the whole run, False for its last checkpoint alone.
         files: in the order of their deletion.
     """
 
@@ -56,34 +56,36 @@ def find_removals(
     checkpoints: bool,
     wanted: Mapping[str, str],
 ) -> list[Removal]:
-    """Returns the files of these runs that are to be deleted; runs in use are left out.
+    """Returns the files that are to be deleted; runs in use are left out.
 
     Args:
-        states: whole runs in these states go.
-        checkpoints: last.ckpt of complete runs goes.
-        wanted: values by key that a run must have. Alone they choose whole runs in any state.
+        entries: the runs to choose from.
+        states: whole runs in these states are deleted.
+        checkpoints: last.ckpt of complete runs is deleted.
+        wanted: values by key that a run must have. Without `states` and `checkpoints`, they choose
+            whole runs in any state.
 
     Raises:
-        ValueError: no run has such a key.
+        ValueError: no run has one of these keys.
     """
     _refuse_unknown(wanted, entries)
-    found: list[Removal] = []
+    removals: list[Removal] = []
     for entry in entries:
         if entry.state == "running" or entry.folder.path.is_symlink():
             continue
         if not all(_matches(entry.config, key, text) for key, text in wanted.items()):
             continue
         if entry.state in states or not (states or checkpoints):
-            found.append(Removal(entry, True, tuple(_files_of(entry.folder.path))))
+            removals.append(Removal(entry, True, tuple(_files_of(entry.folder.path))))
         elif checkpoints and entry.state == "complete":
             last = entry.folder.path / "checkpoints" / _LAST
             if last.is_file():
-                found.append(Removal(entry, False, (last,)))
-    return found
+                removals.append(Removal(entry, False, (last,)))
+    return removals
 
 
 def delete(removal: Removal) -> str | None:
-    """Deletes the files of a run; returns why it was left alone, if it was.
+    """Deletes the files of a run. Returns why the run was left alone, or None.
 
     Raises:
         OSError: a file cannot be deleted.
@@ -102,9 +104,9 @@ def delete(removal: Removal) -> str | None:
 
 
 def forget_stacks(folder: Path) -> None:
-    """Removes what belongs to stacks of which no run is left to be trained on.
+    """Removes the files of stacks that no run can be resumed from.
 
-    A stack that a run was deleted from is not formed again: what names its runs goes too.
+    A stack that has lost a run is not formed again, so the file with its run_ids is removed too.
     """
     for path in matching(folder / _STACKS, "*.json"):
         runs = _runs_of(path)
@@ -121,16 +123,18 @@ def _is_done(run: Path) -> bool:
 
 
 def _runs_of(path: Path) -> list[Path]:
-    """The folders of the runs that a file in .stacks names, as a list or as keys."""
+    """Returns the folders of the runs that a file in .stacks names, in a list or as keys."""
     names = read_json(path)
-    found = names if isinstance(names, (list, dict)) else ()
-    return [path.parents[1] / str(name) for name in found]
+    if not isinstance(names, (list, dict)):
+        return []
+    return [path.parents[1] / str(name) for name in names]
 
 
 def freed(paths: Iterable[Path]) -> int:
-    """The bytes on disk that the deletion of these files gives back.
+    """Returns the bytes on disk that deleting these files would free.
 
-    A file with another name elsewhere, as best.ckpt often is for last.ckpt, gives nothing back.
+    A file that has another hard link elsewhere frees nothing, such as a last.ckpt that is also
+    best.ckpt.
     """
     names: dict[tuple[int, int], int] = {}
     total = 0
@@ -155,9 +159,9 @@ def _refuse_unknown(wanted: Mapping[str, str], entries: Sequence[Entry]) -> None
 
 
 def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
-    """Returns whether a config has this value, or this option of a group (`optimizer=sgd`)."""
+    """Returns whether a config has this value, or chose this option (`optimizer=sgd`)."""
     if key not in config:
-        target = config.get(f"{key}.{_TARGET}")  # None: this run has neither the key nor the group
+        target = config.get(f"{key}.{_TARGET}")  # None where the run has no such group
         return target is not None and text in (target, str(target).rpartition(".")[2])
     value, given = config[key], _value(text)
     if _is_number(value) and _is_number(given):
@@ -166,7 +170,10 @@ def _matches(config: Mapping[str, Any], key: str, text: str) -> bool:
 
 
 def _value(text: str) -> Any:
-    """The value that a config has for this text; 1e-2 is a number, which YAML 1.1 does not know."""
+    """Returns the value that a config has for this text.
+
+    1e-2 is a number, although YAML 1.1 reads it as text.
+    """
     for read in (float, json.loads, from_text):
         try:
             return read(text)
@@ -180,7 +187,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _files_of(folder: Path) -> list[Path]:
-    """The files of a run that we have written, config.yaml last."""
+    """Returns the files of a run that this program wrote, config.yaml last."""
     checkpoints = folder / "checkpoints"
     found = [path for pattern in _FILES for path in matching(folder, pattern)]
     found += [*event_files(folder), *made_files(folder)]
@@ -191,7 +198,7 @@ def _files_of(folder: Path) -> list[Path]:
 
 
 def _remove_folders(removal: Removal) -> str | None:
-    """Removes the run's folders, if nothing is in them that somebody else has put there."""
+    """Removes the run's folders, unless they hold files of other programs."""
     folder = removal.entry.folder.path
     inner = {path.parent for path in removal.files} | {folder / "checkpoints"}
     remove_empty(inner - {folder})

@@ -9,18 +9,19 @@ from pathlib import Path
 def is_recent(changed: float, folder: Path, seconds: float) -> bool:
     """Returns whether a file was changed within the last seconds, by the folder's own clock.
 
-    A time that lies ahead is not recent: a clock has been set back since, or was wrong.
+    A time in the future is not recent: a clock has been set back since, or was wrong.
 
     Args:
         changed: the file's time of change, in seconds since 1970.
+        folder: the folder of the file, in which a temporary file shows the present time.
     """
     return abs(_time_in(folder) - changed) < seconds
 
 
 def _time_in(folder: Path) -> float:
-    """The present by the clock that stamps the files of a folder, which may be another machine's.
+    """Returns the present time by the clock that stamps the files of a folder.
 
-    This machine's clock where nothing can be written.
+    That clock may be another machine's. Where nothing can be written, this machine's clock is used.
     """
     try:
         with tempfile.TemporaryFile(dir=folder) as file:

@@ -1,4 +1,4 @@
-"""A config as the text of config.yaml, and back. A member's text is mostly that of the others."""
+"""Writes configs as the text of config.yaml, and reads YAML within bounds."""
 
 import functools
 import marshal
@@ -19,18 +19,19 @@ from seqsweep.runs.files import DEEPEST, Damaged, read_bytes
 
 _DUMPER: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where PyYAML was built with it: five to twelve times as fast as the ones in Python."""
+"""The classes of libyaml, if PyYAML has it: five to twelve times as fast as those in Python."""
 
 MOST_REPEATED = 10_000
-"""Values that the aliases of one file may stand for together."""
+"""The most values that the aliases of one file may stand for in total."""
 
 
 def to_text(config: dict[str, Any]) -> str:
-    """`yaml.safe_dump(config, sort_keys=False)`, to the byte (keys longer than a line aside).
+    """Returns the YAML text of a config.
 
-    A mapping in block style is its entries one after another, so each section is made once for all
-    the configs that have it. One difference is meant: an object that occurs twice is written twice,
-    without an anchor.
+    The text equals `yaml.safe_dump(config, sort_keys=False)` to the byte, except for keys longer
+    than a line, and for objects that occur twice: they are written twice, without an anchor. The
+    text of a mapping is that of its entries one after another. Configs of a sweep share most
+    sections, so the text of each section is made once.
     """
     entries = ({key: value} for key, value in config.items())
     return "".join(_section(marshal.dumps(entry, 2)) for entry in entries) or "{}\n"
@@ -40,8 +41,8 @@ def from_text(text: str) -> Any:
     """Returns the plain values of a YAML text.
 
     Raises:
-        yaml.YAMLError: it is not YAML, or holds more than plain values.
-        ValueError: it is nested too deep, or its aliases make too much of it.
+        yaml.YAMLError: the text is not YAML, or holds more than plain values.
+        ValueError: it is nested too deeply, or its aliases stand for too many values.
     """
     check_size(text)
     return yaml.load(text, _LOADER)
@@ -51,25 +52,25 @@ def read_yaml(path: Path) -> Any:
     """Returns the plain values of a YAML file.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
-        Damaged: it is not a regular file, not UTF-8, or what `from_text` refuses. The message is
-            one line and names the file.
+        OSError: the file does not exist, or cannot be read.
+        Damaged: it is not a regular file, not UTF-8, or `from_text` refuses it. The message is one
+            line and names the file.
     """
     try:
         return from_text(read_bytes(path).decode())
     except Damaged:
         raise
     except UnicodeDecodeError as error:
-        raise Damaged(f"{path}: must be UTF-8, and is not at byte {error.start}") from None
+        raise Damaged(f"{path}: must be UTF-8, but is not at byte {error.start}") from None
     except (yaml.YAMLError, ValueError) as error:
         raise Damaged(f"{path}: {' '.join(str(error).split())}") from None
 
 
 class TooMuch(ValueError):
-    """A YAML text of which little makes much.
+    """A short YAML text stands for too many values, or is nested too deeply.
 
     Args:
-        line: where it does, counted from 1.
+        line: the line of the text, counted from 1.
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -78,20 +79,20 @@ class TooMuch(ValueError):
 
 
 def check_size(text: str, loader: Any = _LOADER) -> None:
-    """Refuses a YAML text of which little makes much: nesting without end, aliases of aliases.
+    """Refuses YAML texts that stand for too many values: deep nesting, aliases of aliases.
 
-    An alias counts as all that it stands for: who walks through the values meets it again each
-    time, although it is in memory once.
+    An alias counts as all the values that it stands for: it is in memory once, but a walk through
+    the values meets it each time.
 
     Args:
-        loader: whose parser reads the text.
+        loader: its parser reads the text.
 
     Raises:
-        yaml.YAMLError: it is not YAML.
-        TooMuch: it is nested more than DEEPEST levels deep, an alias has no whole anchor before
+        yaml.YAMLError: the text is not YAML.
+        TooMuch: it is nested more than DEEPEST levels deep, an alias has no complete anchor before
             it, or aliases stand for more than MOST_REPEATED values.
     """
-    sizes: dict[str, tuple[int, int]] = {}  # of each anchor the values in it, and its levels
+    sizes: dict[str, tuple[int, int]] = {}  # for each anchor its number of values and of levels
     opened: list[_Node] = []
     repeated = 0
     for event in yaml.parse(text, loader):
@@ -103,7 +104,7 @@ def check_size(text: str, loader: Any = _LOADER) -> None:
             continue
         if isinstance(event, AliasEvent):
             if event.anchor not in sizes:
-                raise TooMuch(f"the alias *{event.anchor} has no whole anchor before it", line)
+                raise TooMuch(f"the alias *{event.anchor} has no complete anchor before it", line)
             size, depth = sizes[event.anchor]
             repeated += size
         elif isinstance(event, CollectionEndEvent):
@@ -128,7 +129,7 @@ def check_size(text: str, loader: Any = _LOADER) -> None:
 
 @dataclass
 class _Node:
-    """A list or mapping that is being read: its anchor, how many values, how many levels so far."""
+    """A list or mapping that is being read, with its values and levels so far."""
 
     anchor: str | None
     size: int = 1
@@ -137,10 +138,15 @@ class _Node:
 
 @functools.lru_cache(maxsize=1024)
 def _section(plain: bytes) -> str:
-    """Of a mapping of one entry, in marshal's version 2: the same bytes for the same values, and
-    others for 1, 1.0, True and "1", as keys too (JSON knows text only)."""
+    """Returns the text of a mapping with one entry.
+
+    Args:
+        plain: the mapping, by marshal in its version 2. Equal values have equal bytes, while 1,
+            1.0, True and "1" have different ones, also as keys (which are always text in JSON).
+    """
     entry = marshal.loads(plain)
     text = yaml.dump(entry, Dumper=_DUMPER, sort_keys=False)
-    if "\\" in text or "''" in text:  # libyaml folds what is escaped elsewhere, and knows '' as key
+    # libyaml breaks lines with escapes at other places, and writes the key '' differently.
+    if "\\" in text or "''" in text:
         return yaml.dump(entry, Dumper=yaml.SafeDumper, sort_keys=False)
     return text

@@ -1,9 +1,8 @@
-"""Places the TensorBoard files of a run, which decides the name of the run there.
+"""Chooses the folders of TensorBoard files, which decide how TensorBoard names a run.
 
-TensorBoard takes every folder with an event file for a run, and calls it by its path. So the event
-files of a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`: however
-TensorBoard is started, it shows the run once, by that name. The sweep's names.json has the names.
-A run outside of a sweep has its event files in its folder itself.
+TensorBoard shows every folder with an event file as a run, named by its path. So the event files of
+a sweep's run lie in a folder with the run's readable name, `RUN_ID/h016-L1-bi-s0`. The sweep's
+names.json maps run_ids to these names. A single run has its event files directly in its folder.
 
 A file of rows may be moved while a process appends to it: see `EventFile`.
 """
@@ -20,35 +19,35 @@ from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
 ROWS = ".rows"
-"""The end of the name of each event file that a run writes."""
+"""Ends the name of each event file that a run writes."""
 WRITER = f".writer{ROWS}"
-"""The end of the name of a SummaryWriter's file, which must not be moved while open."""
+"""Ends the name of a SummaryWriter's file, which must not be moved while open."""
 MADE = ".seqsweep."
-"""The part of the name of each file that can be made again from a run's other files."""
+"""Marks the name of each file that can be made again from a run's other files."""
 NAMES = "names.json"
 
 _PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 def event_files(run: Path) -> list[Path]:
-    """The event files that grow with a run's epochs, in the order in which TensorBoard reads them.
+    """Returns the event files that grow with a run's epochs, in TensorBoard's order.
 
-    Those of a logger of the user's own count where they lie in the run's folder itself.
+    Files of a user's own logger are included if they lie directly in the run's folder.
     """
     return grown_and_made_files(run)[0]
 
 
 def made_files(run: Path) -> list[Path]:
-    """The event files that `results.tensorboard` has made for a run."""
+    """Returns the event files that `results.tensorboard` has made for a run."""
     return grown_and_made_files(run)[1]
 
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
-    """The files of `event_files` and those of `made_files`, by one walk through the folder."""
+    """Returns the files of `event_files` and those of `made_files`, in one walk."""
     grown: list[tuple[str, str]] = []
     made: list[str] = []
     folders = [""]
-    for folder in folders:  # grows meanwhile
+    for folder in folders:  # the list grows during the loop
         names, inner = _scan(os.path.join(run, folder))
         folders += [os.path.join(folder, name) for name in inner]
         made += [os.path.join(folder, name) for name in names if MADE in name]
@@ -62,16 +61,16 @@ def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:
 
 
 def all_made_files(sweep: Path) -> list[str]:
-    """The made files of all runs of a folder, by their paths from there."""
+    """Returns the made files of all runs of a folder, as paths relative to it."""
     runs = folders_with(sweep, "config.yaml")
     return [os.path.relpath(path, sweep) for run in runs for path in made_files(run)]
 
 
 def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """The folder that has the run's event files; if there are none, the one with its name.
+    """Returns the folder of the run's event files; without any, the one with its name.
 
     Args:
-        files: those of `event_files`, where they have just been found.
+        files: the result of `event_files`, where the caller has it.
     """
     if files is None:
         files = event_files(run)
@@ -82,15 +81,16 @@ def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
 
 
 def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """The folder for made files: beside the run's curves, so that TensorBoard shows one run.
+    """Returns the folder for made files: that of the curves, so that TensorBoard shows one run.
 
     Args:
-        files: those of `event_files`, where they have just been found.
+        files: the result of `event_files`, where the caller has it.
     """
     if files is None:
         files = event_files(run)
     if not files:
-        for folder, folders, names in os.walk(run):  # a logger of the user's own has its own folder
+        # A user's own logger may write into a folder of its own.
+        for folder, folders, names in os.walk(run):
             folders.sort()
             if any("tfevents" in name and MADE not in name for name in names):
                 return Path(folder)
@@ -98,11 +98,11 @@ def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
 
 
 def read_names(sweep: Path) -> Mapping[str, str]:
-    """The readable name of each run_id; empty where the folder is not that of a sweep."""
+    """Returns the readable name of each run_id; empty outside of sweeps."""
     path = sweep / NAMES
     try:
         stat = path.stat()
-        # Two versions may have one time: the clock of the file system is coarse.
+        # Two versions may have the same time, because the clock of the file system is coarse.
         return _read_names(path, (stat.st_ino, stat.st_mtime_ns, stat.st_size))
     except OSError:
         return {}
@@ -110,13 +110,13 @@ def read_names(sweep: Path) -> Mapping[str, str]:
 
 @lru_cache(maxsize=4)
 def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
-    """Reads names.json once a process; refuses names that lead out of the run's folder."""
+    """Reads names.json once a version; leaves out names that lead out of the run's folder."""
     names = read_object(path).items()
     return {run: name for run, name in names if isinstance(name, str) and _PLAIN.fullmatch(name)}
 
 
 def write_names(sweep: Path, names: Mapping[str, str]) -> None:
-    """Gives the runs of a sweep their names; event files that lie elsewhere move."""
+    """Writes the names of a sweep's runs, and moves their event files accordingly."""
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)
     for run_id, name in names.items():
@@ -127,7 +127,7 @@ def write_names(sweep: Path, names: Mapping[str, str]) -> None:
 def _move(run: Path, name: str) -> None:
     """Moves a run's event files into the folder of its name.
 
-    A file that a SummaryWriter of the user's holds open stays: the writer would begin a second one.
+    While a SummaryWriter holds a file open nothing is moved: the writer would begin a second file.
     """
     target = run / name
     grown, made = grown_and_made_files(run)
@@ -139,7 +139,7 @@ def _move(run: Path, name: str) -> None:
         return
     target.mkdir(exist_ok=True)
     for path in moving:
-        with contextlib.suppress(FileNotFoundError):  # another process moves them too
+        with contextlib.suppress(FileNotFoundError):  # another process may move them too
             path.replace(target / path.name)
     remove_empty({path.parent for path in moving} - {run})
 
@@ -147,22 +147,23 @@ def _move(run: Path, name: str) -> None:
 def remove_event_files(run: Path) -> None:
     """Removes the files of an earlier attempt, before the run is trained from the start."""
     grown, made = grown_and_made_files(run)
-    found = [*grown, *made]
-    for path in found:
+    paths = [*grown, *made]
+    for path in paths:
         path.unlink(missing_ok=True)
-    remove_empty({path.parent for path in found} - {run})
+    remove_empty({path.parent for path in paths} - {run})
 
 
 def remove_empty(folders: set[Path]) -> None:
+    """Removes those of the folders that are empty."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def _scan(folder: str) -> tuple[list[str], list[str]]:
-    """The names of the event files in a folder, and those of its folders.
+    """Returns the names of the event files in a folder, and of its subfolders.
 
-    A run's checkpoints are left out: no event file lies among them.
+    The folder `checkpoints` is left out, because it holds no event files.
     """
     names: list[str] = []
     folders: list[str] = []

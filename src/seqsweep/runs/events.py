@@ -1,9 +1,9 @@
-"""TensorBoard's event files, written row by row without its thread and without its protobufs.
+"""Writes TensorBoard's event files row by row, without its thread and its protobufs.
 
-An event file is a sequence of records: the length of an event, a checksum of the length, the event
-and a checksum of the event. All rows with the same tags differ in their time, step and floats
-alone, so their events are copies of one template with these bytes put in: a matrix (R rows, E
-bytes), of which all checksums are taken at once.
+An event file is a sequence of records. A record is the length of an event, a checksum of the
+length, the event, and a checksum of the event. Rows with the same tags differ only in time, step
+and floats. So their events are copies of one template with these bytes filled in: a matrix (R rows,
+E bytes), whose checksums are computed together.
 """
 
 import contextlib
@@ -24,26 +24,27 @@ from numpy.typing import NDArray
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 
 Row = tuple[int, float, Mapping[str, float]]
-"""A step, the time in seconds since 1970, and a value for each tag."""
+"""A row: the step, the time in seconds since 1970, and a value for each tag."""
 Bytes = NDArray[np.uint8]
 
-_WALL_TIME, _STEP = slice(1, 9), slice(10, 20)  # of an event's bytes
+_WALL_TIME, _STEP = slice(1, 9), slice(10, 20)  # positions in the bytes of an event
 _SLICE = 512
-"""Bytes of a message whose checksum is taken at once."""
+"""The number of bytes of a message that one step of the checksum takes."""
 _SEPTETS = np.arange(0, 70, 7, dtype=np.uint64)
 _count = itertools.count()
 
 
 class EventFile:
-    """A TensorBoard event file of one run, appended to row by row.
+    """A TensorBoard event file of one run, to which rows are appended.
 
-    It is open only while rows are written: thousands of runs need no thread and no descriptor each.
+    It is open only while rows are written, so thousands of runs need neither threads nor
+    descriptors.
 
-    The file may be moved meanwhile, when a sweep is extended and its runs get other names; then it
-    is found again. So an append after the first one never opens it in a way that would create it.
+    Between two appends the file may move: extending a sweep renames its runs. It is then searched
+    for. So an append after the first one never creates a file.
 
     Args:
-        folder: the run's.
+        folder: the folder of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -55,12 +56,12 @@ class EventFile:
         """Appends some rows; when it returns, the operating system has them.
 
         Raises:
-            OSError: nothing of these rows is in the file.
+            OSError: the rows could not be written; the file is unchanged.
         """
         self.append(*encode([rows]))
 
     def append(self, data: bytes) -> None:
-        """Appends rows that `encode` has made, as `write` does."""
+        """Appends rows that `encode` has encoded; otherwise like `write`."""
         if not data:
             return
         if self.path is not None:
@@ -83,24 +84,25 @@ class EventFile:
 
 
 def _second_after(files: Sequence[Path], now: int) -> int:
-    """TensorBoard reads a run's files in the order of their names: a later one has a later time.
+    """Returns a time for the name of a new file that is later than in all other names.
 
-    Two attempts may begin within a second, and process numbers begin anew.
+    TensorBoard reads the files of a run in the order of their names. Two attempts may begin within
+    a second, and process numbers start again after a reboot.
     """
-    found = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
-    return max([now, *(int(match[1]) + 1 for match in found if match)])
+    matches = [re.match(r"events\.out\.tfevents\.(\d+)\.", path.name) for path in files]
+    return max([now, *(int(match[1]) + 1 for match in matches if match)])
 
 
 def append_bytes(
     path: Path, data: bytes, header: bytes = b"", mode: Literal["ab", "r+b"] = "ab"
 ) -> None:
-    """Appends to a file, after a header where it is new or empty; nothing if there are no data.
+    """Appends data to a file, after a header where the file is new or empty.
 
     Args:
-        mode: `r+b` for a file that must be there.
+        mode: `r+b` for a file that must exist.
 
     Raises:
-        OSError: the file is as it was; a full disk would have taken half of the data.
+        OSError: the data could not be written; the file is unchanged, also on a full disk.
     """
     if not data:
         return
@@ -118,7 +120,7 @@ def append_bytes(
 
 
 def end_of_step(path: Path, start: int, step: int) -> int:
-    """The end of the events of one step that follow the byte `start` of an event file directly."""
+    """Returns the position after the events of one step that begin at the byte `start`."""
     size = path.stat().st_size
     with path.open("rb") as file:
         while True:
@@ -131,34 +133,36 @@ def end_of_step(path: Path, start: int, step: int) -> int:
 
 
 def _step_of(event: bytes) -> int | None:
-    """The step of an event, which follows its time; None for one that has none."""
+    """Returns the step of an event, which follows its time; None where it has none."""
     if event[:1] != b"\x09" or event[9:10] != b"\x10":
         return None
     step = 0
-    for place, byte in enumerate(event[10:20]):
-        step |= (byte & 127) << (7 * place)
+    for index, byte in enumerate(event[10:20]):
+        step |= (byte & 127) << (7 * index)
         if byte < 128:
             break
     return step
 
 
 def encode(rows_of_each: Sequence[Sequence[Row]]) -> list[bytes]:
-    """The records of the rows of some files, one string of bytes for each file."""
+    """Encodes the rows of several files; returns the bytes to append to each file."""
     rows = list(itertools.chain.from_iterable(rows_of_each))
-    places: dict[tuple[str, ...], list[int]] = {}
-    for place, (_, _, values) in enumerate(rows):
-        places.setdefault(tuple(values), []).append(place)
+    # Rows with the same tags are encoded together.
+    indices_by_tags: dict[tuple[str, ...], list[int]] = {}
+    for index, (_, _, values) in enumerate(rows):
+        indices_by_tags.setdefault(tuple(values), []).append(index)
     records = [b""] * len(rows)
-    for tags, among in places.items():
-        encoded = _frame(_events(tags, [rows[place] for place in among]))
-        for place, record in zip(among, encoded, strict=True):
-            records[place] = record
-    left = iter(records)
-    return [b"".join(itertools.islice(left, len(rows))) for rows in rows_of_each]
+    for tags, indices in indices_by_tags.items():
+        encoded = _frame(_events(tags, [rows[index] for index in indices]))
+        for index, record in zip(indices, encoded, strict=True):
+            records[index] = record
+    # The records are in the order of the rows, so each file takes the next ones.
+    remaining = iter(records)
+    return [b"".join(itertools.islice(remaining, len(rows))) for rows in rows_of_each]
 
 
 def _events(tags: tuple[str, ...], rows: list[Row]) -> Bytes:
-    """(R, E): one event for each of the rows, which all have these tags."""
+    """Returns one event for each row, (R, E); all rows have these tags."""
     tags, template, floats_at = _template(tags)
     events = np.tile(template, (len(rows), 1))
     wall_times = np.array([wall_time for _, wall_time, _ in rows], "<f8")
@@ -166,17 +170,17 @@ def _events(tags: tuple[str, ...], rows: list[Row]) -> Bytes:
     steps = np.array([step for step, _, _ in rows], np.int64)
     events[:, _STEP] = _varints(steps)
     values = np.array([[values[tag] for tag in tags] for _, _, values in rows], np.float64)
-    with np.errstate(over="ignore"):  # infinite, as in a float of C
+    with np.errstate(over="ignore"):  # too large a number becomes infinite, as in C
         events[:, floats_at] = _as_bytes(values.astype("<f4"))
     return events
 
 
 @lru_cache
 def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np.intp]]:
-    """The sorted tags, an event of theirs full of zeros, and where the bytes of its floats are.
+    """Returns the sorted tags, their event with zeros for values, and where its floats are.
 
-    By the fields of event.proto and summary.proto: Event has wall_time = 1, step = 2, summary = 5;
-    Summary has value = 1; its Value has tag = 1, simple_value = 2.
+    The fields are those of event.proto and summary.proto: Event has wall_time = 1, step = 2,
+    summary = 5. Summary has value = 1. Value has tag = 1, simple_value = 2.
     """
     summary, ends = b"", [0]
     for tag in sorted(tags):
@@ -189,7 +193,7 @@ def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np
 
 
 def _field(number: int, content: bytes) -> bytes:
-    """A field of a protobuf that has a length: a string or a message."""
+    """Encodes a protobuf field that has a length: a string or a message."""
     length, size = b"", len(content)
     while size > 127:
         length += bytes([size & 127 | 128])
@@ -198,7 +202,7 @@ def _field(number: int, content: bytes) -> bytes:
 
 
 def _varints(numbers: NDArray[np.int64]) -> Bytes:
-    """(R, 10): the protobuf's integers, each at its greatest length, so that rows are of one."""
+    """Encodes protobuf integers, (R, 10), each at its greatest length, so that rows align."""
     septets = numbers.view(np.uint64)[:, None] >> _SEPTETS & np.uint64(127)
     septets[:, :-1] |= np.uint64(128)
     return septets.astype(np.uint8)
@@ -206,17 +210,17 @@ def _varints(numbers: NDArray[np.int64]) -> Bytes:
 
 @lru_cache(maxsize=4)
 def _version(wall_time: int) -> bytes:
-    """The first record of a file: Event has file_version = 3."""
+    """Returns the first record of a file: Event has file_version = 3."""
     return record(b"\x09" + struct.pack("<d", wall_time) + _field(3, b"brain.Event:2"))
 
 
 def record(event: bytes) -> bytes:
-    """The record of one event."""
+    """Returns the record of one event."""
     return _frame(np.frombuffer(event, np.uint8)[None])[0]
 
 
 def _frame(events: Bytes) -> list[bytes]:
-    """The records of some events of one length, as TFRecord has them."""
+    """Returns the TFRecord of each event; all events have one length."""
     count, length = events.shape
     records = np.empty((count, length + 16), np.uint8)
     records[:, :12] = _length(length)
@@ -228,16 +232,16 @@ def _frame(events: Bytes) -> list[bytes]:
 
 @lru_cache
 def _length(length: int) -> Bytes:
-    """The twelve bytes before an event of this length."""
+    """Returns the twelve bytes before an event of this length."""
     number = np.frombuffer(struct.pack("<Q", length), np.uint8)
     return np.concatenate([number, _masked_crc(number[None])[0]])
 
 
 def _masked_crc(messages: Bytes) -> Bytes:
-    """(R, 4): the CRC-32C of each of (R, n) messages, masked as TFRecord has it.
+    """Returns the masked CRC-32C of TFRecord for each message: (R, n) to (R, 4).
 
-    A CRC is linear: the exclusive or of one term for each byte of the message, so no byte waits
-    for the one before it. The state at which a slice begins acts as a change of its first bytes.
+    A CRC is linear: it is the exclusive or of one term for each byte of the message. So the terms
+    of all bytes are looked up together. The state before a slice is added to its first four bytes.
     """
     crc = np.full(len(messages), 0xFFFFFFFF, np.uint32)
     for start in range(0, messages.shape[1], _SLICE):
@@ -245,8 +249,8 @@ def _masked_crc(messages: Bytes) -> Bytes:
         length = part.shape[1]
         part[:, :4] ^= _as_bytes(crc[:, None])[:, :length]
         crc = crc >> np.uint32(8 * length) if length < 4 else np.zeros_like(crc)
-        places = np.arange(length - 1, -1, -1) * 256
-        crc ^= np.bitwise_xor.reduce(_crc_tables().take(part + places), axis=1)
+        offsets = np.arange(length - 1, -1, -1) * 256
+        crc ^= np.bitwise_xor.reduce(_crc_tables().take(part + offsets), axis=1)
     crc ^= np.uint32(0xFFFFFFFF)
     masked = (crc >> np.uint32(15) | crc << np.uint32(17)) + np.uint32(0xA282EAD8)
     return _as_bytes(masked.astype("<u4")[:, None])
@@ -254,7 +258,7 @@ def _masked_crc(messages: Bytes) -> Bytes:
 
 @cache
 def _crc_tables() -> NDArray[np.uint32]:
-    """The term of a byte in a CRC-32C: for each number of bytes behind it its 256 values."""
+    """Returns the term of a byte in a CRC-32C: 256 values for each number of bytes after it."""
     one, eight, low = np.uint32(1), np.uint32(8), np.uint32(255)
     last = np.arange(256, dtype=np.uint32)
     for _ in range(8):
@@ -266,5 +270,5 @@ def _crc_tables() -> NDArray[np.uint32]:
 
 
 def _as_bytes(numbers: NDArray[np.generic]) -> Bytes:
-    """(R, V) numbers as they lie in memory: (R, V * their size)."""
+    """Returns the bytes of numbers as they are in memory: (R, V) to (R, V * size)."""
     return np.ascontiguousarray(numbers).view(np.uint8)

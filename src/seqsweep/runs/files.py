@@ -1,4 +1,4 @@
-"""Writes files that are whole or absent, and reads regular files only."""
+"""Writes files that are whole or absent, and reads only regular files."""
 
 import json
 import math
@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 from seqsweep.console import say_error
 
 TEMPORARY = ".*.tmp"
-"""What a killed process had begun to write."""
+"""The names of files that a process is writing, or was writing when it was killed."""
 
 DEEPEST = 50
-"""Levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
+"""The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
 
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -34,11 +34,11 @@ _said: set[str] = set()
 
 
 class Damaged(ValueError):
-    """A file's content is not what was written; the message names the file."""
+    """The content of a file is not what was written; the message names the file."""
 
 
 def say_once(message: str) -> None:
-    """Prints a message to stderr, unless this process has printed it, or twenty others, before."""
+    """Prints a message to stderr once a process, and at most twenty different ones."""
     if message in _said:
         return
     _said.add(message)
@@ -51,38 +51,38 @@ def say_once(message: str) -> None:
 def open_regular(path: Path | str) -> BinaryIO:
     """Opens a regular file, or a link to one, for reading.
 
-    A FIFO would keep its reader for ever, and a device has no end.
+    Reading a FIFO may block for ever, and a device has no end.
 
     Raises:
         OSError: there is no such file, or it cannot be read.
-        Damaged: it is something else than a regular file.
+        Damaged: it is not a regular file.
     """
     return os.fdopen(_open_regular(path), "rb")
 
 
 def _open_regular(path: Path | str) -> int:
-    """The descriptor of a regular file; raises as `open_regular`."""
+    """Returns the descriptor of a regular file; raises as `open_regular`."""
     _check_regular(path, os.stat(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        _check_regular(path, os.fstat(descriptor))  # it may have been replaced meanwhile
+        _check_regular(path, os.fstat(descriptor))  # the path may have been replaced in between
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _check_regular(path: Path | str, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-        raise Damaged(f"{path}: must be a regular file, and is {kind}")
+def _check_regular(path: Path | str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise Damaged(f"{path}: must be a regular file, but is {kind}")
 
 
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a regular file; raises as `open_regular`."""
     descriptor = _open_regular(path)
     parts: list[bytes] = []
-    try:  # without a file object, which takes three times as long as to read a small file
+    try:  # without a file object, which takes three times as long for a small file
         while part := os.read(descriptor, _BLOCK):
             parts.append(part)
     except OSError as error:
@@ -94,18 +94,19 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
-    """Writes under a temporary name in the same folder, syncs, renames.
+    """Writes a file under a temporary name in the same folder, syncs it and renames it.
 
-    Returns how the file was written: its size and time tell it from what another process writes.
+    Returns the status of the written file. Its size and time distinguish it from a file that
+    another process writes later.
 
     Args:
-        sync: without it a file is whole or not there as long as the power stays on. For what is
-            synced later, or is noticed and made again where it is damaged.
+        sync: without it, a file may be damaged if the power fails. This suits files that are synced
+            later, or whose damage is noticed and that can be made again.
 
     Raises:
-        OSError: the file could not be written; what stood under its name stands there still.
+        OSError: the file could not be written; an older file of this name is unchanged.
     """
-    temporary = _temporary(path)  # a text: a path takes as long as the system calls
+    temporary = _temporary(path)  # a string, because a Path takes as long as the system calls
     try:
         with open(temporary, "wb") as file:
             file.write(data)
@@ -116,32 +117,46 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
         os.replace(temporary, path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        if error.filename is None:  # as on a full disk
+        if error.filename is None:  # on a full disk, for one
             error.filename = os.fspath(path)
         raise
     return written
 
 
 def _temporary(path: Path) -> str:
-    """One for each writer: a report is asked for while the sweep writes its own."""
+    """Returns a temporary name for this writer alone.
+
+    Two threads or processes may write the same file, such as the report of a running sweep.
+    """
     folder, slash, name = os.fspath(path).rpartition("/")
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
 
 def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
-    """Writes UTF-8 as `write_bytes` does; a byte of a name that is not UTF-8 as its escape."""
+    """Writes UTF-8 as `write_bytes` does; bytes that are not UTF-8 become escapes."""
     return write_bytes(path, text.encode(errors="backslashreplace"), sync)
 
 
-def write_json(path: Path, value: Any, sync: bool = True) -> None:
-    write_text(path, _json(value) + "\n", sync)
+def write_json(path: Path, value: Any, sync: bool = True, levels: int = DEEPEST) -> None:
+    """Writes a value as JSON, raises as `write_bytes`.
+
+    Args:
+        levels: a mapping has a line for each key down to this level, and is one line below it.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+    write_text(path, _json(value, levels) + "\n", sync)
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False)
 
 
 def _encode(value: Any) -> str:
-    """Returns the JSON of a value; JSONEncoder takes ten times as long for one that is no text."""
+    """Returns the JSON of a value in one line.
+
+    JSONEncoder takes ten times as long for a value that is not a string.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -151,12 +166,14 @@ def _encode(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
-def _json(value: Any, indent: str = "") -> str:
-    """A key a line, a list on one."""
-    if not isinstance(value, dict) or not value:
+def _json(value: Any, levels: int, indent: str = "") -> str:
+    """Returns the JSON of a value, mappings with a line for each key, lists on one line."""
+    if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "
-    lines = [f"{inner}{_encode(key)}: {_json(item, inner)}" for key, item in value.items()]
+    lines = [
+        f"{inner}{_encode(key)}: {_json(item, levels - 1, inner)}" for key, item in value.items()
+    ]
     return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
 
 
@@ -178,13 +195,14 @@ def parse_json_of(content: bytes, path: Path) -> Any:
         raise Damaged(f"{path}: is not JSON, or only a part of it") from None
     except RecursionError:
         raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep") from None
-    # A value of so few brackets cannot be so deep, and most files hold no more of them.
+    # A value with few brackets cannot be deep, and most files have few of them.
     if content.count(b"[") + content.count(b"{") > DEEPEST and _is_deeper(value, DEEPEST):
         raise Damaged(f"{path}: is nested more than {DEEPEST} levels deep")
     return value
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
+    """Returns whether lists and mappings are nested more than `levels` deep."""
     level = [value]
     for _ in range(levels + 1):
         inner: list[Any] = []
@@ -202,7 +220,7 @@ def _is_deeper(value: Any, levels: int) -> bool:
 def read_json(path: Path) -> Any | None:
     """Returns the value of a JSON file; None where there is none.
 
-    A damaged file counts as none, and is named on stderr.
+    A damaged file counts as missing, and is named on stderr.
     """
     try:
         return parse_json(path)
@@ -215,19 +233,19 @@ def read_json(path: Path) -> Any | None:
 
 def read_object(path: Path) -> dict[str, Any]:
     """Returns a JSON object as `read_json` does; an empty one where there is none."""
-    found = read_json(path)
-    return found if isinstance(found, dict) else {}
+    value = read_json(path)
+    return value if isinstance(value, dict) else {}
 
 
 def link(source: Path, target: Path) -> None:
-    """`target` becomes the file that `source` is now, without a second writing of its content."""
+    """Makes `target` a hard link to `source`, or a copy where links are not possible."""
     if target.exists() and target.samefile(source):
-        return  # a rename between two names of one file does nothing, and leaves both
+        return  # a rename between two links to one file would leave both names
     temporary = Path(_temporary(target))
     temporary.unlink(missing_ok=True)
     try:
         temporary.hardlink_to(source)
-    except OSError:  # a filesystem without hard links
+    except OSError:  # the file system has no hard links
         write_bytes(target, read_bytes(source))
         return
     try:
@@ -238,10 +256,10 @@ def link(source: Path, target: Path) -> None:
 
 
 def sync(paths: Iterable[Path]) -> None:
-    """What has been written to these files is on disk; those that are not there are passed over.
+    """Forces the content of these files to disk, skipping files that do not exist.
 
     Raises:
-        OSError: something of it could not be written.
+        OSError: some content could not be written.
     """
     for path in paths:
         try:
@@ -253,22 +271,22 @@ def sync(paths: Iterable[Path]) -> None:
 
 
 def remove(folder: Path, *patterns: str) -> None:
-    """Removes the files of a folder whose names match; the folder is read once for all patterns."""
+    """Removes the files of a folder whose names match one of the patterns."""
     for path in matching(folder, *patterns):
         path.unlink(missing_ok=True)
 
 
 def folders_with(folder: Path, name: str) -> list[Path]:
-    """The folders below a folder that hold a file of this name, in the order of their own names."""
+    """Returns the subfolders that hold a file of this name, sorted by name."""
     try:
         names = sorted(os.listdir(folder))
     except OSError:
         return []
-    return [folder / each for each in names if os.path.exists(f"{folder}/{each}/{name}")]
+    return [folder / sub for sub in names if os.path.exists(f"{folder}/{sub}/{name}")]
 
 
 def matching(folder: Path, *patterns: str) -> list[Path]:
-    """The files of a folder whose names match one of the patterns; none without a folder."""
+    """Returns the files of a folder whose names match one of the patterns."""
     try:
         names = os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
@@ -277,21 +295,21 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
 
 
 def remove_temporary(folder: Path) -> None:
-    """Removes what a killed process had begun to write; what is being written now stays."""
+    """Removes temporary files of killed processes; those of living processes stay."""
     for path in matching(folder, TEMPORARY):
         if not _is_being_written(path):
             path.unlink(missing_ok=True)
 
 
 def _is_being_written(temporary: Path) -> bool:
-    """Returns whether the process in a name of `_temporary` is alive."""
-    pid = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
-    if pid is None:
+    """Returns whether the process that made a temporary file is alive."""
+    match = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
+    if match is None:
         return False
     try:
-        os.kill(int(pid[1]), 0)
+        os.kill(int(match[1]), 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another person's process
+    except PermissionError:  # the process of another user
         return True
     return True

@@ -1,4 +1,4 @@
-"""`run_id`: the name of a run's folder, a hash of everything that decides its result."""
+"""Computes the run_id, which names a run's folder: a hash of all that decides its result."""
 
 import functools
 import hashlib
@@ -7,11 +7,11 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 SEMANTICS = 3
-"""Raised by hand when the same config begins to give another result: old runs stay apart."""
+"""Raised by hand when the same config gives another result, so that old runs stay apart."""
 
 ADDED_LATER: dict[str, Any] = {}
-"""Keys added since SEMANTICS was last raised, each with the value that means what was done before
-it was there. A key with that value is not hashed, so runs from before keep their names."""
+"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour. A
+key with that value is not hashed, so older runs keep their names."""
 
 WITHOUT_INFLUENCE = (
     "name",
@@ -26,21 +26,21 @@ WITHOUT_INFLUENCE = (
     "trainer.progress_bar",
     "trainer.profiler",
 )
-"""Keys, or whole sections, that cannot change a result. Not hashed."""
+"""Keys, or whole sections, that cannot change a result. They are not hashed."""
 
 
 _LAYOUT = "data.source.layout"
 _PLAIN = {str, int, bool, type(None)}
-"""Types of which equal values are the same; 0.0 and -0.0 are equal."""
+"""Types whose equal values are the same value, unlike 0.0 and -0.0."""
 
 
 def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
-    """16 hex digits of sha256 over the resolved config and the data's content.
+    """Returns 16 hex digits of the sha256 over the resolved config and the data's content.
 
     Args:
         config: the checked config, plain values.
-        data_fingerprint: of the sequences. It stands for the files: with it, the paths and the
-            layout of the source do not count. None for data that cannot be read beforehand.
+        data_fingerprint: the hash of the sequences, which replaces the paths and the layout of the
+            source. None for data that cannot be read beforehand.
     """
     values = decisive(config, data_fingerprint)
     identity = {**values, "semantics": SEMANTICS}
@@ -51,7 +51,7 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 def decisive(
     config: dict[str, Any], data_fingerprint: str | None, without: Collection[str] = ()
 ) -> dict[str, Any]:
-    """The values that decide a result, as `config` by dotted key and as `data`.
+    """Returns the values that decide a result: `config` by dotted key, and `data`.
 
     Args:
         without: dotted keys to leave out.
@@ -68,7 +68,7 @@ def decisive(
 
 
 def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
-    """The leaves of nested dicts as (dotted key, value); a list is a leaf.
+    """Returns the leaves of nested dicts as (dotted key, value); a list is a leaf.
 
     >>> flatten({"a": {"b": 1}, "c": [2]})
     [('a.b', 1), ('c', [2])]
@@ -85,14 +85,14 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=4096)
 def is_below(key: str, sections: tuple[str, ...]) -> bool:
-    """Whether a dotted key is one of these, or lies in one of them."""
+    """Returns whether a dotted key is one of these sections, or lies in one of them."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
 def is_one_value(values: Sequence[Any]) -> bool:
-    """Returns whether values of configs are all the same: 1, 1.0 and true are not."""
+    """Returns whether all these config values are the same; 1, 1.0 and true are different."""
     kinds = set(map(type, values))
-    if len(kinds) == 1 and kinds <= _PLAIN:  # in a tenth of the time that their texts take
+    if len(kinds) == 1 and kinds <= _PLAIN:  # takes a tenth of the time of the texts below
         return values.count(values[0]) == len(values)
     if len({repr(value) for value in values}) <= 1:
         return True

@@ -1,4 +1,4 @@
-"""A folder of runs: which there are, how each stands, in which keys their configs differ."""
+"""Lists the runs of a folder with their states, and the keys in which their configs differ."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,15 @@ from seqsweep.suggest import did_you_mean
 
 @dataclass(frozen=True)
 class Entry:
-    """One run: folder, state, flat config; the record if done, the error if there is one."""
+    """One run of a folder.
+
+    Attributes:
+        folder: its folder.
+        state: how it stands.
+        config: by dotted key; empty where config.yaml is damaged.
+        record: None while the run is not done.
+        error: the message of a failed, diverged or damaged run.
+    """
 
     folder: RunFolder
     state: State
@@ -26,17 +34,17 @@ class Entry:
 
 
 def read_folder(folder: Path) -> list[Entry]:
-    """The runs below a folder, or the one run that it is itself.
+    """Reads the runs below a folder, or the one run that the folder is itself.
 
-    In the order of the sweep, then what else lies there, by run_id.
+    The runs of the sweep come first, in its order, then all others by run_id.
 
     Raises:
-        FileNotFoundError: no such folder.
-        ValueError: no run in it.
+        FileNotFoundError: the folder does not exist.
+        ValueError: there is no run in it.
     """
     if not folder.is_dir():
         if folder.exists():
-            raise NotADirectoryError(f"{folder}: is a file, not a folder")
+            raise NotADirectoryError(f"{folder}: expected a folder, got a file")
         near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
     if (folder / "config.yaml").is_file():
@@ -52,25 +60,25 @@ def read_folder(folder: Path) -> list[Entry]:
 
 
 def _below(folder: Path) -> str:
-    """Names the folders of runs that a folder without runs holds: `outputs/sweeps` is one."""
-    found = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
-    more = f" and {len(found) - 5} more" if len(found) > 5 else ""
-    folders = "folder" if len(found) == 1 else "folders"
-    return f"; there are runs in its {folders} {', '.join(found[:5])}{more}" if found else ""
+    """Names the subfolders with runs, for a folder without runs, such as `outputs/sweeps`."""
+    names = sorted({path.parent.parent.name for path in folder.glob("*/*/config.yaml")})
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    folders = "folder" if len(names) == 1 else "folders"
+    return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""
 
 
 def read_run(folder: RunFolder) -> Entry:
-    """One run, from record.json alone when it is done."""
+    """Reads one run; if it is done, from record.json alone."""
     record = folder.record()
     state = "incomplete" if record is not None else folder.state()
     if state in ("complete", "diverged"):
-        record = folder.record()  # it has ended since we looked
+        record = folder.record()  # it has ended since the first look
     if record is not None:
         remove_dead_lock(folder.path)
         return Entry(folder, record["status"], record["config"], record, record.get("error"))
     try:
         config = dict(flatten(folder.config() or {}))
-    except ValueError as error:  # one run's damaged config is to hide no other run
+    except ValueError as error:  # a damaged config must not hide other runs
         say_once(str(error))
         return Entry(folder, "damaged", {}, None, str(error).removeprefix(f"{folder.path}/"))
     if state == "damaged":
@@ -80,7 +88,7 @@ def read_run(folder: RunFolder) -> Entry:
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that decide a result and do not have one value in all configs, in their order."""
+    """Returns the keys that can change a result and differ between configs, in their order."""
     return [
         key
         for key, values in columns_of(configs).items()
@@ -89,9 +97,9 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def columns_of(configs: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """The values of each key in all configs; None for a config that does not have the key."""
+    """Returns the values of each key in all configs; None for a config without the key."""
     layouts = dict.fromkeys(map(tuple, configs))
-    if len(layouts) == 1:  # as in most sweeps, where this takes a tenth of the time
+    if len(layouts) == 1:  # the usual case, which takes a tenth of the time
         values = zip(*(config.values() for config in configs), strict=True)
         return dict(zip(configs[0], values, strict=True))
     keys = dict.fromkeys(key for layout in layouts for key in layout)
@@ -102,13 +110,13 @@ _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def value_key(value: Any) -> str:
-    """A text that two config values share only if they are the same: 1, 1.0 and true are not."""
-    # Most values are integers and texts, and for an integer the encoder takes ten times as long.
+    """Returns a text that is equal for equal config values; 1, 1.0 and true are different."""
+    # Most values are integers and strings, and the encoder takes ten times as long for an integer.
     return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Each dotted key by its last part, or by as many parts as it takes to tell them apart.
+    """Shortens each dotted key to as many of its last parts as make it unique.
 
     >>> short_names(["model.hidden_size", "data.source.seed", "seed"])
     {'model.hidden_size': 'hidden_size', 'data.source.seed': 'source.seed', 'seed': 'seed'}
@@ -118,6 +126,7 @@ def short_names(keys: Iterable[str]) -> dict[str, str]:
 
 
 def _shortest(key: str, keys: list[str]) -> str:
+    """Returns the shortest end of a key that no other key has."""
     parts = key.split(".")
     for count in range(1, len(parts)):
         tail = ".".join(parts[-count:])

@@ -1,4 +1,4 @@
-"""One writer for a run's folder: a lock that dies with its process, and says who holds it."""
+"""Locks a run's folder for one process; the lock names its holder and dies with it."""
 
 import contextlib
 import fcntl
@@ -21,37 +21,37 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
 _held: set[Path] = set()
-"""The locks of this process. They must not be opened again: closing any descriptor of a file drops
-the process's POSIX locks on it."""
+"""The lock files that this process holds. They must not be opened again, because closing any
+descriptor of a file drops the process's POSIX locks on it."""
 
 _idle = threading.Event()
-"""Set when the last of them is given back: the thread that beats ends."""
+"""Set when this process releases its last lock: then the heartbeat thread ends."""
 
 _removed: list[int] = []
-"""The descriptors of lock files that were removed, unlocked and not closed yet."""
+"""The descriptors of lock files that were removed and are not closed yet."""
 
 _MOST_REMOVED = 64
 
 _changing = threading.Lock()
-"""Held while the two above change, and from the opening of a lock file to knowing whose it is:
-another thread that looks at it meanwhile would close it, and drop a lock taken in between."""
+"""Held while the values above change, and while a lock file is open before its owner is known:
+another thread that opened and closed it meanwhile would drop a lock taken in between."""
 
 
 class Locked(Exception):
-    """Another process trains this run; the message says which."""
+    """Another process is training this run; the message names the process."""
 
 
 class RunLock:
-    """Holds `folder`/lock while the block runs.
+    """A context manager that holds `folder`/lock while its block runs.
 
-    A POSIX record lock, which the system drops the moment its process ends, however it ends, and
-    which forked DataLoader workers do not inherit. The file names host, process and time, and
-    is touched every few seconds: where the folder is shared by machines whose file system does not
-    pass locks on, a lock of another host counts until its last beat is a minute old.
+    It is a POSIX record lock. The system drops it the moment its process ends, however it ends, and
+    forked DataLoader workers do not inherit it. The file names host, process and time, and is
+    touched every few seconds, its heartbeat. So a lock of another host counts until its last
+    heartbeat is a minute old, also where a shared file system does not share locks.
 
     Raises:
-        Locked: another process holds it.
-        OSError: the lock cannot be written.
+        Locked: another process holds the lock.
+        OSError: the lock file cannot be written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -70,14 +70,15 @@ class RunLock:
         return self
 
     def __exit__(self, *error: object) -> None:
-        with _changing:  # until it is dropped: a look in between would drop it, and not remove it
+        # Until the lock is dropped: a look in between would drop it, and leave its file.
+        with _changing:
             if _discard_held(self.path):
                 self._drop(self._descriptor)
-            else:  # in a forked child: the lock is its parent's
+            else:  # in a forked child, whose parent holds the lock
                 os.close(self._descriptor)
 
     def _take(self) -> bool:
-        """False where the file was removed between its opening and its locking: try again."""
+        """Takes the lock; returns False where the file was removed meanwhile: try again."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o644)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -108,8 +109,8 @@ class RunLock:
         return True
 
     def _drop(self, descriptor: int) -> None:
-        # Removed while it is still held: who opens the file later opens a new one. A folder that
-        # cannot be changed any more keeps the file, which nobody holds then.
+        # The file is removed while it is still locked, so that a process that opens it later opens
+        # a new one. In a folder that cannot be changed any more the file stays, without a lock.
         with contextlib.suppress(OSError):
             self.path.unlink()
         fcntl.lockf(descriptor, fcntl.LOCK_UN)
@@ -117,13 +118,13 @@ class RunLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether some process trains this run now; takes nothing and waits for nobody."""
+    """Returns whether some process is training this run now; takes no lock and never waits."""
     path = _lock_path(folder)
     with _changing:
         if path in _held:
             return True
         try:
-            file = open_regular(path)  # only to read: all that another person may do
+            file = open_regular(path)  # read-only, which is all that another user may do
         except (OSError, Damaged):
             return False
         with file:
@@ -132,14 +133,14 @@ def is_locked(folder: Path) -> bool:
 
 
 def remove_dead_lock(folder: Path) -> None:
-    """Removes the lock that a killed process has left in a run's folder, where that is possible."""
+    """Removes the lock file that a killed process left in a run's folder, if possible."""
     if os.path.lexists(f"{folder}/lock"):
         with contextlib.suppress(Locked, OSError), RunLock(folder):
-            pass  # to give it back removes the file
+            pass  # releasing the lock removes the file
 
 
 def _add_held(path: Path) -> None:
-    """One thread beats for all locks: it is started with the first and ends with the last.
+    """Notes a lock of this process, and starts the heartbeat thread with the first one.
 
     Called with `_changing` held.
     """
@@ -151,10 +152,10 @@ def _add_held(path: Path) -> None:
 
 
 def _close_later(descriptor: int) -> None:
-    """Lets a thread close the descriptors of removed lock files, many at once.
+    """Closes the descriptors of removed lock files in a thread, many at once.
 
-    The last close of a removed file gives its blocks back to the disk. Where the disk is told so at
-    once (ext4 mounted with `discard`, without a journal), that takes milliseconds, for each run.
+    The last close of a removed file frees its blocks. On ext4 mounted with `discard` and without a
+    journal this takes milliseconds for each run.
 
     Called with `_changing` held.
     """
@@ -163,8 +164,8 @@ def _close_later(descriptor: int) -> None:
     if _held and len(_removed) < _MOST_REMOVED:
         return
     descriptors, _removed = _removed, []
-    if len(descriptors) > 1:  # that of a single run is not worth a thread
-        with contextlib.suppress(RuntimeError):  # the process ends, or may have no further thread
+    if len(descriptors) > 1:  # a single descriptor is not worth a thread
+        with contextlib.suppress(RuntimeError):  # no new thread is possible, at exit for one
             threading.Thread(target=_close, args=(descriptors,), daemon=True).start()
             return
     _close(descriptors)
@@ -176,7 +177,7 @@ def _close(descriptors: Sequence[int]) -> None:
 
 
 def _discard_held(path: Path) -> bool:
-    """Whether this process held it. Called with `_changing` held."""
+    """Forgets a lock; returns whether this process held it. Called with `_changing` held."""
     if path not in _held:
         return False
     _held.discard(path)
@@ -186,6 +187,7 @@ def _discard_held(path: Path) -> bool:
 
 
 def _beat(idle: threading.Event) -> None:
+    """Touches all lock files of this process every few seconds, until it holds none."""
     while not idle.wait(BEAT_SECONDS):
         for path in tuple(_held):
             with contextlib.suppress(OSError):
@@ -193,7 +195,7 @@ def _beat(idle: threading.Event) -> None:
 
 
 def _forget_held() -> None:
-    """In a forked child, which holds none of its parent's locks and has no thread but its own."""
+    """Clears this module's state in a forked child, which has no lock and only one thread."""
     global _changing
     _changing = threading.Lock()  # another thread may have held it at the fork
     _held.clear()
@@ -209,7 +211,10 @@ def _lock_path(folder: Path) -> Path:
 
 
 def _is_held(descriptor: int) -> bool:
-    """Asks the system, by F_GETLK: to try the lock would keep it from others for a moment."""
+    """Returns whether another process has locked the file.
+
+    F_GETLK asks without taking the lock, which would keep others from it for a moment.
+    """
     if sys.platform == "darwin":
         layout, query = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
         kind = 3
@@ -221,7 +226,7 @@ def _is_held(descriptor: int) -> bool:
 
 
 def _other_host(descriptor: int, folder: Path) -> dict[str, Any] | None:
-    """Returns the holder on another host, if the file names one and its last beat is recent."""
+    """Returns the holder on another host, if the file names one with a recent heartbeat."""
     holder = _holder(descriptor)
     if holder is None or holder.get("host") in (None, socket.gethostname()):
         return None
@@ -229,6 +234,7 @@ def _other_host(descriptor: int, folder: Path) -> dict[str, Any] | None:
 
 
 def _holder(descriptor: int) -> dict[str, Any] | None:
+    """Returns what a lock file says of its holder; None where it is not readable."""
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
     except (ValueError, RecursionError):
@@ -237,6 +243,7 @@ def _holder(descriptor: int) -> dict[str, Any] | None:
 
 
 def _is_same_file(descriptor: int, path: Path) -> bool:
+    """Returns whether the path still leads to the open file."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

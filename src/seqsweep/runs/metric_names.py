@@ -1,4 +1,4 @@
-"""What a metric's name says: which way is better, which one ranks runs, which one compares them."""
+"""Reads from a metric's name which way is better, and chooses the metrics that rank runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
@@ -10,7 +10,8 @@ DEFAULT_MONITOR = "val/acc"
 
 
 def lower_is_better(metric: str) -> bool:
-    """
+    """Returns whether a lower value is better: for losses it is.
+
     >>> lower_is_better("val/loss"), lower_is_better("val/acc")
     (True, False)
     """
@@ -18,15 +19,15 @@ def lower_is_better(metric: str) -> bool:
 
 
 def is_bounded(metric: str) -> bool:
-    """Whether its values lie between 0 and 1."""
+    """Returns whether the values of a metric lie between 0 and 1."""
     return metric.rpartition("/")[2] in ("acc", "f1")
 
 
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
-    """The metric that ranks runs: the one that chose their best epochs.
+    """Returns the metric that ranks runs: the one that chose their best epochs.
 
-    The default where runs were chosen by several; never a training loss that is not the same
-    loss in all runs.
+    Runs with different monitors are ranked by the default. A training loss ranks runs only if it is
+    the same loss in all of them.
     """
     configs = list(configs)
     names = {config.get("monitor") or DEFAULT_MONITOR for config in configs}
@@ -35,9 +36,10 @@ def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
-    """The metric that ranks runs without a validation split.
+    """Returns the metric that ranks runs without a validation split.
 
-    `train/loss`, or `train/acc` where `loss.*` differs: their training losses have other scales.
+    It is `train/loss`, or `train/acc` where `loss.*` differs: then training losses have different
+    scales.
 
     >>> without_validation([{"loss.label_smoothing": 0.0}, {"loss.label_smoothing": 0.3}])
     'train/acc'
@@ -46,14 +48,14 @@ def without_validation(configs: Iterable[Mapping[str, Any]]) -> str:
     return "train/acc" if any(is_below(key, ("loss",)) for key in differing) else "train/loss"
 
 
-def compared_metric(monitor: str, there: Collection[str]) -> str:
-    """In which metric configs are compared that were ranked by the monitor.
+def compared_metric(monitor: str, available: Collection[str]) -> str:
+    """Returns the metric in which configs are compared that the monitor has ranked.
 
-    Of the test split where there is one, as it has chosen nothing, and of the monitored kind; of
-    those that monitor the loss it is the accuracy.
+    It is the metric of the test split where there is one, because that split has chosen nothing. It
+    is of the monitored kind, but accuracy where the loss is monitored.
 
     Args:
-        there: the metrics that the runs have.
+        available: the metrics that the runs have.
 
     >>> compared_metric("val/f1", ["val/f1", "test/acc", "test/f1"])
     'test/f1'
@@ -61,4 +63,4 @@ def compared_metric(monitor: str, there: Collection[str]) -> str:
     kind = monitor.rpartition("/")[2]
     kinds = ["acc", kind] if lower_is_better(kind) else [kind, "acc", "loss"]
     wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
-    return next((name for name in wanted if name in there), monitor)
+    return next((name for name in wanted if name in available), monitor)

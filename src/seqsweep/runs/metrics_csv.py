@@ -1,91 +1,44 @@
-"""metrics.csv of a run: the numbers of its whole lines, whatever else is in the file."""
+"""Reads metrics.csv of a run: the numbers of its whole lines, whatever else the file holds.
+
+The first line names the columns, and every further line holds the metrics of one epoch. All readers
+agree on which lines count: those that end with a line break, have as many cells as the first line,
+and have a number for the epoch. A run may be writing now, and a killed run leaves half of a line.
+"""
 
 import csv
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once
 from seqsweep.runs.metric_names import lower_is_better
 
 
-def rows(path: Path) -> list[dict[str, float]]:
-    """An epoch each: the columns that have a finite number.
+def read_rows(path: Path) -> list[dict[str, float]]:
+    """Returns for each epoch the columns that have a finite number.
 
-    Lines without a number for the epoch are left out, as those are that have more or fewer cells
-    than the header: a run may be writing, and one that was killed leaves half of a line. A file
-    that is not there, or holds no table, has no rows.
+    A file that does not exist, or holds no table, has no rows.
 
     Raises:
-        OSError: it is there and cannot be read.
+        OSError: the file exists and cannot be read.
     """
-    header, lines = _table(path)
+    header, rows = _read_table(path)
     return [
-        {name: value for name, value in zip(header, line, strict=True) if math.isfinite(value)}
-        for line in lines
+        {name: value for name, value in zip(header.names, row, strict=True) if math.isfinite(value)}
+        for row in rows
     ]
 
 
-def columns(path: Path) -> dict[str, list[float]]:
-    """The same by column, each as long as there are rows; NaN is what has no finite number."""
-    header, lines = _table(path)
-    values = zip(*lines, strict=True) if lines else [[]] * len(header)
-    return {name: list(column) for name, column in zip(header, values, strict=True)}
-
-
-def _table(path: Path) -> tuple[list[str], list[list[float]]]:
-    """The header, and the rows that have an epoch."""
-    try:
-        content = read_bytes(path)
-    except (FileNotFoundError, NotADirectoryError):
-        return [], []
-    except Damaged as error:
-        say_once(str(error))
-        return [], []
-    whole = content[: content.rfind(b"\n") + 1]  # the last line is only half there
-    lines = whole.decode("utf-8", errors="replace").split("\n")
-    header = _header(lines[0].removesuffix("\r"))
-    if "epoch" not in header:
-        return [], []
-    return header, list(_numbers(lines[1:], len(header), header.index("epoch")))
-
-
-def _header(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line]), [])
-    except csv.Error:  # not a table
-        return []
-
-
-def _numbers(lines: Sequence[str], width: int, epoch: int) -> Iterator[list[float]]:
-    for line in lines:
-        cells = line.split(",")  # numbers have no quotes, and csv refuses some garbage
-        if len(cells) == width:
-            row = _row(cells)
-            if not math.isnan(row[epoch]):
-                yield row
-
-
-def _row(cells: Sequence[str]) -> list[float]:
-    try:
-        row = list(map(float, cells))
-    except ValueError:  # most often an empty cell
-        return list(map(_number, cells))
-    return row if all(map(math.isfinite, row)) else list(map(_number, cells))
-
-
-def _number(text: str) -> float:
-    """NaN for what is no finite number."""
-    try:
-        value = float(text)
-    except ValueError:
-        return math.nan
-    return value if math.isfinite(value) else math.nan
+def read_columns(path: Path) -> dict[str, list[float]]:
+    """Returns the rows of `read_rows` by column; NaN stands for what is not a finite number."""
+    header, rows = _read_table(path)
+    values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
+    return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
 def stat_of(path: str) -> os.stat_result | None:
-    """None where there is no such file, or none that can be looked at now."""
+    """Returns the status of a file; None where it does not exist or cannot be read now."""
     try:
         return os.stat(path)
     except OSError:
@@ -93,21 +46,20 @@ def stat_of(path: str) -> os.stat_result | None:
 
 
 class MetricsTail:
-    """How many epochs a run has behind it, and its best value of some metrics.
+    """The progress of a run: its epochs so far, and its best value of some metrics.
 
-    Only what has been added since the last look is read, and only whole lines: a row may be half
-    there. A file in which the last line that was read stands no more is read from its beginning: a
-    run that goes on cuts off the rows behind its checkpoint, and one that starts again has a new
-    file, which may well have the inode of the old one.
+    Each look reads only what was added since the last one. If the last line that was read is no
+    longer where it was, the file is read from its beginning: a resumed run cuts off the rows behind
+    its checkpoint, and a restarted run writes a new file, which may have the inode of the old one.
 
     Args:
-        path: of the metrics.csv, which need not be there.
+        path: of the metrics.csv, which need not exist yet.
         metrics: the columns to keep.
 
     Attributes:
-        epochs: that have ended.
-        best: of each metric that has had a number.
-        written: when the file was last written, in seconds since 1970; 0 without one.
+        epochs: the number of finished epochs.
+        best: the best value of each metric that has had a number.
+        written: when the file was last written, in seconds since 1970; 0 without a file.
     """
 
     def __init__(self, path: Path, metrics: Sequence[str]) -> None:
@@ -137,10 +89,10 @@ class MetricsTail:
         self.best: dict[str, float] = {}
         self._offset = 0
         self._last = b""
-        self._places: dict[str, int] = {}
+        self._header: _Header | None = None
 
     def _new_lines(self) -> list[str]:
-        """The whole lines behind the last one that was read, or all."""
+        """Returns the whole lines behind the last one that was read, or all of them."""
         try:
             with open_regular(self.path) as file:
                 file.seek(self._offset - len(self._last))
@@ -156,32 +108,71 @@ class MetricsTail:
         if new:
             self._offset += len(new)
             self._last = new[new.rfind(b"\n", 0, -1) + 1 :]
-        return new.decode("utf-8", errors="replace").splitlines()
+        return _whole_lines(new)
 
     def _read(self, line: str) -> None:
-        cells = line.split(",")
-        if not self._places:
-            self._places = {name: place for place, name in enumerate(cells)}
+        if self._header is None:
+            self._header = _Header(line)
             return
-        epoch = _cell(cells, self._places.get("epoch"))
-        if epoch is None:
+        row = self._header.numbers(line)
+        if row is None:
             return
-        self.epochs = int(epoch) + 1
+        values = dict(zip(self._header.names, row, strict=True))
+        self.epochs = int(values["epoch"]) + 1
         for name in self.metrics:
-            value = _cell(cells, self._places.get(name))
-            if value is not None and self._is_better(name, value):
-                self.best[name] = value
-
-    def _is_better(self, name: str, value: float) -> bool:
-        best = self.best.get(name)
-        if best is None:
-            return True
-        return value < best if lower_is_better(name) else value > best
+            if not math.isnan(value := values.get(name, math.nan)):
+                better = min if lower_is_better(name) else max
+                self.best[name] = better(value, self.best.get(name, value))
 
 
-def _cell(cells: Sequence[str], place: int | None) -> float | None:
+class _Header:
+    """The first line of a metrics.csv, which decides what the other lines mean."""
+
+    def __init__(self, line: str) -> None:
+        try:
+            names = next(csv.reader([line]), [])
+        except csv.Error:  # the file is not a table
+            names = []
+        self.names = names if "epoch" in names else []
+
+    def numbers(self, line: str) -> list[float] | None:
+        """Returns the numbers of a line, NaN for other cells; None if the line does not count."""
+        cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
+        if not self.names or len(cells) != len(self.names):
+            return None
+        try:
+            row = list(map(float, cells))
+        except ValueError:  # most often an empty cell
+            row = list(map(_number, cells))
+        if not all(map(math.isfinite, row)):
+            row = [value if math.isfinite(value) else math.nan for value in row]
+        return None if math.isnan(row[self.names.index("epoch")]) else row
+
+
+def _read_table(path: Path) -> tuple[_Header, list[list[float]]]:
+    """Returns the header of a file, and the rows that count."""
     try:
-        value = float(cells[place]) if place is not None else math.nan
-    except (ValueError, IndexError):
-        return None
-    return value if math.isfinite(value) else None
+        content = read_bytes(path)
+    except (FileNotFoundError, NotADirectoryError):
+        content = b""
+    except Damaged as error:
+        say_once(str(error))
+        content = b""
+    first, *lines = _whole_lines(content) or [""]
+    header = _Header(first)
+    rows = [row for line in lines if (row := header.numbers(line)) is not None]
+    return header, rows
+
+
+def _whole_lines(content: bytes) -> list[str]:
+    """Returns the lines that end with a line break, without it."""
+    text = content[: content.rfind(b"\n") + 1].decode("utf-8", errors="replace")
+    return [line.removesuffix("\r") for line in text.split("\n")[:-1]]
+
+
+def _number(text: str) -> float:
+    """Returns the number that a cell holds; NaN where it holds none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

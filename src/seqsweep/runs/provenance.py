@@ -1,4 +1,7 @@
-"""Where a result comes from: versions, machine, code, command line. No environment variable."""
+"""Collects the origin of a result: versions, machine, code, command line.
+
+No environment variable is recorded, because some hold secrets.
+"""
 
 import functools
 import hashlib
@@ -22,13 +25,13 @@ def provenance(
     engine: dict[str, Any],
     data_files: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """What a run's provenance.json holds.
+    """Returns the content of a run's provenance.json.
 
     Args:
-        threads: of torch.
-        data_fingerprint: of the sequences.
-        engine: what torch says of the machine: instruction set, BLAS, devices.
-        data_files: absolute paths by key of `data.source`, whose own may be relative.
+        threads: the number of torch's threads.
+        data_fingerprint: the hash of the sequences.
+        engine: the engine, and what decides its last bits: instruction set, BLAS, devices.
+        data_files: absolute paths by key of `data.source`, whose own paths may be relative.
     """
     return {
         "command": command_line(),
@@ -43,13 +46,13 @@ def provenance(
 
 @functools.cache
 def version() -> str:
-    """The version of this program."""
+    """Returns the version of this program."""
     return metadata.version("seqsweep")
 
 
 @functools.cache
 def _environment() -> dict[str, Any]:
-    """What does not change while the process runs."""
+    """Returns the entries that do not change while the process runs."""
     return {
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in _PACKAGES},
@@ -61,6 +64,7 @@ def _environment() -> dict[str, Any]:
 
 
 def _cpu_name() -> str:
+    """Returns the model of the CPU, as precisely as the system names it."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -70,8 +74,8 @@ def _cpu_name() -> str:
 
 
 def _code() -> dict[str, str | None]:
-    """The commit of this package's checkout, and a digest of what differs from it; else None."""
-    if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not a checkout
+    """Returns the commit of the checkout and a digest of the changes since; None if installed."""
+    if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not in a checkout
         return {"git_commit": None, "git_diff": None}
     diff = _git("diff", "HEAD") or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
@@ -79,6 +83,7 @@ def _code() -> dict[str, str | None]:
 
 
 def _git(*arguments: str) -> str | None:
+    """Returns the output of a git command; None where it fails."""
     command = ["git", "-C", str(Path(__file__).parent), *arguments]
     try:
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)

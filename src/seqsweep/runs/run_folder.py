@@ -1,6 +1,5 @@
-"""One run's folder. A run is done if and only if its record.json says so."""
+"""The folder of one run. A run is done if and only if its record.json says so."""
 
-import json
 import os
 import traceback
 from pathlib import Path
@@ -23,23 +22,23 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
-"""`complete` and `diverged` are done: the same config would end the same way again. `incomplete` is
-a run that was killed: nobody trains it, and nobody could say why. A `damaged` one has a record.json
-that is not what was written, and is trained again."""
+"""How a run stands. `complete` and `diverged` are done: the same config would end the same way
+again. An `incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run
+has a record.json that is not what was written, and is trained again."""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
-"""The names in a folder in which no run has been started yet."""
+"""The names in a folder in which no run has begun yet."""
 
 
 class RunFolder:
-    """The files of a run.
+    """The folder of a run, with methods for its states and files.
 
     `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
     checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
-    failure, and a lock while it is trained. record.json is written last.
+    failure, and a lock during training. record.json is written last.
     """
 
     def __init__(self, path: Path) -> None:
@@ -50,9 +49,9 @@ class RunFolder:
         return self.path.name
 
     def record(self) -> dict[str, Any] | None:
-        """The record of the finished run; None while it is not finished.
+        """Returns the record of the finished run; None while it is not finished.
 
-        A record that is damaged counts as none, and is named on stderr.
+        A damaged record counts as missing, and is named on stderr.
         """
         try:
             return _read_record(self.path / "record.json")
@@ -63,7 +62,7 @@ class RunFolder:
             return None
 
     def damage(self) -> str | None:
-        """Returns what is wrong with record.json; None where it is whole, or missing."""
+        """Returns how record.json is damaged; None where it is whole or missing."""
         try:
             _read_record(self.path / "record.json")
         except Damaged as error:
@@ -73,48 +72,49 @@ class RunFolder:
         return None
 
     def failure(self) -> dict[str, Any] | None:
-        """Why the last attempt ended early, unless the run has finished since."""
+        """Returns the content of failure.json: why the last attempt ended early."""
         path = self.path / "failure.json"
-        found = read_object(path)
-        if not found:
+        failure = read_object(path)
+        if not failure:
             return None
-        texts, attempts = (found.get("error"), found.get("traceback", "")), found.get("attempts", 0)
+        texts = (failure.get("error"), failure.get("traceback", ""))
+        attempts = failure.get("attempts", 0)
         is_ours = all(isinstance(text, str) for text in texts) and isinstance(attempts, int)
-        if is_ours and found.get("kind") in ("failed", "interrupted", "incomplete"):
-            return found
+        if is_ours and failure.get("kind") in ("failed", "interrupted", "incomplete"):
+            return failure
         say_once(f"{path}: is not what a failed run writes; it counts as missing")
         return None
 
     def config(self) -> dict[str, Any] | None:
-        """The run's config; None where it has none.
+        """Returns the run's config; None where it has none.
 
         Raises:
             ValueError: config.yaml is not a mapping in plain YAML.
         """
         path = self.path / "config.yaml"
         try:
-            found = read_yaml(path)
+            config = read_yaml(path)
         except FileNotFoundError:
             return None
-        if found is not None and not isinstance(found, dict):
+        if config is not None and not isinstance(config, dict):
             raise Damaged(f"{path}: must be a mapping")
-        return found
+        return config
 
     def company(self) -> list[str] | None:
-        """Returns the run_ids of the stack that the run began in, itself among them, if any."""
+        """Returns the run_ids of the stack in which the run began, its own among them."""
         path = self.path / "provenance.json"
-        found = read_object(path).get("stack")
-        if found is None:
+        stack = read_object(path).get("stack")
+        if stack is None:
             return None
-        stack = found if isinstance(found, dict) else {}
-        names = stack.get("members")
+        names = stack.get("members") if isinstance(stack, dict) else None
         if isinstance(names, list) and all(isinstance(name, str) for name in names):
             return names
         say_once(f"{path}: its stack is not what a run writes; it counts as missing")
         return None
 
     def state(self) -> State:
-        # The lock first: a run that has given its lock back has written its record before.
+        """Returns how the run stands now."""
+        # The lock is read first: a run writes its record before it releases its lock.
         is_running = is_locked(self.path)
         record = self.record()
         if record is not None:
@@ -127,35 +127,37 @@ class RunFolder:
         return "incomplete" if failure is None else failure["kind"]
 
     def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
-        """An empty folder with the config: what an unfinished attempt left behind is removed."""
+        """Begins the run: writes its config, and removes what an earlier attempt left."""
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
-            (self.path / "record.json").unlink(missing_ok=True)  # first: without it, it is not done
+            (self.path / "record.json").unlink(missing_ok=True)  # first: then the run is not done
             remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
             remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
         write_text(self.path / "config.yaml", to_text(config), sync)
-        write_text(self.path / "provenance.json", _origin_text(provenance), sync)
+        write_json(self.path / "provenance.json", provenance, sync, levels=1)
 
     def forget_interrupt(self) -> None:
-        """The run goes on: if it is killed now, nobody has interrupted it."""
+        """Notes that an interrupted run is resumed: if it is killed now, it is incomplete."""
         failure = self.failure()
         if failure is not None and failure["kind"] == "interrupted":
             write_json(self.path / "failure.json", failure | {"kind": "incomplete", "error": ""})
 
     def tidy(self) -> None:
-        """Removes what only a running or killed attempt needs."""
+        """Removes the temporary files of killed attempts."""
         remove_temporary(self.path)
         remove_temporary(self.path / "checkpoints")
 
     def finish(self, record: dict[str, Any], synced: bool = False) -> None:
-        """The run's last word: `record`, whose `status` is complete where it says nothing else.
+        """Writes the record, after which the run is done.
 
-        The logs, which grow without a sync, are on disk before it can be seen.
+        The logs, which grow without a sync, are forced to disk before the record appears.
 
         Args:
-            synced: everything else is on disk; if the power fails, half a record counts as none.
+            record: its `status` is complete where it gives none.
+            synced: all other files are on disk already. Then the record is not synced either: if
+                the power fails, a damaged record counts as missing.
         """
         if not synced:
             sync([self.path / "metrics.csv", *event_files(self.path)])
@@ -165,13 +167,13 @@ class RunFolder:
         write_sealed(self.path / "record.json", content, sync=not synced)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
-        """A run that could not even be built, kept as a failure."""
+        """Writes the config and the failure of a run that could not be built."""
         self.path.mkdir(parents=True, exist_ok=True)
         write_text(self.path / "config.yaml", to_text(config))
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:
-        """An attempt that ended by an error; attempts are counted."""
+        """Writes the error that ended an attempt, and counts the attempt as failed."""
         write_json(
             self.path / "failure.json",
             {
@@ -183,21 +185,21 @@ class RunFolder:
         )
 
     def interrupt(self, reason: BaseException) -> None:
-        """An attempt that was told to stop; it does not count as a failed one."""
+        """Writes that an attempt was stopped; it does not count as failed."""
         content = {"kind": "interrupted", "error": str(reason), "attempts": self.attempts()}
         write_json(self.path / "failure.json", content)
 
     def attempts(self) -> int:
-        """How many attempts have failed."""
+        """Returns the number of failed attempts."""
         return (self.failure() or {}).get("attempts", 0)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Returns the content of a record.json, which nobody changes.
+    """Returns the content of a record.json, which must not be changed.
 
     Raises:
-        OSError: there is none, or it cannot be read.
-        Damaged: it is not what `RunFolder.finish` has written.
+        OSError: the file does not exist, or cannot be read.
+        Damaged: it is not what `RunFolder.finish` wrote.
     """
     record = read_sealed(path)
     status = record.get("status")
@@ -207,9 +209,3 @@ def _read_record(path: Path) -> dict[str, Any]:
         if not isinstance(record.get(key), dict):
             raise Damaged(f"{path}: {key} must be a JSON object")
     return record
-
-
-def _origin_text(provenance: dict[str, Any]) -> str:
-    """A line for each key; the members of a stack stand on one."""
-    lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in provenance.items()]
-    return "{\n" + ",\n".join(lines) + "\n}\n"

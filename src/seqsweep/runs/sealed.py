@@ -1,4 +1,4 @@
-"""Writes and reads JSON files with a digest, by which a later change is noticed."""
+"""Writes and reads JSON files with a digest, which reveals later changes."""
 
 import functools
 import hashlib
@@ -13,14 +13,14 @@ DIGEST = "digest"
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the content with a digest of itself, by which a later change is noticed.
+    """Returns the content with a digest of itself.
 
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    own = {key: value for key, value in content.items() if key != DIGEST}
-    text = json.dumps(own, sort_keys=True, allow_nan=False)
-    return own | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
+    unsealed = {key: value for key, value in content.items() if key != DIGEST}
+    text = json.dumps(unsealed, sort_keys=True, allow_nan=False)
+    return unsealed | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
 
 
 def write_sealed(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
@@ -29,13 +29,13 @@ def write_sealed(path: Path, content: Mapping[str, Any], sync: bool = True) -> N
 
 
 def read_sealed(path: Path) -> dict[str, Any]:
-    """Returns the object of a JSON file that `sealed` has made.
+    """Returns the object of a JSON file that `write_sealed` wrote.
 
-    Whoever reads a file of the same content gets the same object, which must not be changed: the
-    end of a sweep reads each record several times, as another run may have ended meanwhile.
+    Files of the same content give the same object, which must not be changed. The cache pays off at
+    the end of a sweep, which reads each record several times.
 
     Raises:
-        OSError: there is no such file, or it cannot be read.
+        OSError: the file does not exist, or cannot be read.
         Damaged: it is not a JSON object, or its content does not match its digest.
     """
     return _unsealed(read_bytes(path), path)
@@ -46,25 +46,25 @@ def _unsealed(data: bytes, path: Path) -> dict[str, Any]:
     content = parse_json_of(data, path)
     if not isinstance(content, dict):
         raise Damaged(f"{path}: is not a JSON object")
-    found: dict[str, Any] = content
-    if DIGEST not in found:
+    record: dict[str, Any] = content
+    if DIGEST not in record:
         raise Damaged(f"{path}: has no digest")
     try:
-        digest = sealed(found)[DIGEST]
+        digest = sealed(record)[DIGEST]
     except ValueError:  # a number that is not finite
         digest = None
-    if digest != found[DIGEST]:
+    if digest != record[DIGEST]:
         raise Damaged(f"{path}: its content does not match its digest")
-    return found
+    return record
 
 
 def read_sealed_or_none(path: Path, and_so: str = "it counts as missing") -> dict[str, Any] | None:
     """Returns the object of a sealed file; None where there is none.
 
-    A damaged file counts as none, and is named on stderr.
+    A damaged file counts as missing, and is named on stderr.
 
     Args:
-        and_so: what follows from that, for the message.
+        and_so: the consequence, which ends the message.
     """
     try:
         return read_sealed(path)

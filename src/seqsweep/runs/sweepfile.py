@@ -1,40 +1,40 @@
-"""What a sweep's folder says of the whole sweep: sweep.json, written when it starts and ends.
+"""Reads and writes sweep.json, which describes a whole sweep.
 
-A run's folder says how that run stands. Which runs the sweep is made of, when it began and by what
-command, only the sweep itself knows: whoever watches it from elsewhere reads it here.
+The folder of a run shows how that run stands. The sweep itself knows which runs it consists of,
+when it began, and by which command. It writes this when it starts and when it ends, for tables and
+for `seqsweep watch`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
 from seqsweep.runs.clock import is_recent
-from seqsweep.runs.files import read_json, say_once, write_text
+from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
-"""A sweep of which nothing has been heard for so long is over: it touches its sweep.json every five
-seconds, and its runs have locks."""
+"""A sweep is over if its sweep.json is older than this. A running sweep touches it every five
+seconds."""
 
 Config = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class SweepFile:
-    """The runs that were asked for in a folder, and the last command that asked for some.
+    """The runs that commands have planned in a folder, and the last of these commands.
 
     Args:
-        command: the last one, as a person would give it again.
-        started: when it was given, in seconds since 1970.
-        configs: of each run by run_id, flat, in the order in which the commands asked for them.
-        done_before: run_ids that it found finished.
-        ended: seconds since 1970; None while it runs, and for ever where it was killed.
-        beside: when those were started that train in this folder too, and have not ended.
-        earlier: run_ids that only commands which have ended asked for.
-        costs: about the seconds of an epoch by run_id; only their ratios count.
+        command: the last command, as a person would type it.
+        started: when it was started, in seconds since 1970.
+        configs: the flat config of each run by run_id, in the order in which they were planned.
+        done_before: the run_ids that were done when the command started.
+        ended: when it ended, in seconds since 1970; None while it runs, and if it was killed.
+        beside: the start times of other running commands that train in this folder.
+        earlier: the run_ids that only ended commands have planned.
+        costs: the estimated seconds of an epoch by run_id; only their ratios matter.
     """
 
     command: Sequence[str]
@@ -48,7 +48,7 @@ class SweepFile:
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
-        """That of a folder; None where there is none, or none that can be read."""
+        """Reads the sweep.json of a folder; returns None where it is missing or damaged."""
         content = read_json(folder / NAME)
         if content is None:
             return None
@@ -56,7 +56,7 @@ class SweepFile:
             sweep = cls(
                 content["command"],
                 content["started"],
-                {name: content["common"] | own for name, own in content["members"].items()},
+                {name: content["common"] | rest for name, rest in content["members"].items()},
                 frozenset(content["done_before"]),
                 content["ended"],
                 tuple(content.get("beside", ())),
@@ -64,7 +64,7 @@ class SweepFile:
                 {name: float(cost) for name, cost in content.get("costs", {}).items()},
             )
             times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
-            "".join(sweep.command)  # a TypeError where it is not text
+            "".join(sweep.command)  # raises a TypeError unless all words are strings
             if sum(times) >= 0:
                 return sweep
         except (TypeError, KeyError, AttributeError, ValueError):
@@ -73,7 +73,7 @@ class SweepFile:
         return None
 
     def write(self, folder: Path) -> None:
-        """Into the sweep's folder, which is there; what the configs share is written once."""
+        """Writes sweep.json into an existing folder; values that all configs share stand once."""
         common = _common(list(self.configs.values()))
         content = {
             "command": list(self.command),
@@ -89,12 +89,13 @@ class SweepFile:
                 for name, config in self.configs.items()
             },
         }
-        write_text(folder / NAME, _text(content), sync=False)
+        write_json(folder / NAME, content, sync=False, levels=2)
 
     def end(self, folder: Path, when: float) -> None:
-        """Of this sweep; the folder's has ended with the last one that trains in it.
+        """Marks this sweep as ended in the folder's sweep.json.
 
-        Nothing where a sweep has been started since that did not know of this one.
+        The file's `ended` is set by the last of the sweeps that share the folder. A sweep that
+        started later without knowing of this one keeps its file unchanged.
         """
         last = SweepFile.read(folder) or self
         if last.started == self.started and last.beside:
@@ -107,7 +108,7 @@ class SweepFile:
             replace(last, beside=tuple(beside)).write(folder)
 
     def joined(self, other: Self) -> Self:
-        """With the members of another sweep that trains in the same folder now."""
+        """Adds the members of another sweep that is training in the same folder."""
         done = self.done_before | other.done_before
         beside = (*other.beside, other.started)
         configs = {**other.configs, **self.configs}
@@ -118,19 +119,19 @@ class SweepFile:
         )
 
     def after(self, other: Self) -> Self:
-        """Adds the runs of the commands that have ended in the same folder."""
+        """Adds the runs of commands that have ended in the same folder."""
         configs = {**other.configs, **self.configs}
         earlier = frozenset(other.configs.keys() - self.configs.keys())
         return replace(self, configs=configs, earlier=earlier, costs={**other.costs, **self.costs})
 
     def current(self) -> Self:
-        """Leaves out the runs that only ended commands asked for: no process trains them."""
+        """Leaves out the runs that only ended commands planned: no process trains them."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
 
 
 def is_alive(folder: Path) -> bool:
-    """Whether a sweep of this folder has not ended, and has given a sign of life just now."""
+    """Returns whether a sweep of this folder is running, by the time of its sweep.json."""
     sweep = SweepFile.read(folder)
     if sweep is None or sweep.ended is not None:
         return False
@@ -138,7 +139,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """The keys that have one value in all configs; 1, 1.0 and True are different values."""
+    """Returns the keys that have one value in all configs; 1, 1.0 and True are different."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)
@@ -147,11 +148,3 @@ def _common(configs: Sequence[Config]) -> dict[str, Any]:
         for key, value in configs[0].items()
         if key in shared and is_one_value([config[key] for config in configs])
     }
-
-
-def _text(content: dict[str, Any]) -> str:
-    """A key a line, a member a line."""
-    members = content.pop("members")
-    head = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
-    lines = [f"    {json.dumps(name)}: {json.dumps(own)}" for name, own in members.items()]
-    return "{\n" + ",\n".join(head) + ',\n  "members": {\n' + ",\n".join(lines) + "\n  }\n}\n"

@@ -6,14 +6,14 @@ from typing import Any
 
 import torch
 
-from seqsweep.runs.metrics_csv import rows
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 
 
 def epochs_of(folder: Path) -> list[dict[str, float]]:
     """Returns the metrics of each epoch; an empty list for a run without metrics.csv."""
-    return rows(folder / "metrics.csv")
+    return read_rows(folder / "metrics.csv")
 
 
 def differences_by_epoch(one: Path, other: Path) -> list[dict[str, float]]:

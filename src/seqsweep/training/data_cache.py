@@ -12,7 +12,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 
-_DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
+DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
 
 
@@ -35,7 +35,7 @@ def data_fingerprint(config: Config) -> str | None:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
     """
     data = config["data"]
-    if data.get("_target_") != _DATA_MODULE:
+    if data.get("_target_") != DATA_MODULE:
         return None
     if not isinstance(data.get("source"), dict):
         raise ValueError(f"data.source={data.get('source')}: must be a group with a _target_")

@@ -11,9 +11,9 @@ from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
 from seqsweep.native.library import is_switched_off, library, why_missing
+from seqsweep.training.data_cache import DATA_MODULE
 
 _MODELS = "seqsweep.models.classifier."
-_DATA = "seqsweep.data.datamodule.SequenceDataModule"
 _TRAINER = "seqsweep.training.trainer.build_trainer"
 _OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop")
 _CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
@@ -73,7 +73,7 @@ def why_not_ours(config: Config) -> str | None:
     """Returns the part of a config that only autograd can train, or None."""
     if network_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
-    for section, target in (("data", _DATA), ("trainer", _TRAINER)):
+    for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):

@@ -93,7 +93,7 @@ def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
     filled = {
         key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
     }
-    base = yaml.safe_load((CONF_DIR / "base.yaml").read_text(encoding="utf-8"))
+    base = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
     for key, value in flatten(base):
         section, _, name = key.rpartition(".")
         node = filled.get(section) if section else filled

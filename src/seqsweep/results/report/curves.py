@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from seqsweep.runs import metrics_csv
+from seqsweep.runs.metrics_csv import read_columns
 
 MOST_POINTS = 200
 """More points than this cannot be told apart in a plot, and would only make its file large."""
@@ -36,8 +36,8 @@ class Band:
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
-    """The columns of a run's metrics.csv, by epoch; see `metrics_csv.rows` for what is left out."""
-    columns = metrics_csv.columns(folder / "metrics.csv")
+    """The columns of a run's metrics.csv, by epoch; see `read_rows` for what is left out."""
+    columns = read_columns(folder / "metrics.csv")
     epochs = list(map(int, columns.pop("epoch", [])))
     found = {
         name: {epoch: v for epoch, v in zip(epochs, values, strict=True) if math.isfinite(v)}

@@ -14,7 +14,7 @@ from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metric_names import DEFAULT_MONITOR, lower_is_better, monitor_of
-from seqsweep.runs.metrics_csv import rows
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
@@ -114,7 +114,7 @@ class Run:
 
     def _of_log(self) -> tuple[int, dict[str, Any]]:
         """Of the best epoch in metrics.csv, by the rule that the training has for it."""
-        logged = rows(self.folder / "metrics.csv")
+        logged = read_rows(self.folder / "metrics.csv")
         if not logged:
             return 0, {}
         sign = -1 if lower_is_better(self.monitor) else 1
