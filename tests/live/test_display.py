@@ -145,7 +145,7 @@ import logging, os, sys, time, warnings
 from pathlib import Path
 from rich.console import Console
 from seqsweep.live.display import Watcher
-from test_watcher import finish, members
+from test_display import finish, members
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 runs = members(Path(sys.argv[1]), 2)
@@ -198,7 +198,7 @@ import ctypes, faulthandler, os, signal, sys, threading, time
 from pathlib import Path
 from rich.console import Console
 from seqsweep.live.display import Watcher
-from test_watcher import finish, members
+from test_display import finish, members
 
 runs = members(Path(sys.argv[1]), 1)
 """
@@ -244,7 +244,7 @@ os.wait()
 runs = members(Path(sys.argv[1]) / "more", 1)
 watcher = Watcher(runs, Console())
 with watcher:
-    os.kill(display._screen._relay.pid, signal.SIGKILL)
+    os.kill(watcher._screen._relay.pid, signal.SIGKILL)
     print("x" * 9 + "\\n" + 99999 * "y")
     time.sleep(0.5)
     print("goes on")
