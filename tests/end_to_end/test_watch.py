@@ -139,5 +139,5 @@ def test_watch_follows_a_sweep_and_says_when_it_was_killed(
     os.utime(folder / NAME, (long_ago, long_ago))
     result = seqsweep("watch", str(folder))
     assert result.code == 1
-    assert "2 of 2 runs are not done; nobody trains it any more" in result.out
+    assert "2 of 2 runs are not done, and no process is training them" in result.out
     assert f"seqsweep {' '.join(ENDLESS)}" in result.out

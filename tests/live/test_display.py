@@ -19,8 +19,7 @@ import pytest
 from rich.console import Console
 
 from seqsweep.live import display
-from seqsweep.live.display import Watcher
-from seqsweep.live.progress_view import LiveView
+from seqsweep.live.display import Display, LiveView
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
@@ -45,7 +44,7 @@ def finish(member: Member) -> None:
 def test_elsewhere_than_on_a_terminal_each_run_has_a_line(tmp_path: Path) -> None:
     out = io.StringIO()
     runs = members(tmp_path, 2)
-    with Watcher(runs, Console(file=out, width=200)):
+    with Display(runs, Console(file=out, width=200)):
         finish(runs[0])
         runs[1].folder.refuse({}, ValueError("no luck"))
     assert out.getvalue().splitlines() == [
@@ -60,7 +59,7 @@ def test_the_lines_count_what_the_sweep_has_to_do(tmp_path: Path) -> None:
     finish(runs[0])
     configs = {run.folder.run_id: {"h": n} for n, run in enumerate(runs)}
     SweepFile(("x",), time.time(), configs, frozenset(["run0"])).write(tmp_path)
-    with Watcher(runs[1:], Console(file=out, width=200)):
+    with Display(runs[1:], Console(file=out, width=200)):
         finish(runs[2])
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
@@ -70,7 +69,7 @@ def test_it_shows_others_that_the_sweep_is_alive(tmp_path: Path) -> None:
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
     os.utime(tmp_path / NAME, (0, 0))
     begun = time.time()
-    with Watcher(runs, Console(file=io.StringIO())):
+    with Display(runs, Console(file=io.StringIO())):
         finish(runs[0])
     assert (tmp_path / NAME).stat().st_mtime >= begun - 1
 
@@ -82,7 +81,7 @@ def test_a_reader_that_has_gone_is_no_error_of_the_display(
         raise BrokenPipeError
 
     monkeypatch.setattr(LiveView, "draw", gone)
-    with Watcher(members(tmp_path, 1), Console(file=io.StringIO())):
+    with Display(members(tmp_path, 1), Console(file=io.StringIO())):
         pass
     assert capsys.readouterr() == ("", "")
 
@@ -98,14 +97,14 @@ def test_an_error_of_the_display_is_told_and_touches_nothing(
     monkeypatch.setattr(display, "BEAT_SECONDS", 0.01)
     runs = members(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
-    with Watcher(runs, Console(file=io.StringIO())):
+    with Display(runs, Console(file=io.StringIO())):
         time.sleep(0.1)
         os.utime(tmp_path / NAME, (0, 0))
         time.sleep(0.1)
         assert (tmp_path / NAME).stat().st_mtime > 0  # others still see that the sweep is alive
     said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
-    with pytest.raises(KeyboardInterrupt), Watcher(runs, Console(file=io.StringIO())):
+    with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt
 
 
@@ -113,7 +112,7 @@ def test_what_an_encoding_lacks_is_replaced(tmp_path: Path) -> None:
     raw = io.BytesIO()
     runs = members(tmp_path, 1)
     with io.TextIOWrapper(raw, "latin-1") as file:
-        with Watcher(runs, Console(file=file, width=200)):
+        with Display(runs, Console(file=file, width=200)):
             runs[0].folder.refuse({}, ValueError("no …"))
         file.flush()
         assert raw.getvalue().decode("latin-1").strip() == "[1/1] run0  failed ValueError: no ?"
@@ -144,13 +143,13 @@ PROGRAM = """
 import logging, os, sys, time, warnings
 from pathlib import Path
 from rich.console import Console
-from seqsweep.live.display import Watcher
+from seqsweep.live.display import Display
 from test_display import finish, members
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 runs = members(Path(sys.argv[1]), 2)
 console = Console()
-with Watcher(runs, console):
+with Display(runs, console):
     print("printed by the parent")
     console.print("by its console")
     logging.getLogger().warning("logged to an old stream")
@@ -197,7 +196,7 @@ BEGINNING = """
 import ctypes, faulthandler, os, signal, sys, threading, time
 from pathlib import Path
 from rich.console import Console
-from seqsweep.live.display import Watcher
+from seqsweep.live.display import Display
 from test_display import finish, members
 
 runs = members(Path(sys.argv[1]), 1)
@@ -216,7 +215,7 @@ DEATHS = {
 @pytest.mark.parametrize("death", DEATHS)
 def test_the_last_words_of_a_sweep_that_dies_are_shown(tmp_path: Path, death: str) -> None:
     dying, said, code = DEATHS[death]
-    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    {dying}\n"
+    program = f"{BEGINNING}\nwith Display(runs, Console()):\n    {dying}\n"
     printed, ended = on_terminal(program, tmp_path, COLUMNS="")  # a terminal without a size
     assert ended == code
     assert said in words(printed)
@@ -230,7 +229,7 @@ def test_a_print_waits_for_no_gil_and_a_table_for_no_child(tmp_path: Path) -> No
     the table and prints on; the relay is killed."""
     program = f"""{BEGINNING}
 printf = ctypes.PyDLL(None).printf
-with Watcher(runs, Console()):
+with Display(runs, Console()):
     for _ in range(3000):
         printf(b"%s\\n", b"x" * 79)
     ctypes.PyDLL(None).fflush(None)
@@ -242,7 +241,7 @@ with Watcher(runs, Console()):
 print("the table has ended")
 os.wait()
 runs = members(Path(sys.argv[1]) / "more", 1)
-watcher = Watcher(runs, Console())
+watcher = Display(runs, Console())
 with watcher:
     os.kill(watcher._screen._relay.pid, signal.SIGKILL)
     print("x" * 9 + "\\n" + 99999 * "y")
@@ -282,7 +281,7 @@ print("to its end")
 
 @pytest.mark.slow
 def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
-    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
+    program = f"{BEGINNING}\nwith Display(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
     printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
     assert code == 0, printed
     *_, last, end = [words(line) for line in printed.splitlines()]

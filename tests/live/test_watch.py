@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 
 from seqsweep.live import run_state
-from seqsweep.live.progress_view import LiveView
-from seqsweep.live.sweep_state import Pace, Progress, duration
+from seqsweep.live.display import LiveView
+from seqsweep.live.sweep_state import Pace, SweepProgress, duration
 from seqsweep.live.watch import WatchedFolder, watch
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.identity import flatten
@@ -92,8 +92,8 @@ class Sweep:
         when = self.clock.now if started is None else started
         return SweepFile(COMMAND, when, flat, frozenset(done_before))
 
-    def progress(self, **options: Any) -> Progress:
-        return Progress(self.folder, self.file(**options), clock=self.clock)
+    def progress(self, **options: Any) -> SweepProgress:
+        return SweepProgress(self.folder, self.file(**options), clock=self.clock)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def sweep(tmp_path: Path) -> Callable[..., Sweep]:
 MakeSweep = Callable[..., Sweep]
 
 
-def shown(progress: Progress, width: int = 80, is_last: bool = False) -> str:
+def shown(progress: SweepProgress, width: int = 80, is_last: bool = False) -> str:
     """The table as it stands on a terminal."""
     from seqsweep.live.table import LiveTable
 
@@ -240,7 +240,7 @@ def test_an_epoch_counts_by_what_it_costs(
     """Of a large network six epochs are trained, in a second each."""
     found = sweep(config(0), config(1))
     file = dataclasses.replace(found.file(), costs=costs)
-    progress = Progress(found.folder, file, clock=found.clock)
+    progress = SweepProgress(found.folder, file, clock=found.clock)
     progress.look()
     train(found.start(0).path, range(6))
     found.clock.now += 6.0
@@ -280,7 +280,7 @@ def test_a_run_that_stopped_early_counts_as_whole(sweep: MakeSweep) -> None:
     progress.look()
     found.finish(0)
     progress.look()
-    assert (progress.epochs, progress.epochs_in_all) == (EPOCHS, 2 * EPOCHS)
+    assert (progress.epochs, progress.max_epochs) == (EPOCHS, 2 * EPOCHS)
 
 
 @pytest.mark.parametrize(
@@ -368,9 +368,9 @@ def test_a_lock_that_a_killed_process_left_is_no_running_run(sweep: MakeSweep) -
 
 def test_the_training_process_goes_by_the_beat_of_a_lock(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("")
-    assert run_state.beats(tmp_path)
+    assert run_state.lock_is_fresh(tmp_path)
     os.utime(tmp_path / "lock", (0, time.time() - 61))
-    assert not run_state.beats(tmp_path)
+    assert not run_state.lock_is_fresh(tmp_path)
 
 
 def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
@@ -614,7 +614,7 @@ def test_watch_ends_with_the_sweep_and_says_what_goes_on(sweep: MakeSweep) -> No
     file.end(found.folder, time.time())
     code, text = watched(found.folder)
     assert code == 1
-    assert "1 of 2 runs is not done; why:" in text
+    assert "1 of 2 runs is not done; to see why:" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
@@ -628,7 +628,7 @@ def test_watch_says_that_a_sweep_was_killed(sweep: MakeSweep, seconds: float) ->
     os.utime(found.folder / NAME, (then, then))
     code, text = watched(found.folder)
     assert code == 1
-    assert "2 of 2 runs are not done; nobody trains it any more" in text
+    assert "2 of 2 runs are not done, and no process is training them" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
@@ -690,4 +690,4 @@ def test_ctrl_c_ends_watching_without_a_traceback(
     monkeypatch.setattr(time, "sleep", interrupted)
     code, text = watched(found.folder)
     assert code == 130
-    assert text == "no longer watched; the sweep goes on\n"
+    assert text == "stopped watching; the sweep continues\n"

@@ -1,1 +1,1 @@
-"""What a terminal shows while runs train."""
+"""Shows in a terminal how far runs are while they train."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from seqsweep.live.display import Watcher
+from seqsweep.live.display import Display
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.outcome import STOP_FILE, finished
@@ -64,7 +64,7 @@ class Training:
     def run(self) -> None:
         self.stop_file.unlink(missing_ok=True)
         try:
-            with Watcher(self.members, self.console):
+            with Display(self.members, self.console):
                 todo = list(self.members)
                 while todo:
                     self.launches.update(member.folder.run_id for member in todo)
