@@ -58,7 +58,7 @@ def first_words(process: subprocess.Popen[str]) -> dict[str, str]:
     for line in process.stdout:
         name, _, link = line.strip().partition(" ")
         found[name] = link.strip()
-        if line.startswith("Ctrl-C"):
+        if line.startswith("press Ctrl-C"):
             return found
     raise AssertionError(process.communicate()[1])
 
@@ -284,7 +284,7 @@ def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(tmp_path):
         wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"])
         other = start(folder, port)
         assert other.communicate(timeout=30)[1].strip() == (
-            f"port={port}: is taken; give another one, or 0 for any that is free"
+            f"port={port}: is already in use; choose another port, or 0 for a free one"
         )
         assert "runColorGroup" not in links["curves"]
         assert len(runs_at(address)) == 1

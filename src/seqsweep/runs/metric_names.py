@@ -22,6 +22,15 @@ def is_bounded(metric: str) -> bool:
     return metric.rpartition("/")[2] in ("acc", "f1")
 
 
+def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
+    """Returns what ranks the epochs of a run: the higher, the better, of equal ones the first.
+
+    The metric of the monitor decides, then `val/loss`.
+    """
+    sign = -1 if lower_is_better(monitor) else 1
+    return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
+
+
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
     """The metric that ranks runs: the one that chose their best epochs.
 

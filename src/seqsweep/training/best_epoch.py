@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from seqsweep.runs.metric_names import epoch_score
+
 _NO_SCORE = (float("-inf"), float("-inf"))
 
 
@@ -56,8 +58,7 @@ class BestEpoch:
     def _is_better(self, metrics: Mapping[str, float]) -> bool:
         if self.monitor not in metrics:
             return self._score == _NO_SCORE
-        sign = -1 if self.monitor.endswith("loss") else 1
-        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
+        score = epoch_score(metrics, self.monitor)
         if score <= self._score:
             return False
         self._score = score

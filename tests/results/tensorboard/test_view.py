@@ -527,9 +527,9 @@ def test_a_view_tells_what_a_server_would_not_notice(sweep):
     sweep.done("1", {"h": 1}, 0.9)
     before = renew(sweep.folder, images=0)
     assert before.configs == {"h0": "h0", "h1": "h1"}
-    assert [status for _, status in before.shown.values()] == ["unknown", "success"]
+    assert [status for _, status in before.versions.values()] == ["unknown", "success"]
     sweep.finish(run, [0.7])
     after = renew(sweep.folder, images=0)
-    assert after.shown["h0"] == (before.shown["h0"][0], "success")
+    assert after.versions["h0"] == (before.versions["h0"][0], "success")
     sweep.done("2", {"h": 2}, 0.9)
-    assert renew(sweep.folder, images=0).shown["h0"] != after.shown["h0"]
+    assert renew(sweep.folder, images=0).versions["h0"] != after.versions["h0"]
