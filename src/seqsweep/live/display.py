@@ -44,13 +44,6 @@ class Drawing(Protocol):
     def stop(self) -> None: ...
 
 
-class Displayed(Protocol):
-    """A run of the displayed sweep."""
-
-    @property
-    def folder(self) -> RunFolder: ...
-
-
 class LiveView:
     """Shows the progress of a sweep on a console.
 
@@ -116,13 +109,13 @@ class Display:
     sweep's sweep.json, which shows other processes that the sweep is alive.
 
     Args:
-        members: the runs to wait for, all in one folder.
+        runs: the folders of the runs to wait for, all in one folder.
         console: the console to print on.
     """
 
-    def __init__(self, members: Sequence[Displayed], console: Console) -> None:
-        self._folder = members[0].folder.path.parent
-        self._run_ids = [member.folder.run_id for member in members]
+    def __init__(self, runs: Sequence[RunFolder], console: Console) -> None:
+        self._folder = runs[0].path.parent
+        self._run_ids = [run.run_id for run in runs]
         self._console = console
         self._error: Exception | None = None
         self._screen: Screen | None = None

@@ -64,7 +64,7 @@ class Training:
     def run(self) -> None:
         self.stop_file.unlink(missing_ok=True)
         try:
-            with Display(self.members, self.console):
+            with Display([member.folder for member in self.members], self.console):
                 todo = list(self.members)
                 while todo:
                     self.launches.update(member.folder.run_id for member in todo)

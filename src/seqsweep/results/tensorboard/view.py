@@ -13,7 +13,7 @@ from pathlib import Path
 from seqsweep.results.tensorboard.board import board_values
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import Files, digest, file_name, write_made_files
-from seqsweep.results.tensorboard.pictures import Pictures
+from seqsweep.results.tensorboard.pictures import pictures_file
 from seqsweep.results.tensorboard.protobufs import event_file, serialized
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 from seqsweep.runs.eventfiles import made_files, made_folder, write_names
@@ -100,7 +100,7 @@ def _files(
         images = sum(map(_has_pictures, runs.runs))
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
-        files[run.name.run] |= _pictures_file(run)
+        files[run.name.run] |= pictures_file(run)
     files[runs.runs[0].name.run] |= _board_file(runs, complete)
     return files
 
@@ -128,13 +128,6 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
     values = values_of(run, columns, start)
     name = file_name(run.started, digest(serialized(values, step)), "hparams")
     return {name: lambda: event_file(run.ended, values, step)}
-
-
-def _pictures_file(run: Run) -> Files:
-    pictures = Pictures(run)
-    if not pictures:
-        return {}
-    return {file_name(run.started, pictures.digest, "images"): pictures.event_file}
 
 
 def _board_file(runs: Runs, complete: list[Run]) -> Files:
