@@ -93,9 +93,8 @@ def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
         time.sleep(0.1)
         os.utime(tmp_path / NAME, (0, 0))
         time.sleep(0.1)
-        assert (
-            tmp_path / NAME
-        ).stat().st_mtime > 0  # Other processes still see that the sweep is alive.
+        # Other processes still see that the sweep is alive.
+        assert (tmp_path / NAME).stat().st_mtime > 0
     said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):
@@ -125,9 +124,8 @@ def test_no_process_is_forked_while_the_display_draws() -> None:
     thread.start()
     begun.wait()
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", DeprecationWarning
-        )  # Forking beside a thread is deprecated.
+        # Forking beside a thread is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
         os._exit(0 if drawn.is_set() and display._drawing.acquire(blocking=False) else 1)
