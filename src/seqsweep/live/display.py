@@ -1,7 +1,8 @@
-"""The display of a sweep: a table on a terminal, otherwise a line for each run that ends.
+"""The display of a sweep: a table, or a line for each run.
 
-`Display` shows the sweep that this process trains, from a thread that reads the runs' folders.
-`seqsweep watch` shows any sweep with the same `LiveView`.
+A table needs a terminal; any other output gets a line for each run that ends. `Display` shows the
+sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch` shows
+any sweep with the same `LiveView`.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ os.register_at_fork(
 
 
 class Drawing(Protocol):
-    """An object that draws a table again and again: rich's `Live`, or a `Screen`."""
+    """An object that redraws a table: rich's `Live`, or a `Screen`."""
 
     def start(self) -> None: ...
     def update(self, renderable: RenderableType, /, *, refresh: bool) -> None: ...
@@ -72,7 +73,7 @@ class LiveView:
         self._ended += self.progress.look()
 
     def draw(self) -> None:
-        """Draws the current table, or prints a line for each run that has just ended."""
+        """Draws the table, or prints a line for each run just ended."""
         ended, self._ended = self._ended, []
         with _drawing:
             if self._drawing is not None:
@@ -86,7 +87,7 @@ class LiveView:
                 self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
 
     def renew(self) -> float:
-        """Reads the folders and draws; returns the seconds to wait before the next time."""
+        """Reads the folders and draws; returns the seconds to wait afterwards."""
         begun = time.monotonic()
         self.look()
         self.draw()
@@ -103,10 +104,11 @@ class LiveView:
 
 
 class Display:
-    """Shows how far a sweep is while the block runs, whichever launcher trains it.
+    """Shows the progress of a sweep while the block runs.
 
-    Display errors never stop the training; they are reported on exit. The display also touches the
-    sweep's sweep.json, which shows other processes that the sweep is alive.
+    It works with every launcher, since it reads only the runs' folders. Display errors never stop
+    the training; they are reported on exit. The display also touches the sweep's sweep.json, which
+    shows other processes that the sweep is alive.
 
     Args:
         runs: the folders of the runs to wait for, all in one folder.
@@ -158,7 +160,7 @@ class Display:
         self._threads.append(thread)
 
     def _sweep(self) -> SweepFile:
-        """Returns the content of sweep.json, or one for these runs if it does not list them all."""
+        """Returns sweep.json, or a substitute if it does not list all runs."""
         sweep = SweepFile.read(self._folder)
         if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
             return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
@@ -178,7 +180,7 @@ class Display:
 
 
 def shows_table(console: Console) -> bool:
-    """Returns whether the console is a terminal that can draw over what it has drawn."""
+    """Returns whether the console is a terminal that can redraw lines."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 

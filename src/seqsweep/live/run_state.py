@@ -1,4 +1,4 @@
-"""The state of one run while it trains, read from the small files of its folder."""
+"""The state of one run, read from the small files of its folder."""
 
 import os
 import time
@@ -20,7 +20,7 @@ _STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interr
 
 @dataclass
 class RunProgress:
-    """The progress of one run; each `look` brings it up to date until the run has a record.
+    """The progress of one run; each `look` brings it up to date.
 
     Args:
         folder: the run's folder.
@@ -55,15 +55,16 @@ class RunProgress:
 
     @property
     def epochs(self) -> int:
-        """The number of epochs that need no more time: all once the run has ended."""
+        """The epochs that need no more time: all after the end."""
         has_ended = self.state in ("complete", "diverged", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
-        """The number of epochs that count for the pace: all once the run is complete.
+        """The epochs that count for the pace.
 
-        A run that has failed or diverged counts only the epochs that it has trained.
+        These are all epochs of a complete run, even if it stopped early. A run that has failed or
+        diverged counts only the epochs that it has trained.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
@@ -75,7 +76,7 @@ class RunProgress:
         return self.record.get("metrics", {}).get(metric)
 
     def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
-        """Reads what is new; returns whether the run has ended since the last look.
+        """Reads what is new; returns whether the run has just ended.
 
         Args:
             is_running: whether a folder that contains a lock is being trained.

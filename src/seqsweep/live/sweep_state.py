@@ -1,4 +1,4 @@
-"""The state of a sweep while it trains, read from the small files of its runs' folders.
+"""The state of a sweep, read from the small files of its runs.
 
 It is kept between two looks. A run that is done is read once. For each of the others a look asks
 for the state of four files, and reads what has been appended to them.
@@ -28,9 +28,10 @@ _ENOUGH = 0.03
 
 @dataclass
 class Pace:
-    """Estimates the time left from the cost of the epochs that were trained since `begun`.
+    """Estimates the time left from the pace of the training since `begun`.
 
-    The estimate counts down between two changes, because the epochs of a stack end together.
+    Each epoch counts by its cost. The estimate counts down between two changes, because the epochs
+    of a stack end together.
     """
 
     begun: float
@@ -99,7 +100,7 @@ class SweepProgress:
         return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
-        """Reads what is new; returns the runs that have ended since the last look."""
+        """Reads what is new; returns the runs that have just ended."""
         # One listing of the folder saves a look at each run that has not been started.
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
@@ -112,12 +113,12 @@ class SweepProgress:
         return ended
 
     def _cost(self, run: RunProgress) -> float:
-        """Returns the cost of an epoch of the run, or 1 unless the costs of all runs are known."""
+        """Returns the cost of an epoch; 1 if some costs are unknown."""
         return self._costs.get(run.folder.name, 1.0)
 
     @functools.cached_property
     def short_names(self) -> dict[str, str]:
-        """The short name of each run by run_id, for places where its label does not fit."""
+        """The short name of each run by run_id, if labels do not fit."""
         return readable_names(self.sweep.configs)
 
     @functools.cached_property
@@ -142,7 +143,7 @@ class SweepProgress:
 
     @property
     def counts(self) -> Counter[str]:
-        """The number of runs in each state; `skipped` runs were done before the sweep."""
+        """The number of runs by state; `skipped` were done before the sweep."""
         return Counter("skipped" if run.skipped else run.state for run in self.runs)
 
     def in_state(self, state: RunState) -> list[RunProgress]:
@@ -150,7 +151,7 @@ class SweepProgress:
 
     @property
     def monitor(self) -> str:
-        """The metric that ranks the runs; a training metric if there is no validation split."""
+        """The metric that ranks the runs; without validation a training metric."""
         other = self._without_validation
         has_any = any(run.score(self._monitor) is not None for run in self.runs)
         has_other = any(run.score(other) is not None for run in self.runs)

@@ -1,4 +1,4 @@
-"""The live table of a sweep: one frame of at most 22 lines that fits any terminal."""
+"""The live table of a sweep: one frame that fits any terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -30,7 +30,7 @@ _STYLES = {
 
 
 class LiveTable:
-    """A sweep's progress in one frame: a bar, counts, the best runs, and the failed runs.
+    """A frame with a sweep's progress, its best and its failed runs.
 
     The column widths depend only on the configs of the sweep, so they do not change while it runs.
     On a narrow terminal the runs have one column, with short names if the labels do not fit. No
@@ -169,7 +169,7 @@ def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width:
 
 
 def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """Returns the label of each run by run_id, or all short names if one label does not fit."""
+    """Returns the labels by run_id, or short names if one is too long."""
     labels = {run.folder.name: run.label for run in runs}
     if _longest(labels.values()) <= width:
         return labels
@@ -191,7 +191,7 @@ def _add_column(
 
 
 def _key_width(progress: SweepProgress, key: str) -> int:
-    """Returns the width of the column of a config key, which all frames of the sweep share."""
+    """Returns the column width of a config key, equal in all frames."""
     values = [value_text(key, run.config.get(key)) for run in progress.runs]
     return min(_longest([*_broken(progress.keys[key]).split("\n"), *values]), _LONGEST_VALUE)
 
@@ -206,7 +206,7 @@ def _broken(name: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """Returns a text in one line, without characters that move the cursor of a terminal."""
+    """Returns a text in one line, without characters that move the cursor."""
     return "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}"
         for char in " ".join(text.split())

@@ -1,4 +1,4 @@
-"""Shares a terminal between a table and everything that is printed while the table is shown."""
+"""Shares a terminal between a table and all other output."""
 
 import contextlib
 import os
@@ -17,7 +17,7 @@ _RELAY = str(Path(terminal_process.__file__))
 
 
 class Screen:
-    """Redirects what is written to the terminal to a relay process, which prints it above a table.
+    """Leads all output to a relay process that prints it above a table.
 
     File descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
     libraries and of child processes is captured too. The relay is a process of its own, so a print
@@ -69,7 +69,7 @@ class Screen:
         return self._relay.stdin
 
     def update(self, table: RenderableType, *, refresh: bool = True) -> None:
-        """Renders a table and draws it, or keeps it as the last frame if `refresh` is False.
+        """Draws a table; if `refresh` is False, keeps it as the last frame.
 
         This never blocks: if the terminal takes no output (Ctrl-S, a dead connection), frames are
         left out and the training continues.
@@ -106,7 +106,7 @@ class Screen:
         threading.Thread(target=self._relay.wait, daemon=True).start()
 
     def abandon(self) -> None:
-        """Stops the relay and the table; copies what other processes print until they end.
+        """Stops the relay; copies what other processes print until they end.
 
         Otherwise a full pipe without a reader would block or end those processes.
         """
@@ -136,7 +136,7 @@ class Screen:
         self._send_unsent()
 
     def _send_unsent(self) -> bool:
-        """Sends what the pipe to the relay takes; returns whether nothing is left to send."""
+        """Sends what the pipe takes; returns whether nothing is left."""
         try:
             while self._unsent:
                 self._unsent = self._unsent[os.write(self._messages.fileno(), self._unsent) :]

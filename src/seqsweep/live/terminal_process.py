@@ -1,4 +1,4 @@
-"""The relay process that owns the terminal while a table is shown on it.
+"""The relay process that draws a table on a terminal.
 
     python terminal_process.py PRINTED TERMINAL
 
@@ -48,7 +48,7 @@ class Table:
         self._frame = frame
 
     def print_above(self, data: bytes) -> None:
-        """Prints whole lines above the table; the beginning of a line waits for its end."""
+        """Prints whole lines above the table and keeps an unfinished line."""
         if not self.is_shown:
             self._write(data)
             return
@@ -59,7 +59,7 @@ class Table:
             self._write(self._erase() + b"".join(map(_clean, lines)) + self._frame)
 
     def finish(self, frame: bytes | None = None) -> None:
-        """Draws the last frame; what is printed from now on comes below it, unchanged.
+        """Draws the last frame. Later output comes below it, unchanged.
 
         Args:
             frame: the last frame; the current one if left out.
@@ -83,7 +83,7 @@ class Table:
 
 
 def _clean(line: bytes) -> bytes:
-    """Returns a line without control characters; of an overwritten line only its last state."""
+    """Returns a line without control characters and overwritten text."""
     text = _REMOVED.sub(b"", line.rstrip(b"\r").rpartition(b"\r")[2])
     return text + (_RESET if b"\x1b" in text else b"") + b"\n"
 
@@ -124,7 +124,7 @@ def main(printed: int, terminal: int, messages: int = 0, done: int = 1) -> None:
 
 
 def _relay(printed: int, table: Table) -> bool:
-    """Prints what has arrived above the table; returns False if no process is left."""
+    """Prints what has arrived; returns False if no process is left."""
     try:
         while data := os.read(printed, _MOST):
             table.print_above(data)
@@ -134,7 +134,7 @@ def _relay(printed: int, table: Table) -> bool:
 
 
 def _first_message(data: bytes) -> tuple[bytes, bytes] | None:
-    """Returns the kind and the frame of the first message, or None if it is incomplete."""
+    """Returns kind and frame of the first message, None if incomplete."""
     if len(data) < _HEAD:
         return None
     length = int(data[1:_HEAD])

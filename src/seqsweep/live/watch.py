@@ -21,7 +21,7 @@ _TOP = 5
 
 
 def watch(folder: Path, console: Console) -> int:
-    """Shows how far a sweep is until it has ended, or until no process trains it.
+    """Shows a sweep until it has ended or no process trains it.
 
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
@@ -86,7 +86,10 @@ class WatchedFolder:
         return SweepProgress(next(iter(paths)).parent, SweepFile((), time.time(), configs))
 
     def renew(self) -> None:
-        """Reads sweep.json again if it has changed: its sweep has ended, or another has begun."""
+        """Reads sweep.json again if it has changed.
+
+        Its sweep has ended, or another one has been started.
+        """
         version = self._sweep_file_version()
         if version == self._version:
             return
@@ -99,7 +102,10 @@ class WatchedFolder:
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """Returns whether no process trains these runs any longer, after a look at them."""
+        """Returns whether no process trains these runs any longer.
+
+        It judges by the last look at the runs.
+        """
         if self.progress.counts["running"]:
             self._seen_running = time.time()
             return False
@@ -132,7 +138,7 @@ class WatchedFolder:
 
 
 def _conclude(watched: WatchedFolder, console: Console) -> int:
-    """Prints the best runs, and what to do about missing runs; returns the exit code."""
+    """Prints the best runs and how to continue; returns the exit code."""
     progress = watched.progress
     if any(run.state == "complete" for run in progress.runs):
         print_folder(console, watched.folder, read_folder(watched.folder), top=_TOP)

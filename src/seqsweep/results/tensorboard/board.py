@@ -1,4 +1,4 @@
-"""The values that describe a folder of runs as a whole: a leaderboard and a chart layout.
+"""The leaderboard and the chart layout of a folder of runs.
 
 TensorBoard shows every value as part of a run, so the first run of the folder has these values.
 """
@@ -48,7 +48,7 @@ def _board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
 
 
 def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Returns rows of cells as the lines of a code block with aligned columns."""
+    """Returns rows of cells as a code block with aligned columns."""
     cells = [[visible(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines: list[str] = []
@@ -67,7 +67,7 @@ def _title(board: Leaderboard) -> str:
 
 
 def _layout() -> Any:
-    """Returns the layout of the page for custom scalars: training and validation in one chart."""
+    """Returns the chart layout: training and validation in one chart."""
     p = protos().layout
     charts = [
         p.Chart(

@@ -1,4 +1,4 @@
-"""Plots drawn by Pillow: lines, dots and cells on axes, with texts around them.
+"""Plots drawn by Pillow: lines, dots, cells and texts on axes.
 
 TensorBoard depends on Pillow. To import a plotting library would take longer than to draw all
 pictures of a sweep. No function depends on global state, so threads may draw.
@@ -131,7 +131,7 @@ class Plot:
             self.text((left - 8, down), label, "rm")
 
     def titles(self, title: str, x: str, y: str = "") -> None:
-        """Writes the title above the axes, and the titles of the axes beside the tick labels."""
+        """Writes the title of the plot and the titles of the axes."""
         left, top, right, bottom = self.box
         middle = (left + right) / 2
         # A long title must not leave the picture on the right.
@@ -182,12 +182,15 @@ def legend_size(labels: Iterable[str]) -> Point:
 
 
 def font_has(char: str) -> bool:
-    """Returns whether the font has a character. It draws one and the same box for all others."""
+    """Returns whether the font has a character.
+
+    The font draws the same box for all characters that it lacks.
+    """
     return _drawn(char) != _drawn("\U0010ffff")
 
 
 def mixed(colour: str, share: float) -> str:
-    """Returns a mixture of a colour and white, with this share of the colour."""
+    """Returns a mixture of a share of a colour with white."""
     parts = ImageColor.getrgb(colour)
     return "#" + "".join(f"{round(255 + share * (part - 255)):02X}" for part in parts)
 

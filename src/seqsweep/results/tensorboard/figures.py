@@ -1,4 +1,4 @@
-"""Pictures of a finished run: its errors, its gradient through time, and its states.
+"""Pictures of a finished run: errors, gradient through time, and states.
 
 C classes, T time steps.
 """
@@ -67,7 +67,7 @@ def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str], split: st
 
 
 def gradient(norms: Mapping[str, Sequence[float | None]]) -> bytes:
-    """Returns a PNG of the norm of the loss's gradient on its way back through time.
+    """Returns a PNG of the gradient's norm on its way back through time.
 
     After Bengio, Simard, Frasconi (1994), Learning long-term dependencies with gradient descent is
     difficult. If a line falls steeply, early time steps teach the network nothing.
@@ -107,7 +107,7 @@ def gradient(norms: Mapping[str, Sequence[float | None]]) -> bytes:
 
 
 def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> bytes:
-    """Returns a PNG of the path of the last layer's state for each class.
+    """Returns a PNG of the last layer's states for each class.
 
     Args:
         states: `explained` is the share of the variance along both axes. `classes` has for each
@@ -148,7 +148,7 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> bytes:
 
 
 def _logarithms(values: Sequence[float | None]) -> list[Point]:
-    """Returns the points of a line; NaN for a value that a logarithmic axis cannot show."""
+    """Returns the points of a line on a logarithmic axis; NaN for gaps."""
     return [
         (step, math.log10(value) if value and 1e-300 < value < 1e300 else math.nan)
         for step, value in enumerate(values)
@@ -200,7 +200,7 @@ def _class_label(classes: Sequence[str], number: str) -> str:
 
 
 def _label(name: str, longest: int = _LONGEST_LABEL) -> str:
-    """Returns a name in one line, cut to a length, with a box for each unknown character."""
+    """Returns a name in one line that the font can draw."""
     text = "".join(_drawable(char) for char in str(name))
     return text if len(text) <= longest else text[: longest - 1] + "…"
 

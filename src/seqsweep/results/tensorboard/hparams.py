@@ -1,4 +1,4 @@
-"""The data of TensorBoard's HParams page: the swept keys and the results of each run.
+"""The data of TensorBoard's HParams page: swept keys and results.
 
 It is written as the protobufs that the page's backend reads. `add_hparams` of Lightning and torch
 shows constants, hides swept keys, marks every run as successful from its start, and adds a false
@@ -43,7 +43,7 @@ def experiment(runs: Runs) -> bytes:
 
 
 def _metrics(runs: Runs) -> dict[str, str]:
-    """Returns the display name of each metric by its tag, the ranking metric first."""
+    """Returns the display names of metrics by tag, the ranking metric first."""
     tags = dict.fromkeys((summary_name(runs.monitor), *_METRICS))
     return {tag: _DISPLAY_NAMES.get(tag, tag.replace("_", " ")) for tag in tags}
 
@@ -68,7 +68,7 @@ def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
 
 
 def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
-    """Returns the values of a run's event file: its keys, how it ended, and its results.
+    """Returns a run's keys, its end and its results as event values.
 
     A run that is still training has no end. A live server would show the state RUNNING forever.
 
@@ -103,7 +103,7 @@ def _column(key: str, name: str, values: Sequence[Any]) -> Any:
 
 
 def _kind(values: Sequence[Any]) -> type:
-    """Returns the type of a column: bool, float, or str if the values are of several types."""
+    """Returns the type of a column; str if the types are mixed."""
     if all(isinstance(value, bool) for value in values):
         return bool
     return float if all(map(_is_number, values)) else str

@@ -1,4 +1,4 @@
-"""Writes the made event files beside a run's curves, and links to all event files.
+"""Writes the made event files, and links to all event files.
 
 A file's name identifies its content. So a file that exists is not written again, and two processes
 that write at once write the same.
@@ -18,7 +18,7 @@ Files = dict[str, Callable[[], bytes]]
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
-    """Returns the name of a file that TensorBoard reads before the curves of a run.
+    """Returns the name of a file that is read before the curves.
 
     Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
     other one. So the last file must be the one that grows.
@@ -37,7 +37,7 @@ def digest(content: bytes) -> str:
 
 
 def write_made_files(run: Path, files: Files) -> list[Path]:
-    """Writes the missing files beside a run's curves and removes all other made files.
+    """Writes missing files beside a run's curves, removes other made files.
 
     Returns:
         The paths of the files.

@@ -1,4 +1,4 @@
-"""Writes the file with the readable names of a sweep's runs, before the runs are trained."""
+"""Writes the readable run names of a sweep before it trains."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Chooses the pictures of a run and makes the event file that contains them."""
+"""Makes the event file that contains the pictures of a run."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence

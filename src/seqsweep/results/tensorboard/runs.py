@@ -84,7 +84,7 @@ class Run:
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch so far, and its finite numbers by their names.
+        """The step of the best epoch so far, and its finite numbers.
 
         The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
         """
@@ -94,7 +94,7 @@ class Run:
 
     @property
     def score(self) -> float:
-        """The score of a finished run in the metric of its monitor; higher is better."""
+        """The monitored metric of a finished run, signed so that higher is better."""
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
@@ -153,7 +153,7 @@ class Runs:
 
 
 def read_runs(folder: Path) -> Runs:
-    """Reads the runs below a folder, or the one run that the folder is.
+    """Reads the runs below a folder, or the run in it.
 
     sweep.json lists all members of a sweep before they train, so names and keys stay the same
     while the sweep runs.
@@ -184,7 +184,7 @@ def read_runs(folder: Path) -> Runs:
 
 
 def _modified(path: Path) -> float:
-    """Returns when a file was last written, in seconds since 1970; 0 if there is no file."""
+    """Returns the time of a file in seconds since 1970; 0 without a file."""
     try:
         return path.stat().st_mtime
     except OSError:

@@ -81,9 +81,9 @@ def _check_host(host: str) -> None:
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """Returns the links to two pages: the curves, coloured by config, and the hyperparameters.
+    """Returns the links to the curves and to the hyperparameters.
 
-    The metric that ranks the runs is pinned above the curves.
+    The curves are coloured by config, below the pinned ranking metric.
 
     Args:
         address: the server's, such as http://127.0.0.1:6006.
@@ -99,14 +99,14 @@ def links(view: View, address: str) -> dict[str, str]:
 
 
 def _config_pattern(configs: Mapping[str, str]) -> str:
-    """Returns a regular expression whose group is the config's name in a run's name."""
+    """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
     assert all(re.fullmatch(r"-s\d+", tail) for tail in tails), tails
     return r"(.*)-s\d+"
 
 
 def greeting(view: View, address: str) -> list[str]:
-    """Returns the first lines: the links, and a warning if TensorBoard selects no run."""
+    """Returns the first lines: the links and, for many runs, a warning."""
     count = len(view.configs)
     lines = [f"{count} {'run' if count == 1 else 'runs'} in {view.folder}"]
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
@@ -119,7 +119,7 @@ def greeting(view: View, address: str) -> list[str]:
 
 
 def _keep_renewing(images: int, view: View, server: "_Server", print: Print) -> NoReturn:
-    """Renews the view until an exception ends it; prints an error once and tries again."""
+    """Renews the view again and again; prints each error once."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
         server.wait(seconds)
@@ -193,7 +193,7 @@ class _Server:
             raise ValueError(f"TensorBoard has ended: {self._last_error()}")
 
     def restart(self) -> None:
-        """Starts the process again, at the same address, so that open pages still work."""
+        """Starts the process again at the same address; open pages keep working."""
         self._stop()
         module = "seqsweep.results.tensorboard.server"
         self._process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Runs TensorBoard in a process of its own, which ends when its standard input is closed.
+"""Runs TensorBoard until the standard input is closed.
 
     python -P -m seqsweep.results.tensorboard.server LOGDIR HOST PORT
 

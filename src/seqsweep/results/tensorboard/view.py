@@ -52,7 +52,7 @@ class View:
 
 
 def renew(folder: Path, images: int | None = 8) -> View:
-    """Makes what TensorBoard shows of a folder of runs, or brings it up to date.
+    """Makes what TensorBoard shows of a folder, or updates it.
 
     A file's name contains a digest of its content, and a file that exists is not written again. So
     this is fast if little has changed, and two processes may do it at the same time.
@@ -110,7 +110,7 @@ def _has_pictures(run: Run) -> bool:
 
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
-    """Yields the path of a link to each event file of a run, and the file."""
+    """Yields the link path and the file for each event file."""
     home = made_folder(run)
     for folder, _, files in os.walk(run):
         below = "" if Path(folder) == home else os.path.relpath(folder, run)
