@@ -58,6 +58,7 @@ class LiveView:
         self.progress = progress
         self.console = console
         self._drawing = drawing
+        # A table shows epochs, lines only the ends of runs.
         self._pause = 0.5 if drawing is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()

@@ -111,6 +111,7 @@ class RunProgress:
             self._old_record = _version(stat)
         if _version(stat) == self._old_record:
             return False
+        # A damaged record counts as missing.
         self.record = RunFolder(self.folder).record()
         if self.record is None:
             return False

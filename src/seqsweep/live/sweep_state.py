@@ -87,6 +87,7 @@ class SweepProgress:
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
+        # Costs of some runs alone would distort the estimate.
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self._pending = {run.folder.name: run for run in self.runs}
@@ -96,6 +97,7 @@ class SweepProgress:
         folder = self.folder / name
         tail = MetricsTail(folder / "metrics.csv", (self._monitor, self._without_validation))
         skipped = name in self.sweep.done_before
+        # A sweep of one run has no differing keys, so its label is the run_id.
         label = run_label(config, self.keys) or name
         return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
 

@@ -140,6 +140,7 @@ class WatchedFolder:
 def _conclude(watched: WatchedFolder, console: Console) -> int:
     """Prints the best runs and how to continue; returns the exit code."""
     progress = watched.progress
+    # The leaderboard has no rows before a run is complete.
     if any(run.state == "complete" for run in progress.runs):
         print_folder(console, watched.folder, read_folder(watched.folder), top=_TOP)
     missing = watched.missing()

@@ -26,6 +26,9 @@ def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, floa
     """Returns what ranks the epochs of a run: the higher, the better, of equal ones the first.
 
     The metric of the monitor decides, then `val/loss`.
+
+    >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
+    (-0.5, -2.0)
     """
     sign = -1 if lower_is_better(monitor) else 1
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)

@@ -167,6 +167,7 @@ class Plot:
     ) -> None:
         if len(points) < 2:
             return
+        # Pillow itself draws no dashes.
         for part in _dashes(points) if dashed else [points]:
             scaled = [_scaled(*point) for point in part]
             self._draw.line(scaled, colour, round(width * _SCALE), joint="curve")
@@ -209,6 +210,7 @@ def linear_ticks(ends: Point) -> dict[float, str]:
     ['0', '0.25', '0.5', '0.75', '1', '1.25', '1.5', '1.75', '2']
     """
     low, high = ends
+    # The smallest round step that gives at most nine ticks.
     power = 10.0 ** (math.floor(math.log10(high - low)) - 1)
     steps = (step * power for step in (1, 2, 2.5, 5, 10, 20, 25, 50))
     step = next(step for step in steps if (high - low) / step <= _MOST_TICKS)
@@ -259,6 +261,7 @@ def _drawn(char: str) -> bytes:
 
 def _upright_mask(text: str, size: int) -> Any:
     """Returns a mask of a text that reads upwards."""
+    # One pixel is left free around the text.
     left, top, right, bottom = _font(size).getbbox(text or " ")
     mask = Image.new("L", (math.ceil(right - left) + 2, math.ceil(bottom - top) + 2))
     ImageDraw.Draw(mask).text((1 - left, 1 - top), text, 255, _font(size))

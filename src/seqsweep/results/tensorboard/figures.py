@@ -118,6 +118,7 @@ def trajectories(states: Mapping[str, Any], classes: Sequence[str]) -> bytes:
         [_finite(line) for line in (*path["sequences"], path["mean"])]
         for path in states["classes"].values()
     ]
+    # The axes fit all finite points of all paths.
     points = [point for path in paths for line in path for point in line] or [(0.0, 0.0)]
     ends = [padded([point[axis] for point in points]) for axis in (0, 1)]
     entries = [
@@ -161,6 +162,7 @@ def _finite(points: Sequence[Sequence[float]]) -> list[Point]:
 
 def _log_ticks(low: float, high: float) -> dict[float, str]:
     """Returns the ticks between two powers of ten, by their logarithms."""
+    # The labels of the report's axes serve here too; some are left out if there are many.
     marks = decades([10**low, 10**high])
     every = math.ceil(len(marks["tickvals"]) / _MOST_TICKS)
     labels = zip(marks["tickvals"][::-every], marks["ticktext"][::-every], strict=True)
@@ -184,6 +186,7 @@ def _emptiest_corner(plot: Plot, size: Point, points: Sequence[Point]) -> Point:
     """Returns the corner where a legend of this size covers the fewest points."""
     left, top, right, bottom = plot.box
     width, height = size
+    # Of equal corners, `min` takes the first, the upper right one.
     corners = [
         (x, y) for x in (right - width - 6, left + 6) for y in (top + 6, bottom - height - 6)
     ]

@@ -79,6 +79,7 @@ class Run:
     @cached_property
     def ended(self) -> float:
         """The time of the run's last visible change, in seconds since 1970."""
+        # A run that has not ended changes with each epoch.
         name = _LAST_FILE.get(self.entry.state, "metrics.csv")
         return _modified(self.folder / name) or self.started
 
@@ -105,6 +106,7 @@ class Run:
         values = self._summary(record.get("metrics", {}))
         values |= {name: record.get(name) for name in _RECORD_KEYS}
         epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
+        # The record has only the number of all steps, and each epoch has the same number.
         step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
         return step, values
 
@@ -177,8 +179,9 @@ def read_runs(folder: Path) -> Runs:
     runs: list[Run] = []
     for entry in entries:
         config = entry.config
-        own = {key: displayed[key][value_key(config[key])] for key in keys if key in config}
-        runs.append(Run(entry, names[entry.folder.run_id], own))
+        # Not every run has every key.
+        differing = {key: displayed[key][value_key(config[key])] for key in keys if key in config}
+        runs.append(Run(entry, names[entry.folder.run_id], differing))
     runs.sort(key=lambda run: run.name.run)
     return Runs(runs, keys, values, names, list(planned.values()))
 

@@ -72,6 +72,7 @@ def serve(
 
 
 def _check_host(host: str) -> None:
+    # A wrong address is refused here, before the view is made.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, 0), family=family).close()
@@ -90,6 +91,7 @@ def links(view: View, address: str) -> dict[str, str]:
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
+    # With several seeds, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
     return {
@@ -132,6 +134,7 @@ def _keep_renewing(images: int, view: View, server: "_Server", print: Print) -> 
                 printed = str(error)
                 print(f"the view cannot be renewed: {printed}")
             continue
+        # Most changes appear by themselves; a restart disturbs open pages for a moment.
         if is_stale(view.versions, renewed.versions):
             server.restart()
         view, printed = renewed, ""

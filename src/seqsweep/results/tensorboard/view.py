@@ -69,6 +69,7 @@ def renew(folder: Path, images: int | None = 8) -> View:
     if images is not None and images < 0:
         raise ValueError(f"images={images}: must be at least 0")
     sweep = next((path for path in (folder, folder.parent) if SweepFile.read(path)), None)
+    # Names and columns are those of the whole sweep, even if only one of its runs is shown.
     root = sweep or folder
     runs = read_runs(root)
     if sweep is not None:
@@ -79,7 +80,6 @@ def renew(folder: Path, images: int | None = 8) -> View:
     for run in runs.runs:
         paths = write_made_files(run.folder, files[run.name.run])
         made += [path.relative_to(root).as_posix() for path in paths]
-    # The folder may be that of one run of the sweep.
     viewed = {run.name.run: run for run in runs.runs if folder in (root, run.folder)}
     return View(
         folder,
@@ -98,6 +98,7 @@ def _files(
     complete = [run for run in runs.runs if run.entry.state == "complete"]
     if images is None:
         images = sum(map(_has_pictures, runs.runs))
+    # All runs have hyperparameters, the best have pictures, the first has the leaderboard.
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
         files[run.name.run] |= pictures_file(run)
@@ -111,6 +112,7 @@ def _has_pictures(run: Run) -> bool:
 
 def _event_paths(name: str, run: Path) -> Iterator[tuple[str, Path]]:
     """Yields the link path and the file for each event file."""
+    # The files beside the curves belong to the run itself; other folders are further loggers.
     home = made_folder(run)
     for folder, _, files in os.walk(run):
         below = "" if Path(folder) == home else os.path.relpath(folder, run)
