@@ -1,1 +1,1 @@
-"""Shows in a terminal how far runs are while they train."""
+"""The display of a sweep in a terminal while its runs train."""
