@@ -17,7 +17,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.live.sweep_state import Progress
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -46,7 +46,7 @@ def main() -> None:
     options.picture.write_text(picture, encoding="utf-8")  # without fonts from the network
 
 
-def _then(entries: Sequence[Entry], root: Path, part: float) -> Progress:
+def _then(entries: Sequence[Entry], root: Path, part: float) -> SweepProgress:
     """The sweep at that moment. A run takes its `train_seconds`, one of them has failed."""
     longest = sorted(entries, key=lambda entry: -_seconds(entry))
     skipped, trained = longest[-_SKIPPED:], longest[:-_SKIPPED]
@@ -56,7 +56,7 @@ def _then(entries: Sequence[Entry], root: Path, part: float) -> Progress:
     now[0] = started
     sweep = SweepFile((), started, {e.folder.run_id: e.config for e in entries}, _ids(skipped))
     _lay(skipped, root, math.inf)
-    progress = Progress(root, sweep, _is_training, clock)
+    progress = SweepProgress(root, sweep, _is_training, clock)
     progress.look()
     _lay(trained[:-1], root, part * seconds)
     RunFolder(root / trained[-1].folder.run_id).refuse({}, MemoryError("out of memory: 3.1 GiB"))

@@ -1,4 +1,4 @@
-"""What `tensorboard --logdir` shows of real runs: each once, by a readable name in a sweep."""
+"""`tensorboard --logdir` shows each real run once, in a sweep by a readable name."""
 
 import json
 import os
@@ -23,7 +23,7 @@ def runs_at(logdir: Path) -> list[str]:
 
 
 def check_names(sweep: Path) -> list[str]:
-    """Each run is shown once; returns the readable names."""
+    """Checks that each run is shown once; returns the readable names."""
     found = [run.split("/") for run in runs_at(sweep)]
     ids = [run_id for run_id, _ in found]
     assert len(set(ids)) == len(ids)

@@ -1,6 +1,6 @@
-"""A sweep in TensorBoard as a person sees it: Chromium, and the fast loader.
+"""A sweep in TensorBoard as a user sees it, in Chromium and with the fast loader.
 
-With SEQSWEEP_SHOTS=FOLDER the pictures of the pages are kept there.
+With SEQSWEEP_SHOTS=FOLDER, pictures of the pages are saved in that folder.
 """
 
 import contextlib
@@ -52,13 +52,13 @@ def start(folder: Path, port: int = 0, cwd: Path | None = None) -> subprocess.Po
 
 
 def first_words(process: subprocess.Popen[str]) -> dict[str, str]:
-    """What it prints when it can be asked: the links by name."""
+    """Returns the links by name, which the process prints when it answers requests."""
     assert process.stdout is not None
     found: dict[str, str] = {}
     for line in process.stdout:
         name, _, link = line.strip().partition(" ")
         found[name] = link.strip()
-        if line.startswith("Ctrl-C"):
+        if line.startswith("press Ctrl-C"):
             return found
     raise AssertionError(process.communicate()[1])
 
@@ -76,7 +76,7 @@ def served(
 
 
 def processes(logdir: str) -> list[str]:
-    """The commands of all processes that serve a folder of links."""
+    """Returns the commands of all processes that serve a folder of links."""
     found: list[str] = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -87,7 +87,7 @@ def processes(logdir: str) -> list[str]:
 
 
 def wait_until(condition: Callable[[], Any], page: Any | None = None) -> None:
-    """For at most 20 s; a page that is given goes on meanwhile."""
+    """Waits for at most 20 s, while the page continues."""
     end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end
@@ -95,20 +95,20 @@ def wait_until(condition: Callable[[], Any], page: Any | None = None) -> None:
 
 
 def runs_at(address: str) -> list[str]:
-    """The names of the runs; none while the server starts again."""
+    """Returns the names of the runs; none while the server restarts."""
     with contextlib.suppress(OSError), urllib.request.urlopen(f"{address}/data/runs") as answer:
         return sorted(json.load(answer))
     return []
 
 
 def logdir_at(address: str) -> str:
-    """The folder of links that is served."""
+    """Returns the folder of links that is served."""
     with urllib.request.urlopen(f"{address}/data/environment") as answer:
         return json.load(answer)["data_location"]
 
 
 def statuses_at(address: str) -> list[str]:
-    """Of the runs that HParams lists; none while the server starts again."""
+    """Returns the status of each run in HParams; none while the server restarts."""
     question = {
         "startIndex": 0,
         "sliceSize": 100,
@@ -120,7 +120,7 @@ def statuses_at(address: str) -> list[str]:
         json.dumps(question).encode(),
         {"Content-Type": "application/json"},
     )
-    cut_off = http.client.IncompleteRead  # where the server ends in the middle of its answer
+    cut_off = http.client.IncompleteRead  # The server may end during its answer.
     with contextlib.suppress(OSError, cut_off), urllib.request.urlopen(request) as answer:
         groups = json.load(answer)["sessionGroups"]
         return [session["status"] for group in groups for session in group["sessions"]]
@@ -134,13 +134,13 @@ class Pages:
         self.page = page
 
     def open(self, link: str) -> None:
-        self.page.goto("about:blank")  # a link that differs behind the # alone would not load
+        self.page.goto("about:blank")  # A link that differs only behind # does not load.
         self.page.goto(link)
 
     def shoot(self, name: str, height: int = 1000) -> None:
         if SHOTS is None:
             return
-        self.page.wait_for_timeout(700)  # animations
+        self.page.wait_for_timeout(700)  # The page has animations.
         clip: Any = {"x": 0, "y": 0, "width": 1600, "height": height}
         self.page.screenshot(path=Path(SHOTS) / f"{name}.png", clip=clip)
 
@@ -149,7 +149,7 @@ class Pages:
         self.page.locator("paper-item:visible").get_by_text(item, exact=True).click()
 
     def table(self) -> list[list[str]]:
-        """The rows of HParams as they stand below one another, without empty cells."""
+        """Returns the rows of HParams from top to bottom, without empty cells."""
         cells = self.page.locator("tf-hparams-table-view vaadin-grid-cell-content:visible")
         found: list[tuple[float, float, str]] = cells.evaluate_all(
             "cells => cells.map(cell => {"
@@ -208,13 +208,13 @@ def check_curves(pages: Pages, names: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
+def test_the_pages_of_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
     trained = seqsweep("train", "-m", *GRID, "trainer.max_epochs=8", *QUICKLY)
     assert trained.code == 0, trained.err
     folder = tmp_path / "outputs/sweeps/mine"
     names = [f"h{h}-L{n}-{d}-s{s}" for h in ("08", "16", "32") for n in (1, 2)
              for d in ("bi", "uni") for s in (0, 1)]  # fmt: skip
-    page = browser.new_page(  # its picture is 1280 wide
+    page = browser.new_page(  # Its picture is 1280 pixels wide.
         viewport={"width": 1600, "height": 1100}, device_scale_factor=0.8, color_scheme="light"
     )
     with served(folder) as (server, links):
@@ -242,7 +242,7 @@ def test_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
 
 
 def add_learning_rate(folder: Path) -> None:
-    """A new axis in a sweep that a server shows: two of its runs with another learning rate."""
+    """Adds another learning rate to a sweep that is being served: copies of two runs."""
     for path in sorted(folder.glob("*/record.json")):
         record = json.loads(path.read_text())
         config = record["config"]
@@ -255,7 +255,7 @@ def add_learning_rate(folder: Path) -> None:
 
 
 def best_first(folder: Path) -> list[str]:
-    """The configs by their mean over the seeds, from the records alone."""
+    """Returns the configs by their mean over the seeds, from the records alone."""
     scores: dict[str, float] = {}
     for path in folder.glob("*/record.json"):
         record = json.loads(path.read_text())
@@ -279,17 +279,17 @@ def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(tmp_path):
         port = int(re.findall(r":(\d+)/", links["curves"])[0])
         address = f"http://127.0.0.1:{port}"
         wait_until(lambda: statuses_at(address) == ["STATUS_FAILURE"])
-        config = {"seed": 0, "monitor": "val/acc"}  # as if it had been resumed to its end
+        config = {"seed": 0, "monitor": "val/acc"}  # The run was resumed and has completed.
         run.finish({"config": config, "metrics": {"val/acc": 0.5}}, synced=True)
         wait_until(lambda: statuses_at(address) == ["STATUS_SUCCESS"])
         other = start(folder, port)
         assert other.communicate(timeout=30)[1].strip() == (
-            f"port={port}: is taken; give another one, or 0 for any that is free"
+            f"port={port}: is already in use; choose another port, or 0 for a free one"
         )
         assert "runColorGroup" not in links["curves"]
         assert len(runs_at(address)) == 1
         logdir = logdir_at(address)
-        assert len(processes(logdir)) >= 2  # with the data server
+        assert len(processes(logdir)) >= 2  # One of them is the data server.
         server.kill()
         server.wait()
         wait_until(lambda: not processes(logdir))

@@ -1,4 +1,4 @@
-"""A sweep while it is trained: the live table of `train -m`, and `watch` from elsewhere."""
+"""A sweep while it trains: the live table of `train -m`, and `watch` in another process."""
 
 import contextlib
 import fcntl
@@ -34,7 +34,7 @@ def environment(**more: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def on_terminal(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Popen[bytes], int]]:
-    """A command on a terminal of 80 columns and 30 lines: the process, and what it prints."""
+    """Runs a command on a terminal of 80 x 30; yields the process and the terminal."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
     with subprocess.Popen(
@@ -55,7 +55,7 @@ def on_terminal(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Pop
 
 
 def read_until(master: int, *texts: str) -> str:
-    """What is printed until it has all the texts; without any until the other side has closed."""
+    """Returns what is printed until all texts have appeared, or until the other side closes."""
     printed = b""
     while not texts or not all(text in words(printed.decode(errors="replace")) for text in texts):
         try:
@@ -67,7 +67,7 @@ def read_until(master: int, *texts: str) -> str:
 
 
 def words(printed: str) -> str:
-    """Without what moves the cursor and colours."""
+    """Returns the text without cursor movements and colours."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
 
 
@@ -103,7 +103,7 @@ def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
+def test_ctrl_c_on_a_sweep_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
     with on_terminal(tmp_path, *ENDLESS) as (process, master):
         printed = read_until(master, "epoch 1")
         process.send_signal(signal.SIGINT)
@@ -115,7 +115,7 @@ def test_ctrl_c_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_watch_follows_a_sweep_and_says_when_it_was_killed(
+def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     tmp_path: Path, seqsweep: Command
 ) -> None:
     folder = tmp_path / "outputs/sweeps/mine"
@@ -139,5 +139,5 @@ def test_watch_follows_a_sweep_and_says_when_it_was_killed(
     os.utime(folder / NAME, (long_ago, long_ago))
     result = seqsweep("watch", str(folder))
     assert result.code == 1
-    assert "2 of 2 runs are not done; nobody trains it any more" in result.out
+    assert "2 of 2 runs are not done, and no process is training them" in result.out
     assert f"seqsweep {' '.join(ENDLESS)}" in result.out

@@ -1,4 +1,4 @@
-"""The thread that shows a sweep while it trains, and the terminal that it shares with others."""
+"""The display of a sweep while it trains, and the terminal that it shares with other output."""
 
 import contextlib
 import io
@@ -12,83 +12,74 @@ import sys
 import threading
 import time
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from seqsweep.live import display
-from seqsweep.live.display import Watcher
-from seqsweep.live.progress_view import LiveView
+from seqsweep.live.display import Display, LiveView
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
 
-@dataclass(frozen=True)
-class Member:
-    """What a watcher knows of a run."""
-
-    folder: RunFolder
+def run_folders(root: Path, count: int) -> list[RunFolder]:
+    return [RunFolder(root / f"run{index}") for index in range(count)]
 
 
-def members(root: Path, count: int) -> list[Member]:
-    return [Member(RunFolder(root / f"run{n}")) for n in range(count)]
-
-
-def finish(member: Member) -> None:
-    member.folder.start({}, {}, sync=False)
+def finish(run: RunFolder) -> None:
+    run.start({}, {}, sync=False)
     metrics = {"val/acc": 0.9, "test/acc": 0.8}
-    member.folder.finish({"config": {}, "metrics": metrics, "train_seconds": 1.5}, synced=True)
+    run.finish({"config": {}, "metrics": metrics, "train_seconds": 1.5}, synced=True)
 
 
-def test_elsewhere_than_on_a_terminal_each_run_has_a_line(tmp_path: Path) -> None:
+def test_without_a_terminal_the_display_prints_a_line_for_each_run(tmp_path: Path) -> None:
     out = io.StringIO()
-    runs = members(tmp_path, 2)
-    with Watcher(runs, Console(file=out, width=200)):
+    runs = run_folders(tmp_path, 2)
+    with Display(runs, Console(file=out, width=200)):
         finish(runs[0])
-        runs[1].folder.refuse({}, ValueError("no luck"))
+        runs[1].refuse({}, ValueError("no luck"))
     assert out.getvalue().splitlines() == [
         "[1/2] run0  val/acc 0.9000  test/acc 0.8000  1.5 s  0:00 left",
         "[2/2] run1  failed ValueError: no luck",
     ]
 
 
-def test_the_lines_count_what_the_sweep_has_to_do(tmp_path: Path) -> None:
+def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> None:
     out = io.StringIO()
-    runs = members(tmp_path, 3)
+    runs = run_folders(tmp_path, 3)
     finish(runs[0])
-    configs = {run.folder.run_id: {"h": n} for n, run in enumerate(runs)}
+    configs = {run.run_id: {"h": n} for n, run in enumerate(runs)}
     SweepFile(("x",), time.time(), configs, frozenset(["run0"])).write(tmp_path)
-    with Watcher(runs[1:], Console(file=out, width=200)):
+    with Display(runs[1:], Console(file=out, width=200)):
         finish(runs[2])
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
 
-def test_it_shows_others_that_the_sweep_is_alive(tmp_path: Path) -> None:
-    runs = members(tmp_path, 1)
+def test_the_display_touches_sweep_json(tmp_path: Path) -> None:
+    runs = run_folders(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
     os.utime(tmp_path / NAME, (0, 0))
     begun = time.time()
-    with Watcher(runs, Console(file=io.StringIO())):
+    with Display(runs, Console(file=io.StringIO())):
         finish(runs[0])
     assert (tmp_path / NAME).stat().st_mtime >= begun - 1
 
 
-def test_a_reader_that_has_gone_is_no_error_of_the_display(
+def test_a_reader_that_has_gone_is_not_an_error_of_the_display(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def gone(self: LiveView) -> None:
         raise BrokenPipeError
 
     monkeypatch.setattr(LiveView, "draw", gone)
-    with Watcher(members(tmp_path, 1), Console(file=io.StringIO())):
+    with Display(run_folders(tmp_path, 1), Console(file=io.StringIO())):
         pass
     assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("name", ["start", "look", "draw", "stop"])
-def test_an_error_of_the_display_is_told_and_touches_nothing(
+def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(self: LiveView) -> None:
@@ -96,30 +87,31 @@ def test_an_error_of_the_display_is_told_and_touches_nothing(
 
     monkeypatch.setattr(LiveView, name, broken)
     monkeypatch.setattr(display, "BEAT_SECONDS", 0.01)
-    runs = members(tmp_path, 1)
+    runs = run_folders(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
-    with Watcher(runs, Console(file=io.StringIO())):
+    with Display(runs, Console(file=io.StringIO())):
         time.sleep(0.1)
         os.utime(tmp_path / NAME, (0, 0))
         time.sleep(0.1)
-        assert (tmp_path / NAME).stat().st_mtime > 0  # others still see that the sweep is alive
+        # Other processes still see that the sweep is alive.
+        assert (tmp_path / NAME).stat().st_mtime > 0
     said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
-    with pytest.raises(KeyboardInterrupt), Watcher(runs, Console(file=io.StringIO())):
+    with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):
         raise KeyboardInterrupt
 
 
-def test_what_an_encoding_lacks_is_replaced(tmp_path: Path) -> None:
+def test_the_display_replaces_characters_that_the_encoding_lacks(tmp_path: Path) -> None:
     raw = io.BytesIO()
-    runs = members(tmp_path, 1)
+    runs = run_folders(tmp_path, 1)
     with io.TextIOWrapper(raw, "latin-1") as file:
-        with Watcher(runs, Console(file=file, width=200)):
-            runs[0].folder.refuse({}, ValueError("no …"))
+        with Display(runs, Console(file=file, width=200)):
+            runs[0].refuse({}, ValueError("no …"))
         file.flush()
         assert raw.getvalue().decode("latin-1").strip() == "[1/1] run0  failed ValueError: no ?"
 
 
-def test_no_process_is_forked_while_something_is_drawn() -> None:
+def test_no_process_is_forked_while_the_display_draws() -> None:
     drawn, begun = threading.Event(), threading.Event()
 
     def draw() -> None:
@@ -132,7 +124,8 @@ def test_no_process_is_forked_while_something_is_drawn() -> None:
     thread.start()
     begun.wait()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forking beside a thread
+        # Forking beside a thread is deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if not pid:
         os._exit(0 if drawn.is_set() and display._drawing.acquire(blocking=False) else 1)
@@ -144,13 +137,13 @@ PROGRAM = """
 import logging, os, sys, time, warnings
 from pathlib import Path
 from rich.console import Console
-from seqsweep.live.display import Watcher
-from test_display import finish, members
+from seqsweep.live.display import Display
+from test_display import finish, run_folders
 
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
-runs = members(Path(sys.argv[1]), 2)
+runs = run_folders(Path(sys.argv[1]), 2)
 console = Console()
-with Watcher(runs, console):
+with Display(runs, console):
     print("printed by the parent")
     console.print("by its console")
     logging.getLogger().warning("logged to an old stream")
@@ -170,7 +163,7 @@ print("afterwards")
 
 
 @pytest.mark.slow
-def test_on_a_terminal_all_that_is_printed_comes_above_the_table(tmp_path: Path) -> None:
+def test_on_a_terminal_all_output_comes_above_the_table(tmp_path: Path) -> None:
     printed, code = on_terminal(PROGRAM, tmp_path)
     assert code == 0, printed
     shown = lines_of(printed)
@@ -189,7 +182,7 @@ def test_on_a_terminal_all_that_is_printed_comes_above_the_table(tmp_path: Path)
     last = printed.splitlines()
     assert last[-1].endswith("afterwards")
     assert "╰" in last[-2]
-    assert "2 done   0 running" in words(printed[printed.rindex("╭") :])
+    assert "2 done   0 running" in text_of(printed[printed.rindex("╭") :])
     assert leaves_a_cursor(printed)
 
 
@@ -197,10 +190,10 @@ BEGINNING = """
 import ctypes, faulthandler, os, signal, sys, threading, time
 from pathlib import Path
 from rich.console import Console
-from seqsweep.live.display import Watcher
-from test_display import finish, members
+from seqsweep.live.display import Display
+from test_display import finish, run_folders
 
-runs = members(Path(sys.argv[1]), 1)
+runs = run_folders(Path(sys.argv[1]), 1)
 """
 DEATHS = {
     "a crash": ("faulthandler.enable(); print('before'); ctypes.string_at(0)", "Fatal Python error",
@@ -214,23 +207,23 @@ DEATHS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("death", DEATHS)
-def test_the_last_words_of_a_sweep_that_dies_are_shown(tmp_path: Path, death: str) -> None:
+def test_the_last_output_of_a_sweep_that_dies_is_shown(tmp_path: Path, death: str) -> None:
     dying, said, code = DEATHS[death]
-    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    {dying}\n"
-    printed, ended = on_terminal(program, tmp_path, COLUMNS="")  # a terminal without a size
+    program = f"{BEGINNING}\nwith Display(runs, Console()):\n    {dying}\n"
+    printed, ended = on_terminal(program, tmp_path, COLUMNS="")  # The terminal has no size.
     assert ended == code
-    assert said in words(printed)
+    assert said in text_of(printed)
     assert any(line.endswith("before") for line in lines_of(printed))
     assert leaves_a_cursor(printed)
 
 
 @pytest.mark.slow
-def test_a_print_waits_for_no_gil_and_a_table_for_no_child(tmp_path: Path) -> None:
-    """C code prints more than a pipe holds, and lets no thread run meanwhile; a process outlives
-    the table and prints on; the relay is killed."""
+def test_a_print_does_not_wait_for_the_gil_nor_the_table_for_a_child(tmp_path: Path) -> None:
+    """C code that holds the GIL prints more than a pipe holds; a process that outlives the table
+    prints; the relay is killed."""
     program = f"""{BEGINNING}
 printf = ctypes.PyDLL(None).printf
-with Watcher(runs, Console()):
+with Display(runs, Console()):
     for _ in range(3000):
         printf(b"%s\\n", b"x" * 79)
     ctypes.PyDLL(None).fflush(None)
@@ -241,8 +234,8 @@ with Watcher(runs, Console()):
     finish(runs[0])
 print("the table has ended")
 os.wait()
-runs = members(Path(sys.argv[1]) / "more", 1)
-watcher = Watcher(runs, Console())
+runs = run_folders(Path(sys.argv[1]) / "more", 1)
+watcher = Display(runs, Console())
 with watcher:
     os.kill(watcher._screen._relay.pid, signal.SIGKILL)
     print("x" * 9 + "\\n" + 99999 * "y")
@@ -261,8 +254,8 @@ print("to its end")
 
 
 @pytest.mark.slow
-def test_a_terminal_that_takes_nothing_stops_nobody(tmp_path: Path) -> None:
-    """More frames than all pipes hold, while the terminal is not read."""
+def test_a_terminal_that_takes_no_output_does_not_stop_the_training(tmp_path: Path) -> None:
+    """It draws more frames than all pipes hold, while the terminal is not read."""
     program = f"""{BEGINNING}
 from rich.text import Text
 from seqsweep.live.terminal import Screen
@@ -282,24 +275,24 @@ print("to its end")
 
 @pytest.mark.slow
 def test_a_narrow_terminal_without_unicode_shows_a_table(tmp_path: Path) -> None:
-    program = f"{BEGINNING}\nwith Watcher(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
+    program = f"{BEGINNING}\nwith Display(runs, Console()):\n    finish(runs[0])\nprint('on')\n"
     printed, code = on_terminal(program, tmp_path, COLUMNS="30", PYTHONIOENCODING="latin-1")
     assert code == 0, printed
-    *_, last, end = [words(line) for line in printed.splitlines()]
+    *_, last, end = [text_of(line) for line in printed.splitlines()]
     assert (last, end) == ("+" + "-" * 28 + "+", "on")
     assert "~" in printed
     assert "could not be shown" not in printed
 
 
-def words(printed: str) -> str:
-    """Without what moves the cursor and colours."""
+def text_of(printed: str) -> str:
+    """Returns the text without cursor movements and colours."""
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", printed)
 
 
 def lines_of(printed: str) -> list[str]:
-    """What stands on a line of its own at some time."""
-    frames = printed.split("\x1b[1A")  # a new frame begins above the last one
-    return [words(line).lstrip("\r") for frame in frames for line in frame.splitlines()]
+    """Returns the lines of all frames."""
+    frames = printed.split("\x1b[1A")  # A new frame begins above the last one.
+    return [text_of(line).lstrip("\r") for frame in frames for line in frame.splitlines()]
 
 
 def leaves_a_cursor(printed: str) -> bool:
@@ -309,10 +302,10 @@ def leaves_a_cursor(printed: str) -> bool:
 def on_terminal(
     program: str, folder: Path, wait_for: Path | None = None, **more: str
 ) -> tuple[str, int]:
-    """What Python prints on a terminal of 80 columns and 24 lines, and how it ends.
+    """Returns what a Python program prints on a terminal of 80 x 24, and its exit code.
 
     Args:
-        wait_for: nothing is read before this file is there.
+        wait_for: a file; before it exists, the terminal is not read.
     """
     master, slave = pty.openpty()
     here = str(Path(__file__).parent)
@@ -329,12 +322,12 @@ def on_terminal(
             time.sleep(0.05)
         if wait_for is not None and not wait_for.exists():
             process.kill()
-            pytest.fail(f"{wait_for} is not there: the process waits for the terminal")
-        with contextlib.suppress(OSError):  # the other side has closed
+            pytest.fail(f"{wait_for} does not exist: the process waits for the terminal")
+        with contextlib.suppress(OSError):  # The other side has closed.
             while select.select([master], [], [], 60)[0]:
                 data += os.read(master, 65536)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(10)
-        process.kill()  # if it hangs
+        process.kill()  # It may hang.
     os.close(master)
     return data.decode(errors="replace"), process.returncode

@@ -1,4 +1,4 @@
-"""The live table: how far runs are, from their folders alone."""
+"""The live table and `watch`: the progress of runs, read from their folders alone."""
 
 import dataclasses
 import io
@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.live import Live
 
 from seqsweep.live import run_state
-from seqsweep.live.progress_view import LiveView
-from seqsweep.live.sweep_state import Pace, Progress, duration
+from seqsweep.live.display import LiveView
+from seqsweep.live.sweep_state import Pace, SweepProgress, duration
 from seqsweep.live.watch import WatchedFolder, watch
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.identity import flatten
@@ -57,7 +57,7 @@ def record(of: dict[str, Any], accuracy: float = 0.9) -> dict[str, Any]:
 
 
 class Clock:
-    """Time that passes when a test says so; it begins after all files have been written."""
+    """A clock that a test sets; it starts when the sweep is made."""
 
     def __init__(self) -> None:
         self.now = time.time()
@@ -67,7 +67,7 @@ class Clock:
 
 
 class Sweep:
-    """A folder with the runs of some configs, and the one that looks at it."""
+    """A folder with one run for each config, and a clock for its progress."""
 
     def __init__(self, folder: Path, configs: Sequence[dict[str, Any]]) -> None:
         self.folder = folder
@@ -92,8 +92,8 @@ class Sweep:
         when = self.clock.now if started is None else started
         return SweepFile(COMMAND, when, flat, frozenset(done_before))
 
-    def progress(self, **options: Any) -> Progress:
-        return Progress(self.folder, self.file(**options), clock=self.clock)
+    def progress(self, **options: Any) -> SweepProgress:
+        return SweepProgress(self.folder, self.file(**options), clock=self.clock)
 
 
 @pytest.fixture
@@ -107,8 +107,8 @@ def sweep(tmp_path: Path) -> Callable[..., Sweep]:
 MakeSweep = Callable[..., Sweep]
 
 
-def shown(progress: Progress, width: int = 80, is_last: bool = False) -> str:
-    """The table as it stands on a terminal."""
+def shown(progress: SweepProgress, width: int = 80, is_last: bool = False) -> str:
+    """Returns the table as a terminal shows it."""
     from seqsweep.live.table import LiveTable
 
     console = Console(file=io.StringIO(), record=True, width=width)
@@ -119,7 +119,7 @@ def shown(progress: Progress, width: int = 80, is_last: bool = False) -> str:
 # metrics.csv
 
 
-def test_only_whole_lines_count(tmp_path: Path) -> None:
+def test_only_whole_lines_of_metrics_csv_count(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     metrics = MetricsTail(path, ["val/acc"])
     metrics.look()
@@ -132,7 +132,7 @@ def test_only_whole_lines_count(tmp_path: Path) -> None:
     assert metrics.best == {"val/acc": 0.75}
 
 
-def test_what_has_been_read_is_not_read_again(
+def test_lines_of_metrics_csv_that_have_been_read_are_not_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(tmp_path, range(1000), header=True)
@@ -152,7 +152,7 @@ def test_what_has_been_read_is_not_read_again(
     assert lines == [row(1000).strip()]
 
 
-def test_a_file_that_is_cut_or_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
+def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
     path = tmp_path / "metrics.csv"
     train(tmp_path, range(3), accuracy=0.9, header=True)
     metrics = MetricsTail(path, ["val/acc"])
@@ -171,8 +171,10 @@ def test_a_file_that_is_cut_or_replaced_is_read_from_its_beginning(tmp_path: Pat
 
 
 @pytest.mark.parametrize("epochs", [6, 8])
-def test_a_file_that_grows_again_after_a_cut_is_read_anew(tmp_path: Path, epochs: int) -> None:
-    """It has the inode of before, and may be longer than before when it is looked at."""
+def test_a_metrics_csv_that_grows_again_after_a_cut_is_read_anew(
+    tmp_path: Path, epochs: int
+) -> None:
+    """The inode is the same, and the file may be longer than at the last look."""
     train(tmp_path, range(6), accuracy=0.9, header=True)
     metrics = MetricsTail(tmp_path / "metrics.csv", ["val/acc"])
     metrics.look()
@@ -185,7 +187,7 @@ def test_a_file_that_grows_again_after_a_cut_is_read_anew(tmp_path: Path, epochs
 
 
 @pytest.mark.parametrize(("metric", "best"), [("val/acc", 0.6), ("val/loss", 0.2)])
-def test_the_best_of_a_loss_is_the_lowest_and_empty_cells_are_passed_over(
+def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(
     tmp_path: Path, metric: str, best: float
 ) -> None:
     rows = ["0,6,0.3,0.4\n", "1,12,,\n", "2,18,0.2,0.6\n", "3,24,nan,nan\n", "4,30,0.5,0.1\n"]
@@ -203,7 +205,7 @@ def test_the_time_left_is_that_of_the_epochs_left_and_counts_down() -> None:
     pace = Pace(begun=100.0)
     pace.update(110.0, trained=0, left=40)
     assert pace.seconds_left(110.0) is None
-    pace.update(115.0, trained=1, left=39)  # too little of the work to tell
+    pace.update(115.0, trained=1, left=39)  # Too little of the work for an estimate.
     assert pace.seconds_left(115.0) is None
     pace.update(120.0, trained=10, left=30)
     assert pace.seconds_left(120.0) == pytest.approx(60.0)
@@ -214,7 +216,7 @@ def test_the_time_left_is_that_of_the_epochs_left_and_counts_down() -> None:
     assert pace.seconds_left(999.0) == 0.0
 
 
-def test_what_was_there_before_the_start_is_no_part_of_the_pace(sweep: MakeSweep) -> None:
+def test_epochs_trained_before_the_sweep_do_not_count_for_its_pace(sweep: MakeSweep) -> None:
     found = sweep(*(config(seed) for seed in range(4)))
     found.start(0)
     found.finish(0)
@@ -234,13 +236,13 @@ def test_what_was_there_before_the_start_is_no_part_of_the_pace(sweep: MakeSweep
     [({"run0": 9.0, "run1": 1.0}, (4 * 9 + 10) / 9), ({"run0": 9.0}, 4 + 10), ({}, 4 + 10)],
     ids=["known", "known of some", "unknown"],
 )
-def test_an_epoch_counts_by_what_it_costs(
+def test_an_epoch_counts_by_its_cost_for_the_time_left(
     sweep: MakeSweep, costs: dict[str, float], epochs: float
 ) -> None:
-    """Of a large network six epochs are trained, in a second each."""
+    """Six epochs of a large network have been trained, each in one second."""
     found = sweep(config(0), config(1))
     file = dataclasses.replace(found.file(), costs=costs)
-    progress = Progress(found.folder, file, clock=found.clock)
+    progress = SweepProgress(found.folder, file, clock=found.clock)
     progress.look()
     train(found.start(0).path, range(6))
     found.clock.now += 6.0
@@ -248,7 +250,7 @@ def test_an_epoch_counts_by_what_it_costs(
     assert progress.seconds_left == pytest.approx(epochs)
 
 
-def test_epochs_copied_from_a_shorter_run_are_no_part_of_the_pace(sweep: MakeSweep) -> None:
+def test_epochs_copied_from_a_shorter_run_do_not_count_for_the_pace(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     progress = found.progress()
     progress.look()
@@ -261,7 +263,7 @@ def test_epochs_copied_from_a_shorter_run_are_no_part_of_the_pace(sweep: MakeSwe
     assert progress.seconds_left is None
 
 
-def test_a_run_that_is_first_seen_in_the_middle_has_been_trained_by_the_sweep(
+def test_epochs_of_a_run_that_is_first_seen_halfway_count_for_the_pace(
     sweep: MakeSweep,
 ) -> None:
     found = sweep(config(0), config(1))
@@ -273,27 +275,27 @@ def test_a_run_that_is_first_seen_in_the_middle_has_been_trained_by_the_sweep(
     assert progress.seconds_left == pytest.approx(15 * 10.0 / 5)
 
 
-def test_a_run_that_stopped_early_counts_as_whole(sweep: MakeSweep) -> None:
+def test_a_run_that_stopped_early_counts_with_all_its_epochs(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     train(found.start(0).path, range(3))
     progress = found.progress()
     progress.look()
     found.finish(0)
     progress.look()
-    assert (progress.epochs, progress.epochs_in_all) == (EPOCHS, 2 * EPOCHS)
+    assert (progress.epochs, progress.max_epochs) == (EPOCHS, 2 * EPOCHS)
 
 
 @pytest.mark.parametrize(
     ("seconds", "text"), [(0, "0:00"), (58.4, "0:58"), (62, "1:02"), (3723, "1:02:03")]
 )
-def test_durations(seconds: float, text: str) -> None:
+def test_a_duration_has_hours_only_if_needed(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
 # states
 
 
-def test_every_state_is_told(sweep: MakeSweep) -> None:
+def test_progress_counts_the_runs_in_each_state(sweep: MakeSweep) -> None:
     found = sweep(*(config(seed) for seed in range(7)))
     found.start(0)
     found.finish(0)
@@ -346,7 +348,7 @@ def test_a_damaged_failure_counts_as_none(sweep: MakeSweep) -> None:
     assert progress.counts["waiting"] == 1
 
 
-def test_with_rerun_an_older_record_does_not_count(sweep: MakeSweep) -> None:
+def test_with_rerun_a_record_older_than_the_sweep_does_not_count(sweep: MakeSweep) -> None:
     found = sweep(config(rerun=True))
     found.start(0)
     found.finish(0)
@@ -357,7 +359,7 @@ def test_with_rerun_an_older_record_does_not_count(sweep: MakeSweep) -> None:
     assert [run.state for run in progress.look()] == ["complete"]
 
 
-def test_a_lock_that_a_killed_process_left_is_no_running_run(sweep: MakeSweep) -> None:
+def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep: MakeSweep) -> None:
     found = sweep(config())
     path = found.start(0).path
     (path / "lock").write_text("")
@@ -366,11 +368,11 @@ def test_a_lock_that_a_killed_process_left_is_no_running_run(sweep: MakeSweep) -
     assert progress.counts["waiting"] == 1
 
 
-def test_the_training_process_goes_by_the_beat_of_a_lock(tmp_path: Path) -> None:
+def test_a_lock_is_fresh_for_a_minute_after_it_was_touched(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("")
-    assert run_state.beats(tmp_path)
+    assert run_state.lock_is_fresh(tmp_path)
     os.utime(tmp_path / "lock", (0, time.time() - 61))
-    assert not run_state.beats(tmp_path)
+    assert not run_state.lock_is_fresh(tmp_path)
 
 
 def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
@@ -408,14 +410,14 @@ def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
 # the table
 
 
-def test_the_best_five_of_the_finished_and_the_running(sweep: MakeSweep) -> None:
+def test_the_table_shows_the_best_five_complete_and_running_runs(sweep: MakeSweep) -> None:
     found = sweep(*(config(seed, model={"hidden_size": 8 * (seed % 2 + 1)}) for seed in range(8)))
     progress = found.progress()
     for index in range(6):
         found.start(index)
         found.finish(index, accuracy=0.1 * index)
     train(found.start(6).path, range(4), accuracy=0.45)
-    train(found.start(7).path, range(4), accuracy=0.99)  # trained by nobody
+    train(found.start(7).path, range(4), accuracy=0.99)  # No process trains it.
     with RunLock(found.run(6).path):
         progress.look()
         lines = shown(progress).splitlines()
@@ -430,7 +432,7 @@ def test_the_best_five_of_the_finished_and_the_running(sweep: MakeSweep) -> None
     assert rows[0][:2] == ["6", "done"]
 
 
-def test_a_loss_ranks_by_the_lowest_and_without_validation_the_training_loss(
+def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(
     sweep: MakeSweep,
 ) -> None:
     found = sweep(config(0, monitor="val/loss"), config(1, monitor="val/loss"))
@@ -448,7 +450,7 @@ def test_a_loss_ranks_by_the_lowest_and_without_validation_the_training_loss(
     assert [score for _, score in progress.best(1)] == [pytest.approx(0.3)]
 
 
-def test_five_failures_are_named_with_their_error_in_one_line(sweep: MakeSweep) -> None:
+def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep: MakeSweep) -> None:
     found = sweep(*(config(seed) for seed in range(8)))
     progress = found.progress()
     for index in range(8):
@@ -462,7 +464,7 @@ def test_five_failures_are_named_with_their_error_in_one_line(sweep: MakeSweep) 
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])
-def test_nothing_is_wrapped_on_any_width(sweep: MakeSweep, width: int) -> None:
+def test_no_line_of_the_table_is_wrapped_at_any_width(sweep: MakeSweep, width: int) -> None:
     keys = {"hidden_size": 8, "num_layers": 2, "bidirectional": True, "label_smoothing": 0.1}
     models = [keys, {name: str(value) * 9 for name, value in keys.items()}]
     found = sweep(*(config(seed, model=models[seed % 2]) for seed in range(12)))
@@ -498,7 +500,7 @@ def test_a_narrow_terminal_shows_short_names_where_labels_do_not_fit(sweep: Make
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
-def test_a_terminal_without_unicode_has_a_table_too(sweep: MakeSweep, encoding: str) -> None:
+def test_a_terminal_without_unicode_shows_a_table(sweep: MakeSweep, encoding: str) -> None:
     found = sweep(config(0, model={"hidden_size": "long " * 9, "a": "日本"}), config(1))
     progress = found.progress()
     found.start(0)
@@ -517,7 +519,7 @@ def test_a_terminal_without_unicode_has_a_table_too(sweep: MakeSweep, encoding: 
     assert "ValueError: word ~" in text
 
 
-def test_markup_in_a_value_is_shown_as_it_is(sweep: MakeSweep) -> None:
+def test_markup_in_a_config_value_is_printed_unchanged(sweep: MakeSweep) -> None:
     found = sweep(config(0, model={"a": "[red]x[/]"}), config(1, model={"a": "\\[b"}))
     out = io.StringIO()
     view = LiveView(found.progress(), Console(file=out, width=200), None)
@@ -531,7 +533,7 @@ def test_markup_in_a_value_is_shown_as_it_is(sweep: MakeSweep) -> None:
     assert second.startswith("[2/2] a=\\[b seed=1  ")
 
 
-def test_the_last_table_leaves_the_best_to_the_leaderboard(sweep: MakeSweep) -> None:
+def test_the_last_table_leaves_out_the_best_runs(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     progress = found.progress()
     for index in range(2):
@@ -548,7 +550,7 @@ def test_the_last_table_leaves_the_best_to_the_leaderboard(sweep: MakeSweep) -> 
 # the view
 
 
-def test_lines_tell_each_run_once_with_its_result(sweep: MakeSweep) -> None:
+def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep: MakeSweep) -> None:
     found = sweep(*(config(seed) for seed in range(4)))
     found.start(3)
     found.finish(3)
@@ -571,7 +573,7 @@ def test_lines_tell_each_run_once_with_its_result(sweep: MakeSweep) -> None:
     ]
 
 
-def test_a_table_ends_with_the_cursor_visible(sweep: MakeSweep) -> None:
+def test_the_cursor_is_visible_after_the_last_table(sweep: MakeSweep) -> None:
     found = sweep(config())
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=80)
@@ -593,7 +595,7 @@ def watched(folder: Path) -> tuple[int, str]:
     return code, out.getvalue()
 
 
-def test_watch_ends_by_itself_when_all_is_done(sweep: MakeSweep) -> None:
+def test_watch_ends_when_all_runs_are_done(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     found.file().write(found.folder)
     for index in range(2):
@@ -606,7 +608,9 @@ def test_watch_ends_by_itself_when_all_is_done(sweep: MakeSweep) -> None:
     assert text.splitlines()[-1] == "2 of 2 runs are done"
 
 
-def test_watch_ends_with_the_sweep_and_says_what_goes_on(sweep: MakeSweep) -> None:
+def test_watch_ends_with_the_sweep_and_prints_the_command_that_finishes_it(
+    sweep: MakeSweep,
+) -> None:
     found = sweep(config(0), config(1))
     file = found.file()
     found.start(0)
@@ -614,13 +618,13 @@ def test_watch_ends_with_the_sweep_and_says_what_goes_on(sweep: MakeSweep) -> No
     file.end(found.folder, time.time())
     code, text = watched(found.folder)
     assert code == 1
-    assert "1 of 2 runs is not done; why:" in text
+    assert "1 of 2 runs is not done; to see why:" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
 @pytest.mark.parametrize("seconds", [-QUIET_SECONDS - 1, 24 * 3600])
-def test_watch_says_that_a_sweep_was_killed(sweep: MakeSweep, seconds: float) -> None:
-    """Also where a clock went back since."""
+def test_watch_reports_a_sweep_that_was_killed(sweep: MakeSweep, seconds: float) -> None:
+    """It does so even if the clock has been set back since."""
     found = sweep(config(0), config(1))
     found.start(0)
     found.file().write(found.folder)
@@ -628,11 +632,11 @@ def test_watch_says_that_a_sweep_was_killed(sweep: MakeSweep, seconds: float) ->
     os.utime(found.folder / NAME, (then, then))
     code, text = watched(found.folder)
     assert code == 1
-    assert "2 of 2 runs are not done; nobody trains it any more" in text
+    assert "2 of 2 runs are not done, and no process is training them" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
 
 
-def test_watch_takes_the_runs_that_are_there_or_a_single_one(sweep: MakeSweep) -> None:
+def test_watch_shows_a_folder_without_sweep_json_and_a_single_run(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     for index in range(2):
         found.start(index)
@@ -648,7 +652,7 @@ def test_watch_refuses_a_folder_without_runs(tmp_path: Path) -> None:
         watched(tmp_path)
 
 
-def test_watch_sees_the_end_of_the_sweep_and_a_new_one(sweep: MakeSweep) -> None:
+def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     file = found.file()
     file.write(found.folder)
@@ -666,7 +670,7 @@ def test_watch_sees_the_end_of_the_sweep_and_a_new_one(sweep: MakeSweep) -> None
     assert not seen.is_over()
 
 
-def test_watch_sees_a_new_sweep_whose_file_has_the_number_of_the_old_one(sweep: MakeSweep) -> None:
+def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep: MakeSweep) -> None:
     found = sweep(config(0), config(1))
     found.file().write(found.folder)
     seen = WatchedFolder(found.folder)
@@ -690,4 +694,4 @@ def test_ctrl_c_ends_watching_without_a_traceback(
     monkeypatch.setattr(time, "sleep", interrupted)
     code, text = watched(found.folder)
     assert code == 130
-    assert text == "no longer watched; the sweep goes on\n"
+    assert text == "stopped watching; the sweep continues\n"

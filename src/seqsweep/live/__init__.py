@@ -1,1 +1,1 @@
-"""What a terminal shows while runs train."""
+"""The display of a sweep in a terminal while its runs train."""

@@ -1,11 +1,12 @@
-"""What a person sees of a sweep while it trains, whatever launcher trains it.
+"""The display of a sweep: a table, or a line for each run.
 
-A thread looks at the runs' folders. On a terminal it draws a table, elsewhere it prints a line for
-each run that ends. Workers of a DataLoader are forked meanwhile, but never while the thread draws:
-a child would inherit a locked console, and nothing would ever release its lock.
+A table needs a terminal; any other output gets a line for each run that ends. `Display` shows the
+sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch` shows
+any sweep with the same `LiveView`.
 """
 
 import contextlib
+import io
 import os
 import threading
 import time
@@ -13,68 +14,132 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.text import Text
 
 from seqsweep.console import say_error
-from seqsweep.live.progress_view import LiveView, shows_table
-from seqsweep.live.run_state import beats
-from seqsweep.live.sweep_state import Progress
+from seqsweep.live.run_state import RunProgress, lock_is_fresh
+from seqsweep.live.sweep_state import SweepProgress, duration
+from seqsweep.live.table import LiveTable, one_line
 from seqsweep.live.terminal import Screen
 from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _SHARE = 0.05
-"""Of the time, at most, that looking and drawing take."""
+"""The largest share of the time that reading and drawing take."""
 
+# DataLoader workers are forked while a sweep is displayed, but never while the display draws: the
+# child would inherit a locked console, and nothing would ever release its lock.
 _drawing = threading.RLock()
 os.register_at_fork(
     before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release
 )
 
 
-class Watched(Protocol):
-    """A run to wait for."""
+class Drawing(Protocol):
+    """An object that redraws a table: rich's `Live`, or a `Screen`."""
 
-    @property
-    def folder(self) -> RunFolder: ...
+    def start(self) -> None: ...
+    def update(self, renderable: RenderableType, /, *, refresh: bool) -> None: ...
+    def stop(self) -> None: ...
 
 
-class Watcher:
-    """Shows how far a sweep is, as long as the block runs.
-
-    What goes wrong with that is no matter of the training: it is told when the block has ended.
-    It also touches the sweep's sweep.json, so that others can see that the sweep is alive.
+class LiveView:
+    """Shows the progress of a sweep on a console.
 
     Args:
-        members: the runs to wait for, of one folder.
-        console: where to.
+        progress: the state of the sweep, which `look` brings up to date.
+        console: the console to print on; `?` replaces the characters that its encoding lacks.
+        drawing: draws the table; None prints lines instead.
     """
 
-    def __init__(self, members: Sequence[Watched], console: Console) -> None:
-        self.folder = members[0].folder.path.parent
-        self.names = [member.folder.run_id for member in members]
+    def __init__(self, progress: SweepProgress, console: Console, drawing: Drawing | None) -> None:
+        self.progress = progress
         self.console = console
-        self.error: Exception | None = None
+        self._drawing = drawing
+        # A table shows epochs, lines only the ends of runs.
+        self._pause = 0.5 if drawing is None else 0.25
+        self._ended: list[RunProgress] = []
+        self._printed: set[str] = set()
+        if isinstance(console.file, io.TextIOWrapper):
+            console.file.reconfigure(errors="replace")
+
+    def start(self) -> None:
+        if self._drawing is not None:
+            self._drawing.start()
+
+    def look(self) -> None:
+        """Reads the folders. Prints nothing."""
+        self._ended += self.progress.look()
+
+    def draw(self) -> None:
+        """Draws the table, or prints a line for each run just ended."""
+        ended, self._ended = self._ended, []
+        with _drawing:
+            if self._drawing is not None:
+                self._drawing.update(LiveTable(self.progress), refresh=True)
+                return
+            lines: list[Text] = []
+            for run in ended:
+                self._printed.add(run.folder.name)
+                lines.append(_ended_line(self.progress, run, len(self._printed)))
+            if lines:  # Printing them one by one takes rich four times as long.
+                self.console.print(Text("\n").join(lines), soft_wrap=True, highlight=False)
+
+    def renew(self) -> float:
+        """Reads the folders and draws; returns the seconds to wait afterwards."""
+        begun = time.monotonic()
+        self.look()
+        self.draw()
+        return max(self._pause, (time.monotonic() - begun) / _SHARE)
+
+    def stop(self) -> None:
+        """Draws the final table, without the best runs: the leaderboard follows."""
+        if self._drawing is None:
+            self.draw()
+            return
+        with _drawing:
+            self._drawing.update(LiveTable(self.progress, is_last=True), refresh=False)
+            self._drawing.stop()
+
+
+class Display:
+    """Shows the progress of a sweep while the block runs.
+
+    It works with every launcher, since it reads only the runs' folders. Display errors never stop
+    the training; they are reported on exit. The display also touches the sweep's sweep.json, which
+    shows other processes that the sweep is alive.
+
+    Args:
+        runs: the folders of the runs to wait for, all in one folder.
+        console: the console to print on.
+    """
+
+    def __init__(self, runs: Sequence[RunFolder], console: Console) -> None:
+        self._folder = runs[0].path.parent
+        self._run_ids = [run.run_id for run in runs]
+        self._console = console
+        self._error: Exception | None = None
         self._screen: Screen | None = None
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> None:
-        self._start(_beat, self.folder / NAME, self._ended)
+        self._start(_keep_touching, self._folder / NAME, self._ended)
         try:
-            progress = Progress(self.folder, self._sweep(), beats)
-            progress.look()  # what is there before anything is trained
-            if shows_table(self.console):
+            progress = SweepProgress(self._folder, self._sweep(), lock_is_fresh)
+            progress.look()  # The first look finds what was there before the training.
+            if shows_table(self._console):
                 self._screen = Screen()
-            view = LiveView(progress, self.console, self._screen)
+            view = LiveView(progress, self._console, self._screen)
             view.start()
         except Exception as error:
-            self.error = error
+            self._error = error
             if self._screen is not None:
                 self._screen.restore()
             return
-        self._start(self._watch, view)
+        self._start(self._show, view)
 
     def __exit__(self, *_: object) -> None:
         if self._screen is not None:
@@ -82,13 +147,13 @@ class Watcher:
         self._ended.set()
         for thread in self._threads:
             thread.join()
-        # Without a screen of our own a broken pipe means that the reader, head for instance, has
-        # gone, which is not a fault of the display.
-        is_reader_gone = isinstance(self.error, BrokenPipeError) and self._screen is None
-        if self.error is not None and not is_reader_gone:
-            words = " ".join(f"{type(self.error).__name__}: {self.error}".split())
+        # Without a screen, a broken pipe means that the reader has gone, such as `head`. This is
+        # not an error of the display.
+        reader_has_gone = isinstance(self._error, BrokenPipeError) and self._screen is None
+        if self._error is not None and not reader_has_gone:
+            message = " ".join(f"{type(self._error).__name__}: {self._error}".split())
             with contextlib.suppress(Exception):
-                say_error(f"the sweep's progress could not be shown: {words}")
+                say_error(f"the sweep's progress could not be shown: {message}")
 
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments, daemon=True)
@@ -96,36 +161,60 @@ class Watcher:
         self._threads.append(thread)
 
     def _sweep(self) -> SweepFile:
-        """That of the folder's sweep.json, as long as it knows of these runs."""
-        sweep = SweepFile.read(self.folder)
-        if sweep is None or not set(self.names) <= sweep.configs.keys():
-            return SweepFile((), time.time(), {name: {} for name in self.names})
+        """Returns sweep.json, or a substitute if it does not list all runs."""
+        sweep = SweepFile.read(self._folder)
+        if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
+            return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
         return sweep.current()
 
-    def _watch(self, view: LiveView) -> None:
+    def _show(self, view: LiveView) -> None:
         try:
-            self._show(view)
+            pause = 0.0
+            while not self._ended.wait(pause):
+                pause = view.renew()
+            view.look()
+            view.stop()
         except Exception as error:
-            self.error = error
+            self._error = error
             if self._screen is not None:
                 self._screen.abandon()
 
-    def _show(self, view: LiveView) -> None:
-        pause = 0.0
-        while not self._ended.wait(pause):
-            begun = time.monotonic()
-            view.look()
-            with _drawing:
-                view.draw()
-            pause = max(view.pause, (time.monotonic() - begun) / _SHARE)
-        view.look()
-        with _drawing:
-            view.stop()
+
+def shows_table(console: Console) -> bool:
+    """Returns whether the console is a terminal that can redraw lines."""
+    return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
 
 
-def _beat(path: Path, ended: threading.Event) -> None:
+def _keep_touching(path: Path, ended: threading.Event) -> None:
     while True:
         with contextlib.suppress(OSError):
             os.utime(path)
         if ended.wait(BEAT_SECONDS):
             return
+
+
+def _ended_line(progress: SweepProgress, run: RunProgress, count: int) -> Text:
+    """Returns the line of the `count`-th run that has ended.
+
+    `[ 3/24] hidden_size=16 seed=0  val/acc 0.9753  test/acc 0.9784  4.7 s  1:50 left`
+    """
+    total = progress.to_train
+    seconds = progress.seconds_left
+    left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
+    head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
+    return Text.assemble(head, *_result(run), (left, "dim"))
+
+
+def _result(run: RunProgress) -> list[str | tuple[str, str]]:
+    """Returns the result of a run as pieces of text with their styles.
+
+    There is no markup, because a label or an error may contain brackets.
+    """
+    if run.state == "diverged":
+        return [("diverged", "red"), f" in epoch {(run.record or {}).get('epoch')}"]
+    if run.record is None:
+        return [("failed", "red"), f" {one_line(run.error)}"]
+    metrics = run.record["metrics"]
+    names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
+    scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names)
+    return [f"{scores}  {run.record['train_seconds']:.1f} s"]

@@ -1,5 +1,6 @@
-"""How far one run is, read from the small files of its folder while it is trained."""
+"""The state of one run, read from the small files of its folder."""
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,26 +12,27 @@ from seqsweep.runs.metrics_csv import MetricsTail, stat_of
 from seqsweep.runs.run_folder import RunFolder
 
 RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
-"""`waiting` is also a run that was killed: it waits for whoever goes on with it."""
+"""A killed run is `waiting` too: it waits for a process that resumes it."""
 
-_ENDS: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
+_STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
+"""The state of a run by the kind in its failure.json."""
 
 
 @dataclass
 class RunProgress:
-    """One run of a sweep; each `look` brings it up to date, until it has a record.
+    """The progress of one run; each `look` brings it up to date.
 
     Args:
-        folder: of the run.
-        config: flat.
-        label: what a person calls it.
-        skipped: the sweep found it done.
-        tail: its metrics.csv.
-        since: when the sweep was started, in seconds since 1970: an older failure does not count,
-            nor does an older record if the config says `rerun`.
-        already: epochs that it had when it was first looked at, so none of this sweep's pace.
-        record: of the finished run.
-        error: why it failed or diverged.
+        folder: the run's folder.
+        config: the run's config, flat.
+        label: the run's name for people.
+        skipped: whether the run was done before the sweep was started.
+        tail: the reader of the run's metrics.csv.
+        since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
+            does an older record if the config says `rerun`.
+        already: the epochs that were trained before the first look; they tell nothing of the pace.
+        record: the record of a run that is complete or has diverged.
+        error: the reason why the run failed or diverged.
     """
 
     folder: Path
@@ -45,7 +47,7 @@ class RunProgress:
     error: str = ""
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
-    _end: RunState = "waiting"
+    _unlocked_state: RunState = "waiting"
 
     @property
     def max_epochs(self) -> int:
@@ -53,56 +55,63 @@ class RunProgress:
 
     @property
     def epochs(self) -> int:
-        """That it has behind it; all, once it has ended, however early."""
+        """The epochs that need no more time: all after the end."""
         has_ended = self.state in ("complete", "diverged", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
-        """The same, but a run that failed or diverged has saved the others no time."""
-        is_whole = self.state == "complete"
-        return self.max_epochs if is_whole else min(self.tail.epochs, self.max_epochs)
+        """The epochs that count for the pace.
+
+        These are all epochs of a complete run, even if it stopped early. A run that has failed or
+        diverged counts only the epochs that it has trained.
+        """
+        is_complete = self.state == "complete"
+        return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
 
     def score(self, metric: str) -> float | None:
-        """The best so far; of a finished run that of its record."""
+        """Returns the record's value of a metric, or the best value so far."""
         if self.record is None:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
 
     def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
-        """Reads what is new; whether the run has ended since the look before.
+        """Reads what is new; returns whether the run has just ended.
 
         Args:
-            is_running: whether a folder in which a lock lies is being trained.
-            is_first: nobody has looked at the sweep before.
+            is_running: whether a folder that contains a lock is being trained.
+            is_first: whether this is the first look at the sweep.
         """
-        # The lock first: a run that has given its lock back has written its last word before.
+        # The lock is read first: a run writes its last file before it gives its lock back.
         is_locked = stat_of(f"{self.folder}/lock") is not None
         if self._has_record(is_first):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        self.state = "running" if is_locked and is_running(self.folder) else self._end
+        is_trained_now = is_locked and is_running(self.folder)
+        self.state = "running" if is_trained_now else self._unlocked_state
         self._read_epochs(is_first)
         return failed_again
 
     def _read_epochs(self, is_first: bool) -> None:
-        is_new = self.tail.epochs == 0
+        was_empty = self.tail.epochs == 0
         self.tail.look()
-        was_there = is_new and self.tail.written < self.since  # as what a shorter run leaves
-        if was_there or is_first:
+        # A file that is older than the sweep was left by a run with fewer epochs.
+        is_older = was_empty and self.tail.written < self.since
+        if is_older or is_first:
             self.already = self.trained
-        self.already = min(self.already, self.trained)  # the file may have been cut
+        # A resumed run cuts off the rows behind its checkpoint.
+        self.already = min(self.already, self.trained)
 
     def _has_record(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/record.json")
         if stat is None:
             return False
-        stamp = (stat.st_mtime_ns, stat.st_ino)
         if self.config.get("rerun") and is_first and stat.st_mtime < self.since:
-            self._old_record = stamp
-        if stamp == self._old_record:
+            self._old_record = _version(stat)
+        if _version(stat) == self._old_record:
             return False
+        # A damaged record counts as missing.
         self.record = RunFolder(self.folder).record()
         if self.record is None:
             return False
@@ -113,24 +122,29 @@ class RunProgress:
     def _has_new_failure(self, is_first: bool) -> bool:
         stat = stat_of(f"{self.folder}/failure.json")
         if stat is None:
-            self._end = "waiting"
+            self._unlocked_state = "waiting"
             return False
-        stamp = (stat.st_mtime_ns, stat.st_ino)
-        if stamp == self._failure:
+        if _version(stat) == self._failure:
             return False
-        self._failure = stamp
+        self._failure = _version(stat)
         failure = RunFolder(self.folder).failure() or {}
         is_old = is_first and stat.st_mtime < self.since
-        self._end = "waiting" if is_old else _ENDS.get(failure.get("kind", ""), "waiting")
-        self.error = failure["error"] if self._end == "failed" else ""
-        return self._end == "failed"
+        kind = "" if is_old else failure.get("kind", "")
+        self._unlocked_state = _STATES_AFTER.get(kind, "waiting")
+        self.error = failure["error"] if self._unlocked_state == "failed" else ""
+        return self._unlocked_state == "failed"
 
 
-def beats(folder: Path) -> bool:
-    """Whether a run's lock has been touched within a minute.
+def _version(stat: os.stat_result) -> tuple[int, int]:
+    """Returns a value that changes when the file is replaced."""
+    return stat.st_mtime_ns, stat.st_ino
 
-    For the process that trains the run: to open a lock of its own, as `is_locked` does, would drop
-    it if the run has just taken it.
+
+def lock_is_fresh(folder: Path) -> bool:
+    """Returns whether a run's lock has been touched within a minute.
+
+    The process that trains the run must use this instead of `is_locked`, which opens the lock and
+    so would drop it if the run has just taken it.
     """
     stat = stat_of(f"{folder}/lock")
     return stat is not None and abs(time.time() - stat.st_mtime) < STALE_SECONDS

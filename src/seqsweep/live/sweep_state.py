@@ -1,7 +1,7 @@
-"""How far a sweep is, while it is trained: read from small files of its runs' folders.
+"""The state of a sweep, read from the small files of its runs.
 
-What is known is kept between two looks. A run that is done is read once; of the others a look asks
-for the state of four files, and reads what has been added to them.
+It is kept between two looks. A run that is done is read once. For each of the others a look asks
+for the state of four files, and reads what has been appended to them.
 """
 
 import functools
@@ -23,14 +23,15 @@ from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
-"""The share of the work from which on a pace is known: most epochs are not written down at once."""
+"""The share of the work that must be done for an estimate. Epochs are written to disk in groups."""
 
 
 @dataclass
 class Pace:
-    """Time left, from the epochs that were trained since we look, by what they cost.
+    """Estimates the time left from the pace of the training since `begun`.
 
-    Between two changes it counts down: the epochs of a stack end all at once.
+    Each epoch counts by its cost. The estimate counts down between two changes, because the epochs
+    of a stack end together.
     """
 
     begun: float
@@ -39,10 +40,12 @@ class Pace:
     _left: float | None = None
 
     def update(self, now: float, trained: float, left: float) -> None:
-        """Takes in the cost of the epochs trained since `begun`, and of those that are left.
+        """Renews the estimate if more has been trained.
 
         Args:
-            now: in seconds, as `begun`.
+            now: the time in seconds, on the clock of `begun`.
+            trained: the cost of the epochs that were trained since `begun`.
+            left: the cost of the epochs that are left.
         """
         if trained != self._trained:
             self._trained, self._changed = trained, now
@@ -50,21 +53,21 @@ class Pace:
             self._left = left * (now - self.begun) / trained if is_known else None
 
     def seconds_left(self, now: float) -> float | None:
-        """None before anything is known."""
+        """Returns the estimate in seconds, or None while there is none."""
         return None if self._left is None else max(self._left - (now - self._changed), 0.0)
 
 
-class Progress:
-    """The runs of a sweep; each `look` brings them up to date.
+class SweepProgress:
+    """The progress of a sweep's runs; each `look` brings it up to date.
 
     Args:
-        folder: of the runs.
-        sweep: which runs, and since when.
-        is_running: whether a run's folder, in which a lock lies, is being trained.
-        clock: seconds since 1970.
+        folder: the folder of the runs.
+        sweep: the runs, and when the sweep was started.
+        is_running: whether a run's folder that contains a lock is being trained.
+        clock: returns seconds since 1970.
 
     Attributes:
-        keys: of the runs' labels, with their short names.
+        keys: the short name of each config key in the runs' labels.
         runs: in the order of the sweep.
     """
 
@@ -84,6 +87,7 @@ class Progress:
         self._monitor = monitor_of(configs.values())
         self._without_validation = without_validation(configs.values())
         self.runs = [self._run(name, config) for name, config in configs.items()]
+        # Costs of some runs alone would distort the estimate.
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self._pending = {run.folder.name: run for run in self.runs}
@@ -93,52 +97,55 @@ class Progress:
         folder = self.folder / name
         tail = MetricsTail(folder / "metrics.csv", (self._monitor, self._without_validation))
         skipped = name in self.sweep.done_before
+        # A sweep of one run has no differing keys, so its label is the run_id.
         label = run_label(config, self.keys) or name
         return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
-        """Those that have ended since the look before, in the order of the sweep."""
-        there = _names(self.folder)
-        pending = [run for name, run in self._pending.items() if name in there]
+        """Reads what is new; returns the runs that have just ended."""
+        # One listing of the folder saves a look at each run that has not been started.
+        names = _names_in(self.folder)
+        pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self.is_running, self._is_first)]
         self._is_first = False
-        self._pending = {n: run for n, run in self._pending.items() if run.record is None}
+        self._pending = {name: run for name, run in self._pending.items() if run.record is None}
         trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
         left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
         self.pace.update(self.clock(), trained, left)
         return ended
 
     def _cost(self, run: RunProgress) -> float:
-        """The cost of an epoch of the run; 1 for each where that of some is not known."""
+        """Returns the cost of an epoch; 1 if some costs are unknown."""
         return self._costs.get(run.folder.name, 1.0)
 
     @functools.cached_property
     def short_names(self) -> dict[str, str]:
-        """The names of the runs for where their labels do not fit, by run_id."""
+        """The short name of each run by run_id, if labels do not fit."""
         return readable_names(self.sweep.configs)
 
     @functools.cached_property
     def to_train(self) -> int:
-        """The number of runs that the sweep did not find done."""
+        """The number of runs that were not done before the sweep was started."""
         return sum(not run.skipped for run in self.runs)
 
     @property
-    def epochs_in_all(self) -> int:
+    def max_epochs(self) -> int:
+        """The number of epochs of all runs together."""
         return sum(run.max_epochs for run in self.runs)
 
     @property
     def epochs(self) -> int:
-        """That all runs together have behind them."""
+        """The number of epochs that need no more time, of all runs together."""
         return sum(run.epochs for run in self.runs)
 
     @property
     def seconds_left(self) -> float | None:
-        """None before anything is known."""
+        """The estimated time left, or None while there is no estimate."""
         return self.pace.seconds_left(self.clock())
 
     @property
     def counts(self) -> Counter[str]:
-        """How many runs are in each state; `skipped` are those that the sweep found done."""
+        """The number of runs by state; `skipped` were done before the sweep."""
         return Counter("skipped" if run.skipped else run.state for run in self.runs)
 
     def in_state(self, state: RunState) -> list[RunProgress]:
@@ -146,29 +153,30 @@ class Progress:
 
     @property
     def monitor(self) -> str:
-        """The metric that ranks the runs; without a validation split one of training."""
+        """The metric that ranks the runs; without validation a training metric."""
         other = self._without_validation
         has_any = any(run.score(self._monitor) is not None for run in self.runs)
         has_other = any(run.score(other) is not None for run in self.runs)
         return other if has_other and not has_any else self._monitor
 
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
-        """The best of the finished and of the running ones, at most so many."""
+        """Returns the best complete and running runs with their scores, at most `most`."""
         monitor = self.monitor
-        among = [run for run in self.runs if run.state in ("complete", "running")]
-        scored = [(run, score) for run in among if (score := run.score(monitor)) is not None]
-        sign = 1 if lower_is_better(monitor) else -1
-        return sorted(scored, key=lambda one: sign * one[1])[:most]
+        ranked = [run for run in self.runs if run.state in ("complete", "running")]
+        scores = [(run, score) for run in ranked if (score := run.score(monitor)) is not None]
+        # Python keeps the order of equal scores in both directions.
+        is_descending = not lower_is_better(monitor)
+        return sorted(scores, key=lambda pair: pair[1], reverse=is_descending)[:most]
 
 
 def duration(seconds: float) -> str:
-    """`0:58`, `1:02:03`."""
+    """Returns a duration as text, such as `0:58` or `1:02:03`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _names(folder: Path) -> set[str]:
+def _names_in(folder: Path) -> set[str]:
     try:
         return set(os.listdir(folder))
     except OSError:

@@ -1,7 +1,6 @@
-"""The frame of a live table: how far a sweep is, at one glance and on any terminal."""
+"""The live table of a sweep: one frame that fits any terminal."""
 
-import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from rich.box import ROUNDED
@@ -13,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from seqsweep.live.run_state import RunProgress
-from seqsweep.live.sweep_state import Progress, duration
-from seqsweep.results.formatting import value_text
+from seqsweep.live.sweep_state import SweepProgress, duration
+from seqsweep.results.formatting import count, value_text
 
 _WIDEST = 100
 _LONGEST_VALUE = 14
@@ -31,34 +30,35 @@ _STYLES = {
 
 
 class LiveTable:
-    """A sweep's progress in one frame: bar, counts, the best runs, those that failed.
+    """A frame with a sweep's progress, its best and its failed runs.
 
-    Its columns are as wide as the configs of the sweep ask for, so they do not jump while it runs;
-    where the terminal is narrower the runs have one column, with their short names where the labels
-    do not fit. Nothing is wrapped.
+    The column widths depend only on the configs of the sweep, so they do not change while it runs.
+    On a narrow terminal the runs have one column, with short names if the labels do not fit. No
+    line is wrapped.
 
     Args:
-        is_last: without the best runs and the time left.
+        is_last: leaves out the best runs and the time left.
     """
 
-    def __init__(self, progress: Progress, is_last: bool = False) -> None:
+    def __init__(self, progress: SweepProgress, is_last: bool = False) -> None:
         self.progress = progress
         self.is_last = is_last
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
         width = min(options.max_width, _WIDEST)
-        title = f"{self.progress.folder.absolute().name}: {_runs(len(self.progress.runs))}"
+        name = self.progress.folder.absolute().name
         panel = Panel(
             Group(*self._parts(width - 4)),
-            title=Text(plain(title), "bold"),
+            title=Text(one_line(f"{name}: {count(len(self.progress.runs), 'run')}"), "bold"),
             title_align="left",
             box=ROUNDED,
             border_style="dim",
             width=width,
         )
-        cropped = "~" if options.ascii_only else "…"  # rich itself minds that for the box alone
+        # On a terminal without Unicode, rich replaces the box but not its own ellipsis.
+        ellipsis = "~" if options.ascii_only else "…"
         for segment in console.render(panel, options):
-            yield segment._replace(text=segment.text.replace("…", cropped))
+            yield segment._replace(text=segment.text.replace("…", ellipsis))
 
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
@@ -75,99 +75,105 @@ class LiveTable:
                 yield Text(f"and {len(failed) - _MOST_FAILED} more", "dim")
 
     def _bar(self) -> Table:
+        """Returns the line with the progress bar, the percentage, and the times."""
         progress = self.progress
-        total, done = progress.epochs_in_all, progress.epochs
+        total, done = max(progress.max_epochs, 1), progress.epochs
         row = Table.grid(expand=True, padding=(0, 2, 0, 0))
         row.add_column(ratio=1)
-        for least in (5, 4, 0 if self.is_last else 9):
-            row.add_column(no_wrap=True, justify="right", min_width=least)
+        # Fixed widths keep the bar from jumping when a time gets another digit.
+        for min_width in (5, 4, 0 if self.is_last else 9):
+            row.add_column(no_wrap=True, justify="right", min_width=min_width)
         elapsed = (progress.sweep.ended or progress.clock()) - progress.sweep.started
         left = None if self.is_last else progress.seconds_left
         row.add_row(
-            ProgressBar(total=max(total, 1), completed=done),
-            Text(f"{100 * done // max(total, 1)} %", "bold"),
+            ProgressBar(total=total, completed=done),
+            Text(f"{100 * done // total} %", "bold"),
             Text(duration(max(elapsed, 0)), "dim"),
             Text("" if left is None else f"{duration(left)} left", "cyan"),
         )
         return row
 
     def _counts(self) -> Text:
+        """Returns the line with the number of runs in each state."""
         counts = self.progress.counts
-        found = {"done": counts.pop("complete", 0)} | counts
-        names = dict.fromkeys((*_ALWAYS, "skipped", "diverged", "interrupted"))
-        parts = [
-            Text.assemble((str(found.get(name, 0)), _style(name, found)), f" {name}")
-            for name in names
-            if name in _ALWAYS or found.get(name)
-        ]
-        line = Text("   ", no_wrap=True, overflow="ellipsis").join(parts)
+        counts["done"] = counts.pop("complete", 0)
+        parts: list[Text] = []
+        for name in (*_ALWAYS, "skipped", "diverged", "interrupted"):
+            if name in _ALWAYS or counts[name]:
+                style = _STYLES.get(name, "") if counts[name] else "dim"
+                parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
+        line = Text("   ").join(parts)
         line.no_wrap, line.overflow = True, "ellipsis"
         return line
 
 
-def _style(name: str, found: dict[str, int]) -> str:
-    return _STYLES.get(name, "") if found.get(name) else "dim"
+def _best_table(
+    progress: SweepProgress, best: Sequence[tuple[RunProgress, float]], width: int
+) -> Table:
+    """Returns the table of the best runs: rank, config, score, and epoch.
 
+    Each config key has a column of its own if all of them fit into the width.
+    """
+    score_header = _broken(progress.monitor)
+    score_width = max(_longest(score_header.split("\n")), 7)
+    most_epochs = max(run.max_epochs for run in progress.runs)
+    epoch_width = len(f"epoch {most_epochs}/{most_epochs}")
+    # Two spaces follow each column. The rank has one character.
+    room = width - (1 + 2) - (score_width + 2) - (epoch_width + 2)
+    key_widths = {key: _key_width(progress, key) for key in progress.keys}
+    has_key_columns = bool(key_widths) and sum(key_widths.values()) + 2 * len(key_widths) <= room
 
-def _runs(count: int) -> str:
-    return "1 run" if count == 1 else f"{count} runs"
-
-
-def _best_table(progress: Progress, best: Sequence[tuple[RunProgress, float]], width: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
-    monitor = progress.monitor
-    longest = max(run.max_epochs for run in progress.runs)
-    state_width = len(f"epoch {longest}/{longest}")
-    score_width = max(*(len(line) for line in _broken(monitor).split("\n")), 7)
-    _add_column(table, "", 1, style="dim", justify="right")
-    widths = {key: _key_width(progress, key) for key in progress.keys}
-    room = width - (1 + 2) - (score_width + 2) - (state_width + 2)
+    table.show_header = True
+    _add_column(table, "", 1, "dim", "right")
     labels: dict[str, str] = {}
-    as_columns = bool(widths) and sum(widths.values()) + 2 * len(widths) <= room
-    if as_columns:
-        for key, wide in widths.items():
-            _add_column(table, _broken(progress.keys[key]), wide, "cyan", "right")
+    if has_key_columns:
+        for key, key_width in key_widths.items():
+            _add_column(table, _broken(progress.keys[key]), key_width, "cyan", "right")
     else:
         labels = _labels(progress, progress.runs, room - 2)
-        longest_label = max(map(len, labels.values()))
-        if longest_label > room - 2:  # the name of a run says more than its epoch
-            room, state_width = room + state_width + 2, 0
-        _add_column(table, "run", max(min(room - 2, longest_label), 4), "cyan")
-    _add_column(table, _broken(monitor), score_width, "bold", "right")
-    if state_width:
-        _add_column(table, "", state_width)
-    table.show_header = True
+        label_width = _longest(labels.values())
+        # The name of a run is more useful than its epoch, whose column makes room if needed.
+        if label_width > room - 2:
+            room, epoch_width = room + epoch_width + 2, 0
+        _add_column(table, "run", max(min(room - 2, label_width), 4), "cyan")
+    _add_column(table, score_header, score_width, "bold", "right")
+    if epoch_width:
+        _add_column(table, "", epoch_width)
+
     for rank, (run, score) in enumerate(best, start=1):
-        values = [value_text(key, run.config.get(key)) for key in widths]
-        names = values if as_columns else [labels[run.folder.name]]
-        cells = [str(rank), *map(plain, names), f"{score:.4f}"]
-        table.add_row(*map(Text, cells), *([_how_far(run)] if state_width else []))
+        if has_key_columns:
+            names = [value_text(key, run.config.get(key)) for key in key_widths]
+        else:
+            names = [labels[run.folder.name]]
+        cells = [Text(text) for text in (str(rank), *map(one_line, names), f"{score:.4f}")]
+        table.add_row(*cells, *([_epoch(run)] if epoch_width else []))
     return table
 
 
-def _how_far(run: RunProgress) -> Text:
+def _epoch(run: RunProgress) -> Text:
     if run.state == "complete":
         return Text("done", "green")
     return Text(f"epoch {run.tail.epochs}/{run.max_epochs}", "cyan")
 
 
-def _labels(progress: Progress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
-    """The label of each run by run_id; if one does not fit, the short names of all."""
-    labels = {run.folder.name: run.label for run in runs}
-    if max(map(len, labels.values())) <= width:
-        return labels
-    return {name: progress.short_names[name] for name in labels}
-
-
-def _failed_table(progress: Progress, failed: Sequence[RunProgress], width: int) -> Table:
+def _failed_table(progress: SweepProgress, failed: Sequence[RunProgress], width: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     labels = _labels(progress, failed, width // 2)
-    name_width = min(max(map(len, labels.values())), width // 2)
-    _add_column(table, "", name_width, "red")
-    _add_column(table, "", max(width - name_width - 4, 4))
+    label_width = min(_longest(labels.values()), width // 2)
+    _add_column(table, "", label_width, "red")
+    _add_column(table, "", max(width - label_width - 4, 4))
     for run in failed:
-        table.add_row(Text(plain(labels[run.folder.name])), Text(plain(run.error)))
+        table.add_row(Text(one_line(labels[run.folder.name])), Text(one_line(run.error)))
     return table
+
+
+def _labels(progress: SweepProgress, runs: Sequence[RunProgress], width: int) -> dict[str, str]:
+    """Returns the labels by run_id, or short names if one is too long."""
+    labels = {run.folder.name: run.label for run in runs}
+    if _longest(labels.values()) <= width:
+        return labels
+    return {name: progress.short_names[name] for name in labels}
 
 
 def _add_column(
@@ -184,21 +190,24 @@ def _add_column(
     )
 
 
-def _key_width(progress: Progress, key: str) -> int:
-    """Of the column of a config key: the same for the whole sweep."""
-    header = _broken(progress.keys[key]).split("\n")
-    values = {value_text(key, run.config.get(key)) for run in progress.runs}
-    return min(max(len(text) for text in itertools.chain(header, values)), _LONGEST_VALUE)
+def _key_width(progress: SweepProgress, key: str) -> int:
+    """Returns the column width of a config key, equal in all frames."""
+    values = [value_text(key, run.config.get(key)) for run in progress.runs]
+    return min(_longest([*_broken(progress.keys[key]).split("\n"), *values]), _LONGEST_VALUE)
+
+
+def _longest(texts: Iterable[str]) -> int:
+    return max(map(len, texts))
 
 
 def _broken(name: str) -> str:
-    """A heading in lines, as the leaderboard breaks it."""
+    """Returns a heading broken into lines, as the leaderboard breaks it."""
     return name.replace("_", "_\n").replace("/", "/\n")
 
 
-def plain(text: str) -> str:
-    """One line without what moves a terminal's cursor."""
+def one_line(text: str) -> str:
+    """Returns a text in one line, without characters that move the cursor."""
     return "".join(
-        mark if mark.isprintable() else "\N{REPLACEMENT CHARACTER}"
-        for mark in " ".join(text.split())
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for char in " ".join(text.split())
     )

@@ -1,4 +1,4 @@
-"""A terminal on which a table stands: what anything else prints meanwhile comes above it."""
+"""Shares a terminal between a table and all other output."""
 
 import contextlib
 import os
@@ -6,25 +6,27 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import IO
 
 from rich.console import Console, RenderableType
 
 from seqsweep.live import terminal_process
 
 _OUT, _ERR = 1, 2
+_RELAY = str(Path(terminal_process.__file__))
 
 
 class Screen:
-    """Leads what is written to the terminal to a relay, which shows it above the table.
+    """Leads all output to a relay process that prints it above a table.
 
-    By descriptors, not by sys.stdout: so it takes in as well what logging writes to the stream
-    that it has known from the start, what libraries in C print, and what other processes do. The
-    relay is a process: no print waits for this one, and its last words are shown if it dies.
+    File descriptors are redirected instead of `sys.stdout`, so the output of logging handlers, of C
+    libraries and of child processes is captured too. The relay is a process of its own, so a print
+    never waits for this process, and the last output of a process that dies is still shown.
 
-    It is used as rich's `Live`: start, update, stop.
+    It is used as rich's `Live` is: start, update, stop.
 
     Attributes:
-        console: of the terminal, to render for; nothing is printed on it.
+        console: renders for the terminal; nothing is printed on it.
     """
 
     def __init__(self) -> None:
@@ -32,125 +34,131 @@ class Screen:
         encoding = sys.stdout.encoding
         file = os.fdopen(self._terminal, "w", encoding=encoding, errors="replace", closefd=False)
         self.console = Console(file=file)
-        self._saved: dict[int, int] = {}
+        self._saved: dict[int, int] = {}  # The terminal by redirected descriptor.
         self._frame = b""
         self._unsent = b""
 
     def start(self) -> None:
-        """Raises OSError if there is no process or descriptor left for a table."""
+        """Starts the relay and redirects the descriptors.
+
+        Raises:
+            OSError: there is no process or descriptor left for a table.
+        """
         _flush()
-        self._words, writer = os.pipe()
+        self._printed, writer = os.pipe()
         self._relay = subprocess.Popen(
-            [sys.executable, "-I", "-S", _RELAY, str(self._words), str(self._terminal)],
+            [sys.executable, "-I", "-S", _RELAY, str(self._printed), str(self._terminal)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            pass_fds=(self._words, self._terminal),
+            pass_fds=(self._printed, self._terminal),
             bufsize=0,
-            start_new_session=True,  # Ctrl-C is not for it: it ends after all others
+            start_new_session=True,  # Ctrl-C must not reach the relay, which ends last.
         )
         for descriptor in (_OUT, _ERR):
             if os.isatty(descriptor):
                 self._saved[descriptor] = os.dup(descriptor)
                 os.dup2(writer, descriptor)
         os.close(writer)
+        os.set_blocking(self._messages.fileno(), False)
+
+    @property
+    def _messages(self) -> IO[bytes]:
+        """The pipe that leads to the relay."""
         assert self._relay.stdin is not None
-        os.set_blocking(self._relay.stdin.fileno(), False)
+        return self._relay.stdin
 
     def update(self, table: RenderableType, *, refresh: bool = True) -> None:
-        """The table as it is now; drawn now, or as the last one.
+        """Draws a table; if `refresh` is False, keeps it as the last frame.
 
-        Waits for nobody: on a terminal that takes nothing (Ctrl-S, a dead connection) frames are
-        left out, and the training goes on.
+        This never blocks: if the terminal takes no output (Ctrl-S, a dead connection), frames are
+        left out and the training continues.
 
         Raises:
-            OSError: there is no relay any more.
+            OSError: the relay has ended.
         """
-        height = None if not refresh else self._size().lines
-        self._frame = self._rendered(table, height)
-        if refresh and self._all_sent():
+        # The last frame may be higher than the terminal, since nothing is drawn over it.
+        height = self._size().lines if refresh else None
+        self._frame = self._render(table, height)
+        if refresh and self._send_unsent():
             self._send(terminal_process.FRAME)
 
     def restore(self) -> None:
-        """What is printed from now on goes to the terminal again."""
+        """Directs what is printed from now on to the terminal again."""
         _flush()
-        with contextlib.suppress(KeyError):  # another thread may do the same
+        with contextlib.suppress(KeyError):  # Another thread may restore at the same time.
             while True:
                 descriptor, saved = self._saved.popitem()
                 os.dup2(saved, descriptor)
                 os.close(saved)
 
     def stop(self) -> None:
-        """Leaves the last frame, below all that has been printed.
+        """Draws the last frame below everything that has been printed.
 
-        The relay ends with the last process that has inherited its way to the terminal.
+        The relay ends with the last process that has inherited the redirected descriptors.
         """
         self.restore()
-        assert self._relay.stdin is not None
-        os.set_blocking(self._relay.stdin.fileno(), True)
+        os.set_blocking(self._messages.fileno(), True)
         self._send(terminal_process.LAST)
         assert self._relay.stdout is not None
-        self._relay.stdout.read()  # closed when the frame stands
-        os.close(self._words)
+        self._relay.stdout.read()  # The relay closes it when the frame is drawn.
+        os.close(self._printed)
         threading.Thread(target=self._relay.wait, daemon=True).start()
 
     def abandon(self) -> None:
-        """Without a relay, or a table: what others still print is copied until the last one ends.
+        """Stops the relay; copies what other processes print until they end.
 
-        None of them is to be stopped by a pipe that is full, or that nobody reads.
+        Otherwise a full pipe without a reader would block or end those processes.
         """
         self.restore()
         self._relay.kill()
         self._relay.wait()
-        self._write(b"\r\n\x1b[?25h")
-        os.set_blocking(self._words, False)
+        self._write(b"\r\n" + terminal_process.SHOW_CURSOR)
+        os.set_blocking(self._printed, False)
         try:
-            self._copy()  # all that is there now, before anything else is printed
+            self._copy()  # What is in the pipe comes before anything that is printed later.
         except BlockingIOError:
-            os.set_blocking(self._words, True)
+            os.set_blocking(self._printed, True)
             threading.Thread(target=self._copy, daemon=True).start()
 
     def _copy(self) -> None:
-        while data := os.read(self._words, 65536):
+        while data := os.read(self._printed, 65536):
             self._write(data)
-        os.close(self._words)
+        os.close(self._printed)
 
     def _write(self, data: bytes) -> None:
-        with contextlib.suppress(OSError):  # the terminal is gone
+        with contextlib.suppress(OSError):  # The terminal may have been closed.
             while data:
                 data = data[os.write(self._terminal, data) :]
 
     def _send(self, kind: bytes) -> None:
         self._unsent += kind + b"%08d" % len(self._frame) + self._frame
-        self._all_sent()
+        self._send_unsent()
 
-    def _all_sent(self) -> bool:
-        """After another try, which waits only for the last frame."""
-        assert self._relay.stdin is not None
+    def _send_unsent(self) -> bool:
+        """Sends what the pipe takes; returns whether nothing is left."""
         try:
             while self._unsent:
-                self._unsent = self._unsent[os.write(self._relay.stdin.fileno(), self._unsent) :]
+                self._unsent = self._unsent[os.write(self._messages.fileno(), self._unsent) :]
         except BlockingIOError:
             return False
         return True
 
-    def _rendered(self, table: RenderableType, height: int | None) -> bytes:
-        """As many of its lines as the terminal has."""
+    def _render(self, table: RenderableType, height: int | None) -> bytes:
+        """Returns the lines of a table, at most `height` of them."""
         with self.console.capture() as captured:
             self.console.print(table, width=self._size().columns)
         lines = captured.get().rstrip("\n").split("\n")
         return "\n".join(lines[:height]).encode(self.console.encoding, errors="replace")
 
     def _size(self) -> os.terminal_size:
-        """Of the terminal itself, of which the standard streams know nothing now."""
+        """Returns the size of the terminal, which the redirected streams do not know."""
         size = os.get_terminal_size(self._terminal)
-        is_told = os.environ.get("COLUMNS", "").isdigit()
-        if is_told or not (size.columns and size.lines):  # some terminals do not know theirs
+        has_columns = os.environ.get("COLUMNS", "").isdigit()
+        # Some terminals report a size of zero.
+        if has_columns or not (size.columns and size.lines):
             return os.terminal_size(self.console.size)
         return size
-
-
-_RELAY = str(Path(terminal_process.__file__))
 
 
 def _flush() -> None:

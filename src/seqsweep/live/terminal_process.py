@@ -1,11 +1,11 @@
-"""The terminal on which a table stands, in a process of its own.
+"""The relay process that draws a table on a terminal.
 
-    python terminal_process.py WORDS TERMINAL
+    python terminal_process.py PRINTED TERMINAL
 
-The table's frames come by the standard input, what all other processes print by the descriptor
-WORDS: their lines are put above the table. Being a process of its own it waits for nobody's GIL,
-and shows the last words of a sweep that dies, however it dies. It ends when nobody is left who
-could print, and imports next to nothing: it has to be there at once.
+Standard input brings the frames of the table. The descriptor PRINTED brings what all other
+processes print; their lines go above the table. The relay does not wait for the GIL of another
+process, and it shows the last output of a sweep that dies, however it dies. It ends when no process
+is left that could print. It imports little, so that it starts fast.
 """
 
 import os
@@ -14,128 +14,132 @@ import select
 import sys
 
 FRAME, LAST = b"f", b"l"
-"""The first byte of a message; its length in eight digits follows, then the frame."""
+"""The first byte of a message. The length of the frame follows in eight digits, then the frame."""
+
+HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
 
 _HEAD = 9
 _MOST = 65536
-_HIDE, _SHOW = b"\x1b[?25l", b"\x1b[?25h"
 _RESET = b"\x1b[0m"
-_NOT_SHOWN = re.compile(
-    rb"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # moves of the cursor and the like, but not colours
-    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"
-    rb"|\x1b(?!\[)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]"
+_REMOVED = re.compile(
+    rb"\x1b\[[0-?]*[ -/]*[@-ln-~]"  # Cursor movements and the like, but not colours.
+    rb"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # Window titles and links.
+    rb"|\x1b(?!\[)|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]"  # Other control characters.
 )
 
 
 class Table:
-    """The last frame, and what others print above it.
+    """The current frame of the table, below the lines of other processes.
 
     Args:
-        terminal: a descriptor.
+        terminal: the descriptor of the terminal.
     """
 
     def __init__(self, terminal: int) -> None:
         self.terminal = terminal
-        self.stands = True
+        self.is_shown = True
         self._frame = b""
         self._rest = b""
-        self._write(_HIDE)
+        self._write(HIDE_CURSOR)
 
     def draw(self, frame: bytes) -> None:
-        """Another frame in the place of the last one."""
-        self._write(self._above() + frame)
+        """Replaces the frame by another one."""
+        self._write(self._erase() + frame)
         self._frame = frame
 
-    def say(self, words: bytes) -> None:
-        """Whole lines come above the table; the beginning of one waits for its end."""
-        if not self.stands:
-            self._write(words)
+    def print_above(self, data: bytes) -> None:
+        """Prints whole lines above the table and keeps an unfinished line."""
+        if not self.is_shown:
+            self._write(data)
             return
-        *lines, self._rest = (self._rest + words).split(b"\n")
+        *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _MOST:
             lines, self._rest = [*lines, self._rest], b""
         if lines:
-            self._write(self._above() + b"".join(map(_shown, lines)) + self._frame)
+            self._write(self._erase() + b"".join(map(_clean, lines)) + self._frame)
 
-    def leave(self, frame: bytes) -> None:
-        """The last frame stays; what is said from now on comes below it, as it is."""
+    def finish(self, frame: bytes | None = None) -> None:
+        """Draws the last frame. Later output comes below it, unchanged.
+
+        Args:
+            frame: the last frame; the current one if left out.
+        """
         if self._rest:
-            self.say(b"\n")
-        self.draw(frame)
-        self._write((b"\n" if frame else b"") + _SHOW)
-        self.stands = False
+            self.print_above(b"\n")
+        self.draw(self._frame if frame is None else frame)
+        self._write((b"\n" if self._frame else b"") + SHOW_CURSOR)
+        self.is_shown = False
 
-    def freeze(self) -> None:
-        """The same, with the frame that is there."""
-        self.leave(self._frame)
-
-    def _above(self) -> bytes:
-        """Removes the table, and leaves the cursor where it began."""
+    def _erase(self) -> bytes:
+        """Returns what erases the frame and leaves the cursor where the frame began."""
         return b"\r\x1b[2K" + b"\x1b[1A\x1b[2K" * self._frame.count(b"\n")
 
     def _write(self, data: bytes) -> None:
         try:
             while data:
                 data = data[os.write(self.terminal, data) :]
-        except OSError:  # the terminal is gone, which is to disturb nobody who prints
+        except OSError:  # A closed terminal must not disturb the processes that print.
             pass
 
 
-def _shown(line: bytes) -> bytes:
-    """A line as it may stand on the terminal; of one that was drawn again its last state."""
-    text = _NOT_SHOWN.sub(b"", line.rstrip(b"\r").rpartition(b"\r")[2])
+def _clean(line: bytes) -> bytes:
+    """Returns a line without control characters and overwritten text."""
+    text = _REMOVED.sub(b"", line.rstrip(b"\r").rpartition(b"\r")[2])
     return text + (_RESET if b"\x1b" in text else b"") + b"\n"
 
 
-def main(words: int, terminal: int, frames: int = 0, done: int = 1) -> None:
-    """Until there is nobody left who could print.
+def main(printed: int, terminal: int, messages: int = 0, done: int = 1) -> None:
+    """Relays until no process is left that could print.
 
     Args:
-        words: what others print.
-        frames: the messages.
-        done: closed when the last frame stands.
+        printed: the descriptor of what other processes print.
+        terminal: the descriptor of the terminal.
+        messages: the descriptor of the messages with the frames.
+        done: the descriptor that is closed when the last frame is drawn.
     """
     table, parent = Table(terminal), os.getppid()
-    os.set_blocking(words, False)
-    sources, messages = [words, frames], b""
-    while words in sources or (table.stands and frames in sources and os.getppid() == parent):
-        ready = select.select(sources, [], [], None if words in sources else 0.5)[0]
-        if words in ready and not _pass_on(words, table):
-            sources.remove(words)
-        if frames in ready:
-            data = os.read(frames, _MOST)
+    os.set_blocking(printed, False)
+    sources, unread = [printed, messages], b""
+    while printed in sources or (table.is_shown and messages in sources and os.getppid() == parent):
+        ready = select.select(sources, [], [], None if printed in sources else 0.5)[0]
+        if printed in ready and not _relay(printed, table):
+            sources.remove(printed)
+        if messages in ready:
+            data = os.read(messages, _MOST)
             if not data:
-                sources.remove(frames)
-            messages += data
-            while (message := _first(messages)) is not None:
-                messages = messages[_HEAD + len(message[1]) :]
-                if message[0] == FRAME:
-                    table.draw(message[1])
+                sources.remove(messages)
+            unread += data
+            while (message := _first_message(unread)) is not None:
+                kind, frame = message
+                unread = unread[_HEAD + len(frame) :]
+                if kind == FRAME:
+                    table.draw(frame)
                     continue
-                _pass_on(words, table)  # all that was said before
-                table.leave(message[1])
+                # What has been printed so far belongs above the last frame.
+                _relay(printed, table)
+                table.finish(frame)
                 os.close(done)
-    if table.stands:  # the sweep is dead
-        table.freeze()
+    if table.is_shown:  # The sweep has died.
+        table.finish()
 
 
-def _pass_on(words: int, table: Table) -> bool:
-    """All that has been said by now; False at the end, when nobody is left."""
+def _relay(printed: int, table: Table) -> bool:
+    """Prints what has arrived; returns False if no process is left."""
     try:
-        while data := os.read(words, _MOST):
-            table.say(data)
+        while data := os.read(printed, _MOST):
+            table.print_above(data)
     except BlockingIOError:
         return True
     return False
 
 
-def _first(messages: bytes) -> tuple[bytes, bytes] | None:
-    """Kind and frame of the first message, once it is there to its end."""
-    if len(messages) < _HEAD:
+def _first_message(data: bytes) -> tuple[bytes, bytes] | None:
+    """Returns kind and frame of the first message, None if incomplete."""
+    if len(data) < _HEAD:
         return None
-    length = int(messages[1:_HEAD])
-    frame = messages[_HEAD : _HEAD + length]
-    return (messages[:1], frame) if len(frame) == length else None
+    length = int(data[1:_HEAD])
+    frame = data[_HEAD : _HEAD + length]
+    return (data[:1], frame) if len(frame) == length else None
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 
 from rich.console import Console
+from rich.live import Live
 from rich.markup import escape
 
-from seqsweep.live.progress_view import LiveView, live
-from seqsweep.live.sweep_state import Progress
+from seqsweep.live.display import LiveView, shows_table
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
 from seqsweep.runs.clock import is_recent
@@ -16,25 +17,31 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
-_SHARE = 0.05
 _TOP = 5
 
 
 def watch(folder: Path, console: Console) -> int:
-    """Shows how far a sweep is until it has ended, or nobody trains it any more.
+    """Shows a sweep until it has ended or no process trains it.
 
     Args:
-        folder: of a sweep, of any runs, or of one run.
+        folder: a folder of runs, such as a sweep's, or the folder of one run.
+        console: the console to print on.
 
     Returns:
         The exit code: 0 if every run is done, 1 if some are not, 130 after Ctrl-C.
 
     Raises:
-        FileNotFoundError: no such folder.
-        ValueError: no run in it.
+        FileNotFoundError: there is no such folder.
+        ValueError: the folder contains no run.
     """
     watched = WatchedFolder(folder)
-    view = LiveView(watched.progress, console, live(console))
+    table: Live | None = None
+    if shows_table(console):
+        # Only `draw` draws: rich starts no thread, and sys.stdout is not replaced.
+        table = Live(
+            console=console, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
+        )
+    view = LiveView(watched.progress, console, table)
     try:
         view.start()
         try:
@@ -42,95 +49,98 @@ def watch(folder: Path, console: Console) -> int:
         finally:
             view.stop()
     except KeyboardInterrupt:
-        console.print("no longer watched; the sweep goes on")
+        console.print("stopped watching; the sweep continues")
         return 130
     return _conclude(watched, console)
 
 
 def _follow(watched: "WatchedFolder", view: LiveView) -> None:
-    """Looks and draws until it is over, at most a twentieth of the time."""
     while True:
-        begun = time.monotonic()
         watched.renew()
         view.progress = watched.progress
-        view.look()
-        view.draw()
+        pause = view.renew()
         if watched.is_over():
             return
-        time.sleep(max(view.pause, (time.monotonic() - begun) / _SHARE))
+        time.sleep(pause)
 
 
 class WatchedFolder:
-    """The runs to watch: those of the folder's sweep.json, else those that are there.
+    """The watched runs: those that sweep.json lists, otherwise those that the folder contains.
 
     Attributes:
-        progress: of the sweep; another one after `renew`, where a new one has been started.
+        progress: the state of the sweep. `renew` replaces it if another sweep has been started.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep = SweepFile.read(folder)
-        self._file = self._file_now()
+        self._version = self._sweep_file_version()
         self._seen_running = 0.0
         self.progress = self._start()
 
-    def _start(self) -> Progress:
+    def _start(self) -> SweepProgress:
         if self.sweep is not None:
-            return Progress(self.folder, self.sweep.current())
-        runs = read_folder(self.folder)
-        root = runs[0].folder.path.absolute().parent
-        found = {entry.folder.path.absolute().name: entry.config for entry in runs}
-        return Progress(root, SweepFile((), time.time(), found))
+            return SweepProgress(self.folder, self.sweep.current())
+        paths = {entry.folder.path.absolute(): entry.config for entry in read_folder(self.folder)}
+        configs = {path.name: config for path, config in paths.items()}
+        return SweepProgress(next(iter(paths)).parent, SweepFile((), time.time(), configs))
 
     def renew(self) -> None:
-        """Reads sweep.json again if it was touched: the sweep may have ended, or another begun."""
-        file = self._file_now()
-        if file == self._file:
+        """Reads sweep.json again if it has changed.
+
+        Its sweep has ended, or another one has been started.
+        """
+        version = self._sweep_file_version()
+        if version == self._version:
             return
-        self._file = file
+        self._version = version
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
         if self.sweep is None or sweep.started != self.sweep.started:
-            self.progress = Progress(self.folder, sweep.current())
+            self.progress = SweepProgress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep
 
     def is_over(self) -> bool:
-        """After a look: nobody trains these runs, and nobody will."""
-        counts = self.progress.counts
-        if counts["running"]:
+        """Returns whether no process trains these runs any longer.
+
+        It judges by the last look at the runs.
+        """
+        if self.progress.counts["running"]:
             self._seen_running = time.time()
             return False
-        if not self.missing():
-            return True
-        return self.has_ended or not self._is_heard_of()
+        return not self.missing() or self.has_ended or self._is_quiet()
 
     @property
     def has_ended(self) -> bool:
         return self.sweep is not None and self.sweep.ended is not None
 
     def missing(self) -> int:
-        """How many runs are not done."""
+        """Returns the number of runs that are not done."""
         counts = self.progress.counts
         done = counts["complete"] + counts["diverged"] + counts["skipped"]
         return len(self.progress.runs) - done
 
-    def _is_heard_of(self) -> bool:
-        """True if the sweep has written something in the last seconds."""
+    def _is_quiet(self) -> bool:
+        """Returns whether the sweep has written nothing in the last seconds."""
         if time.time() - self._seen_running < QUIET_SECONDS:
-            return True
+            return False
         stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))
-        return stat is not None and is_recent(stat.st_mtime, self.folder, QUIET_SECONDS)
+        return stat is None or not is_recent(stat.st_mtime, self.folder, QUIET_SECONDS)
 
-    def _file_now(self) -> tuple[int, int, int] | None:
-        """What tells two files of one name apart: the number of one that is gone is used again."""
+    def _sweep_file_version(self) -> tuple[int, int, int] | None:
+        """Returns a value that changes with sweep.json.
+
+        The inode alone would not do: a new file may get the inode of a deleted one.
+        """
         stat = stat_of(str(self.folder / NAME))
         return None if stat is None else (stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 def _conclude(watched: WatchedFolder, console: Console) -> int:
-    """The first rows of the leaderboard, and what to do about runs that are missing."""
+    """Prints the best runs and how to continue; returns the exit code."""
     progress = watched.progress
+    # The leaderboard has no rows before a run is complete.
     if any(run.state == "complete" for run in progress.runs):
         print_folder(console, watched.folder, read_folder(watched.folder), top=_TOP)
     missing = watched.missing()
@@ -139,10 +149,10 @@ def _conclude(watched: WatchedFolder, console: Console) -> int:
     if not missing:
         console.print(f"{total} {of_all} done", highlight=False)
         return 0
-    why = "" if watched.has_ended else "; nobody trains it any more"
-    lines = [f"[red]{missing} {of_all} not done[/]{why}; why:"]
+    quiet = "" if watched.has_ended else ", and no process is training them"
+    lines = [f"[red]{missing} {of_all} not done[/]{quiet}; to see why:"]
     lines += [f"  seqsweep status {escape(shlex.quote(str(watched.folder)))}"]
     if watched.sweep is not None:
-        lines += ["this goes on:", f"  {escape(shlex.join(watched.sweep.command))}"]
+        lines += ["to finish the sweep:", f"  {escape(shlex.join(watched.sweep.command))}"]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return 1

@@ -23,6 +23,18 @@ def is_bounded(metric: str) -> bool:
     return metric.rpartition("/")[2] in ("acc", "f1")
 
 
+def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
+    """Returns what ranks the epochs of a run: the higher, the better, of equal ones the first.
+
+    The metric of the monitor decides, then `val/loss`.
+
+    >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
+    (-0.5, -2.0)
+    """
+    sign = -1 if lower_is_better(monitor) else 1
+    return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
+
+
 def monitor_of(configs: Iterable[Mapping[str, Any]]) -> str:
     """Returns the metric that ranks runs: the one that chose their best epochs.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.live.display import Watcher
+from seqsweep.live.display import Display
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -73,7 +73,7 @@ class Rounds:
         stop_file = self.folder / STOP_FILE
         stop_file.unlink(missing_ok=True)
         try:
-            with Watcher(self.members, self.console):
+            with Display([member.folder for member in self.members], self.console):
                 members = list(self.members)
                 while members:
                     self.launches.update(member.folder.run_id for member in members)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metric_names import epoch_score
 
 _NO_SCORE = (float("-inf"), float("-inf"))
 
@@ -61,8 +61,7 @@ class BestEpoch:
         # Without any score every epoch is better than the one before.
         if self.monitor not in metrics:
             return self._score == _NO_SCORE
-        sign = -1 if lower_is_better(self.monitor) else 1
-        score = (sign * metrics[self.monitor], -metrics.get("val/loss", 0.0))
+        score = epoch_score(metrics, self.monitor)
         if score <= self._score:
             return False
         self._score = score

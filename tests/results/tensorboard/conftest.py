@@ -1,4 +1,4 @@
-"""Folders of runs as training leaves them, and what TensorBoard's own backends say of a view."""
+"""Folders of runs as training writes them, and readers that use TensorBoard's own backends."""
 
 import importlib
 import itertools
@@ -25,27 +25,29 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
 api_pb2: Any = importlib.import_module("tensorboard.plugins.hparams.api_pb2")
-"""Its names are made when it is loaded."""
+"""Imported by name: type checkers do not see the classes of a protobuf module."""
 
-STEPS = 6  # of an epoch
+STEPS = 6
+"""The optimizer steps of an epoch."""
+
 CLASSES = ["a", "$b", "<c>"]
 ALL_STATUSES = range(4)
 
 
 def nested(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """A flat config as config.yaml has it."""
+    """Returns a flat config as nested sections, as in config.yaml."""
     config: dict[str, Any] = {}
     for key, value in flat.items():
         *sections, name = key.split(".")
-        place = config
+        section_config = config
         for section in sections:
-            place = place.setdefault(section, {})
-        place[name] = value
+            section_config = section_config.setdefault(section, {})
+        section_config[name] = value
     return config
 
 
 def diagnosis() -> dict[str, Any]:
-    """Of a network of two layers, the first in both directions, that has read nine steps."""
+    """Returns the diagnosis of two layers, one of them bidirectional, after nine time steps."""
     path = np.cumsum(np.ones((9, 2)), axis=0).tolist()
     norms = {f"layer {n}": [10.0**-step for step in range(9)] for n in (1, 2)}
     return {
@@ -60,14 +62,14 @@ def diagnosis() -> dict[str, Any]:
 
 
 class Sweep:
-    """A folder of runs, made file by file."""
+    """A folder of runs, written file by file."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.configs: dict[str, dict[str, Any]] = {}
 
     def add(self, run_id: str, config: Mapping[str, Any], accuracies: Sequence[float]) -> RunFolder:
-        """A run that has trained so many epochs and has not ended; its validation accuracies."""
+        """Adds a run that has not ended, with the validation accuracy of each epoch."""
         config = {"seed": 0, "monitor": "val/acc", **config}
         self.configs[run_id] = config
         run = RunFolder(self.folder / run_id)
@@ -76,7 +78,7 @@ class Sweep:
         return run
 
     def train(self, run: RunFolder, accuracies: Sequence[float], first: int = 0) -> None:
-        """Epochs from `first` on, in an event file of their own, as after an interruption."""
+        """Adds epochs from `first` on in a new event file, as after an interruption."""
         events = EventFile(run.path)
         lines = ["epoch,step,lr,train/loss,val/loss,val/acc"] if first == 0 else []
         for epoch, accuracy in enumerate(accuracies, start=first):
@@ -88,7 +90,7 @@ class Sweep:
             file.write("".join(f"{line}\r\n" for line in lines))
 
     def finish(self, run: RunFolder, accuracies: Sequence[float], **more: Any) -> None:
-        """The best epoch's record, with a confusion and a diagnosis."""
+        """Writes the record of the best epoch, with a confusion and a diagnosis."""
         best = int(np.argmax(accuracies))
         metrics = {
             "val/acc": accuracies[best], "val/loss": 1.1 - accuracies[best],
@@ -115,13 +117,13 @@ class Sweep:
         )
 
     def done(self, run_id: str, config: Mapping[str, Any], best: float) -> RunFolder:
-        """A finished run; of its epochs the last but one is the best."""
+        """Adds a complete run whose last but one epoch is the best."""
         run = self.add(run_id, config, self.accuracies(best))
         self.finish(run, self.accuracies(best))
         return run
 
     def grid(self) -> dict[str, float]:
-        """24 runs, 12 configs with 2 seeds; returns the best accuracy of each by name."""
+        """Adds 12 configs with 2 seeds; returns the best accuracy of each run by its name."""
         best: dict[str, float] = {}
         axes = itertools.product((8, 16, 128), (1, 2), (False, True))
         for number, (size, layers, both) in enumerate(axes):
@@ -134,7 +136,7 @@ class Sweep:
         return best
 
     def plan(self) -> None:
-        """Makes it a sweep's folder, of the runs so far, as the sweep does before it trains."""
+        """Writes the files that a sweep writes before it trains, for the runs so far."""
         SweepFile(["seqsweep"], 0.0, dict(self.configs)).write(self.folder)
         name_runs(self.folder)
 
@@ -155,7 +157,7 @@ def sweep(tmp_path: Path) -> Sweep:
 
 @dataclass(frozen=True)
 class Shown:
-    """What TensorBoard has read of a folder."""
+    """The content of a folder as TensorBoard has read it."""
 
     events: EventMultiplexer
     backend: backend_context.Context
@@ -168,17 +170,17 @@ class Shown:
         return sorted(self.events.PluginRunToTagToContent(plugin).get(run, {}))
 
     def points(self, run: str, tag: str) -> list[tuple[int, float]]:
-        """Steps and values."""
+        """Returns the steps and values of a tag."""
         read = self.events.Tensors(run, tag)
         return [(e.step, round(e.tensor_proto.float_val[0], 4)) for e in read]
 
     def experiment(self) -> Any:
-        """The columns of HParams."""
+        """Returns the columns of HParams."""
         metadata = self.backend.hparams_metadata(_context(), "")
         return self.backend.experiment_from_metadata(_context(), "", True, metadata, [])
 
     def groups(self, sort_by: str = "", statuses: Sequence[int] = ALL_STATUSES) -> list[Any]:
-        """The rows of HParams, each the mean of its sessions; the best first by a metric."""
+        """Returns the rows of HParams, each the mean of its sessions, sorted by a metric."""
         infos = self.experiment().metric_infos
         columns = [api_pb2.ColParams(metric=info.name) for info in infos]
         for column in columns:
@@ -195,7 +197,7 @@ class Shown:
         return list(handler.run().session_groups)
 
     def statuses(self) -> dict[str, str]:
-        """By the name of the run."""
+        """Returns the status of each run by the run's name."""
         return {
             session.name: api_pb2.Status.Name(session.status).removeprefix("STATUS_").lower()
             for group in self.groups()
@@ -208,7 +210,7 @@ def _context() -> Any:
 
 
 def read_logdir(logdir: Path) -> Shown:
-    """As TensorBoard's loader and the backend of its HParams page do."""
+    """Reads a folder with TensorBoard's loader and the backend of its HParams page."""
     events = EventMultiplexer()
     events.AddRunsFromDirectory(str(logdir))
     events.Reload()
@@ -219,7 +221,7 @@ def read_logdir(logdir: Path) -> Shown:
 
 @pytest.fixture
 def shown(tmp_path: Path) -> Callable[[Path], Shown]:
-    """What `seqsweep tensorboard` shows of a folder, without pictures."""
+    """Returns a function that reads what `seqsweep tensorboard` shows, without pictures."""
 
     def show(folder: Path) -> Shown:
         links = tmp_path / "links"
@@ -232,13 +234,13 @@ def shown(tmp_path: Path) -> Callable[[Path], Shown]:
 
 @pytest.fixture
 def runs_at() -> Callable[[Path], list[str]]:
-    """What plain `tensorboard --logdir` calls the runs below a folder."""
+    """Returns a function that lists the runs that plain `tensorboard --logdir` shows."""
     return lambda logdir: read_logdir(logdir).runs
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A sweep, the best accuracy of each run by name, and what TensorBoard shows."""
+    """A sweep, the best accuracy of each run by name, and the content of its view."""
 
     folder: Path
     best: dict[str, float]
@@ -247,7 +249,7 @@ class Grid:
 
 @pytest.fixture(scope="session")
 def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
-    """Of 24 runs, with pictures of three of them. To be read, not changed."""
+    """A sweep of 24 runs with pictures of three of them. Tests must not change it."""
     made = Sweep(tmp_path_factory.mktemp("grid"))
     best = made.grid()
     links = tmp_path_factory.mktemp("links")

@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, whatever the classes are called."""
+"""The pictures of a run, for any names of classes and any numbers."""
 
 import io
 import itertools
@@ -31,7 +31,7 @@ def pixels(png: bytes) -> Any:
 
 @pytest.fixture
 def plots(monkeypatch: pytest.MonkeyPatch) -> list[Plot]:
-    """The plots that are drawn."""
+    """Returns a list that collects the plots whose pictures are drawn."""
     found: list[Plot] = []
     png = Plot.png
     monkeypatch.setattr(Plot, "png", lambda plot: (found.append(plot), png(plot))[1])
@@ -66,11 +66,11 @@ def test_the_gradient_has_a_log_axis_and_a_line_for_each_layer_and_direction(plo
     assert {"layer 1", "layer 1 reverse", "1"} <= set(plot.texts)
     x, y = plot.at(1, -1)
     assert tuple(picture[round(y), round(x)]) == BLUE
-    x, y = plot.at(2, -30)  # between gaps a single point is a dot
+    x, y = plot.at(2, -30)  # A single point between gaps is a dot.
     assert tuple(picture[round(y), round(x)]) == BLUE
 
 
-def test_a_dashed_line_has_gaps_and_a_plain_one_none():
+def test_a_dashed_line_has_gaps_and_a_plain_line_has_none():
     for dashed in (False, True):
         plot = Plot((0, 0, 100, 100), (0, 1), (0, 1))
         plot.line([(0, 0.5), (1, 0.5)], "#000000", 2, dashed)
@@ -79,7 +79,7 @@ def test_a_dashed_line_has_gaps_and_a_plain_one_none():
 
 
 @pytest.mark.parametrize("norms", [[1.0], [0.0, 0.0], [1.0, 1.0], [None], [1e-320, 1e300]])
-def test_a_gradient_of_one_step_or_of_none_is_drawn(norms):
+def test_a_gradient_of_one_step_or_without_finite_norms_is_drawn(norms):
     pixels(figures.gradient({"layer 1": norms}))
 
 
@@ -97,13 +97,13 @@ def test_states_are_drawn_by_class_with_their_names(plots):
 
 
 @pytest.mark.parametrize("path", [[[3.0, 1e17]], [[math.nan, 1.0]], [[0.1, 0.1]] * 3, []])
-def test_states_that_do_not_move_or_have_no_number_are_drawn(path):
+def test_states_that_do_not_move_or_are_not_finite_are_drawn(path):
     paths = {"0": {"mean": path, "sequences": [path]}}
     pixels(figures.trajectories({"explained": [None, None], "classes": paths}, ["a"]))
 
 
 @given(st.floats(-1e12, 1e12), st.floats(1e-6, 1e12))
-def test_ticks_are_a_few_and_inside(low, length):
+def test_an_axis_has_two_to_ten_ticks_between_its_ends(low, length):
     ends = (low, low + max(length, 1e-6 * abs(low)))
     ticks = list(linear_ticks(ends))
     assert 2 <= len(ticks) <= 10
@@ -124,7 +124,7 @@ PICTURES: dict[str, Callable[[], bytes]] = {
 }
 
 
-def test_pictures_that_threads_draw_at_once_are_those_of_one():
+def test_pictures_drawn_by_threads_equal_those_drawn_alone():
     alone = {name: draw() for name, draw in PICTURES.items()}
     with ThreadPoolExecutor(4) as pool:
         names = [*PICTURES] * 4

@@ -1,4 +1,4 @@
-"""Event files hold the bytes that TensorBoard's own modules would write."""
+"""Event files contain the bytes that TensorBoard's own modules write."""
 
 import io
 
@@ -13,21 +13,21 @@ from seqsweep.runs.events import record
 
 
 @pytest.mark.parametrize("length", [4, 5, 8, 63, 64, 65, 127, 128, 129, 191, 1000, 4097])
-def test_a_record_is_that_of_tensorboard(length):
-    event = bytes(7 * place % 251 for place in range(length))
+def test_a_record_equals_that_of_tensorboard(length):
+    event = bytes(7 * index % 251 for index in range(length))
     buffer = io.BytesIO()
     RecordWriter(buffer).write(event)
     assert record(event) == buffer.getvalue()
 
 
 @pytest.mark.parametrize("texts", [[b"a"], [b"", b"bc"]])
-def test_a_tensor_of_texts_is_that_of_tensorboard(texts):
+def test_a_tensor_of_texts_equals_that_of_tensorboard(texts):
     assert tensor("tag", "text", texts).tensor == make_tensor_proto(
         texts, dtype=protos().types.DT_STRING
     )
 
 
-def test_hparams_are_marked_as_tensorboard_marks_them():
+def test_the_tags_of_hparams_are_those_of_tensorboard():
     tags = (metadata.EXPERIMENT_TAG, metadata.SESSION_START_INFO_TAG, metadata.SESSION_END_INFO_TAG)
     assert tags == (hparams.EXPERIMENT_TAG, hparams.START_TAG, hparams.END_TAG)
     assert (metadata.PLUGIN_NAME, metadata.PLUGIN_DATA_VERSION) == (hparams.PLUGIN, hparams.VERSION)

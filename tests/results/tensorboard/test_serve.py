@@ -1,4 +1,4 @@
-"""The command that serves a view: what it says, and what it refuses before anything starts."""
+"""The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -15,7 +15,7 @@ def view(*names: str) -> View:
     return View(Path("x"), "val/f1", configs, shown, {})
 
 
-def test_the_link_pins_the_metric_that_ranks_and_colours_by_config():
+def test_the_link_pins_the_ranking_metric_and_colours_runs_by_config():
     found = links(view("h08-s0", "h08-s1", "h16-s0"), "http://127.0.0.1:6006")
     link = urlsplit(found["curves"])
     assert (link.netloc, link.path, link.fragment) == ("127.0.0.1:6006", "/", "timeseries")
@@ -27,14 +27,14 @@ def test_the_link_pins_the_metric_that_ranks_and_colours_by_config():
     assert found["hyperparameters"] == "http://127.0.0.1:6006/#hparams"
 
 
-def test_without_seeds_each_run_has_its_colour():
+def test_without_seeds_each_run_has_its_own_colour():
     assert "runColorGroup" not in links(view("h08", "h16"), "http://x")["curves"]
 
 
-@pytest.mark.parametrize(("count", "said"), [(500, False), (501, True)])
-def test_more_runs_than_a_page_selects_are_told(count, said):
+@pytest.mark.parametrize(("count", "warned"), [(500, False), (501, True)])
+def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, warned):
     lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
-    assert any("Time Series selects none" in line for line in lines) == said
+    assert any("Time Series selects none" in line for line in lines) == warned
     assert lines[0].startswith(f"{count} runs in ")
 
 
@@ -42,14 +42,14 @@ def test_more_runs_than_a_page_selects_are_told(count, said):
     ("before", "after", "stale"),
     [
         (("a", "unknown"), ("a", "unknown"), False),
-        (("a", "unknown"), ("a", "success"), False),  # an end that is new is seen
+        (("a", "unknown"), ("a", "success"), False),  # TensorBoard sees a new end.
         (("a", "success"), ("a", "success"), False),
         (("a", "failure"), ("a", "success"), True),
         (("a", "failure"), ("a", "unknown"), True),
         (("a", "success"), ("b", "success"), True),
     ],
 )
-def test_a_server_starts_again_where_it_would_show_what_was(before, after, stale):
+def test_a_server_is_stale_if_it_would_keep_showing_old_metadata(before, after, stale):
     assert is_stale({"run": before}, {"run": after}) is stale
     assert not is_stale({"run": before}, {"another": after})
 

@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a sweep, as TensorBoard's own backends read it."""
+"""The TensorBoard view of a sweep, read by TensorBoard's own backends."""
 
 import json
 import shutil
@@ -22,13 +22,13 @@ METRICS = ["best val acc", "test acc", "test f1", "train seconds", "parameters",
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file of a folder: which one it is, and when it was written."""
+    """Returns the inode and the time of each file of a folder."""
     found = {str(path.relative_to(folder)): path.lstat() for path in folder.rglob("*")}
     return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
 
 
 def made(folder: Path, kind: str = "") -> dict[str, str]:
-    """The name of the run of each file that was made."""
+    """Returns the run's name of each made file."""
     return {path.name: path.parent.name for path in folder.rglob(f"*{MADE}*{kind}")}
 
 
@@ -53,7 +53,7 @@ def test_hparams_has_the_swept_keys_and_the_metrics_in_their_order(grid):
     assert [info.display_name for info in found.metric_infos] == METRICS
 
 
-def test_the_metric_that_ranks_is_the_first_column(sweep, shown):
+def test_the_ranking_metric_is_the_first_metric_of_hparams(sweep, shown):
     sweep.done("0", {"h": 0, "monitor": "val/loss"}, 0.9)
     sweep.done("1", {"h": 1, "monitor": "val/loss"}, 0.8)
     found = shown(sweep.folder)
@@ -65,7 +65,7 @@ def test_the_metric_that_ranks_is_the_first_column(sweep, shown):
     assert renew(sweep.folder, images=0).monitor == "val/loss"
 
 
-def test_a_row_is_a_config_with_the_mean_of_its_seeds(grid):
+def test_a_row_of_hparams_is_a_config_with_the_mean_of_its_seeds(grid):
     groups = grid.shown.groups()
     assert len(groups) == 12
     for group in groups:
@@ -81,7 +81,7 @@ def test_a_row_is_a_config_with_the_mean_of_its_seeds(grid):
         assert values["model.hidden_size"].number_value == int(group.name[1:4])
 
 
-def test_sorting_by_the_best_accuracy_puts_the_best_config_first(grid):
+def test_hparams_sorted_by_the_best_accuracy_has_the_best_config_first(grid):
     best = grid.best
     groups = grid.shown.groups(sort_by="summary/best_val_acc")
     configs = {name.removesuffix("-s0") for name in best if name.endswith("-s0")}
@@ -89,7 +89,7 @@ def test_sorting_by_the_best_accuracy_puts_the_best_config_first(grid):
     assert [group.name for group in groups] == expected
 
 
-def test_runs_have_readable_names_and_there_is_no_other_run(grid):
+def test_the_view_has_readable_run_names_and_no_other_run(grid):
     assert grid.shown.runs == sorted(grid.best)
 
 
@@ -125,15 +125,15 @@ def test_a_run_of_a_sweep_has_its_name_when_it_is_shown_alone(sweep, shown):
     assert columns == ["bidirectional", "hidden_size", "num_layers"]
 
 
-def test_runs_outside_of_a_sweep_are_shown_once_by_their_id(sweep, runs_at):
-    """They get no names: those of all would change with each run that comes."""
+def test_runs_outside_of_a_sweep_are_shown_once_by_their_run_id(sweep, runs_at):
+    """They get no readable names, because each new run would change the names of all."""
     sweep.done("0" * 16, {"h": 0}, 0.9)
-    sweep.add("1" * 16, {"h": 1}, [])  # without any curve
+    sweep.add("1" * 16, {"h": 1}, [])  # It has no curves.
     renew(sweep.folder, images=1)
     assert runs_at(sweep.folder) == ["0" * 16, "1" * 16]
 
 
-def test_curves_of_a_logger_of_the_users_own_are_the_runs(sweep, runs_at, shown):
+def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, runs_at, shown):
     run = sweep.add("0" * 16, {"h": 0}, [])
     sweep.done("1" * 16, {"h": 1}, 0.5)
     sweep.plan()
@@ -147,7 +147,7 @@ def test_curves_of_a_logger_of_the_users_own_are_the_runs(sweep, runs_at, shown)
     assert shown(sweep.folder).points("h0", "val/acc") == [(6, 0.5)]
 
 
-def test_two_loggers_are_two_runs(sweep, shown):
+def test_two_loggers_of_a_run_are_shown_as_two_runs(sweep, shown):
     run = sweep.done("0" * 16, {"h": 0}, 0.9)
     sweep.plan()
     mine = run.path / "version_0"
@@ -158,14 +158,14 @@ def test_two_loggers_are_two_runs(sweep, shown):
     assert shown(sweep.folder).runs == ["run-00000000", "run-00000000/version_0"]
 
 
-def test_the_curves_are_the_runs_own(sweep, shown):
+def test_the_view_shows_the_curves_of_the_run(sweep, shown):
     sweep.done("a" * 16, {"seed": 1}, 0.9)
     sweep.done("b" * 16, {"seed": 2}, 0.8)
     found = shown(sweep.folder)
     assert found.points("run-s1", "val/acc") == [(6, 0.7), (12, 0.8), (18, 0.9), (24, 0.85)]
 
 
-def test_there_is_one_point_of_each_result_at_the_step_of_the_best_epoch(grid):
+def test_each_result_has_one_point_at_the_step_of_the_best_epoch(grid):
     found = grid.shown
     tags = [tag for tag in found.tags("h008-L1-bi-s0", "scalars") if tag.startswith("summary/")]
     assert tags == sorted(
@@ -179,7 +179,7 @@ def test_there_is_one_point_of_each_result_at_the_step_of_the_best_epoch(grid):
     assert found.points("h008-L1-bi-s0", "summary/best_epoch") == [(18, 2)]
 
 
-def test_the_status_is_how_the_run_stands(sweep, shown):
+def test_hparams_shows_how_each_run_ended(sweep, shown):
     sweep.done("0", {"h": 0}, 0.9)
     sweep.finish(sweep.add("1", {"h": 1}, [0.1]), [0.1], status="diverged")
     sweep.add("2", {"h": 2}, [0.2]).fail(ValueError("no"))
@@ -193,7 +193,7 @@ def test_the_status_is_how_the_run_stands(sweep, shown):
     }  # fmt: skip
 
 
-def test_a_run_that_failed_and_was_resumed_to_its_end_is_a_success(sweep, shown):
+def test_a_failed_run_that_was_resumed_and_completed_is_a_success(sweep, shown):
     run = sweep.add("0", {"h": 0}, [0.7, 0.8])
     sweep.done("1", {"h": 1}, 0.5)
     run.fail(ValueError("no"))
@@ -211,11 +211,11 @@ def test_a_run_that_failed_and_was_resumed_to_its_end_is_a_success(sweep, shown)
 @pytest.mark.parametrize(
     ("monitor", "step", "value"), [("val/acc", 12, 0.8), ("train/loss", 12, 0.8), ("mine", 18, 0.3)]
 )
-def test_a_run_that_has_not_ended_has_its_best_so_far(monitor, step, value, sweep, shown):
-    """By its monitor; of a metric that it does not log, its last epoch: as in training."""
+def test_a_run_that_has_not_ended_shows_its_best_epoch_so_far(monitor, step, value, sweep, shown):
+    """As in training, the monitor decides; without its metric, the last epoch is the best."""
     run = sweep.add("0", {"h": 0, "monitor": monitor}, [0.6, 0.8, 0.3])
     with (run.path / "metrics.csv").open("a") as file:
-        file.write("3,24,0.1,0.0")  # half a line of a process that writes just now
+        file.write("3,24,0.1,0.0")  # A process is writing this line.
     sweep.add("1", {"h": 1, "monitor": monitor}, [])
     found = shown(sweep.folder)
     assert found.points("h0", "summary/best_val_acc") == [(step, value)]
@@ -226,7 +226,7 @@ def test_a_run_that_has_not_ended_has_its_best_so_far(monitor, step, value, swee
     assert "h1" in found.statuses()
 
 
-def test_numbers_that_are_none_are_left_out(sweep, shown):
+def test_the_view_leaves_out_numbers_that_are_missing(sweep, shown):
     run = sweep.add("0", {"h": 0}, [0.5])
     config = sweep.configs["0"]
     run.finish({"status": "diverged", "config": config, "metrics": {"val/acc": None}, "params": 3})
@@ -236,7 +236,7 @@ def test_numbers_that_are_none_are_left_out(sweep, shown):
     ]
 
 
-def test_a_second_time_writes_nothing(sweep):
+def test_a_second_renewal_writes_no_file(sweep):
     sweep.grid()
     sweep.add("f" * 16, {"model.hidden_size": 8, "seed": 5}, [0.4]).fail(ValueError("no"))
     sweep.plan()
@@ -250,7 +250,7 @@ def test_a_second_time_writes_nothing(sweep):
     assert listing(sweep.folder).keys() == before.keys()
 
 
-def test_the_runs_own_files_are_left_as_they_are(sweep):
+def test_a_renewal_does_not_change_the_files_of_the_runs(sweep):
     sweep.grid()
     before = listing(sweep.folder)
     renew(sweep.folder, images=0)
@@ -262,7 +262,7 @@ def test_the_runs_own_files_are_left_as_they_are(sweep):
     assert all(MADE in name for name in after.keys() - before.keys())
 
 
-def test_only_the_run_that_has_changed_is_written_again(sweep):
+def test_a_renewal_writes_only_the_files_of_the_changed_run(sweep):
     sweep.grid()
     sweep.plan()
     renew(sweep.folder, images=0)
@@ -270,10 +270,10 @@ def test_only_the_run_that_has_changed_is_written_again(sweep):
     (sweep.folder / f"{3:08x}{0:08x}" / "record.json").unlink()
     renew(sweep.folder, images=0)
     changed = {run for name, run in made(sweep.folder).items() if name not in before}
-    assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # the latter has the leaderboard
+    assert changed == {"h008-L2-bi-s0", "h008-L1-bi-s0"}  # The latter has the leaderboard.
 
 
-def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown, runs_at):
+def test_a_key_that_is_swept_later_appears_in_all_names_and_columns(sweep, shown, runs_at):
     best = sweep.grid()
     sweep.plan()
     renew(sweep.folder, images=1)
@@ -295,7 +295,7 @@ def test_a_key_that_is_swept_later_is_in_all_names_and_columns(sweep, shown, run
     assert len(found.groups()) == 13
 
 
-def test_runs_that_are_gone_are_gone_from_the_view(sweep, shown):
+def test_deleted_runs_disappear_from_the_view(sweep, shown):
     sweep.grid()
     shown(sweep.folder)
     for path in sorted(sweep.folder.glob("0*"))[4:]:
@@ -303,7 +303,7 @@ def test_runs_that_are_gone_are_gone_from_the_view(sweep, shown):
     assert shown(sweep.folder).runs == ["bi-s0", "bi-s1", "uni-s0", "uni-s1"]
 
 
-def test_names_and_columns_are_those_of_the_whole_sweep_from_its_start(sweep, shown):
+def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
     configs = {
         f"{n:016x}": {"seed": 0, "h": h, "monitor": "val/acc"} for n, h in enumerate((4, 8, 128))
     }
@@ -344,7 +344,7 @@ def test_the_best_runs_have_pictures_of_the_promised_size(grid):
         assert event.step == 18
 
 
-def test_pictures_stay_as_many_as_they_are_where_nobody_says_how_many(sweep):
+def test_without_a_number_the_number_of_pictures_stays(sweep):
     for size in (8, 16, 32):
         sweep.done(f"{size:02}", {"h": size}, size / 100)
     renew(sweep.folder, images=None)
@@ -355,7 +355,7 @@ def test_pictures_stay_as_many_as_they_are_where_nobody_says_how_many(sweep):
     assert len(two) == 2 and made(sweep.folder, "images") == two
 
 
-def test_no_picture_is_drawn_where_none_is_wanted(sweep, shown, monkeypatch):
+def test_with_zero_images_no_picture_is_drawn(sweep, shown, monkeypatch):
     sweep.grid()
     monkeypatch.setattr(Plot, "png", lambda _: pytest.fail("drawn"))
     renew(sweep.folder, images=0)
@@ -363,7 +363,7 @@ def test_no_picture_is_drawn_where_none_is_wanted(sweep, shown, monkeypatch):
 
 
 def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
-    """As runs of before, or with the switch off, or with half a file."""
+    """The run is of an earlier version, and its diagnosis is damaged."""
     run = sweep.add("0", {"h": 0}, [0.5])
     sweep.finish(run, [0.5], confusion={}, classes=[])
     (run.path / "diagnostics.json").write_text('{"gradient": ')
@@ -371,8 +371,8 @@ def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep):
     assert made(sweep.folder, "images") == {}
 
 
-def test_the_switch_turns_all_pictures_off(sweep):
-    """The confusion of the test split too, which a record has in any case."""
+def test_with_diagnostics_off_a_run_has_no_pictures(sweep):
+    """It has not even the confusion, which the record contains in any case."""
     sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
     sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
     sweep.plan()
@@ -381,7 +381,7 @@ def test_the_switch_turns_all_pictures_off(sweep):
 
 
 def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
-    """A code block: each of its lines is indented and whole."""
+    """It is a code block, whose lines are indented and not wrapped."""
     sweep.done("0", {"h": 0, "x|<i>": "<b>\n# *"}, 0.5)
     sweep.done("1", {"h": 1, "x|<i>": "plain"}, 0.9)
     found = shown(sweep.folder)
@@ -392,13 +392,13 @@ def test_the_leaderboard_is_a_text_of_the_first_run(sweep, shown):
     assert head.split()[:4] == ["#", "config", "seeds", "val/acc"]
     assert rows[0].split()[:4] == ["1", found.runs[1], "1", "0.9000"]
     assert len({len(line) for line in (head, *rows)}) == 1
-    html = markdown.markdown(text)  # as the page does
+    html = markdown.markdown(text)  # TensorBoard's page uses the same package.
     assert "<pre><code>" in html and "<h1>" not in html and "<i>" not in html
     assert found.tags(found.runs[1], "text") == []
 
 
-def test_a_choice_is_one_column_of_last_names(sweep, shown):
-    """Not its `_target_`, and nothing that it brings along."""
+def test_a_swept_class_is_one_column_with_the_last_part_of_its_name(sweep, shown):
+    """The column is not called `_target_`, and the keys that follow from the class are absent."""
     sweep.done("0", {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9}, 0.5)
     sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
     found = shown(sweep.folder)
@@ -407,7 +407,7 @@ def test_a_choice_is_one_column_of_last_names(sweep, shown):
     assert [value.string_value for value in column.domain_discrete.values] == ["Adam", "SGD"]
 
 
-def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
+def test_the_leaderboard_names_a_swept_class_by_its_section(sweep, shown):
     sweep.done("0", {"optimizer._target_": "torch.optim.SGD"}, 0.5)
     sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
     found = shown(sweep.folder)
@@ -417,7 +417,7 @@ def test_the_leaderboard_names_a_choice_by_its_section(sweep, shown):
     assert [row[-1] for row in rows[1:]] == ["Adam", "SGD"]
 
 
-def test_train_and_val_share_a_chart_where_runs_are_few(sweep, shown):
+def test_train_and_val_share_a_chart_for_at_most_eight_runs(sweep, shown):
     for size in range(8):
         sweep.add(f"{size}", {"h": size}, [0.5])
     (event,) = shown(sweep.folder).events.Tensors("h0", "custom_scalars__config__")
@@ -428,8 +428,8 @@ def test_train_and_val_share_a_chart_where_runs_are_few(sweep, shown):
     assert shown(sweep.folder).tags("h0", "custom_scalars") == []
 
 
-def test_values_of_any_kind_are_shown(sweep, shown):
-    """Mixed ones as texts, many numbers by a range; a seed of the data is a key like others."""
+def test_hparams_shows_values_of_any_type(sweep, shown):
+    """Mixed types become texts, many numbers a range. The seed of the data is an ordinary key."""
     for n in range(30):
         config = {"h": n, "x": [None, 0.5, "a"][n % 3], "y": [[1], [2]][n % 2], "data.seed": n % 2}
         sweep.add(f"{n:02}", config, [0.5])
@@ -443,7 +443,7 @@ def test_values_of_any_kind_are_shown(sweep, shown):
     assert values == {"0.5", "a", "null"}
 
 
-def test_a_single_run_has_a_view_too(sweep, shown):
+def test_a_single_run_has_a_view(sweep, shown):
     run = sweep.done("1522e41eb9badfd5", {"h": 0}, 0.9)
     for folder in (sweep.folder, run.path):
         found = shown(folder)
@@ -462,8 +462,8 @@ def test_a_moved_sweep_is_shown_as_before(sweep, runs_at):
     assert runs_at(moved) == before
 
 
-def test_runs_that_change_places_change_names(sweep, shown):
-    """A copy has the file names of the first."""
+def test_runs_that_swap_their_files_swap_their_curves(sweep, shown):
+    """The event file of one run gets the name of the other run's file."""
     sweep.done("0", {"h": 1}, 0.9)
     sweep.done("1", {"h": 2}, 0.5)
     shown(sweep.folder)
@@ -475,8 +475,8 @@ def test_runs_that_change_places_change_names(sweep, shown):
     assert found.points("h1", "val/acc")[2] == (18, 0.9)
 
 
-def test_two_may_renew_at_once(sweep, shown, runs_at):
-    """While the names change: in the end there is what one alone would have made."""
+def test_processes_may_renew_a_view_at_the_same_time(sweep, shown, runs_at):
+    """The names change meanwhile; the result is that of one process alone."""
     for size in (4, 8, 16):
         sweep.done(f"{size:02}", {"h": size}, 0.9)
     with ThreadPoolExecutor(4) as pool:
@@ -493,7 +493,7 @@ def test_two_may_renew_at_once(sweep, shown, runs_at):
     assert not list(sweep.folder.rglob("*.tmp"))
 
 
-def test_files_of_others_beside_the_curves_stay(sweep):
+def test_other_files_beside_the_curves_are_not_removed(sweep):
     sweep.done("0", {"h": 1}, 0.9)
     sweep.plan()
     renew(sweep.folder, images=0)
@@ -516,20 +516,20 @@ def test_a_folder_without_runs_is_refused(make, error, tmp_path):
         renew(folder)
 
 
-def test_fewer_pictures_than_none_are_refused(sweep):
+def test_a_negative_number_of_images_is_refused(sweep):
     sweep.done("0", {"h": 1}, 0.9)
     with pytest.raises(ValueError, match="images=-1: must be at least 0"):
         renew(sweep.folder, images=-1)
 
 
-def test_a_view_tells_what_a_server_would_not_notice(sweep):
+def test_the_versions_of_a_view_change_with_metadata_and_status(sweep):
     run = sweep.add("0", {"h": 0}, [0.7])
     sweep.done("1", {"h": 1}, 0.9)
     before = renew(sweep.folder, images=0)
     assert before.configs == {"h0": "h0", "h1": "h1"}
-    assert [status for _, status in before.shown.values()] == ["unknown", "success"]
+    assert [status for _, status in before.versions.values()] == ["unknown", "success"]
     sweep.finish(run, [0.7])
     after = renew(sweep.folder, images=0)
-    assert after.shown["h0"] == (before.shown["h0"][0], "success")
+    assert after.versions["h0"] == (before.versions["h0"][0], "success")
     sweep.done("2", {"h": 2}, 0.9)
-    assert renew(sweep.folder, images=0).shown["h0"] != after.shown["h0"]
+    assert renew(sweep.folder, images=0).versions["h0"] != after.versions["h0"]

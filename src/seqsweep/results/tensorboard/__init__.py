@@ -1,1 +1,1 @@
-"""Writes the names, hyperparameters and pictures that TensorBoard shows. No torch."""
+"""Writes the names, hyperparameters and pictures that TensorBoard shows. Imports no torch."""

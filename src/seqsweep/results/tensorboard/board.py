@@ -1,6 +1,6 @@
-"""What a folder of runs says as a whole: the leaderboard as a text, the layout of custom scalars.
+"""The leaderboard and the chart layout of a folder of runs.
 
-TensorBoard shows nothing that belongs to no run, but in a run called `.`; so the first run has it.
+TensorBoard shows every value as part of a run, so the first run of the folder has these values.
 """
 
 from collections.abc import Sequence
@@ -14,64 +14,60 @@ from seqsweep.results.tensorboard.runs import Run, Runs
 
 _TOP = 20
 _MOST_CHARTED = 8
-"""The most runs of a custom chart: more, with two lines each, could not be distinguished."""
+"""The most runs of a custom chart. With two lines each, more could not be distinguished."""
 _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
-def board_values(found: Runs) -> list[Any]:
-    """The values of the first run's second made file; none where there is nothing to say."""
-    runs = found.runs
-    board = leaderboard([run.entry for run in runs], found.planned)
-    values = [_layout()] if len(runs) <= _MOST_CHARTED else []
+def board_values(runs: Runs) -> list[Any]:
+    """Returns the values that describe all runs, which may be none."""
+    board = leaderboard([run.entry for run in runs.runs], runs.planned)
+    values = [_layout()] if len(runs.runs) <= _MOST_CHARTED else []
     if board.rows:
-        values.append(tensor("leaderboard", "text", [board_text(board, runs).encode()]))
+        values.append(tensor("leaderboard", "text", [_board_text(board, runs.runs).encode()]))
     return values
 
 
-def board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
-    """The best configs, by the names that they have in the view.
+def _board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
+    """Returns the best configs as Markdown, by their names in the view.
 
-    A code block of Markdown: a table is broken inside words and numbers where the page is narrow.
+    It is a code block, because on a narrow page a Markdown table breaks words and numbers.
     """
     names = key_names(board.keys)
-    called = {run.entry.folder.run_id: run.name.config for run in runs}
-    scores = [
-        name
-        for name in dict.fromkeys((board.monitor, *_SCORES))
-        if any(name in row.metrics for row in board.rows)
-    ]
+    config_names = {run.entry.folder.run_id: run.name.config for run in runs}
+    # A metric that no row has gets no column.
+    measured = {name for row in board.rows for name in row.metrics}
+    scores = [name for name in dict.fromkeys((board.monitor, *_SCORES)) if name in measured]
     lines = [["#", "config", "seeds", *scores, *(names[key] for key in board.keys)]]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
+        name = config_names[row.entries[0].folder.run_id]
+        metrics = [_number(score, row.metrics.get(score)) for score in scores]
         values = [value_text(key, row.config[key]) for key in board.keys]
-        metrics = [_number(name, row.metrics.get(name)) for name in scores]
-        name = called[row.entries[0].folder.run_id]
         lines.append([str(rank), name, str(row.n), *metrics, *values])
-    return f"{_title(board)}\n\n" + "\n".join(_block(lines)) + "\n"
+    return f"{_title(board)}\n\n" + "\n".join(_code_block(lines)) + "\n"
 
 
-def _block(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Lines of cells as a code block with aligned columns; the second column is a name."""
-    cells = [[visible(cell).replace("\n", " ") for cell in line] for line in lines]
+def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Returns rows of cells as a code block with aligned columns."""
+    cells = [[visible(cell).replace("\n", " ") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "    "
-        + "  ".join(
-            cell.ljust(width) if place == 1 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    ]
+    lines: list[str] = []
+    for row in cells:
+        # Only the second column, the name of the config, is aligned to the left.
+        aligned = [cell.rjust(width) for cell, width in zip(row, widths, strict=True)]
+        aligned[1] = row[1].ljust(widths[1])
+        lines.append("    " + "  ".join(aligned))
+    return lines
 
 
 def _title(board: Leaderboard) -> str:
     count = len(board.rows)
-    shown = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    return f"{shown}, by {board.chosen_by}: mean over seeds ± standard deviation"
+    configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
+    return f"{configs}, by {board.chosen_by}: mean over seeds ± standard deviation"
 
 
 def _layout() -> Any:
-    """Training and validation in one chart: the page for custom scalars."""
+    """Returns the chart layout: training and validation in one chart."""
     p = protos().layout
     charts = [
         p.Chart(

@@ -1,13 +1,14 @@
-"""What TensorBoard's HParams page shows: the swept keys and the results of each run.
+"""The data of TensorBoard's HParams page: swept keys and results.
 
-Written as the protobufs that the page's backend reads. Lightning's and torch's `add_hparams` show
-constants and hide swept keys, have every run succeed from its start, and add a false point at step
-0 for each metric. https://github.com/tensorflow/tensorboard/blob/master/tensorboard/plugins/hparams
+It is written as the protobufs that the page's backend reads. `add_hparams` of Lightning and torch
+shows constants, hides swept keys, marks every run as successful from its start, and adds a false
+point at step 0 to each metric.
+https://github.com/tensorflow/tensorboard/blob/master/tensorboard/plugins/hparams
 """
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.formatting import key_names
@@ -15,115 +16,103 @@ from seqsweep.results.tensorboard.protobufs import protos, scalar, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs, summary_name
 
 _METRICS = ("best_val_acc", "test_acc", "test_f1", "train_seconds", "params", "samples_per_s")
-_CALLED = {"params": "parameters", "samples_per_s": "samples/s"}
+_DISPLAY_NAMES = {"params": "parameters", "samples_per_s": "samples/s"}
 
 PLUGIN, VERSION = "hparams", 0
 EXPERIMENT_TAG = "_hparams_/experiment"
 START_TAG = "_hparams_/session_start_info"
 END_TAG = "_hparams_/session_end_info"
-"""The names of tensorboard.plugins.hparams.metadata, whose import is as slow as 500 runs."""
+"""The names of tensorboard.plugins.hparams.metadata, whose import takes as long as 500 runs."""
 
 _TICK_BOXES = 24
-"""Of a numeric key: with more values than that it is filtered by a range."""
+"""The most tick boxes of a numeric key. A key with more values is filtered by a range."""
 
 
 def experiment(runs: Runs) -> bytes:
-    """The columns of the page, the same for all runs of a folder."""
+    """Returns the columns of the page, which all runs of a folder share."""
     p = protos().hparams
     names = key_names(runs.keys)
-    found = p.Experiment(
+    content = p.Experiment(
         hparam_infos=[_column(key, names[key], runs.values[key]) for key in runs.keys],
         metric_infos=[
             p.MetricInfo(name=p.MetricName(tag=f"summary/{tag}"), display_name=name)
             for tag, name in _metrics(runs).items()
         ],
     )
-    return _plugin_data(experiment=found)
+    return _plugin_data(experiment=content)
 
 
 def _metrics(runs: Runs) -> dict[str, str]:
-    """The metrics of the page, first the one that ranks: tags under `summary/` and their names."""
+    """Returns the display names of metrics by tag, the ranking metric first."""
     tags = dict.fromkeys((summary_name(runs.monitor), *_METRICS))
-    return {tag: _CALLED.get(tag, tag.replace("_", " ")) for tag in tags}
+    return {tag: _DISPLAY_NAMES.get(tag, tag.replace("_", " ")) for tag in tags}
 
 
 def sessions(runs: Runs) -> dict[str, bytes]:
-    """Each run's own values by its name.
+    """Returns the values of each run's keys, by the run's name.
 
-    Runs of one config have one group, of which the page shows the mean.
+    The runs of one config form a group. The page shows the mean of a group.
     """
     kinds = {key: _kind(values) for key, values in runs.values.items()}
     return {run.name.run: _session(run, kinds) for run in runs.runs}
 
 
 def _session(run: Run, kinds: Mapping[str, type]) -> bytes:
-    p = protos()
-    start = p.hparams_data.SessionStartInfo(group_name=run.name.config, start_time_secs=run.started)
+    start = protos().hparams_data.SessionStartInfo(
+        group_name=run.name.config, start_time_secs=run.started
+    )
+    fields = {bool: "bool_value", float: "number_value", str: "string_value"}
     for key, value in run.config.items():
-        shown, kind = _typed(value, kinds[key]), start.hparams[key]
-        if isinstance(shown, bool):
-            kind.bool_value = shown
-        elif isinstance(shown, str):
-            kind.string_value = shown
-        else:
-            kind.number_value = shown
+        setattr(start.hparams[key], fields[kinds[key]], _typed(value, kinds[key]))
     return _plugin_data(session_start_info=start)
 
 
 def values_of(run: Run, columns: bytes, start: bytes) -> list[Any]:
-    """The values of a run's event file: its metadata, how it ended, its results.
+    """Returns a run's keys, its end and its results as event values.
 
-    A run that has not ended has no end: of the state RUNNING a live server would never let go.
+    A run that is still training has no end. A live server would show the state RUNNING forever.
 
     Args:
-        columns: of `experiment`.
-        start: of `sessions`.
+        columns: the result of `experiment`.
+        start: the run's result of `sessions`.
     """
     p = protos()
-    found = [
+    values = [
         tensor(EXPERIMENT_TAG, PLUGIN, [], columns),
         tensor(START_TAG, PLUGIN, [], start),
     ]
     if run.status != "unknown":
         status = p.hparams.STATUS_SUCCESS if run.status == "success" else p.hparams.STATUS_FAILURE
         end = p.hparams_data.SessionEndInfo(status=status, end_time_secs=run.ended)
-        data = _plugin_data(session_end_info=end)
-        found.append(tensor(END_TAG, PLUGIN, [], data))
-    return found + [scalar(f"summary/{name}", value) for name, value in run.best[1].items()]
+        values.append(tensor(END_TAG, PLUGIN, [], _plugin_data(session_end_info=end)))
+    return values + [scalar(f"summary/{name}", value) for name, value in run.best[1].items()]
 
 
 def _column(key: str, name: str, values: Sequence[Any]) -> Any:
     p = protos().hparams
-    column = p.HParamInfo(name=key, display_name=name, differs=True)
     kind = _kind(values)
-    shown = _distinct(_typed(value, kind) for value in values)
-    if all(isinstance(value, bool) for value in shown):
-        column.type = p.DATA_TYPE_BOOL
-    elif any(isinstance(value, str) for value in shown):
-        column.type = p.DATA_TYPE_STRING
+    types = {bool: p.DATA_TYPE_BOOL, float: p.DATA_TYPE_FLOAT64, str: p.DATA_TYPE_STRING}
+    column = p.HParamInfo(name=key, display_name=name, differs=True, type=types[kind])
+    distinct = sorted({_typed(value, kind) for value in values})
+    if kind is float and len(distinct) > _TICK_BOXES:
+        column.domain_interval.min_value = distinct[0]
+        column.domain_interval.max_value = distinct[-1]
     else:
-        column.type = p.DATA_TYPE_FLOAT64
-        if len(shown) > _TICK_BOXES:
-            column.domain_interval.min_value = min(shown)
-            column.domain_interval.max_value = max(shown)
-            return column
-    column.domain_discrete.extend(shown)
+        column.domain_discrete.extend(distinct)
     return column
 
 
 def _kind(values: Sequence[Any]) -> type:
-    """What a column holds: bools, numbers or texts, in doubt texts."""
+    """Returns the type of a column; str if the types are mixed."""
     if all(isinstance(value, bool) for value in values):
         return bool
     return float if all(map(_is_number, values)) else str
 
 
 def _typed(value: Any, kind: type) -> Any:
-    if kind is bool:
-        return value
-    if kind is float:
-        return float(value)
-    return value if isinstance(value, str) else json.dumps(value)
+    if kind is str:
+        return value if isinstance(value, str) else json.dumps(value)
+    return kind(value)
 
 
 def _is_number(value: Any) -> bool:
@@ -131,12 +120,8 @@ def _is_number(value: Any) -> bool:
     return is_number and abs(value) < 1e308 and not math.isnan(value)
 
 
-def _distinct(values: Iterable[Any]) -> list[Any]:
-    return sorted(set(values))
-
-
 def _plugin_data(**content: Any) -> bytes:
-    """In the same bytes for the same content, which maps of a protobuf do not promise."""
-    p = protos()
-    data = p.hparams_data.HParamsPluginData(version=VERSION, **content)
+    """Returns the serialized content; equal content gives equal bytes."""
+    data = protos().hparams_data.HParamsPluginData(version=VERSION, **content)
+    # By default, the order of a protobuf's map is not fixed.
     return data.SerializeToString(deterministic=True)

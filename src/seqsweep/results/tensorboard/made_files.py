@@ -1,7 +1,7 @@
-"""Event files that are made for a run beside its curves, and links to all of them.
+"""Writes the made event files, and links to all event files.
 
-What is there already is left alone, so that a second time costs a look at the names. A file's name
-tells its content, and what two processes write at once is the same.
+A file's name identifies its content. So a file that exists is not written again, and two processes
+that write at once write the same.
 """
 
 import contextlib
@@ -14,47 +14,59 @@ from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_fo
 from seqsweep.runs.files import write_bytes
 
 Files = dict[str, Callable[[], bytes]]
-"""The files of a folder by name, with contents that are made when they are due."""
+"""Files by name, with functions that make their contents."""
 
 
 def file_name(when: float, digest: str, kind: str) -> str:
-    """The name of a file that TensorBoard reads before the curves of a run that began at `when`.
+    """Returns the name of a file that is read before the curves.
 
-    Its loader without a data server reads the last file of a folder alone, once it is there.
+    Once TensorBoard's loader without a data server has read the last file of a folder, it reads no
+    other one. So the last file must be the one that grows.
+
+    Args:
+        when: the start of the run, in seconds since 1970.
+        digest: identifies the content.
+        kind: the end of the name.
     """
     return f"{PREFIX}{max(0, int(when) - 1):010d}{MADE}{digest}.{kind}"
 
 
 def digest(content: bytes) -> str:
-    """The part of a file's name that identifies its content."""
+    """Returns the part of a file's name that identifies its content."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def place(run: Path, files: Files) -> list[Path]:
-    """Makes a run's folder hold these files, beside its curves, and no others that were made.
+def write_made_files(run: Path, files: Files) -> list[Path]:
+    """Writes missing files beside a run's curves, removes other made files.
 
-    Returns their paths.
+    Returns:
+        The paths of the files.
 
     Raises:
-        OSError: something cannot be written.
+        OSError: a file cannot be written.
     """
     grown, before = grown_and_made_files(run)
     folder = made_folder(run, grown)
-    wanted = {folder / name: content for name, content in files.items()}
+    contents = {folder / name: content for name, content in files.items()}
     folder.mkdir(exist_ok=True)
-    for path in wanted.keys() - set(before):
-        write_bytes(path, wanted[path](), sync=False)
-    gone = [path for path in before if path not in wanted]
-    for path in gone:
+    for path in contents.keys() - set(before):
+        write_bytes(path, contents[path](), sync=False)
+    outdated = [path for path in before if path not in contents]
+    for path in outdated:
         path.unlink(missing_ok=True)
-    remove_empty({path.parent for path in gone} - {run})
-    return list(wanted)
+    remove_empty({path.parent for path in outdated} - {run})
+    return list(contents)
 
 
 def link_all(root: Path, targets: Mapping[str, Path]) -> None:
-    """Makes a folder hold links under these paths to these files, and nothing else."""
-    there = {os.path.relpath(path, root): path for path in root.rglob("*") if path.is_symlink()}
-    for name, path in there.items():
+    """Makes a folder contain exactly one link to each target.
+
+    Args:
+        root: the folder.
+        targets: the target of each link, by the link's path from the folder.
+    """
+    links = {os.path.relpath(path, root): path for path in root.rglob("*") if path.is_symlink()}
+    for name, path in links.items():
         if name not in targets or os.readlink(path) != str(targets[name]):
             path.unlink()
             remove_empty({path.parent} - {root})

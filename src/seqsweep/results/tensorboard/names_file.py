@@ -1,4 +1,4 @@
-"""The names of a sweep's runs, given before the runs are trained."""
+"""Writes the readable run names of a sweep before it trains."""
 
 from pathlib import Path
 
@@ -10,15 +10,16 @@ from seqsweep.runs.sweepfile import SweepFile
 
 
 def name_runs(folder: Path) -> None:
-    """Writes names.json into a sweep's folder; runs that have another name get the new one.
+    """Writes names.json into a sweep's folder and renames runs that have another name.
 
     Raises:
-        ValueError, OSError: a config cannot be read; the names cannot be written.
+        ValueError, OSError: a config cannot be read, or the names cannot be written.
     """
     sweep = SweepFile.read(folder)
     assert sweep is not None, "the sweep writes its own file first"
     configs = dict(sweep.configs)
-    for path in sorted(folder.glob("*/config.yaml")):  # runs of earlier sweeps of this folder
+    # Earlier sweeps of this folder may have trained other runs.
+    for path in sorted(folder.glob("*/config.yaml")):
         if path.parent.name not in configs:
             configs[path.parent.name] = read_run(RunFolder(path.parent)).config
     write_names(folder, readable_names(configs))

@@ -1,4 +1,4 @@
-"""Event files of TensorBoard with more than scalars, out of TensorBoard's own protobufs."""
+"""Writes event files from TensorBoard's own protobufs: scalars, texts, images, plugin data."""
 
 import importlib
 from collections.abc import Sequence
@@ -22,19 +22,20 @@ _MODULES = {
 
 @cache
 def protos() -> Any:
-    """Returns TensorBoard's protobufs, imported when a view is written.
+    """Returns TensorBoard's protobuf modules, imported at the first call.
 
-    Those of its modules that make and write them would take ten times as long to import.
+    TensorBoard's own modules that write event files take ten times as long to import.
     """
     return SimpleNamespace(**{name: importlib.import_module(m) for name, m in _MODULES.items()})
 
 
 def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
-    """The content of an event file with some values of one step.
+    """Returns the content of an event file with values of one step.
 
     Args:
         wall_time: seconds since 1970.
-        values: `Summary.Value`s.
+        values: instances of `Summary.Value`.
+        step: the optimizer steps before the values were measured.
     """
     p = protos()
     version = p.event.Event(wall_time=wall_time, file_version="brain.Event:2")
@@ -42,7 +43,7 @@ def event_file(wall_time: float, values: Sequence[Any], step: int) -> bytes:
 
 
 def serialized(values: Sequence[Any], step: int, wall_time: float = 0.0) -> bytes:
-    """An event, in the same bytes for the same values."""
+    """Returns an event as bytes, which are equal for equal values."""
     event = protos().event.Event(wall_time=wall_time, step=step)
     event.summary.value.extend(values)
     return event.SerializeToString(deterministic=True)
@@ -53,23 +54,28 @@ def scalar(tag: str, value: float) -> Any:
 
 
 def tensor(tag: str, plugin: str, texts: Sequence[bytes], data: bytes = b"") -> Any:
-    """A value for a plugin: texts, and what the plugin keeps of its own beside them."""
+    """Returns a value for a plugin.
+
+    Args:
+        texts: the content of the tensor.
+        data: what the plugin keeps in the metadata.
+    """
     p = protos()
     kind = p.summary.SummaryMetadata
     metadata = kind(
         plugin_data=kind.PluginData(plugin_name=plugin, content=data),
         data_class=p.summary.DATA_CLASS_TENSOR,
     )
-    made = p.tensor.TensorProto(
+    content = p.tensor.TensorProto(
         dtype=p.types.DT_STRING if texts else p.types.DT_FLOAT, string_val=texts
     )
-    made.tensor_shape.dim.add(size=len(texts))
-    return p.summary.Summary.Value(tag=tag, metadata=metadata, tensor=made)
+    content.tensor_shape.dim.add(size=len(texts))
+    return p.summary.Summary.Value(tag=tag, metadata=metadata, tensor=content)
 
 
 def image(tag: str, png: bytes, width: int, height: int) -> Any:
     p = protos()
-    made = p.summary.Summary.Image(
+    content = p.summary.Summary.Image(
         height=height, width=width, colorspace=4, encoded_image_string=png
     )
-    return p.summary.Summary.Value(tag=tag, image=made)
+    return p.summary.Summary.Value(tag=tag, image=content)

@@ -1,4 +1,4 @@
-"""What the view shows of each run, from the files of its folder."""
+"""The runs of the view, read from the files of their folders."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,20 +13,21 @@ from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_names import Name, names_of
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
-from seqsweep.runs.metric_names import DEFAULT_MONITOR, lower_is_better, monitor_of
+from seqsweep.runs.metric_names import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
-"""As TensorBoard has them; a run that trains, was interrupted or was killed is unknown."""
+"""TensorBoard's word for the end of a run; `unknown` if it trains, was interrupted or killed."""
 
 _STATUS: Mapping[str, Status] = {"complete": "success", "diverged": "failure", "failed": "failure"}
-_OF_RECORD = ("best_epoch", "train_seconds", "params", "samples_per_s")
-_ALWAYS = ("val/acc", "val/loss", "test/acc", "test/f1")
+_LAST_FILE = {"complete": "record.json", "diverged": "record.json", "failed": "failure.json"}
+_RECORD_KEYS = ("best_epoch", "train_seconds", "params", "samples_per_s")
+_METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
 
 
 def summary_name(metric: str) -> str:
-    """The name of a metric of the best epoch under `summary/`.
+    """Returns the name under `summary/` of a metric of the best epoch.
 
     >>> summary_name("val/loss"), summary_name("test/acc")
     ('best_val_loss', 'test_acc')
@@ -40,8 +41,9 @@ class Run:
     """One run of the view.
 
     Args:
-        name: of the run and of its config.
-        config: flat, the keys that differ in the sweep and not the seed.
+        entry: the content of the run's folder.
+        name: the names of the run and of its config.
+        config: flat, only the keys that differ in the sweep, without the seed.
     """
 
     entry: Entry
@@ -62,78 +64,81 @@ class Run:
 
     @property
     def record(self) -> dict[str, Any]:
-        """That of a finished run; empty for others."""
+        """The run's record; empty if the run has none."""
         return self.entry.record or {}
 
     @cached_property
     def started(self) -> float:
-        """Seconds since 1970."""
+        """The start of the run in seconds since 1970."""
         started = read_object(self.folder / "provenance.json").get("started", "")
         try:
             return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
         except (TypeError, ValueError):
-            return _changed(self.folder / "config.yaml")
+            return _modified(self.folder / "config.yaml")
 
     @cached_property
     def ended(self) -> float:
-        """When the run last said something that the view shows."""
-        name = {"success": "record.json", "failure": "failure.json"}.get(self.status, "metrics.csv")
-        if self.entry.state == "diverged":
-            name = "record.json"
-        return _changed(self.folder / name) or self.started
+        """The time of the run's last visible change, in seconds since 1970."""
+        # A run that has not ended changes with each epoch.
+        name = _LAST_FILE.get(self.entry.state, "metrics.csv")
+        return _modified(self.folder / name) or self.started
 
     @cached_property
     def best(self) -> tuple[int, dict[str, float]]:
-        """The step of the best epoch so far, and what is known of it, without numbers that are not.
+        """The step of the best epoch so far, and its finite numbers.
 
         The names are those under `summary/`: best_val_acc, best_epoch, test_acc and so on.
         """
-        step, found = self._of_record() if self.record else self._of_log()
-        known = {name: float(v) for name, v in found.items() if isinstance(v, (int, float))}
-        return step, {name: value for name, value in known.items() if math.isfinite(value)}
+        step, values = self._best_of_record() if self.record else self._best_of_log()
+        numbers = {name: float(v) for name, v in values.items() if isinstance(v, (int, float))}
+        return step, {name: number for name, number in numbers.items() if math.isfinite(number)}
 
     @property
     def score(self) -> float:
-        """Of a finished run, by the metric that chose its best epoch; the higher the better."""
+        """The monitored metric of a finished run, signed so that higher is better."""
         value = self.record.get("metrics", {}).get(self.monitor)
         if not isinstance(value, (int, float)) or not math.isfinite(value):
             return -math.inf
-        return -value if lower_is_better(self.monitor) else value
+        return epoch_score({self.monitor: value}, self.monitor)[0]
 
-    @property
-    def _shown(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys((self.monitor, *_ALWAYS)))
+    def _best_of_record(self) -> tuple[int, dict[str, Any]]:
+        record = self.record
+        values = self._summary(record.get("metrics", {}))
+        values |= {name: record.get(name) for name in _RECORD_KEYS}
+        epochs, best_epoch = record.get("epochs") or 0, record.get("best_epoch") or 0
+        # The record has only the number of all steps, and each epoch has the same number.
+        step = round(record.get("steps", 0) * (best_epoch + 1) / epochs) if epochs else 0
+        return step, values
 
-    def _of_record(self) -> tuple[int, dict[str, Any]]:
-        record, metrics = self.record, self.record.get("metrics", {})
-        found = {summary_name(name): metrics.get(name) for name in self._shown}
-        found |= {name: record.get(name) for name in _OF_RECORD}
-        epochs, best = record.get("epochs") or 0, record.get("best_epoch") or 0
-        step = round(record.get("steps", 0) * (best + 1) / epochs) if epochs else 0
-        return step, found
-
-    def _of_log(self) -> tuple[int, dict[str, Any]]:
-        """Of the best epoch in metrics.csv, by the rule that the training has for it."""
+    def _best_of_log(self) -> tuple[int, dict[str, Any]]:
+        """Returns the best epoch in metrics.csv, by the rule that the training uses."""
         logged = read_rows(self.folder / "metrics.csv")
         if not logged:
             return 0, {}
-        sign = -1 if lower_is_better(self.monitor) else 1
-        judged = [row for row in logged if self.monitor in row] or logged[-1:]
-        best = max(  # of equal ones the first
-            judged, key=lambda row: (sign * row.get(self.monitor, 0.0), -row.get("val/loss", 0.0))
-        )
-        found = {summary_name(name): best.get(name) for name in self._shown}
-        return int(best.get("step", 0)), found | {"best_epoch": best["epoch"]}
+        # Without the monitored metric, the last epoch is the best one.
+        best = logged[-1]
+        judged = [row for row in logged if self.monitor in row]
+        if judged:
+            best = max(judged, key=lambda row: epoch_score(row, self.monitor))
+        values = self._summary(best) | {"best_epoch": best["epoch"]}
+        return int(best.get("step", 0)), values
+
+    def _summary(self, metrics: Mapping[str, Any]) -> dict[str, Any]:
+        names = dict.fromkeys((self.monitor, *_METRICS))
+        return {summary_name(name): metrics.get(name) for name in names}
 
 
 @dataclass(frozen=True)
 class Runs:
     """The runs of a folder in the order of their names.
 
+    Members of the sweep that have not started count for the keys, the values and the names.
+
     Args:
-        keys: in which their configs differ, or those of the sweep's members that have not started.
-        values: of each of these keys, in all of them.
-        names: of the runs and of the sweep's members that have not started, by run_id.
+        runs: the runs that have a folder.
+        keys: the keys that differ between the configs.
+        values: all values of each key.
+        names: the name of each run by run_id.
         planned: the configs of the sweep's members.
     """
 
@@ -150,39 +155,39 @@ class Runs:
 
 
 def read_runs(folder: Path) -> Runs:
-    """Those below a folder, or the one that it is itself.
+    """Reads the runs below a folder, or the run in it.
 
-    Names and keys are those of the whole sweep, of which sweep.json knows before it is trained.
+    sweep.json lists all members of a sweep before they train, so names and keys stay the same
+    while the sweep runs.
 
     Raises:
-        FileNotFoundError, ValueError: no such folder; no run in it.
+        FileNotFoundError, ValueError: there is no such folder, or it contains no run.
     """
     entries = read_folder(folder)
     sweep = SweepFile.read(folder)
-    configs = dict(sweep.configs) if sweep else {}
-    configs |= {entry.folder.run_id: entry.config for entry in entries}
+    planned = dict(sweep.configs) if sweep else {}
+    configs = planned | {entry.folder.run_id: entry.config for entry in entries}
     keys = [key for key in distinguishing_keys(list(configs.values())) if key != "seed"]
     names = names_of(configs)
+    # The displayed values of each key: a class is displayed by its last name.
     values: dict[str, list[Any]] = {}
-    shown: dict[str, dict[str, Any]] = {}
+    displayed: dict[str, dict[str, Any]] = {}
     for key in keys:
-        own = [config[key] for config in configs.values() if key in config]
-        values[key] = column_values(key, own)
-        shown[key] = dict(zip(map(value_key, own), values[key], strict=True))
-    runs = [
-        Run(
-            entry,
-            names[entry.folder.run_id],
-            {key: shown[key][value_key(entry.config[key])] for key in keys if key in entry.config},
-        )
-        for entry in entries
-    ]
-    planned = list(sweep.configs.values()) if sweep else []
-    return Runs(sorted(runs, key=lambda run: run.name.run), keys, values, names, planned)
+        raw = [config[key] for config in configs.values() if key in config]
+        values[key] = column_values(key, raw)
+        displayed[key] = dict(zip(map(value_key, raw), values[key], strict=True))
+    runs: list[Run] = []
+    for entry in entries:
+        config = entry.config
+        # Not every run has every key.
+        differing = {key: displayed[key][value_key(config[key])] for key in keys if key in config}
+        runs.append(Run(entry, names[entry.folder.run_id], differing))
+    runs.sort(key=lambda run: run.name.run)
+    return Runs(runs, keys, values, names, list(planned.values()))
 
 
-def _changed(path: Path) -> float:
-    """When a file was last written, in seconds since 1970; 0 where there is none."""
+def _modified(path: Path) -> float:
+    """Returns the time of a file in seconds since 1970; 0 without a file."""
     try:
         return path.stat().st_mtime
     except OSError:

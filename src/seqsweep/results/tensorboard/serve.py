@@ -1,7 +1,7 @@
 """`seqsweep tensorboard FOLDER`: TensorBoard on a view that is renewed while it runs.
 
-It is given a temporary folder of links to the event files, in which the runs have their readable
-names alone.
+TensorBoard gets a temporary folder of links to the event files. The paths of the links contain
+nothing but the readable names of the runs.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ from seqsweep.results.tensorboard.view import View, renew
 
 HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
-_MOST_SHOWN = 500
-"""Of more runs TensorBoard's Time Series selects none."""
+_MOST_SELECTED = 500
+"""The most runs that TensorBoard's Time Series selects by itself."""
 
 Print = Callable[[str], object]
 
@@ -33,44 +33,46 @@ Print = Callable[[str], object]
 def serve(
     folder: Path, port: int = 6006, images: int = 8, host: str = HOST, print: Print = say
 ) -> int:
-    """Serves TensorBoard until it is interrupted (0) or terminated (143).
+    """Serves TensorBoard until Ctrl-C; returns the exit code 0.
 
-    The view of the folder is renewed every few seconds: runs that start later appear by themselves.
+    The view of the folder is renewed every few seconds, so runs that start later appear too.
 
     Args:
-        folder: a sweep's, any folder of runs, or that of one run.
-        port: 0 to 65535; 0 for any that is free.
-        images: how many of the best runs have pictures; 0 for none.
-        host: the address to listen on; 0.0.0.0 for every one of this machine.
-        print: takes each line that is said.
+        folder: a folder of runs, such as a sweep's, or the folder of one run.
+        port: 0 to 65535; 0 chooses a free port.
+        images: how many of the best runs have pictures.
+        host: the address to listen on; 0.0.0.0 for all addresses of this machine.
+        print: prints a line.
 
     Raises:
-        ValueError: no run in the folder, a wrong host, the port is taken, a number out of range.
-        OSError: no such folder; the view cannot be written.
+        ValueError: the folder contains no run, or an argument cannot be used.
+        OSError: there is no such folder, or the view cannot be written.
+        SystemExit: the process was terminated; the exit code is 143.
     """
     if not 0 <= port <= 65535:
-        raise ValueError(f"port={port}: must be from 0 (any free one) to 65535")
+        raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
     _check_host(host)
     view = renew(folder, images)
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        with contextlib.ExitStack() as held:
-            temporary = tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-")
-            logdir = Path(held.enter_context(temporary))
-            link_all(logdir, view.files)
-            server = held.enter_context(_Server(logdir, host, port))
-            for line in greeting(view, server.address):
-                print(line)
-            _keep_renewing(images, view, server, print)
+        with (
+            tempfile.TemporaryDirectory(prefix="seqsweep-tensorboard-") as logdir,
+            tempfile.TemporaryFile("w+", encoding="utf-8") as errors,
+        ):
+            link_all(Path(logdir), view.files)
+            with _Server(Path(logdir), host, port, errors) as server:
+                for line in greeting(view, server.address):
+                    print(line)
+                _keep_renewing(images, view, server, print)
     except KeyboardInterrupt:
         return 0
-    except _Terminated:
-        return 143
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 def _check_host(host: str) -> None:
+    # A wrong address is refused here, before the view is made.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, 0), family=family).close()
@@ -80,134 +82,126 @@ def _check_host(host: str) -> None:
 
 
 def links(view: View, address: str) -> dict[str, str]:
-    """The links: Time Series with the ranking metric pinned, coloured by config; HParams.
+    """Returns the links to the curves and to the hyperparameters.
+
+    The curves are coloured by config, below the pinned ranking metric.
 
     Args:
-        address: of the server, such as http://127.0.0.1:6006.
+        address: the server's, such as http://127.0.0.1:6006.
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
-    question = f"pinnedCards={quote(pinned)}&smoothing=0"
+    query = f"pinnedCards={quote(pinned)}&smoothing=0"
+    # With several seeds, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
-        question += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
+        query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
     return {
-        "curves": f"{address}/?{question}#timeseries",
+        "curves": f"{address}/?{query}#timeseries",
         "hyperparameters": f"{address}/#hparams",
     }
 
 
 def _config_pattern(configs: Mapping[str, str]) -> str:
-    """A regular expression whose group is the name of the config in the name of a run."""
+    """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
     assert all(re.fullmatch(r"-s\d+", tail) for tail in tails), tails
     return r"(.*)-s\d+"
 
 
 def greeting(view: View, address: str) -> list[str]:
-    """What is said first: the links, and what TensorBoard would not show of so many runs."""
+    """Returns the first lines: the links and, for many runs, a warning."""
     count = len(view.configs)
-    found = [f"{count} {'run' if count == 1 else 'runs'} in {view.folder}"]
-    found += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
-    if count > _MOST_SHOWN:
-        found.append(
-            f"more than {_MOST_SHOWN} runs: TensorBoard's Time Series selects none of them; filter "
-            "them by name on its left, or look at the hyperparameters"
+    lines = [f"{count} {'run' if count == 1 else 'runs'} in {view.folder}"]
+    lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
+    if count > _MOST_SELECTED:
+        lines.append(
+            f"more than {_MOST_SELECTED} runs: TensorBoard's Time Series selects none of them; "
+            "filter the runs by name on the left of the page, or open the hyperparameters"
         )
-    return [*found, "Ctrl-C ends it"]
+    return [*lines, "press Ctrl-C to stop"]
 
 
 def _keep_renewing(images: int, view: View, server: "_Server", print: Print) -> NoReturn:
-    """Until an exception ends it; what cannot be renewed now is said once, and tried again."""
-    said, seconds = "", _RENEW_SECONDS
+    """Renews the view again and again; prints each error once."""
+    printed, seconds = "", _RENEW_SECONDS
     while True:
         server.wait(seconds)
-        began = time.monotonic()
+        begun = time.monotonic()
         try:
             renewed = renew(view.folder, images)
             link_all(server.logdir, renewed.files)
         except (OSError, ValueError) as error:
-            if str(error) != said:
-                said = str(error)
-                print(f"cannot be renewed: {said}")
+            if str(error) != printed:
+                printed = str(error)
+                print(f"the view cannot be renewed: {printed}")
             continue
-        if is_stale(view.shown, renewed.shown):
+        # Most changes appear by themselves; a restart disturbs open pages for a moment.
+        if is_stale(view.versions, renewed.versions):
             server.restart()
-        view, said = renewed, ""
-        seconds = max(_RENEW_SECONDS, 10 * (time.monotonic() - began))
+        view, printed = renewed, ""
+        # Renewing a large sweep takes at most a tenth of the time.
+        seconds = max(_RENEW_SECONDS, 10 * (time.monotonic() - begun))
 
 
 def is_stale(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether a server that has read the one shows other than the other, and would go on to.
+    """Returns whether a server that has read `before` would never show `after`.
 
-    TensorBoard keeps the first metadata of a run and tag that it reads: the columns, a run's own
-    values, and how it ended, if it had ended.
+    TensorBoard keeps the first metadata that it reads of a run and a tag. The metadata are the
+    columns, the run's own values, and how the run ended, if it had ended.
 
     Args:
-        before: as `View.shown`.
-        after: likewise.
+        before: `View.versions` that the server has read.
+        after: `View.versions` now.
     """
     for name in before.keys() & after.keys():
-        (old, ended), (new, ends) = before[name], after[name]
-        if old != new or ended not in ("unknown", ends):
+        (old_digest, old_status), (new_digest, new_status) = before[name], after[name]
+        if old_digest != new_digest or old_status not in ("unknown", new_status):
             return True
     return False
 
 
-class _Terminated(BaseException):
-    """SIGTERM, as an exception: what has been started is ended."""
-
-
-def _terminate(*_: object) -> None:
-    raise _Terminated
-
-
 class _Server:
-    """TensorBoard's process, ended when the block is left.
+    """TensorBoard's process, which ends with the block.
+
+    Args:
+        errors: the file for what TensorBoard prints to stderr.
 
     Raises:
-        ValueError: it did not start; the message says why.
+        ValueError: TensorBoard did not start; the message contains the reason.
     """
 
-    def __init__(self, logdir: Path, host: str, port: int) -> None:
+    def __init__(self, logdir: Path, host: str, port: int, errors: IO[str]) -> None:
         self.logdir = logdir
         self.host = host
         self.port = port
         self.address = ""
-        self._open = contextlib.ExitStack()
-        self._errors: IO[str] = sys.stderr
+        self._errors = errors
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
-        file = tempfile.TemporaryFile("w+", encoding="utf-8")
-        self._errors = self._open.enter_context(file)
         try:
-            self._start()
+            self.restart()
         except BaseException:
-            self.__exit__()
+            self._stop()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
-        self._open.close()
+        self._stop()
 
     def wait(self, seconds: float) -> None:
-        """Raises ValueError if TensorBoard ends by itself meanwhile."""
+        """Waits; raises ValueError if TensorBoard ends meanwhile."""
         assert self._process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
-            raise ValueError(f"TensorBoard has ended: {self._last_words()}")
+            raise ValueError(f"TensorBoard has ended: {self._last_error()}")
 
     def restart(self) -> None:
-        """At the same address, where a page that is open goes on."""
-        self._end()
-        self._start()
-
-    def _start(self) -> None:
+        """Starts the process again at the same address; open pages keep working."""
+        self._stop()
         module = "seqsweep.results.tensorboard.server"
-        arguments = [str(self.logdir), self.host, str(self.port)]
         self._process = subprocess.Popen(
-            # -P: a module in the current folder must not be taken for one of TensorBoard's
-            [sys.executable, "-P", "-m", module, *arguments],
+            # With -P, a module in the current folder cannot replace one of TensorBoard's.
+            [sys.executable, "-P", "-m", module, str(self.logdir), self.host, str(self.port)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -217,11 +211,11 @@ class _Server:
         self.address = self._process.stdout.readline().strip().rstrip("/")
         if not self.address:
             self._process.wait()
-            raise ValueError(self._why_not())
+            raise ValueError(self._start_error())
         self.port = int(self.address.rpartition(":")[2])
 
-    def _end(self) -> None:
-        """By the end of its input; it has nothing to lose if it does not heed that."""
+    def _stop(self) -> None:
+        """Closes TensorBoard's standard input, which ends it; kills it after five seconds."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -231,16 +225,16 @@ class _Server:
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
-            process.kill()
+            process.kill()  # It has no state that could be lost.
             process.wait()
 
-    def _why_not(self) -> str:
-        words = self._last_words()
-        if "in use" in words:
-            return f"port={self.port}: is taken; give another one, or 0 for any that is free"
-        return f"TensorBoard did not start: {words}"
+    def _start_error(self) -> str:
+        error = self._last_error()
+        if "in use" in error:
+            return f"port={self.port}: is already in use; choose another port, or 0 for a free one"
+        return f"TensorBoard did not start: {error}"
 
-    def _last_words(self) -> str:
+    def _last_error(self) -> str:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors if line.strip()]
-        return lines[-1] if lines else "it says nothing"
+        return lines[-1] if lines else "it printed no error"

@@ -1,10 +1,10 @@
-"""TensorBoard in a process of its own, that ends when its standard input does.
+"""Runs TensorBoard until the standard input is closed.
 
     python -P -m seqsweep.results.tensorboard.server LOGDIR HOST PORT
 
-Prints the address when it can be asked. Whoever started it holds the other end of its input: when
-that process is gone, however it ended, so is this one, and with it the data server of the fast
-loader, which keeps the same rule.
+The process prints its address once it answers requests. The parent holds the other end of the
+standard input, so the server ends with the parent, however the parent ends. TensorBoard's data
+server ends in the same way.
 """
 
 import logging
@@ -12,14 +12,15 @@ import signal
 import sys
 
 RELOAD_SECONDS = 3
-"""How often the files are looked at again."""
+"""The seconds between two looks at the files."""
 
 
 def main(logdir: str, host: str, port: str) -> None:
     from absl import logging as absl_logging
     from tensorboard import program
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends Ctrl-C to both processes
+    # A terminal sends Ctrl-C to both processes. Only the parent reacts to it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     absl_logging.set_verbosity(absl_logging.ERROR)
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -28,7 +29,7 @@ def main(logdir: str, host: str, port: str) -> None:
         logdir=logdir,
         host=host,
         port=int(port),
-        load_fast="auto",  # falls back to the slow loader where there is no data server
+        load_fast="auto",  # Uses the slow loader if there is no data server.
         reload_interval=RELOAD_SECONDS,
     )
     try:
