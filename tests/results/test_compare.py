@@ -61,7 +61,7 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
 
 def test_the_same_run_twice_has_no_difference(tmp_path):
     text = shown(*(finished(tmp_path / name, {"h": 1, "val/acc": 0.5}) for name in "ab"))
-    assert "the configs are the same" in text
+    assert "the configs are equal" in text
     assert "trained in the same environment" in text
 
 
@@ -109,7 +109,7 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
     assert "1 config only in old: h=8" in text
     assert "1 config only in new: h=32" in text
     interval = rf"[{low:+.4f}, {high:+.4f}]"
-    assert f"new - old: test/acc +0.1010 {interval} in the mean of the one config in both" in text
+    assert f"new - old: test/acc +0.1010 {interval}, mean of 1 config in both" in text
     assert "best of old: h=" in text and "best of new: h=" in text
 
 
@@ -127,7 +127,7 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     ]  # fmt: skip
     half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
     interval = f"[{0.045 - half:+.4f}, {0.045 + half:+.4f}]"
-    wanted = f"b - a: val/acc +0.0450 {interval} in the mean of the 8 configs in both, over 3 seeds"
+    wanted = f"b - a: val/acc +0.0450 {interval}, mean of 8 configs in both, over 3 seeds"
     assert wanted in shown(*folders)
 
 
@@ -136,7 +136,7 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
     runs = [(4, 0, 0.0), (4, 1, 0.0), (8, 0, 0.3)]
     first = sweep(tmp_path / "a", *({"h": h, "seed": s, "val/acc": 0.5} for h, s, _ in runs))
     other = sweep(tmp_path / "b", *({"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs))
-    wanted = "b - a: val/acc +0.1500 in the mean of the 2 configs in both, over 1 seed"
+    wanted = "b - a: val/acc +0.1500, mean of 2 configs in both, over 1 seed"
     assert wanted in shown(first, other)
     apart = sweep(tmp_path / "c", {"h": 4, "seed": 1, "val/acc": 0.5})
     alone = sweep(tmp_path / "d", {"h": 8, "seed": 0, "val/acc": 0.7})
@@ -144,7 +144,7 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
     both.mkdir()
     for number, path in enumerate([*apart.glob("0*"), *alone.glob("0*")]):
         path.rename(both / f"{number:016x}")
-    wanted = "e - a: val/acc +0.1000 in the mean of the 2 configs in both, which share no seed"
+    wanted = "e - a: val/acc +0.1000, mean of 2 configs in both, without a common seed"
     assert wanted in shown(first, both)
 
 
@@ -152,8 +152,8 @@ def test_with_one_seed_the_mean_over_configs_has_no_interval(tmp_path):
     first = sweep(tmp_path / "a", *({"h": h, "val/acc": 0.5} for h in (1, 2, 3)))
     other = sweep(tmp_path / "b", *({"h": h, "val/acc": 0.5 + h / 10} for h in (1, 2, 3)))
     text = shown(first, other)
-    assert "b - a: val/acc +0.2000 in the mean of the 3 configs in both, over 1 seed" in text
-    assert "one seed each" in text
+    assert "b - a: val/acc +0.2000, mean of 3 configs in both, over 1 seed" in text
+    assert "one seed per config" in text
 
 
 @pytest.mark.parametrize("record", [{}, {"metrics": {"val/acc": 0.5}}])
@@ -206,7 +206,7 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
         folders = [folder / f"{0:016x}" for folder in folders]
     text = shown(*folders)
     why = "other validation and test sets"
-    line = f"{why}, its scores are not compared" if as_runs else f"not compared with a: {why}"
+    line = f"{why}, so its scores are not compared" if as_runs else f"not compared with a: {why}"
     assert line in text
     assert "+0.1000" not in text and "0.6000" in text
 
@@ -236,7 +236,7 @@ def test_sweeps_that_share_nothing_say_so(tmp_path):
 def test_a_sweep_without_a_complete_run_is_told(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     text = shown(sweep(tmp_path / "a", {"h": 1, "val/acc": 0.5}, {"h": 2}), tmp_path / "b")
-    assert "no metric that complete runs of all have" in text
+    assert "no metric is common to the complete runs" in text
     assert "b: no run is complete" in text
 
 
@@ -263,8 +263,8 @@ def test_markup_in_names_and_values_is_shown_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("names", "error", "said"),
     [
-        ([], ValueError, "at least two folders, not 0"),
-        (["a"], ValueError, "at least two folders, not 1"),
+        ([], ValueError, "at least two folders, got 0"),
+        (["a"], ValueError, "at least two folders, got 1"),
         (["a", "nowhere"], FileNotFoundError, "nowhere: no such folder"),
         (["a", "empty"], ValueError, "empty: no runs in it"),
     ],
@@ -297,6 +297,6 @@ def test_runs_of_two_choices_differ_in_what_both_have(tmp_path):
 def test_seeds_that_only_one_sweep_has_are_told_from_shared_ones(tmp_path):
     runs = [{"h": 1, "seed": s, "val/acc": 0.5} for s in (0, 1, 2)]
     text = " ".join(shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *runs[1:])).split())
-    assert "over 2 shared seeds" in text and "(all seeds), and less a over shared seeds" in text
+    assert "over 2 shared seeds" in text and "(all seeds), and minus a over shared seeds" in text
     text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
     assert "over 3 seeds" in text and "all seeds" not in text

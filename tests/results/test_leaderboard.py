@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.leaderboard import Leaderboard, leaderboard, tied_with_first
+from seqsweep.results.effects import Grid
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -103,7 +104,7 @@ def test_equal_hits_are_equal_whatever_their_last_bit(tmp_path):
     first, second = (row.metrics["val/acc"].mean for row in found.rows)
     assert first != second
     assert order(found) == [2, 1]
-    assert tied_with_first(found) == 2
+    assert found.tied == 2
 
 
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
@@ -181,7 +182,7 @@ def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
     splits = [{"test": f"{seed}"} for seed in (0, 1, 2, 0, 9, 2)]
     _, second = cut(tmp_path, *runs, splits=splits).rows
     assert second.apart == ""
-    assert second.difference is not None and second.difference.interval.n == 2
+    assert second.difference is not None and second.difference.n == 2
 
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
@@ -234,8 +235,8 @@ def test_what_was_planned_tells_what_is_swept_and_what_is_missing(tmp_path):
     ended(tmp_path, "failed", planned[2])
     found = leaderboard(read_folder(tmp_path), planned)
     assert found.keys == ["h", "c"]
-    assert (found.grid.size, found.grid.there, len(found.grid.missing)) == (8, 2, 6)
-    assert found.ended == {"failed": 1, "not started": 5}
+    assert (found.grid.size, found.grid.complete, len(found.grid.missing)) == (8, 2, 6)
+    assert found.missing_states == {"failed": 1, "not started": 5}
 
 
 def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
@@ -250,6 +251,7 @@ def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_p
     first, second = (row.difference for row in found.rows)
     assert first is not None and first.verdict == "best"
     assert second is not None and second.verdict == "different"
+    assert second.interval is not None
     assert second.interval.mean == pytest.approx(0.1)
     assert second.interval.n == 7
     assert found.rows[0].samples["test/acc"] == pytest.approx({s: 0.6 + s / 100 for s in range(7)})
@@ -265,13 +267,13 @@ def test_without_a_test_split_the_monitor_is_compared(tmp_path):
 
 def test_runs_that_the_grid_lacks_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
-    assert board(tmp_path / "whole", *runs).grid == (6, [], 6)
+    assert board(tmp_path / "whole", *runs).grid == Grid(6, 6)
     found = board(tmp_path / "missing", *runs[1:])
-    assert found.grid == (6, [], 5)  # nobody has asked for more
+    assert found.grid == Grid(6, 5)  # nobody has asked for more
     planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
     found = leaderboard(read_folder(tmp_path / "missing"), planned)
-    assert found.grid == (6, [{"h": 1, "seed": 0}], 5)
-    assert found.ended == {"not started": 1}
+    assert found.grid == Grid(6, 5, [{"h": 1, "seed": 0}])
+    assert found.missing_states == {"not started": 1}
 
 
 ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
@@ -375,7 +377,7 @@ def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
     ended(tmp_path, "failed", {"h": 3, "seed": 0})
     found = leaderboard(read_folder(tmp_path))
     assert found.grid.missing == [{"h": 2, "seed": 2}, {"h": 3, "seed": 0}]
-    assert found.ended == {"diverged": 1, "failed": 1}
+    assert found.missing_states == {"diverged": 1, "failed": 1}
 
 
 def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):

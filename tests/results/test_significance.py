@@ -9,16 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqsweep.results.effects import holes, main_effects, strongest_interaction
-from seqsweep.results.report.findings import Crossing
-from seqsweep.results.report.sentences import crossing_words
+from seqsweep.results.effects import (
+    Grid,
+    Interaction,
+    find_missing,
+    main_effects,
+    strongest_interaction,
+)
+from seqsweep.results.report.sentences import interaction_words
 from seqsweep.results.significance import (
-    Interval,
+    Difference,
+    Estimate,
     differences_to_best,
+    estimate,
     holm,
-    mean_interval,
     paired_t_p,
-    places_by_size,
+    ranks_by_size,
     seeds_needed,
     signed_rank_p,
 )
@@ -46,7 +52,7 @@ def test_the_interval_of_a_mean_is_scipys(n):
 
     values = normal(n)
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
-    found = mean_interval(values)
+    found = estimate(values)
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == n
@@ -59,26 +65,27 @@ def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
     expected = ttest_rel(first, second).confidence_interval(0.95)
     samples = [by_seed(second) | {60: -9.0}, by_seed(first) | {50: 9.0}]
     found = differences_to_best(samples, best=0)[1].interval
+    assert found is not None
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == 8
 
 
-def test_one_value_has_no_interval_and_none_has_no_mean():
-    assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
-    assert mean_interval([]) == Interval(None, None, None, 0)
+def test_one_value_has_no_interval():
+    assert estimate([0.5]) == Estimate(1, 0.5, None, None, None)
 
 
 @pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
 def test_equal_values_have_no_interval_as_they_show_no_spread(values):
     """Two seeds with 17 hits each: the next one may well have 15."""
-    found = mean_interval(values)
-    assert found == (pytest.approx(values[0]), None, None, len(values))
+    found = estimate(values)
+    assert (found.mean, found.n) == (pytest.approx(values[0]), len(values))
+    assert found.low is found.high is None
 
 
 def test_the_interval_holds_the_true_mean_as_often_as_it_says():
     inside = 0
     for trial in range(2000):
-        found = mean_interval(normal(4, seed=trial, mean=0.3))
+        found = estimate(normal(4, seed=trial, mean=0.3))
         assert found.low is not None and found.high is not None
         inside += found.low <= 0.3 <= found.high
     assert inside / 2000 == pytest.approx(0.95, abs=0.015)
@@ -120,13 +127,13 @@ def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences)
 
 
 @given(st.lists(st.integers(0, 54), min_size=2, max_size=6), st.randoms(use_true_random=False))
-def test_means_of_the_same_counts_share_a_place_in_any_order(hits, source):
+def test_means_of_the_same_counts_share_a_rank_in_any_order(hits, source):
     """Their sums are equal; in floating point they may differ in the last bit."""
     accuracies = [count / 54 for count in hits]
     shuffled = source.sample(accuracies, len(accuracies))
     means = [sum(accuracies) / len(hits), sum(shuffled) / len(hits)]
     more = (sum(hits) + 1) / 54 / len(hits)
-    assert places_by_size([*means, more]) == [0, 0, 2]
+    assert ranks_by_size([*means, more]) == [0, 0, 2]
 
 
 def test_no_difference_at_all_is_no_evidence():
@@ -173,6 +180,7 @@ def test_verdicts_tell_the_best_the_equal_and_the_different():
     far = [value - 1 - noise / 10 for value, noise in zip(best, normal(10, seed=4), strict=True)]
     found = differences_to_best([by_seed(far), by_seed(best), by_seed(near)], best=1)
     assert [each.verdict for each in found] == ["different", "best", "indistinguishable"]
+    assert found[0].interval is not None
     assert found[0].interval.mean == pytest.approx(statistics.fmean(far) - statistics.fmean(best))
     assert (found[1].p, found[1].adjusted) == (None, None)
     assert found[0].p is not None and found[0].adjusted == pytest.approx(2 * found[0].p)
@@ -215,7 +223,8 @@ def test_a_clear_difference_of_few_seeds_counts_by_t_alone():
 
 def test_a_config_that_shares_no_seed_is_undecided_not_equal():
     apart, same = differences_to_best([{9: 0.5}, {0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5}], 1)[::2]
-    assert apart == (Interval(None, None, None, 0), None, None, "undecided", None)
+    assert apart == Difference(None, None, None, "undecided")
+    assert apart.n == 0
     assert (same.p, same.verdict) == (1.0, "undecided")
 
 
@@ -258,7 +267,7 @@ def test_xor_is_all_interaction():
     assert found.share == pytest.approx(1)
 
 
-def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
+def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction():
     """Without the worst corner its row's plain mean would be too good."""
     configs = grid(a=[0, 1, 2], b=[0, 1], c=[0, 5])[1:]
     scores = [10.0 * c["a"] + c["b"] + c["c"] for c in configs]
@@ -269,11 +278,11 @@ def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
 
 
-def test_an_interaction_is_told_where_it_is():
+def test_an_interaction_is_described_where_it_is_strongest():
     """Between the two values that change most differently, not between the ends alone."""
-    means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
-    crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
-    words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
+    means: list[list[float]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
+    interaction = Interaction(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5)
+    words = interaction_words(interaction, {"h": "h", "c": "c"}, "test/acc")
     assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
 
 
@@ -317,10 +326,10 @@ def test_equal_scores_have_no_variance_to_share():
 def test_missing_are_the_runs_that_were_asked_for():
     runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
     keys = ["h", "seed", "list", "other"]
-    assert holes(runs, keys, runs) == (6, [], 6)
-    assert holes(runs[:4] + runs[5:], keys, runs) == (6, [{"h": 16, "seed": 1}], 5)
-    assert holes(runs[:1], keys) == (1, [], 1)
-    assert holes([], keys) == (0, [], 0)
+    assert find_missing(runs, keys, runs) == Grid(6, 6)
+    assert find_missing(runs[:4] + runs[5:], keys, runs) == Grid(6, 5, [{"h": 16, "seed": 1}])
+    assert find_missing(runs[:1], keys) == Grid(1, 1)
+    assert find_missing([], keys) == Grid()
 
 
 def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
@@ -328,14 +337,14 @@ def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
     first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
     second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
     runs = [*first, *second]
-    assert holes(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
+    assert find_missing(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
 
 
-def test_a_random_search_is_no_grid_with_holes():
+def test_a_random_search_has_no_missing_runs():
     runs = [{"lr": n / 7, "dropout": n / 100, "h": n % 3} for n in range(30)]
     runs += [{"lr": 0.5, "dropout": 0.5, "h": n} for n in range(3)]
-    found = holes(runs, ["lr", "dropout", "h"])
-    assert (found.missing, found.there) == ([], 33)
+    found = find_missing(runs, ["lr", "dropout", "h"])
+    assert (found.missing, found.complete) == ([], 33)
     assert found.size == 31 * 3  # lr and dropout change together
 
 

@@ -137,7 +137,7 @@ def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
+def test_rows_indistinguishable_from_the_best_are_marked(tmp_path):
     runs = [
         *seeded(8, 0.9, 0.5),
         *({"h": 2, "seed": s, "val/acc": 0.9 - s % 2 / 9} for s in range(8)),
@@ -145,17 +145,17 @@ def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
     board = leaderboard(made(tmp_path, *runs))
     rows = lines(leaderboard_table(board))
     assert [row[:2] for row in rows] == [["1", "0"], ["2", "≈"], ["3", "1"]]
-    legend, note, flattery = leaderboard_notes(board)
+    legend, note, optimism = leaderboard_notes(board)
     assert "± is one standard deviation over the seeds" in legend
-    assert flattery.startswith("without a test split the first is the one that was lucky")
-    assert note.startswith("≈ not distinguishable from the first in val/acc (paired by seed")
+    assert optimism.startswith("no test split: val/acc chose the first config")
+    assert note.startswith("≈ statistically indistinguishable from the first in val/acc (paired")
 
 
 def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
     _, note, _ = leaderboard_notes(board)
-    assert "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7)" in note
+    assert "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds" in note
 
 
 def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
@@ -167,8 +167,8 @@ def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
     ]
     _, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
     assert (
-        "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7); "
-        "a paired t-test tells 1 of them from the first" in note
+        "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds. "
+        "By paired t-tests, 1 config differs from the first" in note
     )
 
 
@@ -182,7 +182,10 @@ def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
 
 def test_one_seed_each_is_one_dim_line(tmp_path):
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))))
-    assert note.startswith("[dim]with one seed each ") and "seed=0,1,2,3,4,5" in note
+    assert note == (
+        "[dim]one seed per config: no confidence intervals and no tests. "
+        "2 configs need at least 6 seeds: 'seed=range(6)'[/]"
+    )
 
 
 def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
@@ -210,20 +213,23 @@ def test_what_decided_between_equal_rows_is_shown(tmp_path):
         assert ("0.2000" in shown) == (name == "tied")
 
 
-def test_the_one_that_was_lucky_is_called_by_the_metric_that_chose_it(tmp_path):
+def test_a_lucky_first_row_is_named_with_the_metric_that_chose_it(tmp_path):
     runs = [
         run | {"monitor": "val/loss", "val/loss": run["h"] + run["seed"] / 9}
         for run in seeded(8, 0.9, 0.5)
     ]
     *_, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "lucky in val/loss, which chose it: the differences to it in val/acc" in note
+    assert (
+        "val/loss chose the first config, so the differences to it in val/acc are optimistic"
+        in note
+    )
 
 
 def test_the_notes_are_printed_below_the_table(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[-1].startswith("with one seed each ")
+    assert console.file.getvalue().splitlines()[-1].startswith("one seed per config: ")
 
 
 def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
@@ -235,7 +241,7 @@ def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
 def test_runs_that_are_left_out_are_counted(tmp_path):
     runs = [{"h": 1, "seed": 0, "val/acc": acc} for acc in (0.5, 0.6)]
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "1 run left out: of the same config, data and seed there is a newer one" in note
+    assert "1 run left out: a newer run has the same config, data and seed" in note
 
 
 def test_the_metric_that_is_compared_has_a_column(tmp_path):
@@ -247,7 +253,7 @@ def test_the_metric_that_is_compared_has_a_column(tmp_path):
 def test_seeds_that_are_not_shared_do_not_count(tmp_path):
     runs = [{"h": h, "seed": 10 * h + s, "val/acc": 0.5 + h / 9} for h in (1, 2) for s in range(10)]
     notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "without a shared seed 2 configs cannot be told apart (it takes 6)" in notes[-1]
+    assert "no seed is shared with the first config. 2 configs need at least 6 seeds" in notes[-1]
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from seqsweep.results.effects import main_effects
 from seqsweep.results.formatting import key_names
-from seqsweep.results.report.axes import choose_axis, factors, independent_keys
+from seqsweep.results.report.axes import choose_axis, independent_keys
 from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
-from seqsweep.results.report.findings import Config, Confusion, Curve, Stat
+from seqsweep.results.report.findings import Config, Confusion, Curve
 from seqsweep.results.report.panels import Axis
 from seqsweep.results.report.pareto import pareto_front
 from seqsweep.results.report.plot_parts import (
@@ -24,24 +25,23 @@ from seqsweep.results.report.plot_parts import (
     shade,
 )
 from seqsweep.results.report.plots import confusion_figure, curves_figure, seeds_figure
+from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
 
 
 def config(rank: int, keys: dict[str, Any], values: list[float], words: str = "") -> Config:
     mean = sum(values) / len(values)
-    stat = Stat(len(values), mean, None, None, None)
+    value = Estimate(len(values), mean)
     scores = list(enumerate(values))
-    return Config(
-        rank, f"c{rank}", words or str(keys), keys, [], {SCORE: stat}, scores, None, "best"
-    )
+    return Config(rank, f"c{rank}", words or str(keys), keys, [], {SCORE: value}, scores, None)
 
 
 def axis_of(*points: dict[str, Any]) -> Axis:
     """The axis of configs with two seeds each."""
     configs = [config(n, keys, [n / 100, n / 100 + 0.1]) for n, keys in enumerate(points, 1)]
     keys = list(points[0])
-    effects = factors(configs, SCORE)
+    effects = main_effects(points, [config.metrics[SCORE].mean for config in configs])
     axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis

@@ -42,19 +42,18 @@ _LONGEST_LINE = 48
 def figures(report: Report) -> dict[str, Figure]:
     """All figures of a report by their place in the page; those that show something."""
     found: dict[str, Figure | None] = {}
-    scored = [config for config in report.configs if report.score in config.metrics]
     if report.axis:
         for place, panel in enumerate(report.axis.panels):
             found[f"axis-{place}"] = axis_figure(report.axis, panel, report)
     for kind in ("loss", "acc"):
         found[f"curves-{kind}"] = curves_figure(report.curves, kind)
-    if len(scored) > 1:
+    if len(report.scored) > 1:
         for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
-            found[f"pareto-{cost}"] = pareto_figure(scored, cost, report)
+            found[f"pareto-{cost}"] = pareto_figure(report.scored, cost, report)
     if report.confusion:
         found["confusion"] = confusion_figure(report.confusion)
     if report.has_seeds:
-        found["seeds"] = seeds_figure(scored, report.score)
+        found["seeds"] = seeds_figure(report.scored, report.score)
     return {name: figure for name, figure in found.items() if figure is not None}
 
 
