@@ -98,7 +98,7 @@ def test_a_deleted_run_of_a_sweep_has_not_been_started(outputs, said):
     code, text = said("clean", "outputs/sweeps/one", "--yes", "model.hidden_size=4")
     assert code == 0
     assert text.splitlines()[-1].startswith("deleted: 1 run, ")
-    assert "1 more of the sweep has not been started" in said("status", "outputs/sweeps/one")[1]
+    assert "1 run of the sweep has not started" in said("status", "outputs/sweeps/one")[1]
     assert "1 of 2 runs is not complete (1 not started)" in said("leaderboard", str(folder))[1]
 
 
@@ -118,7 +118,7 @@ def test_a_run_in_use_is_left_alone_and_said(outputs, said):
     with RunLock(folder / "two4"):
         code, text = said("clean", "outputs/sweeps/two", "--failed", "--yes")
     assert code == 0
-    assert "1 run in use: left alone" in text
+    assert "1 run in use: not deleted" in text
     assert "deleted: 1 run, " in text
     assert [path.name for path in folder.iterdir()] == ["two4"]
 

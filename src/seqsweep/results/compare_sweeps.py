@@ -140,10 +140,7 @@ def _table(
     first = labels[0]
     are_same_seeds = all(_all_seeds_shared(matches, label, first) for label in labels)
     seeds = "" if are_same_seeds else " (all seeds)"
-    title = (
-        f"{metric} by config{seeds}, and minus {first} over shared seeds "
-        f"({LEVEL:.0%} interval)"
-    )
+    title = f"{metric} by config{seeds}, and minus {first} over shared seeds ({LEVEL:.0%} interval)"
     table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
     for name in key_names(keys).values():
         table.add_column(escape(name), justify="right", style="cyan", no_wrap=True)

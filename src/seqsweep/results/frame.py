@@ -82,21 +82,25 @@ def _pandas() -> Any:
 def _runs(folder: Path) -> "DataFrame":
     planned, entries = _read_runs(folder)
     configs = list(planned.values())
-    records: list[dict[str, Any]] = [(entry and entry.record) or {} for entry in entries]
-    metrics = [record.get("metrics") or {} for record in records]
-    names = dict.fromkeys(name for values in metrics for name in values if "/" in name)
     columns = {"run_id": _column(list(planned))}
     for key, name in _names(configs).items():
         columns[name] = _column(column_values(key, [config.get(key) for config in configs]))
     columns["state"] = _column([entry.state if entry else "not started" for entry in entries])
-    for name in names:
-        columns[name] = _column([values.get(name) for values in metrics], "float64")
-    for name in (*_COUNTS, *_SPEEDS):
-        empty = "Int64" if name in _COUNTS else "float64"
-        columns[name] = _column([record.get(name) for record in records], empty)
+    columns |= _record_columns([(entry and entry.record) or {} for entry in entries])
     columns["error"] = _column([entry and entry.error for entry in entries])
     columns["folder"] = _column([entry and str(entry.folder.path) for entry in entries])
     return _pandas().DataFrame(columns)
+
+
+def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
+    """The metrics, counts and speeds in the records of runs; a run may have none."""
+    metrics = [record.get("metrics") or {} for record in records]
+    names = dict.fromkeys(name for values in metrics for name in values if "/" in name)
+    columns = {name: _column([values.get(name) for values in metrics], "float64") for name in names}
+    for name in (*_COUNTS, *_SPEEDS):
+        empty = "Int64" if name in _COUNTS else "float64"
+        columns[name] = _column([record.get(name) for record in records], empty)
+    return columns
 
 
 def _read_runs(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Entry | None]]:

@@ -1,7 +1,7 @@
 """Terminal tables: the leaderboard and the state of a folder."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,48 +48,40 @@ class Signs(NamedTuple):
     mark: str = "≈"
 
 
+class _Extras(NamedTuple):
+    """Whether a leaderboard needs its optional columns."""
+
+    marks: bool
+    seeds: bool
+    lost: bool
+
+
 def leaderboard_table(
     board: Leaderboard, top: int | None = None, signs: Signs | None = None
 ) -> Table:
     """The rows of a leaderboard, best first; `top` limits their number."""
     signs = signs or Signs()
-    names = key_names(board.keys)
-    # If the first rows are equal in what ranks them, the metric that decides is shown.
-    ranking = (board.monitor, *([TIE_BREAKER] if board.tied > 1 else []))
-    scores = [
-        name
-        for name in _SCORES
-        if name in (*_ALWAYS, *ranking, board.compared)
-        and any(name in row.metrics for row in board.rows)
-    ]
-    has_seeds = _has_seeds(board)
-    has_lost = any(row.lost for row in board.rows)
-    has_marks = _has_marks(board)
+    extras = _Extras(_has_marks(board), _has_seeds(board), any(row.lost for row in board.rows))
+    # The metrics that rank and compare; if the first rows tie, also the one that decides.
+    needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
+    recorded = {name for row in board.rows for name in row.metrics}
+    scores = [name for name in _SCORES if name in recorded.intersection((*_ALWAYS, *needed))]
 
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
-    _add_columns(table, ["#", *([signs.mark] if has_marks else [])])
-    table.keys = _add_columns(table, [names[key] for key in board.keys], style="cyan")
-    seeds = _add_columns(table, ["seeds"] if has_seeds else [])
-    _add_columns(table, ["seeds lost"] if has_lost else [], style="red")
-    indices = {
-        name: _add_columns(table, [name], "bold" if name == board.monitor else "")[0]
-        for name in scores
-    }
+    _add_columns(table, ["#", signs.mark] if extras.marks else ["#"])
+    table.keys = _add_columns(table, key_names(board.keys).values(), style="cyan")
+    seeds = _add_columns(table, ["seeds"] if extras.seeds else [])
+    _add_columns(table, ["seeds lost"] if extras.lost else [], style="red")
+    others: list[int] = []
+    for name in scores:
+        is_monitor = name == board.monitor
+        index = _add_columns(table, [name], style="bold" if is_monitor else "")
+        others += [] if is_monitor else index
     _add_columns(table, ["epoch", "params", "seconds"])
-    table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), (*ranking, board.compared))
-    others = [index for name, index in indices.items() if name != board.monitor]
+    table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), needed)
     table.last = [*seeds, *(index for index in others if index not in table.spare)]
-
     for rank, row in enumerate(board.rows[:top], start=1):
-        table.add_row(
-            str(rank),
-            *([signs.mark if _is_marked(row) else ""] if has_marks else []),
-            *(escape(value_text(key, row.config[key])) for key in board.keys),
-            *([str(row.n)] if has_seeds else []),
-            *([row.lost_words] if has_lost else []),
-            *(_score(row.metrics.get(name), signs) for name in scores),
-            *(_cost(name, row.metrics.get(name)) for name in _COSTS),
-        )
+        table.add_row(str(rank), *_cells(row, board.keys, scores, extras, signs))
     return table
 
 
@@ -145,10 +137,9 @@ def print_folder(
 def status_table(entries: Sequence[Entry]) -> Table:
     """A table of all runs: differing keys, state, and score or error."""
     keys = distinguishing_keys([entry.config for entry in entries])
-    names = key_names(keys)
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
-    table.keys = _add_columns(table, [names[key] for key in keys], style="cyan")
+    table.keys = _add_columns(table, key_names(keys).values(), style="cyan")
     table.add_column("state")
     table.long = len(table.columns) - 1
     *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
@@ -196,13 +187,14 @@ def _spare_columns(names: Sequence[str], columns: int, kept: Sequence[str]) -> l
     ]
 
 
-def _add_columns(table: Table, names: Sequence[str], style: str = "") -> list[int]:
+def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[int]:
     """Adds columns of numbers and returns their indices."""
+    start = len(table.columns)
     for name in names:
         # A name broken in two lines makes a narrow column.
         header = escape(name).replace("_", "_\n").replace("/", "/\n")
         table.add_column(header, justify="right", style=style, no_wrap=True, vertical="bottom")
-    return list(range(len(table.columns) - len(names), len(table.columns)))
+    return list(range(start, len(table.columns)))
 
 
 def _result(entry: Entry) -> list[str]:
@@ -257,6 +249,21 @@ def _is_tested(row: Row) -> bool:
     if difference is None:
         return False
     return difference.verdict in ("different", "indistinguishable") or difference.differs_by_t
+
+
+def _cells(
+    row: Row, keys: Sequence[str], scores: Sequence[str], extras: _Extras, signs: Signs
+) -> list[str]:
+    """The cells of a row after its rank."""
+    mark = signs.mark if _is_marked(row) else ""
+    return [
+        *([mark] if extras.marks else []),
+        *(escape(value_text(key, row.config[key])) for key in keys),
+        *([str(row.n)] if extras.seeds else []),
+        *([row.lost_words] if extras.lost else []),
+        *(_score(row.metrics.get(name), signs) for name in scores),
+        *(_cost(name, row.metrics.get(name)) for name in _COSTS),
+    ]
 
 
 def _score(value: Estimate | None, signs: Signs) -> str:

@@ -443,7 +443,7 @@ def test_the_splits_are_said_and_what_flatters(tmp_path):
     run.finish((run.record() or {}) | {"splits": splits}, synced=True)
     text = page(tmp_path).text
     assert "1,216 training, 30 validation and 54 test sequences." in text
-    words = "12 of 54 test sequences are also in train: the test accuracy flatters."
+    words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."
     assert words in text
     assert data(tmp_path)["splits"] == splits
     assert data(tmp_path)["overlaps"] == [words]
@@ -452,7 +452,7 @@ def test_the_splits_are_said_and_what_flatters(tmp_path):
 def test_a_command_with_data_of_a_relative_path_says_where_to_stand(tmp_path):
     config = {"data.source.path": "new.npz", SIZE: 8, "seed": 0}
     trained(tmp_path, config, val__acc=0.9)
-    assert "new.npz is looked for from the current folder" in commands(tmp_path)[-1][0]
+    assert "new.npz is relative to the current folder" in commands(tmp_path)[-1][0]
 
 
 def _figures(source: str) -> dict[str, Any]:
@@ -625,13 +625,13 @@ def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
     for size in (8, 16, 32):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
     assert [what for what, _ in commands(tmp_path)] == [
-        "the best run again, compared bit by bit; in the folder of this report"
+        "the best run again, compared bit by bit, from the folder of this report"
     ]
     configs: dict[str, dict[str, Any]] = {f"{n:016x}": {"seed": 0} for n in range(3)}
     last = dict(list(configs.items())[1:])
     for covered, words in (
         (configs, "the same runs again;"),
-        (last, "2 of the 3 runs again, those of the last command in this folder;"),
+        (last, "2 of the 3 runs again, by the last command in this folder;"),
     ):
         SweepFile(["seqsweep", "train", "-m"], 0.0, covered).write(tmp_path)
         assert commands(tmp_path)[0][0].startswith(words)
@@ -639,7 +639,7 @@ def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
 
 def test_a_run_that_was_trained_alone_has_its_command(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.5)
-    assert commands(run.path)[0] == ["the same run again; if it is done it is left alone",
+    assert commands(run.path)[0] == ["the same run again; a complete run is skipped",
                                      "seqsweep train"]  # fmt: skip
 
 

@@ -43,14 +43,13 @@ def analyse(folder: Path) -> Report:
     made_from = freshness.made_from(folder, entries)
     planned = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
-    waiting = len(planned.keys() - {entry.folder.run_id for entry in entries})
     labels = _labels(entries, planned)
+    waiting = len(planned.keys() - labels.keys())
 
     board = leaderboard(entries, planned.values())
-    groups = [row.entries for row in board.rows]
+    groups = [row.entries for row in board.rows] or [[]]
     counted = [entry for group in groups for entry in group]
-    best = groups[0] if groups else []
-    representative = best[0] if best else entries[0]
+    representative = (counted or entries)[0]
 
     names = names_of(planned | {entry.folder.run_id: entry.config for entry in entries})
     configs = _configs(board, config_runs(board, entries, names, folder), names)
@@ -61,7 +60,7 @@ def analyse(folder: Path) -> Report:
     configs = _add_words(configs, {key: key_names[key] for key in keys}, board)
 
     baselines, notes = details.baselines(folder, counted)
-    confusion, absent = details.confusion(best)
+    confusion, absent = details.confusion(groups[0])
     return Report(
         made_from=made_from,
         name=folder.resolve().name,
@@ -89,7 +88,7 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels, folder),
         environment=details.environment(representative),
         commands=commands(sweep, entries, representative, folder),
-        splits=splits_of(best[0] if best else None),
+        splits=splits_of(counted[0] if counted else None),
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,

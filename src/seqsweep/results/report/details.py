@@ -65,7 +65,7 @@ def _data_of(entry: Entry) -> list[Any]:
 def curves(configs: Sequence[Config], groups: Sequence[Sequence[Entry]]) -> list[Curve]:
     """The learning curves of the best configs that have a metrics.csv."""
     result: list[Curve] = []
-    for config, group in list(zip(configs, groups, strict=True))[:MOST_CURVES]:
+    for config, group in zip(configs[:MOST_CURVES], groups, strict=False):
         columns = bands([entry.folder.path for entry in group], CURVES)
         best = config.metrics.get("best_epoch")
         if columns:
@@ -87,17 +87,17 @@ def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> li
 
 def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     """The confusion matrix of one config, summed over its seeds, or the reason for its absence."""
+    if not group:
+        return None, None
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
-    if not group or not recorded:
-        return None, _why_no_confusion(group) if group else None
+    if not recorded:
+        return None, _why_no_confusion(group)
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
-    tables = [
-        record["confusion"][split]
-        for record in recorded
-        if record["classes"] == first["classes"] and split in record["confusion"]
-    ]
+    recorded = [record for record in recorded if record["classes"] == first["classes"]]
+    tables = [r["confusion"][split] for r in recorded if split in r["confusion"]]
+    # Add the matrices of the seeds cell by cell.
     counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*tables, strict=True)]
     classes = [str(name) for name in first["classes"]]
     words = sentences.confusion_words(classes, counts)

@@ -1,5 +1,6 @@
 """Prepares what the page shows beside the report itself: scales, columns, which parts exist."""
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -62,21 +63,24 @@ def _board_view(report: Report) -> dict[str, Any]:
 def _effects_view(report: Report) -> dict[str, Any]:
     means = [config.metrics[report.score].mean for config in report.scored]
     cells = report.interaction.means if report.interaction else []
-    lines = [line for panel in report.axis.panels for line in panel.lines] if report.axis else []
-    has_gaps = bool(report.configs) and report.grid.complete != report.grid.size
-    names = key_names([*report.names, "seed"])
+    panels = report.axis.panels if report.axis else []
+    # Panels share a legend, with each label once.
+    lines = {line.label: line for panel in panels for line in panel.lines}
     return {
         "means": _scale(mean for effect in report.effects for mean in effect.means),
         "grand": math.fsum(means) / len(means) if means else 0.0,
-        "cells": _scale(mean for row in cells for mean in row),
+        "cells": _scale(itertools.chain.from_iterable(cells)),
         "of_other_sets": [report.names[key] for key in keys_of_other_sets(report.configs)],
         "confounded": any(effect.confounded for effect in report.effects),
-        "legend": list({line.label: line for line in lines}.values()),
-        "has_gaps": has_gaps,
-        "missing": [
-            run_label(point, {key: names[key] for key in point}) for point in report.grid.missing
-        ],
+        "legend": list(lines.values()),
+        "has_gaps": bool(report.configs) and report.grid.complete != report.grid.size,
+        "missing": _missing_labels(report),
     }
+
+
+def _missing_labels(report: Report) -> list[str]:
+    names = key_names([*report.names, "seed"])
+    return [run_label(point, {key: names[key] for key in point}) for point in report.grid.missing]
 
 
 def _curves_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:

@@ -23,23 +23,18 @@ _UNITS = {"params": "parameters", "train_seconds": "seconds"}
 
 def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figure | None:
     """The score against a cost, with the Pareto front; None if all configs cost the same."""
-    drawn = [config for config in configs if cost in config.metrics]
-    drawn = [config for config in drawn if config.metrics[cost].mean > 0]
-    costs = [config.metrics[cost].mean for config in drawn]
-    scores = [config.metrics[report.score].mean for config in drawn]
+    # A logarithmic axis has no zero.
+    drawn = [c for c in configs if cost in c.metrics and c.metrics[cost].mean > 0]
+    points = [(c.metrics[cost].mean, c.metrics[report.score].mean) for c in drawn]
+    costs = [x for x, _ in points]
     if len(set(costs)) < 2:
         return None
-    front = pareto_front(list(zip(costs, scores, strict=True)), report.higher_is_better)
-    step = {
-        "type": "scatter", "mode": "lines", "hoverinfo": "skip",
-        "x": [costs[index] for index in front], "y": [scores[index] for index in front],
-        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
-    }  # fmt: skip
+    front = pareto_front(points, report.higher_is_better)
     others = [config for index, config in enumerate(drawn) if index not in front]
     on_front = [drawn[index] for index in front if drawn[index].rank != 1]
     best = [config for config in drawn if config.rank == 1]
     traces = [
-        step,
+        _steps([points[index] for index in front]),
         _marks(others, cost, report, GREY, "circle-open", 8),
         _marks(on_front, cost, report, PALETTE[0], "circle", 9),
         _marks(best, cost, report, PALETTE[1], "star", 14),
@@ -63,6 +58,15 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) 
             best = sign * points[index][1]
             front.append(index)
     return front
+
+
+def _steps(front: Sequence[tuple[float, float]]) -> dict[str, Any]:
+    """The line along the Pareto front."""
+    return {
+        "type": "scatter", "mode": "lines", "hoverinfo": "skip",
+        "x": [x for x, _ in front], "y": [y for _, y in front],
+        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
+    }  # fmt: skip
 
 
 def _marks(

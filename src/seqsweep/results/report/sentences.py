@@ -161,23 +161,22 @@ def _estimate_words(score: str, value: Estimate) -> str:
 def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
     """Says how many of the other configs differ from the first: `5 of 23 others differ, ...`."""
     others = configs[1:]
-    undecided = [config for config in others if config.verdict == "undecided"]
-    by_t = sum(config.differs_by_t for config in undecided)
-    shared = [config.difference.n for config in undecided if config.difference]
     if not others:
         return []
+    undecided = [config for config in others if config.verdict == "undecided"]
+    by_t = sum(config.differs_by_t for config in undecided)
     if len(undecided) == len(others):
+        shared = [config.difference.n for config in undecided if config.difference]
         reason = too_few_words(shared, [len(config.runs) for config in configs], by_t)
-        result = [upper_first(reason)] if reason else []
+        sentences = [upper_first(reason or "")]
+    elif undecided:
+        sentences = [_count_verdicts(others), needed_words(len(configs)), *t_test_words(by_t)]
     else:
-        result = [_count_verdicts(others)]
-        if undecided:
-            result += [needed_words(len(configs)), *t_test_words(by_t)]
-    better = [config for config in others if _is_better(config, score)]
-    if better:
-        are = "is" if len(better) == 1 else "are"
-        result.append(f"{len(better)} of those that differ {are} better, but ranked lower")
-    return result
+        sentences = [_count_verdicts(others)]
+    if better := sum(_is_better(config, score) for config in others):
+        are = "is" if better == 1 else "are"
+        sentences.append(f"{better} of those that differ {are} better, but ranked lower")
+    return sentences
 
 
 def _count_verdicts(others: Sequence[Config]) -> str:
