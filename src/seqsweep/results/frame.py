@@ -82,14 +82,25 @@ def _pandas() -> Any:
 def _runs(folder: Path) -> "DataFrame":
     planned, entries = _read_runs(folder)
     configs = list(planned.values())
-    columns = {"run_id": _column(list(planned))}
-    for key, name in _names(configs).items():
-        columns[name] = _column(column_values(key, [config.get(key) for config in configs]))
+    columns = {"run_id": _column(list(planned))} | _key_columns(configs)
     columns["state"] = _column([entry.state if entry else "not started" for entry in entries])
     columns |= _record_columns([(entry and entry.record) or {} for entry in entries])
     columns["error"] = _column([entry and entry.error for entry in entries])
     columns["folder"] = _column([entry and str(entry.folder.path) for entry in entries])
     return _pandas().DataFrame(columns)
+
+
+def _key_columns(configs: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
+    """The values of the seed, which is always there, and of the keys that differ."""
+    keys = differing_keys(configs)
+    if "seed" not in keys and any("seed" in config for config in configs):
+        keys.insert(0, "seed")
+    columns: dict[str, Series] = {}
+    for key, name in key_names(keys).items():
+        if name in _TAKEN:
+            name = key if key not in _TAKEN else f"config.{key}"
+        columns[name] = _column(column_values(key, [config.get(key) for config in configs]))
+    return columns
 
 
 def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
@@ -110,18 +121,6 @@ def _read_runs(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Entry | No
     planned = {run_id: dict(config) for run_id, config in sweep.configs.items()} if sweep else {}
     configs = planned | {run_id: entry.config for run_id, entry in entries.items()}
     return configs, [entries.get(run_id) for run_id in configs]
-
-
-def _names(configs: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """The column names of the keys: always the seed, and the keys that differ."""
-    keys = differing_keys(configs)
-    if "seed" not in keys and any("seed" in config for config in configs):
-        keys.insert(0, "seed")
-    names = key_names(keys)
-    for key, name in names.items():
-        if name in _TAKEN:
-            names[key] = key if key not in _TAKEN else f"config.{key}"
-    return names
 
 
 def _column(values: Sequence[Any], empty: str = "object") -> "Series":

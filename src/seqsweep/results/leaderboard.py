@@ -105,6 +105,11 @@ class Leaderboard:
     missing_states: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
+    def entries(self) -> list[Entry]:
+        """All counted runs, those of the best config first."""
+        return [entry for row in self.rows for entry in row.entries]
+
+    @property
     def chosen_by(self) -> str:
         """What ranks the rows: `val/loss of the best epoch`."""
         return f"{self.monitor} of {_EPOCHS[self.epoch]}"

@@ -41,33 +41,32 @@ def analyse(folder: Path) -> Report:
     sweep = SweepFile.read(folder)
     # Before anything else is read: a later change makes the report stale.
     made_from = freshness.made_from(folder, entries)
-    planned = dict(sweep.configs) if sweep else {}
+    planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
     labels = _labels(entries, planned)
     waiting = len(planned.keys() - labels.keys())
 
     board = leaderboard(entries, planned.values())
-    groups = [row.entries for row in board.rows] or [[]]
-    counted = [entry for group in groups for entry in group]
+    counted = board.entries
     representative = (counted or entries)[0]
 
-    names = names_of(planned | {entry.folder.run_id: entry.config for entry in entries})
+    names = names_of(planned | _run_configs(entries))
     configs = _configs(board, config_runs(board, entries, names, folder), names)
-    scored = [config for config in configs if board.compared in config.metrics]
-    effects, interaction = _effects(scored, board.compared)
+    effects, interaction = _effects(configs, board.compared)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
     configs = _add_words(configs, {key: key_names[key] for key in keys}, board)
 
     baselines, notes = details.baselines(folder, counted)
-    confusion, absent = details.confusion(groups[0])
+    groups = [row.entries for row in board.rows]
+    confusion, absent = details.confusion(groups[0] if groups else [])
     return Report(
         made_from=made_from,
         name=folder.resolve().name,
         written=time.strftime("%Y-%m-%d %H:%M:%S %z"),
         states=states,
         waiting=waiting,
-        running=[labels[e.folder.run_id] for e in entries if e.state == "running"],
+        running=_running(entries, labels),
         left_out=board.left_out,
         monitor=board.monitor,
         score=board.compared,
@@ -76,7 +75,7 @@ def analyse(folder: Path) -> Report:
         configs=configs,
         baselines=baselines,
         baseline_notes=notes,
-        axis=axes.choose_axis(scored, effects, keys, key_names),
+        axis=axes.choose_axis(_scored(configs, board.compared), effects, keys, key_names),
         effects=effects,
         interaction=interaction,
         interaction_words=sentences.interaction_words(interaction, key_names, board.compared),
@@ -88,7 +87,7 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels, folder),
         environment=details.environment(representative),
         commands=commands(sweep, entries, representative, folder),
-        splits=splits_of(counted[0] if counted else None),
+        splits=splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,
@@ -97,11 +96,23 @@ def analyse(folder: Path) -> Report:
 
 def _labels(entries: Sequence[Entry], planned: Mapping[str, Any]) -> dict[str, str]:
     """The label of each run: the values of the keys in which runs differ."""
-    configs = {entry.folder.run_id: entry.config for entry in entries}
+    configs = _run_configs(entries)
     keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned.values()]))
     return {
         run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
     }
+
+
+def _run_configs(entries: Sequence[Entry]) -> dict[str, Mapping[str, Any]]:
+    return {entry.folder.run_id: entry.config for entry in entries}
+
+
+def _running(entries: Sequence[Entry], labels: Mapping[str, str]) -> list[str]:
+    return [labels[entry.folder.run_id] for entry in entries if entry.state == "running"]
+
+
+def _scored(configs: Sequence[Config], score: str) -> list[Config]:
+    return [config for config in configs if score in config.metrics]
 
 
 def _configs(
@@ -129,8 +140,9 @@ def _configs(
 
 def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Interaction | None]:
     """The main effects of the keys on a score, and their strongest interaction."""
-    keys = [config.keys for config in configs]
-    means = [config.metrics[score].mean for config in configs]
+    scored = _scored(configs, score)
+    keys = [config.keys for config in scored]
+    means = [config.metrics[score].mean for config in scored]
     return main_effects(keys, means), strongest_interaction(keys, means)
 
 

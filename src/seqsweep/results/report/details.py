@@ -87,21 +87,24 @@ def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> li
 
 def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     """The confusion matrix of one config, summed over its seeds, or the reason for its absence."""
-    if not group:
-        return None, None
-    records = [entry.record or {} for entry in group]
-    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
+    recorded = _records_with_confusion(group)
     if not recorded:
-        return None, _why_no_confusion(group)
+        return None, _why_no_confusion(group) if group else None
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
-    recorded = [record for record in recorded if record["classes"] == first["classes"]]
-    tables = [r["confusion"][split] for r in recorded if split in r["confusion"]]
+    matrices = [r["confusion"][split] for r in recorded if split in r["confusion"]]
     # Add the matrices of the seeds cell by cell.
-    counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*tables, strict=True)]
-    classes = [str(name) for name in first["classes"]]
+    counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
+    classes = list(map(str, first["classes"]))
     words = sentences.confusion_words(classes, counts)
-    return Confusion(split, classes, counts, len(tables), words), None
+    return Confusion(split, classes, counts, len(matrices), words), None
+
+
+def _records_with_confusion(group: Sequence[Entry]) -> list[dict[str, Any]]:
+    """The records that have a confusion matrix of the same classes as the first of them."""
+    records = [entry.record or {} for entry in group]
+    recorded = [record for record in records if record.get("confusion") and record.get("classes")]
+    return [record for record in recorded if record["classes"] == recorded[0]["classes"]]
 
 
 def _why_no_confusion(group: Sequence[Entry]) -> str:

@@ -30,18 +30,30 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
     if len(set(costs)) < 2:
         return None
     front = pareto_front(points, report.higher_is_better)
-    others = [config for index, config in enumerate(drawn) if index not in front]
-    on_front = [drawn[index] for index in front if drawn[index].rank != 1]
-    best = [config for config in drawn if config.rank == 1]
-    traces = [
-        _steps([points[index] for index in front]),
-        _marks(others, cost, report, GREY, "circle-open", 8),
-        _marks(on_front, cost, report, PALETTE[0], "circle", 9),
-        _marks(best, cost, report, PALETTE[1], "star", 14),
-    ]
     shape = layout(_TITLES[cost], metric_words(report.score), 360)
     shape["xaxis"] |= {"type": "log"} | decades(costs)
-    return {"data": [trace for trace in traces if trace["x"]], "layout": shape}
+    return {"data": _traces(drawn, front, cost, report), "layout": shape}
+
+
+def _traces(
+    configs: Sequence[Config], front: Sequence[int], cost: str, report: Report
+) -> list[dict[str, Any]]:
+    """The front as a line, and the marks of other configs, of the front and of the best config."""
+    on_front = [configs[index] for index in front]
+    others = [config for index, config in enumerate(configs) if index not in front]
+    step = {
+        "type": "scatter", "mode": "lines", "hoverinfo": "skip",
+        "x": [config.metrics[cost].mean for config in on_front],
+        "y": [config.metrics[report.score].mean for config in on_front],
+        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
+    }  # fmt: skip
+    traces = [
+        step,
+        _marks(others, cost, report, GREY, "circle-open", 8),
+        _marks([c for c in on_front if c.rank > 1], cost, report, PALETTE[0], "circle", 9),
+        _marks([c for c in configs if c.rank == 1], cost, report, PALETTE[1], "star", 14),
+    ]
+    return [trace for trace in traces if trace["x"]]
 
 
 def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[int]:
@@ -58,15 +70,6 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) 
             best = sign * points[index][1]
             front.append(index)
     return front
-
-
-def _steps(front: Sequence[tuple[float, float]]) -> dict[str, Any]:
-    """The line along the Pareto front."""
-    return {
-        "type": "scatter", "mode": "lines", "hoverinfo": "skip",
-        "x": [x for x, _ in front], "y": [y for _, y in front],
-        "line": {"color": PALETTE[0], "shape": "hv", "width": 1.2, "dash": "dot"},
-    }  # fmt: skip
 
 
 def _marks(

@@ -163,31 +163,34 @@ def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
     others = configs[1:]
     if not others:
         return []
-    undecided = [config for config in others if config.verdict == "undecided"]
-    by_t = sum(config.differs_by_t for config in undecided)
-    if len(undecided) == len(others):
-        shared = [config.difference.n for config in undecided if config.difference]
-        reason = too_few_words(shared, [len(config.runs) for config in configs], by_t)
-        sentences = [upper_first(reason or "")]
-    elif undecided:
-        sentences = [_count_verdicts(others), needed_words(len(configs)), *t_test_words(by_t)]
+    verdicts = [config.verdict for config in others]
+    by_t = sum(config.differs_by_t for config in others)
+    if verdicts.count("undecided") == len(others):
+        sentences = [_too_few_sentence(configs, by_t)]
     else:
-        sentences = [_count_verdicts(others)]
+        sentences = [_count_verdicts(verdicts)]
+        if "undecided" in verdicts:
+            sentences += [needed_words(len(configs)), *t_test_words(by_t)]
     if better := sum(_is_better(config, score) for config in others):
         are = "is" if better == 1 else "are"
         sentences.append(f"{better} of those that differ {are} better, but ranked lower")
     return sentences
 
 
-def _count_verdicts(others: Sequence[Config]) -> str:
+def _too_few_sentence(configs: Sequence[Config], by_t: int) -> str:
+    """Says why none of the other configs is compared with the first."""
+    shared = [config.difference.n for config in configs[1:] if config.difference]
+    return upper_first(too_few_words(shared, [len(c.runs) for c in configs], by_t) or "")
+
+
+def _count_verdicts(verdicts: Sequence[str]) -> str:
     """`5 of 23 others differ, 6 are statistically indistinguishable, 12 have too few seeds`."""
-    verdicts = [config.verdict for config in others]
-    if len(others) == 1:
+    if len(verdicts) == 1:
         return f"The other config {_VERDICTS[verdicts[0]][0]}"
     parts: list[str] = []
     for verdict, (one, many) in _VERDICTS.items():
         if number := verdicts.count(verdict):
-            of = "" if parts else f" of {len(others)} others"
+            of = "" if parts else f" of {len(verdicts)} others"
             parts.append(f"{number}{of} {one if number == 1 else many}")
     return ", ".join(parts)
 

@@ -10,9 +10,10 @@ Splits = Mapping[str, Mapping[str, Any]]
 """The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
 
 
-def splits_of(entry: Entry | None) -> Splits:
-    """The splits of a run; empty if its record lacks them."""
-    splits = ((entry and entry.record) or {}).get("splits")
+def splits_of(entries: Sequence[Entry]) -> Splits:
+    """The splits of the first run; empty if its record lacks them."""
+    record = entries[0].record if entries else None
+    splits = (record or {}).get("splits")
     if not isinstance(splits, dict):
         return {}
     return {
@@ -37,7 +38,7 @@ def overlap_words(entries: Sequence[Entry]) -> list[str]:
     """A sentence for each split that shares sequences with training."""
     sentences: dict[str, None] = {}  # runs on the same data give the same sentence
     for entry in entries:
-        for name, part in splits_of(entry).items():
+        for name, part in splits_of([entry]).items():
             if shared := part.get("also_in_train"):
                 split, verb = split_words(name), "is" if shared == 1 else "are"
                 total = count(part["sequences"], f"{split} sequence")
