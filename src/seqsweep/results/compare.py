@@ -38,7 +38,7 @@ _NO_ENVIRONMENT = ("command", "started", "stack", "data_files")
 
 @dataclass(frozen=True)
 class Side:
-    """A folder to compare: its label, and its runs; one run if it is a run's own folder."""
+    """A folder to compare, with its label and its runs."""
 
     label: str
     folder: Path
@@ -112,7 +112,10 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
 
 
 def _compare_environments(sides: Sequence[Side], console: Console) -> None:
-    """Prints the differing versions, machines and engines; of a sweep, all that occur in it."""
+    """Prints the versions, machines and engines that differ.
+
+    A sweep may have several of each.
+    """
     environments = [_environment(side.entries) for side in sides]
     cells = {
         key: [environment.get(key, "") for environment in environments]
@@ -130,7 +133,7 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
 
 
 def _print_incomparable(sides: Sequence[Side], console: Console) -> None:
-    """Prints a line for each run whose scores are not compared with the first one's."""
+    """Prints why scores of runs are not compared with the first run's."""
     first = sets_of(sides[0].entries[0])
     for side in sides[1:TOP]:
         entry = side.entries[0]
@@ -140,7 +143,10 @@ def _print_incomparable(sides: Sequence[Side], console: Console) -> None:
 
 
 def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list[str]:
-    """A run's readable name; for a sweep the end of its path that no other folder has."""
+    """A unique label for each folder.
+
+    It is a run's readable name, or the end of a sweep's path.
+    """
     runs = {
         str(index): group[0].config
         for index, (folder, group) in enumerate(zip(folders, entries, strict=True))
@@ -165,7 +171,7 @@ def _unique_end(path: Path, paths: Sequence[Path]) -> str:
 
 
 def _keys_between_sweeps(sides: Sequence[Sequence[Entry]]) -> list[str]:
-    """The keys that have one value within each side, but not the same value in all."""
+    """The keys that are constant within each side but differ between sides."""
     configs = [[entry.config for entry in entries] for entries in sides]
     swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
@@ -173,7 +179,7 @@ def _keys_between_sweeps(sides: Sequence[Sequence[Entry]]) -> list[str]:
 
 
 def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, list[str]]:
-    """The cells of each metric that a run has: its value, and the difference to the first run.
+    """The cells of each metric: the value and its difference to the first run's.
 
     Scores on other sequences are not comparable with the first run's, costs are.
     """
@@ -206,7 +212,7 @@ def _cell(name: str, value: float | None, first: float | None) -> str:
 
 
 def _value(key: str, config: Mapping[str, Any] | None) -> str:
-    """The text of a config value in a cell, where rich would interpret its tags."""
+    """The text of a config value, escaped for rich."""
     return "" if config is None else escape(formatting.value_text(key, config.get(key)))
 
 
@@ -221,7 +227,10 @@ def _environment(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def _short(value: Any) -> str:
-    """The text of a value; a long one is cut, with a digest so that a difference shows."""
+    """The text of a value, cut if it is long.
+
+    A digest shows differences in the part that is cut off.
+    """
     text = formatting.plain_text(value)
     if len(text) > _LONGEST_VALUE:
         text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
@@ -261,7 +270,7 @@ def _table(title: str, sides: Sequence[Side], rows: Mapping[str, Sequence[str]])
 
 
 def _long_table(sides: Sequence[Side]) -> Table:
-    """A table with a row for each run, if there are too many for columns."""
+    """A table with a row for each run."""
     entries = [side.entries[0] for side in sides]
     keys = distinguishing_keys([entry.config for entry in entries])
     metrics = _metric_cells(entries, _LONG_METRICS)

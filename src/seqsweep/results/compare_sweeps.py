@@ -1,4 +1,4 @@
-"""Matches the configs of several sweeps, and compares them over the seeds that they share."""
+"""Matches the configs of several sweeps and compares them seed by seed."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,10 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config, with the metric and its sequences by seed for each sweep that has the config."""
+    """A config with the metric and the sequences of its runs.
+
+    Both are by the label of the sweep and by seed.
+    """
 
     config: dict[str, Any]
     samples: dict[str, dict[int, float]]
@@ -155,7 +158,7 @@ def _table(
 
 
 def _cells(match: _Match, labels: Sequence[str]) -> list[str]:
-    """The mean in each sweep, and for all but the first the difference and its seeds."""
+    """The cells of a config: means, differences to the first sweep, seeds."""
     cells: list[str] = []
     for index, label in enumerate(labels):
         sample = match.samples.get(label)
@@ -200,7 +203,7 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
 
 
 def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
-    """Says how many configs of both sweeps are not compared, and why; empty if all are."""
+    """Says how many configs of both sweeps are not compared, and why."""
     reasons = [next(iter(apart.values())) for m in matches if (apart := m.apart(label, first))]
     if not reasons:
         return ""
@@ -211,13 +214,13 @@ def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
 
 
 def _all_seeds_shared(matches: Sequence[_Match], label: str, first: str) -> bool:
-    """Returns whether the configs in both sweeps were trained with the same seeds in both."""
+    """Returns whether the configs in both sweeps have the same seeds."""
     samples = [match.samples for match in matches]
     return all(s[label].keys() == s[first].keys() for s in samples if label in s and first in s)
 
 
 def _unmatched(matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str]) -> list[str]:
-    """A line for each sweep that has configs of its own: their number, and a few of them."""
+    """A line for each sweep with configs that no other sweep has."""
     lines: list[str] = []
     names = key_names(keys)
     for label in labels:

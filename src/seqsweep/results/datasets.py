@@ -20,7 +20,7 @@ _NOT_OF_SPLITS = (
 
 
 class Sets(NamedTuple):
-    """The training and evaluation sequences of a run, as texts that only equal sets share.
+    """The training and evaluation sequences of a run, as comparable texts.
 
     Args:
         is_known: Whether the splits have fingerprints; otherwise the config represents them.
@@ -56,9 +56,10 @@ def _shapes_splits(key: str) -> bool:
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """The reason why scores of two runs are not comparable, as `other test set`; empty if they are.
+    """The reason why scores of two runs are not comparable: `other test set`.
 
-    The validation sets must be equal too, because validation has chosen the configs.
+    It is empty if they are comparable. The validation sets must be equal too, because
+    validation has chosen the configs.
     """
     differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
     if not differing:
@@ -77,7 +78,10 @@ def data_key(entry: Entry) -> str:
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; empty if the keys of the data already distinguish them."""
+    """A short name for each `data_key`.
+
+    Empty if the keys of the data already distinguish the data sets.
+    """
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])
@@ -98,7 +102,7 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:
-    """The number of sequences behind a run's score; 0 if its record does not contain it."""
+    """The number of sequences behind a run's score; 0 if unknown."""
     split = score.partition("/")[0]
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):

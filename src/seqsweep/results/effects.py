@@ -1,4 +1,4 @@
-"""The main effect of each swept key, the interactions of pairs, and the missing runs.
+"""Computes main effects and interactions of swept keys, and finds missing runs.
 
 Only keys that vary independently are considered. Keys that change together count as one, under
 the first one's name. A key that a choice sets (`optimizer.betas` with `optimizer._target_`)
@@ -148,9 +148,10 @@ class _Table:
         return list(zip(*chosen, strict=True)) if chosen else [()] * self.count
 
     def full(self, keys: Sequence[str]) -> list[int]:
-        """The configs under those settings of the other keys that have all values of these keys.
+        """The configs in settings that have all values of these keys.
 
-        Empty if they are less than half of the configs: a few complete settings prove nothing.
+        A setting is a combination of values of the other keys. Empty if they are less than
+        half of the configs: a few complete settings prove nothing.
         """
         size = math.prod(len(self.values[key]) for key in keys)
         points = self.points(keys)
@@ -183,7 +184,7 @@ def _table(configs: Sequence[Config]) -> _Table:
 
 
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
-    """The distinct values of a key by text: numbers by size, others in the configs' order."""
+    """The distinct values of a key by text, numbers by size."""
     values: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
     if all(isinstance(value, (int, float)) for value in values.values()):
         return dict(sorted(values.items(), key=lambda item: item[1]))
@@ -209,7 +210,7 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
 
 
 def _differs_alone(table: _Table, key: str, used: Sequence[int]) -> bool:
-    """Returns whether only this key differs in the used configs, while others differ in all."""
+    """Returns whether other keys differ, but not in the used configs."""
     others = [column for other, column in table.columns.items() if other != key]
     return bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
 

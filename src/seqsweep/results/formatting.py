@@ -21,10 +21,10 @@ _INSTALLED = re.compile(r".*/(?:site-packages|python3\.\d+|src)/")
 
 
 def key_names(keys: Iterable[str]) -> dict[str, str]:
-    """Short names of config keys; a `_target_` has the name of the section that it chooses.
+    """Short names of config keys.
 
-    A callback keeps the name of its group: the user has named the callback, and `lr` alone would
-    be the learning rate.
+    A `_target_` has the name of the section that it chooses. A callback keeps the name of its
+    group: the user has named the callback, and `lr` alone would be the learning rate.
 
     >>> key_names(["model.hidden_size", "optimizer._target_"])
     {'model.hidden_size': 'hidden_size', 'optimizer._target_': 'optimizer'}
@@ -47,7 +47,9 @@ def value_text(key: str, value: Any) -> str:
 
 
 def column_values(key: str, values: Sequence[Any]) -> list[Any]:
-    """The values of a key; for a `_target_` the last names, if these distinguish as many.
+    """The values of a key as short as they remain distinct.
+
+    Of a `_target_` the last name is enough, unless two of them are equal.
 
     >>> column_values("optimizer._target_", ["torch.optim.SGD", "torch.optim.Adam"])
     ['SGD', 'Adam']
@@ -85,7 +87,7 @@ def run_label(config: Mapping[str, Any], keys: Mapping[str, str]) -> str:
 
 
 def known_settings(config: Mapping[str, Any], names: Mapping[str, str]) -> str:
-    """The label of a run, as from `run_label`, for the keys that its config has."""
+    """The label of a run for those keys that its config has."""
     return run_label(config, {key: n for key, n in names.items() if config.get(key) is not None})
 
 
@@ -110,7 +112,7 @@ def metric_words(name: str) -> str:
 
 
 def short_number(value: float) -> str:
-    """A number with three decimals, or four significant digits if it is large or tiny."""
+    """A number with three decimals, or four significant digits if large or tiny."""
     return f"{value:.3f}" if 0.01 <= abs(value) < 10 or value == 0 else f"{value:.4g}"
 
 
@@ -138,7 +140,9 @@ def number(value: float) -> str:
 
 
 def cost(name: str, value: float, sign: str = "") -> str:
-    """A count or a time of a record by its name; sign="+" also signs positive values.
+    """A count or a time of a record, by its name.
+
+    sign="+" also signs positive values.
 
     >>> cost("params", 1200.0), cost("train_seconds", 2.04)
     ('1,200', '2.0')
@@ -161,7 +165,7 @@ def signed(value: float) -> str:
 
 
 def true_minus(text: str) -> str:
-    """A number with a minus sign as wide as the plus sign, for a page.
+    """A number with a typographic minus sign, for a page.
 
     >>> true_minus("-0.5"), true_minus("1e-05")
     ('−0.5', '1e-05')
@@ -170,7 +174,7 @@ def true_minus(text: str) -> str:
 
 
 def error_text(state: str, error: str) -> str:
-    """An error without the state that it begins with, since that is shown beside it.
+    """An error without its leading state, which is shown beside it.
 
     >>> error_text("interrupted", "interrupted by SIGINT")
     'by SIGINT'

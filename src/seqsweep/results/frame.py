@@ -1,4 +1,7 @@
-"""The runs of a folder as pandas tables. pandas is imported when a table is asked for."""
+"""Loads the runs of a folder as pandas tables.
+
+pandas is imported when a table is asked for.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -91,7 +94,7 @@ def _runs(folder: Path) -> "DataFrame":
 
 
 def _key_columns(configs: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
-    """The values of the seed, which is always there, and of the keys that differ."""
+    """The columns of the seed and of the keys that differ."""
     keys = differing_keys(configs)
     if "seed" not in keys and any("seed" in config for config in configs):
         keys.insert(0, "seed")
@@ -104,7 +107,7 @@ def _key_columns(configs: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
 
 
 def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
-    """The metrics, counts and speeds in the records of runs; a run may have none."""
+    """The columns of metrics, counts and speeds in the runs' records."""
     metrics = [record.get("metrics") or {} for record in records]
     names = dict.fromkeys(name for values in metrics for name in values if "/" in name)
     columns = {name: _column([values.get(name) for values in metrics], "float64") for name in names}
@@ -115,7 +118,7 @@ def _record_columns(records: Sequence[dict[str, Any]]) -> dict[str, "Series"]:
 
 
 def _read_runs(folder: Path) -> tuple[dict[str, dict[str, Any]], list[Entry | None]]:
-    """The config of each run by run_id, and the run's entry if it has a folder."""
+    """The config of each run by run_id, and its entry, if any."""
     entries = {entry.folder.run_id: entry for entry in read_folder(folder)}
     sweep = SweepFile.read(folder)
     planned = {run_id: dict(config) for run_id, config in sweep.configs.items()} if sweep else {}

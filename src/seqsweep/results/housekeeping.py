@@ -45,7 +45,7 @@ def folders_below(folder: Path) -> list[Path]:
 
 
 def print_status(folder: Path, console: Console) -> None:
-    """Prints a line for each run of a folder, or for each folder of runs below it.
+    """Prints a line for each run, or for each folder of runs.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -66,7 +66,7 @@ def print_status(folder: Path, console: Console) -> None:
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:
-    """Prints a line for each folder: its runs, their states, the space that they take."""
+    """Prints the number of runs, their states and the size of each folder."""
     rows = [(path, Counter(e.state for e in read_folder(path)), _size(path)) for path in folders]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)

@@ -29,7 +29,10 @@ def count_missing_states(
 
 
 def count_lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the seeds of each run's config that diverged or failed, by run_id and state."""
+    """Counts the lost seeds of each run's config, by run_id and state.
+
+    A seed is lost if it diverged or failed.
+    """
     if not any(entry.state in _LOST for entry in entries):
         return {}
     keys = [key for key in differing_keys([e.config for e in entries]) if key != "seed"]

@@ -1,4 +1,4 @@
-"""The ranking of a folder of runs: the seeds of a config become a mean and a standard deviation.
+"""Ranks the configs of a folder of runs by their mean over seeds.
 
 The validation metric ranks the configs. On the test metric each config is then compared with the
 first one, seed by seed. Runs of one config on other data are a row of their own.
@@ -111,7 +111,7 @@ class Leaderboard:
 
     @property
     def chosen_by(self) -> str:
-        """What ranks the rows: `val/loss of the best epoch`."""
+        """The metric that ranks the rows: `val/loss of the best epoch`."""
         return f"{self.monitor} of {_EPOCHS[self.epoch]}"
 
     @property
@@ -124,12 +124,12 @@ class Leaderboard:
 
     @property
     def shares_time(self) -> bool:
-        """Returns whether runs trained in a stack, so that each has an equal part of its time."""
+        """Returns whether runs trained in a stack and share its time equally."""
         return any(len(row.entries[0].folder.company() or ()) > 1 for row in self.rows)
 
     @property
     def tied(self) -> int:
-        """The number of rows that equal the first in the ranking metric, including the first."""
+        """The number of rows with the first row's value of the ranking metric."""
         means = [row.metrics[self.monitor].mean for row in self.rows if self.monitor in row.metrics]
         ranks = ranks_by_size(means)
         return ranks.count(ranks[0]) if ranks else 0
@@ -266,7 +266,7 @@ def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
 
 
 def _check_sets(row: Row, metric: str, first: Mapping[int, Sets]) -> tuple[Row, dict[int, float]]:
-    """Returns the row with the reason against a comparison, and the values that may be compared.
+    """Returns the row with a reason against comparison, and its comparable values.
 
     Args:
         first: The sets of sequences of the first row, by seed.

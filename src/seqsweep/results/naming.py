@@ -1,4 +1,4 @@
-"""The config keys that a table shows: the differing keys without those that follow from others."""
+"""Chooses the config keys that distinguish runs in tables and labels."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -41,7 +41,7 @@ Configs = Mapping[str, Mapping[str, Any]]
 
 
 class Name(NamedTuple):
-    """The name of a run, and the name of its config, which all its seeds share."""
+    """The name of a run and the name of its config."""
 
     run: str
     config: str
@@ -58,7 +58,10 @@ def readable_names(configs: Configs) -> dict[str, str]:
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The name of each run and its config, by run_id; the order of the configs does not matter."""
+    """The name of each run and its config, by run_id.
+
+    The order of the configs does not matter.
+    """
     if not configs:
         return {}
     if len(configs) == 1:
@@ -113,7 +116,7 @@ def _with_letters(part: Sequence[str]) -> Sequence[str]:
 
 
 def _is_same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
-    """Returns whether the names are as unique as the values and sort in the same way."""
+    """Returns whether the names are unique and sort like the values."""
     by_value = dict(zip(values, names, strict=True))
     ordered = [by_value[value] for value in sorted(by_value)]
     return ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
@@ -132,7 +135,7 @@ def _independent(parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
-    """A further part that counts runs which are equal in all others; empty if there are none."""
+    """A further part that counts runs with equal parts, if any."""
     rows = list(zip(*parts, strict=True)) or [()] * runs
     seen: dict[tuple[str, ...], int] = {}
     numbers: list[int] = []
@@ -172,7 +175,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str]:
 
 
 def _letters(texts: Sequence[str]) -> dict[str, str]:
-    """The letters A, B, C, or as many as necessary, in the order of the texts."""
+    """The letters A, B, C and so on for the texts, in order."""
     width = 1
     while len(ascii_uppercase) ** width < len(texts):
         width += 1

@@ -1,4 +1,4 @@
-"""Means with confidence intervals, and paired tests of the differences between configs.
+"""Computes confidence intervals and paired tests of differences between configs.
 
 A config is one point of a sweep, a sample of it one seed. Two configs are compared on the seeds
 that they share, so an effect that a seed has on both of them cancels out.
@@ -26,7 +26,7 @@ _EXACT_UP_TO = 50
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over n values, with their standard deviation and the confidence interval at LEVEL.
+    """A mean over n values with its confidence interval at LEVEL.
 
     std is None for a single value. low and high are None for a single value and for values that
     are all equal: a few accuracies can be equal by chance, which does not make their spread zero.
@@ -41,7 +41,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between a config and the best one, over the seeds that both have.
+    """The difference between a config and the best, over shared seeds.
 
     Args:
         interval: The mean paired difference; None if no seed is shared.
@@ -117,7 +117,7 @@ def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> li
 
 
 def seeds_needed(configs: int) -> int:
-    """The number of seeds from which a difference between so many configs can be significant.
+    """The fewest seeds at which one of so many configs can differ.
 
     n pairs that all have one sign have p = 2 / 2^n, the smallest possible value. Corrected for
     configs - 1 comparisons it must be below 1 - LEVEL.
@@ -150,7 +150,7 @@ def ranks_by_size(values: Sequence[float]) -> list[int]:
 
 
 def is_rounding(first: float, second: float) -> bool:
-    """Returns whether two numbers differ by no more than the rounding of sums and means."""
+    """Returns whether two numbers differ only by rounding."""
     return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=1e-15)
 
 
@@ -229,7 +229,7 @@ def _judge(
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
-    """Twice the ranks of the sizes, as integers, and their sum over the positive differences."""
+    """Twice the ranks of the sizes, and their sum over positive differences."""
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
@@ -245,7 +245,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
 
 
 def _ways_up_to(limit: int, ranks: Sequence[int]) -> int:
-    """Counts the choices of signs, of all 2^n, with a positive rank sum of at most `limit`."""
+    """Counts the choices of signs with a positive rank sum up to `limit`."""
     ways = [1] + [0] * limit
     for rank in ranks:
         for value in range(limit, rank - 1, -1):

@@ -42,14 +42,14 @@ _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 
 
 class Signs(NamedTuple):
-    """The signs before a deviation, and beside a row that is indistinguishable from the first."""
+    """The signs of a deviation and of an indistinguishable row."""
 
     deviation: str = "±"
     mark: str = "≈"
 
 
 class _Extras(NamedTuple):
-    """Whether a leaderboard needs its optional columns."""
+    """The optional columns that a leaderboard needs."""
 
     marks: bool
     seeds: bool
@@ -86,7 +86,7 @@ def leaderboard_table(
 
 
 def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
-    """The lines below the table: its signs, missing runs, and the limits of the comparison."""
+    """The lines below the table: its signs, missing runs, comparisons."""
     signs = signs or Signs()
     notes: list[str] = []
     legend: list[str] = []
@@ -177,7 +177,10 @@ def _error(entry: Entry) -> str:
 
 
 def _spare_columns(names: Sequence[str], columns: int, kept: Sequence[str]) -> list[int]:
-    """The indices of the last columns, which have these names, that may go, in that order."""
+    """The indices of the last columns that may go, in order.
+
+    `names` are the names of the last columns.
+    """
     start = columns - len(names)
     return [
         start + index

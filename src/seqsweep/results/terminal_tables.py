@@ -57,7 +57,10 @@ def _fitted(console: Console, table: FittingTable) -> Table:
 
 
 def _variants(table: FittingTable) -> Iterator[_Parts]:
-    """Yields ever narrower variants: fewer columns, cells in two lines, the keys in one column."""
+    """Yields ever narrower variants of a table.
+
+    They have fewer columns, then cells in two lines, then the keys in one column.
+    """
     parts = {
         index: (column, [str(cell) for cell in column.cells])
         for index, column in enumerate(table.columns)

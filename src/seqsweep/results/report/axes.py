@@ -1,4 +1,4 @@
-"""Chooses how the score is drawn along a sweep's keys: x axis, lines, panels, averages."""
+"""Chooses the x axis, lines and panels of the plot of the score."""
 
 import itertools
 import math
@@ -64,7 +64,7 @@ def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
 def choose_axis(
     configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
 ) -> Axis | None:
-    """The plot of the score: the widest numeric axis, and a line per setting of the next keys.
+    """The plot of the score along one key, with lines and panels.
 
     Args:
         configs: The configs that have a score.
@@ -92,7 +92,10 @@ def choose_axis(
 
 
 def _x_key(values: Mapping[str, list[Any]]) -> str:
-    """hidden_size if it is swept, else the numeric key with most values, else any with most."""
+    """The key of the x axis.
+
+    It is hidden_size if that is swept, else the numeric key with most values, else any other.
+    """
     numeric = [key for key in values if _is_numeric(values[key])]
     if "model.hidden_size" in numeric:
         return "model.hidden_size"
@@ -139,7 +142,10 @@ def _lines(
     values: Mapping[str, list[Any]],
     names: Mapping[str, str],
 ) -> list[Line]:
-    """A line per setting of the keys: the first key is its colour, the others are its dashes."""
+    """A line per setting of the keys.
+
+    The first key decides its colour, the others its dashes.
+    """
     first = [value_key(value) for value in values[keys[0]]] if keys else []
     others = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
     lines: list[Line] = []

@@ -1,4 +1,4 @@
-"""The sentences on baselines, and on how much the number of test sequences limits a claim."""
+"""Writes the sentences on baselines and on the size of the test split."""
 
 import math
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ def baseline_words(
 
 
 def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
-    """Says how large a difference the test sequences can show, if that limits the claims.
+    """Says which differences the test split is too small to show.
 
     Args:
         means: The accuracies of the best config and of the configs compared with it.
@@ -62,7 +62,7 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
 
 
 def sampling_error(first: float, second: float, score: str, tested: int) -> float:
-    """The difference between two shares that chance alone explains, at 95 %; 0 if unknown.
+    """The difference between two shares that chance explains, at 95 %.
 
     It is the interval of Agresti and Caffo (2000, The American Statistician 54), which is valid
     for few sequences and for shares of 0 and 1. It assumes that the two shares are independent.
@@ -74,7 +74,10 @@ def sampling_error(first: float, second: float, score: str, tested: int) -> floa
 
 
 def _best_baseline(baselines: Sequence[Baseline], score: str) -> tuple[Baseline, str]:
-    """The best baseline and the metric that chose it: of validation if all have one."""
+    """The best baseline and the metric that chose it.
+
+    It is a validation metric if all baselines have one.
+    """
     wanted = [f"val/{kind}" for kind in (score.rpartition("/")[2], "acc")]
     shared = [name for name in wanted if all(name in b.metrics for b in baselines)]
     metric = shared[0] if shared else score

@@ -1,4 +1,4 @@
-"""Reads learning curves from metrics.csv, averages them over seeds and thins them for drawing."""
+"""Reads learning curves, averages them over seeds and thins them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +30,7 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points from the start that all seeds have, before the first one ends."""
+        """The number of points before the first seed ends."""
         most = max(self.seeds)
         return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
 
@@ -57,7 +57,7 @@ def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
 
 
 def band(columns: Sequence[Column]) -> Band:
-    """The mean, smallest and largest value at each epoch, at no more than MOST_POINTS epochs.
+    """The mean, smallest and largest value at up to MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
     Band(epochs=[0, 1], mean=[2.0, 0.5], low=[1.0, 0.5], high=[3.0, 0.5], seeds=[2, 1])

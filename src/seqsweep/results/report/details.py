@@ -29,7 +29,7 @@ _REASONS = {
 
 
 def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], list[str]]:
-    """The baselines in baselines.json, if the folder has one, and its notes on missing ones.
+    """The baselines in the folder's baselines.json, and its notes.
 
     Args:
         entries: A baseline of data that none of these runs has is left out.
@@ -86,7 +86,10 @@ def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> li
 
 
 def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
-    """The confusion matrix of one config, summed over its seeds, or the reason for its absence."""
+    """The confusion matrix of one config, or why there is none.
+
+    It is summed over the seeds.
+    """
     recorded = _records_with_confusion(group)
     if not recorded:
         return None, _why_no_confusion(group) if group else None
@@ -101,7 +104,7 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
 
 
 def _records_with_confusion(group: Sequence[Entry]) -> list[dict[str, Any]]:
-    """The records that have a confusion matrix of the same classes as the first of them."""
+    """The records with a confusion matrix of the same classes."""
     records = [entry.record or {} for entry in group]
     recorded = [record for record in records if record.get("confusion") and record.get("classes")]
     return [record for record in recorded if record["classes"] == recorded[0]["classes"]]

@@ -1,4 +1,7 @@
-"""The content of a report as plain values: report.json is this tree, the HTML page shows it."""
+"""The content of a report as plain values.
+
+report.json is this tree, and the HTML page shows it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -73,7 +76,7 @@ class Config:
 
     @property
     def verdict(self) -> str:
-        """The verdict of the comparison with the best, or the reason why there is none."""
+        """The verdict of the comparison, or why there is none."""
         return self.apart or (self.difference.verdict if self.difference else "best")
 
     @property
@@ -110,7 +113,10 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Answer:
-    """The first sentences of the report: `lead`, `best` and `rest` are read as one text."""
+    """The first sentences of the report.
+
+    `lead`, `best` and `rest` are read as one text.
+    """
 
     best: str
     rest: str
@@ -208,7 +214,7 @@ class Report:
 
     @property
     def has_seeds(self) -> bool:
-        """Returns whether a config has more than one seed, so that there are intervals to show."""
+        """Returns whether a config has more than one seed."""
         return any(len(config.runs) > 1 for config in self.configs)
 
     @property

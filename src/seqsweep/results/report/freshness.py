@@ -29,7 +29,7 @@ _HEAD = 200
 
 
 def made_from(folder: Path, entries: Sequence[Entry]) -> str:
-    """A digest of everything that the report and the view of a folder are made from.
+    """A digest of everything that a folder's report is made from.
 
     Args:
         entries: The runs of the folder. The digest covers the record of a finished run and the
@@ -63,12 +63,12 @@ def is_report_fresh(folder: Path, made_from: str) -> bool:
 
 
 def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
-    """Records that the view was made from this and consists of files with these names."""
+    """Records what the view was made from and the names of its files."""
     write_text(folder / _VIEW, _view_proof(made_from, names), sync=False)
 
 
 def is_view_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether the view was made from this and still consists of the same files.
+    """Returns whether the view was made from this, with the same files.
 
     The name of such a file identifies its content.
     """

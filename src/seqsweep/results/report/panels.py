@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Point:
-    """The score at one value of an axis; low and high are its smallest and largest value."""
+    """The mean, smallest and largest score at one value of an axis."""
 
     x: Any
     mean: float

@@ -22,7 +22,7 @@ _UNITS = {"params": "parameters", "train_seconds": "seconds"}
 
 
 def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figure | None:
-    """The score against a cost, with the Pareto front; None if all configs cost the same."""
+    """The score against a cost; None if all costs are equal."""
     # A logarithmic axis has no zero.
     drawn = [c for c in configs if cost in c.metrics and c.metrics[cost].mean > 0]
     points = [(c.metrics[cost].mean, c.metrics[report.score].mean) for c in drawn]
@@ -38,7 +38,7 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
 def _traces(
     configs: Sequence[Config], front: Sequence[int], cost: str, report: Report
 ) -> list[dict[str, Any]]:
-    """The front as a line, and the marks of other configs, of the front and of the best config."""
+    """The traces of the Pareto front, of its configs and of the others."""
     on_front = [configs[index] for index in front]
     others = [config for index, config in enumerate(configs) if index not in front]
     step = {
@@ -57,7 +57,7 @@ def _traces(
 
 
 def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[int]:
-    """The indices of the points that no other beats in both cost and score, by cost.
+    """The points that no other beats in cost and score, by cost.
 
     >>> pareto_front([(3, 0.9), (1, 0.5), (2, 0.4)], higher_is_better=True)
     [1, 0]

@@ -47,13 +47,13 @@ def label(text: object) -> str:
 
 
 def faded(colour: str, alpha: float = BAND) -> str:
-    """The colour of a band around a line, or of a bar behind a mark."""
+    """The transparent colour of a band or of a bar."""
     red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
 
 def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, float]:
-    """The colour of a share between two colours: red, green and blue, 0 to 1."""
+    """The colour of a share between two colours, as red, green, blue."""
     low, high = ([int(end[start : start + 2], 16) / 255 for start in (1, 3, 5)] for end in ends)
     red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
     return red, green, blue
@@ -92,7 +92,7 @@ def luminance(colour: tuple[float, float, float]) -> float:
 
 
 def ink_on(share: float) -> str:
-    """The colour of a number on the shade of a share, the one with more contrast.
+    """The colour with more contrast on the shade of a share.
 
     >>> ink_on(0.0), ink_on(1.0)
     ('#000000', '#FFFFFF')
@@ -116,7 +116,7 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def literal(text: str) -> str:
-    """A text for a hover template, in which a %{...} of its own is not a variable."""
+    """A text for a hover template, without variables of plotly."""
     return text.replace("%{", "%\u200b{")
 
 
@@ -151,7 +151,10 @@ def chosen_epoch(epochs: list[int], values: list[float], best: float, colour: st
 
 
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
-    """The ticks of an axis: the values themselves if they are few; words are at 0, 1, 2, ..."""
+    """The ticks of an axis, the values themselves if they are few.
+
+    Words are at 0, 1, 2 and so on.
+    """
     if not numeric:
         return {
             "tickvals": list(range(len(values))),
@@ -167,7 +170,7 @@ def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
 
 
 def decades(values: Sequence[float]) -> Figure:
-    """The ticks of a logarithmic axis: 1, 2 and 5 of each power of ten, if these are few.
+    """The ticks of a logarithmic axis: 1, 2, 5 or 1 per decade.
 
     At least two are between the smallest and the largest value, if necessary these themselves.
     """

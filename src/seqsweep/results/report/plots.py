@@ -108,7 +108,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
 def _band_traces(
     band: Band, name: str, index: int, is_solid: bool, best: float | None
 ) -> list[dict[str, Any]]:
-    """The traces of one metric of a curve: its band, its line, and the mark of its best epoch."""
+    """The band, the line and the best epoch of one metric."""
     colour = colour_of(index)
     group = {"legendgroup": f"{index}"}
     mean, whole = rounded(band.mean), band.epochs[: band.whole]
@@ -132,7 +132,7 @@ def _band_traces(
 
 
 def _remaining_seeds(band: Band, hover: str) -> dict[str, Any]:
-    """The part of a line after the first seed has ended, joined to the part before it."""
+    """The changes to a line after its first seed has ended."""
     start = band.whole - 1
     counts = [f"<br>{seeds} of {max(band.seeds)} seeds left" for seeds in band.seeds[start:]]
     return {
@@ -225,7 +225,7 @@ def seeds_figure(configs: Sequence[Config], score: str) -> Figure:
 
 
 def _strip(config: Config, index: int) -> list[dict[str, Any]]:
-    """The range of a config's scores, its seeds and their mean, as marks on a line."""
+    """The seeds of a config, their range and their mean."""
     values = [value for _, value in config.scores]
     colour = PALETTE[1] if config.rank == 1 else PALETTE[0]
     hover = [
@@ -247,7 +247,10 @@ def _strip(config: Config, index: int) -> list[dict[str, Any]]:
 
 
 def _line(axis: Axis, line: Line, shift: float, report: Report) -> list[dict[str, Any]]:
-    """The traces of one line: with a band, or points with their ranges if they are not joined."""
+    """The traces of one line with its ranges.
+
+    The ranges are a band, or bars if the points are not joined.
+    """
     colour = colour_of(line.group)
     points = line.points
     xs = [p.x if axis.numeric else axis.values.index(p.x) + shift for p in points]

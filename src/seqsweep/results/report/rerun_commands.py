@@ -1,4 +1,4 @@
-"""The commands that train the runs of a report again; they survive a move of the folder."""
+"""The commands that train the runs of a report again."""
 
 import shlex
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ _OURS = "seqsweep."
 def commands(
     sweep: SweepFile | None, entries: Sequence[Entry], best: Entry, folder: Path
 ) -> list[tuple[str, str]]:
-    """The commands for all runs of the folder and for its best run, each with a description."""
+    """The commands for all runs and for the best, with descriptions."""
     result = [(what, shlex.join(words)) for what, words in _last_command(sweep, entries)]
     if best.state == "complete":
         which = "the best run" if len(entries) > 1 else "the run"
@@ -39,7 +39,7 @@ def reproduce_command(entry: Entry, folder: Path) -> str:
 
 
 def relative_folder(entry: Entry, folder: Path) -> str:
-    """The path of a run's folder from the report's; `.` where both are the same folder."""
+    """The path of a run's folder from the report's; `.` if equal."""
     path = entry.folder.path.relative_to(folder).as_posix()
     # A path that begins with a dash would be read as an option.
     return f"./{path}" if path.startswith("-") else path

@@ -78,7 +78,7 @@ def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
 
 
 def choice_words(board: Leaderboard) -> str:
-    """Says what chose the best epoch and the best config, and whether the test split did."""
+    """Says what chose the best epoch and the best config."""
     metric, split = metric_words(board.monitor), split_words(board.compared.partition("/")[0])
     has_validation = any(name.startswith("val/") for row in board.rows for name in row.metrics)
     is_one = len(board.rows) == 1
@@ -98,7 +98,7 @@ def choice_words(board: Leaderboard) -> str:
 
 
 def interaction_words(interaction: Interaction | None, names: Mapping[str, str], score: str) -> str:
-    """Says how the effect of one key depends on the other, where it does so most."""
+    """Says where the effect of one key depends most on another."""
     if interaction is None:
         return ""
     if interaction.share < 0.01:
@@ -159,7 +159,7 @@ def _estimate_words(score: str, value: Estimate) -> str:
 
 
 def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
-    """Says how many of the other configs differ from the first: `5 of 23 others differ, ...`."""
+    """Says how many of the other configs differ from the first."""
     others = configs[1:]
     if not others:
         return []
@@ -232,7 +232,7 @@ def _tie_words(board: Leaderboard) -> str:
 def _most_apart(
     values: Sequence[Any], lines: Sequence[Sequence[float]]
 ) -> tuple[tuple[Any, Any], list[float]]:
-    """The two values between which the change depends most on the setting, and the changes.
+    """The two values whose difference depends most on the setting.
 
     Args:
         lines: The score by values and settings.

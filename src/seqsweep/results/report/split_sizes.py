@@ -1,4 +1,4 @@
-"""The number of sequences in each split, and how many of them are also in train."""
+"""Describes the sizes of splits and their overlaps with training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

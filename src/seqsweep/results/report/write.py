@@ -1,4 +1,4 @@
-"""Writes the report of a sweep: one self-contained HTML file, and its content as CSV and JSON."""
+"""Writes the report of a folder as HTML, CSV and JSON."""
 
 import csv
 import functools
@@ -34,7 +34,7 @@ _NETWORK_DENIED = (
 
 
 def write_report(folder: Path) -> list[Path]:
-    """Writes report.html, report.csv and report.json into the folder of a sweep or of a run.
+    """Writes report.html, report.csv and report.json into a folder of runs.
 
     Each file is replaced as a whole, so it can be renewed while somebody reads it. The folders of
     the runs are read, and sweep.json and baselines.json if they exist.
@@ -64,7 +64,7 @@ def as_json(report: Report) -> str:
 
 
 def _lines(value: Any) -> str:
-    """The text of a field of report.json, with the objects of a list on a line each."""
+    """The text of a field, with a line for each object in a list."""
     if isinstance(value, list) and any(map(is_dataclass, value)):
         return "[\n  " + ",\n  ".join(map(_dumped, value)) + "\n ]"
     return _dumped(value)
@@ -155,7 +155,10 @@ def _share(value: float) -> str:
 
 
 def _breakable(name: str) -> Any:
-    """A name that may be broken after each `_`: a key's name is often wider than its values."""
+    """A name that may be broken after each `_`.
+
+    The name of a key is often wider than its values.
+    """
     from markupsafe import Markup, escape  # jinja2's own dependency
 
     return Markup("_<wbr>").join(map(escape, name.split("_")))
