@@ -38,7 +38,7 @@ def order(found: Leaderboard, key: str = "h") -> list[Any]:
     return [row.config[key] for row in found.rows]
 
 
-def test_seeds_fold_to_mean_and_sample_deviation(tmp_path):
+def test_seeds_become_mean_and_sample_deviation(tmp_path):
     accuracies = [0.5, 0.7, 0.9]
     found = board(
         tmp_path,
@@ -53,7 +53,7 @@ def test_seeds_fold_to_mean_and_sample_deviation(tmp_path):
     assert (single.mean, single.std) == (0.6, None)
 
 
-def test_a_seed_of_the_data_is_no_seed_of_the_run(tmp_path):
+def test_a_seed_of_the_data_is_not_a_seed_of_the_run(tmp_path):
     found = board(
         tmp_path,
         *({"data.source.seed": s, "seed": s, "val/acc": 0.5} for s in (0, 1)),
@@ -63,7 +63,7 @@ def test_a_seed_of_the_data_is_no_seed_of_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["threads", "trainer.progress_bar", "data.num_workers"])
-def test_seeds_fold_across_what_cannot_change_a_result(key, tmp_path):
+def test_keys_without_influence_on_a_result_do_not_split_a_row(key, tmp_path):
     """Half of a sweep begun at a terminal and half in a job, say: their ids do not tell apart."""
     found = board(
         tmp_path, *({"h": 1, "seed": seed, key: seed, "val/acc": 0.5} for seed in (0, 1, 2))
@@ -80,20 +80,20 @@ def test_seeds_fold_across_what_cannot_change_a_result(key, tmp_path):
         ("train/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
     ],
 )
-def test_the_monitored_metric_orders(monitor, values, best_first, tmp_path):
+def test_rows_are_ordered_by_the_monitored_metric(monitor, values, best_first, tmp_path):
     found = board(
         tmp_path, *({"h": h, "monitor": monitor, monitor: v} for h, v in enumerate(values))
     )
     assert (found.monitor, order(found)) == (monitor, best_first)
 
 
-def test_equal_ones_are_ordered_by_validation_loss(tmp_path):
+def test_equal_rows_are_ordered_by_validation_loss(tmp_path):
     losses = [0.3, 0.1, 0.2]
     runs = ({"h": h, "val/acc": 0.5, "val/loss": loss} for h, loss in enumerate(losses))
     assert order(board(tmp_path, *runs)) == [1, 2, 0]
 
 
-def test_equal_hits_are_equal_whatever_their_last_bit(tmp_path):
+def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
     """45 + 45 + 49 hits of 54 are as many as 45 + 46 + 48; the means differ by one bit."""
     runs = [
         {"h": h, "seed": seed, "val/acc": hits / 54, "val/loss": loss}
@@ -172,7 +172,7 @@ def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_the
     assert {row.apart for row in board(tmp_path / "same", *same).rows} == {""}
 
 
-def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
+def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
     """Of a data module that cuts by the run's seed: seed 1 of the second has another test set."""
     runs = [
         {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
@@ -186,7 +186,7 @@ def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
 
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
-def test_the_test_split_never_decides(monitor, tmp_path):
+def test_the_test_split_never_decides_the_order(monitor, tmp_path):
     """Nor does it between equal ones, which have one order wherever and however they lie."""
     for name, tests in (("up", [0, 1, 2, 3]), ("down", [3, 2, 1, 0])):
         runs = [
@@ -198,7 +198,7 @@ def test_the_test_split_never_decides(monitor, tmp_path):
         assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
 
 
-def test_without_validation_the_training_loss_orders(tmp_path):
+def test_without_validation_the_training_loss_orders_rows(tmp_path):
     found = board(tmp_path, {"h": 1, "train/loss": 0.3}, {"h": 2, "train/loss": 0.2})
     assert (found.monitor, order(found)) == ("train/loss", [2, 1])
 
@@ -226,7 +226,7 @@ def test_runs_that_are_not_complete_are_left_out(tmp_path):
     assert leaderboard([]).rows == []
 
 
-def test_what_was_planned_tells_what_is_swept_and_what_is_missing(tmp_path):
+def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     planned = [
         {"monitor": "val/acc", "h": h, "c": c, "seed": s}
         for h in (1, 2) for c in "ab" for s in (0, 1)
@@ -265,7 +265,7 @@ def test_without_a_test_split_the_monitor_is_compared(tmp_path):
     ]  # fmt: skip
 
 
-def test_runs_that_the_grid_lacks_are_named(tmp_path):
+def test_missing_runs_of_the_grid_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
     assert board(tmp_path / "whole", *runs).grid == Grid(6, 6)
     found = board(tmp_path / "missing", *runs[1:])
@@ -298,7 +298,7 @@ def test_a_key_of_the_data_explains_its_fingerprint(tmp_path):
     assert board(tmp_path / "h", *runs, data=[ONE, OTHER]).keys == ["h", "data"]
 
 
-def test_of_runs_that_repeat_a_seed_the_newest_counts(tmp_path):
+def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
     """Of two versions of seqsweep, say, that gave the same config another result."""
     runs = [{"h": 1, "seed": s, "val/acc": acc} for s, acc in ((0, 0.1), (1, 0.5), (0, 0.9))]
     board(tmp_path, *runs)
@@ -371,7 +371,7 @@ def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
     ]  # fmt: skip
 
 
-def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
+def test_the_states_of_the_missing_runs_of_a_grid_are_counted(tmp_path):
     board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in range(4 - h)))
     ended(tmp_path, "diverged", {"h": 2, "seed": 2})
     ended(tmp_path, "failed", {"h": 3, "seed": 0})

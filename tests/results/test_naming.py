@@ -39,7 +39,7 @@ def test_a_choice_is_one_key_of_a_label(configs, keys):
     assert set(keys) <= set(distinguishing_keys(configs))
 
 
-def test_a_callback_is_not_taken_for_the_learning_rate():
+def test_the_name_of_a_callback_differs_from_the_learning_rate():
     """Of `callbacks=default,mine`, where the user's file calls one `lr`."""
     names = key_names(["callbacks.lr._target_", "callbacks.lr.every", "optimizer._target_"])
     assert list(names.values()) == ["callbacks.lr", "every", "optimizer"]

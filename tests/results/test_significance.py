@@ -92,7 +92,7 @@ def test_the_interval_holds_the_true_mean_as_often_as_it_says():
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50])
-def test_the_signed_rank_test_is_scipys_exact_one_without_ties(n):
+def test_signed_rank_p_without_ties_is_scipys_exact_one(n):
     from scipy.stats import wilcoxon
 
     for seed in range(5):
@@ -101,7 +101,7 @@ def test_the_signed_rank_test_is_scipys_exact_one_without_ties(n):
         assert signed_rank_p(values) == pytest.approx(expected.pvalue)
 
 
-def test_with_more_values_it_is_scipys_normal_one():
+def test_signed_rank_p_of_many_values_is_scipys_approximation():
     from scipy.stats import wilcoxon
 
     values = normal(80, mean=0.2)
@@ -111,7 +111,7 @@ def test_with_more_values_it_is_scipys_normal_one():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
-def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences):
+def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(differences):
     """By going through the signs one by one; zeros are dropped."""
     sizes = [abs(d) for d in differences if d]
     ranks = [sum(o < s for o in sizes) + (sizes.count(s) + 1) / 2 for s in sizes]
@@ -136,7 +136,7 @@ def test_means_of_the_same_counts_share_a_rank_in_any_order(hits, source):
     assert ranks_by_size([*means, more]) == [0, 0, 2]
 
 
-def test_no_difference_at_all_is_no_evidence():
+def test_signed_rank_p_without_a_difference_is_one():
     assert signed_rank_p([0.0, 0.0, 0.0]) == 1
     assert signed_rank_p([]) == 1
 
@@ -174,7 +174,7 @@ def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
     assert set(clearest(needed - 1)) == {"undecided"}
 
 
-def test_verdicts_tell_the_best_the_equal_and_the_different():
+def test_verdicts_distinguish_best_indistinguishable_and_different():
     best = normal(10, mean=5)
     near = [value + noise / 10 for value, noise in zip(best, normal(10, seed=3), strict=True)]
     far = [value - 1 - noise / 10 for value, noise in zip(best, normal(10, seed=4), strict=True)]
@@ -209,7 +209,7 @@ def test_the_paired_t_test_is_that_of_scipy():
 
 
 @pytest.mark.parametrize("sample", [[], [0.3], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3], [0.0] * 5])
-def test_a_t_test_that_is_undefined_proves_nothing(sample):
+def test_an_undefined_t_test_has_a_p_of_one(sample):
     assert paired_t_p(sample) == 1.0
 
 
@@ -286,7 +286,7 @@ def test_an_interaction_is_described_where_it_is_strongest():
     assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
 
 
-def test_where_no_table_is_full_there_is_no_interaction_to_tell():
+def test_without_a_full_table_there_is_no_interaction():
     configs = grid(a=[0, 1], b=[0, 1])[1:]
     assert strongest_interaction(configs, [1.0, 2.0, 3.0]) is None
     assert strongest_interaction(grid(a=[0, 1, 2]), [1.0, 2.0, 3.0]) is None
@@ -297,7 +297,7 @@ def test_keys_that_change_together_are_one_effect():
     assert [effect.key for effect in main_effects(configs, [1.0, 1.5, 2.0, 2.5])] == ["a", "b"]
 
 
-def test_what_a_choice_brings_along_is_no_effect_of_its_own():
+def test_a_key_set_by_a_choice_has_no_effect_of_its_own():
     adam = {"optimizer._target_": "adam", "optimizer.betas": [0.9, 0.99]}
     others = [{"optimizer._target_": "sgd", "optimizer.momentum": 0.9}, {"optimizer._target_": "r"}]
     configs = [choice | {"h": h} for choice in (adam, *others) for h in (8, 16)]
@@ -323,7 +323,7 @@ def test_equal_scores_have_no_variance_to_share():
     assert main_effects([{"a": 1}], [0.5]) == []
 
 
-def test_missing_are_the_runs_that_were_asked_for():
+def test_only_runs_that_were_asked_for_are_missing():
     runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
     keys = ["h", "seed", "list", "other"]
     assert find_missing(runs, keys, runs) == Grid(6, 6)
@@ -332,7 +332,7 @@ def test_missing_are_the_runs_that_were_asked_for():
     assert find_missing([], keys) == Grid()
 
 
-def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
+def test_combinations_of_two_sweeps_that_no_command_asked_for_are_not_missing():
     """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
     first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
     second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
@@ -348,7 +348,7 @@ def test_a_random_search_has_no_missing_runs():
     assert found.size == 31 * 3  # lr and dropout change together
 
 
-def test_where_no_setting_has_all_values_the_means_are_said_to_mix_the_keys():
+def test_an_effect_is_confounded_if_no_setting_has_all_values():
     """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
     first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])
     second = grid(h=[8, 16], cell=["gru", "lstm"], lr=[1, 4])

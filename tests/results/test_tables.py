@@ -76,7 +76,7 @@ def test_leaderboard_counts_seeds_and_shows_their_deviation(tmp_path):
     assert first[:5] == ["1", "4", "3", "0.6000", "±0.1000"]
 
 
-def test_status_shows_every_run_and_how_it_stands(tmp_path):
+def test_status_shows_every_run_with_its_state(tmp_path):
     RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
     RunFolder(tmp_path / "c").start({"monitor": "val/acc", "h": 16}, {})
     entries = made(tmp_path, {"h": 4, "val/acc": 0.5})
@@ -151,14 +151,14 @@ def test_rows_indistinguishable_from_the_best_are_marked(tmp_path):
     assert note.startswith("≈ statistically indistinguishable from the first in val/acc (paired")
 
 
-def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
+def test_too_few_seeds_are_stated_and_no_row_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
     _, note, _ = leaderboard_notes(board)
     assert "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds" in note
 
 
-def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
+def test_notes_report_the_t_test_if_there_are_few_seeds(tmp_path):
     scores = {8: (0.95, 0.96, 0.94), 16: (0.94, 0.97, 0.94), 32: (0.5, 0.52, 0.47)}
     runs = [
         {"h": h, "seed": seed, "val/acc": 1 / h, "test/acc": score}
@@ -180,7 +180,7 @@ def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
     assert "1 of 3 configs share too few seeds with the first" in notes[2]
 
 
-def test_one_seed_each_is_one_dim_line(tmp_path):
+def test_one_seed_per_config_is_one_dim_note(tmp_path):
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))))
     assert note == (
         "[dim]one seed per config: no confidence intervals and no tests. "
@@ -206,7 +206,7 @@ def test_a_terminal_without_the_sign_gets_one_that_it_has(encoding, sign, tmp_pa
     assert "?" not in text
 
 
-def test_what_decided_between_equal_rows_is_shown(tmp_path):
+def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
     for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
         runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
         shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
@@ -257,7 +257,7 @@ def test_seeds_that_are_not_shared_do_not_count(tmp_path):
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
-def test_what_a_record_lacks_is_an_empty_cell(missing, tmp_path):
+def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
     folder = RunFolder(tmp_path / "a")
     folder.start({"h": 1}, {})
     folder.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5}} | missing)
@@ -317,7 +317,7 @@ def test_a_long_error_is_cropped_to_the_terminal(tmp_path):
     assert "failed ValueError: a long" in text and "…" in text
 
 
-def test_one_run_is_one_run_and_interrupted_is_said_once(tmp_path):
+def test_status_says_one_run_and_interrupted_once(tmp_path):
     made_ = RunFolder(tmp_path / "a")
     made_.start({"h": 1}, {})
     made_.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
@@ -326,7 +326,7 @@ def test_one_run_is_one_run_and_interrupted_is_said_once(tmp_path):
     assert lines(status_table(entries)) == [["a", "interrupted", "by", "SIGINT"]]
 
 
-def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
+def test_notes_count_missing_runs_that_diverged(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1)]
     made(tmp_path, *runs[1:], names="bcd")
     run = RunFolder(tmp_path / "a")
@@ -338,7 +338,7 @@ def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
     assert "1 of 2 diverged" in printed(leaderboard_table(board))
 
 
-def test_the_title_says_which_epoch_it_is(tmp_path):
+def test_the_title_of_the_leaderboard_names_the_epoch(tmp_path):
     made(tmp_path, {"h": 1, "train/loss": 0.5})
     assert "by train/loss of the last epoch" in printed(
         leaderboard_table(leaderboard(read_folder(tmp_path)))

@@ -101,14 +101,14 @@ def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
     assert report.confusion.words[0].startswith("“a” is classified as “b” 2 times")
 
 
-def test_an_old_record_without_confusion_is_told_of(tmp_path):
+def test_a_record_without_confusion_is_explained(tmp_path):
     report = found(tmp_path, {"h": 1, "val/acc": 0.5})
     assert report.confusion is None
     assert report.confusion_absent is not None
     assert "No confusion matrix was recorded" in report.confusion_absent
 
 
-def test_the_reason_for_a_missing_confusion_is_the_true_one(tmp_path):
+def test_a_missing_confusion_has_the_right_reason(tmp_path):
     """Without a test split `diagnostics=false` leaves none."""
     absent = found(tmp_path, {"h": 1, "val/acc": 0.5, "diagnostics": False}).confusion_absent
     assert absent is not None
@@ -131,7 +131,7 @@ def test_a_sweep_over_split_seeds_is_of_other_sets_and_not_compared(tmp_path):
     assert all(config.difference is None for config in report.configs[1:])
 
 
-def test_an_effect_between_other_sets_is_said_to_be_one(tmp_path):
+def test_an_effect_between_other_sets_has_a_warning(tmp_path):
     """Two configs on each of two splits: only the splits differ in their test sequences."""
     runs = [
         {"data.split_seed": split, "h": h, "val/acc": h - split / 99, "test/acc": h}
@@ -144,7 +144,7 @@ def test_an_effect_between_other_sets_is_said_to_be_one(tmp_path):
     assert "its own validation" not in as_html(found(tmp_path / "same", *same), {})
 
 
-def test_few_test_sequences_limit_what_is_said(tmp_path):
+def test_few_test_sequences_limit_the_claims(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
@@ -224,7 +224,7 @@ def test_names_of_keys_and_values_are_those_of_a_reader():
     ]  # fmt: skip
 
 
-def test_a_label_is_text_that_whoever_prints_it_escapes():
+def test_a_label_is_not_escaped():
     keys = key_names(["model._target_", "k", "seed"])
     config = {"model._target_": "mine.Net", "k": "[b]x", "seed": 0}
     assert run_label(config, keys) == "model=Net k=[b]x seed=0"

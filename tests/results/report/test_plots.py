@@ -84,7 +84,7 @@ def test_the_numeric_key_with_most_values_is_laid_out():
     assert len(axis.panels[0].lines) == 8
 
 
-def test_words_are_dots_in_their_order():
+def test_words_on_an_axis_are_dots_in_their_order():
     axis = axis_of(*({"model.cell": cell} for cell in ("rnn", "gru", "lstm")))
     assert (axis.numeric, axis.joined, axis.values) == (False, False, ["rnn", "gru", "lstm"])
 
@@ -94,7 +94,7 @@ def test_a_random_search_is_not_joined_to_a_line():
     assert (axis.numeric, axis.joined, axis.averaged) == (True, False, ["dropout"])
 
 
-def test_too_many_settings_are_panels_and_then_means():
+def test_too_many_settings_become_panels_and_then_means():
     axis = axis_of(
         *({"model.hidden_size": h, **{f"k{i}": n >> i & 1 for i in range(7)}}
           for h in (1, 2) for n in range(128))
@@ -146,7 +146,7 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     assert curves_figure(curves, "acc") is None
 
 
-def test_every_count_can_be_read_on_its_shade():
+def test_every_count_of_a_confusion_is_readable_on_its_shade():
     """4.5 is what WCAG 2.1 asks of text; on dark pages all counts are white."""
     for percent in range(101):
         share, ink = percent / 100, ink_on(percent / 100)

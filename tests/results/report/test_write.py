@@ -123,7 +123,7 @@ def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     assert "not by any test number" in found.text
 
 
-def test_enough_seeds_tell_configs_apart(tmp_path):
+def test_with_enough_seeds_a_config_differs(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1], 6))
     assert "The other config differs." in found.text
 
@@ -138,7 +138,7 @@ def test_configs_that_take_turns_are_indistinguishable(tmp_path):
     assert "≈ best" in found.text
 
 
-def test_one_seed_has_no_interval(tmp_path):
+def test_one_seed_per_config_has_no_interval(tmp_path):
     found = page(grid(tmp_path, [8, 16, 32], [1], 1))
     assert "One seed per config: no confidence intervals and no tests." in found.text
     assert "3 configs need at least 7 seeds." in found.text
@@ -161,7 +161,7 @@ def test_validation_names_the_best_even_where_another_tests_higher(tmp_path):
     assert "Best on validation: hidden_size=8, test accuracy 0.600." in page(tmp_path).text
 
 
-def test_without_test_the_number_is_said_to_flatter(tmp_path):
+def test_without_a_test_split_the_number_is_called_optimistic(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
     found = page(tmp_path)
@@ -192,7 +192,7 @@ def test_many_axes_become_panels_and_what_is_left_is_averaged(tmp_path):
     assert "show all 128" in found.text
 
 
-def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
+def test_failures_are_listed_with_folded_tracebacks(tmp_path):
     grid(tmp_path, [8, 16], [1], 1)
     for seed in range(2):
         started(tmp_path, {SIZE: 99, LAYERS: 1, "seed": seed}).fail(
@@ -212,7 +212,7 @@ def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
     assert "hidden_size=99 seed=1" in found.text
 
 
-def test_all_failed_and_nothing_complete_yet(tmp_path):
+def test_a_report_without_a_complete_run_says_why(tmp_path):
     failed, going = tmp_path / "failed", tmp_path / "going"
     for seed in range(3):
         RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
@@ -295,7 +295,7 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
     assert figures["confusion"]["layout"]["xaxis"]["ticktext"][1] == "&lt;i&gt;c&lt;/i&gt;"
 
 
-def test_the_page_reaches_for_nothing(tmp_path):
+def test_the_page_loads_nothing_from_the_network(tmp_path):
     """Outside plotly's own source, which the policy keeps from the network."""
     folder = grid(tmp_path, [8, 32], [1], 2)
     found = page(folder)
@@ -328,7 +328,7 @@ def test_csv_and_json_say_what_the_page_says(tmp_path):
     assert answer["best"] in found.text
 
 
-def test_a_report_takes_the_place_of_the_one_before(tmp_path):
+def test_a_report_replaces_the_previous_one(tmp_path):
     folder = grid(tmp_path, [8], [1], 1)
     write_report(folder)
     grid(folder, [16], [1], 1)
@@ -378,7 +378,7 @@ def test_a_report_in_its_runs_own_folder_names_it_from_there(tmp_path):
     assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
 
 
-def test_nothing_names_a_place_of_the_machine_and_a_moved_report_stays_true(tmp_path):
+def test_a_report_has_no_path_of_the_machine_and_survives_a_move(tmp_path):
     folder = grid(tmp_path / "here", [8, 32], [1], 2)
     run = started(folder, {SIZE: 64, LAYERS: 1, "seed": 0})
     try:
@@ -432,7 +432,7 @@ def test_the_page_holds_the_curves_of_the_first_runs_alone(tmp_path, monkeypatch
     assert words in found.text
 
 
-def test_the_splits_are_said_and_what_flatters(tmp_path):
+def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     assert data_of_page(tmp_path)["splits"] == {}
     splits = {
@@ -449,7 +449,7 @@ def test_the_splits_are_said_and_what_flatters(tmp_path):
     assert data(tmp_path)["overlaps"] == [words]
 
 
-def test_a_command_with_data_of_a_relative_path_says_where_to_stand(tmp_path):
+def test_a_command_with_a_relative_data_path_says_where_to_run_it(tmp_path):
     config = {"data.source.path": "new.npz", SIZE: 8, "seed": 0}
     trained(tmp_path, config, val__acc=0.9)
     assert "new.npz is relative to the current folder" in commands(tmp_path)[-1][0]
@@ -461,7 +461,7 @@ def _figures(source: str) -> dict[str, Any]:
     return json.loads(html.unescape(found[1]) if "&#" in found[1] else found[1])
 
 
-def test_what_few_seeds_tell_is_told_of_a_better_one_too(tmp_path):
+def test_a_better_config_with_few_seeds_is_reported(tmp_path):
     """Validation has chosen the first; the t-test says that the second is another, and better."""
     scores = {8: (0.50, 0.51, 0.52, 0.49, 0.50), 16: (0.70, 0.72, 0.71, 0.69, 0.70)}
     for size, each in scores.items():
@@ -476,7 +476,7 @@ def test_what_few_seeds_tell_is_told_of_a_better_one_too(tmp_path):
     assert any(tag == "strong" for tag, _ in found.elements)
 
 
-def test_no_split_that_is_there_is_said_to_be_missing(tmp_path):
+def test_an_existing_validation_split_is_not_called_missing(tmp_path):
     """Training has chosen, beside a validation split that has not."""
     for size in (8, 16):
         config = {SIZE: size, "seed": 0, "monitor": "train/acc"}
@@ -487,7 +487,7 @@ def test_no_split_that_is_there_is_said_to_be_missing(tmp_path):
     assert "by training accuracy, not by any validation number." in text
 
 
-def test_a_wide_interval_is_not_as_good(tmp_path):
+def test_a_baseline_within_a_wide_interval_is_indistinguishable(tmp_path):
     """Two seeds leave 0.94 and 0.98 undecided; it is the seeds that are too few."""
     for seed, score in enumerate((0.97, 0.99)):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
@@ -513,7 +513,7 @@ def test_a_wide_interval_is_not_as_good(tmp_path):
         (0.94, "test accuracy 0.920, 0.030 below the network (0.950)."),
     ],
 )
-def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_path):
+def test_a_baseline_above_the_networks_is_named(accuracy, words, tmp_path):
     """Validation chooses the baseline of the sentence; a better one is in the table, and here."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
@@ -530,7 +530,7 @@ def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_p
     assert ("not chosen by validation:" in text) == (accuracy > 0.95)
 
 
-def test_a_baseline_that_test_has_chosen_is_said_to_be(tmp_path):
+def test_a_baseline_chosen_on_the_test_split_is_reported_as_such(tmp_path):
     trained(tmp_path, {SIZE: 8, "seed": 0}, test__acc=0.9)
     names = ("logistic regression", "1-nearest neighbour")
     rows = [{"name": name, "metrics": {"test/acc": 0.5}} for name in names]
@@ -567,7 +567,7 @@ def test_intervals_of_accuracies_end_at_one(tmp_path):
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 2
 
 
-def test_intervals_inside_the_bounds_are_not_said_to_be_clipped(tmp_path):
+def test_intervals_inside_the_bounds_are_not_called_clipped(tmp_path):
     assert "clipped" not in page(grid(tmp_path, [8, 32], [1], 3)).text
 
 
@@ -590,7 +590,7 @@ def test_the_baselines_of_a_single_run_have_names(tmp_path):
     assert len(cells[0]) == len(cells[1])
 
 
-def test_runs_that_a_newer_one_repeats_are_said_to_be_left_out(tmp_path):
+def test_the_page_counts_runs_repeated_by_a_newer_one(tmp_path):
     for _ in range(2):
         trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     found = page(tmp_path)
@@ -621,7 +621,7 @@ def commands(folder: Path) -> list[list[str]]:
     return data(folder)["commands"]
 
 
-def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
+def test_the_command_names_the_runs_that_it_covers(tmp_path):
     for size in (8, 16, 32):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
     assert [what for what, _ in commands(tmp_path)] == [
@@ -643,7 +643,7 @@ def test_a_run_that_was_trained_alone_has_its_command(tmp_path):
                                      "seqsweep train"]  # fmt: skip
 
 
-def test_what_is_not_seqsweeps_own_is_allowed_in_the_command(tmp_path):
+def test_foreign_classes_are_allowed_in_the_command(tmp_path):
     config = {"model._target_": "mine.Boom", "optimizer._target_": "seqsweep.training.adam"}
     trained(tmp_path, config, val__acc=0.5)
     assert commands(tmp_path)[-1][1].endswith(" --allow mine.Boom")
@@ -695,7 +695,7 @@ def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     ]  # fmt: skip
 
 
-def test_confounded_means_are_said_to_mix_the_keys_and_have_no_share(tmp_path):
+def test_confounded_effects_are_named_and_have_no_share(tmp_path):
     for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
         for size in sizes:
             for cell in cells:
@@ -709,7 +709,7 @@ def test_confounded_means_are_said_to_mix_the_keys_and_have_no_share(tmp_path):
     assert "not a full grid: 15 of 27 combinations of its values have" in found.text
 
 
-def test_a_folder_that_is_not_a_full_grid_is_said_to_be_none(tmp_path):
+def test_a_folder_that_is_not_a_full_grid_is_reported(tmp_path):
     for number in range(5):
         config = {SIZE: 2**number, "lr": 1 / (number + 1), "seed": 0}
         trained(tmp_path, config | {"a": number % 3}, val__acc=number / 9)
@@ -717,7 +717,7 @@ def test_a_folder_that_is_not_a_full_grid_is_said_to_be_none(tmp_path):
     assert "This folder is not a full grid: 5 of 15 combinations of its values have" in text
 
 
-def test_an_effect_on_some_configs_says_on_how_many(tmp_path):
+def test_an_effect_on_some_configs_states_their_number(tmp_path):
     for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
         trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
     text = page(tmp_path).text
@@ -740,7 +740,7 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
     assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
 
 
-def test_negative_numbers_have_one_kind_of_minus(tmp_path):
+def test_negative_numbers_on_the_page_have_one_kind_of_minus(tmp_path):
     for size in (8, 16):
         for seed, loss in enumerate((0.1, 3.0)):
             config = {"monitor": "val/loss", SIZE: size, "seed": seed}
@@ -748,7 +748,7 @@ def test_negative_numbers_have_one_kind_of_minus(tmp_path):
     assert not re.search(r"(?<![\w-])-\d", page(tmp_path).text)
 
 
-def test_interrupted_is_said_once(tmp_path):
+def test_the_page_says_interrupted_once(tmp_path):
     started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
     assert "interrupted: by SIGINT" in page(tmp_path).text
 
