@@ -1,4 +1,4 @@
-"""Runs and sweeps side by side: what differs is shown, matched by config and paired by seed."""
+"""`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
 import io
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A folder of runs as a table: every run a row, every value of its own type."""
+"""A folder of runs as a table has a row per run, and every value keeps its type."""
 
 import subprocess
 import sys

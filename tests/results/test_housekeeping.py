@@ -1,4 +1,4 @@
-"""`status` of a folder of sweeps, and `clean`, as a person uses them."""
+"""`status` of a folder of sweeps, and `clean`, on the command line."""
 
 import json
 import os

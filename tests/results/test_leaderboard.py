@@ -1,4 +1,4 @@
-"""Seeds fold into mean and sample deviation; the validation metric orders, test never does."""
+"""Seeds become mean and deviation; the validation metric orders rows, test never does."""
 
 import os
 import statistics

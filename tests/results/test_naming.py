@@ -1,4 +1,4 @@
-"""Which keys a table and a label show."""
+"""Tables and labels show the keys that distinguish configs."""
 
 import pytest
 

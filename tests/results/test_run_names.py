@@ -1,4 +1,4 @@
-"""Names of runs: short, unique, safe in a path, and in the order of the numbers they stand for."""
+"""Names of runs are short, unique, safe in a path, and sort like the numbers in them."""
 
 import itertools
 import re

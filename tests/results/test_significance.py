@@ -1,4 +1,4 @@
-"""Intervals and tests equal scipy's, or hand-computed ones; effects recover what made the data."""
+"""Intervals and tests equal scipy's or hand-computed ones; effects recover known effects."""
 
 import itertools
 import random

@@ -1,4 +1,4 @@
-"""Terminal tables show values as they are: nothing in them is read as rich's markup."""
+"""Terminal tables show values unchanged: rich interprets no markup in them."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The findings of a report: which metric is compared, who is called what, what is left out."""
+"""The content of a report: the compared metric, names of configs, what is left out."""
 
 import json
 from dataclasses import asdict

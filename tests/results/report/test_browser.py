@@ -1,4 +1,4 @@
-"""The report in a browser, from disk and without a network: drawn, sorted, safe, narrow."""
+"""The report works in a browser, from disk, offline, on a phone and on paper."""
 
 from pathlib import Path
 from typing import Any

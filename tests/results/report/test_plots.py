@@ -1,4 +1,4 @@
-"""Figures say what they are of, and no label of them is markup."""
+"""Figures show the right numbers, and none of their labels is markup."""
 
 import json
 from typing import Any

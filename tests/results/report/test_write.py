@@ -1,4 +1,4 @@
-"""Each kind of sweep reads well, all three files say the same, and no text is taken for markup."""
+"""Every kind of sweep has a correct page, all three files agree, and no text is markup."""
 
 import csv
 import html
