@@ -64,7 +64,7 @@ def test_a_seed_of_the_data_is_not_a_seed_of_the_run(tmp_path):
 
 @pytest.mark.parametrize("key", ["threads", "trainer.progress_bar", "data.num_workers"])
 def test_keys_without_influence_on_a_result_do_not_split_a_row(key, tmp_path):
-    """Half of a sweep begun at a terminal and half in a job, say: their ids do not tell apart."""
+    """An example is a sweep begun at a terminal and continued in a job."""
     found = board(
         tmp_path, *({"h": 1, "seed": seed, key: seed, "val/acc": 0.5} for seed in (0, 1, 2))
     )
@@ -108,7 +108,7 @@ def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
 
 
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
-    """Without validation there is only the loss that is optimised, on another scale for each."""
+    """Without validation there is only the training loss, on another scale for each run."""
     runs = [
         {"loss.label_smoothing": s, "monitor": m, "train/loss": 0.1 + s, "train/acc": 0.2 + s}
         for s, m in ((0.0, "train/loss"), (0.3, "train/loss"))
@@ -122,7 +122,7 @@ def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
 def cut(
     folder: Path, *runs: dict[str, Any], splits: Sequence[dict[str, str] | None]
 ) -> Leaderboard:
-    """The leaderboard of runs with these fingerprints of their splits; None: a record without."""
+    """The leaderboard of runs whose splits have these fingerprints, or none."""
     board(folder, *runs)
     for number, prints in enumerate(splits):
         made = RunFolder(folder / f"{number:016x}")
@@ -173,7 +173,7 @@ def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_the
 
 
 def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
-    """Of a data module that cuts by the run's seed: seed 1 of the second has another test set."""
+    """The module splits by the run's seed: seed 1 of the second config has another test set."""
     runs = [
         {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
         for h in (0, 1)
@@ -187,7 +187,7 @@ def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
 def test_the_test_split_never_decides_the_order(monitor, tmp_path):
-    """Nor does it between equal ones, which have one order wherever and however they lie."""
+    """It does not decide between equal rows either, which have a fixed order."""
     for name, tests in (("up", [0, 1, 2, 3]), ("down", [3, 2, 1, 0])):
         runs = [
             {"h": h, "monitor": monitor, "val/acc": 0.5, "val/loss": 0.5,
@@ -240,7 +240,7 @@ def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
 
 
 def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
-    """Validation has chosen the first; that another is better on test changes nothing."""
+    """Validation chose the first row, although another is better on test."""
     runs = [
         {"h": h, "seed": seed, "val/acc": 0.9 - h / 100, "test/acc": 0.5 + h / 10 + seed / 100}
         for h in (1, 2)
@@ -280,7 +280,7 @@ ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
 
 
 def test_the_same_seed_on_other_data_is_another_row(tmp_path):
-    """A file of data was changed between two sweeps: one seed each, of two data sets."""
+    """A data file was changed between two sweeps with one seed each."""
     runs = [{"h": 1, "seed": 0, "val/acc": 0.9}, {"h": 1, "seed": 0, "val/acc": 0.8}]
     found = board(tmp_path, *runs, data=[ONE, OTHER])
     assert found.keys == ["data"]
@@ -299,7 +299,7 @@ def test_a_key_of_the_data_explains_its_fingerprint(tmp_path):
 
 
 def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
-    """Of two versions of seqsweep, say, that gave the same config another result."""
+    """Two versions of seqsweep may give the same config different results."""
     runs = [{"h": 1, "seed": s, "val/acc": acc} for s, acc in ((0, 0.1), (1, 0.5), (0, 0.9))]
     board(tmp_path, *runs)
     for number, ended in enumerate((300, 200, 100)):
@@ -360,7 +360,7 @@ def ended(folder: Path, status: str, config: dict[str, Any]) -> None:
 
 
 def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
-    """Of a config that only they have, and that no complete run differs in, they are no seeds."""
+    """Lost runs of a config without a complete run do not count as its seeds."""
     board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5 + h} for h in (1, 2) for s in range(4)))
     for status, seed in (("diverged", 5), ("diverged", 6), ("failed", 7)):
         ended(tmp_path, status, {"h": 2, "seed": seed})

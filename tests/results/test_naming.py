@@ -32,7 +32,7 @@ VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_ep
     ],
 )  # fmt: skip
 def test_a_choice_is_one_key_of_a_label(configs, keys):
-    """What follows from it is left out, and the labels of two configs still differ."""
+    """Keys that follow from a choice are left out, and the labels still differ."""
     assert label_keys(configs) == keys
     labels = [tuple(config.get(key) for key in keys) for config in configs]
     assert len(set(labels)) == len(configs)
@@ -40,6 +40,6 @@ def test_a_choice_is_one_key_of_a_label(configs, keys):
 
 
 def test_the_name_of_a_callback_differs_from_the_learning_rate():
-    """Of `callbacks=default,mine`, where the user's file calls one `lr`."""
+    """With `callbacks=default,mine`, a callback in the user's file may be named `lr`."""
     names = key_names(["callbacks.lr._target_", "callbacks.lr.every", "optimizer._target_"])
     assert list(names.values()) == ["callbacks.lr", "every", "optimizer"]

@@ -76,7 +76,7 @@ def test_one_value_has_no_interval():
 
 @pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
 def test_equal_values_have_no_interval_as_they_show_no_spread(values):
-    """Two seeds with 17 hits each: the next one may well have 15."""
+    """After two seeds with 17 hits each, the next one may have 15."""
     found = estimate(values)
     assert (found.mean, found.n) == (pytest.approx(values[0]), len(values))
     assert found.low is found.high is None
@@ -112,7 +112,7 @@ def test_signed_rank_p_of_many_values_is_scipys_approximation():
 @settings(deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
 def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(differences):
-    """By going through the signs one by one; zeros are dropped."""
+    """The reference enumerates all signs; zeros are dropped."""
     sizes = [abs(d) for d in differences if d]
     ranks = [sum(o < s for o in sizes) + (sizes.count(s) + 1) / 2 for s in sizes]
     middle = sum(ranks) / 2
@@ -230,7 +230,7 @@ def test_a_config_that_shares_no_seed_is_undecided_not_equal():
 
 @pytest.mark.parametrize("seeds", [3, 4, 9])
 def test_equal_configs_are_rarely_found_different(seeds):
-    """The chance that any of them is, the family-wise error, is at most 5 % for each test."""
+    """The family-wise error of each test is at most 5 %."""
     trials = 400
     by_ranks = by_t = 0
     for trial in range(trials):
@@ -268,7 +268,7 @@ def test_xor_is_all_interaction():
 
 
 def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction():
-    """Without the worst corner its row's plain mean would be too good."""
+    """Without the worst cell the plain mean of its row would be too high."""
     configs = grid(a=[0, 1, 2], b=[0, 1], c=[0, 5])[1:]
     scores = [10.0 * c["a"] + c["b"] + c["c"] for c in configs]
     effects = {effect.key: effect for effect in main_effects(configs, scores)}
@@ -279,7 +279,7 @@ def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction
 
 
 def test_an_interaction_is_described_where_it_is_strongest():
-    """Between the two values that change most differently, not between the ends alone."""
+    """The sentence is about the two values with the largest interaction, not about the ends."""
     means: list[list[float]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
     interaction = Interaction(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5)
     words = interaction_words(interaction, {"h": "h", "c": "c"}, "test/acc")

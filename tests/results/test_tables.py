@@ -43,7 +43,7 @@ def lines(table: Table) -> list[list[str]]:
 def made(
     folder: Path, *runs: dict[str, Any], names: Iterable[str] = string.ascii_letters
 ) -> list[Entry]:
-    """Finished runs on disk: of a config, with an accuracy."""
+    """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
         config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
         run_folder = RunFolder(folder / name)
@@ -107,7 +107,7 @@ def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
 
 
 def test_markup_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
-    """Of a copy that somebody named, say; run ids have none."""
+    """A user may have named a copy of a folder; run_ids contain no markup."""
     entries = made(tmp_path, {"val/acc": 0.5}, names=["a [old]"])
     assert "a [old]" in printed(status_table(entries))
 
@@ -129,7 +129,7 @@ def test_values_are_written_as_on_the_command_line(value, shown):
 
 
 def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
-    """A config for each accuracy; in the seeds all but the last one go up and down."""
+    """A config for each accuracy, whose seeds vary."""
     return [
         {"h": h, "seed": s, "val/acc": acc - h / 10 ** (s % 2 + 1)}
         for h, acc in enumerate(accuracies)
@@ -267,7 +267,7 @@ def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
 
 
 def seen(table: Table, width: int) -> str:
-    """What a terminal of this width shows, without its codes."""
+    """The text that a terminal of this width shows."""
     return re.sub(r"\x1b\[[0-9;]*m", "", printed(table, width, terminal=True))
 
 
@@ -292,7 +292,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
 
 @pytest.mark.parametrize("width", [70, 60, 45, 40])
 def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
-    """Below what the columns need, a key is a line and a deviation is below its mean."""
+    """If columns do not fit, each key has its own line and deviations are below their means."""
     runs = [
         {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
          "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}

@@ -109,7 +109,7 @@ def test_a_record_without_confusion_is_explained(tmp_path):
 
 
 def test_a_missing_confusion_has_the_right_reason(tmp_path):
-    """Without a test split `diagnostics=false` leaves none."""
+    """Without a test split, `diagnostics=false` turns off the only confusion matrix."""
     absent = found(tmp_path, {"h": 1, "val/acc": 0.5, "diagnostics": False}).confusion_absent
     assert absent is not None
     assert "there is no test split, and diagnostics=false" in absent

@@ -48,7 +48,7 @@ def axis_of(*points: dict[str, Any]) -> Axis:
 
 
 def test_means_over_different_combinations_are_known_to_be():
-    """Nine values of each of two keys are more than lines and panels: one is averaged over."""
+    """Two keys with nine values each exceed lines and panels, so one is averaged."""
     points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
     assert axis_of(*points).averaged and not axis_of(*points).is_uneven
     assert axis_of(*points[1:]).is_uneven
@@ -147,7 +147,7 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
 
 
 def test_every_count_of_a_confusion_is_readable_on_its_shade():
-    """4.5 is what WCAG 2.1 asks of text; on dark pages all counts are white."""
+    """WCAG 2.1 requires a contrast of 4.5 for text; on dark pages all counts are white."""
     for percent in range(101):
         share, ink = percent / 100, ink_on(percent / 100)
         for colour, ends in ((ink, HEAT), (DARK.get(ink, ink), HEAT_ON_DARK)):
@@ -172,7 +172,7 @@ def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
-    """The mean of the seeds that are left falls where a high one ends; its band would too."""
+    """The mean of the remaining seeds falls when a high one ends, and so would its band."""
     found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
     assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
     figure = curves_figure([Curve("a", {"val/acc": found}, None)], "acc")

@@ -28,7 +28,7 @@ SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
 
 def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
-    """A run that has trained for some epochs. Its name is a number, as run_ids are in order."""
+    """Writes a run that has trained for some epochs; its run_id is its number."""
     run = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
     run.start({"monitor": "val/acc", **config}, {"command": ["seqsweep", "train"]}, sync=False)
     rows = [
@@ -39,7 +39,7 @@ def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
 
 
 def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder:
-    """A complete run; metrics by their names with __ for the slash."""
+    """Writes a complete run; a metric's name has __ for the slash."""
     run = started(folder, config)
     values = {name.replace("__", "/"): value for name, value in metrics.items()}
     run.finish(
@@ -52,7 +52,7 @@ def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder
 
 
 def grid(folder: Path, sizes: list[int], layers: list[int], seeds: int) -> Path:
-    """Larger networks are better, on validation as on test."""
+    """Writes a grid in which larger networks are better on validation and test."""
     for size in sizes:
         for depth in layers:
             for seed in range(seeds):
@@ -97,7 +97,7 @@ def data_of_page(folder: Path) -> dict[str, Any]:
 
 
 def page(folder: Path) -> Page:
-    """The page of a folder, read as a browser would, without plotly's source."""
+    """Writes and parses the page of a folder, without plotly's source."""
     path, *_ = write_report(folder)
     source = path.read_text(encoding="utf-8")
     found = Page(re.sub(r"<script>/\*\*.*?</script>", "", source, flags=re.DOTALL))
@@ -272,7 +272,7 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
 
 
 def test_every_text_is_shown_and_none_is_markup(tmp_path):
-    """Values, classes, errors, tracebacks, baselines and commands, in the page and its data."""
+    """This covers values, classes, errors, tracebacks, baselines and commands."""
     for number, name in enumerate((PAYLOAD, "<b>x</b>")):
         run = trained(
             tmp_path, {"model.cell": name, "seed": 0}, val__acc=0.5 + number / 10, test__acc=0.5
@@ -296,7 +296,7 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
 
 
 def test_the_page_loads_nothing_from_the_network(tmp_path):
-    """Outside plotly's own source, which the policy keeps from the network."""
+    """plotly's own source is excluded; the policy denies it the network."""
     folder = grid(tmp_path, [8, 32], [1], 2)
     found = page(folder)
     policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
@@ -462,7 +462,7 @@ def _figures(source: str) -> dict[str, Any]:
 
 
 def test_a_better_config_with_few_seeds_is_reported(tmp_path):
-    """Validation has chosen the first; the t-test says that the second is another, and better."""
+    """Validation chose the first config; by the t-test the second differs and is better."""
     scores = {8: (0.50, 0.51, 0.52, 0.49, 0.50), 16: (0.70, 0.72, 0.71, 0.69, 0.70)}
     for size, each in scores.items():
         for seed, score in enumerate(each):
@@ -477,7 +477,7 @@ def test_a_better_config_with_few_seeds_is_reported(tmp_path):
 
 
 def test_an_existing_validation_split_is_not_called_missing(tmp_path):
-    """Training has chosen, beside a validation split that has not."""
+    """The training split chose the config although there is a validation split."""
     for size in (8, 16):
         config = {SIZE: size, "seed": 0, "monitor": "train/acc"}
         trained(tmp_path, config, train__acc=size / 20, val__acc=size / 40)
@@ -488,7 +488,7 @@ def test_an_existing_validation_split_is_not_called_missing(tmp_path):
 
 
 def test_a_baseline_within_a_wide_interval_is_indistinguishable(tmp_path):
-    """Two seeds leave 0.94 and 0.98 undecided; it is the seeds that are too few."""
+    """With two seeds, 0.94 and 0.98 are indistinguishable whatever the test split."""
     for seed, score in enumerate((0.97, 0.99)):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
     for record in tmp_path.glob("*/record.json"):
@@ -514,7 +514,7 @@ def test_a_baseline_within_a_wide_interval_is_indistinguishable(tmp_path):
     ],
 )
 def test_a_baseline_above_the_networks_is_named(accuracy, words, tmp_path):
-    """Validation chooses the baseline of the sentence; a better one is in the table, and here."""
+    """Validation chooses the baseline of the sentence, but a better one is named too."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
     write_sealed(run.path / "record.json", (run.record() or {}) | counts)
@@ -675,7 +675,7 @@ def test_others_that_are_all_indistinguishable_are_counted(tmp_path):
 
 
 def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
-    """The fingerprint is of all the data; how they are split is a key."""
+    """The fingerprint covers all data; how they are split is a key."""
     for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
         config = {"data.val_fraction": share, "seed": 0}
         run = trained(tmp_path, config, test__acc=0.9, **val)
@@ -755,7 +755,7 @@ def test_the_page_says_interrupted_once(tmp_path):
 
 @pytest.mark.slow
 def test_a_report_with_intervals_is_written_without_numpy(tmp_path):
-    """Its import alone would take as long as the report of a small sweep."""
+    """The import of numpy alone would take as long as the report of a small sweep."""
     grid(tmp_path, [8, 32], [1], 3)
     code = """
 import sys
