@@ -14,9 +14,10 @@ from rich.table import Table
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
 from seqsweep.results.datasets import sets_of, why_apart
-from seqsweep.results.leaderboard import leaderboard, numbers
+from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_names import readable_names
+from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.files import read_object
@@ -152,6 +153,7 @@ def _labels(folders: Sequence[Path], entries: Sequence[Sequence[Entry]]) -> list
         for index, (folder, group) in enumerate(zip(folders, entries, strict=True))
         if (folder / "config.yaml").is_file()
     }
+    # A single run has no name that would distinguish it from others.
     names = readable_names(runs) if len(runs) > 1 else {}
     paths = [folder.resolve() for folder in folders]
     labels = [names.get(str(index)) or _unique_end(path, paths) for index, path in enumerate(paths)]
@@ -173,6 +175,7 @@ def _unique_end(path: Path, paths: Sequence[Path]) -> str:
 def _keys_between_sweeps(sides: Sequence[Sequence[Entry]]) -> list[str]:
     """The keys that are constant within each side but differ between sides."""
     configs = [[entry.config for entry in entries] for entries in sides]
+    # A key that a sweep itself sweeps does not distinguish it from another one.
     swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
     return [key for key in keys if key not in swept and key != "seed"]
@@ -220,6 +223,7 @@ def _environment(entries: Sequence[Entry]) -> dict[str, str]:
     environment: dict[str, set[str]] = {}
     for entry in entries:
         content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
+        # Entries that differ between any two commands say nothing about the environment.
         for key, value in flatten(content):
             if key.split(".")[0] not in _NO_ENVIRONMENT:
                 environment.setdefault(key.removeprefix("packages."), set()).add(_short(value))

@@ -12,8 +12,9 @@ from rich.table import Table
 
 from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
-from seqsweep.results.leaderboard import DATA, newest, numbers, seed_of
+from seqsweep.results.leaderboard import DATA
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.run_numbers import newest, numbers, seed_of
 from seqsweep.results.significance import LEVEL, Estimate, estimate
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.ledger import Entry, value_key
@@ -80,6 +81,7 @@ def compare_configs(
         print_table(console, _table(shared[:top], keys, list(sweeps), metric))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
     lines += [line for label in others if (line := _overall(shared, label, first, metric))]
+    # A difference over one seed has no interval, and the table would not say why.
     if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
         lines.append("[dim]one seed per config: no confidence interval for a config[/]")
     lines += [line for label in others if (line := _apart_words(matches, label, first))]

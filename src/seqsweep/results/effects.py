@@ -115,6 +115,7 @@ def find_missing(
         keys: The swept keys, including `seed`.
         wanted: The configs of the runs that were asked for, complete or not.
     """
+    # Without a complete run nothing is known of the grid.
     if not runs:
         return Grid()
     table = _table([{key: run.get(key) for key in keys} for run in (*runs, *wanted)])
@@ -194,6 +195,7 @@ def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
 def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     values = table.values[key]
     used = table.full([key])
+    # Without complete settings the means of all configs are used.
     confounded = not used
     if confounded:
         if len(values) == len(scores):
@@ -252,6 +254,7 @@ def _share(squares: float, scores: Sequence[float]) -> float:
     """The fraction of the total sum of squares; 0 if all scores are equal."""
     mean = _mean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
+    # The sum of squares that rounding of equal scores can cause.
     noise = len(scores) * (1e-12 * max(abs(score) for score in scores)) ** 2
     return min(1.0, squares / total) if total > noise else 0.0
 

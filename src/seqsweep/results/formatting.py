@@ -59,6 +59,7 @@ def column_values(key: str, values: Sequence[Any]) -> list[Any]:
     if not key.endswith("_target_"):
         return list(values)
     names = [value_text(key, value) if isinstance(value, str) else value for value in values]
+    # Two classes of different packages can have the same last name.
     return names if len(set(map(str, names))) == len(set(map(str, values))) else list(values)
 
 
@@ -149,6 +150,7 @@ def cost(name: str, value: float, sign: str = "") -> str:
     >>> cost("train_seconds", 0.0412), cost("train_seconds", 0.0412, sign="+")
     ('0.041', '+0.041')
     """
+    # Short times need significant digits, and long times no decimals.
     if name.endswith("seconds") and 0.0005 <= abs(value) < 0.995:
         return f"{value:{sign}#.2g}"
     digits = int(name.endswith("seconds") and abs(value) < 1000)

@@ -60,6 +60,7 @@ def load_curves(folder: Path | str) -> "DataFrame":
     pd = _pandas()
     folder = Path(folder)
     runs = _runs(folder)
+    # The columns before `state` are the run_id and the keys.
     keys = list(runs.columns[: list(runs.columns).index("state")])
     paths = {entry.folder.run_id: entry.folder.path for entry in read_folder(folder)}
     curves = [
@@ -68,6 +69,7 @@ def load_curves(folder: Path | str) -> "DataFrame":
         if run_id in paths and (curve := _curve(paths[run_id] / "metrics.csv")) is not None
     ]
     if not curves:
+        # An empty table has the same columns, so that code which reads it does not fail.
         return runs[keys].iloc[:0].assign(epoch=pd.Series(dtype=int), step=pd.Series(dtype=int))
     return runs[keys].merge(pd.concat(curves), on="run_id", how="inner")
 

@@ -186,6 +186,7 @@ def _search(folder: Path, depth: int) -> Iterator[Path]:
     with os.scandir(folder) as items:
         below = [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     below = sorted(path for path in below if not path.name.startswith("."))
+    # A folder of runs has no folders of runs below it.
     if any((path / "config.yaml").is_file() for path in below):
         yield folder
     elif depth:

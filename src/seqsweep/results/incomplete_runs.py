@@ -24,6 +24,7 @@ def count_missing_states(
         point_of(entry.config): entry.state for entry in entries if entry.state != "complete"
     }
     states = [state for point, state in started.items() if point in missing]
+    # A planned run without a folder has not started.
     waiting = missing.intersection(map(point_of, planned)) - started.keys()
     return dict(Counter(states + ["not started"] * len(waiting)))
 
@@ -33,6 +34,7 @@ def count_lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
 
     A seed is lost if it diverged or failed.
     """
+    # Most sweeps lose no seed, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}
     keys = [key for key in differing_keys([e.config for e in entries]) if key != "seed"]

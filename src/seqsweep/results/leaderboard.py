@@ -13,6 +13,7 @@ from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_a
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.incomplete_runs import count_lost_seeds, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.run_numbers import newest, numbers, seed_of
 from seqsweep.results.significance import (
     Difference,
     Estimate,
@@ -36,7 +37,6 @@ TIE_BREAKER = "val/loss"
 
 Epoch = Literal["best", "last", "own"]
 
-_FROM_RECORD = ("best_epoch", "params", "train_seconds")
 _EPOCHS: dict[Epoch, str] = {
     "best": "the best epoch",
     "last": "the last epoch",
@@ -176,46 +176,6 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     )
 
 
-def newest(entries: Sequence[Entry]) -> list[Entry]:
-    """The run of each seed that ended last, ordered by seed.
-
-    The same config, data and seed have one run_id as long as they give the same result. A second
-    run_id comes from a version of seqsweep that gave another result.
-    """
-    by_seed: dict[int, list[Entry]] = {}
-    for entry in entries:
-        by_seed.setdefault(seed_of(entry), []).append(entry)
-    return [
-        group[0] if len(group) == 1 else max(group, key=_end_time)
-        for _, group in sorted(by_seed.items())
-    ]
-
-
-def seed_of(entry: Entry) -> int:
-    """The seed of a run; 0 if its config has none."""
-    seed = entry.config.get("seed")
-    return seed if isinstance(seed, int) else 0
-
-
-def numbers(entry: Entry) -> dict[str, float]:
-    """The finite metrics of a finished run and its costs."""
-    record = entry.record or {}
-    values = (record.get("metrics") or {}) | {name: record.get(name) for name in _FROM_RECORD}
-    return {
-        name: float(value)
-        for name, value in values.items()
-        if isinstance(value, (int, float)) and math.isfinite(value)
-    }
-
-
-def _end_time(entry: Entry) -> float:
-    """The time at which the record was written, in seconds since 1970."""
-    try:
-        return (entry.folder.path / "record.json").stat().st_mtime
-    except OSError:
-        return 0.0
-
-
 def _groups(entries: Sequence[Entry], keys: Sequence[str]) -> list[list[Entry]]:
     """The runs that have one config and one data set."""
     groups: dict[tuple[str, ...], list[Entry]] = {}
@@ -235,6 +195,7 @@ def _row(
     for entry in group:
         for name, value in numbers(entry).items():
             samples.setdefault(name, {})[seed_of(entry)] = value
+    # The runs of a group have the same values.
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
         config[DATA] = datasets[data_key(group[0])]
@@ -247,6 +208,7 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
     sign = 1 if lower_is_better(monitor) else -1
     means = [row.metrics[monitor].mean if monitor in row.metrics else None for row in rows]
     ties = [row.metrics[TIE_BREAKER].mean if TIE_BREAKER in row.metrics else 0.0 for row in rows]
+    # Rows without the metric come last.
     first = ranks_by_size([math.inf if mean is None else sign * mean for mean in means])
     second = ranks_by_size(ties)
     keys = [
@@ -260,6 +222,7 @@ def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
     """Adds the differences to the first row, for configs evaluated on the same sequences."""
     first = _sets_by_seed(rows[0]) if rows else {}
     checked = [_check_sets(row, metric, first) for row in rows]
+    # Holm's correction counts only the configs that are compared.
     samples = [sample for row, sample in checked if not row.apart]
     differences = iter(differences_to_best(samples, best=0) if samples else [])
     return [row if row.apart else replace(row, difference=next(differences)) for row, _ in checked]

@@ -27,6 +27,7 @@ def distinguishing_keys(
     choices = choices_among(columns)
     kept: list[str] = []
     for key, column in columns.items():
+        # A key of one choice only is null for the others.
         is_optional = not keep_shared or "null" in column
         is_set_by_choice = is_optional and any(
             key != choice
@@ -46,6 +47,7 @@ def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
     Keys that follow from a choice are left out, since the label already names the choice:
     everything that `experiment=a,b` sets follows from its data.
     """
+    # False sorts before True.
     keys = sorted(distinguishing_keys(configs), key=lambda key: key == "seed")
     columns = text_columns(keys, configs)
     for choice in choices_among(columns):

@@ -66,6 +66,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
         return {}
     if len(configs) == 1:
         run_id = next(iter(configs))
+        # A single run has no differing key.
         name = f"run-{sub('[^A-Za-z0-9]', '', run_id)[:8]}".rstrip("-")
         return {run_id: Name(name, name)}
     ids = sorted(configs)
@@ -74,6 +75,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
     seeds = _part("s", _SEED, columns.pop(_SEED)) if _SEED in columns else None
     codes = _codes(columns)
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
+    # A counter distinguishes runs with equal parts.
     parts += _counted([*parts, *([seeds] if seeds else [])], len(ids))
     tails = [f"-{seed}" for seed in seeds] if seeds else [""] * len(ids)
     room = LONGEST - max(map(len, tails))
@@ -157,6 +159,7 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
             values = shortened
     texts = _texts(values)
     if name in ("cell", "_target_") and all(text[0].isalpha() for text in texts.values()):
+        # A word needs no code to be understood.
         code = ""
     return [code + texts[value_key(value)] for value in values]
 
@@ -169,6 +172,7 @@ def _texts(values: Iterable[Any]) -> dict[str, str]:
         is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
         if texts and is_short and len({text.casefold() for text in texts}) == len(texts):
             return dict(zip(distinct, texts, strict=True))
+    # No form fits: booleans are digits, anything else gets letters.
     if all(isinstance(value, bool) for value in distinct.values()):
         return {text: str(int(value)) for text, value in distinct.items()}
     return _letters(sorted(distinct, key=lambda text: _order(text, distinct[text])))
@@ -195,6 +199,7 @@ def _decimals(values: Sequence[Any]) -> list[str]:
     """The values with equally many decimals; empty if one is not a short number."""
     if not all(_is_number(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
+    # A float has too many binary digits to count its decimals.
     exact = [Decimal(repr(value)).normalize() for value in values]
     decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
     if decimals >= _LONGEST_VALUE:
@@ -233,6 +238,7 @@ def _codes(keys: Iterable[str]) -> dict[str, str]:
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
+        # s, r and n are the codes of seeds, ranks and counters.
         taken = {"s", "r", "n", *codes.values()}
         codes[key] = next(code for code in _candidates(key) if code not in taken)
     return codes

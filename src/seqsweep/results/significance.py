@@ -106,6 +106,7 @@ def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> li
         best: The index of the best config, which was chosen by the metric of another split.
     """
     pairs = [_paired(sample, samples[best]) for sample in samples]
+    # The best config is not compared with itself.
     others = [index for index in range(len(samples)) if index != best]
     p_values = [signed_rank_p(pairs[index]) for index in others]
     needed = seeds_needed(len(samples))
@@ -168,6 +169,7 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     """
     ranks, above = _doubled_ranks(differences)
     n, total = len(ranks), sum(ranks)
+    # The two-sided test takes the smaller of the positive and the negative rank sum.
     smaller = min(above, total - above)
     if n <= _EXACT_UP_TO:
         return min(1.0, 2 * _ways_up_to(smaller, ranks) / 2**n)
@@ -224,6 +226,7 @@ def _judge(
     if is_significant(adjusted):
         verdict = "different"
     else:
+        # With fewer seeds not even the clearest difference would be significant.
         verdict = "undecided" if len(pairs) < needed else "indistinguishable"
     return Difference(estimate(pairs), p, adjusted, verdict, t_adjusted)
 
@@ -247,6 +250,7 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
 def _ways_up_to(limit: int, ranks: Sequence[int]) -> int:
     """Counts the choices of signs with a positive rank sum up to `limit`."""
     ways = [1] + [0] * limit
+    # Dynamic programming: each rank is either in the positive sum or not.
     for rank in ranks:
         for value in range(limit, rank - 1, -1):
             ways[value] += ways[value - rank]

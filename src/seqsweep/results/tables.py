@@ -19,14 +19,9 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import (
-    TIE_BREAKER,
-    Leaderboard,
-    Row,
-    leaderboard,
-    numbers,
-)
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
@@ -78,6 +73,7 @@ def leaderboard_table(
         index = _add_columns(table, [name], style="bold" if is_monitor else "")
         others += [] if is_monitor else index
     _add_columns(table, ["epoch", "params", "seconds"])
+    # A narrow terminal first loses other metrics and costs, then seeds and scores.
     table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), needed)
     table.last = [*seeds, *(index for index in others if index not in table.spare)]
     for rank, row in enumerate(board.rows[:top], start=1):
@@ -143,6 +139,7 @@ def status_table(entries: Sequence[Entry]) -> Table:
     table.add_column("state")
     table.long = len(table.columns) - 1
     *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
+    # The validation score is the last to go.
     table.spare, table.last = [seconds], scores[::-1]
     for entry in entries:
         table.add_row(

@@ -38,6 +38,7 @@ def print_table(console: Console, table: Table) -> None:
     """
     if console.is_terminal and isinstance(table, FittingTable):
         table = _fitted(console, table)
+    # rich shortens what is wider than the console, so the console is made wide enough.
     console.width = max(console.width, _width(console, table))
     console.print(table)
 
@@ -100,10 +101,12 @@ def _join_keys(parts: _Parts, keys: Sequence[int]) -> _Parts:
 def _crop(console: Console, table: FittingTable, parts: _Parts) -> Table:
     """Crops the long texts as far as necessary, but not below _SHORTEST characters."""
     whole = _build(table, parts)
+    # The number of characters by which the table is too wide.
     over = _width(console, whole) - console.width
     if table.long is None or over <= 0:
         return whole
     column, cells = parts[table.long]
+    # Markup in a cell takes no room.
     widths = [len(console.render_str(cell).plain) for cell in cells]
     width = max(_SHORTEST, max(widths, default=0) - over)
     column = replace(column, max_width=width, no_wrap=True, overflow="ellipsis")

@@ -19,11 +19,13 @@ def too_few_words(shared: Sequence[int], seeds: Sequence[int], by_t: int) -> str
     configs, most = len(seeds), max(shared)
     if all(n == 1 for n in seeds):
         return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
+    # Some configs have enough seeds, others do not.
     if len(shared) < configs - 1:
         reason = f"{len(shared)} of {configs} configs share too few seeds with the first"
     elif not most:
         reason = "no seed is shared with the first config"
     else:
+        # Seeds that only one of the two configs has do not help.
         kind = "seed" if most == min(seeds) else "shared seed"
         are = "is" if most == 1 else "are"
         reason = f"{count(most, kind)} {are} too few for a signed-rank test"

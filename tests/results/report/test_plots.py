@@ -8,6 +8,7 @@ import pytest
 from seqsweep.results.effects import main_effects
 from seqsweep.results.formatting import key_names
 from seqsweep.results.report.axes import choose_axis, independent_keys
+from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
 from seqsweep.results.report.findings import Config, Confusion, Curve
 from seqsweep.results.report.panels import Axis
@@ -24,7 +25,7 @@ from seqsweep.results.report.plot_parts import (
     luminance,
     shade,
 )
-from seqsweep.results.report.plots import confusion_figure, curves_figure, seeds_figure
+from seqsweep.results.report.plots import curves_figure, seeds_figure
 from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"

@@ -50,11 +50,13 @@ def analyse(folder: Path) -> Report:
     counted = board.entries
     representative = (counted or entries)[0]
 
+    # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | _run_configs(entries))
     configs = _configs(board, config_runs(board, entries, names, folder), names)
     effects, interaction = _effects(configs, board.compared)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
+    # The words of a config contain only the keys that are needed to distinguish it.
     configs = _add_words(configs, {key: key_names[key] for key in keys}, board)
 
     baselines, notes = details.baselines(folder, counted)

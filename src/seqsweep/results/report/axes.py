@@ -72,6 +72,7 @@ def choose_axis(
     """
     if not keys or len(configs) < 2:
         return None
+    # The order of values is that of the effects' table, if the key has an effect.
     orders = {effect.key: effect.values for effect in effects}
     values = {key: orders.get(key) or _ordered(key, configs) for key in keys}
     key = _x_key(values)
@@ -180,6 +181,7 @@ def _point(x: Any, configs: Sequence[Config]) -> Point:
     """One config over its seeds, or the mean and range of several configs' means."""
     samples = [[value for _, value in config.scores] for config in configs]
     means = [math.fsum(sample) / len(sample) for sample in samples]
+    # The range of one config is over its seeds, that of several is over their means.
     values = samples[0] if len(samples) == 1 else means
     return Point(x, math.fsum(means) / len(means), min(values), max(values), len(values))
 

@@ -23,6 +23,7 @@ def baseline_words(
         alone: Whether there is only one network.
     """
     scored = [baseline for baseline in baselines if score in baseline.metrics]
+    # The majority class is only compared if nothing else was measured.
     candidates = [baseline for baseline in scored if baseline.name != _MAJORITY] or scored
     if not candidates:
         return None
@@ -33,6 +34,7 @@ def baseline_words(
     name = "always the most frequent class" if baseline.name == _MAJORITY else baseline.name
     where = f", on the data with {baseline.label}" if baseline.label else ""
     text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
+    # Choosing a baseline on the test split would be unfair, and so would hiding a better one.
     if better := _better_unchosen(candidates, best.metrics[score].mean, value, score):
         text += f" Better score, but not chosen by validation: {better}."
     if len(candidates) > 1 and not judge.startswith("val/"):
@@ -56,6 +58,7 @@ def test_set_words(means: Sequence[float], score: str, tested: int) -> str:
         error = _share_error(best, tested)
         return f"{head}: its error is about {error:.2g}." if error >= _SMALL else ""
     error = sampling_error(best, best, score, tested)
+    # Nothing is said if all differences are larger than the error.
     if error < _SMALL or all(abs(mean - best) > error for mean in others):
         return ""
     return f"{head}: differences below {error:.2g} are within its error."
@@ -92,6 +95,7 @@ def _relation(value: float, network: Estimate, words: str, score: str, tested: i
     leaves it open.
     """
     words = f"{words} ({short_number(network.mean)})"
+    # The number of test sequences limits the claim first, then the number of seeds.
     gap = abs(value - network.mean)
     reason = ""
     if gap <= sampling_error(network.mean, value, score, tested):

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import without_machine
-from seqsweep.results.leaderboard import DATA, Leaderboard, numbers, seed_of
+from seqsweep.results.leaderboard import DATA, Leaderboard
 from seqsweep.results.report.curves import read_metrics, thinned
 from seqsweep.results.report.findings import Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
+from seqsweep.results.run_numbers import numbers, seed_of
 from seqsweep.runs.ledger import Entry, value_key
 
 DRAWN_RUNS = 120
@@ -43,6 +44,7 @@ def config_runs(
         rows.setdefault(_point(row.entries[0], keys), index)
     for entry in entries:
         index = rows.get(_point(entry, keys))
+        # A run that counts for another row, on other data, belongs to that row.
         if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
     return [

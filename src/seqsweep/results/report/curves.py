@@ -38,6 +38,7 @@ class Band:
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
     """The finite values of a run's metrics.csv, by column and epoch."""
     columns = metrics_csv.columns(folder / "metrics.csv")
+    # A diverged run has NaN in its last epochs.
     epochs = list(map(int, columns.pop("epoch", [])))
     finite = {
         name: {epoch: v for epoch, v in zip(epochs, values, strict=True) if math.isfinite(v)}
@@ -81,5 +82,6 @@ def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
     """
     if len(epochs) <= most:
         return list(epochs)
+    # A fraction of an epoch, so that the last index is the last epoch.
     step = (len(epochs) - 1) / (most - 1)
     return [epochs[round(index * step)] for index in range(most)]

@@ -135,6 +135,7 @@ def failures(entries: Sequence[Entry], labels: Mapping[str, str], folder: Path) 
         if entry.state in ENDED_EARLY:
             error = entry.error or _REASONS.get(entry.state, "no error was written")
             groups.setdefault((entry.state, error), []).append(entry)
+    # Failures come before runs that were only interrupted.
     ordered = sorted(groups.items(), key=lambda item: ENDED_EARLY.index(item[0][0]))
     return [
         Failure(
@@ -153,6 +154,7 @@ def _traceback(entry: Entry) -> str:
 
 def environment(entry: Entry) -> list[tuple[str, str]]:
     """The data, machine, versions and commit of one run."""
+    # A run of an older version may lack some of these values.
     origin: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
     record = entry.record or {}
     source = entry.config.get("data.source._target_")

@@ -38,6 +38,7 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
+    # The digest of a record identifies its content.
     runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
     return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str)])
 

@@ -8,10 +8,10 @@ from typing import Any
 from seqsweep.results.formatting import bounded_interval, key_names, run_label
 from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.report.axes import keys_of_other_sets
+from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
-from seqsweep.results.report.plots import confusion_width
 from seqsweep.results.verdicts import seeds_override
 
 _FOLDED_FROM = 30
@@ -43,6 +43,7 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
 
 def _board_view(report: Report) -> dict[str, Any]:
     intervals = _intervals(report)
+    # Student's t ignores that an accuracy is between 0 and 1.
     clipped = {rank: bounded_interval(report.score, *ends) for rank, ends in intervals.items()}
     means = [config.metrics[report.score].mean for config in report.scored]
     verdicts = {config.verdict for config in report.configs}
@@ -98,6 +99,7 @@ def _columns(report: Report) -> list[str]:
     recorded = {name for config in report.configs for name in config.metrics}
     kind = report.score.partition("/")[2]
     tie = [TIE_BREAKER] if report.tied > 1 else []
+    # The same metric may be wanted for several reasons.
     wanted = dict.fromkeys([report.monitor, *tie, f"val/{kind}", "test/f1"])
     return [name for name in wanted if name in recorded and name != report.score]
 

@@ -66,6 +66,7 @@ def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) 
     front: list[int] = []
     best = math.inf
     for index in sorted(range(len(points)), key=lambda i: (points[i][0], sign * points[i][1])):
+        # At a higher cost a point must be better than all before it.
         if sign * points[index][1] < best:
             best = sign * points[index][1]
             front.append(index)

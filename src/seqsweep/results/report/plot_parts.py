@@ -87,6 +87,7 @@ def luminance(colour: tuple[float, float, float]) -> float:
     >>> luminance((1.0, 1.0, 1.0))
     1.0
     """
+    # The inverse of the sRGB transfer function.
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     return round(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2], 9)
 
@@ -97,6 +98,7 @@ def ink_on(share: float) -> str:
     >>> ink_on(0.0), ink_on(1.0)
     ('#000000', '#FFFFFF')
     """
+    # WCAG's contrast ratio of black and white ink on the shade.
     light = luminance(shade(share)) + 0.05
     return INKS[0] if light / 0.05 > 1.05 / light else INKS[1]
 
@@ -177,6 +179,7 @@ def decades(values: Sequence[float]) -> Figure:
     low, high = min(values), max(values)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high < 300 * low else (1,)
+    # Try 1, 2, 5 of each power, then 1 to 9, then the ends.
     marks = _between([float(f"{step}e{power}") for power in powers for step in steps], low, high)
     marks = marks or _between([float(f"{n}e{p}") for p in powers for n in range(1, 10)], low, high)
     marks = marks or sorted({float(f"{value:.3g}") for value in (low, high)})
@@ -203,5 +206,6 @@ def _round_text(value: float) -> str:
 def padded(values: Sequence[float]) -> list[float]:
     """A range with a little room around all values."""
     low, high = min(values), max(values)
+    # Equal values get a range too.
     room = 0.06 * (high - low) or 0.01
     return [low - room, high + room]

@@ -9,22 +9,20 @@ from textwrap import wrap
 from typing import Any
 
 from seqsweep.results.formatting import count, interval_text, kind_words, metric_words, value_text
+from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import Band
-from seqsweep.results.report.findings import Config, Confusion, Curve, Report
+from seqsweep.results.report.findings import Config, Curve, Report
 from seqsweep.results.report.panels import Axis, Line, Panel, Point
 from seqsweep.results.report.pareto import pareto_figure
 from seqsweep.results.report.plot_parts import (
     DASHES,
-    GROUND,
     PALETTE,
-    SHADES,
     SYMBOLS,
     Figure,
     chosen_epoch,
     colour_of,
     faded,
     filled,
-    ink_on,
     label,
     layout,
     literal,
@@ -33,9 +31,7 @@ from seqsweep.results.report.plot_parts import (
     ticks,
 )
 
-_MOST_NUMBERED = 20
 _MOST_STRIPS = 12
-_LONGEST_CLASS = 18
 _LONGEST_LINE = 48
 
 
@@ -99,6 +95,7 @@ def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     shape = layout("epoch", kind_words(kind), 400)
     if max(trace["x"][-1] for trace in traces) < 10:
         shape["xaxis"]["dtick"] = 1  # no half epochs
+    # A loss that falls by orders of magnitude needs a logarithmic axis.
     values = [value for trace in traces for value in trace["y"]]
     if kind == "loss" and min(values) > 0 and max(values) > 20 * min(values):
         shape["yaxis"] |= {"type": "log", "dtick": 1, "tickformat": "~g"}
@@ -133,73 +130,13 @@ def _band_traces(
 
 def _remaining_seeds(band: Band, hover: str) -> dict[str, Any]:
     """The changes to a line after its first seed has ended."""
+    # The two parts of the line share a point.
     start = band.whole - 1
     counts = [f"<br>{seeds} of {max(band.seeds)} seeds left" for seeds in band.seeds[start:]]
     return {
         "x": band.epochs[start:], "y": rounded(band.mean[start:]), "opacity": 0.4, "text": counts,
         "hovertemplate": hover.replace("<extra>", "%{text}<extra>"),
     }  # fmt: skip
-
-
-def confusion_figure(confusion: Confusion) -> Figure:
-    """The counts of a confusion matrix, shaded by their share of the row."""
-    size = len(confusion.classes)
-    shares = [[n / (sum(row) or 1) for n in row] for row in confusion.counts]
-    names = [label(name) for name in short_classes(confusion)]
-    hover = [
-        [
-            f"{names[t]} classified as {names[p]}<br>{count(n, 'time')}, "
-            f"{shares[t][p]:.1%} of its row"
-            for p, n in enumerate(row)
-        ]
-        for t, row in enumerate(confusion.counts)
-    ]
-    room = 6 * max(map(len, short_classes(confusion)))  # long names are vertical
-    indices = range(size)
-    # The basic bundle of plotly has no heatmap, so the cells are bars of height 1.
-    trace = {
-        "type": "bar", "width": 1, "textposition": "none",
-        "x": [p for _ in indices for p in indices],
-        "y": [1] * size**2, "base": [t - 0.5 for t in indices for _ in indices],
-        "marker": {
-            "color": [SHADES[round(100 * share)] for row in shares for share in row],
-            "line": {"color": GROUND, "width": 1},
-        },
-        "hovertext": [text for row in hover for text in row], "hoverinfo": "text",
-    }  # fmt: skip
-    shape = layout("predicted class", "true class", min(760, max(300, 110 + 30 * size)) + room)
-    marks = {"tickvals": list(indices), "ticktext": names, "showgrid": False, "ticks": ""}
-    shape["xaxis"] |= marks | {"range": [-0.5, size - 0.5]}
-    shape["yaxis"] |= marks | {"range": [size - 0.5, -0.5]}
-    if size > _MOST_NUMBERED:
-        shape["xaxis"]["showticklabels"] = shape["yaxis"]["showticklabels"] = False
-    numbered = [_numbers(confusion, shares)] if size <= _MOST_NUMBERED else []
-    return {"data": [trace, *numbered], "layout": shape}
-
-
-def _numbers(confusion: Confusion, shares: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """The counts, each in a colour that is readable on its shade."""
-    cells = [(t, p, n) for t, row in enumerate(confusion.counts) for p, n in enumerate(row) if n]
-    return {
-        "type": "scatter", "mode": "text", "hoverinfo": "skip",
-        "x": [p for _, p, _ in cells], "y": [t for t, _, _ in cells],
-        "text": [f"{n}" for _, _, n in cells],
-        "textfont": {"color": [ink_on(shares[t][p]) for t, p, _ in cells]},
-    }  # fmt: skip
-
-
-def short_classes(confusion: Confusion) -> list[str]:
-    """The names of the classes, cut to the room on an axis."""
-    return [
-        name if len(name) <= _LONGEST_CLASS else f"{name[: _LONGEST_CLASS - 1]}…"
-        for name in confusion.classes
-    ]
-
-
-def confusion_width(confusion: Confusion) -> int:
-    """The largest useful width in pixels; beyond it the cells would only become flat."""
-    longest = max(map(len, short_classes(confusion)))
-    return 130 + 8 * longest + max(62, 5 * longest) * len(confusion.classes)
 
 
 def seeds_figure(configs: Sequence[Config], score: str) -> Figure:

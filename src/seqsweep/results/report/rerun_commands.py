@@ -74,6 +74,7 @@ def _last_command(
         alone = len(entries) == 1 and not {"-m", "--multirun"} & set(command)
         what = "the same run again; a complete run is skipped"
         return [(what, command)] if command and alone else []
+    # Earlier commands in the same folder may have asked for other runs.
     configs = sweep.current().configs
     covered = sum(entry.folder.run_id in configs for entry in entries)
     if not covered and configs:

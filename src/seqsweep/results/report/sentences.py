@@ -48,6 +48,7 @@ def answer(
         tested: The number of sequences behind the score of one run; 0 if unknown.
     """
     best, score = configs[0], board.compared
+    # Only configs evaluated on the sequences of the best are compared with it.
     same = [config for config in configs if not config.apart]
     means = [config.metrics[score].mean for config in same if score in config.metrics]
     has_rivals = len(same) > 1
@@ -82,6 +83,7 @@ def choice_words(board: Leaderboard) -> str:
     metric, split = metric_words(board.monitor), split_words(board.compared.partition("/")[0])
     has_validation = any(name.startswith("val/") for row in board.rows for name in row.metrics)
     is_one = len(board.rows) == 1
+    # Runs whose monitor was not logged keep their last epoch.
     if board.epoch == "last":
         ranked = "" if is_one else f", and {metric} ranks the configs"
         return f"No validation metric was monitored: all numbers are of the last epoch{ranked}."
@@ -143,6 +145,7 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
         f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
         for number, true, predicted in sorted(pairs, key=lambda pair: -pair[0])[:3]
     ]
+    # A class without a sequence has no recall.
     recall, worst = min((row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row))
     return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
 
@@ -206,6 +209,7 @@ def _is_better(config: Config, score: str) -> bool:
 
 def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
     """Names the best config on each other set of sequences; these are not compared."""
+    # In reversed order the best config of each data set is the last one set.
     firsts = {config.data: config for config in reversed(configs) if config.apart}
     ranked = sorted(firsts.values(), key=lambda config: config.rank)
     if not ranked:

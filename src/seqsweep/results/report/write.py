@@ -77,6 +77,7 @@ _dumped = json.JSONEncoder(allow_nan=False, default=vars).encode
 def as_csv(report: Report) -> str:
     """A row per config: keys, metrics of validation and test, costs, the comparison."""
     metrics = list(dict.fromkeys(name for config in report.configs for name in config.metrics))
+    # Training metrics are of interest only if there is nothing else.
     metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [report.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{report.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
