@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import split_words
+from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 _PREFIX = 8
@@ -86,14 +87,11 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
         return {}
     keys = differing_keys([entry.config for entry in entries])
     keys = [key for key in keys if key.startswith("data.")]
-    # The data sets for each setting of the keys of the data.
-    by_setting: dict[str, set[str]] = {}
-    for entry in entries:
-        setting = value_key([entry.config.get(key) for key in keys])
-        by_setting.setdefault(setting, set()).add(data_key(entry))
-    if all(len(prints) == 1 for prints in by_setting.values()):
+    # One data set for each setting of the keys of the data needs no other name.
+    settings = group_by(entries, lambda entry: value_key([entry.config.get(key) for key in keys]))
+    if all(len(set(map(data_key, group))) == 1 for group in settings.values()):
         return {}
-    texts = {print_: print_.strip('"') for print_ in set().union(*by_setting.values())}
+    texts = {data_key(entry): data_key(entry).strip('"') for entry in entries}
     # As many characters of the fingerprints as distinguish them.
     length = _PREFIX
     while len({text[:length] for text in texts.values()}) < len(texts):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import choices_among, follows, text_columns
 from seqsweep.runs.ledger import value_key
 
@@ -159,9 +160,8 @@ class _Table:
         if size > len(points):
             return []
         # Group the configs by their setting of the other keys.
-        settings: dict[tuple[str, ...], list[int]] = {}
-        for index, point in enumerate(self.points(key for key in self.columns if key not in keys)):
-            settings.setdefault(point, []).append(index)
+        others = self.points(key for key in self.columns if key not in keys)
+        settings = group_by(range(self.count), lambda index: others[index])
         # Keep the settings in which every combination of these keys occurs.
         full = [group for group in settings.values() if len({points[i] for i in group}) == size]
         indices = sorted(itertools.chain.from_iterable(full))
@@ -244,10 +244,8 @@ def _cells(
 ) -> dict[tuple[str, ...], list[float]]:
     """The scores of the used configs, grouped by their values of the keys."""
     points = table.points(keys)
-    cells: dict[tuple[str, ...], list[float]] = {}
-    for index in used:
-        cells.setdefault(points[index], []).append(scores[index])
-    return cells
+    cells = group_by(used, lambda index: points[index])
+    return {point: [scores[index] for index in indices] for point, indices in cells.items()}
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:

@@ -7,10 +7,12 @@ first one, seed by seed. Runs of one config on other data are a row of their own
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.effects import Grid, find_missing
+from seqsweep.results.grouping import group_by
 from seqsweep.results.incomplete_runs import count_lost_seeds, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import newest, numbers, seed_of
@@ -154,7 +156,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     keys = [key for key in swept if key != "seed"]
     datasets = data_names(complete)
     # One row per config and data set; a repeated seed counts once.
-    groups = [newest(group) for group in _groups(complete, keys)]
+    groups = [newest(group) for group in group_by(complete, partial(_point, keys)).values()]
     lost = count_lost_seeds(entries)
     rows = [_row(group, keys, datasets, lost) for group in groups]
     # Rank by what the runs monitored, or by training if nothing of it was logged.
@@ -176,13 +178,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     )
 
 
-def _groups(entries: Sequence[Entry], keys: Sequence[str]) -> list[list[Entry]]:
-    """The runs that have one config and one data set."""
-    groups: dict[tuple[str, ...], list[Entry]] = {}
-    for entry in entries:
-        values = (value_key(entry.config.get(key)) for key in keys)
-        groups.setdefault((*values, data_key(entry)), []).append(entry)
-    return list(groups.values())
+def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
+    """A run's values of the keys and its data set."""
+    return value_key([entry.config.get(key) for key in keys]), data_key(entry)
 
 
 def _row(

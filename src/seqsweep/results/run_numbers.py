@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
 
 _FROM_RECORD = ("best_epoch", "params", "train_seconds")
@@ -31,13 +32,10 @@ def newest(entries: Sequence[Entry]) -> list[Entry]:
     The same config, data and seed have one run_id as long as they give the same result. A second
     run_id comes from a version of seqsweep that gave another result.
     """
-    by_seed: dict[int, list[Entry]] = {}
-    for entry in entries:
-        by_seed.setdefault(seed_of(entry), []).append(entry)
     return [
         # Most seeds have one run, whose record need not be looked up on disk.
         group[0] if len(group) == 1 else max(group, key=_end_time)
-        for _, group in sorted(by_seed.items())
+        for _, group in sorted(group_by(entries, seed_of).items())
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from seqsweep.results.effects import Effect
 from seqsweep.results.formatting import run_label
+from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.naming import choices_among
 from seqsweep.results.report.findings import Config
@@ -51,12 +52,10 @@ def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
         if key.partition(".")[0] != DATA:
             continue
         # The sets of sequences at each value of the key.
-        sets: dict[str, set[str]] = {}
-        for config in configs:
-            sets.setdefault(value_key(config.keys.get(key)), set()).add(config.data)
+        groups = _points(configs, [key]).values()
+        sets = [{config.data for config in group} for group in groups]
         # No set occurs at two values if the union has as many sets as all values together.
-        all_sets = set[str]().union(*sets.values())
-        if len(sets) > 1 and sum(map(len, sets.values())) == len(all_sets):
+        if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
             result.append(key)
     return result
 
@@ -170,11 +169,7 @@ def _lines(
 
 def _points(configs: Sequence[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
     """The configs by their values of the keys."""
-    points: dict[tuple[str, ...], list[Config]] = {}
-    for config in configs:
-        point = tuple(value_key(config.keys.get(key)) for key in keys)
-        points.setdefault(point, []).append(config)
-    return points
+    return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
 
 
 def _point(x: Any, configs: Sequence[Config]) -> Point:

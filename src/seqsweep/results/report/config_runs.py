@@ -7,7 +7,7 @@ from typing import Any
 
 from seqsweep.results.formatting import without_machine
 from seqsweep.results.leaderboard import DATA, Leaderboard
-from seqsweep.results.report.curves import read_metrics, thinned
+from seqsweep.results.report.curves import CURVES, read_metrics, thinned
 from seqsweep.results.report.findings import Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
@@ -19,7 +19,6 @@ DRAWN_RUNS = 120
 
 DRAWN_EPOCHS = 60
 _DIGITS = 4
-_CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 _FILES = ("config.yaml", "train.log", "metrics.csv")
 
 RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
@@ -61,7 +60,7 @@ def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
     result: dict[str, Mapping[str, Sequence[float | None]]] = {}
     for run in runs[:DRAWN_RUNS]:
         metrics = read_metrics(folder / run.folder)
-        columns = {name: metrics[name] for name in _CURVES if metrics.get(name)}
+        columns = {name: metrics[name] for name in CURVES if metrics.get(name)}
         epochs = thinned(sorted({e for column in columns.values() for e in column}), DRAWN_EPOCHS)
         if epochs:
             values = {n: [_rounded(c.get(e)) for e in epochs] for n, c in columns.items()}

@@ -7,6 +7,9 @@ from pathlib import Path
 
 from seqsweep.runs import metrics_csv
 
+CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
+"""The metrics whose curves a report draws."""
+
 MOST_POINTS = 200
 """More points than this cannot be distinguished in a plot and make its file large."""
 

@@ -8,14 +8,13 @@ from typing import Any
 from seqsweep.results import formatting
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.report import sentences
-from seqsweep.results.report.curves import bands
+from seqsweep.results.report.curves import CURVES, bands
 from seqsweep.results.report.findings import Baseline, Config, Confusion, Curve, Failure
 from seqsweep.results.report.rerun_commands import relative_folder
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.sealed import read_sealed_or_none
 
-CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 MOST_CURVES = 8
 """The number of colours that a reader can distinguish."""
 
