@@ -1,4 +1,4 @@
-"""Runs and sweeps side by side: what differs is shown, matched by config and paired by seed."""
+"""`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
 import io
 from pathlib import Path
@@ -12,7 +12,7 @@ from seqsweep.runs.run_folder import RunFolder
 
 
 def finished(folder: Path, run: dict[str, Any], provenance: dict[str, Any] | None = None) -> Path:
-    """A finished run on disk; keys with a slash are metrics."""
+    """Writes a finished run; keys with a slash are metrics."""
     config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
     metrics = {k: v for k, v in run.items() if "/" in k}
     made = RunFolder(folder)
@@ -61,18 +61,18 @@ def test_runs_differ_in_keys_metrics_and_environment(tmp_path):
 
 def test_the_same_run_twice_has_no_difference(tmp_path):
     text = shown(*(finished(tmp_path / name, {"h": 1, "val/acc": 0.5}) for name in "ab"))
-    assert "the configs are the same" in text
+    assert "the configs are equal" in text
     assert "trained in the same environment" in text
 
 
-def test_a_run_that_is_not_complete_shows_how_it_stands(tmp_path):
+def test_compare_shows_the_state_of_a_run_that_is_not_complete(tmp_path):
     RunFolder(tmp_path / "b").refuse({"h": 2}, ValueError("no"))
     found = rows(shown(finished(tmp_path / "a", {"h": 1, "val/acc": 0.5}), tmp_path / "b"))
     assert ["state", "complete", "failed"] in found
     assert ["val/acc", "0.5000"] in found
 
 
-def test_long_values_that_begin_alike_are_told_apart(tmp_path):
+def test_long_values_that_begin_alike_are_distinguished(tmp_path):
     blas = ["x" * 100 + end for end in "yz"]
     text = shown(*(finished(tmp_path / b[-1], {"h": 1}, {"blas": b}) for b in blas))
     (row,) = [row for row in rows(text) if row[:1] == ["blas"]]
@@ -80,7 +80,7 @@ def test_long_values_that_begin_alike_are_told_apart(tmp_path):
     assert beginning == other_beginning and digest != other_digest
 
 
-def test_many_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
+def test_many_compared_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
     folders = [
         finished(tmp_path / f"{n:03}", {"model.hidden_size": n, "val/acc": n / 100})
         for n in range(TOP + 5)
@@ -91,7 +91,7 @@ def test_many_runs_get_a_row_each_and_the_rest_are_counted(tmp_path):
 
 
 def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
-    """The seed that only the second has is in its mean, not in the difference."""
+    """A seed of only the second sweep counts for its mean, not for the difference."""
     old = [{"h": h, "seed": s, "test/acc": 0.5 + s / 100} for h in (8, 16) for s in (0, 1, 2)]
     new = [
         run | {"test/acc": run["test/acc"] + 0.1 + run["seed"] / 1000, "lr": 0.3} for run in old[3:]
@@ -109,12 +109,12 @@ def test_configs_of_sweeps_are_matched_and_paired_by_seed(tmp_path):
     assert "1 config only in old: h=8" in text
     assert "1 config only in new: h=32" in text
     interval = rf"[{low:+.4f}, {high:+.4f}]"
-    assert f"new - old: test/acc +0.1010 {interval} in the mean of the one config in both" in text
+    assert f"new - old: test/acc +0.1010 {interval}, mean of 1 config in both" in text
     assert "best of old: h=" in text and "best of new: h=" in text
 
 
 def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
-    """What a seed does to all configs is one observation, however many configs there are."""
+    """The effect of a seed on all configs is one observation, however many configs there are."""
     folders = [
         sweep(
             tmp_path / name,
@@ -127,16 +127,16 @@ def test_the_mean_over_configs_has_an_interval_over_seeds(tmp_path):
     ]  # fmt: skip
     half = 4.302652729911275 * 0.1 / 3**0.5  # Student's t with 2 degrees of freedom
     interval = f"[{0.045 - half:+.4f}, {0.045 + half:+.4f}]"
-    wanted = f"b - a: val/acc +0.0450 {interval} in the mean of the 8 configs in both, over 3 seeds"
+    wanted = f"b - a: val/acc +0.0450 {interval}, mean of 8 configs in both, over 3 seeds"
     assert wanted in shown(*folders)
 
 
 def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path):
-    """One with a seed more is no reason to weigh that seed by this config alone."""
+    """A config with one seed more must not give that seed a weight."""
     runs = [(4, 0, 0.0), (4, 1, 0.0), (8, 0, 0.3)]
     first = sweep(tmp_path / "a", *({"h": h, "seed": s, "val/acc": 0.5} for h, s, _ in runs))
     other = sweep(tmp_path / "b", *({"h": h, "seed": s, "val/acc": 0.5 + d} for h, s, d in runs))
-    wanted = "b - a: val/acc +0.1500 in the mean of the 2 configs in both, over 1 seed"
+    wanted = "b - a: val/acc +0.1500, mean of 2 configs in both, over 1 seed"
     assert wanted in shown(first, other)
     apart = sweep(tmp_path / "c", {"h": 4, "seed": 1, "val/acc": 0.5})
     alone = sweep(tmp_path / "d", {"h": 8, "seed": 0, "val/acc": 0.7})
@@ -144,7 +144,7 @@ def test_the_mean_over_configs_is_over_the_seeds_that_all_of_them_have(tmp_path)
     both.mkdir()
     for number, path in enumerate([*apart.glob("0*"), *alone.glob("0*")]):
         path.rename(both / f"{number:016x}")
-    wanted = "e - a: val/acc +0.1000 in the mean of the 2 configs in both, which share no seed"
+    wanted = "e - a: val/acc +0.1000, mean of 2 configs in both, without a common seed"
     assert wanted in shown(first, both)
 
 
@@ -152,12 +152,12 @@ def test_with_one_seed_the_mean_over_configs_has_no_interval(tmp_path):
     first = sweep(tmp_path / "a", *({"h": h, "val/acc": 0.5} for h in (1, 2, 3)))
     other = sweep(tmp_path / "b", *({"h": h, "val/acc": 0.5 + h / 10} for h in (1, 2, 3)))
     text = shown(first, other)
-    assert "b - a: val/acc +0.2000 in the mean of the 3 configs in both, over 1 seed" in text
-    assert "one seed each" in text
+    assert "b - a: val/acc +0.2000, mean of 3 configs in both, over 1 seed" in text
+    assert "one seed per config" in text
 
 
 @pytest.mark.parametrize("record", [{}, {"metrics": {"val/acc": 0.5}}])
-def test_records_that_lack_numbers_are_compared_in_those_they_have(record, tmp_path):
+def test_records_without_some_numbers_are_compared_in_the_others(record, tmp_path):
     for name in ("a", "b", "s/c", "s/d"):
         made = RunFolder(tmp_path / name)
         made.start({"h": name}, {})
@@ -194,7 +194,7 @@ def test_sweeps_that_were_each_trained_on_their_own_data_are_matched_and_not_com
 
 @pytest.mark.parametrize("as_runs", [True, False])
 def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
-    """The data are the same, and cut with another seed."""
+    """The data are the same but split with another seed."""
     folders = [tmp_path / name for name in "ab"]
     for split_seed, folder in enumerate(folders):
         for seed in (0, 1):
@@ -206,7 +206,7 @@ def test_scores_of_other_test_sets_are_not_subtracted(as_runs, tmp_path):
         folders = [folder / f"{0:016x}" for folder in folders]
     text = shown(*folders)
     why = "other validation and test sets"
-    line = f"{why}, its scores are not compared" if as_runs else f"not compared with a: {why}"
+    line = f"{why}, so its scores are not compared" if as_runs else f"not compared with a: {why}"
     assert line in text
     assert "+0.1000" not in text and "0.6000" in text
 
@@ -217,13 +217,13 @@ def test_a_run_is_matched_with_its_config_in_a_sweep(tmp_path):
     assert ["2", "0.2000", "0.5000", "+0.3000", "1"] in rows(shown(folder, run))
 
 
-def test_sweeps_of_one_name_are_called_by_their_parents(tmp_path):
+def test_sweeps_with_one_name_are_labelled_with_their_parent_folders(tmp_path):
     folders = [sweep(tmp_path / p / "default", {"h": 1, "val/acc": 0.5}) for p in ("x", "y")]
     text = shown(*folders)
     assert "x/default" in text and "y/default" in text
 
 
-def test_sweeps_that_share_nothing_say_so(tmp_path):
+def test_comparing_sweeps_without_a_common_config_says_so(tmp_path):
     folders = [
         sweep(tmp_path / name, *({"h": h, "val/acc": 0.5} for h in hs))
         for name, hs in (("a", (1, 2)), ("b", (3, 4)))
@@ -233,10 +233,10 @@ def test_sweeps_that_share_nothing_say_so(tmp_path):
     assert "2 configs only in a: h=1; h=2" in text
 
 
-def test_a_sweep_without_a_complete_run_is_told(tmp_path):
+def test_comparing_a_sweep_without_a_complete_run_says_so(tmp_path):
     RunFolder(tmp_path / "b/f").refuse({"h": 2}, ValueError("no"))
     text = shown(sweep(tmp_path / "a", {"h": 1, "val/acc": 0.5}, {"h": 2}), tmp_path / "b")
-    assert "no metric that complete runs of all have" in text
+    assert "no metric is common to the complete runs" in text
     assert "b: no run is complete" in text
 
 
@@ -263,8 +263,8 @@ def test_markup_in_names_and_values_is_shown_as_it_is(tmp_path):
 @pytest.mark.parametrize(
     ("names", "error", "said"),
     [
-        ([], ValueError, "at least two folders, not 0"),
-        (["a"], ValueError, "at least two folders, not 1"),
+        ([], ValueError, "at least two folders, got 0"),
+        (["a"], ValueError, "at least two folders, got 1"),
         (["a", "nowhere"], FileNotFoundError, "nowhere: no such folder"),
         (["a", "empty"], ValueError, "empty: no runs in it"),
     ],
@@ -284,7 +284,7 @@ def test_each_column_of_runs_says_which_folder_it_is(tmp_path):
 
 
 def test_runs_of_two_choices_differ_in_what_both_have(tmp_path):
-    """Of what only one of them has the choice says enough."""
+    """Keys that only one choice has are left out."""
     runs = [
         {"optimizer._target_": "x.sgd", "optimizer.lr": 0.1, "optimizer.momentum": 0.9},
         {"optimizer._target_": "x.adam", "optimizer.lr": 0.2, "optimizer.betas": [0.9, 0.99]},
@@ -294,9 +294,9 @@ def test_runs_of_two_choices_differ_in_what_both_have(tmp_path):
     assert "betas" not in text and "momentum" not in text
 
 
-def test_seeds_that_only_one_sweep_has_are_told_from_shared_ones(tmp_path):
+def test_seeds_of_only_one_sweep_are_distinguished_from_shared_ones(tmp_path):
     runs = [{"h": 1, "seed": s, "val/acc": 0.5} for s in (0, 1, 2)]
     text = " ".join(shown(sweep(tmp_path / "a", *runs), sweep(tmp_path / "b", *runs[1:])).split())
-    assert "over 2 shared seeds" in text and "(all seeds), and less a over shared seeds" in text
+    assert "over 2 shared seeds" in text and "(all seeds), and minus a over shared seeds" in text
     text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
     assert "over 3 seeds" in text and "all seeds" not in text

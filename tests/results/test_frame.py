@@ -1,4 +1,4 @@
-"""A folder of runs as a table: every run a row, every value of its own type."""
+"""A folder of runs as a table has a row per run, and every value keeps its type."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def finished(folder: Path, config: dict[str, Any], curve: str = "", **metrics: f
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two finished runs, a failed and a killed one, and one that has not started."""
+    """A sweep of two finished runs, a failed, a killed and a not started one."""
     configs = {
         name: {"seed": seed, "model.hidden_size": 8 * size, "model.bidirectional": size == 2,
                "model.dropout": 0.1 if seed else None, "optimizer.lr": 1 if seed else 0.5}
@@ -50,7 +50,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_run_is_a_row_in_the_order_of_the_sweep(folder):
+def test_load_sweep_has_a_row_per_run_in_the_order_of_the_sweep(folder):
     table = load_sweep(folder)
     assert list(table["run_id"]) == ["d", "c", "b", "a", "e", "other"]
     assert list(table["state"]) == [
@@ -74,7 +74,7 @@ def test_without_a_sweep_file_the_order_is_that_of_the_ids(folder):
     assert list(load_sweep(folder)["run_id"]) == ["a", "b", "c", "d", "other"]
 
 
-def test_columns_are_short_keys_then_results(folder):
+def test_the_columns_of_load_sweep_are_short_keys_then_results(folder):
     assert list(load_sweep(folder).columns) == [
         "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "state", "val/acc",
         "test/acc", "best_epoch", "epochs", "params", "train_seconds", "samples_per_s", "error",
@@ -82,7 +82,7 @@ def test_columns_are_short_keys_then_results(folder):
     ]  # fmt: skip
 
 
-def test_values_keep_their_types_and_what_is_not_there_is_missing(folder):
+def test_values_in_a_frame_keep_their_types_and_absent_ones_are_missing(folder):
     table = load_sweep(folder)
     types = {name: str(dtype) for name, dtype in table.dtypes.items()}
     assert types["seed"] == types["hidden_size"] == "int64"
@@ -95,13 +95,13 @@ def test_values_keep_their_types_and_what_is_not_there_is_missing(folder):
     assert list(table["test/acc"].isna()) == [True, False, True, True, True, True]
 
 
-def test_a_choice_is_called_by_its_section_and_its_last_name(tmp_path):
+def test_the_column_of_a_choice_has_the_name_of_its_section(tmp_path):
     for number, optimizer in enumerate(("torch.optim.SGD", "torch.optim.Adam")):
         finished(tmp_path / str(number), {"seed": 0, "optimizer._target_": optimizer}, val_acc=0.1)
     assert list(load_sweep(tmp_path)["optimizer"]) == ["SGD", "Adam"]
 
 
-def test_integers_and_booleans_with_a_gap_stay_what_they_are(tmp_path):
+def test_integers_and_booleans_with_a_gap_keep_their_types(tmp_path):
     finished(tmp_path / "a", {"n": 3, "flag": True, "betas": [0.9, 0.99], "mixed": 1, "big": 2**70})
     finished(tmp_path / "b", {"betas": [0.8, 0.99], "mixed": "x", "big": 1})
     table = load_sweep(tmp_path)
@@ -119,7 +119,7 @@ def test_the_seed_is_a_column_even_where_there_is_one(tmp_path):
     assert list(load_sweep(tmp_path)["seed"]) == [4, 4]
 
 
-def test_a_key_that_is_named_like_a_result_has_its_whole_name(tmp_path):
+def test_the_column_of_a_key_named_like_a_result_has_the_full_name(tmp_path):
     for number, name in enumerate("ab"):
         finished(tmp_path / name, {"model.params": number, "state": number})
     table = load_sweep(tmp_path)
@@ -128,7 +128,7 @@ def test_a_key_that_is_named_like_a_result_has_its_whole_name(tmp_path):
 
 
 def test_curves_have_a_row_per_epoch_and_the_keys(folder):
-    """Half of a line, of an epoch that was being written, is left out."""
+    """A partial line, of an epoch that was being written, is left out."""
     curves = load_curves(folder)
     assert list(curves.columns) == [
         "run_id", "seed", "hidden_size", "bidirectional", "dropout", "lr", "epoch", "step",
@@ -151,7 +151,7 @@ def test_a_damaged_metrics_file_leaves_its_whole_rows(folder):
     assert str(curves["step"].dtype) == "int64"
 
 
-def test_records_that_lack_numbers_have_gaps(tmp_path):
+def test_records_without_numbers_leave_gaps_in_the_frame(tmp_path):
     made = RunFolder(tmp_path / "a")
     made.start({"h": 1}, {})
     made.finish({"config": {"h": 1}, "metrics": {}, "params": None})
@@ -167,7 +167,7 @@ def test_runs_without_an_epoch_have_no_curves(tmp_path):
     assert list(load_curves(tmp_path).columns) == ["run_id", "seed", "epoch", "step"]
 
 
-def test_both_are_there_by_the_name_of_the_package(folder):
+def test_load_sweep_and_load_curves_are_in_the_package(folder):
     pd.testing.assert_frame_equal(seqsweep.load_sweep(str(folder)), load_sweep(folder))
     pd.testing.assert_frame_equal(seqsweep.load_curves(folder), load_curves(folder))
 

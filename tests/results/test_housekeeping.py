@@ -1,4 +1,4 @@
-"""`status` of a folder of sweeps, and `clean`, as a person uses them."""
+"""`status` of a folder of sweeps, and `clean`, on the command line."""
 
 import json
 import os
@@ -89,7 +89,7 @@ def test_clean_deletes_nothing_without_yes(outputs, said):
     assert "--failed       2 runs, " in text and "--checkpoints  nothing, 0 B" in text
 
 
-def test_a_deleted_run_of_a_sweep_has_not_been_started(outputs, said):
+def test_a_deleted_run_of_a_sweep_counts_as_not_started(outputs, said):
     folder = outputs / "sweeps/one"
     configs = {f"one{size}": {"seed": 0, "model.hidden_size": size} for size in (4, 8)}
     SweepFile(["seqsweep"], 0.0, configs, ended=1.0).write(folder)
@@ -98,7 +98,7 @@ def test_a_deleted_run_of_a_sweep_has_not_been_started(outputs, said):
     code, text = said("clean", "outputs/sweeps/one", "--yes", "model.hidden_size=4")
     assert code == 0
     assert text.splitlines()[-1].startswith("deleted: 1 run, ")
-    assert "1 more of the sweep has not been started" in said("status", "outputs/sweeps/one")[1]
+    assert "1 run of the sweep has not started" in said("status", "outputs/sweeps/one")[1]
     assert "1 of 2 runs is not complete (1 not started)" in said("leaderboard", str(folder))[1]
 
 
@@ -113,12 +113,12 @@ def test_the_report_of_a_folder_does_not_outlive_its_runs(outputs, said):
     assert not list(folder.glob("report.*"))
 
 
-def test_a_run_in_use_is_left_alone_and_said(outputs, said):
+def test_clean_keeps_a_run_in_use_and_says_so(outputs, said):
     folder = outputs / "sweeps/two"
     with RunLock(folder / "two4"):
         code, text = said("clean", "outputs/sweeps/two", "--failed", "--yes")
     assert code == 0
-    assert "1 run in use: left alone" in text
+    assert "1 run in use: not deleted" in text
     assert "deleted: 1 run, " in text
     assert [path.name for path in folder.iterdir()] == ["two4"]
 
@@ -134,7 +134,7 @@ def test_a_run_in_use_is_left_alone_and_said(outputs, said):
         (("outputs/sweeps/one", "=4"), "=4: must be KEY=VALUE"),
     ],
 )
-def test_a_wrong_argument_is_one_line(outputs, said, arguments, message):
+def test_a_wrong_argument_of_status_or_clean_is_one_line(outputs, said, arguments, message):
     code, text = said("clean", *arguments)
     assert code == 2
     assert len(text.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""Seeds fold into mean and sample deviation; the validation metric orders, test never does."""
+"""Seeds become mean and deviation; the validation metric orders rows, test never does."""
 
 import os
 import statistics
@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from seqsweep.results.leaderboard import Leaderboard, leaderboard, tied_with_first
+from seqsweep.results.effects import Grid
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -37,7 +38,7 @@ def order(found: Leaderboard, key: str = "h") -> list[Any]:
     return [row.config[key] for row in found.rows]
 
 
-def test_seeds_fold_to_mean_and_sample_deviation(tmp_path):
+def test_seeds_become_mean_and_sample_deviation(tmp_path):
     accuracies = [0.5, 0.7, 0.9]
     found = board(
         tmp_path,
@@ -52,7 +53,7 @@ def test_seeds_fold_to_mean_and_sample_deviation(tmp_path):
     assert (single.mean, single.std) == (0.6, None)
 
 
-def test_a_seed_of_the_data_is_no_seed_of_the_run(tmp_path):
+def test_a_seed_of_the_data_is_not_a_seed_of_the_run(tmp_path):
     found = board(
         tmp_path,
         *({"data.source.seed": s, "seed": s, "val/acc": 0.5} for s in (0, 1)),
@@ -62,8 +63,8 @@ def test_a_seed_of_the_data_is_no_seed_of_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["threads", "trainer.progress_bar", "data.num_workers"])
-def test_seeds_fold_across_what_cannot_change_a_result(key, tmp_path):
-    """Half of a sweep begun at a terminal and half in a job, say: their ids do not tell apart."""
+def test_keys_without_influence_on_a_result_do_not_split_a_row(key, tmp_path):
+    """An example is a sweep begun at a terminal and continued in a job."""
     found = board(
         tmp_path, *({"h": 1, "seed": seed, key: seed, "val/acc": 0.5} for seed in (0, 1, 2))
     )
@@ -79,20 +80,20 @@ def test_seeds_fold_across_what_cannot_change_a_result(key, tmp_path):
         ("train/loss", [0.1, 0.3, 0.2], [0, 2, 1]),
     ],
 )
-def test_the_monitored_metric_orders(monitor, values, best_first, tmp_path):
+def test_rows_are_ordered_by_the_monitored_metric(monitor, values, best_first, tmp_path):
     found = board(
         tmp_path, *({"h": h, "monitor": monitor, monitor: v} for h, v in enumerate(values))
     )
     assert (found.monitor, order(found)) == (monitor, best_first)
 
 
-def test_equal_ones_are_ordered_by_validation_loss(tmp_path):
+def test_equal_rows_are_ordered_by_validation_loss(tmp_path):
     losses = [0.3, 0.1, 0.2]
     runs = ({"h": h, "val/acc": 0.5, "val/loss": loss} for h, loss in enumerate(losses))
     assert order(board(tmp_path, *runs)) == [1, 2, 0]
 
 
-def test_equal_hits_are_equal_whatever_their_last_bit(tmp_path):
+def test_rows_with_equal_hits_tie_whatever_their_last_bit(tmp_path):
     """45 + 45 + 49 hits of 54 are as many as 45 + 46 + 48; the means differ by one bit."""
     runs = [
         {"h": h, "seed": seed, "val/acc": hits / 54, "val/loss": loss}
@@ -103,11 +104,11 @@ def test_equal_hits_are_equal_whatever_their_last_bit(tmp_path):
     first, second = (row.metrics["val/acc"].mean for row in found.rows)
     assert first != second
     assert order(found) == [2, 1]
-    assert tied_with_first(found) == 2
+    assert found.tied == 2
 
 
 def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
-    """Without validation there is only the loss that is optimised, on another scale for each."""
+    """Without validation there is only the training loss, on another scale for each run."""
     runs = [
         {"loss.label_smoothing": s, "monitor": m, "train/loss": 0.1 + s, "train/acc": 0.2 + s}
         for s, m in ((0.0, "train/loss"), (0.3, "train/loss"))
@@ -121,7 +122,7 @@ def test_losses_of_different_training_losses_are_not_ranked(tmp_path):
 def cut(
     folder: Path, *runs: dict[str, Any], splits: Sequence[dict[str, str] | None]
 ) -> Leaderboard:
-    """The leaderboard of runs with these fingerprints of their splits; None: a record without."""
+    """The leaderboard of runs whose splits have these fingerprints, or none."""
     board(folder, *runs)
     for number, prints in enumerate(splits):
         made = RunFolder(folder / f"{number:016x}")
@@ -171,8 +172,8 @@ def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_the
     assert {row.apart for row in board(tmp_path / "same", *same).rows} == {""}
 
 
-def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
-    """Of a data module that cuts by the run's seed: seed 1 of the second has another test set."""
+def test_seeds_are_paired_if_their_sets_are_equal(tmp_path):
+    """The module splits by the run's seed: seed 1 of the second config has another test set."""
     runs = [
         {"h": h, "seed": seed, "val/acc": 0.9 - h / 10, "test/acc": 0.8 - h / 10 - seed / 99}
         for h in (0, 1)
@@ -181,12 +182,12 @@ def test_seeds_are_paired_where_their_sets_are_equal(tmp_path):
     splits = [{"test": f"{seed}"} for seed in (0, 1, 2, 0, 9, 2)]
     _, second = cut(tmp_path, *runs, splits=splits).rows
     assert second.apart == ""
-    assert second.difference is not None and second.difference.interval.n == 2
+    assert second.difference is not None and second.difference.n == 2
 
 
 @pytest.mark.parametrize("monitor", ["val/acc", "val/loss"])
-def test_the_test_split_never_decides(monitor, tmp_path):
-    """Nor does it between equal ones, which have one order wherever and however they lie."""
+def test_the_test_split_never_decides_the_order(monitor, tmp_path):
+    """It does not decide between equal rows either, which have a fixed order."""
     for name, tests in (("up", [0, 1, 2, 3]), ("down", [3, 2, 1, 0])):
         runs = [
             {"h": h, "monitor": monitor, "val/acc": 0.5, "val/loss": 0.5,
@@ -197,7 +198,7 @@ def test_the_test_split_never_decides(monitor, tmp_path):
         assert order(board(tmp_path / f"{name} again", *runs[::-1])) == [0, 1, 2, 3]
 
 
-def test_without_validation_the_training_loss_orders(tmp_path):
+def test_without_validation_the_training_loss_orders_rows(tmp_path):
     found = board(tmp_path, {"h": 1, "train/loss": 0.3}, {"h": 2, "train/loss": 0.2})
     assert (found.monitor, order(found)) == ("train/loss", [2, 1])
 
@@ -225,7 +226,7 @@ def test_runs_that_are_not_complete_are_left_out(tmp_path):
     assert leaderboard([]).rows == []
 
 
-def test_what_was_planned_tells_what_is_swept_and_what_is_missing(tmp_path):
+def test_planned_configs_decide_what_is_swept_and_what_is_missing(tmp_path):
     planned = [
         {"monitor": "val/acc", "h": h, "c": c, "seed": s}
         for h in (1, 2) for c in "ab" for s in (0, 1)
@@ -234,12 +235,12 @@ def test_what_was_planned_tells_what_is_swept_and_what_is_missing(tmp_path):
     ended(tmp_path, "failed", planned[2])
     found = leaderboard(read_folder(tmp_path), planned)
     assert found.keys == ["h", "c"]
-    assert (found.grid.size, found.grid.there, len(found.grid.missing)) == (8, 2, 6)
-    assert found.ended == {"failed": 1, "not started": 5}
+    assert (found.grid.size, found.grid.complete, len(found.grid.missing)) == (8, 2, 6)
+    assert found.missing_states == {"failed": 1, "not started": 5}
 
 
 def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_path):
-    """Validation has chosen the first; that another is better on test changes nothing."""
+    """Validation chose the first row, although another is better on test."""
     runs = [
         {"h": h, "seed": seed, "val/acc": 0.9 - h / 100, "test/acc": 0.5 + h / 10 + seed / 100}
         for h in (1, 2)
@@ -250,6 +251,7 @@ def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_p
     first, second = (row.difference for row in found.rows)
     assert first is not None and first.verdict == "best"
     assert second is not None and second.verdict == "different"
+    assert second.interval is not None
     assert second.interval.mean == pytest.approx(0.1)
     assert second.interval.n == 7
     assert found.rows[0].samples["test/acc"] == pytest.approx({s: 0.6 + s / 100 for s in range(7)})
@@ -263,22 +265,22 @@ def test_without_a_test_split_the_monitor_is_compared(tmp_path):
     ]  # fmt: skip
 
 
-def test_runs_that_the_grid_lacks_are_named(tmp_path):
+def test_missing_runs_of_the_grid_are_named(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1, 2)]
-    assert board(tmp_path / "whole", *runs).grid == (6, [], 6)
+    assert board(tmp_path / "whole", *runs).grid == Grid(6, 6)
     found = board(tmp_path / "missing", *runs[1:])
-    assert found.grid == (6, [], 5)  # nobody has asked for more
+    assert found.grid == Grid(6, 5)  # nobody has asked for more
     planned = [{"monitor": "val/acc", "h": run["h"], "seed": run["seed"]} for run in runs]
     found = leaderboard(read_folder(tmp_path / "missing"), planned)
-    assert found.grid == (6, [{"h": 1, "seed": 0}], 5)
-    assert found.ended == {"not started": 1}
+    assert found.grid == Grid(6, 5, [{"h": 1, "seed": 0}])
+    assert found.missing_states == {"not started": 1}
 
 
 ONE, OTHER = "1dbc993c8b49" * 2, "1dbc993c77ff" * 2
 
 
 def test_the_same_seed_on_other_data_is_another_row(tmp_path):
-    """A file of data was changed between two sweeps: one seed each, of two data sets."""
+    """A data file was changed between two sweeps with one seed each."""
     runs = [{"h": 1, "seed": 0, "val/acc": 0.9}, {"h": 1, "seed": 0, "val/acc": 0.8}]
     found = board(tmp_path, *runs, data=[ONE, OTHER])
     assert found.keys == ["data"]
@@ -296,8 +298,8 @@ def test_a_key_of_the_data_explains_its_fingerprint(tmp_path):
     assert board(tmp_path / "h", *runs, data=[ONE, OTHER]).keys == ["h", "data"]
 
 
-def test_of_runs_that_repeat_a_seed_the_newest_counts(tmp_path):
-    """Of two versions of seqsweep, say, that gave the same config another result."""
+def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
+    """Two versions of seqsweep may give the same config different results."""
     runs = [{"h": 1, "seed": s, "val/acc": acc} for s, acc in ((0, 0.1), (1, 0.5), (0, 0.9))]
     board(tmp_path, *runs)
     for number, ended in enumerate((300, 200, 100)):
@@ -358,7 +360,7 @@ def ended(folder: Path, status: str, config: dict[str, Any]) -> None:
 
 
 def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
-    """Of a config that only they have, and that no complete run differs in, they are no seeds."""
+    """Lost runs of a config without a complete run do not count as its seeds."""
     board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5 + h} for h in (1, 2) for s in range(4)))
     for status, seed in (("diverged", 5), ("diverged", 6), ("failed", 7)):
         ended(tmp_path, status, {"h": 2, "seed": seed})
@@ -369,13 +371,13 @@ def test_seeds_that_diverged_or_failed_mark_their_config(tmp_path):
     ]  # fmt: skip
 
 
-def test_how_the_missing_runs_of_a_grid_ended_is_known(tmp_path):
+def test_the_states_of_the_missing_runs_of_a_grid_are_counted(tmp_path):
     board(tmp_path, *({"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in range(4 - h)))
     ended(tmp_path, "diverged", {"h": 2, "seed": 2})
     ended(tmp_path, "failed", {"h": 3, "seed": 0})
     found = leaderboard(read_folder(tmp_path))
     assert found.grid.missing == [{"h": 2, "seed": 2}, {"h": 3, "seed": 0}]
-    assert found.ended == {"diverged": 1, "failed": 1}
+    assert found.missing_states == {"diverged": 1, "failed": 1}
 
 
 def test_a_choice_is_one_key_and_so_is_a_monitor_and_its_copy(tmp_path):

@@ -1,4 +1,4 @@
-"""Which keys a table and a label show."""
+"""Tables and labels show the keys that distinguish configs."""
 
 import pytest
 
@@ -32,14 +32,14 @@ VOWELS = {"data.source._target_": "vowels", "val_fraction": 0.3, "trainer.max_ep
     ],
 )  # fmt: skip
 def test_a_choice_is_one_key_of_a_label(configs, keys):
-    """What follows from it is left out, and the labels of two configs still differ."""
+    """Keys that follow from a choice are left out, and the labels still differ."""
     assert label_keys(configs) == keys
     labels = [tuple(config.get(key) for key in keys) for config in configs]
     assert len(set(labels)) == len(configs)
     assert set(keys) <= set(distinguishing_keys(configs))
 
 
-def test_a_callback_is_not_taken_for_the_learning_rate():
-    """Of `callbacks=default,mine`, where the user's file calls one `lr`."""
+def test_the_name_of_a_callback_differs_from_the_learning_rate():
+    """With `callbacks=default,mine`, a callback in the user's file may be named `lr`."""
     names = key_names(["callbacks.lr._target_", "callbacks.lr.every", "optimizer._target_"])
     assert list(names.values()) == ["callbacks.lr", "every", "optimizer"]

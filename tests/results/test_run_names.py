@@ -1,4 +1,4 @@
-"""Names of runs: short, unique, safe in a path, and in the order of the numbers they stand for."""
+"""Names of runs are short, unique, safe in a path, and sort like the numbers in them."""
 
 import itertools
 import re
@@ -62,8 +62,8 @@ axis = st.one_of(
 
 @settings(deadline=None)
 @given(axes=st.lists(axis, min_size=1, max_size=5), seeds=st.integers(1, 3), data=st.data())
-def test_names_sort_as_their_numbers_do(axes, seeds, data):
-    """In the order of the config's keys, the seed last, for any order of the runs."""
+def test_run_names_sort_like_their_numbers(axes, seeds, data):
+    """Names follow the order of the config's keys, the seed last, for any order of runs."""
     points = list(itertools.product(*axes, range(seeds)))
     configs = [
         {f"model.{'abcde'[n]}{n}": value for n, value in enumerate(point[:-1])}
@@ -100,11 +100,11 @@ def test_names_sort_as_their_numbers_do(axes, seeds, data):
         ({"data__split_seed": [0, -1]}, ["ssB", "ssA"]),
     ],
 )  # fmt: skip
-def test_the_names_are_those_of_the_rule(axes, expected):
+def test_run_names_follow_the_rule(axes, expected):
     assert names(**axes) == expected
 
 
-def test_too_long_names_lose_first_what_says_nothing():
+def test_too_long_names_first_lose_keys_that_follow_from_others():
     follows = grid(model__hidden_size=[16, 128], model__num_layers=[1, 2], seed=[0, 1])
     for config in follows.values():
         config["optimizer.lr"] = config["model.hidden_size"] / 10000
@@ -132,7 +132,7 @@ def test_seeds_of_a_config_share_its_name():
     assert len({name.config for name in found.values()}) == 4
 
 
-def test_what_cannot_change_a_result_is_in_no_name():
+def test_keys_without_influence_on_a_result_are_not_in_names():
     assert names(threads=[1, 2], model__hidden_size=[4, 8]) == ["h4-n0", "h8-n0", "h4-n1", "h8-n1"]
 
 
@@ -142,7 +142,7 @@ def test_a_single_run_is_called_by_its_id():
     assert readable_names({}) == {}
 
 
-def test_the_order_in_which_runs_are_found_does_not_matter():
+def test_run_names_do_not_depend_on_the_order_of_the_runs():
     configs = grid(model__hidden_size=[16, 128], threads=[1, 2])
     backwards = dict(reversed(configs.items()))
     assert readable_names(backwards) == readable_names(configs)

@@ -1,4 +1,4 @@
-"""Intervals and tests equal scipy's, or hand-computed ones; effects recover what made the data."""
+"""Intervals and tests equal scipy's or hand-computed ones; effects recover known effects."""
 
 import itertools
 import random
@@ -9,16 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seqsweep.results.effects import holes, main_effects, strongest_interaction
-from seqsweep.results.report.findings import Crossing
-from seqsweep.results.report.sentences import crossing_words
+from seqsweep.results.effects import (
+    Grid,
+    Interaction,
+    find_missing,
+    main_effects,
+    strongest_interaction,
+)
+from seqsweep.results.report.sentences import interaction_words
 from seqsweep.results.significance import (
-    Interval,
+    Difference,
+    Estimate,
     differences_to_best,
+    estimate,
     holm,
-    mean_interval,
     paired_t_p,
-    places_by_size,
+    ranks_by_size,
     seeds_needed,
     signed_rank_p,
 )
@@ -46,7 +52,7 @@ def test_the_interval_of_a_mean_is_scipys(n):
 
     values = normal(n)
     expected = ttest_1samp(values, 0).confidence_interval(0.95)
-    found = mean_interval(values)
+    found = estimate(values)
     assert found.mean == pytest.approx(statistics.fmean(values))
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == n
@@ -59,33 +65,34 @@ def test_the_interval_of_a_paired_difference_is_scipys_over_shared_seeds():
     expected = ttest_rel(first, second).confidence_interval(0.95)
     samples = [by_seed(second) | {60: -9.0}, by_seed(first) | {50: 9.0}]
     found = differences_to_best(samples, best=0)[1].interval
+    assert found is not None
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.n == 8
 
 
-def test_one_value_has_no_interval_and_none_has_no_mean():
-    assert mean_interval([0.5]) == Interval(0.5, None, None, 1)
-    assert mean_interval([]) == Interval(None, None, None, 0)
+def test_one_value_has_no_interval():
+    assert estimate([0.5]) == Estimate(1, 0.5, None, None, None)
 
 
 @pytest.mark.parametrize("values", [[0.5] * 2, [0.9 - 0.8, 0.4 - 0.3], [0.0] * 7])
 def test_equal_values_have_no_interval_as_they_show_no_spread(values):
-    """Two seeds with 17 hits each: the next one may well have 15."""
-    found = mean_interval(values)
-    assert found == (pytest.approx(values[0]), None, None, len(values))
+    """After two seeds with 17 hits each, the next one may have 15."""
+    found = estimate(values)
+    assert (found.mean, found.n) == (pytest.approx(values[0]), len(values))
+    assert found.low is found.high is None
 
 
 def test_the_interval_holds_the_true_mean_as_often_as_it_says():
     inside = 0
     for trial in range(2000):
-        found = mean_interval(normal(4, seed=trial, mean=0.3))
+        found = estimate(normal(4, seed=trial, mean=0.3))
         assert found.low is not None and found.high is not None
         inside += found.low <= 0.3 <= found.high
     assert inside / 2000 == pytest.approx(0.95, abs=0.015)
 
 
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 20, 50])
-def test_the_signed_rank_test_is_scipys_exact_one_without_ties(n):
+def test_signed_rank_p_without_ties_is_scipys_exact_one(n):
     from scipy.stats import wilcoxon
 
     for seed in range(5):
@@ -94,7 +101,7 @@ def test_the_signed_rank_test_is_scipys_exact_one_without_ties(n):
         assert signed_rank_p(values) == pytest.approx(expected.pvalue)
 
 
-def test_with_more_values_it_is_scipys_normal_one():
+def test_signed_rank_p_of_many_values_is_scipys_approximation():
     from scipy.stats import wilcoxon
 
     values = normal(80, mean=0.2)
@@ -104,8 +111,8 @@ def test_with_more_values_it_is_scipys_normal_one():
 
 @settings(deadline=None)
 @given(st.lists(st.integers(-4, 4), min_size=1, max_size=9))
-def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences):
-    """By going through the signs one by one; zeros are dropped."""
+def test_signed_rank_p_with_ties_is_the_share_of_signs_that_are_as_extreme(differences):
+    """The reference enumerates all signs; zeros are dropped."""
     sizes = [abs(d) for d in differences if d]
     ranks = [sum(o < s for o in sizes) + (sizes.count(s) + 1) / 2 for s in sizes]
     middle = sum(ranks) / 2
@@ -120,16 +127,16 @@ def test_with_ties_it_is_the_share_of_all_signs_that_are_as_extreme(differences)
 
 
 @given(st.lists(st.integers(0, 54), min_size=2, max_size=6), st.randoms(use_true_random=False))
-def test_means_of_the_same_counts_share_a_place_in_any_order(hits, source):
+def test_means_of_the_same_counts_share_a_rank_in_any_order(hits, source):
     """Their sums are equal; in floating point they may differ in the last bit."""
     accuracies = [count / 54 for count in hits]
     shuffled = source.sample(accuracies, len(accuracies))
     means = [sum(accuracies) / len(hits), sum(shuffled) / len(hits)]
     more = (sum(hits) + 1) / 54 / len(hits)
-    assert places_by_size([*means, more]) == [0, 0, 2]
+    assert ranks_by_size([*means, more]) == [0, 0, 2]
 
 
-def test_no_difference_at_all_is_no_evidence():
+def test_signed_rank_p_without_a_difference_is_one():
     assert signed_rank_p([0.0, 0.0, 0.0]) == 1
     assert signed_rank_p([]) == 1
 
@@ -167,12 +174,13 @@ def test_seeds_needed_is_where_the_clearest_result_first_counts(configs):
     assert set(clearest(needed - 1)) == {"undecided"}
 
 
-def test_verdicts_tell_the_best_the_equal_and_the_different():
+def test_verdicts_distinguish_best_indistinguishable_and_different():
     best = normal(10, mean=5)
     near = [value + noise / 10 for value, noise in zip(best, normal(10, seed=3), strict=True)]
     far = [value - 1 - noise / 10 for value, noise in zip(best, normal(10, seed=4), strict=True)]
     found = differences_to_best([by_seed(far), by_seed(best), by_seed(near)], best=1)
     assert [each.verdict for each in found] == ["different", "best", "indistinguishable"]
+    assert found[0].interval is not None
     assert found[0].interval.mean == pytest.approx(statistics.fmean(far) - statistics.fmean(best))
     assert (found[1].p, found[1].adjusted) == (None, None)
     assert found[0].p is not None and found[0].adjusted == pytest.approx(2 * found[0].p)
@@ -201,7 +209,7 @@ def test_the_paired_t_test_is_that_of_scipy():
 
 
 @pytest.mark.parametrize("sample", [[], [0.3], [0.3, 0.5], [0.1 + 0.2, 0.3, 0.3], [0.0] * 5])
-def test_a_t_test_that_is_undefined_proves_nothing(sample):
+def test_an_undefined_t_test_has_a_p_of_one(sample):
     assert paired_t_p(sample) == 1.0
 
 
@@ -215,13 +223,14 @@ def test_a_clear_difference_of_few_seeds_counts_by_t_alone():
 
 def test_a_config_that_shares_no_seed_is_undecided_not_equal():
     apart, same = differences_to_best([{9: 0.5}, {0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5}], 1)[::2]
-    assert apart == (Interval(None, None, None, 0), None, None, "undecided", None)
+    assert apart == Difference(None, None, None, "undecided")
+    assert apart.n == 0
     assert (same.p, same.verdict) == (1.0, "undecided")
 
 
 @pytest.mark.parametrize("seeds", [3, 4, 9])
 def test_equal_configs_are_rarely_found_different(seeds):
-    """The chance that any of them is, the family-wise error, is at most 5 % for each test."""
+    """The family-wise error of each test is at most 5 %."""
     trials = 400
     by_ranks = by_t = 0
     for trial in range(trials):
@@ -258,8 +267,8 @@ def test_xor_is_all_interaction():
     assert found.share == pytest.approx(1)
 
 
-def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
-    """Without the worst corner its row's plain mean would be too good."""
+def test_a_missing_cell_neither_shifts_the_effects_nor_looks_like_an_interaction():
+    """Without the worst cell the plain mean of its row would be too high."""
     configs = grid(a=[0, 1, 2], b=[0, 1], c=[0, 5])[1:]
     scores = [10.0 * c["a"] + c["b"] + c["c"] for c in configs]
     effects = {effect.key: effect for effect in main_effects(configs, scores)}
@@ -269,15 +278,15 @@ def test_a_hole_neither_shifts_the_effects_nor_looks_like_an_interaction():
     assert interaction is not None and interaction.share == pytest.approx(0, abs=1e-12)
 
 
-def test_an_interaction_is_told_where_it_is():
-    """Between the two values that change most differently, not between the ends alone."""
-    means: list[list[float | None]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
-    crossing = Crossing(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5, "")
-    words = crossing_words(crossing, {"h": "h", "c": "c"}, "test/acc")
+def test_an_interaction_is_described_where_it_is_strongest():
+    """The sentence is about the two values with the largest interaction, not about the ends."""
+    means: list[list[float]] = [[0.1, 0.1, 0.1], [0.1, 0.5, 0.9], [0.1, 0.1, 0.1]]
+    interaction = Interaction(("h", "c"), ([8, 16, 32], ["a", "b", "c"]), means, 0.5)
+    words = interaction_words(interaction, {"h": "h", "c": "c"}, "test/acc")
     assert "h from 8 to 16 changes the test accuracy by +0.000 at c=a and by +0.800 at c=c" in words
 
 
-def test_where_no_table_is_full_there_is_no_interaction_to_tell():
+def test_without_a_full_table_there_is_no_interaction():
     configs = grid(a=[0, 1], b=[0, 1])[1:]
     assert strongest_interaction(configs, [1.0, 2.0, 3.0]) is None
     assert strongest_interaction(grid(a=[0, 1, 2]), [1.0, 2.0, 3.0]) is None
@@ -288,7 +297,7 @@ def test_keys_that_change_together_are_one_effect():
     assert [effect.key for effect in main_effects(configs, [1.0, 1.5, 2.0, 2.5])] == ["a", "b"]
 
 
-def test_what_a_choice_brings_along_is_no_effect_of_its_own():
+def test_a_key_set_by_a_choice_has_no_effect_of_its_own():
     adam = {"optimizer._target_": "adam", "optimizer.betas": [0.9, 0.99]}
     others = [{"optimizer._target_": "sgd", "optimizer.momentum": 0.9}, {"optimizer._target_": "r"}]
     configs = [choice | {"h": h} for choice in (adam, *others) for h in (8, 16)]
@@ -314,32 +323,32 @@ def test_equal_scores_have_no_variance_to_share():
     assert main_effects([{"a": 1}], [0.5]) == []
 
 
-def test_missing_are_the_runs_that_were_asked_for():
+def test_only_runs_that_were_asked_for_are_missing():
     runs = [run | {"list": [1, 2], "other": None} for run in grid(h=[8, 16], seed=[0, 1, 2])]
     keys = ["h", "seed", "list", "other"]
-    assert holes(runs, keys, runs) == (6, [], 6)
-    assert holes(runs[:4] + runs[5:], keys, runs) == (6, [{"h": 16, "seed": 1}], 5)
-    assert holes(runs[:1], keys) == (1, [], 1)
-    assert holes([], keys) == (0, [], 0)
+    assert find_missing(runs, keys, runs) == Grid(6, 6)
+    assert find_missing(runs[:4] + runs[5:], keys, runs) == Grid(6, 5, [{"h": 16, "seed": 1}])
+    assert find_missing(runs[:1], keys) == Grid(1, 1)
+    assert find_missing([], keys) == Grid()
 
 
-def test_combinations_of_two_sweeps_that_nobody_asked_for_are_not_missing():
+def test_combinations_of_two_sweeps_that_no_command_asked_for_are_not_missing():
     """Cells with one layer, then two layers both ways: 15 of the 40 combinations of the values."""
     first = grid(cell=["rnn", "gru"], layers=[1], bi=[False], seed=[*range(5)])
     second = grid(cell=["rnn"], layers=[2], bi=[True], seed=[*range(5)])
     runs = [*first, *second]
-    assert holes(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
+    assert find_missing(runs, ["cell", "layers", "bi", "seed"], runs).missing == []
 
 
-def test_a_random_search_is_no_grid_with_holes():
+def test_a_random_search_has_no_missing_runs():
     runs = [{"lr": n / 7, "dropout": n / 100, "h": n % 3} for n in range(30)]
     runs += [{"lr": 0.5, "dropout": 0.5, "h": n} for n in range(3)]
-    found = holes(runs, ["lr", "dropout", "h"])
-    assert (found.missing, found.there) == ([], 33)
+    found = find_missing(runs, ["lr", "dropout", "h"])
+    assert (found.missing, found.complete) == ([], 33)
     assert found.size == 31 * 3  # lr and dropout change together
 
 
-def test_where_no_setting_has_all_values_the_means_are_said_to_mix_the_keys():
+def test_an_effect_is_confounded_if_no_setting_has_all_values():
     """Two grids in one folder: gru wins wherever it meets lstm, and has the lower mean."""
     first = grid(h=[4, 8], cell=["rnn", "gru"], lr=[1, 2])
     second = grid(h=[8, 16], cell=["gru", "lstm"], lr=[1, 4])

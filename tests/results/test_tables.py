@@ -1,4 +1,4 @@
-"""Terminal tables show values as they are: nothing in them is read as rich's markup."""
+"""Terminal tables show values unchanged: rich interprets no markup in them."""
 
 import io
 import re
@@ -43,7 +43,7 @@ def lines(table: Table) -> list[list[str]]:
 def made(
     folder: Path, *runs: dict[str, Any], names: Iterable[str] = string.ascii_letters
 ) -> list[Entry]:
-    """Finished runs on disk: of a config, with an accuracy."""
+    """Writes finished runs and returns their entries; keys with a slash are metrics."""
     for number, (name, run) in enumerate(zip(names, runs, strict=False)):
         config = {"monitor": "val/acc"} | {k: v for k, v in run.items() if "/" not in k}
         run_folder = RunFolder(folder / name)
@@ -76,7 +76,7 @@ def test_leaderboard_counts_seeds_and_shows_their_deviation(tmp_path):
     assert first[:5] == ["1", "4", "3", "0.6000", "±0.1000"]
 
 
-def test_status_shows_every_run_and_how_it_stands(tmp_path):
+def test_status_shows_every_run_with_its_state(tmp_path):
     RunFolder(tmp_path / "b").refuse({"monitor": "val/acc", "h": 8}, ValueError("no luck"))
     RunFolder(tmp_path / "c").start({"monitor": "val/acc", "h": 16}, {})
     entries = made(tmp_path, {"h": 4, "val/acc": 0.5})
@@ -107,7 +107,7 @@ def test_markup_in_an_error_is_shown_as_it_is(tmp_path):
 
 
 def test_markup_in_the_name_of_a_folder_is_shown_as_it_is(tmp_path):
-    """Of a copy that somebody named, say; run ids have none."""
+    """A user may have named a copy of a folder; run_ids contain no markup."""
     entries = made(tmp_path, {"val/acc": 0.5}, names=["a [old]"])
     assert "a [old]" in printed(status_table(entries))
 
@@ -129,7 +129,7 @@ def test_values_are_written_as_on_the_command_line(value, shown):
 
 
 def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
-    """A config for each accuracy; in the seeds all but the last one go up and down."""
+    """A config for each accuracy, whose seeds vary."""
     return [
         {"h": h, "seed": s, "val/acc": acc - h / 10 ** (s % 2 + 1)}
         for h, acc in enumerate(accuracies)
@@ -137,7 +137,7 @@ def seeded(count: int, *accuracies: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
+def test_rows_indistinguishable_from_the_best_are_marked(tmp_path):
     runs = [
         *seeded(8, 0.9, 0.5),
         *({"h": 2, "seed": s, "val/acc": 0.9 - s % 2 / 9} for s in range(8)),
@@ -145,20 +145,20 @@ def test_rows_that_cannot_be_told_from_the_best_are_marked(tmp_path):
     board = leaderboard(made(tmp_path, *runs))
     rows = lines(leaderboard_table(board))
     assert [row[:2] for row in rows] == [["1", "0"], ["2", "≈"], ["3", "1"]]
-    legend, note, flattery = leaderboard_notes(board)
+    legend, note, optimism = leaderboard_notes(board)
     assert "± is one standard deviation over the seeds" in legend
-    assert flattery.startswith("without a test split the first is the one that was lucky")
-    assert note.startswith("≈ not distinguishable from the first in val/acc (paired by seed")
+    assert optimism.startswith("no test split: val/acc chose the first config")
+    assert note.startswith("≈ statistically indistinguishable from the first in val/acc (paired")
 
 
-def test_too_few_seeds_are_said_and_nothing_is_marked(tmp_path):
+def test_too_few_seeds_are_stated_and_no_row_is_marked(tmp_path):
     board = leaderboard(made(tmp_path, *seeded(3, 0.9, 0.5, 0.4)))
     assert "≈" not in printed(leaderboard_table(board))
     _, note, _ = leaderboard_notes(board)
-    assert "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7)" in note
+    assert "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds" in note
 
 
-def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
+def test_notes_report_the_t_test_if_there_are_few_seeds(tmp_path):
     scores = {8: (0.95, 0.96, 0.94), 16: (0.94, 0.97, 0.94), 32: (0.5, 0.52, 0.47)}
     runs = [
         {"h": h, "seed": seed, "val/acc": 1 / h, "test/acc": score}
@@ -167,8 +167,8 @@ def test_what_a_t_test_tells_of_few_seeds_is_said(tmp_path):
     ]
     _, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
     assert (
-        "3 seeds are too few to tell 3 configs apart by signed ranks (it takes 7); "
-        "a paired t-test tells 1 of them from the first" in note
+        "3 seeds are too few for a signed-rank test. 3 configs need at least 7 seeds. "
+        "By paired t-tests, 1 config differs from the first" in note
     )
 
 
@@ -180,9 +180,12 @@ def test_a_config_with_fewer_seeds_than_the_others_is_counted(tmp_path):
     assert "1 of 3 configs share too few seeds with the first" in notes[2]
 
 
-def test_one_seed_each_is_one_dim_line(tmp_path):
+def test_one_seed_per_config_is_one_dim_note(tmp_path):
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))))
-    assert note.startswith("[dim]with one seed each ") and "seed=0,1,2,3,4,5" in note
+    assert note == (
+        "[dim]one seed per config: no confidence intervals and no tests. "
+        "2 configs need at least 6 seeds: 'seed=range(6)'[/]"
+    )
 
 
 def test_a_single_config_has_nothing_to_be_compared_with(tmp_path):
@@ -203,27 +206,30 @@ def test_a_terminal_without_the_sign_gets_one_that_it_has(encoding, sign, tmp_pa
     assert "?" not in text
 
 
-def test_what_decided_between_equal_rows_is_shown(tmp_path):
+def test_the_metric_that_decided_between_equal_rows_is_shown(tmp_path):
     for name, accuracies in (("tied", (1.0, 1.0)), ("apart", (1.0, 0.9))):
         runs = [{"h": h, "val/acc": acc, "val/loss": h / 10} for h, acc in enumerate(accuracies, 1)]
         shown = printed(leaderboard_table(leaderboard(made(tmp_path / name, *runs))))
         assert ("0.2000" in shown) == (name == "tied")
 
 
-def test_the_one_that_was_lucky_is_called_by_the_metric_that_chose_it(tmp_path):
+def test_a_lucky_first_row_is_named_with_the_metric_that_chose_it(tmp_path):
     runs = [
         run | {"monitor": "val/loss", "val/loss": run["h"] + run["seed"] / 9}
         for run in seeded(8, 0.9, 0.5)
     ]
     *_, note = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "lucky in val/loss, which chose it: the differences to it in val/acc" in note
+    assert (
+        "val/loss chose the first config, so the differences to it in val/acc are optimistic"
+        in note
+    )
 
 
 def test_the_notes_are_printed_below_the_table(tmp_path):
     console = Console(file=io.StringIO(), width=200)
     print_leaderboard(console, leaderboard(made(tmp_path, *seeded(1, 0.9, 0.5))), top=1)
     assert isinstance(console.file, io.StringIO)
-    assert console.file.getvalue().splitlines()[-1].startswith("with one seed each ")
+    assert console.file.getvalue().splitlines()[-1].startswith("one seed per config: ")
 
 
 def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
@@ -235,7 +241,7 @@ def test_a_tiny_deviation_has_the_decimals_of_the_others(tmp_path):
 def test_runs_that_are_left_out_are_counted(tmp_path):
     runs = [{"h": 1, "seed": 0, "val/acc": acc} for acc in (0.5, 0.6)]
     (note,) = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "1 run left out: of the same config, data and seed there is a newer one" in note
+    assert "1 run left out: a newer run has the same config, data and seed" in note
 
 
 def test_the_metric_that_is_compared_has_a_column(tmp_path):
@@ -247,11 +253,11 @@ def test_the_metric_that_is_compared_has_a_column(tmp_path):
 def test_seeds_that_are_not_shared_do_not_count(tmp_path):
     runs = [{"h": h, "seed": 10 * h + s, "val/acc": 0.5 + h / 9} for h in (1, 2) for s in range(10)]
     notes = leaderboard_notes(leaderboard(made(tmp_path, *runs)))
-    assert "without a shared seed 2 configs cannot be told apart (it takes 6)" in notes[-1]
+    assert "no seed is shared with the first config. 2 configs need at least 6 seeds" in notes[-1]
 
 
 @pytest.mark.parametrize("missing", [{}, dict.fromkeys(("params", "train_seconds", "best_epoch"))])
-def test_what_a_record_lacks_is_an_empty_cell(missing, tmp_path):
+def test_a_number_missing_in_a_record_is_an_empty_cell(missing, tmp_path):
     folder = RunFolder(tmp_path / "a")
     folder.start({"h": 1}, {})
     folder.finish({"config": {"h": 1}, "metrics": {"val/acc": 0.5}} | missing)
@@ -261,7 +267,7 @@ def test_what_a_record_lacks_is_an_empty_cell(missing, tmp_path):
 
 
 def seen(table: Table, width: int) -> str:
-    """What a terminal of this width shows, without its codes."""
+    """The text that a terminal of this width shows."""
     return re.sub(r"\x1b\[[0-9;]*m", "", printed(table, width, terminal=True))
 
 
@@ -286,7 +292,7 @@ def test_a_narrow_terminal_loses_columns_and_no_digits(tmp_path):
 
 @pytest.mark.parametrize("width", [70, 60, 45, 40])
 def test_a_narrow_terminal_folds_rows_between_numbers(tmp_path, width):
-    """Below what the columns need, a key is a line and a deviation is below its mean."""
+    """If columns do not fit, each key has its own line and deviations are below their means."""
     runs = [
         {"model.hidden_size": h, "optimizer.momentum": m, "model.bidirectional": True, "seed": s,
          "val/acc": 0.9123 - h / 1000 + s / 100, "test/acc": 0.8123}
@@ -311,7 +317,7 @@ def test_a_long_error_is_cropped_to_the_terminal(tmp_path):
     assert "failed ValueError: a long" in text and "…" in text
 
 
-def test_one_run_is_one_run_and_interrupted_is_said_once(tmp_path):
+def test_status_says_one_run_and_interrupted_once(tmp_path):
     made_ = RunFolder(tmp_path / "a")
     made_.start({"h": 1}, {})
     made_.interrupt(KeyboardInterrupt("interrupted by SIGINT"))
@@ -320,7 +326,7 @@ def test_one_run_is_one_run_and_interrupted_is_said_once(tmp_path):
     assert lines(status_table(entries)) == [["a", "interrupted", "by", "SIGINT"]]
 
 
-def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
+def test_notes_count_missing_runs_that_diverged(tmp_path):
     runs = [{"h": h, "seed": s, "val/acc": 0.5} for h in (1, 2) for s in (0, 1)]
     made(tmp_path, *runs[1:], names="bcd")
     run = RunFolder(tmp_path / "a")
@@ -332,7 +338,7 @@ def test_runs_that_are_missing_as_they_diverged_are_said_to(tmp_path):
     assert "1 of 2 diverged" in printed(leaderboard_table(board))
 
 
-def test_the_title_says_which_epoch_it_is(tmp_path):
+def test_the_title_of_the_leaderboard_names_the_epoch(tmp_path):
     made(tmp_path, {"h": 1, "train/loss": 0.5})
     assert "by train/loss of the last epoch" in printed(
         leaderboard_table(leaderboard(read_folder(tmp_path)))

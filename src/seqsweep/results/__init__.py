@@ -1,1 +1,1 @@
-"""What the records of finished runs say. Imports no torch."""
+"""Tables, statistics and reports from the records of runs, without torch."""

@@ -1,8 +1,10 @@
-"""Compares the sequences of runs: only scores of equal sets are compared."""
+"""Compares the sequences of runs, since only scores on equal sets are comparable."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from seqsweep.results.formatting import split_words
+from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 _PREFIX = 8
@@ -15,14 +17,14 @@ _NOT_OF_SPLITS = (
     "data.standardize",
     "data.missing",
 )
-"""Keys of the data section that do not decide which sequences a split has."""
+"""The keys of the data section that do not affect which sequences a split has."""
 
 
 class Sets(NamedTuple):
-    """The sequences of a run's training and evaluation, each as a text that only equal sets share.
+    """The training and evaluation sequences of a run, as comparable texts.
 
     Args:
-        is_known: whether the splits have fingerprints; else the config stands for them.
+        is_known: Whether the splits have fingerprints; otherwise the config represents them.
     """
 
     data: str
@@ -34,64 +36,63 @@ class Sets(NamedTuple):
 def sets_of(entry: Entry) -> Sets:
     """The fingerprints of a run's splits.
 
-    A record without them is of a data module that is not ours: the config stands for its splits.
+    The record of a run with the user's own data module has none: the config represents them.
     """
     record = entry.record or {}
+    data = data_key(entry)
     splits = record.get("splits")
     if isinstance(splits, dict):
-        prints = [(splits.get(name) or {}).get("fingerprint") for name in ("val", "test")]
-        val, test = map(value_key, prints)
-        return Sets(data_key(entry), val, test, is_known=True)
-    has_data = record.get("data_fingerprint") is not None
-    shaping = {
-        key: value
-        for key, value in sorted(entry.config.items())
-        if key.startswith("data.")
-        and key not in _NOT_OF_SPLITS
-        # The fingerprint stands for the source.
-        and not (has_data and key.startswith("data.source."))
-    }
-    # How much of the training part is held out for validation leaves the test split as it is.
+        val, test = ((splits.get(name) or {}).get("fingerprint") for name in ("val", "test"))
+        return Sets(data, value_key(val), value_key(test), is_known=True)
+    shaping = {key: value for key, value in sorted(entry.config.items()) if _shapes_splits(key)}
+    if record.get("data_fingerprint") is not None:  # it represents the source
+        shaping = {k: v for k, v in shaping.items() if not k.startswith("data.source.")}
+    # The part of the training data held out for validation does not change the test split.
     of_test = {key: value for key, value in shaping.items() if key != "data.val_fraction"}
-    data = data_key(entry)
-    val, test = value_key([data, shaping]), value_key([data, of_test])
-    return Sets(data, val, test, is_known=False)
+    return Sets(data, value_key([data, shaping]), value_key([data, of_test]), is_known=False)
+
+
+def _shapes_splits(key: str) -> bool:
+    return key.startswith("data.") and key not in _NOT_OF_SPLITS
 
 
 def why_apart(first: Sets, other: Sets) -> str:
-    """`other test set`: why scores of the two are not compared; empty where they are.
+    """The reason why scores of two runs are not comparable: `other test set`.
 
-    Validation has chosen the configs, so its sets must be equal as well.
+    It is empty if they are comparable. The validation sets must be equal too, because
+    validation has chosen the configs.
     """
-    names = {"validation": first.val == other.val, "test": first.test == other.test}
-    differing = [name for name, is_equal in names.items() if not is_equal]
+    differing = [name for name in ("val", "test") if getattr(first, name) != getattr(other, name)]
     if not differing:
         return ""
     if first.data != other.data:
         return "other data"
     if first.is_known != other.is_known:
         return "unknown whether its validation and test sets are the same"
-    return f"other {' and '.join(differing)} {'set' if len(differing) == 1 else 'sets'}"
+    names = " and ".join(map(split_words, differing))
+    return f"other {names} {'set' if len(differing) == 1 else 'sets'}"
 
 
 def data_key(entry: Entry) -> str:
-    """A text that runs trained on the same data share."""
+    """A text that is equal for runs trained on the same data."""
     return value_key((entry.record or {}).get("data_fingerprint"))
 
 
 def data_names(entries: Sequence[Entry]) -> dict[str, str]:
-    """A short name for each `data_key`; none if the keys of the data already name the sets."""
+    """A short name for each `data_key`.
+
+    Empty if the keys of the data already distinguish the data sets.
+    """
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
-    differing = differing_keys([entry.config for entry in entries])
-    keys = [key for key in differing if key.startswith("data.")]
-    found: dict[tuple[str, ...], set[str]] = {}
-    for entry in entries:
-        point = tuple(value_key(entry.config.get(key)) for key in keys)
-        found.setdefault(point, set()).add(data_key(entry))
-    if all(len(prints) == 1 for prints in found.values()):
+    keys = differing_keys([entry.config for entry in entries])
+    keys = [key for key in keys if key.startswith("data.")]
+    # One data set for each setting of the keys of the data needs no other name.
+    settings = group_by(entries, lambda entry: value_key([entry.config.get(key) for key in keys]))
+    if all(len(set(map(data_key, group))) == 1 for group in settings.values()):
         return {}
-    texts = {text: text.strip('"') for text in set().union(*found.values())}
+    texts = {data_key(entry): data_key(entry).strip('"') for entry in entries}
+    # As many characters of the fingerprints as distinguish them.
     length = _PREFIX
     while len({text[:length] for text in texts.values()}) < len(texts):
         length += 1
@@ -99,7 +100,7 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def tested_sequences(record: dict[str, Any], score: str) -> int:
-    """The number of sequences behind a run's score; 0 if its record does not say so."""
+    """The number of sequences behind a run's score; 0 if unknown."""
     split = score.partition("/")[0]
     known = (record.get("splits") or {}).get(split) or {}
     if isinstance(size := known.get("sequences"), int):

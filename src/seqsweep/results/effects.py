@@ -1,32 +1,34 @@
-"""Computes the effect of each swept key, the interactions of two, and the missing runs.
+"""Computes main effects and interactions of swept keys, and finds missing runs.
 
-Only keys that can be told apart count. Keys that change together are one, under the first's name;
-what a choice brings along (`optimizer.betas` with `optimizer._target_`) belongs to the choice.
+Only keys that vary independently are considered. Keys that change together count as one, under
+the first one's name. A key that a choice sets (`optimizer.betas` with `optimizer._target_`)
+belongs to the choice.
 """
 
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any
 
-from seqsweep.results.naming import CHOICE, follows
+from seqsweep.results.grouping import group_by
+from seqsweep.results.naming import choices_among, follows, text_columns
 from seqsweep.runs.ledger import value_key
 
 Config = Mapping[str, Any]
 
 
-class Effect(NamedTuple):
-    """The main effect of a key.
+@dataclass(frozen=True)
+class Effect:
+    """The main effect of a key: the mean score at each of its values.
 
     Args:
-        values: in their order, numbers by size.
-        means: of the score at each value.
-        share: eta squared, 0 to 1: of the variance between configs the part between the means;
-            None where it is confounded, and where nothing else differs in the configs that the
-            means rest on, though it does in others: it would be all.
-        configs: how many the means rest on.
-        confounded: no setting of the other keys has all values, so these may be what differs.
+        values: The values of the key, numbers by size.
+        share: Eta squared, 0 to 1, the part of the variance between configs that the key explains.
+            None if the effect is confounded, and if the means rest on configs that differ in
+            nothing else, while others do: the share would be 1.
+        configs: The number of configs on which the means rest.
+        confounded: No setting of the other keys has all values, so these may explain the means.
     """
 
     key: str
@@ -37,95 +39,105 @@ class Effect(NamedTuple):
     confounded: bool
 
 
-class Interaction(NamedTuple):
-    """What two keys do together beyond what each does alone.
+@dataclass(frozen=True)
+class Interaction:
+    """The joint effect of two keys beyond their main effects.
 
     Args:
-        means: the score by values of the first key (rows) and of the second (columns).
-        share: 0 to 1, of the variance between configs.
+        means: The mean score by values of the first key (rows) and of the second (columns).
+        share: The part of the variance between configs, 0 to 1.
     """
 
     keys: tuple[str, str]
     values: tuple[list[Any], list[Any]]
-    means: list[list[float | None]]
+    means: list[list[float]]
     share: float
 
 
-class Grid(NamedTuple):
+@dataclass(frozen=True)
+class Grid:
     """The runs of a folder among all combinations of the keys' values.
 
     Args:
-        size: how many combinations there are.
-        missing: those that a command has asked for and that are not complete.
-        there: how many are complete.
+        size: The number of combinations.
+        complete: The number of combinations with a complete run.
+        missing: The combinations that a command asked for and that are not complete.
     """
 
-    size: int
-    missing: list[dict[str, Any]]
-    there: int
+    size: int = 0
+    complete: int = 0
+    missing: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+
+    @property
+    def planned(self) -> int:
+        """The number of runs that a command asked for or that are complete."""
+        return self.complete + len(self.missing)
 
 
 def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Effect]:
     """The effect of every key, the largest share first (eta squared: Fisher 1925).
 
-    Every config counts once, however many seeds it has. Where a grid has holes a key is judged on
-    those settings of the other keys that have all its values, so that its means differ by nothing
-    else; where these are few, as in a random search, on all configs, and it is confounded. A key
-    with a value of its own in every config cannot be told from the others then and is left out.
+    Every config has the same weight, however many seeds it has. If cells of the grid are missing,
+    a key is judged by those settings of the other keys that have all its values, so that its means
+    differ by nothing else. If there are few of these, as in a random search, all configs are used
+    and the effect is confounded. A key with another value in every config is then left out.
 
     Args:
-        scores: of each config, its mean over seeds.
+        scores: The mean over seeds of each config.
     """
     table = _table(configs)
-    found = [_effect(table, key, scores) for key in table.columns]
-    effects = [effect for effect in found if effect is not None]
+    effects = filter(None, (_effect(table, key, scores) for key in table.columns))
     return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
 
 
 def strongest_interaction(configs: Sequence[Config], scores: Sequence[float]) -> Interaction | None:
     """The pair of keys with the largest share of the variance between configs.
 
-    The means of each pair of values less the main effects of both keys is what they do together.
-    Only settings of the other keys that have every pair of values count: holes never pass for
-    an interaction. None where no pair of keys has such a full table.
+    An interaction is what remains of the means of the pairs of values after both main effects.
+    Only settings of the other keys that have every pair of values are used, so that missing cells
+    never look like an interaction. None if no pair of keys has such a full table.
     """
     table = _table(configs)
-    found = [_interaction(table, pair, scores) for pair in itertools.combinations(table.columns, 2)]
-    interactions = [interaction for interaction in found if interaction is not None]
+    pairs = itertools.combinations(table.columns, 2)
+    interactions = filter(None, (_interaction(table, pair, scores) for pair in pairs))
     return max(interactions, key=lambda interaction: interaction.share, default=None)
 
 
-def holes(runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()) -> Grid:
-    """The runs that are there and those that are missing.
+def find_missing(
+    runs: Sequence[Config], keys: Sequence[str], wanted: Sequence[Config] = ()
+) -> Grid:
+    """Finds the runs that were asked for and are not complete.
 
-    A combination that nobody has asked for is not missing: two sweeps in one folder, a random
-    search or a few configs chosen by hand leave many out.
+    A combination that no command asked for is not missing: two sweeps in one folder, a random
+    search or a few hand-picked configs leave many out.
 
     Args:
-        keys: those that are swept, `seed` one of them.
-        wanted: the runs that were asked for, there or not.
+        runs: The configs of the complete runs.
+        keys: The swept keys, including `seed`.
+        wanted: The configs of the runs that were asked for, complete or not.
     """
+    # Without a complete run nothing is known of the grid.
     if not runs:
-        return Grid(0, [], 0)
+        return Grid()
     table = _table([{key: run.get(key) for key in keys} for run in (*runs, *wanted)])
     points = table.points(table.columns)
-    there = set(points[: len(runs)])
+    complete = set(points[: len(runs)])
     size = math.prod(len(values) for values in table.values.values())
     missing = [
         {key: table.values[key][text] for key, text in zip(table.columns, point, strict=True)}
         for point in dict.fromkeys(points)
-        if point not in there
+        if point not in complete
     ]
-    return Grid(size, missing, len(there))
+    return Grid(size, len(complete), missing)
 
 
 @dataclass(frozen=True)
 class _Table:
-    """The configs by column: of each key the text of its value in every config.
+    """The configs by column: the text of each key's value in every config.
 
     Args:
-        count: of the configs.
-        values: of each key, in order, by their text.
+        count: The number of configs.
+        values: The values of each key by their text, in order.
     """
 
     count: int
@@ -133,56 +145,57 @@ class _Table:
     values: dict[str, dict[str, Any]]
 
     def points(self, keys: Iterable[str]) -> list[tuple[str, ...]]:
-        """Of every config, what it has for the keys."""
+        """The values of the keys in every config."""
         chosen = [self.columns[key] for key in keys]
         return list(zip(*chosen, strict=True)) if chosen else [()] * self.count
 
     def full(self, keys: Sequence[str]) -> list[int]:
-        """The configs under those settings of the other keys that have all values of these.
+        """The configs in settings that have all values of these keys.
 
-        None where they are less than half: a few that happen to be there tell nothing.
+        A setting is a combination of values of the other keys. Empty if they are less than
+        half of the configs: a few complete settings prove nothing.
         """
         size = math.prod(len(self.values[key]) for key in keys)
         points = self.points(keys)
         if size > len(points):
             return []
-        settings: dict[tuple[str, ...], list[int]] = {}
-        for index, point in enumerate(self.points(key for key in self.columns if key not in keys)):
-            settings.setdefault(point, []).append(index)
+        # Group the configs by their setting of the other keys.
+        others = self.points(key for key in self.columns if key not in keys)
+        settings = group_by(range(self.count), lambda index: others[index])
+        # Keep the settings in which every combination of these keys occurs.
         full = [group for group in settings.values() if len({points[i] for i in group}) == size]
-        found = sorted(itertools.chain.from_iterable(full))
-        return found if 2 * len(found) >= len(points) else []
+        indices = sorted(itertools.chain.from_iterable(full))
+        return indices if 2 * len(indices) >= len(points) else []
 
 
 def _table(configs: Sequence[Config]) -> _Table:
-    """The keys with several values, without those that follow from another."""
-    keys = dict.fromkeys(key for config in configs for key in config)
-    columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
+    """The table of the keys with several values, without those that follow from another."""
+    columns = text_columns(dict.fromkeys(key for config in configs for key in config), configs)
     columns = {key: column for key, column in columns.items() if len(set(column)) > 1}
-    choices = [key for key in columns if key.endswith(CHOICE)]
+    choices = choices_among(columns)
     kept: dict[str, list[str]] = {}
     for key, column in columns.items():
-        brought = key not in choices and any(follows(columns[c], column) for c in choices)
-        if not brought and not any(_same(other, column) for other in kept.values()):
-            kept[key] = column
+        is_choice = key in choices
+        if not is_choice and any(follows(columns[choice], column) for choice in choices):
+            continue
+        if any(follows(other, column) and follows(column, other) for other in kept.values()):
+            continue
+        kept[key] = column
     return _Table(len(configs), kept, {key: _values(key, configs) for key in kept})
 
 
-def _same(first: Sequence[str], second: Sequence[str]) -> bool:
-    return follows(first, second) and follows(second, first)
-
-
 def _values(key: str, configs: Sequence[Config]) -> dict[str, Any]:
-    """The values of a key by text, each once: numbers by size, others as the configs have them."""
-    found: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
-    if all(isinstance(value, (int, float)) for value in found.values()):
-        return dict(sorted(found.items(), key=lambda item: item[1]))
-    return found
+    """The distinct values of a key by text, numbers by size."""
+    values: dict[str, Any] = {value_key(config.get(key)): config.get(key) for config in configs}
+    if all(isinstance(value, (int, float)) for value in values.values()):
+        return dict(sorted(values.items(), key=lambda item: item[1]))
+    return values
 
 
 def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     values = table.values[key]
     used = table.full([key])
+    # Without complete settings the means of all configs are used.
     confounded = not used
     if confounded:
         if len(values) == len(scores):
@@ -193,13 +206,13 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     mean = _mean(chosen)
     between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
     means = [_mean(cells[(text,)]) for text in values]
-    alone = _alone(table, key, used)
-    share = None if confounded or alone else _share(between, chosen)
+    is_alone = _differs_alone(table, key, used)
+    share = None if confounded or is_alone else _share(between, chosen)
     return Effect(key, list(values.values()), means, share, len(used), confounded)
 
 
-def _alone(table: _Table, key: str, used: Sequence[int]) -> bool:
-    """Whether no other key differs in these configs, of several that do in all."""
+def _differs_alone(table: _Table, key: str, used: Sequence[int]) -> bool:
+    """Returns whether other keys differ, but not in the used configs."""
     others = [column for other, column in table.columns.items() if other != key]
     return bool(others) and all(len({column[i] for i in used}) == 1 for column in others)
 
@@ -216,31 +229,30 @@ def _interaction(
     by_row = [_mean(line) for line in means]
     by_column = [_mean(line) for line in zip(*means, strict=True)]
     mean = _mean(by_row)
+    # What remains of each cell after the main effects of its row and its column.
     squares = math.fsum(
         (value - row - column + mean) ** 2
         for row, line in zip(by_row, means, strict=True)
         for column, value in zip(by_column, line, strict=True)
     )
     share = _share(squares * len(used) / len(cells), [scores[i] for i in used])
-    values = (list(rows.values()), list(columns.values()))
-    return Interaction(pair, values, [list[float | None](line) for line in means], share)
+    return Interaction(pair, (list(rows.values()), list(columns.values())), means, share)
 
 
 def _cells(
     table: _Table, keys: Sequence[str], scores: Sequence[float], used: Sequence[int]
 ) -> dict[tuple[str, ...], list[float]]:
-    """The scores of the configs in use by what they have for the keys."""
+    """The scores of the used configs, grouped by their values of the keys."""
     points = table.points(keys)
-    cells: dict[tuple[str, ...], list[float]] = {}
-    for index in used:
-        cells.setdefault(points[index], []).append(scores[index])
-    return cells
+    cells = group_by(used, lambda index: points[index])
+    return {point: [scores[index] for index in indices] for point, indices in cells.items()}
 
 
 def _share(squares: float, scores: Sequence[float]) -> float:
-    """Of the scores' squared distances from their mean; equal ones have nothing to share."""
+    """The fraction of the total sum of squares; 0 if all scores are equal."""
     mean = _mean(scores)
     total = math.fsum((score - mean) ** 2 for score in scores)
+    # The sum of squares that rounding of equal scores can cause.
     noise = len(scores) * (1e-12 * max(abs(score) for score in scores)) ** 2
     return min(1.0, squares / total) if total > noise else 0.0
 

@@ -1,4 +1,4 @@
-"""Lists the folders of runs with their sizes, and deletes for `seqsweep clean`."""
+"""Lists folders of runs with their sizes, and deletes runs for `seqsweep clean`."""
 
 import os
 from collections import Counter
@@ -34,21 +34,22 @@ _STATES: tuple[State, ...] = (
 
 
 def folders_below(folder: Path) -> list[Path]:
-    """The folders below this one that hold runs, those that changed last at the end.
+    """The folders below this one that contain runs, the last changed at the end.
 
-    None where this one holds runs itself, or is a run's. No links are followed.
+    Empty if this folder contains runs itself or is a run's folder. No links are followed.
     """
     if not folder.is_dir() or (folder / "config.yaml").is_file():
         return []
-    found = [path for path in _search(folder, _DEPTH) if path != folder]
-    return sorted(found, key=lambda path: (path.stat().st_mtime, path))
+    folders = [path for path in _search(folder, _DEPTH) if path != folder]
+    return sorted(folders, key=lambda path: (path.stat().st_mtime, path))
 
 
 def print_status(folder: Path, console: Console) -> None:
-    """A line for each run of a folder; of a folder of folders, a line for each of these.
+    """Prints a line for each run, or for each folder of runs.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or no run in it.
+        FileNotFoundError: The folder does not exist.
+        ValueError: There is no run in it.
     """
     if below := folders_below(folder):
         print_folders(below, console)
@@ -56,16 +57,16 @@ def print_status(folder: Path, console: Console) -> None:
     entries = read_folder(folder)
     print_table(console, status_table(entries))
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
-    begun = {entry.folder.run_id for entry in entries}
+    started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
-    waiting = 0 if sweep is None else len(sweep.configs.keys() - begun)
+    waiting = 0 if sweep is None else len(sweep.configs.keys() - started)
     if waiting:
         have = "has" if waiting == 1 else "have"
-        say(f"{waiting} more of the sweep {have} not been started")
+        say(f"{count(waiting, 'run')} of the sweep {have} not started")
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:
-    """A line for each folder: how many runs, how they stand, how much space they take."""
+    """Prints the number of runs, their states and the size of each folder."""
     rows = [(path, Counter(e.state for e in read_folder(path)), _size(path)) for path in folders]
     states = [state for state in _STATES if any(counts[state] for _, counts, _ in rows)]
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
@@ -90,12 +91,18 @@ def clean(
     yes: bool,
     console: Console,
 ) -> None:
-    """Says what is to be deleted and how large it is; with `yes` it is deleted.
+    """Prints the runs that are chosen for deletion with their sizes; `yes` deletes them.
 
-    Without a choice it says what there is to choose from.
+    Without a choice it prints what can be chosen.
+
+    Args:
+        states: Deletes the runs in these states.
+        checkpoints: Deletes the last checkpoints of complete runs.
+        wanted: Deletes the runs with these values, by key.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, no run in it, or no such key.
+        FileNotFoundError: The folder does not exist.
+        ValueError: There is no run in it, or no such key.
     """
     entries = read_folder(folder)
     if not (states or checkpoints or wanted):
@@ -109,38 +116,43 @@ def clean(
     for line in _lines(removals, entries):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     size = size_text(freed([path for removal in removals for path in removal.files]))
-    what = _summary(removals)
-    left = sum(entry.state == "running" for entry in entries)
-    if left:
-        console.print(f"{count(left, 'run')} in use: left alone", highlight=False)
+    summary = _summary(removals)
+    running = sum(entry.state == "running" for entry in entries)
+    if running:
+        console.print(f"{count(running, 'run')} in use: not deleted", highlight=False)
     if not removals:
         console.print("nothing to delete", highlight=False)
     elif not yes:
-        console.print(f"{what}, {size}: nothing is deleted without --yes", highlight=False)
+        console.print(f"{summary}, {size}: nothing is deleted without --yes", highlight=False)
     else:
-        kept = [reason for removal in removals if (reason := delete(removal)) is not None]
-        forget_stacks(folder)
-        if any(removal.is_whole for removal in removals):
-            _renew_results(folder, console)
-        for reason in kept:
-            console.print(reason, soft_wrap=True, highlight=False, markup=False)
-        console.print(f"deleted: {what}, {size}", highlight=False)
+        _delete(folder, removals, console)
+        console.print(f"deleted: {summary}, {size}", highlight=False)
+
+
+def _delete(folder: Path, removals: Sequence[Removal], console: Console) -> None:
+    """Deletes the chosen files, and prints the reason for each run that is kept."""
+    reasons = [reason for removal in removals if (reason := delete(removal)) is not None]
+    forget_stacks(folder)
+    if any(removal.is_whole for removal in removals):
+        _renew_results(folder, console)
+    for reason in reasons:
+        console.print(reason, soft_wrap=True, highlight=False, markup=False)
 
 
 def _renew_results(folder: Path, console: Console) -> None:
-    """Makes the report and TensorBoard's pages again, which otherwise rank what is deleted."""
+    """Renews the report and TensorBoard's view, which would still rank the deleted runs."""
     if not (folder / "report.json").is_file():
         return
     if not any(folder.glob("*/config.yaml")):
         remove(folder, "report.html", "report.csv", "report.json")
         return
-    from seqsweep.results.report.write import write_report  # plotting: only where it is needed
+    from seqsweep.results.report.write import write_report  # slow to import
     from seqsweep.results.tensorboard.view import renew
 
     try:
         write_report(folder)
         renew(folder, images=None)
-    except (OSError, ValueError) as error:  # the runs are deleted
+    except (OSError, ValueError) as error:  # the runs are deleted nevertheless
         console.print(f"no report: {error}", soft_wrap=True, highlight=False, markup=False)
 
 
@@ -157,7 +169,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
 
 
 def size_text(size: float) -> str:
-    """`12 KiB`, `4.0 MiB`: at most three digits.
+    """A number of bytes with at most three digits.
 
     >>> size_text(999), size_text(4.2 * 2**20)
     ('999 B', '4.2 MiB')
@@ -170,9 +182,11 @@ def size_text(size: float) -> str:
 
 
 def _search(folder: Path, depth: int) -> Iterator[Path]:
-    with os.scandir(folder) as found:
-        below = [Path(e.path) for e in found if e.is_dir(follow_symlinks=False)]
+    """Yields the folders that contain runs, down to a depth."""
+    with os.scandir(folder) as items:
+        below = [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     below = sorted(path for path in below if not path.name.startswith("."))
+    # A folder of runs has no folders of runs below it.
     if any((path / "config.yaml").is_file() for path in below):
         yield folder
     elif depth:

@@ -1,4 +1,4 @@
-"""What became of runs that are not complete: of a grid's missing points, of a config's seeds."""
+"""The states of the runs that are not complete: missing combinations and lost seeds."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,36 +10,42 @@ from seqsweep.runs.ledger import Entry, differing_keys, value_key
 _LOST = ("diverged", "failed")
 
 
-def ended_in(
+def count_missing_states(
     grid: Grid, entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]
 ) -> dict[str, int]:
-    """Counts the missing runs: by the state in which they ended, and those not started."""
+    """Counts the missing runs of a grid by their state, or as `not started`."""
     missing = {value_key(list(point.values())) for point in grid.missing}
     swept = list(grid.missing[0]) if grid.missing else []
 
-    def point(config: Mapping[str, Any]) -> str:
+    def point_of(config: Mapping[str, Any]) -> str:
         return value_key([config.get(key) for key in swept])
 
-    begun = {point(entry.config): entry.state for entry in entries if entry.state != "complete"}
-    states = [state for place, state in begun.items() if place in missing]
-    waiting = missing.intersection(map(point, planned)) - begun.keys()
+    started = {
+        point_of(entry.config): entry.state for entry in entries if entry.state != "complete"
+    }
+    states = [state for point, state in started.items() if point in missing]
+    # A planned run without a folder has not started.
+    waiting = missing.intersection(map(point_of, planned)) - started.keys()
     return dict(Counter(states + ["not started"] * len(waiting)))
 
 
-def lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """By run_id, what became of the other seeds of its config."""
+def count_lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
+    """Counts the lost seeds of each run's config, by run_id and state.
+
+    A seed is lost if it diverged or failed.
+    """
+    # Most sweeps lose no seed, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}
     keys = [key for key in differing_keys([e.config for e in entries]) if key != "seed"]
     points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
-    found: dict[str, dict[str, int]] = {}
-    for state in _LOST:
+    counts: dict[str, Counter[str]] = {}
+    for state in _LOST:  # in this order, as the words for them are
         for point, entry in zip(points, entries, strict=True):
             if entry.state == state:
-                counts = found.setdefault(point, {})
-                counts[state] = counts.get(state, 0) + 1
+                counts.setdefault(point, Counter())[state] += 1
     return {
-        entry.folder.run_id: found[point]
+        entry.folder.run_id: dict(counts[point])
         for point, entry in zip(points, entries, strict=True)
-        if point in found
+        if point in counts
     }

@@ -1,58 +1,71 @@
-"""The config keys that a table shows: those that differ, less what follows from another of them."""
+"""Chooses the config keys that distinguish runs in tables and labels."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.runs.ledger import differing_keys, value_key
 
 CHOICE = "_target_"
 
+Columns = dict[str, list[str]]
+"""The values of each key in all configs, as texts."""
+
 
 def distinguishing_keys(
     configs: Sequence[Mapping[str, Any]], keep_shared: bool = False
 ) -> list[str]:
-    """The differing keys; a choice, as `optimizer=sgd,adam`, is one key: its `_target_`.
+    """The keys in which configs differ; `optimizer=sgd,adam` is one key, its `_target_`.
 
-    What the choice brings along, `optimizer.betas`, goes as long as it has one value for each; so
-    does a monitor that only repeats the `monitor` of the run. The configs are told apart as before.
+    A key that the choice sets, `optimizer.betas`, is left out as long as it has one value for each
+    choice. So is a monitor that repeats the `monitor` of the run. The remaining keys distinguish
+    the configs as well as all differing keys do.
 
     Args:
-        keep_shared: keep a key that all choices have (`lr`), though it follows from the choice.
+        keep_shared: Keep a key that all choices have (`lr`), although it follows from the choice.
     """
-    keys = differing_keys(configs)
-    columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
-    choices = [key for key in keys if key.rpartition(".")[2] == CHOICE]
-
-    def brought(key: str) -> bool:
-        if keep_shared and "null" not in columns[key]:
-            return False
-        return any(
+    columns = text_columns(differing_keys(configs), configs)
+    choices = choices_among(columns)
+    kept: list[str] = []
+    for key, column in columns.items():
+        # A key of one choice only is null for the others.
+        is_optional = not keep_shared or "null" in column
+        is_set_by_choice = is_optional and any(
             key != choice
             and key.startswith(choice.removesuffix(CHOICE))
-            and follows(columns[choice], columns[key])
+            and follows(columns[choice], column)
             for choice in choices
         )
-
-    def repeats(key: str) -> bool:
-        return key.endswith(".monitor") and columns[key] == columns.get("monitor")
-
-    return [key for key in keys if not brought(key) and not repeats(key)]
+        repeats_monitor = key.endswith(".monitor") and column == columns.get("monitor")
+        if not is_set_by_choice and not repeats_monitor:
+            kept.append(key)
+    return kept
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys that the label of a run shows, the seed last.
+    """The keys in the label of a run, the seed last.
 
-    What follows from a choice, as everything that `experiment=a,b` sets follows from its data, is
-    left out: the label names the choice alone.
+    Keys that follow from a choice are left out, since the label already names the choice:
+    everything that `experiment=a,b` sets follows from its data.
     """
+    # False sorts before True.
     keys = sorted(distinguishing_keys(configs), key=lambda key: key == "seed")
-    columns = {key: [value_key(config.get(key)) for config in configs] for key in keys}
-    for choice in [key for key in keys if key.rpartition(".")[2] == CHOICE]:
+    columns = text_columns(keys, configs)
+    for choice in choices_among(columns):
         if choice in keys:
             keys = [k for k in keys if k == choice or not follows(columns[choice], columns[k])]
     return keys
 
 
+def text_columns(keys: Iterable[str], configs: Sequence[Mapping[str, Any]]) -> Columns:
+    """Returns the column of each key."""
+    return {key: [value_key(config.get(key)) for config in configs] for key in keys}
+
+
+def choices_among(keys: Iterable[str]) -> list[str]:
+    """Returns the keys that choose a class."""
+    return [key for key in keys if key.rpartition(".")[2] == CHOICE]
+
+
 def follows(first: Sequence[str], second: Sequence[str]) -> bool:
-    """Whether the second column is a function of the first."""
+    """Returns whether the second column is a function of the first."""
     return len(set(zip(first, second, strict=True))) == len(set(first))

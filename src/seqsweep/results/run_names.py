@@ -1,28 +1,28 @@
-"""Names of runs that a person can read: `h016-L1-bi-s0`, by the keys in which their configs differ.
+"""Readable names of runs, made of the keys in which their configs differ: `h016-L1-bi-s0`.
 
-The rule. A name has a part for each key that differs, in the order of the config; the seed is last.
+A name has a part for each key that differs, in the order of the config; the seed is last.
 
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
-   `s` seed; other keys have the initials of their last part, or more of it where that is taken.
-   `cell` and classes (`_target_`) are called by their value alone: `gru`; bidirectional is `bi` or
+   `s` seed; other keys have the initials of their last part, or more of it if these are taken.
+   `cell` and classes (`_target_`) have no code, only their value: `gru`. bidirectional is `bi` or
    `uni`.
 2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
-   finest: the order of the names is that of the numbers.
-3. Words are cut to 6 characters if that tells them apart. Where a key has a number that is longer,
-   a negative one, or a value that is neither a number nor a plain word, its values have letters
-   instead, in their order: `lrA` and `lrB` cannot be taken for rates. true and false are 1 and 0.
-4. A name has at most 16 characters, since TensorBoard's tables cut it there. Where one would be
-   longer, all are shortened alike, as little as it takes: the keys go that follow from the ones
-   before them; the dashes go; numbers that take more than 5 characters with their code have
-   letters as in 3, with or without dashes. If that is not enough, the first parts that fit are
-   kept, and the rank of the config among all is put behind them: `h016-L2-r07-s0`.
+   finest, so the names sort like the numbers.
+3. Words are cut to 6 characters if that distinguishes them. If a key has a longer number, a
+   negative one, or a value that is neither a number nor a plain word, letters replace its values,
+   in their order: `lrA` and `lrB` cannot be mistaken for rates. true and false are 1 and 0.
+4. A name has at most 16 characters, since TensorBoard's tables cut it there. If one would be
+   longer, all are shortened in the same way, as little as necessary: first without the keys that
+   follow from the ones before them; then without the dashes; then with letters, as in 3, for
+   numbers that take more than 5 characters with their code, with or without dashes. If that is not
+   enough, the first parts that fit are kept, followed by the rank of the config: `h016-L2-r07-s0`.
 5. Runs whose configs do not differ at all are counted: `n0`, `n1`.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import product
 from re import fullmatch, sub
 from string import ascii_uppercase
 from typing import Any, NamedTuple
@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 from seqsweep.runs.ledger import differing_keys, value_key
 
 LONGEST = 16
-"""Characters of a name."""
+"""The maximum number of characters in a name."""
 
 _LONGEST_VALUE, _LONG_PART = 6, 5
 _CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
@@ -41,14 +41,14 @@ Configs = Mapping[str, Mapping[str, Any]]
 
 
 class Name(NamedTuple):
-    """A run's name, and that of its config, which all its seeds share."""
+    """The name of a run and the name of its config."""
 
     run: str
     config: str
 
 
 def readable_names(configs: Configs) -> dict[str, str]:
-    """A name for each run_id: at most 16 of `A-Za-z0-9._-`, unique, by the rule of this module.
+    """The unique name of each run_id, at most 16 characters of `A-Za-z0-9._-`.
 
     >>> sizes = {"a": 8, "b": 16}
     >>> readable_names({run_id: {"model.hidden_size": h, "seed": 0} for run_id, h in sizes.items()})
@@ -58,11 +58,15 @@ def readable_names(configs: Configs) -> dict[str, str]:
 
 
 def names_of(configs: Configs) -> dict[str, Name]:
-    """The same, with the name of each run's config. The order of the configs does not matter."""
+    """The name of each run and its config, by run_id.
+
+    The order of the configs does not matter.
+    """
     if not configs:
         return {}
     if len(configs) == 1:
         run_id = next(iter(configs))
+        # A single run has no differing key.
         name = f"run-{sub('[^A-Za-z0-9]', '', run_id)[:8]}".rstrip("-")
         return {run_id: Name(name, name)}
     ids = sorted(configs)
@@ -71,6 +75,7 @@ def names_of(configs: Configs) -> dict[str, Name]:
     seeds = _part("s", _SEED, columns.pop(_SEED)) if _SEED in columns else None
     codes = _codes(columns)
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
+    # A counter distinguishes runs with equal parts.
     parts += _counted([*parts, *([seeds] if seeds else [])], len(ids))
     tails = [f"-{seed}" for seed in seeds] if seeds else [""] * len(ids)
     room = LONGEST - max(map(len, tails))
@@ -82,55 +87,57 @@ def names_of(configs: Configs) -> dict[str, Name]:
 
 
 def _heads(parts: Sequence[Sequence[str]], room: int) -> list[str]:
-    """A name for the config of each run, of at most `room` characters: point 4 of the rule."""
+    """The name of each run's config, with at most `room` characters (rule 4)."""
     rows = list(zip(*parts, strict=True))
-    own = list(zip(*_independent(parts), strict=True))
-    brief = list(zip(*map(_brief, _independent(parts)), strict=True))
-    for joint, values in (("-", rows), ("-", own), ("", own), ("-", brief), ("", brief)):
-        names = [joint.join(value) for value in values]
-        if max(map(len, names)) <= room and _same_order(names, values):
+    kept = list(zip(*_independent(parts), strict=True))
+    brief = list(zip(*map(_with_letters, _independent(parts)), strict=True))
+    # The first of these forms that fits and keeps the order.
+    for dash, values in (("-", rows), ("-", kept), ("", kept), ("-", brief), ("", brief)):
+        names = [dash.join(value) for value in values]
+        if max(map(len, names)) <= room and _is_same_order(names, values):
             return names
-    order = sorted(set(own))
+    # Otherwise as many parts as fit, followed by the rank.
+    order = sorted(set(kept))
     width = len(str(len(order) - 1))
     ranks = {value: f"r{rank:0{width}}" for rank, value in enumerate(order)}
-    for count in range(len(own[0]) - 1, 0, -1):
-        names = ["-".join([*value[:count], ranks[value]]) for value in own]
+    for count in range(len(kept[0]) - 1, 0, -1):
+        names = ["-".join([*value[:count], ranks[value]]) for value in kept]
         if max(map(len, names)) <= room:
             return names
-    return [ranks[value] for value in own]
+    return [ranks[value] for value in kept]
 
 
-def _brief(part: Sequence[str]) -> Sequence[str]:
-    """With letters for its numbers, where they are long; they are in their order already."""
-    found = [fullmatch("([A-Za-z]+)[0-9.]+", text) for text in part]
-    codes = {match[1] if match else "" for match in found}
+def _with_letters(part: Sequence[str]) -> Sequence[str]:
+    """Replaces long numbers by letters A, B, C in the same order."""
+    matches = [fullmatch("([A-Za-z]+)[0-9.]+", text) for text in part]
+    codes = {match[1] if match else "" for match in matches}
     if max(map(len, part)) <= _LONG_PART or len(codes) > 1 or "" in codes:
         return part
-    lettered = _lettered(sorted(set(part)))
-    return [min(codes) + lettered[text] for text in part]
+    letters = _letters(sorted(set(part)))  # equally long numbers sort like texts
+    return [min(codes) + letters[text] for text in part]
 
 
-def _same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
-    """Whether the names are as many as the values, and sort as these do."""
+def _is_same_order(names: Sequence[str], values: Sequence[tuple[str, ...]]) -> bool:
+    """Returns whether the names are unique and sort like the values."""
     by_value = dict(zip(values, names, strict=True))
     ordered = [by_value[value] for value in sorted(by_value)]
     return ordered == sorted(ordered) and len(set(ordered)) == len(ordered)
 
 
 def _independent(parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-    """Those that tell apart what the ones before them do not."""
+    """The parts that distinguish runs which the parts before them do not."""
     kept: list[Sequence[str]] = []
-    count = 1
+    distinct = 1
     for part in parts:
-        found = len(set(zip(*kept, part, strict=True)))
-        if found > count:
+        number = len(set(zip(*kept, part, strict=True)))
+        if number > distinct:
             kept.append(part)
-            count = found
+            distinct = number
     return kept or [parts[0]]
 
 
 def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
-    """A part more where some runs are equal in all others."""
+    """A further part that counts runs with equal parts, if any."""
     rows = list(zip(*parts, strict=True)) or [()] * runs
     seen: dict[tuple[str, ...], int] = {}
     numbers: list[int] = []
@@ -142,7 +149,7 @@ def _counted(parts: Sequence[Sequence[str]], runs: int) -> list[list[str]]:
 
 
 def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
-    """What the runs' names say of one key."""
+    """The part of each run's name for one key."""
     name = _last(key)
     if name == "bidirectional" and all(isinstance(value, bool) for value in values):
         return ["bi" if value else "uni" for value in values]
@@ -152,33 +159,36 @@ def _part(code: str, key: str, values: Sequence[Any]) -> list[str]:
             values = shortened
     texts = _texts(values)
     if name in ("cell", "_target_") and all(text[0].isalpha() for text in texts.values()):
+        # A word needs no code to be understood.
         code = ""
     return [code + texts[value_key(value)] for value in values]
 
 
 def _texts(values: Iterable[Any]) -> dict[str, str]:
-    """A short text for each value, by its JSON: points 2 and 3 of the rule."""
+    """A short text for each value, by its JSON (rules 2 and 3)."""
     distinct = {value_key(value): value for value in values}
-    for show in (_integers, _decimals, _words, _cut_words):
-        texts = show(list(distinct.values()))
+    for write in (_integers, _decimals, _words, _cut_words):
+        texts = write(list(distinct.values()))
         is_short = max(map(len, texts), default=0) <= _LONGEST_VALUE
         if texts and is_short and len({text.casefold() for text in texts}) == len(texts):
             return dict(zip(distinct, texts, strict=True))
+    # No form fits: booleans are digits, anything else gets letters.
     if all(isinstance(value, bool) for value in distinct.values()):
         return {text: str(int(value)) for text, value in distinct.items()}
-    return _lettered(sorted(distinct, key=lambda text: _order(text, distinct[text])))
+    return _letters(sorted(distinct, key=lambda text: _order(text, distinct[text])))
 
 
-def _lettered(texts: Sequence[str]) -> dict[str, str]:
-    """A, B, C, or as many letters as it takes, in the order of the texts."""
+def _letters(texts: Sequence[str]) -> dict[str, str]:
+    """The letters A, B, C and so on for the texts, in order."""
     width = 1
     while len(ascii_uppercase) ** width < len(texts):
         width += 1
-    letters = product(ascii_uppercase, repeat=width)
-    return {text: "".join(found) for text, found in zip(texts, letters, strict=False)}
+    letters = itertools.product(ascii_uppercase, repeat=width)
+    return {text: "".join(group) for text, group in zip(texts, letters, strict=False)}
 
 
 def _integers(values: Sequence[Any]) -> list[str]:
+    """The values with equally many digits; empty if one is not a short integer."""
     if not all(type(value) is int and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
     width = max(len(str(value)) for value in values)
@@ -186,17 +196,20 @@ def _integers(values: Sequence[Any]) -> list[str]:
 
 
 def _decimals(values: Sequence[Any]) -> list[str]:
+    """The values with equally many decimals; empty if one is not a short number."""
     if not all(_is_number(value) and 0 <= value < 10**_LONGEST_VALUE for value in values):
         return []
+    # A float has too many binary digits to count its decimals.
     exact = [Decimal(repr(value)).normalize() for value in values]
     decimals = max(0, *(-int(value.as_tuple().exponent) for value in exact))
     if decimals >= _LONGEST_VALUE:
         return []
-    texts = [f"{abs(value):.{decimals}f}" for value in exact]  # abs: -0.0 is 0
+    texts = [f"{abs(value):.{decimals}f}" for value in exact]  # without the sign of -0.0
     return [text.zfill(max(map(len, texts))) for text in texts]
 
 
 def _words(values: Sequence[Any]) -> list[str]:
+    """The values if all are plain words."""
     plain = r"[A-Za-z0-9]([A-Za-z0-9_.]*[A-Za-z0-9_])?"
     is_plain = all(isinstance(value, str) and fullmatch(plain, value) for value in values)
     return list(values) if is_plain else []
@@ -207,7 +220,7 @@ def _cut_words(values: Sequence[Any]) -> list[str]:
 
 
 def _order(text: str, value: Any) -> tuple[int, float | int, str]:
-    """null, false, true, numbers, texts, anything else."""
+    """The sort key of a value: null, false, true, numbers, texts, anything else."""
     if value is None or isinstance(value, bool):
         return 0, -1 if value is None else int(value), ""
     if _is_number(value):
@@ -221,27 +234,27 @@ def _is_number(value: Any) -> bool:
 
 
 def _codes(keys: Iterable[str]) -> dict[str, str]:
-    """A code for each key, no two alike; the ones of the rule are given away first."""
+    """A unique code for each key; the keys with a fixed code come first."""
     keys = sorted(keys, key=lambda key: _last(key) not in _CODES)
     codes: dict[str, str] = {}
     for key in keys:
+        # s, r and n are the codes of seeds, ranks and counters.
         taken = {"s", "r", "n", *codes.values()}
         codes[key] = next(code for code in _candidates(key) if code not in taken)
     return codes
 
 
 def _candidates(key: str) -> Iterable[str]:
+    """Yields codes for a key: fixed, initials, beginnings, more initials, letters for a number."""
     name = _last(key)
     if name in _CODES:
         yield _CODES[name]
     words = [word.lower() for word in sub("[^A-Za-z0-9]+", " ", key).split() if word[0].isalpha()]
-    own = words[-max(1, len(sub("[^A-Za-z0-9]+", " ", name).split())) :] or ["k"]
-    yield "".join(word[0] for word in own)
-    yield from (own[-1][:length] for length in range(2, 4))
-    yield "".join(word[0] for word in words[-len(own) - 1 :]) or "k"
-    number = 0
-    while True:
-        number += 1
+    last = words[-max(1, len(sub("[^A-Za-z0-9]+", " ", name).split())) :] or ["k"]
+    yield "".join(word[0] for word in last)
+    yield from (last[-1][:length] for length in range(2, 4))
+    yield "".join(word[0] for word in words[-len(last) - 1 :]) or "k"
+    for number in itertools.count(1):
         yield "k" + "".join("abcdefghij"[int(digit)] for digit in str(number))
 
 

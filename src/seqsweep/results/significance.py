@@ -1,80 +1,90 @@
-"""Which differences are real: intervals and paired tests over seeds.
+"""Computes confidence intervals and paired tests of differences between configs.
 
-A config is one point of a sweep, a sample of it one seed. Configs are compared on the seeds that
-they share, so what a seed does to both of them cancels out.
+A config is one point of a sweep, a sample of it one seed. Two configs are compared on the seeds
+that they share, so an effect that a seed has on both of them cancels out.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 from seqsweep.results.student_t import quantile, two_sided_p
 
 LEVEL = 0.95
-"""The confidence of every interval; a difference counts where its adjusted p is below 1 - LEVEL."""
+"""The confidence of every interval; a difference is significant if its p is below 1 - LEVEL."""
 
 Verdict = Literal["best", "indistinguishable", "different", "undecided"]
-"""`undecided`: with so few shared seeds no result whatever could have counted as a difference."""
+"""`undecided`: there are so few shared seeds that no result could have been significant."""
 
 ROUNDING = 1e-12
-"""Relative difference below which two means are equal: doubles have 2e-16, sums lose a little."""
+"""The relative difference below which two means are equal. A double has a precision of 2e-16."""
 
+_ALPHA = round(1 - LEVEL, 12)
 _EXACT_UP_TO = 50
 
 
-class Interval(NamedTuple):
-    """A mean over n values and its two-sided interval at LEVEL.
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over n values with its confidence interval at LEVEL.
 
-    low and high are None where n < 2 and where all values are equal: a few accuracies are equal by
-    chance, and their spread is not zero by it. The mean is None where n is 0.
+    std is None for a single value. low and high are None for a single value and for values that
+    are all equal: a few accuracies can be equal by chance, which does not make their spread zero.
     """
 
-    mean: float | None
-    low: float | None
-    high: float | None
     n: int
+    mean: float
+    std: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
-class Difference(NamedTuple):
-    """A config minus the best one, over the n seeds that both have.
+@dataclass(frozen=True)
+class Difference:
+    """The difference between a config and the best, over shared seeds.
 
     Args:
-        interval: of the mean paired difference.
-        p: two-sided, of the signed-rank test; None for the best and where no seed is shared.
+        interval: The mean paired difference; None if no seed is shared.
+        p: The two-sided p of the signed-rank test; None for the best and without a shared seed.
         adjusted: p after Holm's correction for all comparisons with the best.
-        t_adjusted: that of the paired t-test. It asks for fewer seeds, and for differences that are
-            normal, which few seeds cannot show; no verdict rests on it.
+        t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
+            normal differences, which few seeds cannot show. No verdict depends on it.
     """
 
-    interval: Interval
+    interval: Estimate | None
     p: float | None
     adjusted: float | None
     verdict: Verdict
     t_adjusted: float | None = None
 
     @property
+    def n(self) -> int:
+        """The number of shared seeds."""
+        return self.interval.n if self.interval else 0
+
+    @property
     def differs_by_t(self) -> bool:
-        return counts(self.t_adjusted)
+        """Returns whether the paired t-test finds a significant difference."""
+        return is_significant(self.t_adjusted)
 
 
-def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean and its interval by Student's t (Student 1908, Biometrika 6).
+def estimate(values: Sequence[float]) -> Estimate:
+    """The mean of values with its interval by Student's t (Student 1908, Biometrika 6).
 
-    >>> mean_interval([0.5])
-    Interval(mean=0.5, low=None, high=None, n=1)
+    >>> estimate([0.5])
+    Estimate(n=1, mean=0.5, std=None, low=None, high=None)
     """
     n = len(values)
-    if not n:
-        return Interval(None, None, None, 0)
     mean = math.fsum(values) / n
-    if are_equal(values):
-        return Interval(mean, None, None, n)
-    half = quantile(_ALPHA, n - 1) * deviation(values) / math.sqrt(n)
-    return Interval(mean, mean - half, mean + half, n)
+    std = deviation(values) if n > 1 else None
+    if std is None or are_equal(values):
+        return Estimate(n, mean, std)
+    half = quantile(_ALPHA, n - 1) * std / math.sqrt(n)
+    return Estimate(n, mean, std, mean - half, mean + half)
 
 
 def deviation(values: Sequence[float]) -> float:
-    """Returns the standard deviation of a sample of at least two.
+    """Returns the standard deviation of a sample of at least two values.
 
     `statistics.stdev` takes thirty times as long, for the last bit.
     """
@@ -85,31 +95,32 @@ def deviation(values: Sequence[float]) -> float:
 
 
 def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> list[Difference]:
-    """Each config against the best one.
+    """Compares each config with the best one.
 
-    The t interval tells how large the difference is. If it is one at all is asked of the signed
-    ranks, which need no normal distribution, corrected for the number of configs: among twenty
-    equal ones one would be found different otherwise.
+    The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
+    it is significant, since it does not assume a normal distribution. Its p is corrected for the
+    number of configs, because one of twenty equal configs would differ by chance.
 
     Args:
-        samples: of each config, by seed, the metric to compare.
-        best: index of the config to compare with, chosen on another split than the metric's.
+        samples: The compared metric of each config, by seed.
+        best: The index of the best config, which was chosen by the metric of another split.
     """
     pairs = [_paired(sample, samples[best]) for sample in samples]
+    # The best config is not compared with itself.
     others = [index for index in range(len(samples)) if index != best]
     p_values = [signed_rank_p(pairs[index]) for index in others]
     needed = seeds_needed(len(samples))
     by_t = holm([paired_t_p(pairs[index]) for index in others])
-    found = {best: Difference(Interval(0.0, None, None, len(samples[best])), None, None, "best")}
+    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
     for index, p, adjusted, t in zip(others, p_values, holm(p_values), by_t, strict=True):
-        found[index] = _judged(pairs[index], p, adjusted, t, needed)
-    return [found[index] for index in range(len(samples))]
+        result[index] = _judge(pairs[index], p, adjusted, t, needed)
+    return [result[index] for index in range(len(samples))]
 
 
 def seeds_needed(configs: int) -> int:
-    """How many seeds it takes to find any of so many configs different from the best.
+    """The fewest seeds at which one of so many configs can differ.
 
-    n pairs that all point one way have p = 2 / 2^n, the smallest there is; corrected for
+    n pairs that all have one sign have p = 2 / 2^n, the smallest possible value. Corrected for
     configs - 1 comparisons it must be below 1 - LEVEL.
 
     >>> seeds_needed(2), seeds_needed(12)
@@ -121,67 +132,66 @@ def seeds_needed(configs: int) -> int:
     return n
 
 
-def places_by_size(values: Sequence[float]) -> list[int]:
-    """The place of each value among the sorted ones; values that are equal share one.
+def ranks_by_size(values: Sequence[float]) -> list[int]:
+    """The rank of each value among the sorted values; equal values share one.
 
-    They are equal but for rounding: means of the same values in another order may differ in the
-    last bit.
+    Values that differ only by rounding are equal: the last bit of a mean may depend on the order
+    in which its values were added.
 
-    >>> places_by_size([0.3, 0.1 + 0.2, 0.1, 0.7])
+    >>> ranks_by_size([0.3, 0.1 + 0.2, 0.1, 0.7])
     [1, 1, 0, 3]
     """
     order = sorted(range(len(values)), key=lambda index: values[index])
-    places = [0] * len(values)
+    ranks = [0] * len(values)
     for rank, index in enumerate(order):
         before = order[rank - 1] if rank else index
         is_equal = rank > 0 and is_rounding(values[before], values[index])
-        places[index] = places[before] if is_equal else rank
-    return places
+        ranks[index] = ranks[before] if is_equal else rank
+    return ranks
 
 
 def is_rounding(first: float, second: float) -> bool:
-    """Returns whether two numbers differ by no more than the rounding of sums and means."""
+    """Returns whether two numbers differ only by rounding."""
     return math.isclose(first, second, rel_tol=ROUNDING, abs_tol=1e-15)
 
 
 def are_equal(values: Sequence[float]) -> bool:
-    """Returns whether values have no spread but that of rounding, which differences amplify."""
+    """Returns whether values differ by no more than rounding, which differences amplify."""
     return max(values) - min(values) <= 1e-9 * max(map(abs, values))
 
 
 def signed_rank_p(differences: Sequence[float]) -> float:
-    """Two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
+    """The two-sided p of the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
     Zeros are dropped, equal sizes get their mean rank. Up to 50 differences the null distribution
-    is exact, given the ranks, with ties too; beyond that it is the normal one with the correction
-    for ties. Accuracies tie often, which is where scipy's may take the normal one at any n.
+    is exact, given the ranks, also with ties; beyond that it is the normal approximation with the
+    correction for ties. Accuracies often tie, and scipy then takes the approximation at any n.
     """
     ranks, above = _doubled_ranks(differences)
     n, total = len(ranks), sum(ranks)
+    # The two-sided test takes the smaller of the positive and the negative rank sum.
     smaller = min(above, total - above)
     if n <= _EXACT_UP_TO:
         return min(1.0, 2 * _ways_up_to(smaller, ranks) / 2**n)
-    deviation = math.sqrt(sum(rank * rank for rank in ranks)) / 2
-    return math.erfc((total / 2 - smaller) / deviation / math.sqrt(2))
+    spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
+    return math.erfc((total / 2 - smaller) / spread / math.sqrt(2))
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
-    """Two-sided p of Student's t-test of paired differences; 1 where they leave it undefined.
+    """The two-sided p of Student's t-test of paired differences; 1 where it is undefined.
 
-    That is with fewer than three, and with differences that are all equal: accuracies are counts,
-    so a few of them are equal by chance, and prove nothing by it.
+    It is undefined for fewer than three differences and for equal ones. Accuracies are counts, so
+    a few of them can be equal by chance.
     """
     n = len(differences)
-    if n < 3:
-        return 1.0
-    if are_equal(differences):
+    if n < 3 or are_equal(differences):
         return 1.0
     mean = math.fsum(differences) / n
     return two_sided_p(mean / deviation(differences) * math.sqrt(n), n - 1)
 
 
-def counts(p: float | None) -> bool:
-    """Whether a difference of this p, which is corrected already, is one."""
+def is_significant(p: float | None) -> bool:
+    """Returns whether a corrected p is below 1 - LEVEL."""
     return p is not None and p < _ALPHA
 
 
@@ -199,9 +209,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-_ALPHA = round(1 - LEVEL, 12)
-
-
 def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list[float]:
     """The differences over the shared seeds; zero where only rounding differs."""
     return [
@@ -211,30 +218,29 @@ def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list
     ]
 
 
-def _judged(
+def _judge(
     pairs: Sequence[float], p: float, adjusted: float, t_adjusted: float, needed: int
 ) -> Difference:
-    interval = mean_interval(pairs)
     if not pairs:
-        return Difference(interval, None, None, "undecided")
-    if counts(adjusted):
+        return Difference(None, None, None, "undecided")
+    if is_significant(adjusted):
         verdict = "different"
     else:
+        # With fewer seeds not even the clearest difference would be significant.
         verdict = "undecided" if len(pairs) < needed else "indistinguishable"
-    return Difference(interval, p, adjusted, verdict, t_adjusted)
+    return Difference(estimate(pairs), p, adjusted, verdict, t_adjusted)
 
 
 def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
-    """Twice the ranks of the sizes, whole numbers, and their sum over the positive differences.
-
-    Sizes that are equal but for the last bits of a subtraction, as those of accuracies, are equal.
-    """
+    """Twice the ranks of the sizes, and their sum over positive differences."""
     largest = max((abs(d) for d in differences), default=0.0)
     if largest == 0:
         return [], 0
+    # Subtraction leaves other last bits in differences of accuracies that are equal.
     scaled = sorted((round(d / largest, 9) for d in differences), key=abs)
     signed = [d for d in scaled if d != 0]
     sizes = [abs(d) for d in signed]
+    # Equal sizes get the mean of their first and last rank. Doubled, it is an integer.
     first = {size: index for index, size in reversed(list(enumerate(sizes)))}
     last = {size: index for index, size in enumerate(sizes)}
     ranks = [first[size] + last[size] + 2 for size in sizes]
@@ -242,8 +248,9 @@ def _doubled_ranks(differences: Sequence[float]) -> tuple[list[int], int]:
 
 
 def _ways_up_to(limit: int, ranks: Sequence[int]) -> int:
-    """How many of the 2^n choices of signs have a positive rank sum of at most `limit`."""
+    """Counts the choices of signs with a positive rank sum up to `limit`."""
     ways = [1] + [0] * limit
+    # Dynamic programming: each rank is either in the positive sum or not.
     for rank in ranks:
         for value in range(limit, rank - 1, -1):
             ways[value] += ways[value - rank]

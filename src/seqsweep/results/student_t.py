@@ -1,6 +1,6 @@
 """Student's t distribution (Student 1908, Biometrika 6).
 
-scipy has it too, but takes longer to import than a report takes to write.
+Importing scipy for it would take longer than writing a report.
 """
 
 import math
@@ -23,7 +23,7 @@ def two_sided_p(t: float, freedom: int) -> float:
     near, far = freedom / total, t * t / total
     a, b = freedom / 2, 0.5
     scale = math.exp(_log_beta_inverse(a) + a * math.log(near) + b * math.log(far))
-    # The fraction converges fast on this side of the mean of the beta distribution only.
+    # The fraction converges fast only on one side of the mean of the beta distribution.
     if near < (a + 1) / (a + b + 2):
         return scale * _fraction(a, b, near) / a
     return 1 - scale * _fraction(b, a, far) / b
@@ -31,13 +31,13 @@ def two_sided_p(t: float, freedom: int) -> float:
 
 @cache
 def quantile(p: float, freedom: int) -> float:
-    """Returns the t whose two-sided probability is p, for p below 0.5.
+    """Returns the value t whose two-sided probability is p, for p below 0.5.
 
     >>> round(quantile(0.05, 9), 4)
     2.2622
     """
-    # The normal quantile lies below the root. The probability is convex there, so that Newton's
-    # method comes nearer from below with each step.
+    # The normal quantile lies below the root, where the probability is convex. Newton's method
+    # therefore approaches the root from below in every step.
     t = NormalDist().inv_cdf(1 - p / 2)
     while True:
         step = (two_sided_p(t, freedom) - p) / (2 * _density(t, freedom))
@@ -47,6 +47,7 @@ def quantile(p: float, freedom: int) -> float:
 
 
 def _density(t: float, freedom: int) -> float:
+    """Returns the probability density at t, the derivative that Newton's method needs."""
     log = _log_beta_inverse(freedom / 2) - (freedom + 1) / 2 * math.log1p(t * t / freedom)
     return math.exp(log) / math.sqrt(freedom)
 

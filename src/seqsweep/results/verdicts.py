@@ -1,4 +1,4 @@
-"""What may be said of a difference with the seeds that there are."""
+"""The words for a comparison that has too few seeds."""
 
 from collections.abc import Sequence
 
@@ -6,41 +6,49 @@ from seqsweep.results.formatting import count
 from seqsweep.results.significance import seeds_needed
 
 
-def undecided(shared: Sequence[int], own: Sequence[int], by_t: int) -> str | None:
-    """Why configs are not compared with the first one: too few seeds. None where all are.
+def too_few_words(shared: Sequence[int], seeds: Sequence[int], by_t: int) -> str | None:
+    """Says why configs are not compared with the first one; None if all are.
 
     Args:
-        shared: of each config that is undecided, how many seeds it shares with the first.
-        own: of every config, the first one too, how many it has.
-        by_t: how many of those that are undecided a paired t-test tells from the first.
+        shared: The number of seeds that each undecided config shares with the first one.
+        seeds: The number of seeds of every config, including the first one.
+        by_t: The number of undecided configs that differ from the first one by a paired t-test.
     """
     if not shared:
         return None
-    words = _too_few(shared, own, " by signed ranks" if by_t else "")
+    configs, most = len(seeds), max(shared)
+    if all(n == 1 for n in seeds):
+        return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
+    # Some configs have enough seeds, others do not.
+    if len(shared) < configs - 1:
+        reason = f"{len(shared)} of {configs} configs share too few seeds with the first"
+    elif not most:
+        reason = "no seed is shared with the first config"
+    else:
+        # Seeds that only one of the two configs has do not help.
+        kind = "seed" if most == min(seeds) else "shared seed"
+        are = "is" if most == 1 else "are"
+        reason = f"{count(most, kind)} {are} too few for a signed-rank test"
+    return ". ".join([reason, needed_words(configs), *t_test_words(by_t)])
+
+
+def needed_words(configs: int) -> str:
+    """Says how many seeds so many configs need.
+
+    >>> needed_words(24)
+    '24 configs need at least 10 seeds'
+    """
+    return f"{configs} configs need at least {seeds_needed(configs)} seeds"
+
+
+def t_test_words(by_t: int) -> list[str]:
+    """Says how many configs differ by a t-test; empty if none does."""
     if not by_t:
-        return words
-    tests = "a paired t-test tells" if by_t == 1 else "paired t-tests tell"
-    which = "the other" if len(own) == 2 else f"{by_t} of them"
-    return f"{words}; {tests} {which} from the first"
+        return []
+    differ = "config differs" if by_t == 1 else "configs differ"
+    return [f"By paired t-tests, {by_t} {differ} from the first"]
 
 
-def _too_few(shared: Sequence[int], own: Sequence[int], by: str) -> str:
-    takes = f"(it takes {seeds_needed(len(own))})"
-    if all(n == 1 for n in own):
-        return f"with one seed each there is no interval, and nothing can be told apart {takes}"
-    if len(shared) < len(own) - 1:
-        return (
-            f"{len(shared)} of {len(own)} configs share too few seeds with the first to be told "
-            f"from it{by} {takes}"
-        )
-    most = max(shared)
-    if not most:
-        return f"without a shared seed {len(own)} configs cannot be told apart {takes}"
-    seeds = count(most, "seed" if most == min(own) else "shared seed")
-    few = "is too little" if most == 1 else "are too few"
-    return f"{seeds} {few} to tell {len(own)} configs apart{by} {takes}"
-
-
-def enough_seeds(configs: int) -> str:
-    """As many as it takes to tell so many configs apart, as an override's value: `0,1,2,3,4,5`."""
-    return ",".join(map(str, range(seeds_needed(configs))))
+def seeds_override(configs: int) -> str:
+    """The override that trains enough seeds for so many configs, quoted for a shell."""
+    return f"'seed=range({seeds_needed(configs)})'"

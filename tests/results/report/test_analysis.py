@@ -1,4 +1,4 @@
-"""The findings of a report: which metric is compared, who is called what, what is left out."""
+"""The content of a report: the compared metric, names of configs, what is left out."""
 
 import json
 from dataclasses import asdict
@@ -63,11 +63,13 @@ def test_differences_are_paired_by_seed(tmp_path):
         *({"h": 1, "seed": s, "val/acc": 0.9, "test/acc": 0.9 - s / 2} for s in (0, 1)),
         *({"h": 2, "seed": s, "val/acc": 0.8, "test/acc": 0.8 - s / 2} for s in (0, 1, 2)),
     )
-    gap = report.configs[1].gap
-    assert gap is not None
-    assert gap.n == 2
-    assert gap.mean == pytest.approx(-0.1)
-    assert (gap.low, gap.high) == (None, None)  # two equal differences show no spread
+    difference = report.configs[1].difference
+    assert difference is not None and difference.interval is not None
+    assert difference.n == 2
+    assert difference.interval.mean == pytest.approx(-0.1)
+    assert (
+        difference.interval.low is difference.interval.high is None
+    )  # two equal differences show no spread
     assert report.configs[1].verdict == "undecided"
 
 
@@ -86,7 +88,7 @@ def test_a_random_search_is_called_by_all_its_keys(tmp_path):
         tmp_path, *({"lr": 0.1 / n, "dropout": n / 9, "val/acc": n / 9} for n in (1, 2, 3))
     )
     assert report.answer.best == "lr=0.03333333333333333 dropout=0.3333333333333333"
-    assert report.holes is None
+    assert report.grid.missing == []
 
 
 def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
@@ -96,18 +98,18 @@ def test_confusions_are_summed_over_the_seeds_of_the_best_config(tmp_path):
     assert report.confusion is not None
     assert report.confusion.counts == [[6, 2], [0, 8]]
     assert (report.confusion.split, report.confusion.sequences) == ("test", 8)
-    assert report.confusion.words[0].startswith("“a” is taken for “b” 2 times")
+    assert report.confusion.words[0].startswith("“a” is classified as “b” 2 times")
 
 
-def test_an_old_record_without_confusion_is_told_of(tmp_path):
+def test_a_record_without_confusion_is_explained(tmp_path):
     report = found(tmp_path, {"h": 1, "val/acc": 0.5})
     assert report.confusion is None
     assert report.confusion_absent is not None
     assert "No confusion matrix was recorded" in report.confusion_absent
 
 
-def test_the_reason_for_a_missing_confusion_is_the_true_one(tmp_path):
-    """Without a test split `diagnostics=false` leaves none."""
+def test_a_missing_confusion_has_the_right_reason(tmp_path):
+    """Without a test split, `diagnostics=false` turns off the only confusion matrix."""
     absent = found(tmp_path, {"h": 1, "val/acc": 0.5, "diagnostics": False}).confusion_absent
     assert absent is not None
     assert "there is no test split, and diagnostics=false" in absent
@@ -121,28 +123,28 @@ def test_a_sweep_over_split_seeds_is_of_other_sets_and_not_compared(tmp_path):
     ]
     report = found(tmp_path, *runs)
     assert [c.verdict for c in report.configs] == ["best", *["other validation and test sets"] * 2]
-    assert report.answer.rest.startswith(" reaches test accuracy 0.400 (no spread between 7 seeds)")
+    assert report.answer.rest.startswith(", test accuracy 0.400 (no spread between 7 seeds).")
     assert (
-        "On other validation and test sets, which are not compared with this one: split_seed=1 "
-        "(0.400); split_seed=2 (0.400)." in report.answer.rest
+        "Not compared (other validation and test sets): split_seed=1 0.400; split_seed=2 0.400."
+        in report.answer.rest
     )
-    assert all(config.gap is None for config in report.configs[1:])
+    assert all(config.difference is None for config in report.configs[1:])
 
 
-def test_an_effect_between_other_sets_is_said_to_be_one(tmp_path):
+def test_an_effect_between_other_sets_has_a_warning(tmp_path):
     """Two configs on each of two splits: only the splits differ in their test sequences."""
     runs = [
         {"data.split_seed": split, "h": h, "val/acc": h - split / 99, "test/acc": h}
         for split in (0, 1)
         for h in (0.4, 0.5)
     ]
-    words = "Each value of split_seed has validation or test sequences of its own"
+    words = "Each value of split_seed has its own validation or test sequences"
     assert words in as_html(found(tmp_path / "splits", *runs), {})
     same = [{**run, "data.split_seed": 0, "d": run["data.split_seed"]} for run in runs]
-    assert "sequences of its own" not in as_html(found(tmp_path / "same", *same), {})
+    assert "its own validation" not in as_html(found(tmp_path / "same", *same), {})
 
 
-def test_few_test_sequences_limit_what_is_said(tmp_path):
+def test_few_test_sequences_limit_the_claims(tmp_path):
     """Two accuracies of 0.43 of 36 sequences differ by up to 0.22 by chance (Agresti and Caffo)."""
     splits = {"splits": {n: {"sequences": 36, "fingerprint": n} for n in ("val", "test")}}
     runs = [{"h": h, "val/acc": 0.5 - h / 9, "test/acc": 0.431 - h / 9} for h in (0, 1)]
@@ -154,14 +156,14 @@ def test_few_test_sequences_limit_what_is_said(tmp_path):
     assert answer.choice is not None
     assert "The test split has 36 sequences: differences below 0.22 are within its" in answer.choice
     assert answer.baseline == (
-        "1-nearest neighbour reaches 0.556, the best network 0.431: not distinguishable on 36 test "
-        "sequences."
+        "Best baseline: 1-nearest neighbour, test accuracy 0.556, statistically indistinguishable "
+        "from the best network (0.431) on 36 test sequences."
     )
 
 
 def test_both_bounds_of_an_interval_are_written_alike(tmp_path):
     report = found(tmp_path, *({"seed": s, "val/acc": v} for s, v in ((0, 0.38889), (1, 0.33333))))
-    assert "interval 0.008 to 0.714 over 2 seeds" in report.answer.rest
+    assert "interval [0.008, 0.714] over 2 seeds" in report.answer.rest
 
 
 def test_what_decided_between_equal_configs_is_in_the_table(tmp_path):
@@ -201,7 +203,8 @@ def test_a_baseline_of_other_data_is_not_compared(tmp_path):
     report = found(tmp_path, {"h": 1, "val/acc": 0.5}, data_fingerprint="this")
     assert [baseline.name for baseline in report.baselines] == ["majority class"]
     assert report.answer.baseline == (
-        "The network (0.500) is 0.300 above always the most frequent class (0.200)."
+        "Best baseline: always the most frequent class, validation accuracy 0.200, "
+        "0.300 below the network (0.500)."
     )
 
 
@@ -221,7 +224,7 @@ def test_names_of_keys_and_values_are_those_of_a_reader():
     ]  # fmt: skip
 
 
-def test_a_label_is_text_that_whoever_prints_it_escapes():
+def test_a_label_is_not_escaped():
     keys = key_names(["model._target_", "k", "seed"])
     config = {"model._target_": "mine.Net", "k": "[b]x", "seed": 0}
     assert run_label(config, keys) == "model=Net k=[b]x seed=0"

@@ -1,4 +1,4 @@
-"""The report in a browser, from disk and without a network: drawn, sorted, safe, narrow."""
+"""The report works in a browser, from disk, offline, on a phone and on paper."""
 
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Of a sweep whose names are an attack, with two seeds and a failure."""
+    """The report of a sweep with malicious names, two seeds and a failure."""
     folder = tmp_path_factory.mktemp("sweep")
     number = 0
     for cell in ("gru", ATTACK):
@@ -58,7 +58,7 @@ def write_run(path: Path, config: dict[str, Any]) -> None:
 
 
 def opened(browser: Any, report: Path, **options: Any) -> tuple[Any, list[str]]:
-    """The report in a context without a network, and what goes wrong there."""
+    """Opens the report in an offline context and collects its errors."""
     context = browser.new_context(offline=True, **options)
     page, wrong = context.new_page(), []
     page.on("console", lambda message: wrong.append(message.text))

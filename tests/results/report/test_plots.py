@@ -1,14 +1,16 @@
-"""Figures say what they are of, and no label of them is markup."""
+"""Figures show the right numbers, and none of their labels is markup."""
 
 import json
 from typing import Any
 
 import pytest
 
+from seqsweep.results.effects import main_effects
 from seqsweep.results.formatting import key_names
-from seqsweep.results.report.axes import choose_axis, factors, independent_keys
+from seqsweep.results.report.axes import choose_axis, independent_keys
+from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
-from seqsweep.results.report.findings import Config, Confusion, Curve, Stat
+from seqsweep.results.report.findings import Config, Confusion, Curve
 from seqsweep.results.report.panels import Axis
 from seqsweep.results.report.pareto import pareto_front
 from seqsweep.results.report.plot_parts import (
@@ -23,32 +25,31 @@ from seqsweep.results.report.plot_parts import (
     luminance,
     shade,
 )
-from seqsweep.results.report.plots import confusion_figure, curves_figure, seeds_figure
+from seqsweep.results.report.plots import curves_figure, seeds_figure
+from seqsweep.results.significance import Estimate
 
 SCORE = "test/acc"
 
 
 def config(rank: int, keys: dict[str, Any], values: list[float], words: str = "") -> Config:
     mean = sum(values) / len(values)
-    stat = Stat(len(values), mean, None, None, None)
+    value = Estimate(len(values), mean)
     scores = list(enumerate(values))
-    return Config(
-        rank, f"c{rank}", words or str(keys), keys, [], {SCORE: stat}, scores, None, "best"
-    )
+    return Config(rank, f"c{rank}", words or str(keys), keys, [], {SCORE: value}, scores, None)
 
 
 def axis_of(*points: dict[str, Any]) -> Axis:
     """The axis of configs with two seeds each."""
     configs = [config(n, keys, [n / 100, n / 100 + 0.1]) for n, keys in enumerate(points, 1)]
     keys = list(points[0])
-    effects = factors(configs, SCORE)
+    effects = main_effects(points, [config.metrics[SCORE].mean for config in configs])
     axis = choose_axis(configs, effects, independent_keys(keys, points, effects), key_names(keys))
     assert axis is not None
     return axis
 
 
 def test_means_over_different_combinations_are_known_to_be():
-    """Nine values of each of two keys are more than lines and panels: one is averaged over."""
+    """Two keys with nine values each exceed lines and panels, so one is averaged."""
     points = [{"h": h, "a": a, "b": b} for h in (1, 2) for a in range(9) for b in range(9)]
     assert axis_of(*points).averaged and not axis_of(*points).is_uneven
     assert axis_of(*points[1:]).is_uneven
@@ -84,7 +85,7 @@ def test_the_numeric_key_with_most_values_is_laid_out():
     assert len(axis.panels[0].lines) == 8
 
 
-def test_words_are_dots_in_their_order():
+def test_words_on_an_axis_are_dots_in_their_order():
     axis = axis_of(*({"model.cell": cell} for cell in ("rnn", "gru", "lstm")))
     assert (axis.numeric, axis.joined, axis.values) == (False, False, ["rnn", "gru", "lstm"])
 
@@ -94,7 +95,7 @@ def test_a_random_search_is_not_joined_to_a_line():
     assert (axis.numeric, axis.joined, axis.averaged) == (True, False, ["dropout"])
 
 
-def test_too_many_settings_are_panels_and_then_means():
+def test_too_many_settings_become_panels_and_then_means():
     axis = axis_of(
         *({"model.hidden_size": h, **{f"k{i}": n >> i & 1 for i in range(7)}}
           for h in (1, 2) for n in range(128))
@@ -146,8 +147,8 @@ def test_curves_are_lines_with_bands_and_a_name_is_no_variable_of_plotly():
     assert curves_figure(curves, "acc") is None
 
 
-def test_every_count_can_be_read_on_its_shade():
-    """4.5 is what WCAG 2.1 asks of text; on dark pages all counts are white."""
+def test_every_count_of_a_confusion_is_readable_on_its_shade():
+    """WCAG 2.1 requires a contrast of 4.5 for text; on dark pages all counts are white."""
     for percent in range(101):
         share, ink = percent / 100, ink_on(percent / 100)
         for colour, ends in ((ink, HEAT), (DARK.get(ink, ink), HEAT_ON_DARK)):
@@ -172,7 +173,7 @@ def test_seeds_are_named_as_everywhere_in_lines_that_a_phone_can_show():
 
 
 def test_a_line_is_pale_where_seeds_have_ended():
-    """The mean of the seeds that are left falls where a high one ends; its band would too."""
+    """The mean of the remaining seeds falls when a high one ends, and so would its band."""
     found = band([{0: 0.2, 1: 0.4, 2: 0.6, 3: 0.6}, {0: 0.6, 1: 0.8}])
     assert (found.seeds, found.whole) == ([2, 2, 1, 1], 2)
     figure = curves_figure([Curve("a", {"val/acc": found}, None)], "acc")

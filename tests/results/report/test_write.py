@@ -1,4 +1,4 @@
-"""Each kind of sweep reads well, all three files say the same, and no text is taken for markup."""
+"""Every kind of sweep has a correct page, all three files agree, and no text is markup."""
 
 import csv
 import html
@@ -28,7 +28,7 @@ SIZE, LAYERS = "model.hidden_size", "model.num_layers"
 
 
 def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
-    """A run that has trained for some epochs. Its name is a number, as run_ids are in order."""
+    """Writes a run that has trained for some epochs; its run_id is its number."""
     run = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
     run.start({"monitor": "val/acc", **config}, {"command": ["seqsweep", "train"]}, sync=False)
     rows = [
@@ -39,7 +39,7 @@ def started(folder: Path, config: dict[str, Any], epochs: int = 3) -> RunFolder:
 
 
 def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder:
-    """A complete run; metrics by their names with __ for the slash."""
+    """Writes a complete run; a metric's name has __ for the slash."""
     run = started(folder, config)
     values = {name.replace("__", "/"): value for name, value in metrics.items()}
     run.finish(
@@ -52,7 +52,7 @@ def trained(folder: Path, config: dict[str, Any], **metrics: float) -> RunFolder
 
 
 def grid(folder: Path, sizes: list[int], layers: list[int], seeds: int) -> Path:
-    """Larger networks are better, on validation as on test."""
+    """Writes a grid in which larger networks are better on validation and test."""
     for size in sizes:
         for depth in layers:
             for seed in range(seeds):
@@ -73,7 +73,8 @@ class Page(HTMLParser):
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.place: list[str] = []
         self.feed(source)
-        self.text = " ".join(" ".join(self.words).split())
+        # Between an element and a comma a browser shows no space.
+        self.text = " ".join(" ".join(self.words).split()).replace(" , ", ", ")
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
@@ -96,7 +97,7 @@ def data_of_page(folder: Path) -> dict[str, Any]:
 
 
 def page(folder: Path) -> Page:
-    """The page of a folder, read as a browser would, without plotly's source."""
+    """Writes and parses the page of a folder, without plotly's source."""
     path, *_ = write_report(folder)
     source = path.read_text(encoding="utf-8")
     found = Page(re.sub(r"<script>/\*\*.*?</script>", "", source, flags=re.DOTALL))
@@ -115,39 +116,41 @@ SECTIONS = ["Leaderboard", "Effect of each axis", "Learning curves", "Test accur
 def test_a_sweep_with_seeds_tells_the_whole_story_in_its_order(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1, 2], 3))
     assert found.headings == SECTIONS
-    assert "hidden_size=32 num_layers=2 is best on validation: test accuracy 0.851" in found.text
-    assert "3 seeds are too few to tell 4 configs apart (it takes 7)" in found.text
-    assert "the test numbers chose nothing" in found.text
+    assert "Best on validation: hidden_size=32 num_layers=2, test accuracy 0.851, 95" in found.text
+    assert (
+        "3 seeds are too few for a signed-rank test. 4 configs need at least 7 seeds." in found.text
+    )
+    assert "not by any test number" in found.text
 
 
-def test_enough_seeds_tell_configs_apart(tmp_path):
+def test_with_enough_seeds_a_config_differs(tmp_path):
     found = page(grid(tmp_path, [8, 32], [1], 6))
-    assert "it can be told apart from the other config" in found.text
-    assert "differs" in found.text
+    assert "The other config differs." in found.text
 
 
-def test_configs_that_take_turns_are_not_told_apart(tmp_path):
+def test_configs_that_take_turns_are_indistinguishable(tmp_path):
     for size in (8, 16):
         for seed in range(6):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 20, test__acc=score)
     found = page(tmp_path)
-    assert "the other config cannot be told apart from it" in found.text
+    assert "The other config is statistically indistinguishable." in found.text
     assert "≈ best" in found.text
 
 
-def test_one_seed_has_no_interval(tmp_path):
+def test_one_seed_per_config_has_no_interval(tmp_path):
     found = page(grid(tmp_path, [8, 16, 32], [1], 1))
-    assert "with one seed each there is no interval, and nothing can be told apart" in found.text
-    assert "How much of a difference is chance cannot be said".lower() in found.text.lower()
-    assert "interval 0" not in found.text
+    assert "One seed per config: no confidence intervals and no tests." in found.text
+    assert "3 configs need at least 7 seeds." in found.text
+    assert "'seed=range(7)'" in found.text
+    assert "interval [" not in found.text
 
 
 def test_one_run_is_a_report_of_its_own(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     for folder in (tmp_path, run.path):
         found = page(folder)
-        assert "hidden_size=8 reaches test accuracy 0.800; it is one run" in found.text
+        assert "hidden_size=8, test accuracy 0.800 (one run, no confidence interval)." in found.text
         assert "Effect of each axis" not in found.headings
         assert "Variance between seeds" not in found.headings
 
@@ -155,25 +158,25 @@ def test_one_run_is_a_report_of_its_own(tmp_path):
 def test_validation_names_the_best_even_where_another_tests_higher(tmp_path):
     for size, val, test in ((8, 0.9, 0.6), (16, 0.8, 0.95)):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=val, test__acc=test)
-    assert "hidden_size=8 is best on validation: test accuracy 0.600" in page(tmp_path).text
+    assert "Best on validation: hidden_size=8, test accuracy 0.600." in page(tmp_path).text
 
 
-def test_without_test_the_number_is_said_to_flatter(tmp_path):
+def test_without_a_test_split_the_number_is_called_optimistic(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size=16 is best on validation: validation accuracy 0.800" in found.text
-    assert "There is no test split" in found.text
+    assert "Best on validation: hidden_size=16, validation accuracy 0.800." in found.text
+    assert "There is no test split, so this validation number" in found.text
 
 
 def test_without_validation_the_report_says_what_ranks(tmp_path):
     for size in (8, 16):
         trained(tmp_path, {SIZE: size, "seed": 0}, train__loss=1 / size, test__acc=size / 20)
     found = page(tmp_path)
-    assert "hidden_size=16 is best on training: test accuracy 0.800" in found.text
+    assert "Best on training: hidden_size=16, test accuracy 0.800." in found.text
     assert (
-        "No validation split chose the epoch and config: configs are ranked by training loss"
-        in found.text
+        "No validation metric was monitored: all numbers are of the last epoch, and training loss "
+        "ranks the configs." in found.text
     )
 
 
@@ -189,7 +192,7 @@ def test_many_axes_become_panels_and_what_is_left_is_averaged(tmp_path):
     assert "show all 128" in found.text
 
 
-def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
+def test_failures_are_listed_with_folded_tracebacks(tmp_path):
     grid(tmp_path, [8, 16], [1], 1)
     for seed in range(2):
         started(tmp_path, {SIZE: 99, LAYERS: 1, "seed": seed}).fail(
@@ -209,7 +212,7 @@ def test_failures_are_told_with_their_tracebacks_folded(tmp_path):
     assert "hidden_size=99 seed=1" in found.text
 
 
-def test_all_failed_and_nothing_complete_yet(tmp_path):
+def test_a_report_without_a_complete_run_says_why(tmp_path):
     failed, going = tmp_path / "failed", tmp_path / "going"
     for seed in range(3):
         RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
@@ -242,10 +245,10 @@ def test_runs_that_are_missing_are_listed(tmp_path):
 @pytest.mark.parametrize(
     ("accuracy", "words"),
     [
-        (0.851, "0.851, the best network 0.851: not distinguishable on 2,000,000 test sequences."),
-        (0.849, "reaches 0.849, the best network 0.851: with 3 seeds they cannot be told apart."),
-        (0.7, "The best network (0.851) is 0.151 above logistic regression (0.700)."),
-        (0.99, "Logistic regression (0.990) is 0.139 above the best network (0.851)."),
+        (0.851, "statistically indistinguishable from the best network (0.851) on 2,000,000 test"),
+        (0.849, "statistically indistinguishable from the best network (0.851) with 3 seeds."),
+        (0.7, "logistic regression, test accuracy 0.700, 0.151 below the best network (0.851)."),
+        (0.99, "logistic regression, test accuracy 0.990, 0.139 above the best network (0.851)."),
     ],
 )
 def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_path):
@@ -269,7 +272,7 @@ def test_the_networks_are_measured_against_the_baseline(accuracy, words, tmp_pat
 
 
 def test_every_text_is_shown_and_none_is_markup(tmp_path):
-    """Values, classes, errors, tracebacks, baselines and commands, in the page and its data."""
+    """This covers values, classes, errors, tracebacks, baselines and commands."""
     for number, name in enumerate((PAYLOAD, "<b>x</b>")):
         run = trained(
             tmp_path, {"model.cell": name, "seed": 0}, val__acc=0.5 + number / 10, test__acc=0.5
@@ -292,8 +295,8 @@ def test_every_text_is_shown_and_none_is_markup(tmp_path):
     assert figures["confusion"]["layout"]["xaxis"]["ticktext"][1] == "&lt;i&gt;c&lt;/i&gt;"
 
 
-def test_the_page_reaches_for_nothing(tmp_path):
-    """Outside plotly's own source, which the policy keeps from the network."""
+def test_the_page_loads_nothing_from_the_network(tmp_path):
+    """plotly's own source is excluded; the policy denies it the network."""
     folder = grid(tmp_path, [8, 32], [1], 2)
     found = page(folder)
     policy = next(a["content"] for _, a in found.elements if a.get("http-equiv"))
@@ -320,12 +323,12 @@ def test_csv_and_json_say_what_the_page_says(tmp_path):
         assert row[SIZE] == str(config["keys"][SIZE])
         assert f"{stat['mean']:.4f}" in found.text
         assert f"{stat['low']:.3f} to {stat['high']:.3f}" in found.text
-        assert row["verdict"] == config["verdict"]
+        assert row["verdict"] == config["difference"]["verdict"]
     answer = data(folder)["answer"]
     assert answer["best"] in found.text
 
 
-def test_a_report_takes_the_place_of_the_one_before(tmp_path):
+def test_a_report_replaces_the_previous_one(tmp_path):
     folder = grid(tmp_path, [8], [1], 1)
     write_report(folder)
     grid(folder, [16], [1], 1)
@@ -375,7 +378,7 @@ def test_a_report_in_its_runs_own_folder_names_it_from_there(tmp_path):
     assert any(attributes.get("href") == "./config.yaml" for _, attributes in found.elements)
 
 
-def test_nothing_names_a_place_of_the_machine_and_a_moved_report_stays_true(tmp_path):
+def test_a_report_has_no_path_of_the_machine_and_survives_a_move(tmp_path):
     folder = grid(tmp_path / "here", [8, 32], [1], 2)
     run = started(folder, {SIZE: 64, LAYERS: 1, "seed": 0})
     try:
@@ -425,11 +428,11 @@ def test_the_page_holds_the_curves_of_the_first_runs_alone(tmp_path, monkeypatch
     configs = data(tmp_path)["configs"]
     assert list(curves) == [*configs[0]["runs"], configs[1]["runs"][0]]
     assert curves[configs[0]["runs"][0]]["val/loss"] == [3.0, 1.5, 1.0]
-    words = "Only 1 of these 2 runs are drawn: this page holds the curves of 3 runs"
+    words = "Only 1 of these 2 runs are drawn: this page contains the curves of 3 runs"
     assert words in found.text
 
 
-def test_the_splits_are_said_and_what_flatters(tmp_path):
+def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     assert data_of_page(tmp_path)["splits"] == {}
     splits = {
@@ -440,16 +443,16 @@ def test_the_splits_are_said_and_what_flatters(tmp_path):
     run.finish((run.record() or {}) | {"splits": splits}, synced=True)
     text = page(tmp_path).text
     assert "1,216 training, 30 validation and 54 test sequences." in text
-    words = "12 of 54 test sequences are also in train: the test accuracy flatters."
+    words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."
     assert words in text
     assert data(tmp_path)["splits"] == splits
     assert data(tmp_path)["overlaps"] == [words]
 
 
-def test_a_command_with_data_of_a_relative_path_says_where_to_stand(tmp_path):
+def test_a_command_with_a_relative_data_path_says_where_to_run_it(tmp_path):
     config = {"data.source.path": "new.npz", SIZE: 8, "seed": 0}
     trained(tmp_path, config, val__acc=0.9)
-    assert "new.npz is looked for from the current folder" in commands(tmp_path)[-1][0]
+    assert "new.npz is relative to the current folder" in commands(tmp_path)[-1][0]
 
 
 def _figures(source: str) -> dict[str, Any]:
@@ -458,33 +461,34 @@ def _figures(source: str) -> dict[str, Any]:
     return json.loads(html.unescape(found[1]) if "&#" in found[1] else found[1])
 
 
-def test_what_few_seeds_tell_is_told_of_a_better_one_too(tmp_path):
-    """Validation has chosen the first; the t-test says that the second is another, and better."""
+def test_a_better_config_with_few_seeds_is_reported(tmp_path):
+    """Validation chose the first config; by the t-test the second differs and is better."""
     scores = {8: (0.50, 0.51, 0.52, 0.49, 0.50), 16: (0.70, 0.72, 0.71, 0.69, 0.70)}
     for size, each in scores.items():
         for seed, score in enumerate(each):
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=1 / size, test__acc=score)
     found = page(tmp_path)
     assert (
-        "5 seeds are too few to tell 2 configs apart by signed ranks (it takes 6); a paired t-test "
-        "tells the other from the first (1 did better on this metric)." in found.text
+        "5 seeds are too few for a signed-rank test. 2 configs need at least 6 seeds. By paired "
+        "t-tests, 1 config differs from the first. 1 of those that differ is better, but ranked "
+        "lower." in found.text
     )
     assert any(tag == "strong" for tag, _ in found.elements)
 
 
-def test_no_split_that_is_there_is_said_to_be_missing(tmp_path):
-    """Training has chosen, beside a validation split that has not."""
+def test_an_existing_validation_split_is_not_called_missing(tmp_path):
+    """The training split chose the config although there is a validation split."""
     for size in (8, 16):
         config = {SIZE: size, "seed": 0, "monitor": "train/acc"}
         trained(tmp_path, config, train__acc=size / 20, val__acc=size / 40)
     text = page(tmp_path).text
     assert "There is no validation split" not in text
-    assert "flatters" not in text
-    assert "by training accuracy; the validation numbers chose nothing." in text
+    assert "optimistic" not in text
+    assert "by training accuracy, not by any validation number." in text
 
 
-def test_a_wide_interval_is_not_as_good(tmp_path):
-    """Two seeds leave 0.94 and 0.98 undecided; it is the seeds that are too few."""
+def test_a_baseline_within_a_wide_interval_is_indistinguishable(tmp_path):
+    """With two seeds, 0.94 and 0.98 are indistinguishable whatever the test split."""
     for seed, score in enumerate((0.97, 0.99)):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
     for record in tmp_path.glob("*/record.json"):
@@ -496,21 +500,21 @@ def test_a_wide_interval_is_not_as_good(tmp_path):
     text = page(tmp_path).text
     assert "as good as" not in text
     assert (
-        "1-nearest neighbour reaches 0.940, the network 0.980: "
-        "with 2 seeds they cannot be told apart." in text
+        "1-nearest neighbour, test accuracy 0.940, statistically indistinguishable from the "
+        "network (0.980) with 2 seeds." in text
     )
 
 
 @pytest.mark.parametrize(
     ("accuracy", "words"),
     [
-        (0.99, "Above both, though not chosen by validation: 1-nearest neighbour 0.990."),
-        (0.955, "(0.920). Not chosen by validation: 1-nearest neighbour 0.955."),
-        (0.94, "(0.920)."),
+        (0.99, "Better score, but not chosen by validation: 1-nearest neighbour 0.990."),
+        (0.955, "Better score, but not chosen by validation: 1-nearest neighbour 0.955."),
+        (0.94, "test accuracy 0.920, 0.030 below the network (0.950)."),
     ],
 )
-def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_path):
-    """Validation chooses the baseline of the sentence; a better one is in the table, and here."""
+def test_a_baseline_above_the_networks_is_named(accuracy, words, tmp_path):
+    """Validation chooses the baseline of the sentence, but a better one is named too."""
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.95)
     counts = {"confusion": {"test": [[475, 25], [25, 475]]}}
     write_sealed(run.path / "record.json", (run.record() or {}) | counts)
@@ -523,15 +527,15 @@ def test_a_baseline_above_the_networks_is_not_left_unsaid(accuracy, words, tmp_p
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     text = page(tmp_path).text
     assert words in text
-    assert ("chosen by validation:" in text) == (accuracy > 0.95)
+    assert ("not chosen by validation:" in text) == (accuracy > 0.95)
 
 
-def test_a_baseline_that_test_has_chosen_is_said_to_be(tmp_path):
+def test_a_baseline_chosen_on_the_test_split_is_reported_as_such(tmp_path):
     trained(tmp_path, {SIZE: 8, "seed": 0}, test__acc=0.9)
     names = ("logistic regression", "1-nearest neighbour")
     rows = [{"name": name, "metrics": {"test/acc": 0.5}} for name in names]
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
-    chosen = "It was chosen among the baselines by test accuracy"
+    chosen = "It was chosen by test accuracy: baselines have no validation score here."
     assert chosen in page(tmp_path).text
     write_sealed(tmp_path / "baselines.json", {"baselines": rows[:1]})
     assert chosen not in page(tmp_path).text
@@ -545,23 +549,26 @@ def test_validation_chooses_the_baseline_for_f1_too(tmp_path):
         {"name": "lucky", "metrics": {"val/acc": 0.5, "test/acc": 0.6, "test/f1": 0.6}},
     ]
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
-    assert "above chosen (0.500)" in page(tmp_path).text
+    assert (
+        "Best baseline: chosen, test F1 0.500, 0.400 below the network (0.900)."
+        in page(tmp_path).text
+    )
 
 
 def test_intervals_of_accuracies_end_at_one(tmp_path):
     for seed, score in enumerate((0.75, 0.95)):
         trained(tmp_path, {SIZE: 8, "seed": seed}, val__acc=0.9, test__acc=score)
     found = page(tmp_path)
-    assert "95 % interval 0.000 to 1.000 over 2 seeds" in found.text.replace(
+    assert "95 % interval [0.000, 1.000] over 2 seeds" in found.text.replace(
         "\N{NO-BREAK SPACE}", " "
     )
-    assert ", cut off at 0 and 1" in found.text
+    assert ", clipped to 0 and 1" in found.text
     assert "left: 0.00%; right: calc(100% - 100.00%)" in str(found.elements)
     assert data(tmp_path)["configs"][0]["metrics"]["test/acc"]["high"] > 2
 
 
-def test_intervals_inside_the_bounds_are_not_said_to_be_cut(tmp_path):
-    assert "cut off" not in page(grid(tmp_path, [8, 32], [1], 3)).text
+def test_intervals_inside_the_bounds_are_not_called_clipped(tmp_path):
+    assert "clipped" not in page(grid(tmp_path, [8, 32], [1], 3)).text
 
 
 def test_seeds_that_are_not_shared_do_not_count(tmp_path):
@@ -569,7 +576,7 @@ def test_seeds_that_are_not_shared_do_not_count(tmp_path):
         for seed in range(10):
             trained(tmp_path, {SIZE: size, "seed": 10 * size + seed}, val__acc=size / 20)
     text = page(tmp_path).text
-    assert "; without a shared seed 2 configs cannot be told apart (it takes 6)." in text
+    assert "No seed is shared with the first config. 2 configs need at least 6 seeds." in text
 
 
 def test_the_baselines_of_a_single_run_have_names(tmp_path):
@@ -583,11 +590,11 @@ def test_the_baselines_of_a_single_run_have_names(tmp_path):
     assert len(cells[0]) == len(cells[1])
 
 
-def test_runs_that_a_newer_one_repeats_are_said_to_be_left_out(tmp_path):
+def test_the_page_counts_runs_repeated_by_a_newer_one(tmp_path):
     for _ in range(2):
         trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
     found = page(tmp_path)
-    assert "1 run left out: of the same config, data and seed there is a newer one" in found.text
+    assert "1 run left out: a newer run has the same config, data and seed" in found.text
     assert "over 2 seeds" not in found.text
     assert data(tmp_path)["left_out"] == 1
 
@@ -598,7 +605,7 @@ def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path):
         config = {SIZE: size}
         run = started(tmp_path, config)
         run.finish({"config": config, "metrics": {"val/acc": size / 20}} | missing, synced=True)
-    assert "hidden_size=16 is best on validation: validation accuracy 0.800" in page(tmp_path).text
+    assert "Best on validation: hidden_size=16, validation accuracy 0.800." in page(tmp_path).text
 
 
 def test_terminal_and_report_compare_the_same_metric(tmp_path):
@@ -614,17 +621,17 @@ def commands(folder: Path) -> list[list[str]]:
     return data(folder)["commands"]
 
 
-def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
+def test_the_command_names_the_runs_that_it_covers(tmp_path):
     for size in (8, 16, 32):
         trained(tmp_path, {SIZE: size, "seed": 0}, val__acc=0.5)
     assert [what for what, _ in commands(tmp_path)] == [
-        "the best run again, compared bit by bit; in the folder of this report"
+        "the best run again, compared bit by bit, from the folder of this report"
     ]
     configs: dict[str, dict[str, Any]] = {f"{n:016x}": {"seed": 0} for n in range(3)}
     last = dict(list(configs.items())[1:])
     for covered, words in (
         (configs, "the same runs again;"),
-        (last, "2 of the 3 runs again, those of the last command in this folder;"),
+        (last, "2 of the 3 runs again, by the last command in this folder;"),
     ):
         SweepFile(["seqsweep", "train", "-m"], 0.0, covered).write(tmp_path)
         assert commands(tmp_path)[0][0].startswith(words)
@@ -632,11 +639,11 @@ def test_the_command_is_said_to_be_of_the_runs_that_it_covers(tmp_path):
 
 def test_a_run_that_was_trained_alone_has_its_command(tmp_path):
     run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.5)
-    assert commands(run.path)[0] == ["the same run again; if it is done it is left alone",
+    assert commands(run.path)[0] == ["the same run again; a complete run is skipped",
                                      "seqsweep train"]  # fmt: skip
 
 
-def test_what_is_not_seqsweeps_own_is_allowed_in_the_command(tmp_path):
+def test_foreign_classes_are_allowed_in_the_command(tmp_path):
     config = {"model._target_": "mine.Boom", "optimizer._target_": "seqsweep.training.adam"}
     trained(tmp_path, config, val__acc=0.5)
     assert commands(tmp_path)[-1][1].endswith(" --allow mine.Boom")
@@ -645,8 +652,8 @@ def test_what_is_not_seqsweeps_own_is_allowed_in_the_command(tmp_path):
 @pytest.mark.parametrize(
     ("monitor", "words"),
     [
-        ("train/acc", "The best epoch and config were chosen by training accuracy; the test"),
-        ("val/acc", "configs are ranked by training loss of the last epoch."),
+        ("train/acc", "Best epoch and config chosen by training accuracy, not by any test number."),
+        ("val/acc", "all numbers are of the last epoch, and training loss ranks the configs."),
     ],
 )
 def test_without_validation_the_epoch_that_was_used_is_named(monitor, words, tmp_path):
@@ -659,16 +666,16 @@ def test_without_validation_the_epoch_that_was_used_is_named(monitor, words, tmp
     assert ("last epoch" in found.text) == (monitor == "val/acc")
 
 
-def test_none_of_the_others_is_no_count_of_all(tmp_path):
+def test_others_that_are_all_indistinguishable_are_counted(tmp_path):
     for size in (8, 16, 32):
         for seed in range(8):
             score = 0.8 + 0.01 * (seed + 1) * (-1) ** (seed + size // 16)
             trained(tmp_path, {SIZE: size, "seed": seed}, val__acc=size / 40, test__acc=score)
-    assert "; neither of the two others can be told apart from it." in page(tmp_path).text
+    assert ". 2 of 2 others are statistically indistinguishable." in page(tmp_path).text
 
 
 def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
-    """The fingerprint is of all the data; how they are split is a key."""
+    """The fingerprint covers all data; how they are split is a key."""
     for share, val in ((0.2, {"val__acc": 0.9}), (0.0, {})):
         config = {"data.val_fraction": share, "seed": 0}
         run = trained(tmp_path, config, test__acc=0.9, **val)
@@ -681,14 +688,14 @@ def test_baselines_are_of_the_split_that_the_best_run_has(tmp_path):
     ]  # fmt: skip
     write_sealed(tmp_path / "baselines.json", {"baselines": rows})
     found = page(tmp_path)
-    words = "above logistic regression (0.500), on the data with val_fraction=0.2."
+    words = "0.400 below the best network (0.900), on the data with val_fraction=0.2."
     assert words in found.text
-    assert [b["data"] for b in data(tmp_path)["baselines"]] == [
+    assert [b["label"] for b in data(tmp_path)["baselines"]] == [
         "val_fraction=0.0", "val_fraction=0.2",
     ]  # fmt: skip
 
 
-def test_confounded_means_are_said_to_mix_the_keys_and_have_no_share(tmp_path):
+def test_confounded_effects_are_named_and_have_no_share(tmp_path):
     for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
         for size in sizes:
             for cell in cells:
@@ -696,21 +703,21 @@ def test_confounded_means_are_said_to_mix_the_keys_and_have_no_share(tmp_path):
                     config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
                     trained(tmp_path, config, val__acc=size / 40 + rate / 99)
     found = page(tmp_path)
-    assert "these are means over all configs, which other keys may explain" in found.text
-    assert found.text.count("mixed with other keys") == 3
-    assert "how much of the variance" not in found.text
-    assert "no full grid: of 27 combinations of its values 15 have" in found.text
+    assert "the means are over all configs, and other keys may explain them" in found.text
+    assert found.text.count("confounded with other keys") == 3
+    assert "share of the variance between configs that" not in found.text
+    assert "not a full grid: 15 of 27 combinations of its values have" in found.text
 
 
-def test_a_folder_that_is_no_grid_is_said_to_be_none(tmp_path):
+def test_a_folder_that_is_not_a_full_grid_is_reported(tmp_path):
     for number in range(5):
         config = {SIZE: 2**number, "lr": 1 / (number + 1), "seed": 0}
         trained(tmp_path, config | {"a": number % 3}, val__acc=number / 9)
     text = page(tmp_path).text
-    assert "This folder is no full grid: of 15 combinations of its values 5 have" in text
+    assert "This folder is not a full grid: 5 of 15 combinations of its values have" in text
 
 
-def test_an_effect_on_some_configs_says_on_how_many(tmp_path):
+def test_an_effect_on_some_configs_states_their_number(tmp_path):
     for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
         trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
     text = page(tmp_path).text
@@ -733,7 +740,7 @@ def test_a_config_whose_seeds_diverged_is_marked(tmp_path):
     assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
 
 
-def test_negative_numbers_have_one_kind_of_minus(tmp_path):
+def test_negative_numbers_on_the_page_have_one_kind_of_minus(tmp_path):
     for size in (8, 16):
         for seed, loss in enumerate((0.1, 3.0)):
             config = {"monitor": "val/loss", SIZE: size, "seed": seed}
@@ -741,14 +748,14 @@ def test_negative_numbers_have_one_kind_of_minus(tmp_path):
     assert not re.search(r"(?<![\w-])-\d", page(tmp_path).text)
 
 
-def test_interrupted_is_said_once(tmp_path):
+def test_the_page_says_interrupted_once(tmp_path):
     started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
     assert "interrupted: by SIGINT" in page(tmp_path).text
 
 
 @pytest.mark.slow
 def test_a_report_with_intervals_is_written_without_numpy(tmp_path):
-    """Its import alone would take as long as the report of a small sweep."""
+    """The import of numpy alone would take as long as the report of a small sweep."""
     grid(tmp_path, [8, 32], [1], 3)
     code = """
 import sys

@@ -1,1 +1,1 @@
-"""The report of a folder of runs: one page of HTML and its numbers as JSON."""
+"""The report of a folder of runs, as HTML, CSV and JSON."""

@@ -1,14 +1,16 @@
-"""The score along the axes of a sweep: which key is laid out, which are lines, which averaged."""
+"""Chooses the x axis, lines and panels of the plot of the score."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqsweep.results.effects import main_effects, strongest_interaction
+from seqsweep.results.effects import Effect
 from seqsweep.results.formatting import run_label
+from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import DATA
-from seqsweep.results.report.findings import Config, Crossing, Factor
+from seqsweep.results.naming import choices_among
+from seqsweep.results.report.findings import Config
 from seqsweep.results.report.panels import Axis, Line, Panel, Point
 from seqsweep.runs.ledger import value_key
 
@@ -16,116 +18,107 @@ MOST_LINES = 8
 MOST_PANELS = 6
 _LINES_FIRST = ("model.num_layers", "model.bidirectional")
 _WIDE = 4
-"""From this ratio between the largest and the smallest value on an axis is logarithmic."""
+"""An axis is logarithmic if its largest value is at least this many times the smallest."""
 
-
-def factors(configs: Sequence[Config], score: str) -> list[Factor]:
-    """The main effect of every key that can be told from the others, the largest share first."""
-    means = [config.metrics[score].mean for config in configs]
-    return [Factor(*effect) for effect in main_effects([c.keys for c in configs], means)]
-
-
-def crossing(configs: Sequence[Config], score: str) -> Crossing | None:
-    """The two keys that act together most; without words yet."""
-    means = [config.metrics[score].mean for config in configs]
-    found = strongest_interaction([config.keys for config in configs], means)
-    if found is None:
-        return None
-    return Crossing(found.keys, found.values, found.means, found.share, "")
+_MOST_DASHES = 4
+"""The number of kinds of dashes that a reader can distinguish."""
 
 
 def independent_keys(
-    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Factor]
+    keys: Sequence[str], configs: Sequence[Mapping[str, Any]], effects: Sequence[Effect]
 ) -> list[str]:
-    """The keys that it takes to tell the configs apart, without those that follow from others.
+    """The keys that suffice to distinguish the configs, without those that follow from others.
 
-    Keys that all have a value of their own in every config, as in a random search, count each,
-    but for one that only repeats another's values, and what a `_target_` brings along.
+    A key with another value in every config, as in a random search, counts as well, unless it
+    repeats the values of another key or a `_target_` is such a key and sets it.
     """
-    chosen = {factor.key for factor in effects}
+    chosen = {effect.key for effect in effects}
     single = [key for key in keys if len(_texts(key, configs)) == len(configs)]
-    if not any(key.endswith("_target_") for key in single):
+    if not choices_among(single):
         columns = {value_key([c.get(key) for c in configs]): key for key in reversed(single)}
         chosen |= set(columns.values())
-    telling = [key for key in keys if key in chosen]
-    points = {value_key([config.get(key) for key in telling]) for config in configs}
-    return telling if len(points) == len(configs) else list(keys)
+    independent = [key for key in keys if key in chosen]
+    points = {value_key([config.get(key) for key in independent]) for config in configs}
+    return independent if len(points) == len(configs) else list(keys)
 
 
 def keys_of_other_sets(configs: Sequence[Config]) -> list[str]:
-    """Returns the keys of the data of which no two values have the same validation and test sets.
+    """The keys of the data whose values all have different validation and test sets.
 
-    The score at one of its values is then of other sequences than the score at the next.
+    The scores at two of its values are scores of different sequences.
     """
-    keys = dict.fromkeys(key for config in configs for key in config.keys)
-    found: list[str] = []
-    for key in keys:
+    result: list[str] = []
+    for key in dict.fromkeys(key for config in configs for key in config.keys):
         if key.partition(".")[0] != DATA:
             continue
-        sets: dict[str, set[str]] = {}
-        for config in configs:
-            sets.setdefault(value_key(config.keys.get(key)), set()).add(config.data)
-        all_sets = set[str]().union(*sets.values())
-        if len(sets) > 1 and sum(map(len, sets.values())) == len(all_sets):
-            found.append(key)
-    return found
+        # The sets of sequences at each value of the key.
+        groups = _points(configs, [key]).values()
+        sets = [{config.data for config in group} for group in groups]
+        # No set occurs at two values if the union has as many sets as all values together.
+        if len(sets) > 1 and sum(map(len, sets)) == len(set[str]().union(*sets)):
+            result.append(key)
+    return result
 
 
 def choose_axis(
-    configs: Sequence[Config], effects: Sequence[Factor], keys: Sequence[str], names: dict[str, str]
+    configs: Sequence[Config], effects: Sequence[Effect], keys: Sequence[str], names: dict[str, str]
 ) -> Axis | None:
-    """The plot of the score: the widest numeric axis, a line per setting of the next keys.
+    """The plot of the score along one key, with lines and panels.
 
     Args:
-        configs: those that have a score.
-        keys: those that tell them apart.
+        configs: The configs that have a score.
+        keys: The keys that distinguish them.
     """
     if not keys or len(configs) < 2:
         return None
-    orders = {factor.key: factor.values for factor in effects}
+    # The order of values is that of the effects' table, if the key has an effect.
+    orders = {effect.key: effect.values for effect in effects}
     values = {key: orders.get(key) or _ordered(key, configs) for key in keys}
-    key = _laid_out(values)
-    numeric = _numeric(values[key])
-    lines, panels, averaged = _divided(key, values, effects)
-    groups = _groups(configs, panels, values)
-    shown = [
+    key = _x_key(values)
+    lines, panels, averaged = _divide(key, values, effects)
+    drawn = [
         Panel(
             run_label(group[0].keys, {k: names[k] for k in panels}),
             _lines(group, key, lines, values, names),
         )
-        for group in groups
+        for group in _group(configs, panels, values)
     ]
-    alone = all(len(point) == 1 for point in _points(configs, key, [*lines, *panels]).values())
-    joined = numeric and not (averaged and alone)
+    numeric = _is_numeric(values[key])
     log = numeric and min(values[key]) > 0 and max(values[key]) >= _WIDE * min(values[key])
-    return Axis(key, values[key], numeric, log, joined, averaged, shown)
+    # Without a common setting, as in a random search, no two points belong on a line.
+    points = _points(configs, [key, *lines, *panels])
+    joined = numeric and not (averaged and all(len(point) == 1 for point in points.values()))
+    return Axis(key, values[key], numeric, log, joined, averaged, drawn)
 
 
-def _laid_out(values: Mapping[str, list[Any]]) -> str:
-    """hidden_size where it is swept, else the numeric key with most values, else any with most."""
-    numeric = [key for key in values if _numeric(values[key])]
+def _x_key(values: Mapping[str, list[Any]]) -> str:
+    """The key of the x axis.
+
+    It is hidden_size if that is swept, else the numeric key with most values, else any other.
+    """
+    numeric = [key for key in values if _is_numeric(values[key])]
     if "model.hidden_size" in numeric:
         return "model.hidden_size"
     return max(numeric or values, key=lambda key: len(values[key]))
 
 
-def _divided(
-    key: str, values: Mapping[str, list[Any]], effects: Sequence[Factor]
+def _divide(
+    key: str, values: Mapping[str, list[Any]], effects: Sequence[Effect]
 ) -> tuple[list[str], list[str], list[str]]:
-    """The other keys as lines, as panels, or averaged over: those that matter most first."""
-    share = {factor.key: factor.share or 0.0 for factor in effects}
+    """Divides the other keys into lines, panels and averaged keys, the largest effects first."""
+    share = {effect.key: effect.share or 0.0 for effect in effects}
+    order = {name: index for index, name in enumerate(_LINES_FIRST)}
     others = [other for other in values if other != key]
-    first = {name: place for place, name in enumerate(_LINES_FIRST)}
-    others.sort(key=lambda k: (first.get(k, len(first)), -share.get(k, 0.0)))
-    lines, rest = _as_many(others, values, MOST_LINES)
-    panels, averaged = _as_many(rest, values, MOST_PANELS)
+    others.sort(key=lambda k: (order.get(k, len(order)), -share.get(k, 0.0)))
+    lines, rest = _take(others, values, MOST_LINES)
+    panels, averaged = _take(rest, values, MOST_PANELS)
     return lines, panels, averaged
 
 
-def _as_many(
+def _take(
     keys: Sequence[str], values: Mapping[str, list[Any]], most: int
 ) -> tuple[list[str], list[str]]:
-    """Keys one after another as long as they have no more than `most` settings together."""
+    """Takes keys one after another while they have at most `most` settings together."""
     taken: list[str] = []
     for key in keys:
         if math.prod(len(values[other]) for other in [*taken, key]) <= most:
@@ -133,16 +126,13 @@ def _as_many(
     return taken, [key for key in keys if key not in taken]
 
 
-def _groups(
+def _group(
     configs: Sequence[Config], keys: Sequence[str], values: Mapping[str, list[Any]]
 ) -> list[list[Config]]:
     """The configs by their setting of the keys, in the order of the values."""
-    places = {key: {value_key(v): place for place, v in enumerate(values[key])} for key in keys}
-    found: dict[tuple[int, ...], list[Config]] = {}
-    for config in configs:
-        where = tuple(places[key][value_key(config.keys.get(key))] for key in keys)
-        found.setdefault(where, []).append(config)
-    return [found[where] for where in sorted(found)]
+    points = _points(configs, keys)
+    order = itertools.product(*(map(value_key, values[key]) for key in keys))
+    return [points[point] for point in order if point in points]
 
 
 def _lines(
@@ -152,49 +142,53 @@ def _lines(
     values: Mapping[str, list[Any]],
     names: Mapping[str, str],
 ) -> list[Line]:
-    """A line per setting: the first key as colour, the others as dashes."""
-    shown = {k: names[k] for k in keys}
-    settings_of_others = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
-    many = len(settings_of_others) > 4  # more kinds of dashes than can be told apart
+    """A line per setting of the keys.
+
+    The first key decides its colour, the others its dashes.
+    """
+    first = [value_key(value) for value in values[keys[0]]] if keys else []
+    others = list(itertools.product(*(map(value_key, values[k]) for k in keys[1:])))
     lines: list[Line] = []
-    for place, group in enumerate(_groups(configs, keys, values)):
-        first = [value_key(v) for v in values[keys[0]]] if keys else []
-        colour = first.index(value_key(group[0].keys.get(keys[0]))) if keys else 0
-        style = settings_of_others.index(tuple(value_key(group[0].keys.get(k)) for k in keys[1:]))
-        found = _points(group, key, [])
-        there = [(value, (value_key(value),)) for value in values[key]]
-        points = [_point(value, found[point]) for value, point in there if point in found]
-        label = run_label(group[0].keys, shown)
-        lines.append(Line(label, place if many else colour, 0 if many else style, points))
+    for index, group in enumerate(_group(configs, keys, values)):
+        setting = [value_key(group[0].keys.get(k)) for k in keys]
+        if len(others) > _MOST_DASHES:  # a colour for each line
+            colour, style = index, 0
+        else:
+            colour = first.index(setting[0]) if keys else 0
+            style = others.index(tuple(setting[1:]))
+        points = _points(group, [key])
+        drawn = [
+            _point(value, points[(value_key(value),)])
+            for value in values[key]
+            if (value_key(value),) in points
+        ]
+        label = run_label(group[0].keys, {k: names[k] for k in keys})
+        lines.append(Line(label, colour, style, drawn))
     return lines
 
 
-def _points(
-    configs: Sequence[Config], key: str, keys: Sequence[str]
-) -> dict[tuple[str, ...], list[Config]]:
-    found: dict[tuple[str, ...], list[Config]] = {}
-    for config in configs:
-        point = tuple(value_key(config.keys.get(k)) for k in (key, *keys))
-        found.setdefault(point, []).append(config)
-    return found
+def _points(configs: Sequence[Config], keys: Sequence[str]) -> dict[tuple[str, ...], list[Config]]:
+    """The configs by their values of the keys."""
+    return group_by(configs, lambda c: tuple(value_key(c.keys.get(key)) for key in keys))
 
 
 def _point(x: Any, configs: Sequence[Config]) -> Point:
-    """One config over its seeds; of several, the mean and range of their means."""
+    """One config over its seeds, or the mean and range of several configs' means."""
     samples = [[value for _, value in config.scores] for config in configs]
     means = [math.fsum(sample) / len(sample) for sample in samples]
+    # The range of one config is over its seeds, that of several is over their means.
     values = samples[0] if len(samples) == 1 else means
     return Point(x, math.fsum(means) / len(means), min(values), max(values), len(values))
 
 
 def _ordered(key: str, configs: Sequence[Config]) -> list[Any]:
     values = list(_texts(key, [config.keys for config in configs]).values())
-    return sorted(values) if _numeric(values) else values
+    return sorted(values) if _is_numeric(values) else values
 
 
 def _texts(key: str, configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {value_key(config.get(key)): config.get(key) for config in configs}
 
 
-def _numeric(values: Sequence[Any]) -> bool:
+def _is_numeric(values: Sequence[Any]) -> bool:
     return all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values)

@@ -1,4 +1,4 @@
-"""The runs behind each row of a report: where they lie, how they ended, their curves."""
+"""The runs behind each row of a report: folders, states, learning curves."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -6,19 +6,19 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results.formatting import without_machine
-from seqsweep.results.leaderboard import DATA, Leaderboard, numbers, seed_of
-from seqsweep.results.report.curves import read_metrics, thinned
+from seqsweep.results.leaderboard import DATA, Leaderboard
+from seqsweep.results.report.curves import CURVES, read_metrics, thinned
 from seqsweep.results.report.findings import Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
+from seqsweep.results.run_numbers import numbers, seed_of
 from seqsweep.runs.ledger import Entry, value_key
 
 DRAWN_RUNS = 120
-"""The number of runs with curves on the page, best configs first: it must stay small."""
+"""The number of runs with curves on the page, best configs first. The page must stay small."""
 
 DRAWN_EPOCHS = 60
 _DIGITS = 4
-_CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
 _FILES = ("config.yaml", "train.log", "metrics.csv")
 
 RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
@@ -28,20 +28,22 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 def config_runs(
     board: Leaderboard, entries: Sequence[Entry], names: Mapping[str, Name], folder: Path
 ) -> list[list[Run]]:
-    """Returns for each row all runs of its config, by seed.
+    """All runs of each row's config, ordered by seed.
 
-    These are the runs that the row's numbers are of, and those of the same config that failed, are
-    still training, or are repeated by a newer run.
+    These are the runs that the row's numbers are computed from, and the runs of the same config
+    that failed, are still training, or are repeated by a newer run.
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
     all_counted = set[str]().union(*counted)
     groups = [list(row.entries) for row in board.rows]
+    # The first row with each setting of the keys. Rows on other data can have the same setting.
     rows: dict[str, int] = {}
     for index, row in enumerate(board.rows):
         rows.setdefault(_point(row.entries[0], keys), index)
     for entry in entries:
         index = rows.get(_point(entry, keys))
+        # A run that counts for another row, on other data, belongs to that row.
         if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
     return [
@@ -54,16 +56,16 @@ def config_runs(
 
 
 def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:
-    """Returns the learning curves of the first runs, thinned to DRAWN_EPOCHS epochs."""
-    found: dict[str, Mapping[str, Sequence[float | None]]] = {}
+    """The learning curves of the first runs, thinned to DRAWN_EPOCHS epochs."""
+    result: dict[str, Mapping[str, Sequence[float | None]]] = {}
     for run in runs[:DRAWN_RUNS]:
         metrics = read_metrics(folder / run.folder)
-        columns = {name: metrics[name] for name in _CURVES if metrics.get(name)}
+        columns = {name: metrics[name] for name in CURVES if metrics.get(name)}
         epochs = thinned(sorted({e for column in columns.values() for e in column}), DRAWN_EPOCHS)
         if epochs:
             values = {n: [_rounded(c.get(e)) for e in epochs] for n, c in columns.items()}
-            found[run.run_id] = {"epoch": epochs, **values}
-    return found
+            result[run.run_id] = {"epoch": epochs, **values}
+    return result
 
 
 def _point(entry: Entry, keys: Sequence[str]) -> str:

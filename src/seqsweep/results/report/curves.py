@@ -1,4 +1,4 @@
-"""Learning curves out of metrics.csv: read, averaged over seeds, thinned for drawing."""
+"""Reads learning curves, averages them over seeds and thins them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,19 +7,22 @@ from pathlib import Path
 
 from seqsweep.runs.metrics_csv import read_columns
 
+CURVES = ("train/loss", "val/loss", "train/acc", "val/acc")
+"""The metrics whose curves a report draws."""
+
 MOST_POINTS = 200
-"""More points than this cannot be told apart in a plot, and would only make its file large."""
+"""More points than this cannot be distinguished in a plot and make its file large."""
 
 Column = Mapping[int, float]
-"""The value of each epoch that has one."""
+"""The value of a metric at each epoch that has one."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """One metric over the epochs: mean, smallest and largest of the seeds that have a value.
+    """One metric over the epochs: the mean, smallest and largest value of the seeds.
 
     Args:
-        seeds: how many these are at each epoch.
+        seeds: The number of seeds that have a value at each epoch.
     """
 
     epochs: list[int]
@@ -30,34 +33,35 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points from the start that all seeds have: after them some have ended."""
+        """The number of points before the first seed ends."""
         most = max(self.seeds)
         return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
 
 
 def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
-    """The columns of a run's metrics.csv, by epoch; see `read_rows` for what is left out."""
+    """The finite values of a run's metrics.csv, by column and epoch."""
     columns = read_columns(folder / "metrics.csv")
+    # A diverged run has NaN in its last epochs.
     epochs = list(map(int, columns.pop("epoch", [])))
-    found = {
+    finite = {
         name: {epoch: v for epoch, v in zip(epochs, values, strict=True) if math.isfinite(v)}
         for name, values in columns.items()
     }
-    return {name: column for name, column in found.items() if column}
+    return {name: column for name, column in finite.items() if column}
 
 
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
-    """The named columns of runs that differ in their seed alone, each as one band.
+    """The band of each named column, over runs that differ only in their seed.
 
-    Where runs stop at different epochs, the later points are of those that are left.
+    If runs stop at different epochs, later points are computed from the remaining runs.
     """
     runs = [read_metrics(folder) for folder in folders]
-    found = {name: [run[name] for run in runs if run.get(name)] for name in names}
-    return {name: band(columns) for name, columns in found.items() if columns}
+    columns = {name: [run[name] for run in runs if run.get(name)] for name in names}
+    return {name: band(group) for name, group in columns.items() if group}
 
 
 def band(columns: Sequence[Column]) -> Band:
-    """Mean, smallest and largest at each epoch, at no more than MOST_POINTS epochs.
+    """The mean, smallest and largest value at up to MOST_POINTS epochs.
 
     >>> band([{0: 1.0, 1: 0.5}, {0: 3.0}])
     Band(epochs=[0, 1], mean=[2.0, 0.5], low=[1.0, 0.5], high=[3.0, 0.5], seeds=[2, 1])
@@ -74,12 +78,13 @@ def band(columns: Sequence[Column]) -> Band:
 
 
 def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
-    """The first, the last, and evenly between them, no more than `most`.
+    """At most `most` epochs: the first, the last, and evenly spaced ones between them.
 
     >>> thinned(range(9), 3)
     [0, 4, 8]
     """
     if len(epochs) <= most:
         return list(epochs)
+    # A fraction of an epoch, so that the last index is the last epoch.
     step = (len(epochs) - 1) / (most - 1)
-    return [epochs[round(place * step)] for place in range(most)]
+    return [epochs[round(index * step)] for index in range(most)]

@@ -1,37 +1,18 @@
-"""What a report says, as plain values: report.json is this tree, the HTML shows it."""
+"""The content of a report as plain values.
+
+report.json is this tree, and the HTML page shows it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
+from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
-from seqsweep.results.significance import Verdict, counts
+from seqsweep.results.significance import Difference, Estimate
+from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
-
-
-@dataclass(frozen=True)
-class Stat:
-    """A metric over n seeds: mean, sample deviation, interval; the last three need two seeds."""
-
-    n: int
-    mean: float
-    std: float | None
-    low: float | None
-    high: float | None
-
-
-@dataclass(frozen=True)
-class Gap:
-    """A config's score minus the best one's, over n shared seeds; see statistics.Difference."""
-
-    n: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    p: float | None
-    adjusted: float | None
-    t_adjusted: float | None
 
 
 @dataclass(frozen=True)
@@ -39,12 +20,13 @@ class Run:
     """One run of a config.
 
     Args:
-        folder: from that of the report; `.` where they are the same.
-        name: as TensorBoard's view calls it.
-        counted: whether the numbers of its config are of it too.
-        metrics: of the best epoch, those of validation and test.
-        files: those of its folder that a reader may look into.
-        command: trains it again and compares, from the report's folder; None if it is not complete.
+        folder: The path from the report's folder; `.` if they are the same.
+        name: The name in TensorBoard's view.
+        counted: Whether the numbers of its config include it.
+        metrics: The metrics of validation and test at the best epoch.
+        files: The files of its folder that a reader may want to open.
+        command: Trains the run again and compares the two, from the report's folder. None if the
+            run is not complete.
     """
 
     run_id: str
@@ -62,18 +44,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """A row of the leaderboard: one config over its seeds.
+    """A row of the leaderboard, one config over its seeds, in plain values.
 
     Args:
-        rank: from 1, by the mean of the validation metric.
-        name: as TensorBoard's view calls it. words: the values that tell it apart.
-        keys: all keys in which the configs differ.
-        runs: the run_ids that the numbers are of. all_runs: those and the others of the config.
-        scores: [seed, value] of the metric that is compared.
-        lost: seeds that diverged or failed, in words: the others may be the lucky ones.
-        verdict: as `Difference.verdict`; "other test set" or the like where the config was not
-            evaluated on the sequences of the best.
-        data: a key that configs share that were evaluated on the same sequences.
+        rank: The rank from 1, by the mean of the validation metric.
+        name: The name in TensorBoard's view.
+        words: The values that distinguish the config.
+        keys: The values of all keys in which the configs differ.
+        runs: The run_ids that the numbers are computed from.
+        scores: The pairs [seed, value] of the compared metric.
+        difference: The difference to the best; None if there is nothing to compare with.
+        apart: The reason if the config was not evaluated on the sequences of the best, and so is
+            not compared, as `other test set`.
+        lost: The seeds that diverged or failed, in words: the others may be the lucky ones.
+        data: A text that is equal for configs evaluated on the same sequences.
+        all_runs: The counted runs and the others of the config.
     """
 
     rank: int
@@ -81,88 +66,63 @@ class Config:
     words: str
     keys: dict[str, Any]
     runs: list[str]
-    metrics: dict[str, Stat]
+    metrics: dict[str, Estimate]
     scores: list[tuple[int, float]]
-    gap: Gap | None
-    verdict: str
+    difference: Difference | None
+    apart: str = ""
     lost: str = ""
     data: str = ""
     all_runs: list[Run] = field(default_factory=list[Run])
 
     @property
-    def is_apart(self) -> bool:
-        """True if it was evaluated on other sequences than the best, and so is not compared."""
-        return self.verdict not in get_args(Verdict)
+    def verdict(self) -> str:
+        """The verdict of the comparison, or why there is none."""
+        return self.apart or (self.difference.verdict if self.difference else "best")
 
     @property
-    def told_by_t(self) -> bool:
-        """Whether a paired t-test tells it from the best, where signed ranks are too few to."""
-        if self.verdict != "undecided" or self.gap is None:
-            return False
-        return counts(self.gap.t_adjusted)
+    def differs_by_t(self) -> bool:
+        """Returns whether only the t-test differs, as the rank test has too few seeds."""
+        difference = self.difference
+        return self.verdict == "undecided" and difference is not None and difference.differs_by_t
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What needs no network. `data` says which data set, where the sweep has several."""
+    """A method without a network.
+
+    Args:
+        data: The keys of the config that say which data it was measured on.
+        label: The data in words, if the sweep has several data sets.
+    """
 
     name: str
-    data: str
     metrics: dict[str, float]
     seconds: float | None
+    data: dict[str, Any]
+    fingerprint: str | None
+    label: str = ""
+
+    def has_data_of(self, entry: Entry) -> bool:
+        """Returns whether a run has the same data, split in the same way."""
+        # The fingerprint covers all data, before the split.
+        fingerprint = (entry.record or {}).get("data_fingerprint")
+        if fingerprint and self.fingerprint and fingerprint != self.fingerprint:
+            return False
+        return all(entry.config.get(key) == value for key, value in self.data.items())
 
 
 @dataclass(frozen=True)
 class Answer:
-    """`best` and `rest` are one sentence; the others say how sure it is and what chose."""
+    """The first sentences of the report.
+
+    `lead`, `best` and `rest` are read as one text.
+    """
 
     best: str
     rest: str
+    lead: str = ""
     choice: str | None = None
     baseline: str | None = None
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A main effect: the mean score at each value, and the share of the variance of configs.
-
-    Args:
-        configs: how many it rests on. confounded: no share, see effects.Effect.
-    """
-
-    key: str
-    values: list[Any]
-    means: list[float]
-    share: float | None
-    configs: int
-    confounded: bool
-
-
-@dataclass(frozen=True)
-class Crossing:
-    """Two keys that act together, and how in words."""
-
-    keys: tuple[str, str]
-    values: tuple[list[Any], list[Any]]
-    means: list[list[float | None]]
-    share: float
-    words: str
-
-
-@dataclass(frozen=True)
-class Holes:
-    """The runs that are missing, and how many combinations of the values there are.
-
-    Args:
-        size: of all combinations. there: how many have a complete run.
-        missing: those that a command has asked for and that have none.
-        why: how many of their runs ended how, in words; empty where nothing is known of them.
-    """
-
-    size: int
-    there: int
-    missing: list[str]
-    why: str
 
 
 @dataclass(frozen=True)
@@ -176,7 +136,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Summed over the seeds; rows are the true classes."""
+    """A confusion matrix summed over the seeds; rows are the true classes."""
 
     split: str
     classes: list[str]
@@ -186,13 +146,13 @@ class Confusion:
 
     @property
     def sequences(self) -> int:
-        """How many sequences the split has."""
+        """The number of sequences in the split."""
         return sum(map(sum, self.counts)) // self.seeds
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Runs that ended early for one reason, each with its folder and what it is called."""
+    """Runs that ended early for one reason, each with its folder and its label."""
 
     state: str
     error: str
@@ -205,15 +165,20 @@ class Report:
     """The whole report, in its order.
 
     Args:
-        made_from: see `results.report.freshness`.
-        monitor: the metric that chose. score: the metric that is compared.
-        names: short names of the keys.
-        running: labels of those; waiting: how many have not begun.
-        left_out: how many runs repeat the config, data and seed of a newer one.
-        splits: of the best run, as its record has them; empty where that does not say.
-        overlaps: what is said of splits that share sequences with training.
-        tied: how many configs are equal to the best in the monitor.
-        shares_time: whether runs have trained in a stack, and have equal parts of its time.
+        made_from: The digest of what the report was made from, see `report.freshness`.
+        waiting: The number of runs that have not started.
+        running: The labels of the runs that are training.
+        left_out: The number of runs that repeat the config, data and seed of a newer run.
+        monitor: The metric that ranks the configs.
+        score: The metric in which they are compared.
+        names: The short names of the keys.
+        effects: The main effects of the keys.
+        interaction: The strongest interaction of two keys, and its words.
+        grid: The missing runs, and their number by state.
+        splits: The splits of the best run, as in its record; empty if the record lacks them.
+        overlaps: A sentence for each split that shares sequences with training.
+        tied: The number of configs that equal the best in the monitor.
+        shares_time: Whether runs trained in a stack and have equal parts of its time.
     """
 
     made_from: str
@@ -231,9 +196,11 @@ class Report:
     baselines: list[Baseline]
     baseline_notes: list[str]
     axis: Axis | None
-    factors: list[Factor]
-    crossing: Crossing | None
-    holes: Holes | None
+    effects: list[Effect]
+    interaction: Interaction | None
+    interaction_words: str
+    grid: Grid
+    missing_states: Mapping[str, int]
     curves: list[Curve]
     confusion: Confusion | None
     confusion_absent: str | None
@@ -247,8 +214,13 @@ class Report:
 
     @property
     def has_seeds(self) -> bool:
-        """Whether some config has more than one: without, there are no intervals to show."""
+        """Returns whether a config has more than one seed."""
         return any(len(config.runs) > 1 for config in self.configs)
+
+    @property
+    def scored(self) -> list[Config]:
+        """The configs that have the compared metric."""
+        return [config for config in self.configs if self.score in config.metrics]
 
     @property
     def higher_is_better(self) -> bool:

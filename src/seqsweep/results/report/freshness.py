@@ -1,8 +1,8 @@
-"""Tells whether a folder's report and TensorBoard view fit the records that it has now.
+"""Checks whether a folder's report and TensorBoard view match its current records.
 
-Both carry a digest of what they were made from. Who finds another one makes them again. The digest
-also covers what was written beside it, so that it is wrong where two processes have written at
-once, or one was killed between two files.
+Both contain a digest of what they were made from, and are made again if that has changed. The
+digest also covers the files written beside it, so it does not match after two processes have
+written at once, or after one was killed between two files.
 """
 
 import hashlib
@@ -29,30 +29,31 @@ _HEAD = 200
 
 
 def made_from(folder: Path, entries: Sequence[Entry]) -> str:
-    """A digest of all that the report and the view of a folder are made from.
+    """A digest of everything that a folder's report is made from.
 
     Args:
-        entries: the runs of the folder. Of a finished one the digest of its record counts, of the
-            others how they stand.
+        entries: The runs of the folder. The digest covers the record of a finished run and the
+            state of any other run.
     """
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
+    # The digest of a record identifies its content.
     runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
     return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str)])
 
 
 def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
-    """Returns the entry of report.json that says what it was made from.
+    """The entry of report.json that identifies what it was made from.
 
     Args:
-        beside: the files of BESIDE, as they were written.
+        beside: The files of BESIDE, as they were written.
     """
     return _digest([made_from, *([stat.st_size, stat.st_mtime_ns] for stat in beside)])
 
 
 def is_report_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether the report was made from this; reads the beginning of report.json."""
+    """Returns whether the report was made from this, by the beginning of report.json."""
     try:
         beside = [(folder / name).stat() for name in BESIDE]
         with open_regular(folder / "report.json") as file:
@@ -63,14 +64,14 @@ def is_report_fresh(folder: Path, made_from: str) -> bool:
 
 
 def prove_view(folder: Path, made_from: str, names: Iterable[str]) -> None:
-    """Notes that the view of a folder was made from this, and consists of files of these names."""
+    """Records what the view was made from and the names of its files."""
     write_text(folder / _VIEW, _view_proof(made_from, names), sync=False)
 
 
 def is_view_fresh(folder: Path, made_from: str) -> bool:
-    """Returns whether the view was made from this, and still consists of the same files.
+    """Returns whether the view was made from this, with the same files.
 
-    Their names tell their contents.
+    The name of such a file identifies its content.
     """
     try:
         proof = read_bytes(folder / _VIEW).decode()

@@ -1,4 +1,4 @@
-"""The plot of a score over the values of a key, as plain values of a report."""
+"""The plot of a score over the values of a key, as plain values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Point:
-    """The score at one value of an axis; low and high are the smallest and the largest."""
+    """The mean, smallest and largest score at one value of an axis."""
 
     x: Any
     mean: float
@@ -17,7 +17,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Line:
-    """The points of one setting of the other keys; lines of one group share their colour."""
+    """The points for one setting of the other keys; the group is its colour."""
 
     label: str
     group: int
@@ -27,6 +27,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
+    """The lines for one setting of the keys that divide the plot into panels."""
+
     label: str
     lines: list[Line]
 
@@ -36,9 +38,10 @@ class Axis:
     """The score along one swept key.
 
     Args:
-        numeric, log: how its values are laid out.
-        joined: neighbours on a line differ in this key alone.
-        averaged: keys over which each point is a mean.
+        numeric: The values are numbers on a scale, not words side by side.
+        log: The scale is logarithmic.
+        joined: Neighbours on a line differ only in this key.
+        averaged: The keys over which each point is a mean.
     """
 
     key: str
@@ -51,6 +54,6 @@ class Axis:
 
     @property
     def is_uneven(self) -> bool:
-        """True if the points of a line are means over different combinations of other keys."""
+        """Returns whether points of a line are means over different combinations of keys."""
         lines = [line for panel in self.panels for line in panel.lines]
         return bool(self.averaged) and any(len({p.n for p in line.points}) > 1 for line in lines)

@@ -1,7 +1,7 @@
-"""What the figures of a report are made of: colours, texts, axes.
+"""The parts of a report's figures: colours, texts, axes.
 
-Texts go through `label`, since plotly takes tags in any text for its own. Colours are those of a
-light page; the page replaces them by DARK's where a reader prefers that.
+Texts go through `label`, since plotly interprets tags in any text. Colours are those of a light
+page; the page replaces them by those of DARK if a reader prefers a dark one.
 """
 
 import math
@@ -16,7 +16,7 @@ Figure = dict[str, Any]
 PALETTE = (
     "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#B8860B", "#56B4E9", "#6A4C93", "#6B7280",
 )  # fmt: skip
-"""After Okabe and Ito (2008), told apart with any colour vision; their yellow is darker here."""
+"""Colours for any colour vision, after Okabe and Ito (2008); their yellow is darker here."""
 
 _ON_DARK = (
     "#4AA3E8", "#FF8B4D", "#35C79A", "#E8A5CB", "#E6BE4B", "#A9DDFF", "#B79AE0", "#A3ABB8",
@@ -30,7 +30,7 @@ GROUND, _GROUND_ON_DARK = "white", "#12171D"
 """The colours of the page itself, as in report.css."""
 
 INKS = ("#000000", "#FFFFFF")
-"""The colours of numbers on pale and on deep shades; all shades of a dark page are deep."""
+"""The colours of numbers on pale and on dark shades; all shades of a dark page are dark."""
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "star", "triangle-down")
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -38,7 +38,7 @@ _MOST_TICKS = 10
 
 
 def label(text: object) -> str:
-    """A text that plotly shows as it is: it would take tags for its own.
+    """A text that plotly shows unchanged, with its tags escaped.
 
     >>> label("<b>x</b>")
     '&lt;b&gt;x&lt;/b&gt;'
@@ -47,20 +47,20 @@ def label(text: object) -> str:
 
 
 def faded(colour: str, alpha: float = BAND) -> str:
-    """The colour of a band around a line, or of a bar behind a mark."""
-    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    """The transparent colour of a band or of a bar."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
     return f"rgba({red},{green},{blue},{alpha})"
 
 
 def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, float]:
-    """The colour of a share on the scale between two colours: red, green and blue, 0 to 1."""
-    low, high = ([int(end[place : place + 2], 16) / 255 for place in (1, 3, 5)] for end in ends)
+    """The colour of a share between two colours, as red, green, blue."""
+    low, high = ([int(end[start : start + 2], 16) / 255 for start in (1, 3, 5)] for end in ends)
     red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
     return red, green, blue
 
 
 def _shades(ends: tuple[str, str]) -> list[str]:
-    """Returns the colours of 0 % to 100 % on the scale between two colours."""
+    """The colours of 0 % to 100 % between two colours."""
     return [
         "#" + "".join(f"{round(255 * part):02X}" for part in shade(percent / 100, ends))
         for percent in range(101)
@@ -78,7 +78,7 @@ DARK = (
     | dict(zip(SHADES, _shades(HEAT_ON_DARK), strict=True))
     | {INKS[0]: INKS[1], GROUND: _GROUND_ON_DARK}
 )
-"""Each colour of a figure on a dark page."""
+"""The dark page's colour for each colour of a figure."""
 
 
 def luminance(colour: tuple[float, float, float]) -> float:
@@ -87,26 +87,29 @@ def luminance(colour: tuple[float, float, float]) -> float:
     >>> luminance((1.0, 1.0, 1.0))
     1.0
     """
+    # The inverse of the sRGB transfer function.
     linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
     return round(0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2], 9)
 
 
 def ink_on(share: float) -> str:
-    """The colour of a number on the shade of a share: that with more contrast.
+    """The colour with more contrast on the shade of a share.
 
     >>> ink_on(0.0), ink_on(1.0)
     ('#000000', '#FFFFFF')
     """
+    # WCAG's contrast ratio of black and white ink on the shade.
     light = luminance(shade(share)) + 0.05
     return INKS[0] if light / 0.05 > 1.05 / light else INKS[1]
 
 
-def colour_of(place: int) -> str:
-    return PALETTE[place % len(PALETTE)]
+def colour_of(index: int) -> str:
+    """The colour of a line; colours repeat after the last one."""
+    return PALETTE[index % len(PALETTE)]
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """Rounds values to five significant digits, which keeps the page small.
+    """The values with five significant digits, which keeps the page small.
 
     >>> rounded([0.123456789, 1234.5678])
     [0.12346, 1234.6]
@@ -115,12 +118,12 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def literal(text: str) -> str:
-    """A text in a hover template: what stands there in %{...} by chance is no variable."""
+    """A text for a hover template, without variables of plotly."""
     return text.replace("%{", "%\u200b{")
 
 
 def layout(x: str, y: str, height: int) -> Figure:
-    """Axes with these titles; colours and fonts are the page's."""
+    """A layout with titled axes; the page sets its colours and fonts."""
     return {
         "height": height,
         "margin": {"l": 12, "r": 16, "t": 12, "b": 12},
@@ -132,7 +135,7 @@ def layout(x: str, y: str, height: int) -> Figure:
 
 
 def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str) -> Figure:
-    """The band between the smallest and the largest."""
+    """The band between the smallest and the largest values."""
     return {
         "type": "scatter", "mode": "lines", "fill": "toself", "fillcolor": faded(colour),
         "x": [*xs, *reversed(xs)], "y": [*highs, *reversed(lows)],
@@ -142,37 +145,41 @@ def filled(xs: Sequence[Any], lows: list[float], highs: list[float], colour: str
 
 def chosen_epoch(epochs: list[int], values: list[float], best: float, colour: str) -> Figure:
     """A mark at the point nearest to the best epoch."""
-    place = min(range(len(epochs)), key=lambda i: abs(epochs[i] - best))
+    index = min(range(len(epochs)), key=lambda i: abs(epochs[i] - best))
     return {
-        "type": "scatter", "mode": "markers", "x": [epochs[place]], "y": [values[place]],
+        "type": "scatter", "mode": "markers", "x": [epochs[index]], "y": [values[index]],
         "marker": {"color": colour, "symbol": "diamond", "size": 9}, "hoverinfo": "skip",
     }  # fmt: skip
 
 
 def ticks(values: Sequence[Any], key: str, numeric: bool, log: bool) -> Figure:
-    """The values themselves where they are few; words stand at 0, 1, 2, ..."""
+    """The ticks of an axis, the values themselves if they are few.
+
+    Words are at 0, 1, 2 and so on.
+    """
     if not numeric:
         return {
             "tickvals": list(range(len(values))),
             "ticktext": [label(value_text(key, value)) for value in values],
             "range": [-0.5, len(values) - 0.5],
         }
-    shown: Figure = {"type": "log" if log else "linear"}
+    axis: Figure = {"type": "log" if log else "linear"}
     if len(values) <= _MOST_TICKS:
-        shown |= {"tickvals": list(values), "ticktext": [value_text(key, v) for v in values]}
+        axis |= {"tickvals": list(values), "ticktext": [value_text(key, v) for v in values]}
     elif log:
-        shown |= decades(values)
-    return shown
+        axis |= decades(values)
+    return axis
 
 
 def decades(values: Sequence[float]) -> Figure:
-    """Ticks of a logarithmic axis that has few powers of ten: 1, 2 and 5 of each.
+    """The ticks of a logarithmic axis: 1, 2, 5 or 1 per decade.
 
-    At least two are between the smallest and the largest value, if need be these themselves.
+    At least two are between the smallest and the largest value, if necessary these themselves.
     """
     low, high = min(values), max(values)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if high < 300 * low else (1,)
+    # Try 1, 2, 5 of each power, then 1 to 9, then the ends.
     marks = _between([float(f"{step}e{power}") for power in powers for step in steps], low, high)
     marks = marks or _between([float(f"{n}e{p}") for p in powers for n in range(1, 10)], low, high)
     marks = marks or sorted({float(f"{value:.3g}") for value in (low, high)})
@@ -180,12 +187,13 @@ def decades(values: Sequence[float]) -> Figure:
 
 
 def _between(marks: list[float], low: float, high: float) -> list[float]:
-    """The marks if they are enough for values from low to high."""
+    """The marks if at least two are between low and high, else none."""
     return marks if sum(low <= mark <= high for mark in marks) >= 2 else []
 
 
 def _round_text(value: float) -> str:
-    """
+    """The text of a round number.
+
     >>> _round_text(0.2), _round_text(5000), _round_text(2e6)
     ('0.2', '5k', '2M')
     """
@@ -198,5 +206,6 @@ def _round_text(value: float) -> str:
 def padded(values: Sequence[float]) -> list[float]:
     """A range with a little room around all values."""
     low, high = min(values), max(values)
+    # Equal values get a range too.
     room = 0.06 * (high - low) or 0.01
     return [low - room, high + room]

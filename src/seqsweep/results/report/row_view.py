@@ -1,4 +1,4 @@
-"""Prepares the rows of the leaderboard for opening and filtering in the template."""
+"""Prepares the rows of the leaderboard for filtering and opening."""
 
 from typing import Any
 
@@ -11,6 +11,7 @@ from seqsweep.runs.ledger import value_key
 def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
     """Returns the filters of the leaderboard and what its opened rows show."""
     filters: dict[str, list[str]] = {}
+    # The index of each value of a key among the choices of its filter.
     indices: dict[str, dict[str, int]] = {}
     for key in report.names if len(report.configs) > 1 else ():
         values = {value_key(config.keys[key]): config.keys[key] for config in report.configs}
@@ -18,23 +19,22 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
         indices[key] = {text: index for index, text in enumerate(ordered)}
         filters[key] = [value_text(key, values[text]) for text in ordered]
     metrics = {name for columns in curves.values() for name in columns}
-    kinds = [kind for kind in ("loss", "acc") if {f"val/{kind}", f"train/{kind}"} & metrics]
-    validated = any(name.startswith("val/") for name in metrics)
+    has_validation = any(name.startswith("val/") for name in metrics)
     return {
         "filters": filters,
         "filter_values": [
             [indices[key][value_key(config.keys[key])] for key in filters]
             for config in report.configs
         ],
-        "run_kinds": kinds,
+        "run_kinds": [k for k in ("loss", "acc") if {f"val/{k}", f"train/{k}"} & metrics],
         "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"
-        if validated
+        if has_validation
         else "Training",
         "most_drawn": DRAWN_RUNS,
     }
 
 
 def _filter_order(value: Any) -> tuple[bool, float, str]:
-    """The sort key of a filter's values: numbers by size, then texts."""
+    """The sort key of a filter's value: numbers by size, then texts."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return (False, value, "") if is_number else (True, 0.0, plain_text(value))

@@ -1,60 +1,75 @@
-"""The sentences of a report."""
+"""The sentences of a report, each by a fixed frame."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqsweep.results.effects import Interaction
 from seqsweep.results.formatting import (
     NBSP,
+    bounded_interval,
     count,
-    interval_text,
     metric_words,
+    number_range,
     short_number,
-    shown_interval,
+    signed,
     split_words,
     true_minus,
+    upper_first,
     value_text,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, has_chosen, tied_with_first
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
 from seqsweep.results.report.baselines_text import baseline_words, test_set_words
-from seqsweep.results.report.findings import Answer, Baseline, Config, Crossing, Stat
-from seqsweep.results.significance import LEVEL
-from seqsweep.results.verdicts import undecided
+from seqsweep.results.report.findings import Answer, Baseline, Config
+from seqsweep.results.significance import LEVEL, Estimate
+from seqsweep.results.verdicts import needed_words, t_test_words, too_few_words
 from seqsweep.runs.metric_names import lower_is_better
 
-_FEW = 3
-"""Of the best of other data sets so many are named."""
+_MOST_NAMED = 3
+"""The number of other data sets whose best configs are named."""
+
+_VERDICTS = {
+    "different": ("differs", "differ"),
+    "indistinguishable": (
+        "is statistically indistinguishable",
+        "are statistically indistinguishable",
+    ),
+    "undecided": ("has too few seeds", "have too few seeds"),
+}
+"""The words for one and for several configs with a verdict."""
 
 
 def answer(
     configs: Sequence[Config], board: Leaderboard, baselines: Sequence[Baseline], tested: int
 ) -> Answer:
-    """The first sentence of a report that has complete runs, and the two below it.
+    """The first sentences of a report that has complete runs.
 
     Args:
-        tested: how many sequences the score of one run is of; 0 where that is not known.
+        tested: The number of sequences behind the score of one run; 0 if unknown.
     """
     best, score = configs[0], board.compared
-    reached = f"{metric_words(score)} {_reached(score, best.metrics[score])}"
-    among_networks = baseline_words(best, score, baselines, tested, alone=len(configs) == 1)
-    if len(configs) == 1:
-        rest = f" reaches {reached}{_alone(best)}."
-        choice = choice_words(board, 1) + test_set_words([best.metrics[score].mean], score, tested)
-        return Answer(best.words, rest, choice, among_networks)
-    chosen = split_words(board.monitor.partition("/")[0])
-    same = [config for config in configs if not config.is_apart]
-    first = f"is best on {chosen}:" if len(same) > 1 else "reaches"
-    rest = f" {first} {reached}{_sureness(same, score)}.{_elsewhere(configs, score)}"
-    choice = (
-        choice_words(board, len(configs))
-        + _tie_words(board)
-        + test_set_words([c.metrics[score].mean for c in same if score in c.metrics], score, tested)
+    # Only configs evaluated on the sequences of the best are compared with it.
+    same = [config for config in configs if not config.apart]
+    means = [config.metrics[score].mean for config in same if score in config.metrics]
+    has_rivals = len(same) > 1
+    ranking_split = split_words(board.monitor.partition("/")[0])
+    alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
+    sentences = [
+        f"{metric_words(score)} {_estimate_words(score, best.metrics[score])}{alone}",
+        *_comparison_sentences(same, score),
+        *_sentence_on_other_sets(configs, score),
+    ]
+    return Answer(
+        lead=f"Best on {ranking_split}: " if has_rivals else "",
+        best=best.words,
+        rest=f", {'. '.join(sentences)}.",
+        choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
+        baseline=baseline_words(best, score, baselines, tested, alone=len(configs) == 1),
     )
-    return Answer(best.words, rest, choice, among_networks)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
-    """Where no run is complete."""
+    """The first sentence of a report without a complete run."""
     parts = [f"{number} {state}" for state, number in states.items()]
     parts += [f"{waiting} not started"] if waiting else []
     total = sum(states.values()) + waiting
@@ -63,176 +78,172 @@ def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
     return Answer("", f"No run is complete yet: {', '.join(parts)}.")
 
 
-def choice_words(board: Leaderboard, configs: int) -> str:
-    """What chose the best epoch and the best config, and that test did not."""
-    metric, score = metric_words(board.monitor), board.compared
-    if board.epoch == "last":
-        chosen = "epoch" if configs == 1 else "epoch and config"
-        text = f"No validation split chose the {chosen}: "
-        if configs == 1:
-            return f"{text}the numbers are of the last epoch."
-        return f"{text}configs are ranked by {metric} of the last epoch."
+def choice_words(board: Leaderboard) -> str:
+    """Says what chose the best epoch and the best config."""
+    metric, split = metric_words(board.monitor), split_words(board.compared.partition("/")[0])
     has_validation = any(name.startswith("val/") for row in board.rows for name in row.metrics)
-    lacks = "" if has_validation else "There is no validation split. "
+    is_one = len(board.rows) == 1
+    # Runs whose monitor was not logged keep their last epoch.
+    if board.epoch == "last":
+        ranked = "" if is_one else f", and {metric} ranks the configs"
+        return f"No validation metric was monitored: all numbers are of the last epoch{ranked}."
     if board.epoch == "own":
-        chosen = "" if configs == 1 else f"The best config was chosen by {metric}. "
-        text = f"{chosen}The epoch of each run was chosen by what it monitors"
-    elif configs == 1:
-        text = f"The best epoch was chosen by {metric}"
+        chosen = "Each run's epoch was chosen by its own monitor"
+        chosen += "" if is_one else f", the best config by {metric}"
     else:
-        text = f"The best epoch and config were chosen by {metric}"
-    split = score.partition("/")[0]
-    if not has_chosen(board):
-        return f"{lacks}{text}; the {split_words(split)} numbers chose nothing."
-    differences = ", and so do the differences to it" if configs > 1 else ""
-    return (
-        f"{lacks}{text}. There is no test split: this number is of the split that chose, so it "
-        f"flatters{differences}."
-    )
+        chosen = f"Best epoch{'' if is_one else ' and config'} chosen by {metric}"
+    lacks = "" if has_validation else "There is no validation split. "
+    if not board.compares_on_ranking_split:
+        return f"{lacks}{chosen}, not by any {split} number."
+    optimistic = "number is" if is_one else "number and the differences to it are"
+    return f"{lacks}{chosen}. There is no test split, so this {split} {optimistic} optimistic."
 
 
-def _tie_words(board: Leaderboard) -> str:
-    tied = tied_with_first(board)
-    if tied < 2 or board.monitor == TIE_BREAKER or TIE_BREAKER not in board.rows[0].metrics:
+def interaction_words(interaction: Interaction | None, names: Mapping[str, str], score: str) -> str:
+    """Says where the effect of one key depends most on another."""
+    if interaction is None:
         return ""
-    return f" {tied} configs are equal in it: {metric_words(TIE_BREAKER)} has put the first before."
-
-
-def _elsewhere(configs: Sequence[Config], score: str) -> str:
-    """The best on each other set of sequences: they are not compared with the best of all."""
-    firsts = {config.data: config for config in reversed(configs) if config.is_apart}
-    found = sorted(firsts.values(), key=lambda config: config.rank)
-    if not found:
-        return ""
-    words = [
-        f"{config.words} ({short_number(config.metrics[score].mean)})"
-        for config in found[:_FEW]
-        if score in config.metrics
-    ]
-    more = f" and {len(found) - _FEW} more" if len(found) > _FEW else ""
-    kinds = {config.verdict for config in found}
-    where = kinds.pop() if len(kinds) == 1 else "other sets"
-    if not where.startswith("other"):
-        where = "sets that may be others"
-    plural = "s" if where.endswith("set") else ""
-    return f" On {where}{plural}, which are not compared with this one: {'; '.join(words)}{more}."
-
-
-def crossing_words(crossing: Crossing, names: Mapping[str, str], score: str) -> str:
-    """How the effect of one key depends on the other, told where it does most."""
-    if crossing.share < 0.01:
+    if interaction.share < 0.01:
         return (
-            "No two axes act together: no pair of which all combinations are there explains as "
-            f"much as 1{NBSP}% of the variance between configs beyond what each does alone."
+            "No interaction: no pair of keys with all combinations explains as much as "
+            f"1{NBSP}% of the variance between configs beyond the main effects."
         )
-    rows, columns = crossing.values
-    key, other = crossing.keys
-    lines = [[mean or 0.0 for mean in line] for line in crossing.means]
-    changed, values, at, places = key, rows, other, columns
+    rows, columns = interaction.values
+    key, other = interaction.keys
+    lines: Sequence[Sequence[float]] = interaction.means
+    changed, values, at, settings = key, rows, other, columns
     if len(rows) > len(columns):  # the key with fewer values is the one that is changed
-        lines = [list(column) for column in zip(*lines, strict=True)]
-        changed, values, at, places = other, columns, key, rows
+        lines = list(zip(*lines, strict=True))
+        changed, values, at, settings = other, columns, key, rows
     ends, changes = _most_apart(values, lines)
     low, high = changes.index(min(changes)), changes.index(max(changes))
     first, last = (value_text(changed, end) for end in ends)
-    share = f"{crossing.share * 100:.0f}{NBSP}%"
-    return (
-        f"The strongest interaction is that of {names[key]} and {names[other]}, with "
-        f"{share} of the variance between configs: {names[changed]} from {first} to "
-        f"{last} changes the {metric_words(score)} by {_change(changes[low])} at "
-        f"{names[at]}={value_text(at, places[low])} and by {_change(changes[high])} at "
-        f"{names[at]}={value_text(at, places[high])}."
+    by_low, by_high = (
+        f"{signed(changes[index])} at {names[at]}={value_text(at, settings[index])}"
+        for index in (low, high)
     )
+    return (
+        f"Strongest interaction: {names[key]} and {names[other]}, "
+        f"{interaction.share * 100:.0f}{NBSP}% of the variance between configs; "
+        f"{names[changed]} from {first} to {last} changes the {metric_words(score)} "
+        f"by {by_low} and by {by_high}."
+    )
+
+
+def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
+    """The three most frequent confusions, and the class with the lowest recall."""
+    pairs = [
+        (number, true, predicted)
+        for true, row in enumerate(counts)
+        for predicted, number in enumerate(row)
+        if number and true != predicted
+    ]
+    if not pairs:
+        return ["No sequence is misclassified."]
+    words = [
+        f"“{classes[true]}” is classified as “{classes[predicted]}” {count(number, 'time')} "
+        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
+        for number, true, predicted in sorted(pairs, key=lambda pair: -pair[0])[:3]
+    ]
+    # A class without a sequence has no recall.
+    recall, worst = min((row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row))
+    return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
+
+
+def _estimate_words(score: str, value: Estimate) -> str:
+    """`0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    mean = true_minus(short_number(value.mean))
+    if value.n == 1:
+        return mean
+    if value.low is None or value.high is None:
+        return f"{mean} (no spread between {value.n} seeds)"
+    low, high = number_range(*bounded_interval(score, value.low, value.high))
+    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}] over {value.n} seeds"
+
+
+def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
+    """Says how many of the other configs differ from the first."""
+    others = configs[1:]
+    if not others:
+        return []
+    verdicts = [config.verdict for config in others]
+    by_t = sum(config.differs_by_t for config in others)
+    if verdicts.count("undecided") == len(others):
+        sentences = [_too_few_sentence(configs, by_t)]
+    else:
+        sentences = [_count_verdicts(verdicts)]
+        if "undecided" in verdicts:
+            sentences += [needed_words(len(configs)), *t_test_words(by_t)]
+    if better := sum(_is_better(config, score) for config in others):
+        are = "is" if better == 1 else "are"
+        sentences.append(f"{better} of those that differ {are} better, but ranked lower")
+    return sentences
+
+
+def _too_few_sentence(configs: Sequence[Config], by_t: int) -> str:
+    """Says why none of the other configs is compared with the first."""
+    shared = [config.difference.n for config in configs[1:] if config.difference]
+    return upper_first(too_few_words(shared, [len(c.runs) for c in configs], by_t) or "")
+
+
+def _count_verdicts(verdicts: Sequence[str]) -> str:
+    """`5 of 23 others differ, 6 are statistically indistinguishable, 12 have too few seeds`."""
+    if len(verdicts) == 1:
+        return f"The other config {_VERDICTS[verdicts[0]][0]}"
+    parts: list[str] = []
+    for verdict, (one, many) in _VERDICTS.items():
+        if number := verdicts.count(verdict):
+            of = "" if parts else f" of {len(verdicts)} others"
+            parts.append(f"{number}{of} {one if number == 1 else many}")
+    return ", ".join(parts)
+
+
+def _is_better(config: Config, score: str) -> bool:
+    """Returns whether a config differs from the first and has the better score."""
+    interval = config.difference.interval if config.difference else None
+    differs = config.verdict == "different" or config.differs_by_t
+    if not differs or interval is None or not interval.mean:
+        return False
+    return (interval.mean < 0) == lower_is_better(score)
+
+
+def _sentence_on_other_sets(configs: Sequence[Config], score: str) -> list[str]:
+    """Names the best config on each other set of sequences; these are not compared."""
+    # In reversed order the best config of each data set is the last one set.
+    firsts = {config.data: config for config in reversed(configs) if config.apart}
+    ranked = sorted(firsts.values(), key=lambda config: config.rank)
+    if not ranked:
+        return []
+    reasons = {config.apart for config in ranked}
+    reason = reasons.pop() if len(reasons) == 1 else "other sets"
+    named = [
+        f"{config.words} {short_number(config.metrics[score].mean)}"
+        for config in ranked[:_MOST_NAMED]
+        if score in config.metrics
+    ]
+    more = f" and {len(ranked) - _MOST_NAMED} more" if len(ranked) > _MOST_NAMED else ""
+    return [f"Not compared ({reason}): {'; '.join(named)}{more}"]
+
+
+def _tie_words(board: Leaderboard) -> str:
+    if board.tied < 2 or board.monitor == TIE_BREAKER:
+        return ""
+    if TIE_BREAKER not in board.rows[0].metrics:
+        return ""
+    return f" {board.tied} configs tie in it; {metric_words(TIE_BREAKER)} decides."
 
 
 def _most_apart(
     values: Sequence[Any], lines: Sequence[Sequence[float]]
 ) -> tuple[tuple[Any, Any], list[float]]:
-    """The two values between which the change depends most on the place; the change at each.
+    """The two values whose difference depends most on the setting.
 
     Args:
-        lines: the score by values and places.
+        lines: The score by values and settings.
     """
     last = len(values) - 1
+    # Between equal pairs the first and the last value come first.
     pairs = sorted(itertools.combinations(range(last + 1), 2), key=lambda pair: pair != (0, last))
     changes = {(i, j): [b - a for a, b in zip(lines[i], lines[j], strict=True)] for i, j in pairs}
     i, j = max(pairs, key=lambda pair: round(max(changes[pair]) - min(changes[pair]), 9))
     return (values[i], values[j]), changes[i, j]
-
-
-def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> list[str]:
-    """The three most frequent confusions, and the class that is found least often."""
-    pairs = [
-        (number, true, taken)
-        for true, row in enumerate(counts)
-        for taken, number in enumerate(row)
-        if number and true != taken
-    ]
-    if not pairs:
-        return ["No sequence is confused."]
-    words = [
-        f"“{classes[true]}” is taken for “{classes[taken]}” {count(number, 'time')} "
-        f"({number / sum(counts[true]) * 100:.1f}{NBSP}% of its {sum(counts[true]):,})."
-        for number, true, taken in sorted(pairs, key=lambda pair: -pair[0])[:3]
-    ]
-    recalls = [(row[i] / sum(row), i) for i, row in enumerate(counts) if sum(row)]
-    recall, worst = min(recalls)
-    return [
-        *words,
-        f"Found least often: “{classes[worst]}”, {recall * 100:.1f}{NBSP}% of its sequences.",
-    ]
-
-
-def _reached(score: str, stat: Stat) -> str:
-    mean = true_minus(short_number(stat.mean))
-    if stat.low is None or stat.high is None:
-        return f"{mean} (no spread between {stat.n} seeds)" if stat.n > 1 else mean
-    ends = interval_text(*shown_interval(score, stat.low, stat.high))
-    return f"{mean} ({LEVEL * 100:.0f}{NBSP}% interval {ends} over {stat.n} seeds)"
-
-
-def _change(value: float) -> str:
-    return true_minus(f"{value:+.3f}")
-
-
-def _alone(best: Config) -> str:
-    return "; it is one run, so there is no interval" if len(best.runs) == 1 else ""
-
-
-def _sureness(configs: Sequence[Config], score: str) -> str:
-    """How many of the others cannot be told apart from the first."""
-    others = configs[1:]
-    if not others:
-        return ""
-    unknown = [config for config in others if config.verdict == "undecided"]
-    shared = [config.gap.n if config.gap else 0 for config in unknown]
-    by_t = [config for config in unknown if config.told_by_t]
-    why = undecided(shared, [len(config.runs) for config in configs], len(by_t))
-    if better := sum(_above(config, score) for config in by_t):
-        why = f"{why} ({better} did better on this metric)"
-    if why and len(shared) == len(others):
-        return f"; {why}"
-    alike = [c for c in others if c.verdict != "different" and not c.told_by_t]
-    if len(alike) == len(others) > 1:
-        which = "neither of the two" if len(others) == 2 else f"none of the {len(others)}"
-        text = f"; {which} others can be told apart from it"
-    elif not alike:
-        text = "; it can be told apart from " + (
-            "the other config" if len(others) == 1 else
-            "both others" if len(others) == 2 else f"all {len(others)} others"
-        )  # fmt: skip
-    elif len(others) == 1:
-        text = "; the other config cannot be told apart from it"
-    else:
-        text = f"; {len(alike)} of the {len(others)} others cannot be told apart from it"
-    better = [
-        config for config in others if config.verdict == "different" and _above(config, score)
-    ]
-    if better:
-        text += f", and {len(better)}, which validation did not choose, did better on this metric"
-    return f"{text}; {why}" if why else text
-
-
-def _above(config: Config, score: str) -> bool:
-    mean = config.gap.mean if config.gap else None
-    return mean is not None and (mean < 0) == lower_is_better(score) and mean != 0

@@ -1,4 +1,4 @@
-"""The sequences of each split of a report's runs, and how many of them are trained on too."""
+"""Describes the sizes of splits and their overlaps with training."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,17 +10,21 @@ Splits = Mapping[str, Mapping[str, Any]]
 """The values of a split in record.json: `sequences`, `fingerprint`, `also_in_train`."""
 
 
-def splits_of(entry: Entry | None) -> Splits:
-    """The splits of a run; empty where its record does not know them."""
-    found = ((entry and entry.record) or {}).get("splits")
-    if not isinstance(found, dict):
+def splits_of(entries: Sequence[Entry]) -> Splits:
+    """The splits of the first run; empty if its record lacks them."""
+    record = entries[0].record if entries else None
+    splits = (record or {}).get("splits")
+    if not isinstance(splits, dict):
         return {}
-    parts = {name: part for name, part in found.items() if isinstance(part, dict)}
-    return {name: part for name, part in parts.items() if isinstance(part.get("sequences"), int)}
+    return {
+        name: part
+        for name, part in splits.items()
+        if isinstance(part, dict) and isinstance(part.get("sequences"), int)
+    }
 
 
 def size_words(splits: Splits) -> str:
-    """Returns the number of sequences of each split in words.
+    """The number of sequences in each split, in words.
 
     >>> size_words({"train": {"sequences": 1216}, "test": {"sequences": 370}})
     '1,216 training and 370 test sequences'
@@ -31,16 +35,13 @@ def size_words(splits: Splits) -> str:
 
 
 def overlap_words(entries: Sequence[Entry]) -> list[str]:
-    """Returns a sentence for each split that shares sequences with training."""
-    found: dict[str, None] = {}
+    """A sentence for each split that shares sequences with training."""
+    sentences: dict[str, None] = {}  # runs on the same data give the same sentence
     for entry in entries:
-        for name, part in splits_of(entry).items():
-            shared = part.get("also_in_train") or 0
-            if shared:
-                words = split_words(name)
-                verb = "is" if shared == 1 else "are"
-                of = count(part["sequences"], f"{words} sequence")
-                found[
-                    f"{shared:,} of {of} {verb} also in train: the {words} accuracy flatters."
-                ] = None
-    return list(found)
+        for name, part in splits_of([entry]).items():
+            if shared := part.get("also_in_train"):
+                split, verb = split_words(name), "is" if shared == 1 else "are"
+                total = count(part["sequences"], f"{split} sequence")
+                head = f"{shared:,} of {total} {verb} also in train"
+                sentences[f"{head}, so the {split} accuracy is optimistic."] = None
+    return list(sentences)

@@ -8,7 +8,8 @@ from typing import Any
 
 from seqsweep.console import visible
 from seqsweep.results.formatting import key_names, value_text
-from seqsweep.results.leaderboard import Leaderboard, Value, leaderboard
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.significance import Estimate
 from seqsweep.results.tensorboard.protobufs import protos, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs
 
@@ -81,7 +82,7 @@ def _layout() -> Any:
     return tensor(metadata.CONFIG_SUMMARY_TAG, metadata.PLUGIN_NAME, [layout.SerializeToString()])
 
 
-def _number(name: str, value: Value | None) -> str:
+def _number(name: str, value: Estimate | None) -> str:
     if value is None:
         return ""
     if name == "params":

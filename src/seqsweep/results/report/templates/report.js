@@ -10,7 +10,7 @@
   const touch = matchMedia("(pointer: coarse)");
   const PRINTED = 680; // width of a plot on paper, in CSS pixels
 
-  // Colours of figures are those of a light page.
+  // The colours in the figures are those of a light page.
   const recoloured = (value, inColour) => {
     if (typeof value === "string") return (inColour && darkColours[value]) || value;
     if (Array.isArray(value)) return value.map((item) => recoloured(item, inColour));
@@ -38,7 +38,7 @@
     };
   };
 
-  // The curves of an opened row: one colour a run, validation solid, training dotted.
+  // Draws the curves of an opened row: one colour per run, validation solid, training dotted.
   const rowFigure = (place) => {
     const kind = place.dataset.kind;
     const rows = [...place.closest("tr.runs").querySelectorAll("tr[data-run]")];
@@ -47,7 +47,7 @@
     const data = rows.flatMap((row, index) => {
       const run = curves[row.dataset.run];
       const color = palette[index % palette.length];
-      // plotly takes tags and %{...} in a text for its own.
+      // plotly would interpret tags and %{...} in a text.
       const seed = many ? `seed ${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
       const traces = ["val", "train"].filter((split) => run[`${split}/${kind}`]).map((split) => ({
         type: "scatter", mode: run.epoch.length > 1 ? "lines" : "markers", connectgaps: true,
@@ -100,7 +100,7 @@
   const places = () => [...document.querySelectorAll(".plot")].filter((place) => place.offsetParent !== null);
   const drawAll = (forPaper) => places().forEach((place) => draw(place, forPaper));
 
-  // On paper everything is light and open.
+  // A printed page is light, with everything unfolded.
   let opened = [];
   const toPaper = () => {
     opened = [...document.querySelectorAll("details.onpaper:not([open])")];
@@ -116,7 +116,7 @@
   window.addEventListener("afterprint", toScreen);
   print.addEventListener("change", (event) => (event.matches ? toPaper() : toScreen()));
 
-  // Tables sort by what a cell says in data-v; what has no value stays last. A row moves with its runs.
+  // Sorts tables by data-v; cells without a value stay last. A row moves together with its runs.
   const compared = (a, b, sign) => {
     if (a === "" || b === "") return (a === "") - (b === "");
     const numbers = [Number(a), Number(b)];
@@ -142,7 +142,7 @@
       });
     });
 
-    // A row opens by its number without a script; with one by a click anywhere on it, and is drawn.
+    // Without a script a row opens by its number; with it, by a click anywhere, and draws its curves.
     configs().forEach((config) => {
       const details = config.querySelector("details.opens");
       const show = () => {
@@ -157,7 +157,7 @@
     });
   }
 
-  // Rows are hidden that have another value than a filter asks for; filters unfold the table.
+  // Hides the rows whose values differ from a filter's; filters unfold the table.
   let folded = board?.classList.contains("folded");
   const unfold = document.querySelector("button[data-unfold]");
   const filters = document.getElementById("filters");
@@ -180,7 +180,7 @@
     else { board.classList.remove("folded"); unfold.hidden = true; }
   });
 
-  // Where a table is wider than its place the edge fades, and a line says that the board scrolls.
+  // Fades the edge of a table that is wider than the page, and shows a hint to scroll.
   const hint = document.querySelector(".sideways");
   document.querySelectorAll(".scroll").forEach((scroller) => {
     const fade = () => {
@@ -241,7 +241,7 @@
         await navigator.clipboard.writeText(code.textContent);
         button.textContent = "copied";
       } catch {
-        getSelection().selectAllChildren(code); // where a file may not use the clipboard
+        getSelection().selectAllChildren(code); // if a page from disk may not use the clipboard
         button.textContent = "selected";
       }
       setTimeout(() => { button.textContent = "copy"; }, 1500);

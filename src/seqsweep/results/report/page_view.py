@@ -1,0 +1,118 @@
+"""Prepares what the page shows beside the report itself: scales, columns, which parts exist."""
+
+import itertools
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from seqsweep.results.formatting import bounded_interval, key_names, run_label
+from seqsweep.results.leaderboard import TIE_BREAKER
+from seqsweep.results.report.axes import keys_of_other_sets
+from seqsweep.results.report.confusion_plot import confusion_width
+from seqsweep.results.report.details import ENDED_EARLY
+from seqsweep.results.report.findings import Report
+from seqsweep.results.report.plot_parts import Figure
+from seqsweep.results.verdicts import seeds_override
+
+_FOLDED_FROM = 30
+"""A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
+
+_FIRST_CURVES = 5
+"""The number of curves that are shown at first: more would cover each other."""
+
+Scale = tuple[float, float]
+"""The smallest and the largest value of an axis."""
+
+
+def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
+    """Returns the variables of the template, by name.
+
+    Args:
+        drawn: The figures of the page.
+    """
+    return {
+        **_board_view(report),
+        **_effects_view(report),
+        **_curves_view(report, drawn),
+        "confusion_width": report.confusion and confusion_width(report.confusion),
+        "ended_early": ", ".join(
+            f"{number} {state}" for state, number in report.states.items() if state in ENDED_EARLY
+        ),
+    }
+
+
+def _board_view(report: Report) -> dict[str, Any]:
+    intervals = _intervals(report)
+    # Student's t ignores that an accuracy is between 0 and 1.
+    clipped = {rank: bounded_interval(report.score, *ends) for rank, ends in intervals.items()}
+    means = [config.metrics[report.score].mean for config in report.scored]
+    verdicts = {config.verdict for config in report.configs}
+    return {
+        "intervals": clipped,
+        "cut": clipped != intervals,
+        "scale": _scale([*means, *(end for ends in clipped.values() for end in ends)]),
+        "columns": _columns(report),
+        "folded": len(report.configs) > _FOLDED_FROM,
+        "tested": bool(verdicts & {"different", "indistinguishable"}),
+        "by_t": any(config.differs_by_t for config in report.configs),
+        "seeds": seeds_override(len(report.configs)),
+        "scored": len(means),
+        "has_lost": any(config.lost for config in report.configs),
+    }
+
+
+def _effects_view(report: Report) -> dict[str, Any]:
+    means = [config.metrics[report.score].mean for config in report.scored]
+    cells = report.interaction.means if report.interaction else []
+    panels = report.axis.panels if report.axis else []
+    # Panels share a legend, with each label once.
+    lines = {line.label: line for panel in panels for line in panel.lines}
+    return {
+        "means": _scale(mean for effect in report.effects for mean in effect.means),
+        "grand": math.fsum(means) / len(means) if means else 0.0,
+        "cells": _scale(itertools.chain.from_iterable(cells)),
+        "of_other_sets": [report.names[key] for key in keys_of_other_sets(report.configs)],
+        "confounded": any(effect.confounded for effect in report.effects),
+        "legend": list(lines.values()),
+        "has_gaps": bool(report.configs) and report.grid.complete != report.grid.size,
+        "missing": _missing_labels(report),
+    }
+
+
+def _missing_labels(report: Report) -> list[str]:
+    names = key_names([*report.names, "seed"])
+    return [run_label(point, {key: names[key] for key in point}) for point in report.grid.missing]
+
+
+def _curves_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
+    bands = [item for curve in report.curves for item in curve.bands.items()]
+    return {
+        "first_curves": _FIRST_CURVES,
+        "pale": any(band.whole < len(band.epochs) for _, band in bands),
+        "curve_kinds": [kind for kind in ("loss", "acc") if f"curves-{kind}" in drawn],
+        "has_validation": any(name.startswith("val/") for name, _ in bands),
+    }
+
+
+def _columns(report: Report) -> list[str]:
+    """The metrics beside the score: the monitor, the tie-breaker, the validation score and F1."""
+    recorded = {name for config in report.configs for name in config.metrics}
+    kind = report.score.partition("/")[2]
+    tie = [TIE_BREAKER] if report.tied > 1 else []
+    # The same metric may be wanted for several reasons.
+    wanted = dict.fromkeys([report.monitor, *tie, f"val/{kind}", "test/f1"])
+    return [name for name in wanted if name in recorded and name != report.score]
+
+
+def _intervals(report: Report) -> dict[int, Scale]:
+    """The confidence interval of the score for each rank that has one."""
+    return {
+        config.rank: (value.low, value.high)
+        for config in report.scored
+        if (value := config.metrics[report.score]).low is not None and value.high is not None
+    }
+
+
+def _scale(values: Iterable[float]) -> Scale:
+    values = list(values)
+    return (min(values), max(values)) if values else (0.0, 0.0)
