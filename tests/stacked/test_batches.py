@@ -91,8 +91,8 @@ def test_lanes_read_each_sequence_forwards_and_backwards(drawn):
         for b, sequence in enumerate(row):
             length = int(drawn["lengths"][sequence])
             expected = values(drawn["lengths"])[sequence, :length]
-            at = batch.places.columns == b
-            assert batch.places.times[at].tolist() == list(range(int(at.sum())))
+            at = batch.positions.columns == b
+            assert batch.positions.times[at].tolist() == list(range(int(at.sum())))
             for lane, steps in ((2 * k, expected), (2 * k + 1, expected.flip(0))):
                 assert torch.equal(batch.x[lane, at][:length], steps)
                 assert not batch.x[lane, at][length:].any()
@@ -147,15 +147,15 @@ def test_batches_are_ordered_one_by_one(drawn, cuts):
 def test_steps_find_their_rows(counts, lanes):
     """A step is the rows that `places` gives its time; `before` is one step back, same column."""
     steps = Steps(sorted(counts, reverse=True))
-    times, columns, starts = steps.places(torch.device("cpu"))
+    times, columns, starts = steps.positions(torch.device("cpu"))
     x = torch.randn(lanes, steps.rows, 2)
-    for t, (step, block) in enumerate(zip(steps.of(x), steps.blocks(x), strict=True)):
+    for t, (step, block) in enumerate(zip(steps.split(x), steps.blocks(x), strict=True)):
         assert torch.equal(step, x[:, times == t])
         assert columns[times == t].tolist() == list(range(steps.counts[t]))
         assert int(starts[t]) == (times < t).sum()
         assert block.is_contiguous()
         assert block.shape == step.shape
-    before = steps.places(torch.device("cpu")).before(steps.batch)
+    before = steps.positions(torch.device("cpu")).before(steps.batch)
     assert torch.equal(times[before], times[steps.batch :] - 1)
     assert torch.equal(columns[before], columns[steps.batch :])
     for block in steps.blocks(x):  # of one memory: together all of it, each number once
