@@ -5,7 +5,7 @@ The interface and the notation are explained in `protocol`.
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -43,15 +43,10 @@ class GRU:
     def forward(self, inputs: Parts, weights: Parts, states: Tensor, steps: Steps) -> None:
         width = states.shape[2]
         self.saved = _saved(self.buffers, self.layer, states, gates=2, news=1, products=1)
-        rows = zip(
-            steps.split(inputs["sigmoid"]),
-            steps.split(inputs["tanh"]),
-            steps.split(states),
-            *(steps.blocks(saved) for saved in self.saved.values()),
-            strict=True,
-        )
+        packed = inputs["sigmoid"], inputs["tanh"], states
+        views = _views_of_steps(steps, packed, self.saved.values())
         before: Tensor | None = None
-        for xs, xn, state, gates, new, product in rows:
+        for xs, xn, state, gates, new, product in views:
             if before is None:
                 torch.sigmoid(xs, out=gates)
                 product.copy_(self.hidden_bias.expand_as(product))
@@ -76,14 +71,11 @@ class GRU:
             for name, gates in (("gates", 2), ("new", 1), ("inside", 1))
         }
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
-        backwards = zip(
-            *(reversed(steps.split(tensor)) for tensor in (gradient, *gradients.values())),
-            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
-            strict=True,
-        )
+        factors = self._factors(states, steps)
+        views = _views_of_steps(steps, (gradient, *gradients.values()), factors)
         total: Tensor | None = None
         left = len(steps)
-        for outer, gates, new, inside, saved_gates, by_update, by_new, by_reset in backwards:
+        for outer, gates, new, inside, saved_gates, by_update, by_new, by_reset in views[::-1]:
             left -= 1
             total = _state_gradient(self.buffers, outer, total, final_only)
             if self.watch is not None:
@@ -147,16 +139,11 @@ class LSTM:
         self.saved = _saved(
             self.buffers, self.layer, states, gates=3, news=1, memory=1, memory_tanh=1
         )
-        rows = zip(
-            steps.split(inputs["sigmoid"]),
-            steps.split(inputs["tanh"]),
-            steps.split(states),
-            *(steps.blocks(saved) for saved in self.saved.values()),
-            strict=True,
-        )
+        packed = inputs["sigmoid"], inputs["tanh"], states
+        views = _views_of_steps(steps, packed, self.saved.values())
         before: Tensor | None = None
         memory_before: Tensor | None = None
-        for xs, xg, state, gates, new, memory, squashed in rows:
+        for xs, xg, state, gates, new, memory, squashed in views:
             if before is None:
                 torch.sigmoid(xs, out=gates)
                 torch.mul(xg, 2, out=new)  # doubled for tanh, see `TanhOrRelu`
@@ -181,17 +168,14 @@ class LSTM:
         all_gates = self.buffers("gates_gradient", lanes, rows, 3 * width)
         all_new = self.buffers("new_gradient", lanes, rows, width)
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
-        backwards = zip(
-            *(reversed(steps.split(tensor)) for tensor in (gradient, all_gates, all_new)),
-            *(reversed(steps.blocks(factor)) for factor in self._factors(states, steps)),
-            strict=True,
-        )
+        factors = self._factors(states, steps)
+        views = _views_of_steps(steps, (gradient, all_gates, all_new), factors)
         # dL/dc of all sequences; the rows that a step does not have yet stay zero.
         memory = self.buffers("memory_gradient", lanes, steps.batch, width)
         memory.zero_()
         total: Tensor | None = None
         left = len(steps)
-        for outer, gates, new, saved_gates, by_both, by_output, by_memory, by_new in backwards:
+        for outer, gates, new, saved_gates, by_both, by_output, by_memory, by_new in views[::-1]:
             left -= 1
             total = _state_gradient(self.buffers, outer, total, final_only)
             if self.watch is not None:
@@ -239,6 +223,13 @@ class LSTM:
         tanh_backward(o, squashed, grad_input=by_memory)
         tanh_backward(i, new, grad_input=by_new)
         return gates, by_both, by_output, by_memory, by_new
+
+
+def _views_of_steps(
+    steps: Steps, tensors: Iterable[Tensor], blocks: Iterable[Tensor]
+) -> list[tuple[Tensor, ...]]:
+    """Returns the views of each step of packed tensors and of memory for `Steps.blocks`."""
+    return list(zip(*map(steps.split, tensors), *map(steps.blocks, blocks), strict=True))
 
 
 def _saved(buffers: Buffers, layer: int, states: Tensor, **gates: int) -> dict[str, Tensor]:
