@@ -1,4 +1,4 @@
-"""Compares one training step of K networks by our engines with K steps of a plain loop.
+"""Compares one step of K networks by our engines with a plain loop.
 
     python scripts/bench/stack_steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
         [--layers 2 --bidirectional]

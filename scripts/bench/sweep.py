@@ -157,7 +157,7 @@ def run_repeatedly(way: str, overrides: list[str], repeats: int) -> Usage:
 
 
 def records(folder: Path) -> list[dict[str, float]]:
-    """Returns the seed, the test accuracy and the last training loss of each run of ours."""
+    """Returns the seed, test accuracy and last training loss of our runs."""
     results: list[dict[str, float]] = []
     for path in folder.glob("sweeps/*/*/record.json"):
         record = json.loads(path.read_text())
@@ -284,7 +284,7 @@ def plan_members(overrides: list[str]) -> list[Any]:
 
 
 def count_flops(overrides: list[str]) -> list[dict[str, Any]]:
-    """Returns the flops of the grid's matmuls in training, and two speeds of this core."""
+    """Returns the flops of a grid's training, and two speeds of this core."""
     import torch
     from core_peak import core_speed, torch_speed
 

@@ -62,6 +62,7 @@ class Workspace(threading.local):
 
     def at_least(self, size: int) -> int:
         """Returns the address of at least `size` bytes, aligned to 64 bytes."""
+        # The 64 additional bytes leave room for the alignment.
         if size + 64 > self.memory.nbytes:
             self.memory = np.empty(size + 64, dtype=np.uint8)
             self.address = -(-self.memory.ctypes.data // 64) * 64

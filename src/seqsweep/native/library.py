@@ -101,6 +101,7 @@ def _load(choice: str | None, folder: Path = LIB) -> Library | str:
     if choice == _OFF:
         return f"no native engine: {_VARIABLE}=off"
     try:
+        # The portable variant runs on every CPU, so it can report what this CPU supports.
         portable = _open(folder, "portable")
         if portable is None:
             return _missing("it is not built")

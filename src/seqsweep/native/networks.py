@@ -59,6 +59,7 @@ class Data:
         self.labels = _indices("labels", labels, self.count, 0, num_classes - 1)
         self._by_length = np.argsort(-self.lengths, kind="stable")
         self.equal = bool((self.lengths == self.longest).all())
+        # The struct holds addresses; the attributes above keep the arrays alive.
         self.struct = DataStruct(
             x=self.x.ctypes.data,
             lengths=self.lengths.ctypes.data,
@@ -134,6 +135,7 @@ class Network:
         on, off, label_weights = (
             None if part is None else part.ctypes.data for part in self._targets
         )
+        # The task holds addresses; the attributes above keep the tensors alive.
         self.task = TaskStruct(
             shape=self._shape,
             optimizer=OPTIMIZERS[optimizer],

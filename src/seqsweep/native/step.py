@@ -158,6 +158,7 @@ def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
     """
     task, _ = _task_for(network, data, weights)
     shape = network.shape
+    # The library adds to the norms and fills the states.
     norms = np.zeros((shape.num_layers, shape.directions, data.longest))
     rows = int(data.lengths.sum())
     states = np.empty((rows, shape.directions * shape.hidden_size), dtype=np.float32)
@@ -215,6 +216,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
         setattr(options, name, work.options[name])
     classes = network.shape.num_classes
     confusions = np.zeros((2, classes, classes), dtype=np.int64)
+    # Both matrices lie in one array: that of validation follows that of training.
     task.confusion = address = confusions.ctypes.data
     task.val_confusion = address + classes * classes * 8
     task.trains = 1
@@ -228,6 +230,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     task.order = order.data_ptr()
     task.count = count
     task.masks = None
+    # The library adds to these sums, also over several calls of one epoch.
     task.loss_sum = task.weight_sum = task.norm_sum = task.seconds = 0.0
     return confusions
 
@@ -266,6 +269,7 @@ def _call(addresses: Sequence[int], train: Data, val: Data | None, stop: Stop | 
         return
     library = functions()
     val_address = None if val is None else val.address
+    # All tasks compute in the same memory, one after another.
     size = max(library.workspace(address, train.address, val_address) for address in addresses)
     tasks = (ctypes.c_void_p * len(addresses))(*addresses)
     status = library.run(

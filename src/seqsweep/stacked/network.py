@@ -68,6 +68,7 @@ class StackedNetwork:
         self.gradient = torch.zeros_like(self.flat)
         self.compute_dtype = dtype if compute_dtype is None else compute_dtype
         self.buffers = Buffers(self.compute_dtype, self.device)
+        # With another compute dtype each forward pass first copies the weights to it.
         self._computed = self.flat
         if self.compute_dtype != dtype:
             self._computed = torch.zeros_like(self.flat, dtype=self.compute_dtype)
@@ -135,6 +136,7 @@ class StackedNetwork:
             inputs = self._layer_backward(layer, outer, final_only, batch, parts)
             if layer:
                 outer, final_only = self._below(layer, inputs, batch), False
+        # The order of the blocks is the order of the row.
         pieces = [piece for name in self.layout.blocks for piece in parts[name]]
         if self._computed is self.flat:
             torch.cat(pieces, 1, out=self.gradient)
@@ -202,6 +204,7 @@ class StackedNetwork:
         by_input, by_state = self.cells[layer].backward(
             outer, hidden, states, batch.steps, final_only
         )
+        # The gradient of the hidden weights pairs each row with the state one step before.
         before = self._before(states, batch)
         for group in self.layout.groups:
             sums, inner = by_input[group], by_state[group]

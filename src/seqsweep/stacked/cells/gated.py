@@ -180,7 +180,7 @@ class LSTM:
             total = _state_gradient(self.buffers, outer, total, final_only)
             if self.watch is not None:
                 self.watch(total)
-            # dL/dc' = what the step after it left here + dL/dh' by_memory
+            # dL/dc' = dL/dc of the step after + dL/dh' by_memory
             now = first_rows(memory, outer)
             now.addcmul_(total, by_memory)
             both = gates[:, :, : 2 * width].unflatten(2, (2, width))
