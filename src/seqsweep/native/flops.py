@@ -16,7 +16,7 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = _GATES[shape.cell] * shape.hidden_size
-    # Each weight of the first layer has two products for its inputs and three for its states.
+    # The input weights of the first layer take part in two products, all others in three.
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size
     later = outputs * 3 * (inputs + shape.hidden_size)

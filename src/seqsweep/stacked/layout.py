@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from seqsweep.stacked.buffers import Buffers
+
 # The gates of each cell, grouped by their activation, so that one call computes a whole group.
 # The numbers are the gates' indices in the weights of torch.
 GATES: dict[str, dict[str, tuple[int, ...]]] = {
@@ -142,3 +144,15 @@ class Layout:
         rows, columns = block.shape
         start = direction * self.size + block.start
         return torch.arange(start, start + rows * columns).view(rows, columns)
+
+
+def weight_gradient(inputs: Tensor, outputs: Tensor, name: str, buffers: Buffers) -> Tensor:
+    """Returns the gradient of a weight from its inputs and the gradient of its outputs.
+
+    Shape:
+        inputs: (N, R, I).
+        outputs: (N, R, O).
+        Returns: (N, I*O), as a block of `Layout`.
+    """
+    out = buffers(name, inputs.shape[0], inputs.shape[2], outputs.shape[2])
+    return torch.bmm(inputs.transpose(1, 2), outputs, out=out).flatten(1)

@@ -15,8 +15,9 @@ from seqsweep.stacked.buffers import Buffers
 from seqsweep.stacked.cells.gated import GRU
 from seqsweep.stacked.cells.plain import make_cell
 from seqsweep.stacked.dropout import draw_masks
-from seqsweep.stacked.layout import Layout, StackShape
-from seqsweep.stacked.pooling import Pooling, per_member, within
+from seqsweep.stacked.head import Head
+from seqsweep.stacked.layout import Layout, StackShape, weight_gradient
+from seqsweep.stacked.pooling import per_member, within
 
 
 class Layer(NamedTuple):
@@ -77,7 +78,9 @@ class StackedNetwork:
             make_cell(shape.cell, shape.nonlinearity, self.buffers, layer)
             for layer in range(shape.num_layers)
         ]
-        self.pooling = Pooling(shape.pooling, shape.directions, self.buffers)
+        level = shape.num_layers, ""
+        weight, bias = self.weights[*level, "head"], self.weights[*level, "head_bias"]
+        self.head = Head(shape, weight, bias, self.buffers)
         self._layers: list[Layer] = []
 
     @property
@@ -126,12 +129,15 @@ class StackedNetwork:
             self._layers.append(Layer(own, other, states, mask))
             if layer + 1 < self.shape.num_layers:
                 own, other = self._outputs(layer, states, mask, batch)
-        return self._head(self._layers[-1].states, batch)
+        return self.head.forward(self._layers[-1].states, batch)
 
     def backward(self, logits_gradient: Tensor, batch: StackBatch) -> None:
         """Fills `gradient` from the gradient of the last `forward`'s logits, (K, B, C)."""
         parts: dict[tuple[int, str, str], list[Tensor]] = {}
-        outer, final_only = self._head_backward(logits_gradient, batch, parts)
+        pooled, weight, bias = self.head.backward(logits_gradient.to(self.compute_dtype))
+        level = self.shape.num_layers, ""
+        parts[*level, "head"], parts[*level, "head_bias"] = [weight], [bias]
+        outer, final_only = self.head.pooling.backward(pooled, batch)
         for layer in range(self.shape.num_layers - 1, -1, -1):
             inputs = self._layer_backward(layer, outer, final_only, batch, parts)
             if layer:
@@ -208,12 +214,12 @@ class StackedNetwork:
         before = self._before(states, batch)
         for group in self.layout.groups:
             sums, inner = by_input[group], by_state[group]
-            parts[layer, group, "own"] = [self._product(own, sums, f"own_{group}{layer}")]
+            products = {"own": (own, sums), "hidden": (before, inner[:, batch.steps.batch :])}
             if other is not None:
-                parts[layer, group, "other"] = [self._product(other, sums, f"other_{group}{layer}")]
-            parts[layer, group, "hidden"] = [
-                self._product(before, inner[:, batch.steps.batch :], f"hidden_{group}{layer}")
-            ]
+                products["other"] = other, sums
+            for kind, (inputs, outputs) in products.items():
+                name = f"{kind}_{group}{layer}"
+                parts[layer, group, kind] = [weight_gradient(inputs, outputs, name, self.buffers)]
             bias = sums.sum(1)
             parts[layer, group, "bias"] = [bias, bias if inner is sums else inner.sum(1)]
         return by_input
@@ -226,11 +232,6 @@ class StackedNetwork:
         lanes, rows, width = states.shape
         out = self.buffers("before", lanes, rows - steps.batch, width)
         return torch.index_select(states, 1, batch.positions.before(steps.batch), out=out)
-
-    def _product(self, inputs: Tensor, gradient: Tensor, name: str) -> Tensor:
-        """Returns the gradient of a weight: (N, R, I), (N, R, O) -> (N, I*O)."""
-        out = self.buffers(name, inputs.shape[0], inputs.shape[2], gradient.shape[2])
-        return torch.bmm(inputs.transpose(1, 2), gradient, out=out).flatten(1)
 
     def _below(self, layer: int, sums: dict[str, Tensor], batch: StackBatch) -> Tensor:
         """Returns the gradient of the states of the layer below, (N, R, H)."""
@@ -254,45 +255,3 @@ class StackedNetwork:
             else:
                 out.baddbmm_(sums[group], weight)
         return out
-
-    def _head(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """Returns the logits of each member, from the pooled states of its lanes."""
-        self._pooled = self.pooling.forward(states, batch)  # (N, B, H)
-        level = self.shape.num_layers, ""
-        lanes, size, _ = self._pooled.shape
-        logits = self.buffers("logits", lanes, size, self.shape.num_classes)
-        torch.baddbmm(
-            self.weights[*level, "head_bias"],
-            self._pooled,
-            self.weights[*level, "head"],
-            out=logits,
-        )
-        if self.shape.directions == 1:
-            return logits
-        return logits.view(self.members, 2, size, -1).sum(1)
-
-    def _head_backward(
-        self,
-        gradient: Tensor,
-        batch: StackBatch,
-        parts: dict[tuple[int, str, str], list[Tensor]],
-    ) -> tuple[Tensor, bool]:
-        """Returns the gradient of the last layer's states, and whether it is final only."""
-        level = self.shape.num_layers, ""
-        members, size, classes = gradient.shape
-        directions = self.shape.directions
-        gradient = gradient.to(self.compute_dtype)
-        lanes = gradient
-        bias = gradient.sum(1)
-        if directions == 2:
-            # Both lanes add to the same logits; only lane 0 has the bias.
-            lanes = gradient[:, None].expand(-1, 2, -1, -1).reshape(2 * members, size, classes)
-            bias = torch.stack([bias, torch.zeros_like(bias)], 1).view(2 * members, classes)
-        parts[*level, "head"] = [self._product(self._pooled, lanes, "head_gradient")]
-        parts[*level, "head_bias"] = [bias]
-        pooled = torch.bmm(
-            lanes,
-            self.weights[*level, "head"].transpose(1, 2),
-            out=self.buffers("pooled_gradient", *self._pooled.shape),
-        )
-        return self.pooling.backward(pooled, batch)
