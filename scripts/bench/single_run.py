@@ -49,7 +49,7 @@ CASES = {
 
 @dataclass
 class Cost:
-    """The seconds of a step and of the whole run, and the last training loss."""
+    """The seconds of a step and of the run, and the last training loss."""
 
     step: float
     run: float

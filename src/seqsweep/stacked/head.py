@@ -1,4 +1,4 @@
-"""The head of K networks: the pooled states of the last layer, then one linear layer.
+"""The head of K networks: pooling, then one linear layer.
 
 K members, D directions, N = K*D lanes, B batch, R rows (packed: see `batches`), H hidden (padded),
 C classes.

@@ -147,7 +147,7 @@ class Layout:
 
 
 def weight_gradient(inputs: Tensor, outputs: Tensor, name: str, buffers: Buffers) -> Tensor:
-    """Returns the gradient of a weight from its inputs and the gradient of its outputs.
+    """Returns a weight's gradient, from its inputs and the gradient of its outputs.
 
     Shape:
         inputs: (N, R, I).
