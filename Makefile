@@ -1,11 +1,11 @@
-# Each target sets itself up: a virtual environment in .venv with the project in it.
+# Each target first installs the project into a virtual environment in .venv.
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 ZIG := .venv/ziglang
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-# Tests marked browser look at pages in Chromium; CI installs it.
+# Tests marked browser open pages in Chromium, which CI installs.
 BROWSER := $(shell command -v chromium)
 
 .PHONY: sweep test check bench native native-check wheels wheel-check hydra-check clean
@@ -14,7 +14,7 @@ sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japan
 	$(BIN)/seqsweep train -m sweep=architecture
 
 test: native  ## the whole suite
-	$(if $(BROWSER),,@echo "no chromium in PATH: the tests that look at pages are left out")
+	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(if $(BROWSER),,-m "not browser")
 
 check: native  ## style, types, fast tests
@@ -23,22 +23,22 @@ check: native  ## style, types, fast tests
 	$(BIN)/pyright
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
-bench: native  ## what one run costs
+bench: native  ## the cost of one run
 	$(BIN)/python scripts/bench/single_run.py
 
-native: $(INSTALLED)  ## the C++ library, where its source has changed
+native: $(INSTALLED)  ## builds the C++ library if its source has changed
 	@$(BIN)/python src/seqsweep/native/build.py || echo "the PyTorch engine trains instead"
 
-native-check: native $(ZIG)  ## the C++ library: equal bits from every compiler and CPU, sanitizers
+native-check: native $(ZIG)  ## checks that every compiler and CPU gives equal bits; sanitizers
 	$(BIN)/python scripts/native_check.py
 
-wheels: $(ZIG)  ## a wheel for each platform, into dist/
+wheels: $(ZIG)  ## builds a wheel for each platform, into dist/
 	$(BIN)/python scripts/wheels.py
 
-wheel-check: $(ZIG)  ## the wheels, in an empty environment outside the checkout
+wheel-check: $(ZIG)  ## installs the wheels in an empty environment and trains
 	$(BIN)/python scripts/wheel_check.py
 
-hydra-check: $(INSTALLED)  ## the oldest and the newest Hydra, in an environment of their own
+hydra-check: $(INSTALLED)  ## tests the oldest and the newest Hydra, in separate environments
 	$(BIN)/python scripts/hydra_check.py
 
 clean:
@@ -52,6 +52,6 @@ $(INSTALLED): pyproject.toml hatch_build.py
 	$(PIP) --editable '.[dev]'
 	touch $@
 
-$(ZIG): $(INSTALLED)  # compiles for other platforms; lief reads what it has made
+$(ZIG): $(INSTALLED)  # ziglang compiles for other platforms; lief reads the libraries
 	$(PIP) ziglang lief
 	touch $@

@@ -1,7 +1,8 @@
-"""The build hook of the wheel: compiles the C++ library and names the platform that it is for.
+"""The build hook of the wheel: compiles the C++ library and sets the platform tag.
 
-SEQSWEEP_WHEEL chooses another wheel than that of this machine: a platform of `TARGETS` in
-src/seqsweep/native/build.py, for which ziglang compiles, or `any` for a wheel without a library.
+The environment variable SEQSWEEP_WHEEL selects another wheel than that of this machine. It is a
+platform of `TARGETS` in src/seqsweep/native/build.py, for which ziglang compiles, or `any` for a
+wheel without a library.
 """
 
 import importlib.util
@@ -15,17 +16,16 @@ from packaging.tags import platform_tags
 
 
 class NativeLibrary(BuildHookInterface[Any]):
-    """Puts the library into the wheel; for an editable install, into the checkout."""
+    """Puts the library into the wheel or, for an editable install, into the checkout."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        wanted = os.environ.get("SEQSWEEP_WHEEL")
-        if wanted == "any":
+        platform = os.environ.get("SEQSWEEP_WHEEL")
+        if platform == "any":
             return
         native = _load(Path(self.root) / "src/seqsweep/native/build.py")
-        if wanted is not None:
-            target, folder = native.TARGETS[wanted], Path(self.root) / "build" / wanted
+        if platform is not None:
+            target, folder = native.TARGETS[platform], Path(self.root) / "build" / platform
             native.build(folder, native.zig(), target)
-            platform = wanted
         else:
             target, folder = native.HERE, native.LIB
             try:
@@ -45,7 +45,7 @@ class NativeLibrary(BuildHookInterface[Any]):
 
 
 def _load(path: Path) -> ModuleType:
-    """Loads the file alone: the package is not installed yet."""
+    """Loads a module from its file, because the package is not installed yet."""
     spec = importlib.util.spec_from_file_location("seqsweep_native_build", path)
     assert spec is not None
     assert spec.loader is not None
@@ -55,6 +55,9 @@ def _load(path: Path) -> ModuleType:
 
 
 def _platform() -> str:
-    """The platform tag of this machine; a compiler here does not know manylinux's old libraries."""
+    """Returns the platform tag of this machine.
+
+    It is not a manylinux tag, because a compiler here links newer libraries than manylinux allows.
+    """
     tags = platform_tags()
     return next(tag for tag in tags if "manylinux" not in tag and "musllinux" not in tag)

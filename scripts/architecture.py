@@ -1,4 +1,4 @@
-"""Draws the packages and their imports into docs/architecture.md, from the source.
+"""Draws the packages and their imports into docs/architecture.md.
 
 `python scripts/architecture.py` writes the picture and the table between the two markers of the
 page. tests/test_architecture.py fails when the page is out of date.
@@ -31,15 +31,15 @@ def read_package(folder: Path) -> list[Source]:
 
 
 def part_of(module: str) -> str:
-    """Returns the part of the house that a module is in: a package, or a module beside them."""
+    """Returns the part of a module: its package, or itself if it has none."""
     names = module.split(".")
     if names[0] == PLUGINS:
         return PLUGINS
     return names[1] if len(names) > 1 else "import seqsweep"
 
 
-def arrows(sources: list[Source]) -> Graph:
-    """Returns for each part the packages that its modules import, inside functions too.
+def imports_of_parts(sources: list[Source]) -> Graph:
+    """Returns the packages that each part imports, inside functions too.
 
     Modules beside the packages that import no package are left out: any module may use them.
     """
@@ -54,7 +54,9 @@ def arrows(sources: list[Source]) -> Graph:
 
 
 def transitive_reduction(graph: Graph) -> Graph:
-    """Leaves out every arrow that follows from others: a → c where a → b and b → c.
+    """Leaves out every arrow that follows from others.
+
+    With a → b and b → c there is no arrow a → c.
 
     Raises:
         graphlib.CycleError: two parts import each other.
@@ -85,7 +87,7 @@ def node(part: str) -> str:
 
 
 def table(sources: list[Source], graph: Graph) -> Iterator[str]:
-    """Yields a row for each package and each module beside them: its docstring, its imports."""
+    """Yields a row for each package and each module beside them."""
     yield "| | | imports |"
     yield "|---|---|---|"
     for source in sources:
@@ -99,20 +101,20 @@ def table(sources: list[Source], graph: Graph) -> Iterator[str]:
             yield f"| `{name}` | {title} | {imports} |"
 
 
-def drawn(page: str, sources: list[Source]) -> str:
-    """Returns the page with the picture and the table between its markers made again."""
+def redraw(page: str, sources: list[Source]) -> str:
+    """Returns the page with a new picture and a new table between its markers."""
     before, _, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not end:
         raise SystemExit(f"{PAGE}: expected the lines {BEGIN!r} and {END!r}")
-    graph = arrows(sources)
+    graph = imports_of_parts(sources)
     lines = [BEGIN, *mermaid(transitive_reduction(graph)), "", *table(sources, graph), END]
     return before + "\n".join(lines) + after
 
 
 def main() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(drawn(page, read_package(ROOT / "src")), encoding="utf-8")
+    PAGE.write_text(redraw(page, read_package(ROOT / "src")), encoding="utf-8")
 
 
 if __name__ == "__main__":

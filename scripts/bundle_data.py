@@ -1,9 +1,10 @@
-"""Makes the data files of the package from their sources; the same bytes each time.
+"""Makes the data files of the package from their sources.
 
     python scripts/bundle_data.py FOLDER
 
 FOLDER holds JapaneseVowels_TRAIN.ts and JapaneseVowels_TEST.ts (UEA archive), and digits.npz with
-X (1797, 8, 8) and y (1797,), the arrays `images` and `target` of scikit-learn's `load_digits`.
+X (1797, 8, 8) and y (1797,), the arrays `images` and `target` of scikit-learn's `load_digits`. The
+files have the same bytes each time.
 """
 
 import argparse
@@ -24,8 +25,10 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Makes the data files of the package.")
-    parser.add_argument("folder", type=Path, help="where the source files are")
-    parser.add_argument("--out", type=Path, default=FILES, help="where to write (%(default)s)")
+    parser.add_argument("folder", type=Path, help="the folder of the source files")
+    parser.add_argument(
+        "--out", type=Path, default=FILES, help="the folder to write to (%(default)s)"
+    )
     arguments = parser.parse_args()
     bundle(arguments.folder, arguments.out)
 
@@ -41,7 +44,7 @@ def bundle(folder: Path, out: Path) -> None:
 
 
 def japanese_vowels(folder: Path) -> Arrays:
-    """The official split, each part's sequences one after the other."""
+    """Returns the official split, the sequences of each part one after another."""
     splits = ts(
         str(folder / "JapaneseVowels_TRAIN.ts"), test_path=str(folder / "JapaneseVowels_TEST.ts")
     )
@@ -52,7 +55,10 @@ def japanese_vowels(folder: Path) -> Arrays:
 
 
 def joined(part: Sequences, split: str) -> Arrays:
-    """X (S, F) without padding, lengths (N,) and y (N,); S is the sum of lengths."""
+    """Returns X (S, F) without padding, lengths (N,) and y (N,).
+
+    S is the sum of the lengths.
+    """
     labels = np.array([int(name) for name in part.class_names], dtype=np.uint8)[part.labels]
     return {
         f"X_{split}": part.x[part.valid],
@@ -62,6 +68,7 @@ def joined(part: Sequences, split: str) -> Arrays:
 
 
 def digits(folder: Path) -> Arrays:
+    """Returns the images of scikit-learn's digits, a column at a step."""
     with np.load(folder / "digits.npz", allow_pickle=False) as source:
         x, y = source["X"], source["y"]
     names = np.array([f"column_{i}" for i in range(8)])
@@ -69,13 +76,14 @@ def digits(folder: Path) -> Arrays:
 
 
 def write_npz(path: Path, arrays: Arrays) -> None:
-    """As `np.savez_compressed`, but without the time of writing in the archive."""
+    """Writes the same as `np.savez_compressed`, but without the time of writing."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, array in arrays.items():
             member = io.BytesIO()
             np.lib.format.write_array(member, np.ascontiguousarray(array), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3  # else the archive tells Windows from the others
+            # Otherwise an archive that was written on Windows would differ.
+            info.create_system = 3
             info.external_attr = 0o644 << 16
             archive.writestr(info, member.getvalue(), zipfile.ZIP_DEFLATED, compresslevel=9)
 

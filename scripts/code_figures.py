@@ -1,4 +1,4 @@
-"""Prints figures of a source tree: sizes, nesting, comments, docstrings, imports, annotations.
+"""Prints figures of a source tree, such as sizes, comments and imports.
 
 `python scripts/code_figures.py [FOLDER]`, where FOLDER is a package (src/seqsweep by default).
 The figures come from `ast` and `tokenize` alone, so any package can be measured in the same way
@@ -39,7 +39,7 @@ class Import(NamedTuple):
 
 
 class Source(NamedTuple):
-    """One file: its lines, its comments, its syntax tree."""
+    """The text, the comments and the syntax tree of one file."""
 
     name: str
     is_package: bool
@@ -93,7 +93,7 @@ def docstring_node(node: ast.AST) -> ast.stmt | None:
 
 
 def docstring_nodes(tree: ast.Module) -> Iterator[ast.stmt]:
-    """Yields all docstrings, also those of attributes: a string below an assignment."""
+    """Yields all docstrings, those of attributes (below an assignment) included."""
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, *DEFINITIONS)):
             yield from (statement for statement in node.body if is_text(statement))
@@ -110,13 +110,13 @@ def functions_of(source: Source) -> list[Function]:
 
 
 def length_of(function: Function) -> int:
-    """Returns the lines of a function from `def` to its end, without its docstring."""
+    """Returns the number of lines of a function, without its docstring."""
     docstring = docstring_node(function)
     return len(lines_of(function)) - (len(lines_of(docstring)) if docstring else 0)
 
 
 def depth_of(statements: Sequence[ast.stmt], depth: int = 0) -> int:
-    """Returns how deeply the blocks of a function nest; functions within count for themselves."""
+    """Returns how deeply the blocks of a function nest, without inner functions."""
     deepest = depth
     for statement in statements:
         if not isinstance(statement, BLOCKS):
@@ -124,7 +124,7 @@ def depth_of(statements: Sequence[ast.stmt], depth: int = 0) -> int:
         inner = depth + 1
         for field in ("body", "orelse", "finalbody"):
             block: list[ast.stmt] = getattr(statement, field, [])
-            # An `elif` is an `if` in the `else` of the tree, but no further level to a reader.
+            # In the tree an `elif` is an `if` inside `else`, but for a reader it is not deeper.
             is_elif = isinstance(statement, ast.If) and field == "orelse" and len(block) == 1
             is_elif = is_elif and isinstance(block[0], ast.If)
             deepest = max(deepest, inner, depth_of(block, depth if is_elif else inner))
@@ -134,7 +134,7 @@ def depth_of(statements: Sequence[ast.stmt], depth: int = 0) -> int:
 
 
 def public_definitions(tree: ast.Module) -> Iterator[Function | ast.ClassDef]:
-    """Yields the public classes and functions of a module, and public methods of those classes."""
+    """Yields the public classes, methods and functions of a module."""
     for node in tree.body:
         if isinstance(node, DEFINITIONS) and not node.name.startswith("_"):
             yield node
@@ -158,7 +158,7 @@ def is_annotated(function: Function) -> bool:
 
 
 def own_imports(source: Source, modules: set[str]) -> Iterator[Import]:
-    """Yields the imports of modules of the same package, and where they stand."""
+    """Yields the imports of modules of the same package."""
     local: set[ast.AST] = set()
     for_types: set[ast.AST] = set()
     for node in ast.walk(source.tree):
@@ -254,7 +254,7 @@ def text_figures(sources: Sequence[Source], code: int) -> dict[str, str]:
     public = [name for source in sources for name in public_definitions(source.tree)]
     documented = sum(docstring_node(node) is not None for node in public)
     nodes = [node for source in sources for node in ast.walk(source.tree)]
-    # Modules are left out: their first lines are titles and would lengthen the median.
+    # Modules are left out, because their first lines are titles and would raise the median.
     docstrings = [ast.get_docstring(node) for node in nodes if isinstance(node, DEFINITIONS)]
     words = [len(text.splitlines()[0].split()) for text in docstrings if text]
     functions = sum(isinstance(node, FUNCTIONS) for node in nodes)

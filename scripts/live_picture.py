@@ -1,9 +1,9 @@
-"""Draws the live table of a sweep as an SVG, as it stood at some moment, for the docs.
+"""Draws the live table of a sweep at some moment as an SVG.
 
 python scripts/live_picture.py outputs/sweeps/architecture docs/img/live.svg --at 0.6
 
-The sweep is a finished one. Its runs are laid into a scratch folder as they were then: those that
-had ended with their records, those that were being trained with the epochs that they had.
+The sweep must be finished. Its runs are copied into a scratch folder as they were at that moment:
+finished runs with their records, training ones with the epochs so far.
 """
 
 import argparse
@@ -31,23 +31,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Draws a sweep's live table as an SVG.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("picture", type=Path)
-    parser.add_argument("--at", type=float, default=0.6, help="the part that is done, 0 to 1 (0.6)")
+    parser.add_argument(
+        "--at", type=float, default=0.6, help="the part of the sweep that is done, 0 to 1 (0.6)"
+    )
     parser.add_argument("--width", type=int, default=80, help="columns (80)")
     options = parser.parse_args()
     entries = [entry for entry in read_folder(options.folder) if entry.record is not None]
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch, options.folder.absolute().name)
-        progress = _then(entries, root, options.at)
+        progress = _progress_at(entries, root, options.at)
         console = Console(record=True, file=io.StringIO(), force_terminal=True, width=options.width)
         console.print(LiveTable(progress))
     title = f"seqsweep watch {options.folder}"
     options.picture.parent.mkdir(parents=True, exist_ok=True)
+    # The picture must not load fonts from the network.
     picture = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)
-    options.picture.write_text(picture, encoding="utf-8")  # without fonts from the network
+    options.picture.write_text(picture, encoding="utf-8")
 
 
-def _then(entries: Sequence[Entry], root: Path, part: float) -> SweepProgress:
-    """The sweep at that moment. A run takes its `train_seconds`, one of them has failed."""
+def _progress_at(entries: Sequence[Entry], root: Path, part: float) -> SweepProgress:
+    """Returns the progress at a moment; one run has failed, others take their `train_seconds`."""
     longest = sorted(entries, key=lambda entry: -_seconds(entry))
     skipped, trained = longest[-_SKIPPED:], longest[:-_SKIPPED]
     seconds = sum(map(_seconds, trained)) / _SIDE_BY_SIDE
@@ -55,29 +58,29 @@ def _then(entries: Sequence[Entry], root: Path, part: float) -> SweepProgress:
     started = min(entry.folder.path.stat().st_mtime for entry in entries) - 1e6
     now[0] = started
     sweep = SweepFile((), started, {e.folder.run_id: e.config for e in entries}, _ids(skipped))
-    _lay(skipped, root, math.inf)
+    _copy_runs(skipped, root, math.inf)
     progress = SweepProgress(root, sweep, _is_training, clock)
     progress.look()
-    _lay(trained[:-1], root, part * seconds)
+    _copy_runs(trained[:-1], root, part * seconds)
     RunFolder(root / trained[-1].folder.run_id).refuse({}, MemoryError("out of memory: 3.1 GiB"))
     now[0] = started + part * seconds
     progress.look()
     return progress
 
 
-def _lay(entries: Sequence[Entry], root: Path, now: float) -> None:
-    """The folders of runs that are trained some side by side, as they are at a time."""
+def _copy_runs(entries: Sequence[Entry], root: Path, now: float) -> None:
+    """Copies runs that train side by side, as they are at a time."""
     free = [0.0] * _SIDE_BY_SIDE
     for entry in entries:
-        place = free.index(min(free))
-        begun, free[place] = free[place], free[place] + _seconds(entry)
+        worker = free.index(min(free))
+        begun, free[worker] = free[worker], free[worker] + _seconds(entry)
         folder = root / entry.folder.run_id
         if begun < now:
             folder.mkdir(parents=True)
             header, *rows = (entry.folder.path / "metrics.csv").read_text().splitlines(True)
             count = len(rows) * min((now - begun) / _seconds(entry), 1)
             (folder / "metrics.csv").write_text("".join([header, *rows[: int(count)]]))
-        if free[place] <= now:
+        if free[worker] <= now:
             shutil.copy(entry.folder.path / "record.json", folder)
         elif begun < now:
             (folder / "lock").touch()

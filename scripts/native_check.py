@@ -1,10 +1,11 @@
-"""Checks that the C++ source gives equal bits everywhere, and that it touches no foreign memory.
+"""Checks that the C++ source gives equal bits everywhere and stays within its memory.
 
     python scripts/native_check.py
 
-tests/native/program.cpp trains small networks and prints a hash of each one's weights. It is
-compiled by this machine's compiler and by ziglang for each instruction set of x86-64, with
-AddressSanitizer and UndefinedBehaviorSanitizer, and for arm64, which qemu-user runs here.
+tests/native/program.cpp trains small networks and prints a hash of the weights of each. This
+machine's compiler and ziglang compile it for each instruction set of x86-64, also with
+AddressSanitizer and UndefinedBehaviorSanitizer. ziglang compiles it for arm64 too, which qemu-user
+runs here.
 """
 
 import concurrent.futures
@@ -33,9 +34,10 @@ from seqsweep.native.library import runnable_variants
 PROGRAM = Path(__file__).parents[1] / "tests" / "native" / "program.cpp"
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-O1", "-g")
-# For that check gcc keeps variables on a stack of its own, which it does not align for AVX-512.
+# For the check that is switched off here, gcc keeps variables on another stack, which it does not
+# align for AVX-512.
 RUN_OPTIONS = {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
-ARM = Target("aarch64", "linux", "aarch64-linux-musl")  # musl: one file that needs no other
+ARM = Target("aarch64", "linux", "aarch64-linux-musl")  # with musl the file needs no others
 QEMU = "qemu-aarch64"
 
 
@@ -48,7 +50,7 @@ class Case(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The output of a case, and the seconds that it took."""
+    """The output of a case, and its seconds."""
 
     output: str
     compile_seconds: float
@@ -79,7 +81,7 @@ def main() -> None:
 
 
 def make_cases(compiler: Command) -> list[Case]:
-    """Returns the cases, those that take longest first."""
+    """Returns the cases, the slowest first."""
     variants = runnable_variants()
     for variant in HERE.variants:
         if variant not in variants:
@@ -99,18 +101,19 @@ def make_cases(compiler: Command) -> list[Case]:
 
 
 def check(case: Case, folder: Path) -> Result:
-    """Compiles and runs the program; exits where either fails."""
+    """Compiles and runs the program; exits if either fails."""
     path = folder / case.name.replace(" ", "-")
     begin = time.perf_counter()
     run([*case.command, f"-I{SOURCE}", str(PROGRAM), "-o", str(path)])
     compiled = time.perf_counter()
-    done = subprocess.run(
+    process = subprocess.run(
         [*case.runner, path],
         env=os.environ | RUN_OPTIONS, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if done.returncode:
-        sys.exit(f"{case.name}: exit code {done.returncode}\n{done.stderr or done.stdout}")
-    return Result(done.stdout, compiled - begin, time.perf_counter() - compiled)
+    if process.returncode:
+        output = process.stderr or process.stdout
+        sys.exit(f"{case.name}: exit code {process.returncode}\n{output}")
+    return Result(process.stdout, compiled - begin, time.perf_counter() - compiled)
 
 
 def first_difference(expected: str, output: str) -> str:

@@ -1,7 +1,7 @@
-"""The teaching notebook's three trainings against ours, and its printed losses over many seeds.
+"""Compares the three trainings of the teaching notebook with ours.
 
-    python scripts/notebook_parity.py                # the same losses as ours, step by step
-    python scripts/notebook_parity.py --seeds 500    # and: which printed losses are ordinary
+    python scripts/notebook_parity.py                # compares the losses of each epoch
+    python scripts/notebook_parity.py --seeds 500    # also: the printed losses among many seeds
 
 The notebook: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb.
 B batch, T time steps, F features, H hidden, D directions, C classes.
@@ -32,12 +32,15 @@ LABELS = (0, 1, 0)
 EPOCHS = 20
 PRINTED_EPOCHS = (5, 10, 15, 20)
 BOUND = 5e-7
-"""Largest difference of a loss. Over 40 seeds of each training 1.2e-7 was seen, the spacing of
-float32 at 1: the stacked engine takes the same sums in another order."""
+"""The largest difference of a loss that counts as equal.
+
+The largest difference over 40 seeds of each training was 1.2e-7, the spacing of float32 at 1. Our
+engines compute the same sums in another order.
+"""
 
 
 class SimpleRNN(nn.Module):
-    """x (B, T, F) -> logits (B, C), as in the notebook."""
+    """The notebook's model: x (B, T, F) -> logits (B, C)."""
 
     def __init__(self, input_size: int, hidden_size: int, num_classes: int) -> None:
         super().__init__()
@@ -50,7 +53,7 @@ class SimpleRNN(nn.Module):
 
 
 class MultiLayerRNN(nn.Module):
-    """x (B, T, F) -> logits (B, C), as in the notebook."""
+    """The notebook's model: x (B, T, F) -> logits (B, C)."""
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int, num_classes: int
@@ -65,7 +68,7 @@ class MultiLayerRNN(nn.Module):
 
 
 class BiDirectionalRNN(nn.Module):
-    """x (B, T, F) -> logits (B, C), as in the notebook."""
+    """The notebook's model: x (B, T, F) -> logits (B, C)."""
 
     def __init__(
         self, input_size: int, hidden_size: int, num_layers: int, num_classes: int
@@ -81,7 +84,7 @@ class BiDirectionalRNN(nn.Module):
 
 
 class Block(NamedTuple):
-    """One training of the notebook: its model with freshly drawn weights, and what it printed."""
+    """One training of the notebook: its model with new weights, and its printed losses."""
 
     make: Callable[[], nn.Module]
     printed: tuple[float, float, float, float]
@@ -108,11 +111,11 @@ GUESS = Block(
     ),
     BLOCKS["bidirectional"].printed,
 )
-"""What may have printed the third output: ten classes, a softmax before CrossEntropyLoss."""
+"""A model that may have printed the third output: ten classes, softmax before the loss."""
 
 
 def notebook_losses(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[float]:
-    """The notebook's training: the loss of each epoch, before the epoch's step."""
+    """Trains as the notebook does; returns the loss of each epoch before its step."""
     criterion = nn.CrossEntropyLoss()
     optimizer = optim.Adam(model.parameters(), lr=0.01)
     losses: list[float] = []
@@ -129,43 +132,43 @@ def notebook_losses(model: nn.Module, inputs: Tensor, labels: Tensor) -> list[fl
 
 
 class Parity(NamedTuple):
-    """The losses of one training, one per epoch: ours and the notebook's."""
+    """The losses of one training, one for each epoch: ours and the notebook's."""
 
     ours: list[float]
     notebook: list[float]
 
 
 def parity(variant: str, folder: Path, seed: int = 0) -> Parity:
-    """Trains `experiment=notebook_<variant>` in `folder`, and the notebook's block from its start.
+    """Trains `experiment=notebook_<variant>` and the notebook's block from the same weights.
 
-    The weights and the data are ours, drawn from `seed`; the run is made as by `seqsweep train`.
+    Weights and data are ours, drawn from `seed`. Our run is the same as by `seqsweep train`.
     """
     overrides = ["trainer=cpu", "logger=csv", "logger.print_loss=null"]
     overrides += [f"experiment=notebook_{variant}", f"seed={seed}", f"data.source.seed={seed}"]
     with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        member = plan(check(compose("train", overrides)))
-    data = build_data(member.config)
+        planned = plan(check(compose("train", overrides)))
+    data = build_data(planned.config)
     (batch,) = data.train_dataloader()
-    weights = build_module(member.config, data).network.state_dict()
-    outcome = train(member, folder)
+    weights = build_module(planned.config, data).network.state_dict()
+    outcome = train(planned, folder)
     model = BLOCKS[variant].make()
     model.load_state_dict(weights)
     return Parity(logged_losses(outcome.folder.path), notebook_losses(model, batch.x, batch.labels))
 
 
 def logged_losses(run: Path) -> list[float]:
-    """train/loss of each epoch from a run's metrics.csv."""
+    """Returns the train/loss of each epoch from a run's metrics.csv."""
     with (run / "metrics.csv").open(newline="", encoding="utf-8") as file:
         return [float(row["train/loss"]) for row in csv.DictReader(file)]
 
 
 def largest_difference(a: Sequence[float], b: Sequence[float]) -> float:
-    """Over all epochs."""
+    """Returns the largest difference of two losses over all epochs."""
     return max(abs(x - y) for x, y in zip(a, b, strict=True))
 
 
 def seed_losses(block: Block, seeds: int) -> Tensor:
-    """The notebook's block from fresh weights and inputs for each seed: (seeds, EPOCHS)."""
+    """Trains a block from new weights and inputs for each seed; returns (seeds, EPOCHS)."""
     curves: list[list[float]] = []
     for seed in range(seeds):
         torch.manual_seed(seed)
@@ -176,7 +179,7 @@ def seed_losses(block: Block, seeds: int) -> Tensor:
 
 
 def print_parity() -> bool:
-    """The three trainings side by side. True if they agree."""
+    """Prints the three trainings side by side; returns whether they agree."""
     print(f"{'epoch':>26}" + "".join(f"{epoch:>12}" for epoch in PRINTED_EPOCHS))
     largest = 0.0
     for variant in BLOCKS:
@@ -192,11 +195,11 @@ def print_parity() -> bool:
 
 
 def print_seeds(name: str, block: Block, seeds: int) -> None:
-    """The spread of the losses over seeds, beside what the notebook printed."""
+    """Prints the spread of the losses over seeds, and the notebook's losses."""
     losses = seed_losses(block, seeds)
     printed = torch.tensor(block.printed, dtype=torch.float64)
-    shown = losses[:, [epoch - 1 for epoch in PRINTED_EPOCHS]]  # (seeds, 4)
-    distances = (shown - printed).abs().amax(dim=1)  # (seeds,)
+    compared = losses[:, [epoch - 1 for epoch in PRINTED_EPOCHS]]  # (seeds, 4)
+    distances = (compared - printed).abs().amax(dim=1)  # (seeds,)
     nearest = int(distances.argmin())
     print(f"\n{name}, {seeds} seeds")
     print(f"{'epoch':>12}{1:>9}" + "".join(f"{epoch:>9}" for epoch in PRINTED_EPOCHS))
@@ -216,13 +219,13 @@ def _row(losses: Sequence[float], width: int, digits: int) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="The teaching notebook's trainings against ours.")
+    parser = argparse.ArgumentParser(description="Compares the notebook's trainings with ours.")
     parser.add_argument(
         "--seeds",
         type=int,
         default=0,
         metavar="N",
-        help="also train the notebook's blocks from N seeds, and compare what it printed",
+        help="also trains the notebook's blocks from N seeds and compares its printed losses",
     )
     seeds = parser.parse_args().seeds
     if seeds < 0:

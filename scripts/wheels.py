@@ -1,6 +1,8 @@
-"""Builds a wheel for each platform into dist/, with libraries that ziglang compiles, and checks it.
+"""Builds and checks a wheel for each platform, with libraries that ziglang compiles.
 
-python scripts/wheels.py
+    python scripts/wheels.py
+
+The wheels are written to dist/.
 """
 
 import importlib
@@ -16,7 +18,7 @@ from typing import Any
 
 from seqsweep.native.build import SOURCE, TARGETS, Target
 
-# It reads the libraries of all platforms. `make wheels` installs it; type checks do without.
+# lief reads the libraries of all platforms. `make wheels` installs it; type checks do not need it.
 lief: Any = importlib.import_module("lief")
 
 CHECKOUT = Path(__file__).parents[1]
@@ -27,13 +29,13 @@ IMPORTS = {
     "darwin": r"/usr/lib/libSystem\.B\.dylib",
     "win32": r"KERNEL32\.dll|api-ms-win-crt-[a-z]+-l1-1-0\.dll",
 }
-"""The libraries that may be needed: each platform has them."""
+"""The libraries that every machine of a platform has, so that a wheel may need them."""
 
 OLDEST_GLIBC = (2, 17)
 
 
 def main() -> None:
-    lief.logging.disable()  # it warns of empty tables
+    lief.logging.disable()  # lief warns of empty tables
     for platform in (*TARGETS, PURE):
         begin = time.perf_counter()
         wheel = build_wheel(platform)
@@ -43,7 +45,7 @@ def main() -> None:
 
 
 def build_wheel(platform: str) -> Path:
-    """Builds and returns the wheel of a platform."""
+    """Builds the wheel of a platform and returns its path."""
     for old in DIST.glob(f"seqsweep-*-{platform}.whl"):
         old.unlink()
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "wheel"]
@@ -55,7 +57,7 @@ def build_wheel(platform: str) -> Path:
 
 
 def check_wheel(wheel: Path, platform: str) -> None:
-    """Checks the tag, the files, and what each library exports and needs; exits if one is wrong."""
+    """Exits unless the tag, the files and the libraries of a wheel are right."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         (metadata,) = (name for name in names if name.endswith(".dist-info/WHEEL"))
@@ -67,7 +69,7 @@ def check_wheel(wheel: Path, platform: str) -> None:
         demand(f"Tag: py3-none-{platform}\n" in text, f"{wheel.name}: {text}")
         purelib = f"Root-Is-Purelib: {'true' if target is None else 'false'}\n"
         demand(purelib in text, f"{wheel.name}: {text}")
-        demand(libraries == expected, f"{wheel.name}: has {libraries}, not {expected}")
+        demand(libraries == expected, f"{wheel.name}: expected {expected}, got {libraries}")
         for file in ("seqsweep/native/source/seqsweep.cpp", "seqsweep/conf/train.yaml"):
             demand(file in names, f"{wheel.name}: has no {file}")
         for name in sorted(libraries):
@@ -76,17 +78,18 @@ def check_wheel(wheel: Path, platform: str) -> None:
 
 
 def check_library(name: str, content: bytes, target: Target) -> None:
-    """Checks that a library exports all functions and needs only what its platform has."""
+    """Checks that a library exports all functions and needs only what every platform has."""
     binary: Any = lief.parse(content)
     exported = {str(function.name).removeprefix("_") for function in binary.exported_functions}
     missing = exported_functions() - exported
     demand(not missing, f"{name}: does not export {missing}")
-    # A library of macOS also names itself.
+    # A library for macOS also lists itself.
     needed = sorted({getattr(library, "name", library) for library in binary.libraries})
     needed = [library for library in needed if library != f"@rpath/{name}"]
     foreign = [one for one in needed if not re.fullmatch(IMPORTS[target.system], one)]
     demand(not foreign, f"{name}: needs {foreign}")
-    if target.system == "darwin":  # arm64 refuses to load unsigned code
+    if target.system == "darwin":
+        # macOS on arm64 refuses to load unsigned code.
         demand(binary.has_code_signature, f"{name}: is not signed")
     if target.system == "linux":
         newest = max(glibc_versions(binary), default=OLDEST_GLIBC)
@@ -101,7 +104,7 @@ def exported_functions() -> set[str]:
 
 
 def glibc_versions(binary: Any) -> Iterable[tuple[int, int]]:
-    """Yields the versions of glibc whose symbols a library of Linux uses."""
+    """Yields the versions of glibc whose symbols a library for Linux uses."""
     for requirement in binary.symbols_version_requirement:
         for symbol in requirement.get_auxiliary_symbols():
             major, minor, *_ = re.findall(r"\d+", symbol.name)

@@ -20,7 +20,7 @@ def architecture(monkeypatch) -> Any:
 def test_the_page_is_what_the_script_draws(architecture):
     page = PAGE.read_text(encoding="utf-8")
     sources = architecture.read_package(ROOT / "src")
-    assert architecture.drawn(page, sources) == page, "run: python scripts/architecture.py"
+    assert architecture.redraw(page, sources) == page, "run: python scripts/architecture.py"
 
 
 def test_every_link_of_the_page_leads_to_a_file():
@@ -41,7 +41,7 @@ def test_arrows_are_imports_without_those_that_follow_from_others(architecture, 
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    arrows = architecture.arrows(architecture.read_package(tmp_path))
+    arrows = architecture.imports_of_parts(architecture.read_package(tmp_path))
     assert arrows == {
         "hydra_plugins": {"top"},
         "top": {"middle", "bottom"},

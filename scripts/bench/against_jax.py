@@ -1,25 +1,26 @@
-"""One training step of K networks: the native and the stacked engine against JAX.
+"""Compares one training step of K networks by our engines with one by JAX.
 
     python scripts/bench/against_jax.py [--jax PYTHON] [--cells rnn gru] [--members 1 8 24 96]
         [--layers 2 --bidirectional] [--shapes 6,3,10 32,32,32]
 
-All sides train K copies of one architecture on one thread, forward, backward, clipping at 1.0 and
-Adam, on sequences of 8 features, and count CPU time. Our engines are those of stack_steps.py. The
-JAX side is what a good user writes: a `lax.scan` over time for each layer and direction with the
-input product outside of it, `value_and_grad`, optax's `clip_by_global_norm` and `adam`, everything
-in one `jit` with donated buffers. It is tried five ways, and the fastest counts for each shape:
+All sides train K copies of one architecture on one thread, on sequences of 8 features, and count
+CPU time. A step is forward, backward, clipping at 1.0 and Adam. Our engines are measured as in
+stack_steps.py. The JAX side is what a good user writes: a `lax.scan` over time for each layer and
+direction, with the input product outside the loop, `grad`, optax's `clip_by_global_norm` and
+`adam`, all in one `jit` with donated buffers. It is tried in five ways, and the fastest way counts
+for each shape:
 
 - `vmap` over the members, one step a call;
 - `vmap`, 32 steps a call;
 - `vmap` with the scan over time unrolled by 8, one step a call and 32;
 - `lax.map`, one member after another, 32 steps a call.
 
-32 steps are fewer where they would take more than a second: a call's own time is nothing then.
+If 32 steps would take more than a second, a call has fewer steps; its overhead is then negligible.
 
-Compilation is not counted; it is printed apart. JAX runs in a process of its own, with `--jax` as
-its interpreter; without that option, a temporary environment is made and jax and optax are
-installed into it. Prints for each shape how many times as fast as JAX's best way the native engine
-is, and the stacked one: above 1, ours is faster.
+Compilation is not counted but printed separately. JAX runs in its own process, with the interpreter
+given by `--jax`. Without that option the program makes a temporary environment and installs jax and
+optax into it. It prints how many times as fast as JAX's best way the native and the stacked engine
+are, for each shape. Above 1, ours is faster.
 """
 
 import argparse
@@ -33,25 +34,23 @@ import venv
 from pathlib import Path
 from typing import Any
 
-from cpu_time import seconds  # beside this file
+from problems import CLASSES, FEATURES, SEQUENCES, SHAPES, make_parser
+from timing import cpu_seconds
 
-SHAPES = (
-    (6, 3, 10), (6, 32, 32), (32, 32, 10), (32, 32, 32), (32, 64, 64), (32, 64, 128), (128, 32, 32)
-)  # fmt: skip
-FEATURES, CLASSES, SEQUENCES = 8, 4, 192
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
-ONE_THREAD = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+XLA_FLAGS = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 Job = dict[str, Any]
-"""A cell, the steps, batch, hidden, layers and bidirectional of an architecture, and members."""
+"""An architecture (cell, steps, batch, hidden, layers, bidirectional) and a number of members."""
 
 
 def main() -> None:
-    options = arguments()
-    if options.child is not None:  # a JAX process of this program
-        print(json.dumps(jax_side(json.loads(options.child))))
+    options = read_arguments()
+    # The process that runs JAX is this program again.
+    if options.child is not None:
+        print(json.dumps(time_jax(json.loads(options.child))))
         return
-    import torch  # here and not above: the JAX process has no torch
+    import torch  # not at the top, because the JAX process has no torch
 
     torch.set_num_threads(1)
     print("each cell: native and stacked over JAX's best way, that way and its compilation")
@@ -67,27 +66,23 @@ def main() -> None:
                 print(f"{shape!s:>27}" + "".join(f"{text:>33}" for text in row), flush=True)
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Steps of our engines against JAX.")
-    parser.add_argument("--jax", metavar="PYTHON", help="an interpreter that has jax and optax")
-    parser.add_argument("--cells", nargs="+", default=["rnn"], choices=list(GATES))
-    parser.add_argument("--members", nargs="+", type=int, default=[1, 8, 24, 96])
-    parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--bidirectional", action="store_true")
+def read_arguments() -> argparse.Namespace:
+    parser = make_parser("Compares steps of our engines with steps of JAX.")
+    parser.add_argument("--jax", metavar="PYTHON", help="an interpreter with jax and optax")
     parser.add_argument(
-        "--shapes", nargs="+", type=shape_of, default=SHAPES, metavar="STEPS,BATCH,HIDDEN"
+        "--shapes", nargs="+", type=read_shape, default=SHAPES, metavar="STEPS,BATCH,HIDDEN"
     )
     parser.add_argument("--child", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def shape_of(text: str) -> tuple[int, int, int]:
+def read_shape(text: str) -> tuple[int, int, int]:
     steps, batch, hidden = map(int, text.split(","))
     return steps, batch, hidden
 
 
 def install_jax(folder: Path) -> str:
-    """Makes an environment with jax and optax and returns its interpreter."""
+    """Makes an environment with jax and optax; returns its interpreter."""
     venv.create(folder / "jax", with_pip=True)
     python = str(folder / "jax" / "bin" / "python")
     subprocess.run([python, "-m", "pip", "install", "--quiet", "jax", "optax"], check=True)
@@ -95,29 +90,29 @@ def install_jax(folder: Path) -> str:
 
 
 def compare(python: str, job: Job) -> str:
-    """Measures all sides and returns the ratios, JAX's best way and its time to compile."""
-    by_native, by_stack = our_side(**job)
-    environment = os.environ | {"XLA_FLAGS": ONE_THREAD, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
+    """Measures all sides; returns the ratios, JAX's best way and its compile time."""
+    by_native, by_stack = time_our_engines(**job)
+    environment = os.environ | {"XLA_FLAGS": XLA_FLAGS, "JAX_PLATFORMS": "cpu"}
+    process = subprocess.run(
         [python, __file__, "--child", json.dumps(job)],
         env=environment, check=True, capture_output=True, text=True,
     )  # fmt: skip
-    ways = json.loads(done.stdout.splitlines()[-1])
+    ways = json.loads(process.stdout.splitlines()[-1])
     best = min(ways, key=lambda way: ways[way]["step"])
     step, compiled = ways[best]["step"], ways[best]["compile"]
     return f"{step / by_native:.2f}x {step / by_stack:.2f}x {best} +{compiled:.1f}s"
 
 
-def our_side(members: int, **architecture: Any) -> tuple[float, float]:
-    """Seconds of one step of all members: by the native engine, by the stacked one."""
-    from stack_steps import Problem, native, stacked  # beside this file
+def time_our_engines(members: int, **architecture: Any) -> tuple[float, float]:
+    """Returns the seconds of one step by the native and by the stacked engine."""
+    from stack_steps import Problem, time_native, time_stacked
 
     problem = Problem(**architecture)
-    return native(problem, members), stacked(problem, members)
+    return time_native(problem, members), time_stacked(problem, members)
 
 
-def jax_side(job: Job) -> dict[str, dict[str, float]]:
-    """Seconds of one step of all members and of the compilation, for each way."""
+def time_jax(job: Job) -> dict[str, dict[str, float]]:
+    """Returns the seconds of one step and of the compilation, for each way."""
     vmap = time_way(job, 1, 1, in_turn=False)
     many = max(1, min(32, round(1 / vmap["step"])))
     ways = {"unroll": (1, 8, False), f"map,{many}": (many, 1, True)}
@@ -127,9 +122,10 @@ def jax_side(job: Job) -> dict[str, dict[str, float]]:
 
 
 def time_way(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> dict[str, float]:
+    """Returns the seconds of one step and of the compilation, for one way."""
     import numpy as np
 
-    jax: Any = importlib.import_module("jax")  # only this process has it
+    jax: Any = importlib.import_module("jax")  # only the JAX process has it
 
     step, state = make_step(job, steps_a_call, unroll, in_turn)
     members = job["members"]
@@ -144,11 +140,11 @@ def time_way(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> dict[st
         state = jax.block_until_ready(step(state, rows))
 
     count = max(3, 40 // (members * steps_a_call))
-    return {"step": seconds(call, count) / steps_a_call, "compile": compiled}
+    return {"step": cpu_seconds(call, count) / steps_a_call, "compile": compiled}
 
 
 def make_step(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> tuple[Any, Any]:
-    """The jitted function of (state, rows), and the state of all members."""
+    """Returns the jitted function of (state, rows), and the state of all members."""
     jax: Any = importlib.import_module("jax")
     optax: Any = importlib.import_module("optax")
 
@@ -179,12 +175,12 @@ def make_step(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> tuple[
         return jax.vmap(one_member)(state, rows)
 
     keys = jax.random.split(jax.random.key(0), job["members"])
-    weights = jax.vmap(lambda key: initial(job, key))(keys)
+    weights = jax.vmap(lambda key: draw_weights(job, key))(keys)
     return jax.jit(all_members, donate_argnums=0), (weights, jax.vmap(optimizer.init)(weights))
 
 
-def initial(job: Job, key: Any) -> dict[str, Any]:
-    """The first weights of a member; `lanes` of a layer are its directions."""
+def draw_weights(job: Job, key: Any) -> dict[str, Any]:
+    """Draws the initial weights of a member, for all layers and directions."""
     jax: Any = importlib.import_module("jax")
     hidden, lanes = job["hidden"], 1 + job["bidirectional"]
     width = GATES[job["cell"]] * hidden
@@ -204,7 +200,7 @@ def initial(job: Job, key: Any) -> dict[str, Any]:
 
 
 def final_states(job: Job, weights: Any, inputs: Any, unroll: int) -> Any:
-    """The final state of each direction of the last layer, (B, D * H), of inputs (T, B, F)."""
+    """Returns the last layer's final states (B, D * H) for inputs (T, B, F)."""
     jnp: Any = importlib.import_module("jax.numpy")
     last: list[Any] = []
     for layer in range(job["layers"]):
@@ -220,7 +216,7 @@ def final_states(job: Job, weights: Any, inputs: Any, unroll: int) -> Any:
 
 
 def lane_states(job: Job, weights: Any, name: str, inputs: Any, unroll: int) -> tuple[Any, Any]:
-    """The final state (B, H) and all states (T, B, H) of one direction of one layer."""
+    """Returns the final state (B, H) and all states (T, B, H) of one lane."""
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     products = inputs @ weights[f"ih{name}"] + weights[f"bih{name}"]  # (T, B, G * H)
@@ -237,7 +233,7 @@ def lane_states(job: Job, weights: Any, name: str, inputs: Any, unroll: int) -> 
 
 
 def next_state(cell: str, state: Any, now: Any, w_hh: Any, b_hh: Any) -> Any:
-    """The hidden state after one time step, as `nn.RNN`, `nn.GRU` and `nn.LSTM` define it."""
+    """Returns the state after one time step, as `nn.RNN`, `nn.GRU` and `nn.LSTM` define it."""
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
 

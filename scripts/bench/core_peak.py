@@ -1,22 +1,22 @@
-"""The speed of this core: products by torch.mm beside its fused multiply-adds in registers.
+"""Measures the speed of this core: torch.mm, and fused multiply-adds in registers.
 
     python scripts/bench/core_peak.py
 
-docs/benchmarks.md gives what a sweep takes as a multiple of a floor: the time of its products at
-the speed of torch.mm. torch's product library does not reach the core's own peak everywhere (MKL
-uses AVX2 on AMD processors that have AVX-512), so both are printed. The peak needs a C compiler
-(`cc`): a loop of independent fused multiply-adds in registers, for AVX2 and for AVX-512 where the
-processor has it. One thread, the best of many turns.
+docs/benchmarks.md gives the cost of a sweep as a multiple of a floor, the time of its products at
+the speed of this core. torch's product library does not reach the core's peak everywhere (MKL uses
+AVX2 on AMD processors that have AVX-512), so both speeds are printed. A loop of independent fused
+multiply-adds in registers measures the peak, for AVX2, and for AVX-512 if the processor has it.
+It needs a C compiler (`cc`). Each figure is the best of many turns on one thread.
 """
 
 import ctypes
 import shutil
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 import torch
+from timing import wall_seconds
 
 SOURCE = """
 #include <immintrin.h>
@@ -32,7 +32,8 @@ float peak(long n) {
     return sum;
 }
 """
-VARIANTS = {  # flags of the processor, options of the compiler, floats in a vector
+# The processor's flags, the compiler's options, the bits and the floats of a vector.
+VARIANTS = {
     "AVX2": (("avx2", "fma"), ["-mavx2", "-mfma"], "256", 8),
     "AVX-512": (("avx512f",), ["-mavx512f"], "512", 16),
 }
@@ -51,23 +52,19 @@ def main() -> None:
 
 
 def torch_speed(size: int) -> float:
-    """Gflop/s of a square product of float32."""
-    square, best = torch.rand(size, size), float("inf")
-    for _ in range(200):
-        start = time.perf_counter()
-        torch.mm(square, square)
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best / 1e9
+    """Returns the Gflop/s of a square product in float32."""
+    square = torch.rand(size, size)
+    return 2 * size**3 / wall_seconds(lambda: torch.mm(square, square), turns=200) / 1e9
 
 
 def core_speed() -> float | None:
-    """Returns the core's peak in floating-point operations a second, None where it is unknown."""
-    found = [speed for name in VARIANTS if isinstance(speed := speed_of(name), float)]
-    return max(found, default=None)
+    """Returns the core's peak in operations a second; None if it cannot be measured."""
+    speeds = [speed for name in VARIANTS if isinstance(speed := speed_of(name), float)]
+    return max(speeds, default=None)
 
 
 def speed_of(name: str) -> float | str:
-    """Returns the operations a second of fused multiply-adds, or why they cannot be measured."""
+    """Returns the operations a second of one variant, or why it cannot be measured."""
     flags, options, bits, floats = VARIANTS[name]
     known = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     if not all(flag in known for flag in flags):
@@ -85,12 +82,8 @@ def speed_of(name: str) -> float | str:
         subprocess.run([*command, str(source), "-o", str(library)], check=True)
         run = ctypes.CDLL(str(library)).peak
         run.argtypes, run.restype = [ctypes.c_long], ctypes.c_float
-        best = float("inf")
-        for _ in range(TURNS):
-            start = time.perf_counter()
-            run(ROUNDS)
-            best = min(best, time.perf_counter() - start)
-    return ROUNDS * 12 * floats * 2 / best
+        least = wall_seconds(lambda: run(ROUNDS), TURNS)
+    return ROUNDS * 12 * floats * 2 / least
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
-"""Kills trainings again and again, finishes them and compares them with ones left alone.
+"""Kills trainings again and again, finishes them and compares them with undisturbed ones.
 
     python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes pool ...]
 
-Four modes share the kills. `pool` is a sweep of twelve short runs with shuffling, dropout, a
-scheduler, early stopping and best checkpoints, `stacked` the same by stacks; `single` is one such
-run by autograd. Each kill is SIGKILL at a
-moment drawn from the seed after the training has begun, every fifth at the sight of a checkpoint
-that is being written. `summary` kills a sweep while it writes its report, baselines and view.
+Four modes share the kills:
 
-Prints kills, epochs lost and mismatches, which must be 0: run folders, records, weights,
-metrics.csv, TensorBoard curves, left-over files; the report, and which config it calls the best.
+- `pool`: a sweep of twelve short runs with shuffling, dropout, a scheduler, early stopping and best
+  checkpoints;
+- `stacked`: the same sweep by stacks;
+- `single`: one such run by autograd;
+- `summary`: a sweep that is killed while it writes its report, baselines and view.
+
+Each kill is a SIGKILL at a random moment after the training has begun. Every fifth kill comes while
+a checkpoint is being written. The program prints the kills, the lost epochs and the mismatches,
+which must be 0. It compares run folders, records, weights, metrics.csv, TensorBoard curves,
+left-over files, the report, and the config that the report calls the best.
 """
 
 import argparse
@@ -60,18 +64,16 @@ SUMMARY = (
     "seed=0,1",
     "trainer.max_epochs=2",
 )
-"""The launchers, each with the arguments that make its sweep."""
-
 BESIDE = ("report.html", "report.csv", "report.json", "baselines.json")
 
 
 def command(folder: Path, overrides: tuple[str, ...]) -> list[str]:
-    """The sweep or run below `folder`."""
+    """Returns the command of a sweep or run below `folder`."""
     return [sys.executable, "-m", "seqsweep", "train", f"output_dir={folder}", *overrides]
 
 
 def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
-    """In a session of its own, so that its worker processes can be ended with it."""
+    """Starts the command in its own session, to kill its workers with it."""
     return subprocess.Popen(
         command(folder, overrides),
         cwd=folder,
@@ -83,14 +85,14 @@ def start(folder: Path, overrides: tuple[str, ...]) -> subprocess.Popen[bytes]:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """Kills it and what it has started, where it has not ended by itself."""
+    """Kills a process and its children unless it has ended."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def finish(folder: Path, overrides: tuple[str, ...]) -> float:
-    """Runs the sweep to its end; returns the seconds."""
+    """Runs the sweep to its end and returns the seconds."""
     began = time.monotonic()
     process = start(folder, overrides)
     try:
@@ -107,11 +109,11 @@ def kill_once(
 ) -> tuple[bool, bool]:
     """Starts the sweep and kills it `wait` seconds after its training has begun.
 
-    With `in_write` at the next sight of a checkpoint that is being written: the process is stopped
-    and looked at again, since the write may have ended by then.
+    With `in_write` it waits for the next write of a checkpoint. The process is stopped first and
+    checked again, because the write may have ended meanwhile.
 
     Returns:
-        Whether it was killed, which it is not where it ended before, and whether inside a write.
+        Whether the sweep was killed before its end, and whether that was inside a write.
     """
     process = start(folder, overrides)
     try:
@@ -129,11 +131,12 @@ def kill_once(
 
 
 def _trains(folder: Path) -> bool:
-    """Whether a lock is held; those of killed processes lie there still."""
+    """Returns whether a lock is held; the lock files of killed processes remain."""
     return any(is_locked(path.parent) for path in folder.glob("*/*/*/lock"))
 
 
 def _stopped_in_write(folder: Path, pid: int) -> bool:
+    """Stops the process if it is writing a checkpoint; returns whether it still is."""
     if not _is_writing(folder):
         return False
     os.kill(pid, signal.SIGSTOP)
@@ -152,10 +155,10 @@ def _is_writing(folder: Path) -> bool:
 def disturb(
     folder: Path, overrides: tuple[str, ...], kills: int, draw: random.Random, training: float
 ) -> tuple[int, int]:
-    """Kills the sweep `kills` times, spread over its `training` seconds, if it lasts as long.
+    """Kills the sweep up to `kills` times, spread over its `training` seconds.
 
     Returns:
-        How many kills there were, and how many of them inside a checkpoint's write.
+        The number of kills, and the number of kills inside the write of a checkpoint.
     """
     done = in_write = 0
     for attempt in range(kills):
@@ -169,29 +172,29 @@ def disturb(
 
 
 def training_seconds(folder: Path) -> float:
-    """What the runs below `folder` took, without the start of their process."""
+    """Returns the seconds of training below `folder`, without the start of processes."""
     records = [json.loads((run / "record.json").read_text()) for run in runs(folder).values()]
     return sum(record["train_seconds"] for record in records)
 
 
 def runs(folder: Path) -> dict[str, Path]:
-    """The run folders of the only sweep or run below `folder`, by run_id."""
+    """Returns the run folders of the only sweep or run below `folder`, by run_id."""
     return {path.parent.name: path.parent for path in folder.glob("*/*/*/config.yaml")}
 
 
 def mismatches(disturbed: Path, alone: Path) -> list[str]:
-    """What differs between two sweeps that should be equal, and what a kill left behind."""
+    """Returns the differences of two sweeps, and the files that kills left behind."""
     one, other = runs(disturbed), runs(alone)
-    found = [f"{name}: in one of the sweeps only" for name in one.keys() ^ other.keys()]
+    lines = [f"{name}: in only one of the sweeps" for name in one.keys() ^ other.keys()]
     for name in one.keys() & other.keys():
-        found += [f"{name}: {what}" for what in differences(one[name], other[name])]
+        lines += [f"{name}: {what}" for what in differences(one[name], other[name])]
     left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
     left += disturbed.glob("sweeps/*/.stacks/*")
-    return found + [f"{path} is left" for path in left]
+    return lines + [f"{path} is left" for path in left]
 
 
 def differences(one: Path, other: Path) -> list[str]:
-    """What differs between two folders of the same run, and whether the first went on when done."""
+    """Returns the differences of two folders of the same run."""
     found: list[str] = []
     if {p.name.split(".")[0] for p in one.iterdir()} != {
         p.name.split(".")[0] for p in other.iterdir()
@@ -210,7 +213,7 @@ def differences(one: Path, other: Path) -> list[str]:
         states = [checkpoint["state_dict"] for checkpoint in weights]
         if any(not torch.equal(states[0][key], states[1][key]) for key in states[0]):
             found.append(f"weights of {name}")
-    # Not how often it says so: a kill between record.json and this line leaves it out.
+    # The line itself may be missing, after a kill between record.json and this line.
     if " INFO epoch " in (one / "train.log").read_text().partition(" INFO done: ")[2]:
         found.append("trained again after it was complete")
     return found
@@ -227,12 +230,12 @@ def _curves(run: Path) -> dict[str, list[tuple[int, float]]]:
     events.Reload()
     tags = events.Tags()["scalars"]
     assert isinstance(tags, list)
-    curves = [tag for tag in tags if not tag.startswith("summary/")]  # these have times too
+    curves = [tag for tag in tags if not tag.startswith("summary/")]  # summaries hold times
     return {tag: [(point.step, point.value) for point in events.Scalars(tag)] for tag in curves}
 
 
 def epochs_lost(folder: Path) -> list[int]:
-    """Of each run how many epochs were trained more than once."""
+    """Returns for each run the number of epochs that were trained more than once."""
     lost: list[int] = []
     for run in runs(folder).values():
         epochs = re.findall(r" INFO epoch (\d+) ", (run / "train.log").read_text())
@@ -243,7 +246,7 @@ def epochs_lost(folder: Path) -> list[int]:
 def kill_trainings(
     overrides: tuple[str, ...], kills: int, draw: random.Random, folder: Path
 ) -> list[str]:
-    """Kills a sweep or a run while it trains; returns the mismatches."""
+    """Kills a sweep or a run while it trains and returns the mismatches."""
     alone, disturbed = folder / "alone", folder / "disturbed"
     alone.mkdir(parents=True)
     disturbed.mkdir()
@@ -260,9 +263,9 @@ def kill_trainings(
 def kill_summaries(
     overrides: tuple[str, ...], kills: int, draw: random.Random, folder: Path
 ) -> list[str]:
-    """Kills a sweep after its last record, while it writes for people; returns the mismatches.
+    """Kills a sweep while it writes its summary and returns the mismatches.
 
-    Before each kill one of its runs is lost, so that the sweep trains it and writes all again.
+    Before each kill one run is removed, so that the sweep trains it and writes its summary again.
     """
     folder.mkdir()
     finish(folder, overrides)
@@ -313,7 +316,7 @@ def time_after_last_record(folder: Path, overrides: tuple[str, ...]) -> float:
 
 
 def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
-    """Returns the differences between a sweep's summary and one made anew from a copy."""
+    """Returns the differences between a sweep's summary and that of a copy."""
     with tempfile.TemporaryDirectory() as temporary:
         copy = Path(temporary, *sweep.parts[-2:])
         shutil.copytree(sweep, copy, symlinks=True)
@@ -330,17 +333,17 @@ def summary_mismatches(sweep: Path, overrides: tuple[str, ...]) -> list[str]:
     return found + [f"{path} is left" for path in left]
 
 
-def _beside(sweep: Path, places: Sequence[Path]) -> dict[str, str]:
-    """The files beside the runs, without the time, the place and the proof; the view's names."""
-    found = {name: (sweep / name).read_text() for name in BESIDE}
-    for name, text in found.items():
+def _beside(sweep: Path, folders: Sequence[Path]) -> dict[str, str]:
+    """Returns the summary's files without times, paths and digests, and the view's names."""
+    texts = {name: (sweep / name).read_text() for name in BESIDE}
+    for name, text in texts.items():
         text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}", "", text)
         text = re.sub(r'"made_from": "[0-9a-f]*"', "", text)
-        for place in places:
-            text = text.replace(str(place), "").replace(str(place.parent.parent), "")
-        found[name] = text
+        for folder in folders:
+            text = text.replace(str(folder), "").replace(str(folder.parent.parent), "")
+        texts[name] = text
     names = (path for path in sweep.rglob("*") if ".seqsweep." in path.name)
-    return found | {str(path.relative_to(sweep)): "" for path in names}
+    return texts | {str(path.relative_to(sweep)): "" for path in names}
 
 
 MODES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
@@ -354,18 +357,18 @@ RUNS_OF_SUMMARY = 4
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Kills trainings and compares their results.")
-    parser.add_argument("--kills", type=int, default=50, help="of all modes together")
+    parser.add_argument("--kills", type=int, default=50, help="kills of all modes together")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=60, help="of the trainings that are killed")
+    parser.add_argument("--epochs", type=int, default=60, help="epochs of the killed trainings")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     options = parser.parse_args()
     draw = random.Random(options.seed)
     found: list[str] = []
-    for place, mode in enumerate(options.modes):
+    for index, mode in enumerate(options.modes):
         kill, overrides = MODES[mode]
         if mode != "summary":
             overrides = (*overrides, f"trainer.max_epochs={options.epochs}")
-        kills = len(range(place, options.kills, len(options.modes)))
+        kills = len(range(index, options.kills, len(options.modes)))
         print(mode, flush=True)
         with tempfile.TemporaryDirectory() as temporary:
             mismatched = kill(overrides, kills, draw, Path(temporary, mode))

@@ -1,25 +1,21 @@
-"""How long a finished sweep takes to be recognised as finished.
+"""Measures how long seqsweep takes to recognise a finished sweep.
 
     python scripts/bench/planning.py [--members 1000]
 
-Writes the records of a sweep as if its members had been trained, then gives the sweep's command
-twice. The first one makes the report; the second is timed, the whole process, from the shell and
-back. Prints seconds in all and milliseconds a member.
+The program writes the records of a sweep as if its members had been trained, and runs the sweep's
+command twice. The first call writes the report. The second call is timed as a whole process. The
+program prints the seconds in all and the milliseconds for each member.
 """
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from made_runs import compose_configs
+from timing import ONE_THREAD, wall_seconds
 
-from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
-from seqsweep.config.schema import check
 from seqsweep.runs.config_text import to_text
 from seqsweep.runs.files import write_text
 from seqsweep.runs.identity import flatten
@@ -32,9 +28,8 @@ RESULT = {"status": "complete", "metrics": METRICS, "best_epoch": 1, "params": 1
 
 
 def write_records(folder: Path, seeds: int, sizes: int) -> int:
-    """A record for each cell, hidden size and seed; returns how many."""
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        config = check(compose("train", ["data=digits", f"output_dir={folder}"]))
+    """Writes a record for each cell, hidden size and seed; returns their number."""
+    (config,) = compose_configs(["data=digits", f"output_dir={folder}"])
     count = 0
     for cell in CELLS.split(","):
         for size in range(1, sizes + 1):
@@ -52,21 +47,19 @@ def write_records(folder: Path, seeds: int, sizes: int) -> int:
     return count
 
 
-def timed(command: list[str]) -> tuple[float, str]:
-    """The seconds that a command takes, and what it prints."""
-    began = time.perf_counter()
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    return time.perf_counter() - began, done.stdout
+def run_timed(command: list[str]) -> tuple[float, str]:
+    """Runs a command; returns its seconds and its output."""
+    output = ""
+
+    def run() -> None:
+        nonlocal output
+        output = subprocess.check_output(command, text=True, env=ONE_THREAD)
+
+    return wall_seconds(run), output
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Times a sweep of finished members.")
+    parser = argparse.ArgumentParser(description="Times the command of a finished sweep.")
     parser.add_argument("--members", type=int, default=1000)
     options = parser.parse_args()
     seeds = 10
@@ -85,8 +78,8 @@ def main() -> None:
             *grid,
             "sweep.name=bench",
         ]
-        timed([*command, f"output_dir={folder}"])
-        seconds, printed = timed([*command, f"output_dir={folder}"])
+        run_timed([*command, f"output_dir={folder}"])
+        seconds, printed = run_timed([*command, f"output_dir={folder}"])
     first = printed.splitlines()[0]
     if f"{count} done, 0 to train" not in first:
         sys.exit(f"not recognised: {first}")

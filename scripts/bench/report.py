@@ -2,15 +2,14 @@
 
     python scripts/bench/report.py [--runs 24 120 1000]
 
-Writes the folders of sweeps as if they had been trained: configs with seeds, curves of thirty
-epochs, diagnostics. Each figure is of a process of its own, Python's start and all imports
-included. `again` is a second time in the same process, without imports.
+The program writes the folders of sweeps as if they had been trained: configs with seeds, curves of
+thirty epochs, diagnostics. Each figure is measured in a separate process, including Python's start
+and all imports. `again` is the second time in the same process, without imports.
 """
 
 import argparse
 import json
 import math
-import os
 import random
 import subprocess
 import sys
@@ -18,19 +17,22 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from made_runs import make_diagnosis
+from timing import ONE_THREAD
+
 from seqsweep.runs.run_folder import RunFolder
 
 CONFIGS = 50
 EPOCHS = 30
 CLASSES = 9
-UNSWEPT = {f"trainer.option_{place}": place for place in range(60)}
-"""As many keys as a config has that all runs share."""
+UNSWEPT = {f"trainer.option_{index}": index for index in range(60)}
+"""The keys that all runs share, as many as a config has."""
 
 HEADER = "epoch,step,lr,train/loss,train/acc,train/f1,train/grad_norm,val/loss,val/acc,val/f1"
 
 
 def configs(count: int) -> list[dict[str, Any]]:
-    """A grid of cells, layers, directions and hidden sizes, cut to `count`."""
+    """Returns a grid of cells, layers, directions and hidden sizes, cut to `count` configs."""
     grid = [
         {"model.cell": cell, "model.num_layers": layers, "model.bidirectional": both,
          "model.hidden_size": size}
@@ -43,7 +45,7 @@ def configs(count: int) -> list[dict[str, Any]]:
 
 
 def write_run(folder: Path, config: dict[str, Any], draw: random.Random) -> None:
-    """A complete run: larger networks are better, up to noise."""
+    """Writes a complete run. Larger networks are better, apart from noise."""
     best = 0.99 - 0.8 / config["model.hidden_size"] - draw.random() / 50
     name = f"{draw.getrandbits(64):016x}"
     run = RunFolder(folder / name)
@@ -59,7 +61,7 @@ def write_run(folder: Path, config: dict[str, Any], draw: random.Random) -> None
     matrix = [
         [right if i == j else draw.randrange(2) for j in range(CLASSES)] for i in range(CLASSES)
     ]
-    (run.path / "diagnostics.json").write_text(json.dumps(diagnosis()))
+    (run.path / "diagnostics.json").write_text(json.dumps(make_diagnosis(CLASSES)))
     metrics = {"train/loss": loss, "val/loss": loss, "val/acc": best, "val/f1": best,
                "test/loss": loss, "test/acc": best - 0.01, "test/f1": best - 0.02}  # fmt: skip
     run.finish(
@@ -72,16 +74,8 @@ def write_run(folder: Path, config: dict[str, Any], draw: random.Random) -> None
     )  # fmt: skip
 
 
-def diagnosis() -> dict[str, Any]:
-    """The gradient through time and the paths of the states, as a trained run leaves them."""
-    path = [[math.cos(step), math.sin(step)] for step in range(20)]
-    paths = {str(index): {"mean": path, "sequences": [path] * 3} for index in range(CLASSES)}
-    gradient = {"layer 1": [math.exp(-step) for step in range(20)]}
-    return {"gradient": gradient, "trajectories": {"explained": [0.5, 0.2], "classes": paths}}
-
-
 def write_sweep(folder: Path, runs: int) -> None:
-    """Runs of at most fifty configs; small sweeps have three seeds."""
+    """Writes a sweep of at most fifty configs; small sweeps have three seeds."""
     draw = random.Random(0)
     seeds = max(3, math.ceil(runs / CONFIGS))
     chosen = configs(math.ceil(runs / seeds))
@@ -100,11 +94,11 @@ made = lambda folder: renew(folder, images=0)""",
     "pictures": """
 from seqsweep.results.tensorboard.view import renew as made""",
 }
-"""The imports of a process of its own, and the call that it makes twice."""
+"""The code that each measured process runs before it calls `made` twice."""
 
 
-def measured(code: str, folder: Path) -> tuple[float, float]:
-    """Returns the CPU seconds of a process that makes something the first time, and again."""
+def measure(code: str, folder: Path) -> tuple[float, float]:
+    """Returns the CPU seconds of a process with one call, and of another."""
     program = f"""
 import sys, time
 from pathlib import Path
@@ -117,9 +111,8 @@ if "made" in globals():
 print(first, time.process_time() - first)
 """
     command = [sys.executable, "-c", program, str(folder)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
-    first, again = map(float, output.stdout.split())
+    output = subprocess.check_output(command, env=ONE_THREAD, text=True)
+    first, again = map(float, output.split())
     return first, again
 
 
@@ -133,7 +126,7 @@ def main() -> None:
             folder = Path(temporary)
             write_sweep(folder, runs)
             for name, code in MEASURED.items():
-                first, again = measured(code, folder)
+                first, again = measure(code, folder)
                 print(f"{runs:>5} {name:<9} {first:>6.2f} {again:>6.2f}")
             paths = [folder / f"report.{ending}" for ending in ("html", "csv", "json")]
             print("     ", ", ".join(f"{p.name} {p.stat().st_size / 1e6:.2f} MB" for p in paths))

@@ -1,12 +1,12 @@
-"""What one run costs: seqsweep, a plain PyTorch loop, and Lightning as most people set it up.
+"""Measures the cost of one run: seqsweep, a plain PyTorch loop, and Lightning's defaults.
 
     python scripts/bench/single_run.py [--epochs 30] [--repeats 5]
 
 All three train the same network on the same sequences in this process, on one thread, with the
-same initial weights, Adam, clipping and a validation after each epoch; the plain loop keeps its
-best weights in memory, the other two write logs and checkpoints. They take turns, and the least
-CPU time of each counts. `step` is the time of an epoch's training batches over their number,
-`run` that of all from the first batch to the test. Every ratio is to the plain loop.
+same initial weights, Adam, clipping and a validation after each epoch. The plain loop keeps its
+best weights in memory; the other two write logs and checkpoints. They take turns, and the least
+CPU time of each counts. `step` is the time of an epoch's training batches divided by their number,
+and `run` is the time from the first batch to the end of the test. Every ratio is to the plain loop.
 """
 
 import argparse
@@ -24,15 +24,12 @@ from typing import Any
 
 import lightning as L
 import torch
-from hydra import compose, initialize_config_dir
 from lightning.pytorch.loggers import TensorBoardLogger
+from made_runs import compose_configs
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 from torchmetrics.classification import MulticlassAccuracy
 
-from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
-from seqsweep.config.schema import check
 from seqsweep.data.batch import EpochBatches
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -52,7 +49,7 @@ CASES = {
 
 @dataclass
 class Cost:
-    """Seconds of one optimiser step and of the whole run, and the last training loss."""
+    """The seconds of a step and of the run, and the last training loss."""
 
     step: float
     run: float
@@ -60,7 +57,7 @@ class Cost:
 
 
 class EpochClock(L.Callback):
-    """Adds up the time from the start of each epoch to the end of its last training batch."""
+    """Adds up the CPU time of the training batches of each epoch."""
 
     def __init__(self) -> None:
         self.seconds, self.steps, self.started = 0.0, 0, 0.0
@@ -74,22 +71,22 @@ class EpochClock(L.Callback):
             self.steps += trainer.num_training_batches  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def ours(member: PlannedRun) -> Cost:
-    """The product's own path, from the checked config to record.json."""
+def ours(planned: PlannedRun) -> Cost:
+    """Trains as `seqsweep train` does, from the checked config to record.json."""
     clock = EpochClock()
     with tempfile.TemporaryDirectory() as folder:
         start = time.process_time()
-        outcome = train(member, Path(folder), progress=clock)
+        outcome = train(planned, Path(folder), progress=clock)
         run = time.process_time() - start
         rows = (outcome.folder.path / "metrics.csv").read_text().splitlines()
     last = dict(zip(rows[0].split(","), rows[-1].split(","), strict=True))
-    # Not the clock's count: to Lightning a block of batches is one.
+    # The clock's count of steps does not serve, because Lightning sees a block of batches as one.
     return Cost(clock.seconds / int(last["step"]), run, float(last["train/loss"]))
 
 
-def plain(member: PlannedRun) -> Cost:
-    """The loop that a person writes: torch.optim.Adam, a best model kept by deepcopy."""
-    config, data, network = _parts(member)
+def plain(planned: PlannedRun) -> Cost:
+    """Trains by the loop that a person writes: torch.optim.Adam, the best weights by deepcopy."""
+    config, data, network = _build(planned)
     start = time.process_time()
     split, val = data.splits.train, data.splits.val
     x, lengths, labels = map(torch.from_numpy, (split.x, split.lengths, split.labels))
@@ -127,9 +124,9 @@ def plain(member: PlannedRun) -> Cost:
     return Cost(seconds / steps, time.process_time() - start, loss)
 
 
-def template(member: PlannedRun) -> Cost:
-    """Lightning in the usual style: all defaults, a DataLoader per item, torchmetrics, self.log."""
-    config, data, network = _parts(member)
+def template(planned: PlannedRun) -> Cost:
+    """Trains by Lightning in the usual style: defaults, a DataLoader, torchmetrics, self.log."""
+    config, data, network = _build(planned)
     module = TemplateModule(network, data.splits.num_classes, config["optimizer"]["lr"])
     loaders = [
         None if split is None else DataLoader(
@@ -159,7 +156,7 @@ def template(member: PlannedRun) -> Cost:
 
 
 class TemplateModule(L.LightningModule):
-    """What most templates ship: automatic optimisation, a torchmetrics accuracy per stage."""
+    """The module of most templates: automatic optimization, a torchmetrics accuracy per stage."""
 
     def __init__(self, network: nn.Module, num_classes: int, lr: float) -> None:
         super().__init__()
@@ -189,10 +186,10 @@ class TemplateModule(L.LightningModule):
         return torch.optim.Adam(self.parameters(), lr=self.lr)
 
 
-def _parts(member: PlannedRun) -> tuple[dict[str, Any], Any, nn.Module]:
-    """The same data and initial weights for the other two."""
-    data = build_data(member.config)
-    return member.config, data, build_module(member.config, data).network
+def _build(planned: PlannedRun) -> tuple[dict[str, Any], Any, nn.Module]:
+    """Builds the data and the initial weights for the other two ways."""
+    data = build_data(planned.config)
+    return planned.config, data, build_module(planned.config, data).network
 
 
 def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float:
@@ -203,9 +200,9 @@ def _accuracy(network: nn.Module, x: Tensor, lengths: Any, labels: Any) -> float
 
 
 def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
-    """The least step and run time of each, taken in turns."""
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        member = plan(check(compose("train", [*COMMON, *overrides])))
+    """Measures all ways in turn; returns the least step and run time of each."""
+    (config,) = compose_configs([*COMMON, *overrides])
+    planned = plan(config)
     ways: dict[str, Callable[[PlannedRun], Cost]] = {
         "plain PyTorch loop": plain,
         "seqsweep": ours,
@@ -214,10 +211,10 @@ def measure(overrides: list[str], repeats: int) -> dict[str, Cost]:
     costs: dict[str, list[Cost]] = {name: [] for name in ways}
     for _ in range(repeats):
         for name, way in ways.items():
-            costs[name].append(way(member))
+            costs[name].append(way(planned))
     return {
-        name: Cost(min(c.step for c in found), min(c.run for c in found), found[-1].loss)
-        for name, found in costs.items()
+        name: Cost(min(c.step for c in turns), min(c.run for c in turns), turns[-1].loss)
+        for name, turns in costs.items()
     }
 
 

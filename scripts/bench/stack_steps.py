@@ -1,22 +1,23 @@
-"""One training step of K networks by both engines, against K steps of a plain loop.
+"""Compares one step of K networks by our engines with a plain loop.
 
     python scripts/bench/stack_steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
         [--layers 2 --bidirectional]
 
-One thread, CPU time: forward, backward, clipping at 1.0, Adam, on sequences of 8 features. The
-plain loop is `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with `torch.optim.Adam` and
-`clip_grad_norm_`, one network after another. The stacked engine trains all K as one PyTorch
-program; the native engine trains one after another, an epoch a call. Prints for each engine how
-many times as fast as the plain loop it is, and for the native one its multiple of the floor: the
-time of the step's products at the core's peak of fused multiply-adds (see core_peak.py).
+A step is forward, backward, clipping at 1.0 and Adam, on sequences of 8 features. CPU time on one
+thread is counted. The plain loop trains `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with
+`torch.optim.Adam` and `clip_grad_norm_`, one network after another. The stacked engine trains all K
+networks as one PyTorch program. The native engine trains them one after another, with a call for
+each epoch. The program prints how many times as fast as the plain loop each engine is, and for the
+native engine its multiple of the floor: the time of the step's products at the core's peak of fused
+multiply-adds (see core_peak.py).
 """
 
-import argparse
 from typing import NamedTuple
 
 import torch
-from core_peak import core_speed  # beside this file
-from cpu_time import seconds
+from core_peak import core_speed
+from problems import CLASSES, FEATURES, SEQUENCES, SHAPES, make_parser
+from timing import cpu_seconds
 from torch import nn
 
 from seqsweep.models.classifier import Cell, RNNClassifier
@@ -30,14 +31,9 @@ from seqsweep.stacked.network import StackedNetwork
 from seqsweep.stacked.optimizers import Adam, hyperparameters
 from seqsweep.stacked.step import train_step
 
-SHAPES = (
-    (6, 3, 10), (6, 32, 32), (32, 32, 10), (32, 32, 32), (32, 64, 64), (32, 64, 128), (128, 32, 32)
-)  # fmt: skip
-FEATURES, CLASSES, SEQUENCES = 8, 4, 192
-
 
 class Problem(NamedTuple):
-    """One architecture and what it is trained on: T steps, B batch, H hidden."""
+    """One architecture, and the sizes of the data that it is trained on."""
 
     cell: Cell
     steps: int
@@ -57,13 +53,13 @@ class Problem(NamedTuple):
         )
 
     def sequences(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Random x (S, T, F) and labels (S,)."""
+        """Draws random x (S, T, F) and labels (S,)."""
         labels = torch.randint(0, CLASSES, (SEQUENCES,))
         return torch.randn(SEQUENCES, self.steps, FEATURES), labels
 
 
-def plain(problem: Problem) -> float:
-    """Seconds of one step of one network in a plain loop."""
+def time_plain(problem: Problem) -> float:
+    """Returns the seconds of one step of one network in a plain loop."""
     x, labels = problem.sequences()
     network = problem.network()
     adam = torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -76,11 +72,11 @@ def plain(problem: Problem) -> float:
         nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         adam.step()
 
-    return seconds(step, 40)
+    return cpu_seconds(step, 40)
 
 
-def stacked(problem: Problem, members: int) -> float:
-    """Seconds of one step of a stack."""
+def time_stacked(problem: Problem, members: int) -> float:
+    """Returns the seconds of one step of a stack."""
     cell, steps, batch, hidden, layers, both = problem
     x, labels = problem.sequences()
     shape = StackShape(
@@ -100,11 +96,11 @@ def stacked(problem: Problem, members: int) -> float:
         rows = torch.randint(0, SEQUENCES, (members, batch))
         train_step(network, loss, adam, data.batch(rows, Steps([batch] * steps)), clip)
 
-    return seconds(step, max(3, 40 // members))
+    return cpu_seconds(step, max(3, 40 // members))
 
 
-def native(problem: Problem, members: int) -> float:
-    """Seconds of one step of all members, of an epoch each."""
+def time_native(problem: Problem, members: int) -> float:
+    """Returns the seconds of one step of all members, from whole epochs."""
     cell, steps, batch, hidden, layers, both = problem
     x, labels = problem.sequences()
     lengths = torch.full((SEQUENCES,), steps)
@@ -120,11 +116,11 @@ def native(problem: Problem, members: int) -> float:
         ]
         run(works, data, None)
 
-    return seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // batch)
+    return cpu_seconds(epoch, max(3, 40 // members)) / -(-SEQUENCES // batch)
 
 
 def weights_of(problem: Problem) -> torch.Tensor:
-    """The first weights of a fresh network, as one vector."""
+    """Draws the weights of a new network, as one vector."""
     return nn.utils.parameters_to_vector(problem.network().parameters()).detach()
 
 
@@ -132,29 +128,24 @@ def adam_options(problem: Problem) -> dict[str, float]:
     return hyperparameters(torch.optim.Adam(problem.network().parameters(), lr=1e-3))
 
 
-def floor(problem: Problem, peak: float) -> float:
-    """Seconds that the products of one step take at `peak` operations a second."""
+def floor_seconds(problem: Problem, peak: float) -> float:
+    """Returns the seconds of one step's products at `peak` operations a second."""
     _, steps, batch, hidden, layers, both = problem
     shape = Shape(FEATURES, hidden, CLASSES, problem.cell, num_layers=layers, bidirectional=both)
     return flops(shape, steps * batch) / peak
 
 
 def compare(problem: Problem, members: int, alone: float, peak: float | None) -> str:
-    """One cell of the table: stacked, native, and native over the floor."""
-    by_stack, by_native = stacked(problem, members), native(problem, members)
+    """Returns one cell of the table: stacked, native, and native over the floor."""
+    by_stack, by_native = time_stacked(problem, members), time_native(problem, members)
     text = f"{alone * members / by_stack:.1f}x {alone * members / by_native:.1f}x"
     if peak is None:
         return text
-    return f"{text} {by_native / members / floor(problem, peak):.1f}f"
+    return f"{text} {by_native / members / floor_seconds(problem, peak):.1f}f"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Steps of both engines against a plain loop's.")
-    parser.add_argument("--cells", nargs="+", default=["rnn"], choices=["rnn", "gru", "lstm"])
-    parser.add_argument("--members", nargs="+", type=int, default=[1, 8, 24, 96])
-    parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--bidirectional", action="store_true")
-    options = parser.parse_args()
+    options = make_parser("Compares steps of our engines with a plain loop's.").parse_args()
     torch.set_num_threads(1)
     peak = core_speed()
     print("peak:", "unknown" if peak is None else f"{peak / 1e9:.0f} Gflop/s")
@@ -163,7 +154,7 @@ def main() -> None:
         print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:>20}" for k in options.members))
         for shape in SHAPES:
             problem = Problem(cell, *shape, options.layers, options.bidirectional)
-            alone = plain(problem)
+            alone = time_plain(problem)
             cells = [compare(problem, k, alone, peak) for k in options.members]
             print(f"{shape!s:>27}" + "".join(f"{text:>20}" for text in cells), flush=True)
 

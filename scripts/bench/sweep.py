@@ -1,25 +1,28 @@
-"""The cost of a sweep of small networks: as a pool, as stacks, as plain loops, as a template.
+"""Measures the cost of a sweep of small networks in five ways.
 
     python scripts/bench/sweep.py [--cases notebook random] [--ways pool plain] [--share 0.1]
         [--seeds 8] [--epochs 2] [--repeats 3] [--plot FOLDER]
     python scripts/bench/sweep.py --grow [members hidden steps]
 
-Five ways train the same grid of configs, each in processes of its own: the same data, splits,
-initial weights, Adam, clipping and epochs, a validation after each, at the end a test. `pool` is
-`seqsweep train -m` as it comes, on all cores, with all it writes; `stacked` the same with
-engine=stacked, `basic` with hydra/launcher=basic; `plain` a PyTorch loop and `template` Lightning's
-defaults, both on one thread, both of
-single_run.py, one run after another with data and networks ready before their clock starts. (Of
-equally accurate epochs ours test that with the lower loss, plain the first; template the last of
-all.)
+Five ways train the same grid of configs, each in separate processes, with the same data, splits,
+initial weights, Adam, clipping and epochs, a validation after each epoch and a test at the end:
 
-CPU is user and system time of a process and all its children. `start` is what one of that way
-takes for one member and one epoch of the notebook, nearly all of it imports (plain: torch and a
-step of Adam; the others have Hydra in it), `runs` is without it, `whole` with it. All ways but
-pool and stacked train a regular sample of the seeds, as many for each architecture, and are scaled
-up. A process shorter than half a minute has `--repeats` turns, and the least CPU time counts. MiB
-is the peak of the largest process. The floor is what the matmuls of all training steps, forward and
-backward, take at the core's peak of fused multiply-adds, and at the speed of torch.mm.
+- `pool`: `seqsweep train -m` with its defaults, on all cores, with all files that it writes;
+- `stacked`: the same with engine=stacked;
+- `basic`: the same with hydra/launcher=basic;
+- `plain`: the PyTorch loop of single_run.py on one thread, one run after another;
+- `template`: Lightning's defaults as in single_run.py, on one thread, one run after another.
+
+The clocks of the last two start when data and networks are ready. Among equally accurate epochs,
+ours test the one with the lower loss and plain the first one. The template tests the last epoch.
+
+CPU is the user and system time of a process and its children. `start` is the cost of one member and
+one epoch of the notebook, nearly all of it imports (for plain, of torch and a step of Adam; for the
+others, of Hydra too). `runs` excludes the start and `whole` includes it. All ways except pool and
+stacked train a regular sample of the seeds of each architecture, and their costs are scaled up. A
+process of less than half a minute is repeated `--repeats` times, and the least CPU time counts. MiB
+is the peak memory of the largest process. The floor is the time of the matmuls of all training
+steps, forward and backward, at the core's peak of fused multiply-adds and at the speed of torch.mm.
 """
 
 import argparse
@@ -40,13 +43,16 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-# Whatever imports torch is imported in the children alone: a process begins with the peak of
-# memory of the one that starts it.
+from timing import ONE_THREAD
+
+# Only the children import modules that need torch, because a new process starts with the peak
+# memory of its parent.
 
 SHORT = 30.0  # seconds
 OURS = {"pool": [], "stacked": ["engine=stacked"], "basic": ["hydra/launcher=basic"]}
 WAYS = (*OURS, "plain", "template")
-WHOLE = ("pool", "stacked")  # what many members cost together is not the sum of their costs
+# The members of a pool or a stack share costs, so a sample of them cannot be scaled up.
+WHOLE = ("pool", "stacked")
 START = ["trainer=cpu", "experiment=notebook_simple", "~logger.print_loss", "trainer.max_epochs=1"]
 PLAIN_START = """import torch
 adam = torch.optim.Adam((rnn := torch.nn.RNN(2, 2)).parameters())
@@ -57,7 +63,7 @@ print([])"""
 
 @dataclass(frozen=True)
 class Case:
-    """A grid: overrides, some of them with several values, how many seeds, and the epochs."""
+    """A grid: overrides with one or several values, seeds, and epochs."""
 
     overrides: tuple[str, ...]
     seeds: int
@@ -68,19 +74,19 @@ class Case:
         return math.prod(text.count(",") + 1 for text in self.overrides)
 
     def grid(self, seeds: Sequence[int]) -> list[str]:
-        """The arguments of `seqsweep train -m` for these seeds."""
+        """Returns the arguments of `seqsweep train -m` for these seeds."""
         last = [f"trainer.max_epochs={self.epochs}", "seed=" + ",".join(map(str, seeds))]
         return ["trainer=cpu", *self.overrides, *last]
 
     def sample(self, share: float) -> list[int]:
-        """Every n-th seed, at least one."""
+        """Returns every n-th seed, at least one."""
         count = max(1, round(share * self.seeds))
         return [index * self.seeds // count for index in range(count)]
 
 
 DEPTH = ("model.num_layers=1,2,4", "model.bidirectional=false,true")
 ORDER = ("experiment=temporal_order", "model.hidden_size=4,10,32", *DEPTH)
-# The other two know no scheduler, and the plain loop keeps the epoch of the best accuracy.
+# The plain loop and the template have no scheduler, and the loop keeps the most accurate epoch.
 VOWELS = ("sweep=architecture", "scheduler=none", "monitor=val/acc")
 RANDOM = ("data=random", "data.batch_size=64", "model.hidden_size=10,16,32,64,96,128")
 CASES = {
@@ -89,7 +95,8 @@ CASES = {
     "japanese_vowels": Case((*VOWELS, "model.hidden_size=16,32,64,128", *DEPTH), 5, 60),
     "random": Case(RANDOM, 4, 5),
 }
-GROWTH = {  # how many members, and what is set for them
+# The number of members, and the override that they share.
+GROWTH = {
     "members": [(2**n, "model.hidden_size=10") for n in range(10)],
     "hidden": [(32, f"model.hidden_size={2**n}") for n in range(2, 9)],
     "steps": [(32, f"data.source.length={2**n}") for n in range(3, 9)],
@@ -98,7 +105,7 @@ GROWTH = {  # how many members, and what is set for them
 
 @dataclass(frozen=True)
 class Usage:
-    """CPU and wall seconds, MiB of the largest process, what each run came to."""
+    """The CPU and wall seconds, the peak memory, and the results of runs."""
 
     cpu: float
     wall: float
@@ -107,63 +114,65 @@ class Usage:
 
 
 def run_process(way: str, overrides: list[str]) -> Usage:
-    """One process of a way, to its end."""
-    with tempfile.TemporaryDirectory() as folder, open(Path(folder, "said"), "w+") as said:
+    """Runs one process of a way to its end."""
+    with tempfile.TemporaryDirectory() as folder, open(Path(folder, "output"), "w+") as output:
         began = time.perf_counter()
         process = subprocess.Popen(
             command(way, overrides, folder),
             cwd=folder,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=said,
+            env=ONE_THREAD,
+            stdout=output,
             stderr=subprocess.STDOUT,
         )
-        _, status, used = os.wait4(process.pid, 0)  # with the children that it has waited for
+        # The usage includes the children that the process has waited for.
+        _, status, used = os.wait4(process.pid, 0)
         wall, process.returncode = time.perf_counter() - began, os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read()
+        output.seek(0)
+        text = output.read()
         if process.returncode != 0:
             sys.exit(f"{way} {overrides} ended with exit code {process.returncode}:\n{text}")
+        # Processes that are not ours print their results in the last line.
         results = records(Path(folder)) if way in OURS else json.loads(text.splitlines()[-1])
     mib = used.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
     return Usage(used.ru_utime + used.ru_stime, wall, mib, results)
 
 
 def command(way: str, overrides: list[str], folder: str) -> list[str]:
-    """The command line of a way; those that are not ours print their results in the last line."""
+    """Returns the command of a way."""
     if way == "plain_start":
         return [sys.executable, "-c", PLAIN_START]
     if way not in OURS:
         return [sys.executable, str(Path(__file__).resolve()), "--way", way, *overrides]
     train = [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}"]
-    train.append("sweep.report=false")  # the other ways write none
+    train.append("sweep.report=false")  # the other ways write no report
     return [*train, *OURS[way], *overrides]
 
 
-def least(way: str, overrides: list[str], repeats: int) -> Usage:
-    """The process with the least CPU time; a long one has one turn."""
-    found = [run_process(way, overrides)]
-    while len(found) < repeats and found[0].wall < SHORT:
-        found.append(run_process(way, overrides))
-    return min(found, key=lambda usage: usage.cpu)
+def run_repeatedly(way: str, overrides: list[str], repeats: int) -> Usage:
+    """Repeats a short process; returns the usage with the least CPU time."""
+    usages = [run_process(way, overrides)]
+    while len(usages) < repeats and usages[0].wall < SHORT:
+        usages.append(run_process(way, overrides))
+    return min(usages, key=lambda usage: usage.cpu)
 
 
 def records(folder: Path) -> list[dict[str, float]]:
-    """Seed, test accuracy and last training loss of each run that seqsweep has written."""
-    found: list[dict[str, float]] = []
+    """Returns the seed, test accuracy and last training loss of our runs."""
+    results: list[dict[str, float]] = []
     for path in folder.glob("sweeps/*/*/record.json"):
         record = json.loads(path.read_text())
         header, *_, last = path.with_name("metrics.csv").read_text().splitlines()
         loss = float(last.split(",")[header.split(",").index("train/loss")])
         acc = record["metrics"].get("test/acc", math.nan)
-        found.append({"seed": record["config"]["seed"], "acc": acc, "loss": loss})
-    return found
+        results.append({"seed": record["config"]["seed"], "acc": acc, "loss": loss})
+    return results
 
 
 def cost(way: str, case: Case, options: argparse.Namespace) -> Usage:
-    """What a way takes for a whole grid without the start; the means of the sampled seeds."""
+    """Returns the usage of a way without its start, and the mean results."""
     sample, start = case.sample(options.share), options.starts[way]
     seeds = range(case.seeds) if way in WHOLE else sample
-    usage, scale = least(way, case.grid(seeds), options.repeats), case.seeds / len(seeds)
+    usage, scale = run_repeatedly(way, case.grid(seeds), options.repeats), case.seeds / len(seeds)
     members = len(seeds) * case.architectures
     assert len(usage.results) == members, f"{way}: {len(usage.results)} of {members} members"
     if way in OURS:
@@ -195,14 +204,14 @@ def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usa
             print(f"{one:{width}.2f}{one / base:6.2f}{whole:9.2f}{whole / base_whole:6.2f}", end="")
         [means] = costs[way].results
         print(f"{costs[way].mib:7.0f}{means['acc']:10.4f}{means['loss']:12.6f}", flush=True)
-    [found] = run_process("floor", case.grid([0])).results
-    flops = found["flops"] * seeds
+    [speeds] = run_process("floor", case.grid([0])).results
+    flops = speeds["flops"] * seeds
     for what in ("core", "torch.mm"):
-        if found[what] is None:
-            continue  # no compiler to measure it with
-        seconds = flops / found[what]
+        if speeds[what] is None:
+            continue  # it cannot be measured without a compiler
+        seconds = flops / speeds[what]
         print(
-            f"  floor: {flops / 1e9:.3f} Gflop of matmuls at {found[what] / 1e9:.0f} Gflop/s",
+            f"  floor: {flops / 1e9:.3f} Gflop of matmuls at {speeds[what] / 1e9:.0f} Gflop/s",
             end="",
         )
         print(
@@ -212,7 +221,7 @@ def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usa
 
 
 def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, float]]]:
-    """Prints CPU time per member, without the start, as a size grows; returns the curves."""
+    """Prints and returns the CPU time of a member as a size grows."""
     curves: dict[str, list[tuple[float, float]]] = {way: [] for way in options.ways}
     epochs = options.epochs or 5
     print(f"\nCPU ms per member without the start: temporal order, {epochs} epochs")
@@ -222,7 +231,7 @@ def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, 
             continue
         size = members if what == "members" else int(override.partition("=")[2])
         for way in options.ways:
-            # One after another, a run costs what the next one does: eight tell their mean.
+            # Separate runs cost the same, so the mean of eight is enough.
             seeds = members if way in WHOLE else min(8, members)
             case = Case(("experiment=temporal_order", override), seeds, epochs)
             curves[way].append((size, cost(way, case, options).cpu / seeds))
@@ -232,7 +241,7 @@ def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, 
 
 
 def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
-    """The members one after another in this process: what each takes and comes to."""
+    """Trains the members one after another in this process; returns costs and results."""
     import single_run
     import torch
 
@@ -242,8 +251,9 @@ def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     train = single_run.plain if way == "plain" else single_run.template
-    train(members([*START, "seed=0"])[0])  # what is imported at the first use is no run's
-    grid, results = members(overrides), list[dict[str, float]]()
+    # Some modules are imported at the first use, which must not count for a run.
+    train(plan_members([*START, "seed=0"])[0])
+    grid, results = plan_members(overrides), list[dict[str, float]]()
     data = build_data(grid[0].config)
     for member in grid:
         module = build_module(member.config, data)
@@ -262,23 +272,19 @@ def run_here(way: str, overrides: list[str]) -> list[dict[str, float]]:
     return results
 
 
-def members(overrides: list[str]) -> list[Any]:
-    """The members of a grid, as `seqsweep train -m` expands it."""
-    from hydra import compose, initialize_config_dir
+def plan_members(overrides: list[str]) -> list[Any]:
+    """Returns the planned runs of a grid, as `seqsweep train -m` expands it."""
+    from made_runs import compose_configs
 
-    from seqsweep.config import CONF_DIR
-    from seqsweep.config.hydra_version import VERSION_BASE
-    from seqsweep.config.schema import check
     from seqsweep.training.planned_run import plan
 
     texts = [text.partition("=") for text in overrides]
     choices = [[key + sign + value for value in values.split(",")] for key, sign, values in texts]
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        return [plan(check(compose("train", list(one)))) for one in itertools.product(*choices)]
+    return [plan(config) for config in compose_configs(*map(list, itertools.product(*choices)))]
 
 
-def floor(overrides: list[str]) -> list[dict[str, Any]]:
-    """Flops of the matmuls of the grid's training steps, and two speeds of this core."""
+def count_flops(overrides: list[str]) -> list[dict[str, Any]]:
+    """Returns the flops of a grid's training, and two speeds of this core."""
     import torch
     from core_peak import core_speed, torch_speed
 
@@ -286,12 +292,13 @@ def floor(overrides: list[str]) -> list[dict[str, Any]]:
 
     torch.set_num_threads(1)
     flops = 0
-    for member in members(overrides):
+    for member in plan_members(overrides):
         data = build_data(member.config)
         train, epochs = data.splits.train, member.config["trainer"]["max_epochs"]
         for module in build_module(member.config, data).network.modules():
-            # A layer's D x G x H x (I + H) recurrent weights meet each step, the head's each
-            # sequence: forward, and backward for the weights and for what came in.
+            # A layer uses its D x G x H x (I + H) weights for each step, the head uses its weights
+            # for each sequence. There are three products: forward, and backward for the weights and
+            # for the inputs.
             uses = int(train.lengths.sum()) if isinstance(module, torch.nn.RNNBase) else len(train)
             weights = sum(w.numel() for w in module.parameters(recurse=False) if w.dim() == 2)
             flops += 3 * 2 * weights * uses * epochs
@@ -299,7 +306,7 @@ def floor(overrides: list[str]) -> list[dict[str, Any]]:
 
 
 def plot(folder: Path, costs: dict[str, dict[str, Usage]], curves: dict[str, Any]) -> None:
-    """Bars of each case's CPU time, curves of what grows."""
+    """Draws bars of each case's CPU time, and curves of the growing sizes."""
     try:
         pyplot = importlib.import_module("matplotlib.pyplot")
     except ImportError:
@@ -321,33 +328,40 @@ def plot(folder: Path, costs: dict[str, dict[str, Usage]], curves: dict[str, Any
     print(f"\nplots in {folder}")
 
 
-def arguments() -> argparse.Namespace:
+def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--ways", nargs="+", choices=WAYS, help="the ratios are to the first")
     parser.add_argument(
-        "--share", type=float, default=0.1, help="of the seeds, but for pool and stacked"
+        "--share", type=float, default=0.1, help="the part of the seeds to train; not pool, stacked"
     )
-    parser.add_argument("--seeds", type=int, help="at most so many for each architecture")
-    parser.add_argument("--epochs", type=int, help="instead of the case's own")
-    parser.add_argument("--repeats", type=int, default=3, help="of a short process")
-    parser.add_argument("--grow", nargs="*", choices=list(GROWTH), help="instead of the cases")
-    parser.add_argument("--plot", type=Path, metavar="FOLDER", help="where matplotlib is installed")
+    parser.add_argument("--seeds", type=int, help="the largest number for each architecture")
+    parser.add_argument("--epochs", type=int, help="replaces the epochs of the cases")
+    parser.add_argument("--repeats", type=int, default=3, help="turns of a short process")
+    parser.add_argument(
+        "--grow", nargs="*", choices=list(GROWTH), help="the sizes to grow, instead of the cases"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FOLDER", help="writes plots; needs matplotlib"
+    )
     parser.add_argument("--way", choices=("plain", "template", "floor"), help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def main() -> None:
-    options = arguments()
-    if options.way is not None:  # a child of this program
+    options = read_arguments()
+    # A child is this program with a way.
+    if options.way is not None:
         way, overrides = options.way, options.overrides
-        print(json.dumps(floor(overrides) if way == "floor" else run_here(way, overrides)))
+        print(json.dumps(count_flops(overrides) if way == "floor" else run_here(way, overrides)))
         return
     growing = options.grow is not None
     options.ways = options.ways or (["pool", "plain"] if growing else WAYS)
     options.starts = {
-        way: least("plain_start" if way == "plain" else way, [*START, "seed=0"], options.repeats)
+        way: run_repeatedly(
+            "plain_start" if way == "plain" else way, [*START, "seed=0"], options.repeats
+        )
         for way in options.ways
     }
     costs: dict[str, dict[str, Usage]] = {}

@@ -1,11 +1,13 @@
-"""How long TensorBoard's view of a large sweep takes, and until its HParams page has the data.
+"""Measures the time until TensorBoard shows a large sweep, on its HParams page too.
 
     python scripts/bench/tensorboard_view.py [--runs 500] [--epochs 30]
 
-Makes the folder of a sweep as if its runs had been trained, makes its view, makes it again with
-nothing to do, and starts TensorBoard with the fast loader on it. The last figure is the time from
-the start of the data server until HParams answers with all runs; Python's start is the one before.
-(A program called tensorboard.py would hide the package from all programs beside it.)
+The program writes the folder of a sweep as if its runs had been trained. It makes the view, renews
+it without changes, and starts TensorBoard with the fast loader. The last figure is the time from
+the start of the data server until HParams answers with all runs; the one before is Python's start.
+
+This file is not called tensorboard.py, because that name would hide the package from the programs
+beside it.
 """
 
 import argparse
@@ -19,11 +21,9 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from made_runs import compose_configs, make_diagnosis
+from timing import wall_seconds
 
-from seqsweep.config import CONF_DIR
-from seqsweep.config.hydra_version import VERSION_BASE
-from seqsweep.config.schema import check
 from seqsweep.results.tensorboard.view import renew
 from seqsweep.runs.config_text import to_text
 from seqsweep.runs.events import EventFile
@@ -37,9 +37,8 @@ SEEDS = 5
 
 
 def write_sweep(folder: Path, runs: int, epochs: int) -> None:
-    """Finished runs: hidden sizes, both directions, and five seeds each."""
-    with initialize_config_dir(str(CONF_DIR), **VERSION_BASE):
-        config = check(compose("train", ["data=digits"]))
+    """Writes complete runs of many hidden sizes and both directions with five seeds."""
+    (config,) = compose_configs(["data=digits"])
     for number in range(runs):
         config["seed"] = number % SEEDS
         config["model"]["bidirectional"] = number // SEEDS % 2 == 1
@@ -62,7 +61,7 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
     ]
     (run / "config.yaml").write_text(to_text(config))
     write_json(run / "provenance.json", {"started": "2026-01-02T03:04:05+0000"}, sync=False)
-    write_json(run / "diagnostics.json", diagnosis(), sync=False)
+    write_json(run / "diagnostics.json", make_diagnosis(CLASSES), sync=False)
     record = {
         "status": "complete", "run_id": run.name, "config": dict(flatten(config)),
         "metrics": best | {"test/acc": 0.9, "test/f1": 0.9}, "best_epoch": epochs - 1,
@@ -73,15 +72,8 @@ def write_run(run: Path, config: dict[str, Any], epochs: int, number: int) -> No
     write_sealed(run / "record.json", record, sync=False)
 
 
-def diagnosis() -> dict[str, Any]:
-    path = [[math.cos(step), math.sin(step)] for step in range(20)]
-    paths = {str(index): {"mean": path, "sequences": [path] * 3} for index in range(CLASSES)}
-    gradient = {"layer 1": [math.exp(-step) for step in range(20)]}
-    return {"gradient": gradient, "trajectories": {"explained": [0.5, 0.2], "classes": paths}}
-
-
 def seconds_to_hparams(folder: Path, runs: int) -> tuple[float, float]:
-    """Until TensorBoard's server answers, and from then until HParams has all runs."""
+    """Returns the seconds until the server answers, then until HParams has all runs."""
     began = time.perf_counter()
     server = "seqsweep.results.tensorboard.server"
     process = subprocess.Popen(
@@ -95,7 +87,7 @@ def seconds_to_hparams(folder: Path, runs: int) -> tuple[float, float]:
         assert process.stdout is not None
         address = process.stdout.readline().strip()
         up = time.perf_counter()
-        while sessions(address) < runs:
+        while count_sessions(address) < runs:
             time.sleep(0.05)
         return up - began, time.perf_counter() - up
     finally:
@@ -103,8 +95,8 @@ def seconds_to_hparams(folder: Path, runs: int) -> tuple[float, float]:
         process.communicate()
 
 
-def sessions(address: str) -> int:
-    """How many runs the HParams page would show."""
+def count_sessions(address: str) -> int:
+    """Returns the number of runs that the HParams page would show."""
     question = {
         "startIndex": 0, "sliceSize": 10_000, "aggregationType": "AGGREGATION_AVG",
         "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE"],
@@ -116,15 +108,8 @@ def sessions(address: str) -> int:
         {"Content-Type": "application/json"},
     )
     with urllib.request.urlopen(request) as answer:
-        found = json.load(answer)
-    groups = found.get("sessionGroups", [])
+        groups = json.load(answer).get("sessionGroups", [])
     return sum(len(group["sessions"]) for group in groups if group["metricValues"])
-
-
-def timed(folder: Path, images: int = 8) -> float:
-    began = time.perf_counter()
-    renew(folder, images)
-    return time.perf_counter() - began
 
 
 def main() -> None:
@@ -135,7 +120,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "sweep"
         write_sweep(folder, options.runs, options.epochs)
-        first, images, again = timed(folder, images=0), timed(folder), timed(folder)
+        first = wall_seconds(lambda: renew(folder, images=0))
+        images = wall_seconds(lambda: renew(folder, images=8))
+        again = wall_seconds(lambda: renew(folder, images=8))
         start, data = seconds_to_hparams(folder, options.runs)
     print(f"{options.runs} runs of {options.epochs} epochs")
     print(f"view made               {first:5.2f} s")

@@ -1,13 +1,13 @@
-"""The cost of each member of a sweep of toys beside its training, by part.
+"""Measures what each member of a sweep costs besides its training, by part.
 
     python scripts/bench/toy_members.py [--members 1000] [--epochs 20] [--no-report]
 
-Trains the notebook's network with as many seeds by `seqsweep train -m`, in a process of its own
-with one thread. The parts are milliseconds a member, of CPU and of wall time, without the parts
-within them, and how often a part was called for each member; `other threads` is the CPU time of all
-but the main one. Imports count in no part. `start` is the CPU time of a sweep of one member, in
-another process: what the command takes however few there are. The last line is what each further
-member adds to it. Machines differ: compare two versions on one.
+The program trains the notebook's network with many seeds by `seqsweep train -m`, in a separate
+process with one thread. For each part it prints the CPU and wall milliseconds of a member, without
+the parts that it calls, and the number of calls. `other threads` is the CPU time of all threads but
+the main one. Imports count for no part. `start` is the CPU time of a sweep of one member, in
+another process. The last line is the cost that each further member adds. Compare two versions only
+on the same machine.
 """
 
 import argparse
@@ -25,10 +25,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from timing import ONE_THREAD
+
 from seqsweep import cli
 from seqsweep.importing import without_collections
 
-PARTS = {  # the functions that a part consists of, as module:name
+# The functions of each part, as module:name.
+PARTS = {
     "plan": ("sweeping.members:plan_members",),
     "build one of each config": ("sweeping.members:build_each",),
     "sweep.json, names.json": (
@@ -69,7 +72,7 @@ MODULES = (
 
 @dataclass
 class Part:
-    """The time that a part has taken so far."""
+    """The time that a part has taken so far, and its calls."""
 
     cpu: float = 0.0
     wall: float = 0.0
@@ -77,7 +80,10 @@ class Part:
 
 
 class Clock:
-    """Adds up what the parts take in the main thread, each without the parts that it calls."""
+    """A clock that adds up the time of each part in the main thread.
+
+    The time of a part excludes that of the parts that it calls.
+    """
 
     def __init__(self) -> None:
         self.parts = {name: Part() for name in (*PARTS, TRAINING)}
@@ -93,6 +99,8 @@ class Clock:
         self.cpu, self.wall = cpu, wall
 
     def timed(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Returns a function that does the same and adds its time to a part."""
+
         @functools.wraps(function)
         def call(*arguments: Any, **options: Any) -> Any:
             if threading.current_thread() is not threading.main_thread():
@@ -110,10 +118,10 @@ class Clock:
 
 
 def watch(clock: Clock) -> None:
-    """Puts the clock around the functions of all parts, wherever they have been imported to."""
+    """Puts the clock around the functions of all parts, in all modules."""
     for part, functions in PARTS.items():
-        for place in functions:
-            module, _, name = place.partition(":")
+        for path in functions:
+            module, _, name = path.partition(":")
             owner: Any = importlib.import_module(f"seqsweep.{module}")
             *classes, name = name.split(".")
             for each in classes:
@@ -130,10 +138,10 @@ def watch(clock: Clock) -> None:
 
 
 def train(arguments: list[str], members: int, start: float) -> None:
-    """Trains the sweep in this process, then prints the table of its parts.
+    """Trains the sweep in this process and prints the table of its parts.
 
     Args:
-        start: CPU seconds of a sweep of one member; 0 where that is what is to be measured.
+        start: the CPU seconds of a sweep of one member; 0 to measure and print them instead.
     """
     with without_collections():
         for module in MODULES:
@@ -143,7 +151,7 @@ def train(arguments: list[str], members: int, start: float) -> None:
     clock = Clock()
     watch(clock)
     cpu, wall = time.process_time(), time.perf_counter()
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink):
         try:
             cli.main(arguments)
         except SystemExit as end:
@@ -167,7 +175,7 @@ def train(arguments: list[str], members: int, start: float) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Times the parts of a sweep of toys.")
+    parser = argparse.ArgumentParser(description="Times the parts of a sweep of small networks.")
     parser.add_argument("--members", type=int, default=1000)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--no-report", action="store_true")
@@ -188,18 +196,17 @@ def main() -> None:
 
 
 def output_of(members: int, options: list[str]) -> str:
-    """Runs this program again, with a sweep's folder that is checked and removed afterwards."""
+    """Runs this program again in a temporary folder, checks the records, returns the output."""
     with tempfile.TemporaryDirectory() as temporary:
         command = [sys.executable, __file__, *sys.argv[1:], *options]
         command += ["--members", str(members), "--folder", temporary]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(
-            command, env=environment, cwd=temporary, stdout=subprocess.PIPE, text=True
+        process = subprocess.run(
+            command, env=ONE_THREAD, cwd=temporary, stdout=subprocess.PIPE, text=True
         )
         records = len(list(Path(temporary).glob("sweeps/toys/*/record.json")))
-    if done.returncode != 0 or records != members:
+    if process.returncode != 0 or records != members:
         sys.exit(f"{records} of {members} members were trained")
-    return done.stdout
+    return process.stdout
 
 
 if __name__ == "__main__":

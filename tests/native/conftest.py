@@ -1,4 +1,4 @@
-"""What the tests of the native engine share: one case, and the same network in float64."""
+"""The fixtures of the native engine's tests: one case, trained by the library and in float64."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -49,22 +49,22 @@ class Case:
         self.weights = None if self.class_weights is None else torch.tensor(self.class_weights)
 
     def classifier(self) -> RNNClassifier:
-        """The network in float64, with the first weights."""
+        """Returns the network in float64, with the initial weights."""
         torch.manual_seed(self.seed)
         arguments: Any = self.shape._asdict()
         return RNNClassifier(**arguments).double()
 
-    def first_weights(self) -> Tensor:
+    def initial_weights(self) -> Tensor:
         return nn.utils.parameters_to_vector(self.classifier().parameters()).detach().float()
 
     def network(self, **arguments: Any) -> Network:
-        """The network of the library, with the first weights."""
-        given: dict[str, Any] = {
+        """Returns the network of the library, with the initial weights."""
+        defaults: dict[str, Any] = {
             "class_weights": self.weights,
             "label_smoothing": self.label_smoothing,
             "max_norm": self.max_norm,
         }
-        return Network(self.shape, self.optimizer, self.first_weights(), **given | arguments)
+        return Network(self.shape, self.optimizer, self.initial_weights(), **defaults | arguments)
 
     def torch_optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         return OPTIMIZERS[self.optimizer](network.parameters(), **self.options)
@@ -78,7 +78,7 @@ class Case:
         return Work(network, self.order(epoch), self.batch_size, values, 1000, validates)
 
     def loss(self, network: nn.Module, rows: Tensor) -> Tensor:
-        """The training loss of some sequences in float64."""
+        """Returns the training loss of some sequences in float64."""
         lengths = self.ends[rows]
         x = self.x[rows][:, : int(lengths.max())].double()
         return functional.cross_entropy(
@@ -90,7 +90,7 @@ class Case:
 
 
 def confusion_of(logits: Tensor, labels: Tensor) -> np.ndarray[Any, Any]:
-    """(C, C), rows the true class."""
+    """Returns the confusion matrix (C, C), with a row for each true class."""
     classes = logits.shape[1]
     counts = np.zeros((classes, classes), dtype=np.int64)
     np.add.at(counts, (labels.numpy(), logits.argmax(1).numpy()), 1)

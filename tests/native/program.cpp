@@ -1,8 +1,8 @@
-// Trains a fixed set of networks through the C interface and prints a hash of each one's bits.
+// Trains a fixed set of networks through the C interface and prints a hash of the bits of each.
 //
 // scripts/native_check.py compiles it for several machines, with several compilers and with
-// sanitizers: all must print the same. Every array is allocated alone and in its exact size, so
-// that AddressSanitizer sees each access beside one.
+// sanitizers. All must print the same. Every array is allocated separately and in its exact size, so
+// that AddressSanitizer sees each access beyond it.
 #include "seqsweep.cpp"
 
 #include <inttypes.h>
@@ -14,7 +14,7 @@ using namespace seqsweep;
 
 namespace {
 
-// Numbers from integers alone, so that no library of the machine takes part.
+// Random numbers from integer operations alone, so that no library of the machine takes part.
 struct Random {
   uint64_t state;
   uint32_t next() {
@@ -27,7 +27,8 @@ struct Random {
   }
 };
 
-// FNV-1a of all that is added; NaN counts as one number, since machines make different ones.
+// The FNV-1a hash of all values that are added. All NaN count as one value, because they differ
+// between machines.
 struct Hash {
   uint64_t value = 14695981039346656037u;
   void add(const void* from, size_t bytes) {
@@ -96,7 +97,7 @@ void* aligned_workspace(uint64_t size, void** allocated) {
   return (void*)(((uintptr_t)*allocated + 63) / 64 * 64);
 }
 
-// The masks of one epoch's steps, one after another: 4/3 with a chance of 3/4, else 0.
+// Draws the masks of one epoch, step after step: 4/3 with probability 3/4, else 0.
 float* dropout_masks(Random& random, const Shape& shape, const Split& split, int64_t count) {
   Index rows = 0;
   for (int64_t s = 0; s < count; s++) rows += split.lengths[s];
@@ -106,7 +107,7 @@ float* dropout_masks(Random& random, const Shape& shape, const Split& split, int
   return masks;
 }
 
-// Two epochs of training and evaluation of one network, which `number` chooses.
+// Trains and evaluates the network with this number for two epochs.
 uint64_t train_network(int number) {
   static const int hidden_sizes[] = {1, 7, 16, 20, 33, 48, 70};
   static const int batch_sizes[] = {1, 5, 8, 13, 29};
@@ -183,14 +184,14 @@ uint64_t train_network(int number) {
   hash.add(val_confusion, (size_t)cells * sizeof(int64_t));
   bool is_finite = true;
   for (Index i = 0; i < P; i++) is_finite &= weights[i] - weights[i] == 0;
-  if (!is_finite) abort();  // equal NaN would show nothing
+  if (!is_finite) abort();  // NaN would equal NaN and prove nothing
   void* arrays[] = {weights,   moment1,       moment2, on,       off, label_weights,
                     confusion, val_confusion, order,   allocated};
   for (void* array : arrays) free(array);
   return hash.value;
 }
 
-// A function of functions.h over numbers of every magnitude and sign, infinities and NaN too.
+// Applies a function of functions.h to numbers of every magnitude and sign, infinities and NaN.
 uint64_t hash_function(int32_t which) {
   const int count = 1 << 16;
   float *x = allocate<float>(count), *out = allocate<float>(count);

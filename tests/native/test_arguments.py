@@ -1,4 +1,4 @@
-"""What does not fit is refused before the library reads it; the flag ends a run."""
+"""Wrong arguments are refused before the library reads them, and the flag ends a run."""
 
 import math
 import threading
@@ -33,7 +33,7 @@ X = np.zeros((2, 3, 1), dtype=np.float32)
         (X, [3, 3], [-1, 1], "labels: must be between 0 and 1"),
     ],
 )
-def test_data_that_do_not_fit(x, lengths, labels, message):
+def test_data_of_wrong_shape_or_range_are_refused(x, lengths, labels, message):
     with pytest.raises(ValueError, match=message):
         Data(x, np.array(lengths), np.array(labels), 2)
 
@@ -51,14 +51,14 @@ def test_data_that_do_not_fit(x, lengths, labels, message):
         ({"dropout": 1.0}, "dropout=1.0: must be at least 0 and below 1"),
     ],
 )
-def test_shapes_that_do_not_fit(changes, message):
+def test_a_network_of_wrong_shape_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
         Network(Shape(3, 5, 4)._replace(**changes), "adam", torch.zeros(64))
 
 
 @pytest.mark.parametrize("steps", [-1, 2**62, 2**64])
-def test_steps_that_do_not_fit(case, steps):
-    """The library would count down from them without end."""
+def test_a_wrong_number_of_steps_is_refused(case, steps):
+    """Adam's powers of such a number of steps would never end."""
     network = case.network()
     with pytest.raises(ValueError, match=f"steps={steps}: must be at least 0"):
         network.steps = steps
@@ -76,15 +76,15 @@ def test_steps_that_do_not_fit(case, steps):
         ({"label_smoothing": 1.0}, "label_smoothing=1.0: must be at least 0 and below 1"),
     ],
 )
-def test_networks_that_do_not_fit(arguments, message):
-    given: dict[str, Any] = {
+def test_wrong_arguments_of_a_network_are_refused(arguments, message):
+    arguments_that_fit: dict[str, Any] = {
         "shape": Shape(3, 5, 4),
         "optimizer": "adam",
         "weights": torch.zeros(74),
     }
-    Network(**given)
+    Network(**arguments_that_fit)
     with pytest.raises(ValueError, match=message):
-        Network(**given | arguments)
+        Network(**arguments_that_fit | arguments)
 
 
 @pytest.mark.parametrize(
@@ -100,16 +100,16 @@ def test_networks_that_do_not_fit(arguments, message):
     ],
 )
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
-def test_works_that_do_not_fit_change_nothing(make_case, changes, message, dropout):
+def test_a_work_that_does_not_fit_changes_no_network(make_case, changes, message, dropout):
     case = make_case(Shape(3, 5, 4, num_layers=2, dropout=dropout), [4, 2, 3, 4, 1, 2])
     networks = [case.network() for _ in range(2)]
     works = [case.work(networks[0]), case.work(networks[1])._replace(**changes)]
     with pytest.raises(ValueError, match=message):
         run(works, case.data, None)
-    assert all(torch.equal(network.weights, case.first_weights()) for network in networks)
+    assert all(torch.equal(network.weights, case.initial_weights()) for network in networks)
 
 
-def test_networks_that_do_not_fit_their_data(make_case, case):
+def test_data_that_do_not_fit_the_network_are_refused(make_case, case):
     other = make_case(Shape(2, 5, 4), [2, 2])
     message = "must have 2 features and 4 classes as the network has, got 3 and 4"
     with pytest.raises(ValueError, match=f"train: {message}"):
@@ -120,13 +120,13 @@ def test_networks_that_do_not_fit_their_data(make_case, case):
         evaluate(case.network(), case.data, torch.zeros(3))
 
 
-def test_a_network_stands_in_one_work_of_a_run(case):
+def test_a_network_must_not_be_in_two_works_of_a_run(case):
     network = case.network()
     with pytest.raises(ValueError, match="works: must not contain a network twice"):
         run([case.work(network), case.work(network, 1)], case.data, None)
 
 
-def test_no_works_are_no_results(case):
+def test_a_run_without_works_has_no_results(case):
     assert run([], case.data, None) == []
 
 
@@ -141,7 +141,7 @@ def test_the_flag_ends_a_run_after_the_current_step(case):
 
 
 def test_the_flag_ends_an_evaluation_too(make_case):
-    """The one step is over in a moment, the evaluation takes a second."""
+    """The single step takes a moment and the evaluation a second."""
     case = make_case(Shape(3, 64, 4, "lstm"), [100] * 4000, batch_size=1)
     stop = Stop()
     network = case.network()
@@ -163,7 +163,7 @@ def test_another_thread_may_set_the_flag(make_case):
     assert 0 < network.steps < len(works.order)
 
 
-def test_the_result_says_how_long_it_took(make_case):
+def test_a_result_holds_the_seconds_of_its_work(make_case):
     case = make_case(Shape(3, 32, 4), [5] * 64)
     result = run([case.work(case.network())], case.data, case.data)[0]
     assert 0 < result.seconds < 60
@@ -171,7 +171,7 @@ def test_the_result_says_how_long_it_took(make_case):
     assert math.isfinite(result.train.grad_norm)
 
 
-def test_operations_grow_with_the_weights():
+def test_flops_grow_with_the_weights():
     small = flops(Shape(3, 8, 4), 100)
     assert small == 2 * 8 * (2 * 3 + 3 * 8) * 100
     assert flops(Shape(3, 8, 4, "gru"), 100) == 3 * small

@@ -1,4 +1,4 @@
-"""A network's bits are a function of its config: of no company, thread, variant or partition."""
+"""A network's bits depend on its config alone: not on other networks, threads or variants."""
 
 import os
 import subprocess
@@ -25,15 +25,15 @@ LENGTHS = [5, 2, 7, 7, 1, 3, 6, 7, 4, 5, 2, 1, 7]
 ADAM = {"lr": 0.01, "weight_decay": 0.01}
 
 
-def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> str:
-    """All numbers of all networks after some epochs, each trained alone or all in one call."""
+def train(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) -> str:
+    """Trains all networks, each alone or in two calls; returns all their numbers as text."""
     cases = [
         make_case(shape, LENGTHS, "adam", ADAM, max_norm=0.5, batch_size=3 + n, seed=n)
         for n, shape in enumerate(SHAPES)
     ]
     networks = [case.network() for case in cases]
     data = cases[0].data
-    said: list[str] = []
+    measurements: list[str] = []
     with ThreadPoolExecutor(max(1, threads)) as pool:
         each_in_turn = pool.map if threads else map
         for epoch in range(epochs):
@@ -46,30 +46,30 @@ def trained(make_case, epochs: int = 2, alone: bool = True, threads: int = 0) ->
                 r for each in each_in_turn(lambda g: run(g, data, data), groups) for r in each
             ]
             order = range(len(works)) if alone else [*range(0, 6, 2), *range(1, 6, 2)]
-            placed = dict(zip(order, results, strict=True))
-            said += [repr(placed[n][:2]) for n in range(len(works))]
+            by_index = dict(zip(order, results, strict=True))
+            measurements += [repr(by_index[n][:2]) for n in range(len(works))]
     numbers = [network.weights.numpy().tobytes().hex() for network in networks]
     numbers += [m.numpy().tobytes().hex() for n in networks for m in n.state.values()]
-    return "\n".join(said + numbers)
+    return "\n".join(measurements + numbers)
 
 
-def test_company_and_threads_change_no_bit(make_case):
-    alone = trained(make_case)
-    assert trained(make_case, alone=False) == alone
-    assert trained(make_case, alone=False, threads=2) == alone
-    assert trained(make_case, threads=2) == alone
+def test_other_networks_and_threads_change_no_bit_of_a_network(make_case):
+    alone = train(make_case)
+    assert train(make_case, alone=False) == alone
+    assert train(make_case, alone=False, threads=2) == alone
+    assert train(make_case, threads=2) == alone
 
 
 @pytest.mark.parametrize("byte", [0x00, 0x7F, 0xFF])  # zeros, large numbers, NaN
-def test_what_the_memory_held_before_changes_no_bit(make_case, byte):
-    alone = trained(make_case)
+def test_the_old_content_of_the_workspace_changes_no_bit(make_case, byte):
+    alone = train(make_case)
     workspace.at_least(2**24)
     workspace.memory.fill(byte)
-    assert trained(make_case, alone=False) == alone
+    assert train(make_case, alone=False) == alone
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_an_evaluation_is_that_of_each_sequence(make_case, shape):
+def test_the_loss_of_an_evaluation_is_the_mean_of_its_sequences(make_case, shape):
     case = make_case(shape, LENGTHS)
     network = case.network()
     whole = evaluate(network, case.data)
@@ -89,8 +89,8 @@ def test_an_evaluation_is_that_of_each_sequence(make_case, shape):
     assert np.array_equal(whole.confusion, sum(sums.confusion for sums in each))
 
 
-def test_one_epoch_after_another_is_training_without_a_break(make_case):
-    """What a resume needs: weights, state and the number of steps are all there is."""
+def test_a_network_restored_after_an_epoch_trains_on_to_the_same_bits(make_case):
+    """Weights, state and the number of steps are all that a resume needs."""
     case = make_case(SHAPES[3], LENGTHS, "adam", ADAM)
     network = case.network()
     run([case.work(network, 0)], case.data, None)
@@ -128,7 +128,7 @@ def test_subnormal_numbers_are_kept_where_the_thread_flushes_them(make_case):
         flushes = torch.tensor(1e-40) * 1 == 0
     finally:
         torch.set_flush_denormal(False)
-    assert flushes  # and the thread still does
+    assert flushes  # the thread itself still flushes them
     assert network.weights[0] == torch.tensor(1e-40)
 
 
@@ -138,15 +138,15 @@ import torch
 torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[1])
 import conftest, test_bits
-print(test_bits.trained(conftest.Case, 1))
+print(test_bits.train(conftest.Case, 1))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(len(HERE.variants) == 1, reason="this machine has one variant")
-def test_each_variant_gives_the_same_bits():
+def test_every_variant_of_the_library_gives_the_same_bits():
     folder = os.path.dirname(__file__)
-    said: dict[str, str] = {}
+    outputs: dict[str, str] = {}
     for variant in HERE.variants:
         done = subprocess.run(
             [sys.executable, "-c", CODE, folder],
@@ -157,6 +157,6 @@ def test_each_variant_gives_the_same_bits():
         )
         if "this CPU runs only" not in done.stderr:
             assert done.returncode == 0, done.stderr
-            said[variant] = done.stdout
-    assert "portable" in said
-    assert len(set(said.values())) == 1
+            outputs[variant] = done.stdout
+    assert "portable" in outputs
+    assert len(set(outputs.values())) == 1

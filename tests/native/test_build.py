@@ -1,3 +1,5 @@
+"""The build picks the compiler, the flags and the variants, and builds only outdated files."""
+
 import re
 import shutil
 import subprocess
@@ -16,7 +18,7 @@ CLANG_OF_ZIG = ("python", "-m", "ziglang", "cc")
 
 @pytest.fixture
 def no_compiler(monkeypatch, tmp_path):
-    """An environment without any compiler: nothing in PATH, and a Python without ziglang."""
+    """Hides all compilers: PATH is empty, and Python has no ziglang."""
     monkeypatch.delenv("CXX", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(build, "zig", lambda: (sys.executable, "-m", "no_such_module"))
@@ -45,8 +47,8 @@ def test_a_variant_has_the_instructions_of_its_name():
     assert not [flag for flag in portable if flag.startswith("-m")]
 
 
-def test_every_command_keeps_the_bits_apart_from_the_compiler():
-    """The bits are those of the source: no compiler joins products and sums by itself."""
+def test_no_compile_command_lets_the_compiler_choose_the_bits():
+    """No compiler may fuse products and sums on its own."""
     for target in (X86, ARM, *build.TARGETS.values()):
         for compiler in (GCC, CLANG_OF_ZIG):
             for variant in target.variants:
@@ -55,25 +57,25 @@ def test_every_command_keeps_the_bits_apart_from_the_compiler():
                 assert not {"-ffast-math", "-march=native", "-Ofast"} & set(flags)
 
 
-def test_zig_does_not_take_the_instructions_of_the_machine_that_builds():
+def test_zig_does_not_use_the_instructions_of_the_machine_that_builds():
     assert "-mcpu=x86_64" in build.compile_flags(CLANG_OF_ZIG, "portable", X86)
 
 
-def test_the_compiler_is_that_of_cxx(no_compiler, monkeypatch, tmp_path):
+def test_the_compiler_named_by_cxx_is_used(no_compiler, monkeypatch, tmp_path):
     mine = program(tmp_path / "mine")
     program(tmp_path / "c++")
     monkeypatch.setenv("CXX", f"{mine} -m64")
     assert build.find_compiler() == (str(mine), "-m64")
 
 
-def test_the_compiler_is_one_in_path_that_works(no_compiler, tmp_path):
+def test_a_working_compiler_in_path_is_used(no_compiler, tmp_path):
     assert build.find_compiler() is None
-    program(tmp_path / "c++", "exit 1")  # as that of macOS without its developer tools
+    program(tmp_path / "c++", "exit 1")  # as on macOS without its developer tools
     program(tmp_path / "clang++")
     assert build.find_compiler() == ("clang++",)
 
 
-def test_the_compiler_is_ziglang_where_no_other_is(no_compiler, monkeypatch, tmp_path):
+def test_ziglang_is_used_if_there_is_no_other_compiler(no_compiler, monkeypatch, tmp_path):
     folder = tmp_path / "ziglang"
     folder.mkdir()
     (folder / "__main__.py").write_text("")
@@ -81,7 +83,9 @@ def test_the_compiler_is_ziglang_where_no_other_is(no_compiler, monkeypatch, tmp
     assert build.find_compiler() == (sys.executable, str(folder), "cc")
 
 
-def test_without_a_compiler_the_command_says_so(no_compiler, monkeypatch, tmp_path, capsys):
+def test_the_build_without_a_compiler_fails_with_a_message(
+    no_compiler, monkeypatch, tmp_path, capsys
+):
     monkeypatch.setattr(build, "LIB", tmp_path / "lib")
     with pytest.raises(build.BuildError, match="no C\\+\\+ compiler"):
         build.build(tmp_path / "lib")
@@ -90,15 +94,15 @@ def test_without_a_compiler_the_command_says_so(no_compiler, monkeypatch, tmp_pa
     assert build.main(["--fast"]) == 2
 
 
-def test_what_the_compiler_says_is_in_the_error(tmp_path):
+def test_the_output_of_the_compiler_is_in_the_build_error(tmp_path):
     failing = program(tmp_path / "cc", "echo no such flag >&2; exit 1")
     with pytest.raises(build.BuildError, match="no such flag"):
         build.build(tmp_path / "lib", (str(failing),))
     assert list((tmp_path / "lib").iterdir()) == []
 
 
-def test_only_what_is_older_than_the_source_is_built(tmp_path, monkeypatch):
-    """A stand-in for the compiler writes its arguments, the digest of the source among them."""
+def test_only_outdated_libraries_are_built(tmp_path, monkeypatch):
+    """A fake compiler writes its arguments into the file, the digest of the source included."""
     text = 'for last; do :; done; for one; do echo "$one" >> "$last"; done; echo run >> log'
     compiler = (str(program(tmp_path / "cc", text)),)
     monkeypatch.chdir(tmp_path)
@@ -116,7 +120,7 @@ def test_only_what_is_older_than_the_source_is_built(tmp_path, monkeypatch):
     assert build.build(tmp_path / "lib", compiler, ARM) == made
 
 
-def test_the_digest_changes_with_the_source(monkeypatch, tmp_path):
+def test_the_digest_of_the_source_changes_with_the_source(monkeypatch, tmp_path):
     before = build.source_digest.__wrapped__()
     copy = shutil.copytree(build.SOURCE, tmp_path / "source")
     monkeypatch.setattr(build, "SOURCE", copy)
@@ -126,9 +130,9 @@ def test_the_digest_changes_with_the_source(monkeypatch, tmp_path):
     assert build.source_digest.__wrapped__() != before
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="/proc says which libraries are loaded")
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc lists the loaded libraries")
 @pytest.mark.parametrize("path", sorted(build.LIB.glob("*.so")), ids=lambda path: path.name)
-def test_a_library_exports_what_the_source_marks_and_brings_no_other_library(path):
+def test_a_library_exports_the_marked_functions_and_loads_no_other_library(path):
     code = """
 import ctypes, sys
 def loaded():

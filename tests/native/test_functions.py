@@ -1,4 +1,4 @@
-"""The library's own functions against those of NumPy in float64, and its multiply-add."""
+"""The library's functions equal those of NumPy in float64, and its multiply-add rounds once."""
 
 import ctypes
 from collections.abc import Callable, Sequence
@@ -45,7 +45,7 @@ def from_bits(bits: npt.ArrayLike) -> Array:
 
 
 def numbers(low: float, high: float) -> Array:
-    """Floats of all sizes between two bounds, their neighbours, zeros and subnormal ones."""
+    """Returns floats of all sizes between two bounds, zeros and subnormal ones included."""
     generator = np.random.default_rng(0)
     bits = generator.integers(0, 2**32, 200_000, dtype=np.uint32)
     edges = floats([0.0, -0.0, 1e-45, -1e-45, 1e-39, -1e-39, 1.0, -1.0, low, high])
@@ -56,7 +56,7 @@ def numbers(low: float, high: float) -> Array:
 
 
 def ulps(found: Array, exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The error in units of the last place of the exact value."""
+    """Returns the error in units of the last place of the exact value."""
     spacing = np.spacing(np.abs(exact).astype(np.float32).clip(1e-45)).astype(np.float64)
     return np.abs(found.astype(np.float64) - exact) / spacing
 
@@ -74,7 +74,7 @@ def sigmoid(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         ("sigmoid", sigmoid, -80.0, 80.0, 3.0),
     ],
 )
-def test_the_error_is_a_few_units_of_the_last_place(
+def test_the_error_of_a_function_is_a_few_units_of_the_last_place(
     name: str,
     exact: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]],
     low: float,
@@ -85,7 +85,7 @@ def test_the_error_is_a_few_units_of_the_last_place(
     assert ulps(call(name, x), exact(x.astype(np.float64))).max() <= bound
 
 
-def test_values_at_the_edges():
+def test_functions_of_infinity_nan_zero_and_subnormal_numbers():
     x = floats([np.inf, -np.inf, np.nan, 0, -0.0, 1e-45])
     np.testing.assert_equal(call("exp", x), floats([np.inf, 0, np.nan, 1, 1, 1]))
     found = call("log", floats([np.inf, -np.inf, np.nan, 0, -0.0, 1, -1e-45]))

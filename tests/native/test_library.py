@@ -1,3 +1,5 @@
+"""The library is loaded in the fastest variant, or one line says why it is missing."""
+
 import ctypes
 import importlib.util
 import shutil
@@ -11,7 +13,7 @@ from seqsweep.native import build, library
 
 
 def portable_on(level) -> Any:
-    """The portable library on a CPU of another level of x86-64."""
+    """Returns a fake of the portable library on a CPU of another level of x86-64."""
     return types.SimpleNamespace(seqsweep_cpu_level=lambda: level)
 
 
@@ -26,7 +28,7 @@ def load(choice, folder):
 
 
 def reason(folder) -> str:
-    """The line on why nothing is loaded from a folder."""
+    """Returns the line on why nothing is loaded from a folder."""
     line = load(None, folder)
     assert isinstance(line, str)
     return line
@@ -45,19 +47,19 @@ def test_a_cpu_runs_the_variants_up_to_its_level(level, variants):
     assert library._runnable(portable_on(level)) == variants
 
 
-def test_the_fastest_variant_is_loaded_and_says_what_it_is(monkeypatch):
+def test_the_fastest_variant_is_loaded_and_described(monkeypatch):
     monkeypatch.delenv("SEQSWEEP_NATIVE", raising=False)
-    found = library.library()
-    assert found is not None
-    assert found.variant == library.runnable_variants()[0]
-    assert library.describe() == {"variant": found.variant, "compiler": found.compiler}
+    loaded = library.library()
+    assert loaded is not None
+    assert loaded.variant == library.runnable_variants()[0]
+    assert library.describe() == {"variant": loaded.variant, "compiler": loaded.compiler}
     assert library.why_missing() is None
-    assert found.compiler.split(" ")[0] in ("g++", "clang")
+    assert loaded.compiler.split(" ")[0] in ("g++", "clang")
 
 
 @pytest.mark.parametrize("variant", library.runnable_variants())
-def test_a_variant_can_be_chosen(variant, monkeypatch):
-    """Each is the one that it says: the compiler's flags reached the source."""
+def test_a_variant_can_be_chosen_by_the_environment(variant, monkeypatch):
+    """Each variant has the vectors of its name, so the flags have reached the compiler."""
     monkeypatch.setenv("SEQSWEEP_NATIVE", variant)
     found = library.library()
     assert found is not None
@@ -68,7 +70,7 @@ def test_a_variant_can_be_chosen(variant, monkeypatch):
     assert found.handle.seqsweep_vector_length() == vectors[variant]
 
 
-def test_off_means_no_library(monkeypatch):
+def test_the_library_can_be_switched_off_by_the_environment(monkeypatch):
     monkeypatch.setenv("SEQSWEEP_NATIVE", "off")
     assert library.library() is None
     assert library.is_switched_off()
@@ -89,7 +91,7 @@ def test_a_variant_that_the_cpu_does_not_run_is_refused(lib, monkeypatch):
         load("x86-64-v4", lib)
 
 
-def test_without_files_the_line_names_the_command_that_builds_them(tmp_path, monkeypatch):
+def test_the_line_on_a_missing_library_names_the_command_that_builds_it(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "find_compiler", lambda: ("c++",))
     line = reason(tmp_path)
     assert line.startswith("no native engine: it is not built; ")
@@ -97,7 +99,7 @@ def test_without_files_the_line_names_the_command_that_builds_them(tmp_path, mon
     assert "ziglang" not in line
 
 
-def test_without_a_compiler_the_line_names_one(tmp_path, monkeypatch):
+def test_the_line_on_a_missing_library_names_a_compiler_if_there_is_none(tmp_path, monkeypatch):
     monkeypatch.setattr(library, "find_compiler", lambda: None)
     monkeypatch.setattr(shutil, "which", lambda _: sys.executable)
     line = reason(tmp_path)
@@ -110,16 +112,16 @@ def test_a_library_of_other_sources_is_not_loaded(lib, monkeypatch):
     assert "it was built from other sources than these; " in reason(lib)
 
 
-def test_a_damaged_file_is_a_reason_not_an_error(tmp_path):
+def test_a_damaged_library_is_a_reason_not_an_error(tmp_path):
     path = tmp_path / build.HERE.file_name("portable")
     path.write_bytes(b"not a library")
     assert "it cannot be loaded (" in reason(tmp_path)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems compare the sizes themselves")
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems check the sizes on their own")
 @pytest.mark.parametrize("variant", build.HERE.variants)
-def test_a_file_without_its_end_is_a_reason_and_is_built_again(lib, variant):
-    """Linux would load it, and end the process by SIGBUS."""
+def test_a_library_without_its_end_is_a_reason_and_is_built_again(lib, variant):
+    """Linux would load the file and kill the process by SIGBUS."""
     path = lib / build.HERE.file_name(variant)
     content = path.read_bytes()
     assert build.is_current(path)
@@ -131,7 +133,7 @@ def test_a_file_without_its_end_is_a_reason_and_is_built_again(lib, variant):
 
 
 def test_a_library_without_the_functions_is_a_reason_not_an_error(tmp_path):
-    """Another program's, or one from before a function was added."""
+    """The file may be of another program, or older than one of the functions."""
     path = tmp_path / build.HERE.file_name("portable")
     other = importlib.util.find_spec("numpy.random.mtrand")
     assert other is not None

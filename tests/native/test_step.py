@@ -1,4 +1,4 @@
-"""The library trains as PyTorch does in float64: autograd, nn.RNN, GRU, LSTM and torch.optim."""
+"""The library trains as nn.RNN, GRU, LSTM and torch.optim do in float64."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
         {
             "lr": st.sampled_from([0.001, 0.01]),
             "betas": st.sampled_from([(0.9, 0.999), (0.5, 0.9), (0.0, 0.99)]),
-            # A smaller one makes the sign of a gradient that is only rounding count.
+            # With a smaller eps the sign of a gradient that is only rounding would count.
             "eps": st.sampled_from([1e-3, 1e-4]),
             "weight_decay": st.sampled_from([0.0, 0.01, 0.3]),
         }
@@ -46,7 +46,7 @@ OPTIONS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
 
 @st.composite
 def cases(draw) -> dict[str, Any]:
-    """The arguments of a `Case`."""
+    """Draws the arguments of a `Case`."""
     cell, nonlinearity = draw(st.sampled_from(CELLS))
     classes = draw(st.integers(2, 20))
     shape = Shape(
@@ -61,7 +61,7 @@ def cases(draw) -> dict[str, Any]:
         dropout=draw(st.sampled_from([0.0, 0.0, 0.3])),
     )
     steps = draw(st.integers(1, 9))
-    # torch sorts more than 16 sequences in an order of its own, which decides the masks they get.
+    # torch does not sort more than 16 sequences stably, and the order decides their masks.
     count = draw(st.integers(1, 16 if shape.dropout else 40))
     mixed = st.lists(st.integers(1, steps), min_size=count, max_size=count)
     weights = st.lists(st.sampled_from([0.5, 1.0, 2.0]), min_size=classes, max_size=classes)
@@ -80,14 +80,14 @@ def cases(draw) -> dict[str, Any]:
 
 
 def check_gradient(case, confusion) -> None:
-    """The first step: loss, norm, gradient and confusion, then those of an evaluation."""
+    """Checks loss, norm, gradient and confusion of the first step, then an evaluation."""
     case.batch_size = len(case.lengths)
     case.optimizer, case.options = "sgd", {"lr": 0.0, "momentum": 0.5}
     network = case.network(max_norm=None)
     result = run([case.work(network, validates=True)], case.data, case.data)[0]
 
     reference = case.classifier()
-    torch.manual_seed(1000)  # dropout: the seed of `Case.work`
+    torch.manual_seed(1000)  # the dropout seed of `Case.work`
     loss = case.loss(reference, case.order())
     loss.backward()
     gradient = torch.cat([p.grad.flatten() for p in reference.parameters() if p.grad is not None])
@@ -115,7 +115,7 @@ def check_gradient(case, confusion) -> None:
 
 
 def check_training(case) -> None:
-    """Some epochs: losses and norms of each, the weights and the optimizer's state at the end."""
+    """Checks losses and norms of two epochs, and the weights and the state after them."""
     network, reference = case.network(), case.classifier()
     optimizer = case.torch_optimizer(reference)
     parameters = list(reference.parameters())
@@ -146,36 +146,36 @@ def check_training(case) -> None:
         if name not in optimizer.state[parameters[0]]:
             assert not values.any()
             continue
-        kept = optimizer.state
-        if kept[parameters[0]][name] is None:  # SGD without momentum
+        states = optimizer.state
+        if states[parameters[0]][name] is None:  # SGD without momentum
             continue
-        state = torch.cat([kept[parameter][name].flatten() for parameter in parameters])
+        state = torch.cat([states[parameter][name].flatten() for parameter in parameters])
         torch.testing.assert_close(values.double(), state, rtol=1e-3, atol=1e-4)
 
 
 @settings(derandomize=True, deadline=None, max_examples=40)
 @given(arguments=cases())
-def test_the_gradient_is_that_of_float64(make_case, confusion, arguments):
+def test_the_gradient_of_the_library_is_that_of_float64(make_case, confusion, arguments):
     check_gradient(make_case(**arguments), confusion)
 
 
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(arguments=cases())
-def test_training_is_that_of_float64(make_case, arguments):
+def test_training_by_the_library_is_that_of_float64(make_case, arguments):
     check_training(make_case(**arguments))
 
 
 @pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=60)
 @given(arguments=cases())
-def test_gradient_and_training_at_length(make_case, confusion, arguments):
+def test_gradient_and_training_of_many_cases_are_those_of_float64(make_case, confusion, arguments):
     check_training(make_case(**arguments))
     check_gradient(make_case(**arguments), confusion)
 
 
-def test_evaluation_takes_other_weights_than_the_networks_own(make_case):
+def test_a_network_is_evaluated_with_other_weights(make_case):
     case = make_case(Shape(3, 5, 4, "gru"), [4, 2, 3, 4, 1])
-    first = case.first_weights()
+    first = case.initial_weights()
     before = evaluate(case.network(), case.data)
     network = case.network()
     run([case.work(network)], case.data, None)
@@ -187,7 +187,7 @@ def test_evaluation_takes_other_weights_than_the_networks_own(make_case):
 
 
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_what_stands_after_a_sequences_end_is_not_read(make_case, cell, nonlinearity):
+def test_values_beyond_the_end_of_a_sequence_are_not_read(make_case, cell, nonlinearity):
     shape = Shape(3, 6, 4, cell, nonlinearity, 2, True, "max")
     case, other = (make_case(shape, [4, 2, 3, 1, 4, 2]) for _ in range(2))
     past = torch.arange(4) >= other.ends[:, None]

@@ -1,4 +1,4 @@
-"""What the tests of a stack share: its members once more, each trained alone as PyTorch is used."""
+"""The fixtures of the stacks' tests: the same networks as one stack, and each alone in PyTorch."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from seqsweep.stacked.step import StepResult, train_step
 
 @dataclass(frozen=True)
 class Member:
-    """What one network of a stack has of its own."""
+    """The properties of one network of a stack."""
 
     hidden: int = 5
     dropout: float = 0.0
@@ -30,14 +30,14 @@ class Member:
     label_smoothing: float = 0.0
     class_weights: Sequence[float] | None = None
     options: Mapping[str, Any] = field(default_factory=lambda: {"lr": 0.05})
-    """of its optimizer"""
+    """The hyperparameters of its optimizer."""
     seed: int = 0
-    """of its first weights"""
+    """The seed of its initial weights."""
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """x (S, T, F), zero beyond the lengths (S,); labels (S,)."""
+    """Sequences x (S, T, F), zero beyond the lengths (S,), with labels (S,)."""
 
     x: Tensor
     lengths: Tensor
@@ -56,11 +56,11 @@ def sequences(
 
 
 class Pair:
-    """The same networks twice: as one stack, and apart under autograd and `torch.optim`.
+    """The same networks twice: as one stack, and separately under autograd and `torch.optim`.
 
     Args:
-        members: the arguments of `Member`, for each.
-        width: of the stack; the least that holds all members where left out.
+        members: the arguments of `Member` for each member.
+        width: the width of the stack; by default the least that holds all members.
         shared: cell, nonlinearity, num_layers, bidirectional, pooling.
     """
 
@@ -125,15 +125,15 @@ class Pair:
         )
 
     def rows(self, size: int, seed: int) -> Tensor:
-        """(K, size): which sequences each member sees, drawn with replacement."""
+        """Draws the sequences of each member's batch with replacement, (K, size)."""
         generator = torch.Generator().manual_seed(seed)
         count = len(self.data.lengths)
         return torch.randint(count, (len(self.members), size), generator=generator)
 
     def ordered(self, rows: Tensor) -> tuple[Tensor, StackBatch]:
-        """The rows as the stack orders them, and their batch."""
-        found, steps = self.stack_data.order(rows[:, None])
-        ordered = found[:, 0]
+        """Returns the rows in the order of the stack, and their batch."""
+        orders, steps = self.stack_data.order(rows[:, None])
+        ordered = orders[:, 0]
         ends = None if self.stack_data.equal else self.data.lengths[ordered] - 1
         return ordered, self.stack_data.batch(ordered, steps[0], ends)
 
@@ -141,7 +141,7 @@ class Pair:
         return self.ordered(rows)[1]
 
     def step(self, rows: Tensor, generators: Sequence[torch.Generator] = ()) -> StepResult:
-        """One step of the stack."""
+        """Trains the stack for one step."""
         norms = [member.max_norm for member in self.members]
         limits = torch.tensor(
             [float("inf") if norm is None else norm for norm in norms], dtype=self.stack.flat.dtype
@@ -152,7 +152,7 @@ class Pair:
         )
 
     def logits_apart(self, k: int, rows: Tensor) -> Tensor:
-        """What member k says of `rows` (B,), padded to the longest of them."""
+        """Returns the logits of member k for `rows` (B,), padded to the longest of them."""
         lengths = self.data.lengths[rows]
         return self.networks[k](self.data.x[rows][:, : int(lengths.max())], lengths)
 
@@ -165,7 +165,7 @@ class Pair:
         )
 
     def gradient_apart(self, k: int, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss, and its gradient by autograd as one vector."""
+        """Returns the loss, and its gradient by autograd as one vector."""
         self.optimizers[k].zero_grad()
         loss = self.loss_apart(k, rows)
         loss.backward()
@@ -173,7 +173,7 @@ class Pair:
         return loss.detach(), torch.cat(grads)
 
     def step_apart(self, k: int, rows: Tensor) -> Tensor:
-        """One step of member k alone; its loss before the step."""
+        """Trains member k alone for one step; returns the loss before it."""
         loss, _ = self.gradient_apart(k, rows)
         max_norm = self.members[k].max_norm
         if max_norm is not None:
@@ -182,17 +182,17 @@ class Pair:
         return loss
 
     def padding(self, flat: Tensor) -> Tensor:
-        """The numbers of a flat buffer that belong to no weight of any member."""
-        found: list[Tensor] = []
+        """Returns the numbers of a flat buffer that belong to no weight of any member."""
+        parts: list[Tensor] = []
         for row, member in zip(self.stack.rows(flat), self.members, strict=True):
             is_padding = torch.ones_like(row, dtype=torch.bool)
             is_padding[self.stack.layout.positions(member.hidden)] = False
-            found.append(row[is_padding])
-        return torch.cat(found)
+            parts.append(row[is_padding])
+        return torch.cat(parts)
 
 
 def vector_of(network: nn.Module) -> Tensor:
-    """All parameters as one vector."""
+    """Returns all parameters as one vector."""
     return nn.utils.parameters_to_vector(network.parameters()).detach()
 
 
@@ -222,7 +222,7 @@ def generators() -> Callable[..., list[torch.Generator]]:
 
 @pytest.fixture
 def members() -> list[dict[str, Any]]:
-    """Three that differ in all that members may differ in."""
+    """Returns three members that differ in everything that members may differ in."""
     return [
         {"hidden": 5, "dropout": 0.3, "label_smoothing": 0.1, "max_norm": 0.2, "seed": 0},
         {"hidden": 16, "class_weights": (0.5, 1.0, 2.0, 1.5), "seed": 1},
@@ -240,5 +240,5 @@ def members() -> list[dict[str, Any]]:
     ids=["tanh", "relu", "gru", "lstm"],
 )
 def kind(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Every cell, as arguments of a network."""
+    """Returns every cell, as arguments of a network."""
     return request.param

@@ -1,4 +1,4 @@
-"""A stack's batch is what nn.RNN packs: the same rows in the same order, each read both ways."""
+"""A batch of a stack has the rows of `pack_padded_sequence`, in the same order."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ many = settings(derandomize=True, deadline=None, max_examples=60)
 
 @st.composite
 def batches(draw, members: int = 3) -> dict[str, Any]:
-    """Lengths (S,), equal or not, and the rows (K, B) of one batch."""
+    """Draws lengths (S,), equal or not, and the rows (K, B) of one batch."""
     longest = draw(st.integers(1, 6))
     mixed = st.lists(st.integers(1, longest), min_size=S, max_size=S)
     lengths = draw(st.just([longest] * S) | mixed)
@@ -32,7 +32,7 @@ def batches(draw, members: int = 3) -> dict[str, Any]:
 
 
 def values(lengths: Tensor) -> Tensor:
-    """(S, T, F): step t of sequence s holds s + 1 + t / 10, zero beyond its length."""
+    """Makes (S, T, F): s + 1 + t / 10 at step t of sequence s, and zero beyond its end."""
     times = torch.arange(int(lengths.max()))
     x = (torch.arange(S)[:, None] + 1 + times / 10).masked_fill(times >= lengths[:, None], 0)
     return x[:, :, None].expand(-1, -1, F).double()
@@ -41,7 +41,7 @@ def values(lengths: Tensor) -> Tensor:
 def made(
     lengths: Tensor, rows: Tensor, bidirectional: bool = True
 ) -> tuple[StackData, Tensor, StackBatch]:
-    """The data, the ordered rows and their batch."""
+    """Returns the data, the ordered rows and their batch."""
     x, labels = values(lengths), torch.arange(S) % 4
     data = StackData(x, lengths, labels, bidirectional, torch.float64, torch.device("cpu"))
     ordered, steps = data.order(rows[:, None])
@@ -57,8 +57,8 @@ def packed(lengths: Tensor, row: Tensor) -> PackedSequence:
 
 @many
 @given(drawn=batches(members=1))
-def test_the_rows_are_those_of_packing(drawn):
-    """Of one member: `pack_padded_sequence(enforce_sorted=False)`, to the last number."""
+def test_the_rows_of_a_batch_are_those_of_packing(drawn):
+    """They equal `pack_padded_sequence(enforce_sorted=False)` of each member to the last number."""
     _, ordered, batch = made(**drawn)
     theirs = packed(drawn["lengths"], drawn["rows"][0])
     assert torch.equal(batch.x[0], theirs.data)
@@ -68,7 +68,7 @@ def test_the_rows_are_those_of_packing(drawn):
 
 @many
 @given(drawn=batches())
-def test_each_member_has_its_own_order_and_all_have_the_most_rows(drawn):
+def test_each_member_has_its_own_order_and_all_have_the_most_rows_of_any(drawn):
     _, ordered, batch = made(**drawn)
     sizes: list[list[int]] = []
     for k, row in enumerate(drawn["rows"]):
@@ -84,15 +84,15 @@ def test_each_member_has_its_own_order_and_all_have_the_most_rows(drawn):
 @many
 @given(drawn=batches())
 def test_lanes_read_each_sequence_forwards_and_backwards(drawn):
-    """Within its own length; zero beyond."""
+    """Both read within the length of the sequence, and zeros beyond."""
     data, ordered, batch = made(**drawn)
     assert (batch.ends is None) == data.equal
     for k, row in enumerate(ordered.tolist()):
         for b, sequence in enumerate(row):
             length = int(drawn["lengths"][sequence])
             expected = values(drawn["lengths"])[sequence, :length]
-            at = batch.places.columns == b
-            assert batch.places.times[at].tolist() == list(range(int(at.sum())))
+            at = batch.positions.columns == b
+            assert batch.positions.times[at].tolist() == list(range(int(at.sum())))
             for lane, steps in ((2 * k, expected), (2 * k + 1, expected.flip(0))):
                 assert torch.equal(batch.x[lane, at][:length], steps)
                 assert not batch.x[lane, at][length:].any()
@@ -100,7 +100,7 @@ def test_lanes_read_each_sequence_forwards_and_backwards(drawn):
 
 @many
 @given(drawn=batches())
-def test_one_direction_is_the_forward_lanes_of_two(drawn):
+def test_a_batch_of_one_direction_has_the_forward_lanes_of_two(drawn):
     one, two = made(**drawn, bidirectional=False)[2], made(**drawn)[2]
     assert torch.equal(one.x, two.x[::2])
     assert one.swap is None
@@ -110,7 +110,7 @@ def test_one_direction_is_the_forward_lanes_of_two(drawn):
 @many
 @given(drawn=batches())
 def test_swap_leads_to_the_same_step_of_the_other_lane_and_back(drawn):
-    """It brings what the other lane read at that time of the sequence: the same x."""
+    """The other lane has read the same x at that step of the sequence."""
     _, _, batch = made(**drawn)
     assert batch.swap is not None
     count = batch.swap.numel()
@@ -122,17 +122,17 @@ def test_swap_leads_to_the_same_step_of_the_other_lane_and_back(drawn):
 
 @many
 @given(drawn=batches())
-def test_valid_is_true_within_a_sequence(drawn):
+def test_valid_of_a_batch_is_true_within_a_sequence(drawn):
     _, _, batch = made(**drawn)
     valid = batch.valid()
-    found = torch.ones_like(batch.x[::2, :, 0], dtype=torch.bool) if valid is None else valid
-    assert torch.equal(found, batch.x[::2, :, 0] != 0)
+    expected = torch.ones_like(batch.x[::2, :, 0], dtype=torch.bool) if valid is None else valid
+    assert torch.equal(expected, batch.x[::2, :, 0] != 0)
 
 
 @many
 @given(drawn=batches(), cuts=st.integers(1, 3))
-def test_batches_are_ordered_one_by_one(drawn, cuts):
-    """Many batches ordered in one call are each of them ordered alone."""
+def test_batches_are_ordered_independently(drawn, cuts):
+    """Ordering many batches in one call equals ordering each of them alone."""
     data, _, _ = made(**drawn)
     several = torch.stack([drawn["rows"].roll(n, 1).add(n) % S for n in range(cuts)], 1)
     ordered, steps = data.order(several)
@@ -144,27 +144,27 @@ def test_batches_are_ordered_one_by_one(drawn, cuts):
 
 @many
 @given(counts=st.lists(st.integers(1, 5), min_size=1, max_size=6), lanes=st.integers(1, 3))
-def test_steps_find_their_rows(counts, lanes):
-    """A step is the rows that `places` gives its time; `before` is one step back, same column."""
+def test_steps_split_the_rows_of_a_batch(counts, lanes):
+    """A step has the rows of its time in `positions`; `before` is one step back, same column."""
     steps = Steps(sorted(counts, reverse=True))
-    times, columns, starts = steps.places(torch.device("cpu"))
+    times, columns, starts = steps.positions(torch.device("cpu"))
     x = torch.randn(lanes, steps.rows, 2)
-    for t, (step, block) in enumerate(zip(steps.of(x), steps.blocks(x), strict=True)):
+    for t, (step, block) in enumerate(zip(steps.split(x), steps.blocks(x), strict=True)):
         assert torch.equal(step, x[:, times == t])
         assert columns[times == t].tolist() == list(range(steps.counts[t]))
         assert int(starts[t]) == (times < t).sum()
         assert block.is_contiguous()
         assert block.shape == step.shape
-    before = steps.places(torch.device("cpu")).before(steps.batch)
+    before = steps.positions(torch.device("cpu")).before(steps.batch)
     assert torch.equal(times[before], times[steps.batch :] - 1)
     assert torch.equal(columns[before], columns[steps.batch :])
-    for block in steps.blocks(x):  # of one memory: together all of it, each number once
+    for block in steps.blocks(x):  # together the blocks are the whole memory
         block += 100
     assert ((x > 50) & (x < 150)).all()
 
 
-def test_batches_of_equal_lengths_share_their_places():
-    """They depend on the batch's size alone, and each size has its own."""
+def test_batches_of_equal_lengths_share_their_positions():
+    """The positions depend on the size of the batch alone."""
     lengths = torch.full((S,), 4)
     data, rows, first = made(lengths, torch.tensor([[0, 1, 2], [3, 4, 5]]))
     again = data.batch(rows.flip(1), first.steps)

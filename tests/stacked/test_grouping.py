@@ -1,4 +1,4 @@
-"""A stack is as wide as its networks, padded, and as large as the cache allows."""
+"""A stack has the padded width of its networks and as many members as fit into the cache."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +10,7 @@ settings.load_profile("seqsweep")
 
 
 @given(st.integers(1, 1000))
-def test_padding_is_the_least_that_holds_a_network(hidden):
+def test_the_padded_width_is_the_least_that_holds_a_network(hidden):
     assert padded(hidden) % WIDTH == 0
     assert 0 <= padded(hidden) - hidden < WIDTH
 

@@ -1,4 +1,4 @@
-"""Every weight of a network has one place in the stack, and comes back from it unchanged."""
+"""Every weight of a network has one index in the stack and comes back from it unchanged."""
 
 import re
 from typing import Any
@@ -16,7 +16,8 @@ from seqsweep.stacked.network import StackedNetwork
 
 F, C = 3, 4
 
-GATES = {  # torch's rows of weight_ih: gate -> the group it is computed in, its place there
+# For each gate of torch, the group that computes it and its index in the group.
+GATES = {
     "rnn": {0: ("tanh", 0)},
     "gru": {0: ("sigmoid", 0), 1: ("sigmoid", 1), 2: ("tanh", 0)},  # r z n
     "lstm": {0: ("sigmoid", 0), 1: ("sigmoid", 1), 2: ("tanh", 0), 3: ("sigmoid", 2)},  # i f g o
@@ -32,7 +33,7 @@ shapes = st.fixed_dictionaries(
 
 
 def of_members(hidden: list[int], shared: dict[str, Any]) -> tuple[list[RNNClassifier], Any]:
-    """Networks of distinct weights, and a stack that holds them."""
+    """Returns networks of distinct weights, and a stack that holds them."""
     torch.manual_seed(0)
     networks = [RNNClassifier(F, size, C, **shared) for size in hidden]
     stack = StackedNetwork(
@@ -49,11 +50,11 @@ def vector(network: RNNClassifier) -> Tensor:
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(shared=shapes, hidden=st.lists(st.integers(1, 40), min_size=1, max_size=4))
-def test_weights_come_back_from_the_stack(shared, hidden):
+def test_weights_come_back_from_the_stack_unchanged(shared, hidden):
     networks, stack = of_members(hidden, shared)
     for k, network in enumerate(networks):
         assert torch.equal(stack.vector(k), vector(network))
-    stack.load(0, vector(networks[0]) + 1)  # the others stay
+    stack.load(0, vector(networks[0]) + 1)  # the other members must stay the same
     assert torch.equal(stack.vector(0), vector(networks[0]) + 1)
     for k, network in enumerate(networks[1:], start=1):
         assert torch.equal(stack.vector(k), vector(network))
@@ -61,8 +62,8 @@ def test_weights_come_back_from_the_stack(shared, hidden):
 
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(shared=shapes, hidden=st.integers(1, 40), more=st.integers(0, 20))
-def test_every_weight_has_a_place_of_its_own(shared, hidden, more):
-    """Distinct, within the member's row, and zero anywhere else, whatever lay there before."""
+def test_every_weight_has_an_index_of_its_own(shared, hidden, more):
+    """The indices are distinct and in the member's row, which is zero elsewhere after loading."""
     shape = StackShape(F, hidden + more, C, **shared)
     layout = Layout(shape)
     positions = layout.positions(hidden)
@@ -78,32 +79,32 @@ def test_every_weight_has_a_place_of_its_own(shared, hidden, more):
 @settings(derandomize=True, deadline=None, max_examples=30)
 @given(shared=shapes, hidden=st.lists(st.integers(1, 20), min_size=1, max_size=3))
 def test_every_named_parameter_lies_in_its_block(shared, hidden):
-    """`rnn.weight_ih_l1_reverse` and so on: transposed, by gate, in the lane of its direction."""
+    """A parameter such as weight_ih_l1_reverse lies transposed, by gate, in its lane."""
     networks, stack = of_members(hidden, shared)
     directions = stack.shape.directions
     for k, (network, size) in enumerate(zip(networks, hidden, strict=True)):
         for name, parameter in network.rnn.named_parameters():
-            found = re.fullmatch(r"(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d)(_reverse)?", name)
-            assert found is not None
-            is_reverse = found[3] is not None
-            layer, lane = int(found[2]), k * directions + is_reverse
-            for gate, (group, place) in GATES[shared["cell"]].items():
+            match = re.fullmatch(r"(weight_ih|weight_hh|bias_ih|bias_hh)_l(\d)(_reverse)?", name)
+            assert match is not None
+            is_reverse = match[3] is not None
+            layer, lane = int(match[2]), k * directions + is_reverse
+            for gate, (group, index) in GATES[shared["cell"]].items():
                 blocks = {
-                    block: matrices[lane][:, place * stack.shape.hidden :][:, :size]
+                    block: matrices[lane][:, index * stack.shape.hidden :][:, :size]
                     for (level, of, block), matrices in stack.weights.items()
                     if (level, of) == (layer, group)
                 }
                 expected = parameter.detach()[gate * size : (gate + 1) * size]
-                if found[1] == "weight_ih" and layer == 0:
+                if match[1] == "weight_ih" and layer == 0:
                     assert torch.equal(blocks["own"], expected.T)
-                elif found[1] == "weight_ih":  # forward units first, whichever direction reads
+                elif match[1] == "weight_ih":  # forward units first, whichever direction reads
                     halves = ("other", "own") if is_reverse else ("own", "other")[:directions]
                     parts = [blocks[half][:size] for half in halves]
                     assert torch.equal(torch.cat(parts), expected.T)
-                elif found[1] == "weight_hh":
+                elif match[1] == "weight_hh":
                     assert torch.equal(blocks["hidden"][:size], expected.T)
                 else:
-                    assert torch.equal(blocks["bias"][int(found[1] == "bias_hh")], expected)
+                    assert torch.equal(blocks["bias"][int(match[1] == "bias_hh")], expected)
         lanes = slice(k * directions, (k + 1) * directions)
         heads = stack.weights[shared["num_layers"], "", "head"][lanes, :size]
         assert torch.equal(heads.flatten(0, 1), network.fc.weight.detach().T)

@@ -1,4 +1,4 @@
-"""The loss of a stack is F.cross_entropy of each member; what a step reports is measured so too."""
+"""The loss of a stack is torch's cross-entropy of each member."""
 
 from typing import Any
 
@@ -37,8 +37,8 @@ def options(weights, smoothing, k: int) -> dict[str, Any]:
 
 
 @every_loss
-def test_equals_cross_entropy(weights, smoothing):
-    """`torch.nn.functional.cross_entropy` under autograd: loss, gradient, and weight of a batch."""
+def test_the_loss_of_a_stack_equals_cross_entropy(weights, smoothing):
+    """Loss, gradient and batch weight equal `torch.nn.functional.cross_entropy` and autograd."""
     logits, labels = logits_and_labels()
     loss, gradient, weight = StackedLoss(weights, smoothing, C, torch.float64)(logits, labels)
     logits.requires_grad_()
@@ -62,7 +62,7 @@ def test_the_plain_cross_entropy_is_that_of_each_sequence():
 
 
 def test_logits_far_apart_do_not_overflow():
-    """As in `cross_entropy`: by way of the largest logit."""
+    """As in `cross_entropy`, the largest logit is subtracted first."""
     logits = torch.tensor([[[1e4, -1e4], [-1e4, 1e4]]])
     loss, gradient, _ = StackedLoss([None], [0.0], 2)(logits, torch.tensor([[0, 0]]))
     assert loss.tolist() == [1e4]
@@ -70,7 +70,7 @@ def test_logits_far_apart_do_not_overflow():
 
 
 def test_a_step_reports_the_norm_before_clipping(make_pair, make_sequences):
-    """What `clip_grad_norm_` returns; the gradient is clipped for those who want it."""
+    """It is the norm that `clip_grad_norm_` returns; only members with a limit are clipped."""
     members = [{"max_norm": 0.1, "seed": 0}, {"max_norm": None, "seed": 1}, {"max_norm": 1e3}]
     pair = make_pair(members, make_sequences([5, 3, 1, 4]))
     rows = pair.rows(4, seed=0)
@@ -81,6 +81,6 @@ def test_a_step_reports_the_norm_before_clipping(make_pair, make_sequences):
         expected = nn.utils.clip_grad_norm_(network.parameters(), limit)
         torch.testing.assert_close(result.grad_norm[k], expected, rtol=1e-12, atol=0)
         clipped = torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
-        found = pair.stack.vector(k, pair.stack.gradient)
-        torch.testing.assert_close(found, clipped, rtol=0, atol=1e-12)
-    assert result.grad_norm[0] > 0.1  # that is, clipped
+        gradient = pair.stack.vector(k, pair.stack.gradient)
+        torch.testing.assert_close(gradient, clipped, rtol=0, atol=1e-12)
+    assert result.grad_norm[0] > 0.1  # above the limit, so it was clipped

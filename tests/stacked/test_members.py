@@ -1,4 +1,4 @@
-"""A member of a stack is itself whoever else is in it, and its padding is nothing."""
+"""A member of a stack does not depend on the other members or on its padding."""
 
 from typing import Any
 
@@ -23,23 +23,23 @@ OPTIONS: dict[Any, list[dict[str, Any]]] = {
 
 
 def train(pair, generators, steps: int = 4) -> None:
-    """The last step on a smaller batch."""
+    """Trains for some steps, the last one on a smaller batch."""
     for step in range(steps):
         rows = pair.rows(6 if step < steps - 1 else 3, seed=step)
         pair.step(rows, generators(*range(10 * step, 10 * step + len(rows))))
 
 
 def optimized(members, optimizer: type) -> list[dict[str, Any]]:
-    """The members with options of that optimizer, all of them different."""
+    """Returns the members with different options of one optimizer."""
     pairs = zip(members, OPTIONS[optimizer], strict=True)
     return [member | {"options": options} for member, options in pairs]
 
 
 @pytest.mark.parametrize("optimizer", OPTIONS)
-def test_padding_stays_exactly_zero(
+def test_the_padding_of_a_member_stays_exactly_zero(
     make_pair, make_sequences, generators, members, kind, optimizer
 ):
-    """What makes a padded network the network itself; with weight decay, clipping and dropout."""
+    """Weight decay, clipping and dropout do not move the padding either."""
     pair = make_pair(
         optimized(members, optimizer), make_sequences(LENGTHS), optimizer, torch.float32,
         width=32, pooling="mean", **SHARED, **kind,
@@ -48,16 +48,16 @@ def test_padding_stays_exactly_zero(
     train(pair, generators)
     assert not pair.padding(pair.stack.flat).any()
     assert not pair.padding(pair.stack.gradient).any()
-    for k in range(3):  # while weights move: all but those of relu's dead units
+    for k in range(3):  # weights move, except those of relu's dead units
         assert (pair.stack.vector(k) != before[k]).float().mean() > 0.5
 
 
 @pytest.mark.parametrize("lengths", [LENGTHS, [7] * 8], ids=["mixed", "equal"])
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_a_member_alone_is_itself_among_others(
+def test_a_member_trains_alone_as_among_others(
     make_pair, make_sequences, generators, members, kind, lengths, dtype, atol
 ):
-    """Up to rounding: others' lengths change how many rows a product has, and so how it sums."""
+    """The two agree up to rounding, because other lengths change the rows of a product."""
     data, each = make_sequences(lengths), optimized(members, Adam)
     among = make_pair(each, data, Adam, dtype, **SHARED, **kind)
     batches = [among.rows(6, seed) for seed in range(4)]
@@ -67,16 +67,16 @@ def test_a_member_alone_is_itself_among_others(
         for s, rows in enumerate(batches):
             loss = alone.step(rows[k : k + 1], generators(s + seed)).loss
             torch.testing.assert_close(loss[0], results[s].loss[k], rtol=0, atol=atol)
-        found, expected = alone.stack.vector(0), among.stack.vector(k)
-        torch.testing.assert_close(found, expected, rtol=0, atol=atol)
+        single, expected = alone.stack.vector(0), among.stack.vector(k)
+        torch.testing.assert_close(single, expected, rtol=0, atol=atol)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_a_broken_member_breaks_nobody_else(
+def test_a_member_that_diverges_changes_no_other_member(
     make_pair, make_sequences, generators, members, kind, pooling
 ):
-    """With weights of NaN or infinity in one member the others are the same to the last bit."""
-    found: list[Tensor] = []
+    """With NaN or infinity in one member the others are the same to the last bit."""
+    weights: list[Tensor] = []
     for broken in (None, float("nan"), float("inf")):
         pair = make_pair(
             optimized(members, Adam), make_sequences(LENGTHS), Adam, torch.float32,
@@ -86,21 +86,21 @@ def test_a_broken_member_breaks_nobody_else(
             pair.stack.load(1, torch.full_like(pair.stack.vector(1), broken))
         train(pair, generators)
         assert pair.stack.vector(1).isfinite().all() == (broken is None)
-        found.append(torch.cat([pair.stack.vector(0), pair.stack.vector(2)]))
-    assert found[0].isfinite().all()
-    assert torch.equal(found[0], found[1])
-    assert torch.equal(found[0], found[2])
+        weights.append(torch.cat([pair.stack.vector(0), pair.stack.vector(2)]))
+    assert weights[0].isfinite().all()
+    assert torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[0], weights[2])
 
 
-def test_who_is_not_clipped_is_not_scaled(make_pair, make_sequences):
-    """Not even where its norm overflows float32: others' clipping leaves it as it was."""
-    found: list[Tensor] = []
+def test_a_member_without_clipping_is_not_scaled(make_pair, make_sequences):
+    """The clipping of others leaves it alone, even if its norm overflows float32."""
+    weights: list[Tensor] = []
     for max_norm in (None, 1.0):
         members = [{"options": {"lr": 1e-25}}, {"max_norm": max_norm}]
         pair = make_pair(members, make_sequences([4] * 4), dtype=torch.float32)
         pair.stack.weights[1, "", "head"][0] *= 1e25  # lane 0 is member 0
         result = pair.step(pair.rows(4, seed=0))
         assert result.grad_norm[0] == float("inf")
-        found.append(pair.stack.vector(0))
-    assert found[0].isfinite().all()
-    assert torch.equal(found[0], found[1])
+        weights.append(pair.stack.vector(0))
+    assert weights[0].isfinite().all()
+    assert torch.equal(weights[0], weights[1])

@@ -15,7 +15,7 @@ both_lengths = pytest.mark.parametrize("lengths", [MIXED, EQUAL], ids=["mixed", 
 
 
 def gradient(pair, rows: Tensor, drawn=()) -> Tensor:
-    """(N, P) of one batch."""
+    """Returns the gradient (N, P) for one batch."""
     batch = pair.batch(rows)
     logits = pair.stack.forward(batch, drawn)
     pair.stack.backward(pair.loss(logits, batch.labels)[1], batch)
@@ -29,16 +29,16 @@ def gradient(pair, rows: Tensor, drawn=()) -> Tensor:
 )
 @both_directions
 @every_pooling
-def test_logits_and_gradients_equal_autograd(
+def test_logits_and_gradients_of_a_stack_equal_autograd(
     make_pair, make_sequences, members, generators,
     kind, num_layers, bidirectional, pooling, lengths,
 ):  # fmt: skip
-    """`RNNClassifier`: its logits in eval mode, its gradients in training with the same dropout."""
+    """The logits are those of `RNNClassifier` in eval mode, the gradients those with dropout."""
     shared = {"num_layers": num_layers, "bidirectional": bidirectional, "pooling": pooling} | kind
     pair = make_pair(members, make_sequences(lengths), **shared)
     rows, batch = pair.ordered(pair.rows(6, seed=0))
     logits = pair.stack.forward(batch).clone()
-    found = gradient(pair, rows, generators(5, 6, 7))
+    result = gradient(pair, rows, generators(5, 6, 7))
     for k, network in enumerate(pair.networks):
         network.eval()
         expected = pair.logits_apart(k, rows[k])
@@ -46,19 +46,19 @@ def test_logits_and_gradients_equal_autograd(
         network.train()
         torch.manual_seed(5 + k)
         _, expected = pair.gradient_apart(k, rows[k])
-        torch.testing.assert_close(pair.stack.vector(k, found), expected, rtol=0, atol=1e-12)
+        torch.testing.assert_close(pair.stack.vector(k, result), expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("lengths", [[3, 1, 2], [3, 3, 3]], ids=["mixed", "equal"])
-def test_gradients_equal_finite_differences(make_pair, make_sequences, kind, lengths):
-    """(f(w + h) - f(w - h)) / 2h for every weight: a source apart from torch's cells."""
+def test_gradients_of_a_stack_equal_finite_differences(make_pair, make_sequences, kind, lengths):
+    """For every weight the gradient is (f(w + h) - f(w - h)) / 2h, without torch's cells."""
     pair = make_pair(
         [{"hidden": 2, "label_smoothing": 0.1}], make_sequences(lengths, features=2), width=3,
         num_layers=2, bidirectional=True, **kind,
     )  # fmt: skip
     rows, h = torch.tensor([[0, 1, 2]]), 1e-6
     stack, batch = pair.stack, pair.batch(rows)
-    found, weights = stack.vector(0, gradient(pair, rows)), stack.vector(0)
+    result, weights = stack.vector(0, gradient(pair, rows)), stack.vector(0)
 
     def loss(vector: Tensor) -> Tensor:
         stack.load(0, vector)
@@ -66,12 +66,12 @@ def test_gradients_equal_finite_differences(make_pair, make_sequences, kind, len
 
     steps = h * torch.eye(len(weights), dtype=torch.float64)
     expected = torch.stack([loss(weights + step) - loss(weights - step) for step in steps]) / 2 / h
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-8)
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-8)
 
 
 @pytest.mark.xfail(strict=True, reason="the stack gives the gradient of a tie to one of its steps")
-def test_gradients_equal_autograd_where_a_maximum_is_met_twice(make_pair, make_sequences):
-    """`amax` shares a gradient evenly among the steps that tie, as bfloat16 often lets them."""
+def test_gradients_equal_autograd_if_two_steps_share_a_maximum(make_pair, make_sequences):
+    """`amax` shares a gradient evenly among steps that tie, which is frequent in bfloat16."""
     data = make_sequences(EQUAL)
     data.x.copy_(data.x[:, :1].expand_as(data.x))  # the same at every step
     pair = make_pair([{"hidden": 4}], data, pooling="max")
@@ -80,17 +80,17 @@ def test_gradients_equal_autograd_where_a_maximum_is_met_twice(make_pair, make_s
     pair.stack.load(0, torch.nn.utils.parameters_to_vector(pair.networks[0].parameters()))
     rows = pair.rows(6, seed=0)
     _, expected = pair.gradient_apart(0, rows[0])
-    found = pair.stack.vector(0, gradient(pair, rows))
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-12)
+    result = pair.stack.vector(0, gradient(pair, rows))
+    torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
 
 @both_directions
 @both_lengths
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
-def test_dropout_is_that_of_torch(
+def test_dropout_of_a_stack_is_that_of_torch(
     make_pair, make_sequences, members, generators, kind, bidirectional, lengths, dtype, atol
 ):
-    """The same generator gives nn.RNN's own masks, and stands afterwards where nn.RNN leaves it."""
+    """The same generator gives the masks of nn.RNN, and ends in the same state."""
     shared = {"num_layers": 3, "bidirectional": bidirectional} | kind
     pair = make_pair(members, make_sequences(lengths), dtype=dtype, **shared)
     rows, batch = pair.ordered(pair.rows(6, seed=1))
@@ -103,8 +103,8 @@ def test_dropout_is_that_of_torch(
         assert torch.equal(drawn[k].get_state(), torch.default_generator.get_state())
 
 
-def test_dropout_acts_in_training_only(make_pair, make_sequences, members, generators):
-    """With generators, between layers, and where a member wants it."""
+def test_dropout_acts_only_in_training(make_pair, make_sequences, members, generators):
+    """Dropout needs generators, several layers and a member with dropout."""
     for num_layers, is_plain in ((1, [True, True, True]), (2, [False, True, False])):
         pair = make_pair(members, make_sequences(MIXED), num_layers=num_layers)
         batch = pair.batch(pair.rows(6, seed=1))
@@ -115,10 +115,10 @@ def test_dropout_acts_in_training_only(make_pair, make_sequences, members, gener
 
 @both_lengths
 @every_pooling
-def test_nothing_is_read_that_an_earlier_step_left(
+def test_scratch_memory_of_an_earlier_step_changes_no_bit(
     make_pair, make_sequences, members, generators, kind, lengths, pooling
 ):
-    """Scratch memory of another batch's size and steps, and full of NaN, changes no bit."""
+    """Scratch memory of another size that is full of NaN changes no bit."""
     shared = {"num_layers": 2, "bidirectional": True, "pooling": pooling} | kind
     data = make_sequences(lengths)
     long, short = torch.tensor([[0, 3, 4, 6, 7]] * 3), torch.tensor([[1, 2, 5], [5, 5, 1], [2] * 3])
@@ -129,14 +129,14 @@ def test_nothing_is_read_that_an_earlier_step_left(
             gradient(used, first, generators(1, 2, 3))
         for memory in used.stack.buffers._memory.values():
             memory.fill_(float("nan"))
-        found = gradient(used, rows, generators(5, 6, 7))
-        assert found.isfinite().all()
-        assert torch.equal(found, gradient(fresh, rows, generators(5, 6, 7)))
+        result = gradient(used, rows, generators(5, 6, 7))
+        assert result.isfinite().all()
+        assert torch.equal(result, gradient(fresh, rows, generators(5, 6, 7)))
 
 
 @every_pooling
-def test_relu_beyond_the_end_of_a_sequence_does_not_overflow(make_pair, make_sequences, pooling):
-    """A state that grows at every step: finite after two of them, infinite after 200."""
+def test_relu_does_not_overflow_beyond_the_end_of_a_sequence(make_pair, make_sequences, pooling):
+    """The state grows at every step: it is finite after two steps and infinite after 200."""
     shared: dict[str, Any] = {"cell": "rnn", "nonlinearity": "relu", "pooling": pooling}
     members: list[dict[str, Any]] = [{"hidden": 3}, {"hidden": 3}]
     data = make_sequences([200, 2, 1])
@@ -144,15 +144,15 @@ def test_relu_beyond_the_end_of_a_sequence_does_not_overflow(make_pair, make_seq
     pair.stack.load(0, pair.stack.vector(0).abs() * 4)
     alone = make_pair(members[:1], data, dtype=torch.float32, num_layers=2, **shared)
     alone.stack.load(0, pair.stack.vector(0))
-    found = gradient(pair, torch.tensor([[1, 2, 2], [0, 1, 2]]))[0]
-    assert found.isfinite().all()
+    result = gradient(pair, torch.tensor([[1, 2, 2], [0, 1, 2]]))[0]
+    assert result.isfinite().all()
     expected = gradient(alone, torch.tensor([[1, 2, 2]]))[0]
-    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(result, expected, rtol=1e-5, atol=1e-6)
 
 
 @every_pooling
-def test_bfloat16_in_between_is_near_float32(make_pair, make_sequences, members, kind, pooling):
-    """To some of its 8 bits; of the gradient fewer, as a maximum may be met at another step."""
+def test_a_stack_in_bfloat16_is_near_float32(make_pair, make_sequences, members, kind, pooling):
+    """The gradient is less accurate, because a maximum may move to another step."""
     shared = {"num_layers": 2, "bidirectional": True, "pooling": pooling} | kind
     half, full = (
         make_pair(members, make_sequences(MIXED), SGD, torch.float32, compute, **shared)
@@ -168,8 +168,8 @@ def test_bfloat16_in_between_is_near_float32(make_pair, make_sequences, members,
 
 
 @both_lengths
-def test_bfloat16_in_between_keeps_the_mean_of_many_steps(make_pair, make_sequences, kind, lengths):
-    """A sum of 500 states in bfloat16 itself would stand still halfway."""
+def test_a_stack_in_bfloat16_keeps_the_mean_of_many_steps(make_pair, make_sequences, kind, lengths):
+    """A sum of 500 states in bfloat16 would stop growing halfway."""
     data = make_sequences([500 - 20 * (7 - length) for length in lengths])
     data.x.copy_((0.3 * data.x + 1) * (data.x != 0))
     half, full = (
@@ -181,8 +181,8 @@ def test_bfloat16_in_between_keeps_the_mean_of_many_steps(make_pair, make_sequen
     assert torch.linalg.vector_norm(rough - exact) < 0.02 * torch.linalg.vector_norm(exact)
 
 
-def test_bfloat16_in_between_learns(make_pair, make_sequences, kind):
-    """Two classes far apart; weights, loss and optimizer stay float32."""
+def test_a_stack_in_bfloat16_learns(make_pair, make_sequences, kind):
+    """Two distant classes are learnt; weights, loss and optimizer stay float32."""
     data = make_sequences(MIXED * 8, classes=2)
     inside = (data.x != 0).double()
     data.x.copy_((0.3 * data.x + (2 * data.labels - 1)[:, None, None]) * inside)

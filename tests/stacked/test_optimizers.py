@@ -1,4 +1,4 @@
-"""Each flat optimizer is that of torch.optim, for every member with its own hyperparameters."""
+"""Each flat optimizer equals that of torch.optim, with each member's hyperparameters."""
 
 from typing import Any
 
@@ -77,8 +77,8 @@ class Both:
 
 
 @pytest.mark.parametrize(("kind", "options"), DIFFERENT)
-def test_equals_torch_with_hyperparameters_of_each_member(kind, options):
-    """Over 50 steps, parameters and state; the learning rates change in between."""
+def test_a_flat_optimizer_equals_torch_with_hyperparameters_of_each_member(kind, options):
+    """Parameters and state are equal over 50 steps, while the learning rates change."""
     both = Both(kind, options)
     for step in range(50):
         if step in (10, 30):
@@ -90,7 +90,7 @@ def test_equals_torch_with_hyperparameters_of_each_member(kind, options):
 
 
 @pytest.mark.parametrize(("kind", "options"), SAME)
-def test_equals_torch_with_hyperparameters_of_all(kind, options):
+def test_a_flat_optimizer_equals_torch_with_shared_hyperparameters(kind, options):
     both = Both(kind, [options] * 3)
     for step in range(50):
         if step == 20:
@@ -105,8 +105,8 @@ def test_equals_torch_with_hyperparameters_of_all(kind, options):
     ("kind", "options"),
     [(Adam, {}), (AdamW, {}), (SGD, {"momentum": 0.9}), (RMSprop, {"momentum": 0.9})],
 )
-def test_a_scheduler_is_followed(kind, options):
-    """`OneCycleLR` of each member's own: it changes lr and momentum or beta1 at every step."""
+def test_a_flat_optimizer_follows_a_scheduler(kind, options):
+    """Each member has a `OneCycleLR`, which changes lr and momentum or beta1 at every step."""
     both = Both(kind, [{"lr": 0.01} | options] * 3)
     cycles = [OneCycleLR(each, 0.1 * (k + 1), 50) for k, each in enumerate(both.torchs)]
     for step in range(50):
@@ -119,8 +119,8 @@ def test_a_scheduler_is_followed(kind, options):
 
 
 @pytest.mark.parametrize(("kind", "options"), [*DIFFERENT, *((k, [o] * 3) for k, o in SAME)])
-def test_zero_stays_exactly_zero(kind, options):
-    """A padded weight: zero, with a gradient of zero, in whichever member."""
+def test_an_optimizer_keeps_a_zero_weight_exactly_zero(kind, options):
+    """A padded weight is zero and has a gradient of zero, in every member."""
     both = Both(kind, options)
     both.ours[:, 3:] = 0
     for step in range(10):
@@ -134,8 +134,8 @@ def test_zero_stays_exactly_zero(kind, options):
 
 @pytest.mark.parametrize(("kind", "options"), [*DIFFERENT, *((k, [o] * 3) for k, o in SAME)])
 @pytest.mark.parametrize("broken", [float("nan"), float("inf")])
-def test_a_broken_member_breaks_nobody_else(kind, options, broken):
-    """The others are the same to the last bit."""
+def test_an_optimizer_keeps_nan_of_one_member_from_the_others(kind, options, broken):
+    """All other members are the same to the last bit."""
     whole, part = Both(kind, options), Both(kind, options)
     for step in range(10):
         for both in (whole, part):
@@ -150,7 +150,7 @@ def test_a_broken_member_breaks_nobody_else(kind, options, broken):
 
 
 class UsersAdam(Adam):
-    """Does what only its author knows."""
+    """An optimizer of a user, with an unknown rule."""
 
 
 @pytest.mark.parametrize(
@@ -175,13 +175,13 @@ class UsersAdam(Adam):
     ],
     ids=lambda optimizer: f"{type(optimizer).__name__}-{len(optimizer.param_groups)}",
 )
-def test_what_no_flat_optimizer_does_has_none(optimizer):
-    """amsgrad, maximize, centring, dampening, several groups, other and users' own optimizers."""
+def test_an_unsupported_optimizer_has_no_flat_optimizer(optimizer):
+    """Other optimizers, and options such as amsgrad, have no flat optimizer."""
     assert flat_optimizer_for(optimizer) is None
 
 
 @pytest.mark.parametrize("kind", [Adam, AdamW, SGD, RMSprop])
-def test_the_flat_optimizer_bears_the_name_of_torchs(kind):
+def test_a_flat_optimizer_has_the_name_of_torchs(kind):
     flat = flat_optimizer_for(kind([parameter()]))
     assert flat is not None
     assert flat.__name__ == kind.__name__

@@ -1,4 +1,4 @@
-"""A stack trained is its members trained apart: nn.RNN, GRU, LSTM, autograd and torch.optim."""
+"""A stack trains as its members do separately, by nn.RNN, GRU, LSTM and torch.optim."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 
 @st.composite
 def stacks(draw) -> dict[str, Any]:
-    """The arguments of a `Pair`, lengths of its sequences, and the sizes of its batches in turn."""
+    """Draws the arguments of a `Pair`, the lengths of its sequences, and its batch sizes."""
     cell, nonlinearity = draw(st.sampled_from(CELLS))
     optimizer = draw(st.sampled_from(list(OPTIONS)))
     member = st.fixed_dictionaries(
@@ -75,14 +75,14 @@ def stacks(draw) -> dict[str, Any]:
 
 
 def check(pair, weights_of, generators, sizes: tuple[int, int]) -> None:
-    """Losses of every step and weights at the end, to 1e-9; each member sees other rows."""
+    """Compares the losses of all steps and the final weights to 1e-9, with other rows each."""
     count = len(pair.members)
     for step in range(STEPS):
         rows = pair.rows(sizes[step % 4 == 3], seed=step)
-        found = pair.step(rows, generators(*(10 * step + k for k in range(count)))).loss
+        losses = pair.step(rows, generators(*(10 * step + k for k in range(count)))).loss
         for k in range(count):
             torch.manual_seed(10 * step + k)
-            torch.testing.assert_close(found[k], pair.step_apart(k, rows[k]), rtol=0, atol=1e-9)
+            torch.testing.assert_close(losses[k], pair.step_apart(k, rows[k]), rtol=0, atol=1e-9)
     for k, network in enumerate(pair.networks):
         torch.testing.assert_close(pair.stack.vector(k), weights_of(network), rtol=0, atol=1e-9)
     assert not pair.padding(pair.stack.flat).any()
@@ -90,7 +90,9 @@ def check(pair, weights_of, generators, sizes: tuple[int, int]) -> None:
 
 @settings(derandomize=True, deadline=None, max_examples=8)
 @given(stack=stacks())
-def test_equals_training_apart(make_pair, make_sequences, weights_of, generators, stack):
+def test_a_stack_trains_as_its_members_separately(
+    make_pair, make_sequences, weights_of, generators, stack
+):
     pair = make_pair(data=make_sequences(stack["lengths"]), **stack["arguments"])
     check(pair, weights_of, generators, stack["sizes"])
 
@@ -98,6 +100,8 @@ def test_equals_training_apart(make_pair, make_sequences, weights_of, generators
 @pytest.mark.slow
 @settings(derandomize=True, deadline=None, max_examples=80)
 @given(stack=stacks())
-def test_equals_training_apart_at_length(make_pair, make_sequences, weights_of, generators, stack):
+def test_many_stacks_train_as_their_members_separately(
+    make_pair, make_sequences, weights_of, generators, stack
+):
     pair = make_pair(data=make_sequences(stack["lengths"]), **stack["arguments"])
     check(pair, weights_of, generators, stack["sizes"])

@@ -1,4 +1,4 @@
-"""What a stack says of its networks is what autograd says, step by step, of each one alone."""
+"""The gradients through time and the states of a stack are those of autograd."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ MIXED, EQUAL = [7, 3, 1, 5, 7, 2, 6, 4], [5] * 8
 
 
 def cell_of(network: RNNClassifier, layer: int, reverse: bool) -> nn.Module:
-    """A cell of torch's with the weights of one layer and direction."""
+    """Returns a cell of torch with the weights of one layer and direction."""
     rnn, suffix = network.rnn, f"_l{layer}" + ("_reverse" if reverse else "")
     options: dict[str, Any] = {}
     if isinstance(rnn, nn.RNN):
@@ -28,7 +28,7 @@ def cell_of(network: RNNClassifier, layer: int, reverse: bool) -> nn.Module:
 
 
 def states_of(network: RNNClassifier, x: Tensor) -> list[list[list[Tensor]]]:
-    """x (T, F) -> by layer and direction the states h_t, each (1, H), in the order of reading."""
+    """Returns the states h_t (1, H) by layer and direction, in the order of reading x (T, F)."""
     read, layers = [step[None] for step in x], []
     for layer in range(network.rnn.num_layers):
         lanes = []
@@ -57,14 +57,14 @@ def pooled(lanes: list[list[Tensor]], pooling: str) -> Tensor:
 @pytest.mark.parametrize("lengths", [MIXED, EQUAL], ids=["mixed", "equal"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_gradients_of_states_equal_autograd(
+def test_gradients_through_time_equal_autograd(
     make_pair, make_sequences, kind, lengths, bidirectional, pooling
 ):
     data = make_sequences(lengths)
     shared = {"num_layers": 2, "bidirectional": bidirectional, "pooling": pooling} | kind
     pair = make_pair([{"hidden": 3}, {"hidden": 5, "seed": 1}], data, **shared)
     rows = torch.arange(len(lengths)).expand(2, -1)
-    found = gradients_through_time(pair.stack, pair.loss, pair.batch(rows))
+    result = gradients_through_time(pair.stack, pair.loss, pair.batch(rows))
     directions = 1 + bidirectional
     for k, network in enumerate(pair.networks):
         sums = torch.zeros(2, directions, max(lengths), dtype=torch.float64)
@@ -79,11 +79,11 @@ def test_gradients_of_states_equal_autograd(
                     for left, state in enumerate(reversed(states)):
                         assert state.grad is not None
                         sums[layer, direction, left] += state.grad.norm()
-        own = found[:, k * directions : (k + 1) * directions]
+        own = result[:, k * directions : (k + 1) * directions]
         torch.testing.assert_close(own, sums / counts, rtol=1e-9, atol=1e-12)
 
 
-def test_watching_changes_no_gradient_and_ends(make_pair, make_sequences, kind):
+def test_watching_a_cell_changes_no_gradient_and_ends(make_pair, make_sequences, kind):
     pair = make_pair([{}], make_sequences(MIXED), num_layers=2, **kind)
     batch = pair.batch(torch.arange(8)[None])
     logits = pair.stack.forward(batch)
@@ -96,13 +96,13 @@ def test_watching_changes_no_gradient_and_ends(make_pair, make_sequences, kind):
 
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
 def test_trajectories_are_principal_components(make_pair, make_sequences, bidirectional):
-    """Those of torch's own states, by numpy's svd; signs aside."""
+    """They equal those of torch's states by numpy's svd, apart from signs."""
     data = make_sequences(EQUAL)
     pair = make_pair([{"hidden": 3}, {"hidden": 5}], data, bidirectional=bidirectional)
     pair.stack.forward(pair.batch(torch.arange(8).expand(2, -1)))
     for network, own in zip(pair.networks, last_states(pair.stack), strict=True):
-        found = principal(own)
-        assert found is not None
+        result = principal(own)
+        assert result is not None
         output = network.rnn(data.x)[0].detach()  # (B, T, D*H)
         lanes = [output[..., : network.rnn.hidden_size]]
         if bidirectional:
@@ -111,23 +111,23 @@ def test_trajectories_are_principal_components(make_pair, make_sequences, bidire
         _, values, vectors = torch.linalg.svd(states - states.mean(0), full_matrices=False)
         expected = (states - states.mean(0)) @ vectors[:2].T
         torch.testing.assert_close(
-            torch.from_numpy(found.points).abs(), expected.abs(), rtol=1e-6, atol=1e-9
+            torch.from_numpy(result.points).abs(), expected.abs(), rtol=1e-6, atol=1e-9
         )
         share = values[:2].square() / values.square().sum()
-        assert found.explained == pytest.approx(share.tolist())
+        assert result.explained == pytest.approx(share.tolist())
 
 
-def test_a_single_unit_has_a_path_too(make_pair, make_sequences):
+def test_a_network_of_one_unit_has_a_trajectory_too(make_pair, make_sequences):
     pair = make_pair([{"hidden": 1}], make_sequences(MIXED))
     pair.stack.forward(pair.batch(torch.arange(8)[None]))
     (own,) = last_states(pair.stack)
-    found = principal(own)
-    assert found is not None
-    assert found.points.shape == (sum(MIXED), 2)
-    assert found.explained == pytest.approx([1, 0])
+    result = principal(own)
+    assert result is not None
+    assert result.points.shape == (sum(MIXED), 2)
+    assert result.explained == pytest.approx([1, 0])
 
 
-def test_all_classes_are_drawn_in_turn():
+def test_sequences_are_chosen_from_all_classes_in_turn():
     labels = torch.tensor([0] * 90 + [2] * 5 + [1] * 5)
     chosen = labels[list(by_class(labels, 16))]
     assert torch.bincount(chosen).tolist() == [6, 5, 5]

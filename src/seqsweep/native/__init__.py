@@ -1,1 +1,1 @@
-"""The native engine: one training step of one network in C++, and its binding."""
+"""The native engine: the training step of one network in C++, and its binding."""

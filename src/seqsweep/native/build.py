@@ -1,7 +1,7 @@
-"""Builds the C++ library, once for each instruction set that this machine's CPUs may have.
+"""Builds the C++ library for every instruction set of this kind of machine.
 
-    python -m seqsweep.native.build               # builds what is missing or older than its source
-    python -m seqsweep.native.build --compiler    # only names the compiler; exit code 1: none
+    python -m seqsweep.native.build               # builds the missing and the outdated variants
+    python -m seqsweep.native.build --compiler    # names the compiler; exit code 1 if there is none
 
 This file imports only the standard library, because the build hook loads it by its path.
 """
@@ -25,26 +25,27 @@ FOLDER = Path(__file__).parent
 SOURCE = FOLDER / "source"
 LIB = FOLDER / "lib"
 
-# The instruction sets are spelled out: `-march=x86-64-v4` needs g++ 11, these flags g++ 7.
+# The instruction sets are spelled out, because `-march=x86-64-v4` needs g++ 11 and these flags
+# only g++ 7.
 _V3 = ("-msse4.2", "-mpopcnt", "-mcx16", "-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2", "-mlzcnt")
 _V4 = (*_V3, "-mavx512f", "-mavx512bw", "-mavx512cd", "-mavx512dq", "-mavx512vl")
 X86: Mapping[str, tuple[str, ...]] = {"x86-64-v4": _V4, "x86-64-v3": _V3, "portable": ()}
-"""The variants of an x86-64 machine, the fastest first, and what their instructions are."""
+"""The flags of each variant on an x86-64 machine, the fastest variant first."""
 
 FLAGS = (
     "-std=c++17",
     "-O3",
-    # A compiler may not join a product and a sum by itself: the bits would depend on which one
-    # builds. The source names each fused multiply-add.
+    # The compiler must not fuse a product and a sum on its own, because the bits would then depend
+    # on the compiler. The source names each fused multiply-add.
     "-ffp-contract=off",
-    # sqrt becomes one instruction, without a call of libm that only sets errno.
+    # sqrt becomes one instruction, without a call of libm that sets errno.
     "-fno-math-errno",
     # The library must load without libstdc++: no exceptions, no type information, no locks around
     # the first use of a static variable.
     "-fno-exceptions",
     "-fno-rtti",
     "-fno-threadsafe-statics",
-    # Only what the source marks is exported.
+    # Only the functions that the source marks are exported.
     "-fvisibility=hidden",
 )
 
@@ -52,16 +53,16 @@ Command = tuple[str, ...]
 
 
 class BuildError(Exception):
-    """No compiler, or one that fails; the message is for the user."""
+    """A missing or failing compiler; the message is shown to the user."""
 
 
 class Target(NamedTuple):
     """A machine that the library is built for.
 
     Attributes:
-        machine: its CPU, as `platform.machine()` says it, in small letters.
-        system: `linux`, `darwin` or `win32`, as `sys.platform` says it.
-        triple: zig's name of it; None for the machine that builds.
+        machine: the CPU, as in `platform.machine()`, in lower case.
+        system: `linux`, `darwin` or `win32`, as in `sys.platform`.
+        triple: the name of the machine for zig; None for the machine that builds.
     """
 
     machine: str
@@ -70,7 +71,7 @@ class Target(NamedTuple):
 
     @property
     def variants(self) -> tuple[str, ...]:
-        """The variants that this machine may run, the fastest first."""
+        """The variants that such a machine may run, the fastest first."""
         return tuple(X86) if self.machine in ("x86_64", "amd64") else ("portable",)
 
     def file_name(self, variant: str) -> str:
@@ -86,12 +87,12 @@ TARGETS = {
     "macosx_11_0_arm64": Target("arm64", "darwin", "aarch64-macos.11.0"),
     "win_amd64": Target("amd64", "win32", "x86_64-windows-gnu"),
 }
-"""The machines that wheels are made for, by the platform tag of the wheel."""
+"""The machines that wheels are built for, by the platform tag of the wheel."""
 
 
 @functools.cache
 def source_digest() -> str:
-    """Returns what tells libraries of different sources or flags apart, in 16 letters.
+    """Returns a digest of the sources and the flags, in 16 characters.
 
     Raises:
         OSError: the source cannot be read.
@@ -103,7 +104,10 @@ def source_digest() -> str:
 
 
 def find_compiler() -> Command | None:
-    """Returns the command of a C++ compiler: `$CXX`, one in PATH, or ziglang's; None without."""
+    """Returns the command of a C++ compiler; None if none is found.
+
+    It is the compiler in `$CXX` if that is set, else one in PATH, else that of ziglang.
+    """
     candidates: Iterator[Command] = (
         iter([tuple(shlex.split(os.environ["CXX"]))]) if os.environ.get("CXX") else _candidates()
     )
@@ -113,7 +117,8 @@ def find_compiler() -> Command | None:
 def zig() -> Command:
     """Returns the command of ziglang's compiler.
 
-    It is the C driver, which compiles C++ too: the other one builds libc++ first, in a minute.
+    It is the C driver, which compiles C++ too. The C++ driver first builds libc++, which takes a
+    minute.
     """
     return (sys.executable, "-m", "ziglang", "cc")
 
@@ -127,28 +132,28 @@ def _candidates() -> Iterator[Command]:
 
 def _works(command: Command) -> bool:
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             [*command, "--version"], capture_output=True, check=False, env=_environment()
         )
     except OSError:
         return False
-    return done.returncode == 0
+    return process.returncode == 0
 
 
 def _environment() -> dict[str, str]:
-    """The environment of a compiler: Python's own variables are left out.
+    """Returns the environment for a compiler, without the variables of Python.
 
-    By them pip hides the packages of the environment, ziglang among them, from a build.
+    While pip builds a wheel, these variables hide installed packages, ziglang among them.
     """
     hidden = ("PYTHONPATH", "PYTHONNOUSERSITE")
     return {name: value for name, value in os.environ.items() if name not in hidden}
 
 
 class Recipe(NamedTuple):
-    """The commands that make one variant: the first ones in any order, then the last.
+    """The commands that build one variant: `compile` in any order, then `link`.
 
-    Compiling and linking are apart for zig's sake: it builds its start-up code anew for each
-    instruction set that it links for, which takes a minute for Windows.
+    Compiling and linking are separate commands because of zig. It builds its start-up code anew
+    for each instruction set that it links for, which takes a minute for Windows.
     """
 
     compile: list[list[str]]
@@ -156,16 +161,16 @@ class Recipe(NamedTuple):
 
 
 def recipe(compiler: Command, variant: str, target: Target, output: Path) -> Recipe:
-    """Returns the commands that build one variant for a machine; objects lie beside `output`."""
-    # The symbols that only a debugger reads make most of the size.
+    """Returns the commands that build one variant; object files are written beside `output`."""
+    # -s drops the symbols of the debugger, which make up most of the size.
     link = [*_driver(compiler, target), "-shared", "-s"]
     if _is_zig(compiler):
         link += ["-nostdlib++"]
     elif target.system == "linux":
-        # The C++ driver names libstdc++ and libm; the linker drops what is not needed.
+        # The C++ driver links libstdc++ and libm; the linker drops them if they are not needed.
         link += ["-Wl,--as-needed"]
     if target.system == "darwin":
-        # Else the library keeps the path of the folder that it was built in.
+        # Otherwise the library stores the path of the folder in which it was built.
         link += [f"-Wl,-install_name,@rpath/{output.name}"]
     flags = compile_flags(compiler, variant, target)
     objects = {f"{output}.{source.stem}.o": source for source in sorted(SOURCE.glob("*.cpp"))}
@@ -176,11 +181,12 @@ def recipe(compiler: Command, variant: str, target: Target, output: Path) -> Rec
 
 
 def compile_flags(compiler: Command, variant: str, target: Target) -> list[str]:
-    """Returns the compiler with all flags that decide what a variant's instructions are."""
+    """Returns the compiler with all flags that determine a variant's instructions."""
     flags = [*_driver(compiler, target), *FLAGS]
     if len(target.variants) > 1:
         flags += X86[variant]
-    if target.system != "win32":  # where all code is position independent
+    # On Windows all code is position independent without this flag.
+    if target.system != "win32":
         flags += ["-fPIC"]
     defines = {"VARIANT": variant, "SOURCE": source_digest()}
     return [*flags, *(f'-DSEQSWEEP_{name}="{value}"' for name, value in defines.items())]
@@ -190,7 +196,7 @@ def _driver(compiler: Command, target: Target) -> list[str]:
     if target.triple:
         return [*compiler, "-target", target.triple]
     if _is_zig(compiler) and len(target.variants) > 1:
-        # Else zig takes every instruction of the machine that builds.
+        # Otherwise zig uses every instruction of the machine that builds.
         return [*compiler, "-mcpu=x86_64"]
     return [*compiler]
 
@@ -200,33 +206,34 @@ def _is_zig(compiler: Command) -> bool:
 
 
 def is_current(path: Path) -> bool:
-    """Returns whether a library is whole and has the digest of today's source in it."""
+    """Returns whether a library is complete and contains the digest of the current source."""
     return (
         path.is_file() and not is_cut_short(path) and source_digest().encode() in path.read_bytes()
     )
 
 
 def is_cut_short(path: Path) -> bool:
-    """Returns whether the end of a library of Linux is missing.
+    """Returns whether a library for Linux lacks its end.
 
-    Linux maps such a file all the same, and the first access to what is missing ends the process.
-    macOS and Windows compare the sizes themselves.
+    Linux loads such a file, and the first access to the missing part kills the process. macOS and
+    Windows check the size on their own.
     """
     with path.open("rb") as file:
         header = file.read(64)
-    if len(header) < 64 or not header.startswith(b"\x7fELF\x02"):  # ELF of 64 bits
-        return False  # the loader refuses it with a message, or it is of another system
-    # The table of sections is the last part of the file.
+    # A file without the header of a 64-bit ELF is for another system, or the loader refuses it.
+    if len(header) < 64 or not header.startswith(b"\x7fELF\x02"):
+        return False
+    # The section table is the last part of the file.
     (begin,) = struct.unpack_from("<Q", header, 40)
     size, count = struct.unpack_from("<HH", header, 58)
     return begin + size * count > path.stat().st_size
 
 
 def build(folder: Path = LIB, compiler: Command | None = None, target: Target = HERE) -> list[Path]:
-    """Builds the variants that are missing in `folder` or older than the source; returns them.
+    """Builds the missing and the outdated variants in a folder; returns their paths.
 
     Raises:
-        BuildError: there is no compiler, or it fails.
+        BuildError: no compiler was found, or it failed.
         OSError: the folder cannot be written.
     """
     paths = {variant: folder / target.file_name(variant) for variant in target.variants}
@@ -238,14 +245,14 @@ def build(folder: Path = LIB, compiler: Command | None = None, target: Target = 
         raise BuildError("no C++ compiler: neither $CXX, c++, g++, clang++ nor ziglang was found")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        made = {variant: Path(temporary) / path.name for variant, path in missing.items()}
-        recipes = [recipe(compiler, variant, target, path) for variant, path in made.items()]
+        outputs = {variant: Path(temporary) / path.name for variant, path in missing.items()}
+        recipes = [recipe(compiler, variant, target, path) for variant, path in outputs.items()]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             list(pool.map(run, [command for each in recipes for command in each.compile]))
             list(pool.map(run, [each.link for each in recipes]))
-        # A process that has loaded the library of before keeps it: the file gets another inode.
+        # A renamed file has another inode, so a process that has loaded the old library keeps it.
         for variant, path in missing.items():
-            os.replace(made[variant], path)
+            os.replace(outputs[variant], path)
     return list(missing.values())
 
 
@@ -253,16 +260,18 @@ def run(command: Sequence[str]) -> None:
     """Runs a command of a compiler.
 
     Raises:
-        BuildError: it fails; with what it has printed.
+        BuildError: it failed; the message holds its output.
     """
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
-    if done.returncode:
-        said = done.stderr.strip() or f"exit code {done.returncode}"
-        raise BuildError(f"{shlex.join(command)}\n{said}")
+    process = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=_environment()
+    )
+    if process.returncode:
+        output = process.stderr.strip() or f"exit code {process.returncode}"
+        raise BuildError(f"{shlex.join(command)}\n{output}")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Builds for this machine; `--compiler` only names the compiler. Returns the exit code."""
+    """Builds the library for this machine, or names the compiler; returns the exit code."""
     if arguments == ["--compiler"]:
         compiler = find_compiler()
         print(f"C++ compiler: {'not found' if compiler is None else shlex.join(compiler)}")

@@ -1,4 +1,4 @@
-"""The cost of training by floating-point operations."""
+"""The cost of training in floating-point operations."""
 
 from seqsweep.native.structs import Shape
 
@@ -6,16 +6,17 @@ _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
 def flops(shape: Shape, steps_of_sequences: int) -> float:
-    """The floating-point operations of one training epoch.
+    """Returns the floating-point operations of one training epoch.
 
-    A multiply-add counts as two. The three products of each weight are counted: forward, its
-    gradient, and its input's gradient, which the first layer's input does not need. The head and
-    everything elementwise are left out.
+    A multiply-add counts as two operations. Each weight takes part in three products: the forward
+    pass, its own gradient and the gradient of its input, which the first layer does not need. The
+    head and elementwise operations are not counted.
 
     Args:
         steps_of_sequences: the sum of the lengths of the training sequences.
     """
     outputs = _GATES[shape.cell] * shape.hidden_size
+    # The input weights of the first layer take part in two products, all others in three.
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size
     later = outputs * 3 * (inputs + shape.hidden_size)

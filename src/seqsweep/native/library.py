@@ -1,6 +1,6 @@
-"""The compiled C++ library: which variant suits this CPU, and what to do where none can be loaded.
+"""Loads the variant of the C++ library that suits this CPU.
 
-It imports neither torch nor numpy, so that `seqsweep --version` and planning can ask it.
+This module imports neither torch nor numpy, so `seqsweep --version` and planning can use it.
 """
 
 import ctypes
@@ -21,13 +21,13 @@ _LEVELS = {"x86-64-v4": 4, "x86-64-v3": 3, "portable": 1}
 
 @dataclass(frozen=True)
 class Library:
-    """The C++ library as it was loaded.
+    """The loaded C++ library.
 
     Attributes:
-        handle: its functions, for ctypes.
-        variant: the instruction set that it was compiled for: x86-64-v4, x86-64-v3 or portable.
-        compiler: what compiled it, as in `g++ 12.2.0`.
-        path: its file.
+        handle: the functions, for ctypes.
+        variant: the instruction set of the library: x86-64-v4, x86-64-v3 or portable.
+        compiler: the compiler that built it, such as `g++ 12.2.0`.
+        path: the file of the library.
     """
 
     handle: ctypes.CDLL
@@ -37,49 +37,49 @@ class Library:
 
 
 def library() -> Library | None:
-    """Returns the library in the fastest variant that this CPU runs; None where none can be loaded.
+    """Returns the fastest variant that this CPU runs; None if none can be loaded.
 
-    The environment variable SEQSWEEP_NATIVE names another variant, or is `off`.
+    The environment variable SEQSWEEP_NATIVE selects another variant, or none if it is `off`.
 
     Raises:
         ValueError: SEQSWEEP_NATIVE is neither `off` nor a variant that this CPU runs.
     """
-    found = _load(_choice())
-    return found if isinstance(found, Library) else None
+    loaded = _load(_choice())
+    return loaded if isinstance(loaded, Library) else None
 
 
 def why_missing() -> str | None:
-    """Returns one line on why there is no library and how to get it; None where there is one.
+    """Returns why the library is missing and how to build it, or None.
 
     Raises:
         ValueError: as `library` does.
     """
-    found = _load(_choice())
-    return None if isinstance(found, Library) else found
+    loaded = _load(_choice())
+    return None if isinstance(loaded, Library) else loaded
 
 
 def is_switched_off() -> bool:
-    """Returns whether the user wants no library, by SEQSWEEP_NATIVE=off."""
+    """Returns whether SEQSWEEP_NATIVE=off switches the library off."""
     return _choice() == _OFF
 
 
 def runnable_variants() -> tuple[str, ...]:
-    """Returns the variants that this CPU runs, the fastest first; none where none is built."""
+    """Returns the built variants that this CPU runs, the fastest first."""
     portable = _open(LIB, "portable")
     return () if portable is None else _runnable(portable)
 
 
 def describe() -> dict[str, str]:
-    """Returns the variant and the compiler, for provenance.json; nothing without a library."""
-    found = library()
-    return {} if found is None else {"variant": found.variant, "compiler": found.compiler}
+    """Returns the variant and the compiler, for provenance.json; empty without a library."""
+    loaded = library()
+    return {} if loaded is None else {"variant": loaded.variant, "compiler": loaded.compiler}
 
 
 def _choice() -> str | None:
-    """The value of SEQSWEEP_NATIVE; None where it is not set.
+    """Returns the value of SEQSWEEP_NATIVE; None if it is not set.
 
     Raises:
-        ValueError: the value has no meaning on any machine.
+        ValueError: the value is not `off` or a variant of any machine.
     """
     value = os.environ.get(_VARIABLE) or None
     known = (_OFF, *X86)
@@ -93,7 +93,7 @@ def _choice() -> str | None:
 
 @functools.cache
 def _load(choice: str | None, folder: Path = LIB) -> Library | str:
-    """Loads a variant, the fastest without a choice. Returns the reason where it cannot be loaded.
+    """Loads a variant, by default the fastest, or returns why it cannot.
 
     Raises:
         ValueError: this CPU cannot run the chosen variant.
@@ -101,6 +101,7 @@ def _load(choice: str | None, folder: Path = LIB) -> Library | str:
     if choice == _OFF:
         return f"no native engine: {_VARIABLE}=off"
     try:
+        # The portable variant runs on every CPU, so it can report what this CPU supports.
         portable = _open(folder, "portable")
         if portable is None:
             return _missing("it is not built")
@@ -113,14 +114,15 @@ def _load(choice: str | None, folder: Path = LIB) -> Library | str:
             return _missing(f"{HERE.file_name(variant)} is not built")
         if _text(handle, "seqsweep_source") != source_digest():
             return _missing("it was built from other sources than these")
-    except (OSError, AttributeError) as error:  # AttributeError: a function is not in the file
+    except (OSError, AttributeError) as error:
+        # ctypes raises AttributeError if the file lacks a function.
         return _missing(f"it cannot be loaded ({error})")
     path = folder / HERE.file_name(variant)
     return Library(handle, variant, _text(handle, "seqsweep_compiler"), path)
 
 
 def _open(folder: Path, variant: str) -> ctypes.CDLL | None:
-    """Loads one variant; None where its file is missing.
+    """Loads one variant; returns None if its file is missing.
 
     Raises:
         OSError: the file is damaged.
@@ -134,23 +136,24 @@ def _open(folder: Path, variant: str) -> ctypes.CDLL | None:
 
 
 def _runnable(portable: ctypes.CDLL) -> tuple[str, ...]:
-    """The variants that this CPU and its operating system run, the fastest first."""
+    """Returns the variants that this CPU and its operating system run, the fastest first."""
     level = portable.seqsweep_cpu_level()
     return tuple(variant for variant in HERE.variants if _LEVELS[variant] <= level)
 
 
 def _text(handle: ctypes.CDLL, name: str) -> str:
+    """Calls a function of the library that returns a text."""
     function = handle[name]
     function.restype = ctypes.c_char_p
     return function().decode()
 
 
 def _missing(reason: str) -> str:
-    """One line: what is wrong, what that costs, and the command that builds the library here."""
+    """Returns one line: the reason, its cost, and the command that builds the library."""
     python = "python" if _is_this_python(shutil.which("python")) else _short(sys.executable)
     commands = [f"{python} -m {__package__}.build"]
     if find_compiler() is None:
-        # Not `pip`, which may belong to another Python.
+        # The command `pip` may belong to another Python.
         commands.insert(0, f"{python} -m pip install ziglang")
     return (
         f"no native engine: {reason}; the PyTorch engine is 3 to 30 times slower; to build it: "
@@ -159,10 +162,11 @@ def _missing(reason: str) -> str:
 
 
 def _is_this_python(path: str | None) -> bool:
-    # Not the files that the links lead to: environments of one Python share that file.
+    # Links are not followed, because all environments of one Python link to the same file.
     return path is not None and Path(path).parent == Path(sys.executable).parent
 
 
 def _short(path: str) -> str:
+    """Returns a path relative to the working folder if it lies inside."""
     here = Path.cwd()
     return str(Path(path).relative_to(here)) if Path(path).is_relative_to(here) else path

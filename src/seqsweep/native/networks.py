@@ -1,4 +1,4 @@
-"""A network, with its optimizer's state, and a split of data, as the native library reads them.
+"""The networks and the data that the native library reads.
 
 S sequences, T steps, F features, C classes, P parameters of a network.
 """
@@ -31,7 +31,7 @@ _MOMENTS = {
 
 
 class Data:
-    """One split of a data set as the library reads it.
+    """One split of a data set, in the memory layout of the library.
 
     Args:
         x: (S, T, F) float32.
@@ -40,7 +40,7 @@ class Data:
         num_classes: C.
 
     Raises:
-        ValueError: an array of another shape, or a number outside its range.
+        ValueError: an array has another shape, or a number is outside its range.
     """
 
     def __init__(
@@ -59,6 +59,7 @@ class Data:
         self.labels = _indices("labels", labels, self.count, 0, num_classes - 1)
         self._by_length = np.argsort(-self.lengths, kind="stable")
         self.equal = bool((self.lengths == self.longest).all())
+        # The struct holds addresses; the attributes above keep the arrays alive.
         self.struct = DataStruct(
             x=self.x.ctypes.data,
             lengths=self.lengths.ctypes.data,
@@ -75,6 +76,7 @@ class Data:
 def _indices(
     name: str, values: npt.NDArray[Any], count: int, least: int, most: int
 ) -> npt.NDArray[np.int64]:
+    """Checks one integer for each sequence; returns them as contiguous int64."""
     if values.shape != (count,) or not np.issubdtype(values.dtype, np.integer):
         raise ValueError(
             f"{name}: must be {count} integers, one for each sequence, "
@@ -88,21 +90,21 @@ def _indices(
 
 
 class Network:
-    """One network with its optimizer's state.
+    """One network with the state of its optimizer.
 
     Args:
-        shape: its architecture.
+        shape: the architecture.
         optimizer: `adam`, `adamw`, `sgd` or `rmsprop`.
         weights: (P,) float32, in the order of `RNNClassifier.parameters()`; they are copied.
-        class_weights: (C,) of the training loss.
-        label_smoothing: of the training loss, in [0, 1).
-        max_norm: the norm that a gradient is clipped to; None where it is not clipped.
+        class_weights: (C,) for the training loss; None for equal weights.
+        label_smoothing: the label smoothing of the training loss, in [0, 1).
+        max_norm: the norm that gradients are clipped to; None for no clipping.
 
     Attributes:
-        memory: (1 + M, P), the weights and the M moments, which training changes in place.
+        memory: (1 + M, P), the weights and the M moments; training changes them in place.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value is outside its range.
     """
 
     def __init__(
@@ -128,10 +130,12 @@ class Network:
         self._weights, *moments = self.memory
         self._state = dict(zip(names, moments, strict=True))
         self._targets = _targets(shape.num_classes, class_weights, label_smoothing)
+        # An optimizer with only one moment passes its address twice.
         addresses = [moment.data_ptr() for moment in moments]
         on, off, label_weights = (
             None if part is None else part.ctypes.data for part in self._targets
         )
+        # The task holds addresses; the attributes above keep the tensors alive.
         self.task = TaskStruct(
             shape=self._shape,
             optimizer=OPTIMIZERS[optimizer],
@@ -149,28 +153,29 @@ class Network:
 
     @property
     def weights(self) -> Tensor:
-        """(P,) float32, in the order of `RNNClassifier.parameters()`."""
+        """The weights (P,) in float32, in the order of `RNNClassifier.parameters()`."""
         return self._weights
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """The optimizer's moments by torch's names, (P,) each."""
+        """The moments of the optimizer by their names in torch, (P,) each."""
         return self._state
 
     @property
     def steps(self) -> int:
-        """The optimizer steps so far."""
+        """The number of optimizer steps so far."""
         return self.task.steps
 
     @steps.setter
     def steps(self, value: int) -> None:
-        if not 0 <= value < 2**62:  # adam's powers of a negative number would never end
+        # Adam's powers of a negative number of steps would never end.
+        if not 0 <= value < 2**62:
             raise ValueError(f"steps={value}: must be at least 0 and below 2**62")
         self.task.steps = value
 
 
 def checked_weights(weights: Tensor, count: int) -> Tensor:
-    """Returns the weights without their gradient.
+    """Checks the weights of a network and returns them without their gradient.
 
     Raises:
         ValueError: the library cannot read them in place.
@@ -188,7 +193,7 @@ def checked_weights(weights: Tensor, count: int) -> Tensor:
 def _targets(
     classes: int, class_weights: Tensor | None, label_smoothing: float
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32] | None]:
-    """The target of a class where it is the label, where it is not, and the labels' weights."""
+    """Returns the targets of the label and of other classes, and the labels' weights."""
     off = np.full(classes, label_smoothing / classes).astype(np.float32)
     on = np.full(classes, 1 - label_smoothing + label_smoothing / classes).astype(np.float32)
     if class_weights is None:

@@ -1,4 +1,6 @@
-"""Training and evaluation of networks by the native library, one network after another.
+"""The training, evaluation and tracing of networks by the native library.
+
+Networks are processed one after another.
 
 S sequences, T steps, C classes.
 """
@@ -42,13 +44,13 @@ _OPTIONS = {
 
 
 class Work(NamedTuple):
-    """One epoch of one network.
+    """The work of one epoch of one network.
 
     Attributes:
         order: (S,) int64, the order of the training sequences in this epoch.
-        options: the hyperparameters, as `seqsweep.stacked.optimizers.hyperparameters` names them.
-        dropout_seed: the masks of step n come from a generator with the seed `dropout_seed + n`.
-        validates: whether the network is evaluated afterwards.
+        options: the hyperparameters, named as in `seqsweep.stacked.optimizers.hyperparameters`.
+        dropout_seed: the seed of the masks; that of step n is `dropout_seed + n`.
+        validates: whether the network is evaluated after the epoch.
     """
 
     network: Network
@@ -63,10 +65,10 @@ class Sums(NamedTuple):
     """The measurements over a split.
 
     Attributes:
-        loss: in training the mean of the batches' losses by the batches' weights; in evaluation
-            the plain mean cross-entropy.
-        confusion: (C, C), rows the true class.
-        grad_norm: the mean over the steps, before clipping; NaN in evaluation.
+        loss: in training the mean of the batch losses, weighted by the batches' weights; in
+            evaluation the mean cross-entropy without class weights or smoothing.
+        confusion: (C, C), with a row for each true class.
+        grad_norm: the mean gradient norm of the steps, before clipping; NaN in evaluation.
     """
 
     loss: float
@@ -75,7 +77,7 @@ class Sums(NamedTuple):
 
 
 class Result(NamedTuple):
-    """The measurements of one `Work`, and the seconds that it took."""
+    """The measurements of one `Work`, and its duration in seconds."""
 
     train: Sums
     val: Sums | None
@@ -83,14 +85,14 @@ class Result(NamedTuple):
 
 
 class Trace(NamedTuple):
-    """Gradients through time and hidden states, for diagnostics.
+    """The gradients through time and the hidden states of a network, for diagnostics.
 
     Attributes:
-        gradients: (L, D, T) the norm of the loss's gradient by h_t, by the number of steps that
-            follow t: index 0 is the last step of each sequence. Each norm is of a sequence's own
-            loss; they are means over the sequences that are long enough.
+        gradients: (L, D, T) the norms of dL/dh_t, by the number of steps that follow t. Index 0 is
+            the last step of each sequence. The loss is that of one sequence, and each norm is a
+            mean over the sequences that are long enough.
         states: (R, D * H) of the last layer, in the order of `PackedSequence`; the reverse
-            direction in its own order of time.
+            direction is in its own order of time.
     """
 
     gradients: npt.NDArray[np.float64]
@@ -98,11 +100,11 @@ class Trace(NamedTuple):
 
 
 class Stopped(Exception):
-    """The flag was set: networks are in the middle of an epoch."""
+    """A call was stopped, and its networks are in the middle of an epoch."""
 
 
 class Stop:
-    """A flag that ends `run` after its current step. Any thread may set it."""
+    """A flag that ends `run` after its current step; any thread may set it."""
 
     def __init__(self) -> None:
         self.flag = ctypes.c_int32(0)
@@ -118,10 +120,12 @@ class Stop:
 def run(
     works: Sequence[Work], train: Data, val: Data | None, stop: Stop | None = None
 ) -> list[Result]:
-    """Trains each network for one epoch. Any thread may call it; other threads run meanwhile.
+    """Trains each network for one epoch.
+
+    Any thread may call this function. Other threads run meanwhile, because ctypes releases the GIL.
 
     Raises:
-        ValueError: a work that does not fit its data; no network has been changed.
+        ValueError: a work does not fit the data; then no network has been changed.
         Stopped: `stop` was set.
     """
     if len({id(work.network) for work in works}) < len(works):
@@ -135,10 +139,10 @@ def run(
 
 
 def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sums:
-    """Evaluates a network, also with other weights than its own.
+    """Evaluates a network with its own weights or with those given.
 
     Raises:
-        ValueError: weights of another size, or data that do not fit the network.
+        ValueError: the weights have another size, or the data do not fit the network.
     """
     task, confusion = _task_for(network, data, weights)
     task.trains, task.validates, task.count = 0, 1, 0
@@ -147,13 +151,14 @@ def evaluate(network: Network, data: Data, weights: Tensor | None = None) -> Sum
 
 
 def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
-    """Traces a network on some sequences, all of them as one batch.
+    """Traces a network on some sequences, which form one batch.
 
     Raises:
-        ValueError: weights of another size, or data that do not fit the network.
+        ValueError: the weights have another size, or the data do not fit the network.
     """
     task, _ = _task_for(network, data, weights)
     shape = network.shape
+    # The library adds to the norms and fills the states.
     norms = np.zeros((shape.num_layers, shape.directions, data.longest))
     rows = int(data.lengths.sum())
     states = np.empty((rows, shape.directions * shape.hidden_size), dtype=np.float32)
@@ -163,14 +168,14 @@ def trace(network: Network, data: Data, weights: Tensor | None = None) -> Trace:
     library.trace(address, data.address, memory, norms.ctypes.data, states.ctypes.data)
     steps = np.arange(data.longest)
     long_enough = (data.lengths[:, None] > steps).sum(0)
-    # The loss of a batch is a mean; a sequence's own is wanted.
+    # The loss of a batch is a mean over its sequences: undo the division by their number.
     return Trace(norms * data.count / long_enough, states)
 
 
 def _task_for(
     network: Network, data: Data, weights: Tensor | None
 ) -> tuple[TaskStruct, npt.NDArray[np.int64]]:
-    """Returns a copy of the network's task, with other weights, and the confusion it writes to."""
+    """Returns a copy of the network's task, and the confusion matrix that it fills."""
     _check_fit(network, data, "data")
     task = TaskStruct.from_buffer_copy(network.task)
     if weights is not None:
@@ -182,6 +187,7 @@ def _task_for(
 
 
 def _check_fit(network: Network, data: Data, name: str) -> None:
+    """Refuses data whose features or classes are not those of the network."""
     shape = network.shape
     if (data.features, data.num_classes) != (shape.input_size, shape.num_classes):
         raise ValueError(
@@ -191,7 +197,7 @@ def _check_fit(network: Network, data: Data, name: str) -> None:
 
 
 def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]:
-    """Checks a work and fills in its task. Returns the confusions of training and validation."""
+    """Checks a work, fills in its task, and returns its confusion matrices."""
     network, order = work.network, work.order
     _check_fit(network, train, "train")
     if order.dtype != torch.int64 or order.ndim != 1:
@@ -201,7 +207,8 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     count = order.shape[0]
     if not 1 <= work.batch_size <= count:
         raise ValueError(f"batch_size={work.batch_size}: must be between 1 and {count}")
-    if network.has_dropout:  # its masks need the lengths; for others the library checks the order
+    # The masks of dropout need the lengths; without dropout the library checks the order.
+    if network.has_dropout:
         _check_order(order.numpy(), train.count)
     task = network.task
     options = task.options
@@ -209,6 +216,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
         setattr(options, name, work.options[name])
     classes = network.shape.num_classes
     confusions = np.zeros((2, classes, classes), dtype=np.int64)
+    # Both matrices lie in one array: that of validation follows that of training.
     task.confusion = address = confusions.ctypes.data
     task.val_confusion = address + classes * classes * 8
     task.trains = 1
@@ -222,11 +230,13 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
     task.order = order.data_ptr()
     task.count = count
     task.masks = None
+    # The library adds to these sums, also over several calls of one epoch.
     task.loss_sum = task.weight_sum = task.norm_sum = task.seconds = 0.0
     return confusions
 
 
 def _run_with_dropout(work: Work, train: Data, val: Data | None, stop: Stop | None) -> None:
+    """Trains one network for an epoch, with one call for each block of masks."""
     network, order, size = work.network, work.order.numpy(), work.batch_size
     lengths = train.lengths[order]
     rows = [int(lengths[first : first + size].sum()) for first in range(0, len(order), size)]
@@ -254,11 +264,12 @@ def _result(work: Work, confusions: npt.NDArray[np.int64]) -> Result:
 
 
 def _call(addresses: Sequence[int], train: Data, val: Data | None, stop: Stop | None) -> None:
-    """Runs some tasks in turn."""
+    """Runs the tasks at these addresses one after another."""
     if not addresses:
         return
     library = functions()
     val_address = None if val is None else val.address
+    # All tasks compute in the same memory, one after another.
     size = max(library.workspace(address, train.address, val_address) for address in addresses)
     tasks = (ctypes.c_void_p * len(addresses))(*addresses)
     status = library.run(

@@ -1,4 +1,4 @@
-"""The structures of the C interface, field by field as `source/seqsweep.cpp` has them."""
+"""The structures of the C interface, field by field as in `source/seqsweep.cpp`."""
 
 import ctypes
 from typing import NamedTuple
@@ -6,13 +6,13 @@ from typing import NamedTuple
 CELLS = {("rnn", "tanh"): 0, ("rnn", "relu"): 1, ("gru", "tanh"): 2, ("lstm", "tanh"): 3}
 POOLINGS = {"last": 0, "mean": 1, "max": 2}
 _MOST = 2**31 - 1
-"""The largest size that the library's integers hold; ctypes would cut off the rest in silence."""
+"""The largest size that the library's integers hold; ctypes silently truncates larger ones."""
 
 OPTIMIZERS = {"adam": 0, "adamw": 1, "sgd": 2, "rmsprop": 3}
 
 
 class Shape(NamedTuple):
-    """The architecture of a network, by the arguments of `RNNClassifier`."""
+    """The architecture of a network, as the arguments of `RNNClassifier`."""
 
     input_size: int
     hidden_size: int
@@ -30,7 +30,7 @@ class Shape(NamedTuple):
 
 
 class ShapeStruct(ctypes.Structure):
-    """`Shape` in workspace.h."""
+    """The struct `Shape` of workspace.h."""
 
     _fields_ = [
         (name, ctypes.c_int32)
@@ -48,7 +48,7 @@ class ShapeStruct(ctypes.Structure):
 
 
 class DataStruct(ctypes.Structure):
-    """`Data` in batches.h."""
+    """The struct `Data` of batches.h."""
 
     _fields_ = [
         ("x", ctypes.c_void_p),
@@ -63,7 +63,7 @@ class DataStruct(ctypes.Structure):
 
 
 class LossStruct(ctypes.Structure):
-    """`Loss` in loss.h."""
+    """The struct `Loss` of loss.h."""
 
     _fields_ = [
         ("on", ctypes.c_void_p),
@@ -73,7 +73,7 @@ class LossStruct(ctypes.Structure):
 
 
 class OptionsStruct(ctypes.Structure):
-    """`Options` in optimizers.h."""
+    """The struct `Options` of optimizers.h."""
 
     _fields_ = [
         (name, ctypes.c_double)
@@ -91,7 +91,7 @@ class OptionsStruct(ctypes.Structure):
 
 
 class TaskStruct(ctypes.Structure):
-    """`Task` in seqsweep.cpp."""
+    """The struct `Task` of seqsweep.cpp."""
 
     _fields_ = [
         ("shape", ShapeStruct),
@@ -122,10 +122,10 @@ class TaskStruct(ctypes.Structure):
 
 
 def shape_struct(shape: Shape) -> ShapeStruct:
-    """Returns a shape as the library reads it.
+    """Checks a shape and returns it as a struct of the library.
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: a value is outside its range.
     """
     for name, least in (
         ("input_size", 1),

@@ -1,4 +1,4 @@
-"""Scratch memory by name: what a step writes is written into the same place at the next step."""
+"""Scratch memory by name, which every training step writes anew."""
 
 import math
 
@@ -7,10 +7,11 @@ from torch import Tensor
 
 
 class Buffers:
-    """Tensors that are allocated once and reused, each name for one use.
+    """Tensors that are allocated once and reused; each name stands for one use.
 
-    A name may ask for other shapes from step to step (the last batch of an epoch is short, mixed
-    lengths end at another step): it gets the beginning of its memory, as a contiguous tensor.
+    The shape of a name may change from step to step, because the last batch of an epoch is short
+    and because mixed lengths end at different steps. A smaller shape gets the beginning of the
+    name's memory, as a contiguous tensor.
     """
 
     def __init__(self, dtype: torch.dtype, device: torch.device) -> None:
@@ -20,7 +21,7 @@ class Buffers:
         self._views: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def __call__(self, name: str, *shape: int) -> Tensor:
-        """Contiguous memory of this shape; what it holds is left over from an earlier use."""
+        """Returns contiguous memory of this shape; its content is left over from earlier uses."""
         key = (name, shape)
         view = self._views.get(key)
         if view is None:
@@ -29,10 +30,8 @@ class Buffers:
             if memory is None or memory.numel() < size:
                 memory = torch.zeros(size, dtype=self.dtype, device=self.device)
                 self._memory[name] = memory
+                # Views of the old memory must not be handed out any more.
                 self._views = {k: v for k, v in self._views.items() if k[0] != name}
             view = memory[:size].view(shape)
             self._views[key] = view
         return view
-
-    def nbytes(self) -> int:
-        return sum(memory.numel() * memory.element_size() for memory in self._memory.values())

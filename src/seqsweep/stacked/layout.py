@@ -1,7 +1,7 @@
-"""Where the weights of K networks lie: one row for each lane of one flat buffer.
+"""The layout of the weights of K networks in one flat buffer.
 
-K members, D directions, N = K*D lanes, F features, H hidden (of the stack, padded), L layers,
-C classes, P numbers of one lane.
+The buffer has a row for each lane. K members, D directions, N = K*D lanes, F features, H hidden (of
+the stack, padded), L layers, C classes, P numbers of one lane.
 """
 
 import functools
@@ -11,8 +11,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-# The gates of a cell in torch's order, gathered into groups that one activation serves: sigmoid
-# gates together, tanh gates together. Positions are those of torch's rows.
+from seqsweep.stacked.buffers import Buffers
+
+# The gates of each cell, grouped by their activation, so that one call computes a whole group.
+# The numbers are the gates' indices in the weights of torch.
 GATES: dict[str, dict[str, tuple[int, ...]]] = {
     "rnn": {"tanh": (0,)},
     "gru": {"sigmoid": (0, 1), "tanh": (2,)},  # r z | n
@@ -22,7 +24,11 @@ GATES: dict[str, dict[str, tuple[int, ...]]] = {
 
 @dataclass(frozen=True)
 class StackShape:
-    """What the members of a stack share; `hidden` is the width that all are padded to."""
+    """The architecture that the members of a stack share.
+
+    Attributes:
+        hidden: the width that all members are padded to.
+    """
 
     input_size: int
     hidden: int
@@ -40,25 +46,29 @@ class StackShape:
 
 @dataclass(frozen=True)
 class Block:
-    """One matrix of a lane: where it begins in the lane's row, and its shape."""
+    """One matrix of a lane: its offset in the lane's row, and its shape."""
 
     start: int
     shape: tuple[int, int]
 
-    def of(self, flat: Tensor) -> Tensor:
-        """The matrices of all lanes: (N, P) -> (N, *shape), a view."""
+    def view(self, flat: Tensor) -> Tensor:
+        """Returns the matrices of all lanes as a view: (N, P) -> (N, *shape)."""
         rows, columns = self.shape
         return flat[:, self.start : self.start + rows * columns].unflatten(1, (rows, columns))
 
 
 class Layout:
-    """The blocks of a lane's row, in order, and the way from and to torch's parameters.
+    """The blocks of a lane's row, in order, and their mapping to torch's parameters.
 
-    Matrices are stored as (inputs, outputs): so each gradient is a product x^T d whose result is
-    contiguous. For each layer and gate group: `own` (from the lane's own input; the layer's whole
-    input in layer 0), `other` (from the other direction's output of the layer below), `hidden`
-    (from the state before), `bias` (2 rows: torch's bias_ih and bias_hh). Then `head` (H, C) and
-    `head_bias` (1, C), which lane 0 of a member alone uses.
+    Matrices are stored as (inputs, outputs), so each gradient is a product x^T d whose result is
+    contiguous. Each layer has four kinds of blocks for each gate group:
+
+    own: from the output of the same direction in the layer below; in layer 0 from the input.
+    other: from the output of the other direction in the layer below.
+    hidden: from the state one step before.
+    bias: two rows, the bias_ih and bias_hh of torch.
+
+    The head has `head` (H, C) and `head_bias` (1, C). Only lane 0 of a member uses the latter.
     """
 
     def __init__(self, shape: StackShape) -> None:
@@ -82,44 +92,46 @@ class Layout:
         self.blocks[name] = Block(self.size, (rows, columns))
         self.size += rows * columns
 
-    @functools.cache  # noqa: B019  a layout lives as long as its stack
+    @functools.cache  # noqa: B019  the cache may keep a layout: it lives as long as its stack
     def positions(self, hidden: int) -> Tensor:
-        """Where each number of a network of `hidden` units lies in its member's D*P numbers.
+        """Returns the index of each weight of a network among its member's D*P numbers.
 
-        In the order of `RNNClassifier.parameters()`: so `row[positions]` is all its weights as one
-        vector, and a row that holds zero elsewhere is the network padded.
+        The order is that of `RNNClassifier.parameters()`. So `row[positions]` is a vector of all
+        weights of the network, and a row that is zero at all other indices is the padded network.
 
         Args:
-            hidden: of the member, at most that of the stack.
+            hidden: the width of the member, at most that of the stack.
         """
         shape = self.shape
         assert 1 <= hidden <= shape.hidden
-        found: list[Tensor] = []
+        parameters: list[Tensor] = []
         for layer in range(shape.num_layers):
             for direction in range(shape.directions):
-                found += self._layer_positions(layer, direction, hidden)
+                parameters += self._layer_positions(layer, direction, hidden)
+        # torch's head reads the states of both directions side by side.
         head = [
             self._matrix((shape.num_layers, "", "head"), direction)[:hidden].T
             for direction in range(shape.directions)
         ]
         bias = self._matrix((shape.num_layers, "", "head_bias"), 0)[0]
-        return torch.cat([part.flatten() for part in (*found, torch.cat(head, 1), bias)])
+        return torch.cat([part.flatten() for part in (*parameters, torch.cat(head, 1), bias)])
 
     def _layer_positions(self, layer: int, direction: int, hidden: int) -> list[Tensor]:
-        """weight_ih, weight_hh, bias_ih, bias_hh of a layer and lane, gates in torch's order."""
+        """Returns the indices of weight_ih, weight_hh, bias_ih and bias_hh of a layer."""
         inputs = [self._gates(layer, "own", direction, hidden)]
         if layer:
             inputs[0] = inputs[0][:, :hidden]
             if self.shape.bidirectional:
                 inputs.append(self._gates(layer, "other", direction, hidden)[:, :hidden])
-                if direction == 1:  # its own input is the second half of what the layer reads
+                # torch's layers read the forward output first, then that of the reverse direction.
+                if direction == 1:
                     inputs.reverse()
         state = self._gates(layer, "hidden", direction, hidden)[:, :hidden]
         bias = self._gates(layer, "bias", direction, hidden)
         return [torch.cat(inputs, 1), state, bias[:, 0], bias[:, 1]]
 
     def _gates(self, layer: int, kind: str, direction: int, hidden: int) -> Tensor:
-        """(gates * hidden, inputs) as torch stacks them."""
+        """Returns the indices of all gates, stacked as in torch: (gates * hidden, inputs)."""
         rows: dict[int, Tensor] = {}
         for group, gates in self.groups.items():
             matrix = self._matrix((layer, group, kind), direction)
@@ -132,3 +144,15 @@ class Layout:
         rows, columns = block.shape
         start = direction * self.size + block.start
         return torch.arange(start, start + rows * columns).view(rows, columns)
+
+
+def weight_gradient(inputs: Tensor, outputs: Tensor, name: str, buffers: Buffers) -> Tensor:
+    """Returns a weight's gradient, from its inputs and the gradient of its outputs.
+
+    Shape:
+        inputs: (N, R, I).
+        outputs: (N, R, O).
+        Returns: (N, I*O), as a block of `Layout`.
+    """
+    out = buffers(name, inputs.shape[0], inputs.shape[2], outputs.shape[2])
+    return torch.bmm(inputs.transpose(1, 2), outputs, out=out).flatten(1)

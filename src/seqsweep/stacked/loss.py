@@ -1,4 +1,4 @@
-"""Cross-entropy of each member of a stack.
+"""The cross-entropy of each member of a stack.
 
 K members, B batch, C classes.
 """
@@ -13,11 +13,12 @@ from torch.nn import functional
 class StackedLoss:
     """The training loss of each member: cross-entropy with class weights and label smoothing.
 
-    `torch.nn.functional.cross_entropy`: the mean over a batch, weighted by the labels' weights.
+    It equals `torch.nn.functional.cross_entropy`: the mean over a batch, weighted by the weight of
+    each label.
 
     Args:
-        class_weights: (C,) of each member, or None.
-        label_smoothing: of each member, in [0, 1).
+        class_weights: (C,) for each member, or None for equal weights.
+        label_smoothing: the label smoothing of each member, in [0, 1).
         num_classes: C.
     """
 
@@ -35,24 +36,30 @@ class StackedLoss:
         self.weights = torch.stack(each).to(device)  # (K, C)
         smoothing = torch.tensor(label_smoothing, dtype=torch.float64)[:, None, None]
         hard = (1 - smoothing) * torch.eye(num_classes, dtype=torch.float64)
-        soft = hard + smoothing / num_classes  # (K, C, C): by label, the target of each class
+        # (K, C, C): the target of each class, for each label.
+        soft = hard + smoothing / num_classes
         self.targets = (soft.to(device, dtype) * self.weights[:, None, :]).flatten(0, 1)
         self.offsets = torch.arange(len(each), device=device)[:, None] * num_classes
 
     def __call__(self, logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Loss (K,), its gradient by the logits (K, B, C), and the batch's weight (K,).
+        """Returns the loss, its gradient by the logits, and the batch's weight.
 
-        logits (K, B, C), labels (K, B).
+        Shape:
+            logits: (K, B, C).
+            labels: (K, B).
+            Returns: (K,), (K, B, C), (K,).
         """
         logits = logits.to(self.targets.dtype)
         log_probabilities = functional.log_softmax(logits, 2)
-        places = labels + self.offsets
-        targets = self.targets.index_select(0, places.flatten()).view_as(logits)
+        rows = labels + self.offsets  # of `targets`, which hold C rows for each member
+        targets = self.targets.index_select(0, rows.flatten()).view_as(logits)
         if self.is_weighted:
-            weight = self.weights.flatten()[places].sum(1)
+            weight = self.weights.flatten()[rows].sum(1)
+            # Each row of targets sums to a weight, by which softmax enters the gradient.
             gradient = log_probabilities.exp() * targets.sum(2, keepdim=True) - targets
             loss = (targets * log_probabilities).sum((1, 2)).neg_() / weight
             return loss, gradient.div_(weight[:, None, None]), weight
+        # Without class weights the targets of a sequence sum to 1.
         size = labels.shape[1]
         loss = (targets * log_probabilities).sum((1, 2)).div_(-size)
         gradient = log_probabilities.exp_().sub_(targets).div_(size)
@@ -60,9 +67,14 @@ class StackedLoss:
 
 
 def plain_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """The cross-entropy of each sequence, (K, B): without class weights or label smoothing.
+    """Returns the cross-entropy of each sequence, without class weights and label smoothing.
 
-    logits (K, B, C), labels (K, B). Logits of half precision are taken to float32 first.
+    Logits of half precision are converted to float32 first.
+
+    Shape:
+        logits: (K, B, C).
+        labels: (K, B).
+        Returns: (K, B).
     """
     logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
     losses = functional.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")

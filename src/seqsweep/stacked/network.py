@@ -1,4 +1,4 @@
-"""K recurrent classifiers, forward and backward, as batched products.
+"""The forward and backward pass of K recurrent classifiers, as batched products.
 
 K members, D directions, N = K*D lanes, T steps, B batch, R rows (of all steps, packed: see
 `batches`), F features, H hidden (padded), L layers, C classes, P numbers of a lane.
@@ -14,12 +14,20 @@ from seqsweep.stacked.batches import StackBatch
 from seqsweep.stacked.buffers import Buffers
 from seqsweep.stacked.cells.gated import GRU
 from seqsweep.stacked.cells.plain import make_cell
-from seqsweep.stacked.layout import Layout, StackShape
-from seqsweep.stacked.pooling import Pooling, per_member, within
+from seqsweep.stacked.dropout import draw_masks
+from seqsweep.stacked.head import Head
+from seqsweep.stacked.layout import Layout, StackShape, weight_gradient
+from seqsweep.stacked.pooling import per_member, within
 
 
 class Layer(NamedTuple):
-    """What the backward pass reads of a layer: its inputs (N, R, I), its states and mask."""
+    """The values of a layer that the backward pass reads.
+
+    Attributes:
+        own, other: (N, R, I) the layer's inputs, from the same and from the other direction.
+        states: (N, R, H).
+        mask: (N, R, H) the dropout mask of the states.
+    """
 
     own: Tensor
     other: Tensor | None
@@ -28,18 +36,18 @@ class Layer(NamedTuple):
 
 
 class StackedNetwork:
-    """The networks of a stack, equal in all but width, dropout and weights.
+    """The networks of a stack, which differ only in width, dropout and weights.
 
-    Weights lie in `flat` (N, P), gradients in `gradient`, both as `Layout` tells; the network reads
-    and fills them. Widths are padded to that of the stack with zero weights: a padded unit's state
+    The weights lie in `flat` (N, P) and their gradients in `gradient`, in the order of `Layout`.
+    All members are padded to the width of the stack with zero weights. The state of a padded unit
     is zero, and so is every gradient to and from it.
 
     Args:
-        shape: what the members share.
-        hidden: width of each member.
-        dropout: of each member, between layers, in [0, 1).
-        dtype: of weights and gradients.
-        compute_dtype: of everything in between; bfloat16 on a GPU.
+        shape: the architecture that the members share.
+        hidden: the width of each member.
+        dropout: the dropout of each member between layers, in [0, 1).
+        dtype: the dtype of weights and gradients.
+        compute_dtype: the dtype of everything in between; bfloat16 on a GPU.
     """
 
     def __init__(
@@ -61,15 +69,18 @@ class StackedNetwork:
         self.gradient = torch.zeros_like(self.flat)
         self.compute_dtype = dtype if compute_dtype is None else compute_dtype
         self.buffers = Buffers(self.compute_dtype, self.device)
+        # With another compute dtype each forward pass first copies the weights to it.
         self._computed = self.flat
         if self.compute_dtype != dtype:
             self._computed = torch.zeros_like(self.flat, dtype=self.compute_dtype)
-        self.weights = {name: b.of(self._computed) for name, b in self.layout.blocks.items()}
+        self.weights = {name: b.view(self._computed) for name, b in self.layout.blocks.items()}
         self.cells = [
             make_cell(shape.cell, shape.nonlinearity, self.buffers, layer)
             for layer in range(shape.num_layers)
         ]
-        self.pooling = Pooling(shape.pooling, shape.directions, self.buffers)
+        level = shape.num_layers, ""
+        weight, bias = self.weights[*level, "head"], self.weights[*level, "head_bias"]
+        self.head = Head(shape, weight, bias, self.buffers)
         self._layers: list[Layer] = []
 
     @property
@@ -78,29 +89,38 @@ class StackedNetwork:
 
     @property
     def states(self) -> Tensor:
-        """Of the last layer at the last `forward`, (N, R, H)."""
+        """The states of the last layer at the last `forward`, (N, R, H)."""
         return self._layers[-1].states
 
     def rows(self, flat: Tensor) -> Tensor:
-        """(N, P) as one row of all its numbers for each member, (K, D*P)."""
+        """Returns a view with one row for each member: (N, P) -> (K, D*P)."""
         return flat.view(self.members, -1)
 
     def load(self, member: int, vector: Tensor) -> None:
-        """Sets a member's weights from those of its `RNNClassifier`, as one vector."""
+        """Sets a member's weights from the parameters of its `RNNClassifier`, as one vector."""
         self.rows(self.flat)[member].zero_()
         positions = self.layout.positions(self.hidden[member]).to(self.device)
         self.rows(self.flat)[member, positions] = vector.to(self.flat)
 
     def vector(self, member: int, flat: Tensor | None = None) -> Tensor:
-        """A member's weights, or its part of another buffer of the same layout, as one vector."""
+        """Returns a member's part of `flat`, or of a similar buffer, as one vector."""
         row = self.rows(self.flat if flat is None else flat)[member]
         return row[self.layout.positions(self.hidden[member]).to(self.device)]
 
     def forward(self, batch: StackBatch, generators: Sequence[torch.Generator] = ()) -> Tensor:
-        """Logits (K, B, C). With a generator for each member its dropout is drawn from it."""
+        """Returns the logits (K, B, C).
+
+        Args:
+            generators: one for each member, to draw its dropout from; without them nothing is
+                dropped.
+        """
         if self._computed is not self.flat:
             self._computed.copy_(self.flat)
-        masks = self._masks(batch, generators)
+        masks = list[Tensor]()
+        if generators and any(self.dropout):
+            masks = draw_masks(
+                self.shape, self.hidden, self.dropout, batch, generators, self.buffers
+            )
         self._layers = []
         own, other = batch.x, None
         for layer in range(self.shape.num_layers):
@@ -109,16 +129,20 @@ class StackedNetwork:
             self._layers.append(Layer(own, other, states, mask))
             if layer + 1 < self.shape.num_layers:
                 own, other = self._outputs(layer, states, mask, batch)
-        return self._head(self._layers[-1].states, batch)
+        return self.head.forward(self._layers[-1].states, batch)
 
     def backward(self, logits_gradient: Tensor, batch: StackBatch) -> None:
-        """Fills `gradient` from that of the logits of the last `forward`, (K, B, C)."""
+        """Fills `gradient` from the gradient of the last `forward`'s logits, (K, B, C)."""
         parts: dict[tuple[int, str, str], list[Tensor]] = {}
-        outer, final_only = self._head_backward(logits_gradient, batch, parts)
+        pooled, weight, bias = self.head.backward(logits_gradient.to(self.compute_dtype))
+        level = self.shape.num_layers, ""
+        parts[*level, "head"], parts[*level, "head_bias"] = [weight], [bias]
+        outer, final_only = self.head.pooling.backward(pooled, batch)
         for layer in range(self.shape.num_layers - 1, -1, -1):
             inputs = self._layer_backward(layer, outer, final_only, batch, parts)
             if layer:
                 outer, final_only = self._below(layer, inputs, batch), False
+        # The order of the blocks is the order of the row.
         pieces = [piece for name in self.layout.blocks for piece in parts[name]]
         if self._computed is self.flat:
             torch.cat(pieces, 1, out=self.gradient)
@@ -128,13 +152,14 @@ class StackedNetwork:
     def _layer_states(
         self, layer: int, own: Tensor, other: Tensor | None, batch: StackBatch
     ) -> Tensor:
-        """(N, R, I) -> states (N, R, H)."""
+        """Returns the states of a layer: (N, R, I) -> (N, R, H)."""
         lanes, rows, _ = own.shape
         cell = self.cells[layer]
         inputs: dict[str, Tensor] = {}
         hidden: dict[str, Tensor] = {}
         for group in self.layout.groups:
             bias = self.weights[layer, group, "bias"]
+            # The reset gate of a GRU multiplies only one of the two biases: they stay apart.
             if isinstance(cell, GRU) and group == "tanh":
                 cell.hidden_bias = bias[:, 1:]
                 bias = bias[:, :1]
@@ -150,14 +175,14 @@ class StackedNetwork:
         cell.forward(inputs, hidden, states, batch.steps)
         is_read_whole = layer == self.shape.num_layers - 1 and self.shape.pooling != "last"
         if batch.ends is not None and (is_read_whole or self.shape.nonlinearity == "relu"):
-            # relu's states could grow without bound where a sequence has ended already
+            # Pooling must not see states beyond the end, and those of relu grow without bound.
             per_member(states, self.shape.directions).masked_fill_(~within(batch), 0)
         return states
 
     def _outputs(
         self, layer: int, states: Tensor, mask: Tensor | None, batch: StackBatch
     ) -> tuple[Tensor, Tensor | None]:
-        """What the next layer reads: the lane's own output, and that of the other direction."""
+        """Returns the inputs of the next layer, from both directions."""
         if mask is not None:
             states = torch.mul(states, mask, out=self.buffers(f"dropped{layer}", *states.shape))
         if batch.swap is None:
@@ -165,7 +190,7 @@ class StackedNetwork:
         return states, self._swapped(f"other{layer}", states, batch.swap)
 
     def _swapped(self, name: str, states: Tensor, swap: Tensor) -> Tensor:
-        """Each lane gets the rows of the other one at the same times of the sequences."""
+        """Returns the states of each member's other lane, in this lane's order."""
         out = self.buffers(name, *states.shape)
         width = states.shape[2]
         torch.index_select(states.view(-1, width), 0, swap, out=out.view(-1, width))
@@ -179,41 +204,37 @@ class StackedNetwork:
         batch: StackBatch,
         parts: dict[tuple[int, str, str], list[Tensor]],
     ) -> dict[str, Tensor]:
-        """From the gradient of the states to those of the weights and of the gates' inputs."""
+        """Adds the weights' gradients to `parts`; returns those of the gates' pre-activations."""
         own, other, states, _ = self._layers[layer]
         hidden = {g: self.weights[layer, g, "hidden"] for g in self.layout.groups}
         by_input, by_state = self.cells[layer].backward(
             outer, hidden, states, batch.steps, final_only
         )
+        # The gradient of the hidden weights pairs each row with the state one step before.
         before = self._before(states, batch)
         for group in self.layout.groups:
             sums, inner = by_input[group], by_state[group]
-            parts[layer, group, "own"] = [self._product(own, sums, f"own_{group}{layer}")]
+            products = {"own": (own, sums), "hidden": (before, inner[:, batch.steps.batch :])}
             if other is not None:
-                parts[layer, group, "other"] = [self._product(other, sums, f"other_{group}{layer}")]
-            parts[layer, group, "hidden"] = [
-                self._product(before, inner[:, batch.steps.batch :], f"hidden_{group}{layer}")
-            ]
+                products["other"] = other, sums
+            for kind, (inputs, outputs) in products.items():
+                name = f"{kind}_{group}{layer}"
+                parts[layer, group, kind] = [weight_gradient(inputs, outputs, name, self.buffers)]
             bias = sums.sum(1)
             parts[layer, group, "bias"] = [bias, bias if inner is sums else inner.sum(1)]
         return by_input
 
     def _before(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """For each row but those of the first step the state before it, (N, R - B, H)."""
+        """Returns, for each row after step 0, the state one step before, (N, R - B, H)."""
         steps = batch.steps
         if steps.equal:
             return states[:, : steps.rows - steps.batch]
         lanes, rows, width = states.shape
         out = self.buffers("before", lanes, rows - steps.batch, width)
-        return torch.index_select(states, 1, batch.places.before(steps.batch), out=out)
-
-    def _product(self, inputs: Tensor, gradient: Tensor, name: str) -> Tensor:
-        """A weight's gradient: (N, R, I), (N, R, O) -> (N, I*O)."""
-        out = self.buffers(name, inputs.shape[0], inputs.shape[2], gradient.shape[2])
-        return torch.bmm(inputs.transpose(1, 2), gradient, out=out).flatten(1)
+        return torch.index_select(states, 1, batch.positions.before(steps.batch), out=out)
 
     def _below(self, layer: int, sums: dict[str, Tensor], batch: StackBatch) -> Tensor:
-        """The gradient of the states of the layer below, (N, R, H)."""
+        """Returns the gradient of the states of the layer below, (N, R, H)."""
         shape = self._layers[layer - 1].states.shape
         below = self._input_gradient("below", shape, layer, sums, "own")
         if batch.swap is not None:
@@ -225,6 +246,7 @@ class StackedNetwork:
     def _input_gradient(
         self, name: str, shape: torch.Size, layer: int, sums: dict[str, Tensor], kind: str
     ) -> Tensor:
+        """Returns the gradient of one input of a layer, summed over its gate groups."""
         out = self.buffers(name, *shape)
         for index, group in enumerate(self.layout.groups):
             weight = self.weights[layer, group, kind].transpose(1, 2)
@@ -233,74 +255,3 @@ class StackedNetwork:
             else:
                 out.baddbmm_(sums[group], weight)
         return out
-
-    def _head(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """The pooled states of each lane, then both lanes' share of the logits."""
-        self._pooled = self.pooling.forward(states, batch)  # (N, B, H)
-        level = self.shape.num_layers, ""
-        lanes, size, _ = self._pooled.shape
-        logits = self.buffers("logits", lanes, size, self.shape.num_classes)
-        torch.baddbmm(
-            self.weights[*level, "head_bias"],
-            self._pooled,
-            self.weights[*level, "head"],
-            out=logits,
-        )
-        if self.shape.directions == 1:
-            return logits
-        return logits.view(self.members, 2, size, -1).sum(1)
-
-    def _head_backward(
-        self,
-        gradient: Tensor,
-        batch: StackBatch,
-        parts: dict[tuple[int, str, str], list[Tensor]],
-    ) -> tuple[Tensor, bool]:
-        """The gradient of the last layer's states; True: it is zero but at the last step."""
-        level = self.shape.num_layers, ""
-        members, size, classes = gradient.shape
-        directions = self.shape.directions
-        gradient = gradient.to(self.compute_dtype)
-        lanes = gradient
-        bias = gradient.sum(1)
-        if directions == 2:
-            lanes = gradient[:, None].expand(-1, 2, -1, -1).reshape(2 * members, size, classes)
-            bias = torch.stack([bias, torch.zeros_like(bias)], 1).view(2 * members, classes)
-        parts[*level, "head"] = [self._product(self._pooled, lanes, "head_gradient")]
-        parts[*level, "head_bias"] = [bias]
-        pooled = torch.bmm(
-            lanes,
-            self.weights[*level, "head"].transpose(1, 2),
-            out=self.buffers("pooled_gradient", *self._pooled.shape),
-        )
-        return self.pooling.backward(pooled, batch)
-
-    def _masks(
-        self, batch: StackBatch, generators: Sequence[torch.Generator]
-    ) -> list[Tensor | None]:
-        """The dropout mask of each layer but the last, (N, R, H); 1 / (1 - p) where it keeps.
-
-        Drawn as `torch.nn.RNN` draws it, layer after layer, for the unpadded rows (R, D*h) of the
-        member's own batch: the same generator at the same place gives nn.RNN's own masks.
-        """
-        if not generators or not any(self.dropout):
-            return []
-        rows, directions, width = batch.steps.rows, self.shape.directions, self.shape.hidden
-        valid = batch.valid()
-        masks: list[Tensor | None] = []
-        for layer in range(self.shape.num_layers - 1):
-            mask = self.buffers(f"mask{layer}", self.members, directions, rows, width)
-            mask.fill_(1)
-            for k, (p, hidden) in enumerate(zip(self.dropout, self.hidden, strict=True)):
-                if p:
-                    own = slice(None) if valid is None else valid[k]
-                    count = rows if valid is None else int(valid[k].sum())
-                    noise = self.buffers("noise", count, directions * hidden)
-                    noise.bernoulli_(1 - p, generator=generators[k]).div_(1 - p)
-                    lanes = noise.unflatten(1, (directions, hidden)).transpose(0, 1)
-                    mask[k][:, own, :hidden] = lanes
-            if batch.swap is not None:  # the reverse lane's own order of time
-                back = batch.swap.view(self.members, 2, -1)[:, 0].flatten()
-                mask[:, 1] = mask.view(-1, width).index_select(0, back).view_as(mask[:, 1])
-            masks.append(mask.flatten(0, 1))
-        return masks

@@ -1,7 +1,7 @@
-"""Optimizers of a stack: a few operations on flat buffers, hyperparameters of each member apart.
+"""The optimizers of a stack: a few operations on flat buffers for all members.
 
-K members, N lanes, P numbers of a lane. Each is the optimizer of the same name in `torch.optim`;
-its hyperparameters are columns (K, 1), so members may differ in all of them.
+K members, D directions, P numbers of a lane. Each optimizer equals the one of the same name in
+`torch.optim`. Its hyperparameters are columns (K, 1), so members may differ in all of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,16 @@ Hyperparameters = Mapping[str, float]
 
 
 class FlatOptimizer:
-    """The base: parameters and gradients as rows (K, D*P), the state as more such buffers.
+    """The base class of the optimizers, whose state has a row for each member.
 
     Args:
-        parameters, gradients: (K, D*P), changed and read in place.
-        hyperparameters: of each member, by the names of `torch.optim`.
+        parameters: (K, D*P), changed in place.
+        gradients: (K, D*P), read in place.
+        hyperparameters: the hyperparameters of each member, by the names of `torch.optim`.
     """
 
     moments: tuple[str, ...] = ()
-    """The names of the state's buffers, torch's own."""
+    """The names of the state's buffers, as in torch."""
 
     def __init__(
         self, parameters: Tensor, gradients: Tensor, hyperparameters: Sequence[Hyperparameters]
@@ -36,32 +37,35 @@ class FlatOptimizer:
         self.set(hyperparameters)
 
     def set(self, hyperparameters: Sequence[Hyperparameters]) -> None:
-        """New values, such as a scheduler's lr; they hold from the next step on."""
+        """Sets the hyperparameters of the next steps, such as the lr of a scheduler."""
         names = hyperparameters[0].keys()
         self.values = {name: [float(each[name]) for each in hyperparameters] for name in names}
         self._lr = self._column(self.values["lr"])
         self._prepare()
 
     def step(self) -> None:
-        """Changes the parameters by their gradients."""
+        """Updates the parameters from the gradients."""
         self.steps += 1
         self._update()
 
     def _prepare(self) -> None:
-        """Called when hyperparameters have changed."""
+        """Computes what depends on the hyperparameters alone; called when they change."""
 
     def _update(self) -> None:
-        raise AssertionError("a subclass updates")
+        raise AssertionError("must be implemented by the subclass")
 
     def _move(self, update: Tensor) -> None:
-        """Against `update` by lr."""
+        """Subtracts lr * update from the parameters."""
         if isinstance(self._lr, Tensor):
             self.parameters.addcmul_(update, self._lr, value=-1)
         else:
             self.parameters.add_(update, alpha=-self._lr)
 
     def _column(self, values: Sequence[float]) -> Tensor | float:
-        """(K, 1), or a plain number where all members have the same."""
+        """Returns values as a column (K, 1), or as one number if they are equal.
+
+        Operations with a number are faster than those with a column.
+        """
         if len(set(values)) == 1:
             return values[0]
         return torch.tensor(
@@ -69,7 +73,7 @@ class FlatOptimizer:
         ).unsqueeze(1)
 
     def _decayed(self) -> Tensor:
-        """The gradients with weight_decay * parameters added, as all but AdamW have it."""
+        """Returns the gradients plus weight_decay * parameters, which all but AdamW use."""
         decay = self._decay
         if isinstance(decay, Tensor):
             return torch.addcmul(self.gradients, self.parameters, decay, out=self._scratch)
@@ -79,7 +83,7 @@ class FlatOptimizer:
 
 
 class Adam(FlatOptimizer):
-    """`torch.optim.Adam`; Kingma & Ba 2015."""
+    """The optimizer of `torch.optim.Adam` (Kingma & Ba 2015)."""
 
     moments = ("exp_avg", "exp_avg_sq")
 
@@ -103,7 +107,7 @@ class Adam(FlatOptimizer):
         else:
             square.addcmul_(gradients, gradients, value=self._beta2_rest)
         first, second = self._corrections()
-        # p -= lr / first * m / (sqrt(v) / sqrt(second) + eps), as torch does it
+        # p -= lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps), in torch's order.
         denominator = torch.sqrt(square, out=self._denominator).div_(second).add_(self._eps)
         if isinstance(first, Tensor):
             self.parameters.addcdiv_(average * -first, denominator)
@@ -111,7 +115,7 @@ class Adam(FlatOptimizer):
             self.parameters.addcdiv_(average, denominator, value=-first)
 
     def _corrections(self) -> tuple[Tensor | float, Tensor | float]:
-        """lr / (1 - beta1^t), sqrt(1 - beta2^t)."""
+        """Returns the bias corrections: lr / (1 - beta1^t) and sqrt(1 - beta2^t)."""
         pairs = zip(self.values["lr"], self.values["beta1"], strict=True)
         first = [lr / (1 - beta**self.steps) for lr, beta in pairs]
         second = [(1 - beta**self.steps) ** 0.5 for beta in self.values["beta2"]]
@@ -119,7 +123,10 @@ class Adam(FlatOptimizer):
 
 
 class AdamW(Adam):
-    """`torch.optim.AdamW`; Loshchilov & Hutter 2019: weight decay apart from the gradient."""
+    """The optimizer of `torch.optim.AdamW` (Loshchilov & Hutter 2019).
+
+    Its weight decay shrinks the parameters directly instead of changing the gradients.
+    """
 
     def _prepare(self) -> None:
         super()._prepare()
@@ -132,7 +139,7 @@ class AdamW(Adam):
 
 
 class SGD(FlatOptimizer):
-    """`torch.optim.SGD` with momentum, plain or Nesterov's; dampening 0."""
+    """The optimizer of `torch.optim.SGD`, with plain or Nesterov momentum and no dampening."""
 
     moments = ("momentum_buffer",)
 
@@ -152,7 +159,7 @@ class SGD(FlatOptimizer):
 
 
 class RMSprop(FlatOptimizer):
-    """`torch.optim.RMSprop`, not centred; Tieleman & Hinton 2012."""
+    """The optimizer of `torch.optim.RMSprop`, not centered (Tieleman & Hinton 2012)."""
 
     moments = ("square_avg", "momentum_buffer")
 
@@ -176,6 +183,7 @@ class RMSprop(FlatOptimizer):
 
 
 def _choose(which: Tensor | float, ahead: Tensor, momentum: Tensor) -> Tensor:
+    """Returns `ahead` for the members whose `which` is 1, else `momentum`."""
     if isinstance(which, Tensor):
         return torch.where(which.bool(), ahead, momentum)
     return ahead if which else momentum
@@ -187,29 +195,27 @@ _OPTIMIZERS: dict[type, type[FlatOptimizer]] = {
     torch.optim.SGD: SGD,
     torch.optim.RMSprop: RMSprop,
 }
-_UNUSED = ("amsgrad", "maximize", "centered", "dampening", "decoupled_weight_decay")
+_UNSUPPORTED = ("amsgrad", "maximize", "centered", "dampening", "decoupled_weight_decay")
 _NAMES = ("lr", "eps", "weight_decay", "momentum", "nesterov", "alpha")
 
 
 def flat_optimizer_for(optimizer: torch.optim.Optimizer) -> type[FlatOptimizer] | None:
-    """The flat optimizer that does what this one does; None where there is none."""
+    """Returns the flat optimizer that equals this one; None if there is none."""
     kind = _OPTIMIZERS.get(type(optimizer))
     groups: list[dict[str, Any]] = optimizer.param_groups
     if kind is None or len(groups) != 1:
         return None
     options = groups[0]
-    off = [name for name in _UNUSED if options.get(name) and not _is_adamw(kind, name)]
-    return None if off else kind
-
-
-def _is_adamw(kind: type[FlatOptimizer], name: str) -> bool:
-    return kind is AdamW and name == "decoupled_weight_decay"
+    # torch's AdamW is an Adam with this option, which the flat AdamW implements.
+    implemented = ("decoupled_weight_decay",) if kind is AdamW else ()
+    unknown = [name for name in _UNSUPPORTED if options.get(name) and name not in implemented]
+    return None if unknown else kind
 
 
 def hyperparameters(optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """What of an optimizer's options its flat one reads, as they are now."""
+    """Returns the current options of an optimizer that its flat optimizer reads."""
     options = optimizer.param_groups[0]
-    found = {name: float(options[name]) for name in _NAMES if name in options}
+    result = {name: float(options[name]) for name in _NAMES if name in options}
     if "betas" in options:
-        found["beta1"], found["beta2"] = options["betas"]
-    return found
+        result["beta1"], result["beta2"] = options["betas"]
+    return result

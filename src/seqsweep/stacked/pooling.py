@@ -1,4 +1,4 @@
-"""What the head reads of the last layer: its final state, or the mean or maximum over a sequence.
+"""The pooling of the last layer: final state, or mean or maximum over time.
 
 K members, D directions, N = K*D lanes, T steps, B batch, R rows (packed: see `batches`), H hidden.
 """
@@ -11,10 +11,10 @@ from seqsweep.stacked.buffers import Buffers
 
 
 class Pooling:
-    """States (N, R, H) -> (N, B, H), and the way back for gradients.
+    """The pooling of states over time, forward and backward.
 
     Args:
-        kind: `last`, `mean` or `max`, as of `RNNClassifier`.
+        kind: `last`, `mean` or `max`, as in `RNNClassifier`.
         directions: D.
     """
 
@@ -24,7 +24,7 @@ class Pooling:
         self.buffers = buffers
 
     def forward(self, states: Tensor, batch: StackBatch) -> Tensor:
-        """(N, R, H) -> (N, B, H)."""
+        """Pools the states over time: (N, R, H) -> (N, B, H)."""
         lanes, _, width = states.shape
         steps, size = batch.steps, batch.steps.batch
         if self.kind == "last":
@@ -33,11 +33,12 @@ class Pooling:
             ends = states.view(-1, width).index_select(0, self._end_rows(batch))
             return ends.view(lanes, size, width)
         if self.kind == "mean":
-            # In bfloat16 a sum over many steps would lose the later ones.
+            # A sum in bfloat16 would lose the later of many steps.
             wide = torch.promote_types(states.dtype, torch.float32)
             total = torch.zeros(lanes, size, width, dtype=wide, device=self.buffers.device)
-            total.index_add_(1, batch.places.columns, states.to(wide))
+            total.index_add_(1, batch.positions.columns, states.to(wide))
             return self._over_lengths(total, batch).to(states.dtype)
+        # The maximum is taken over (T, B), where missing rows hold -inf.
         if batch.ends is not None:
             states = states.clone()
             per_member(states, self.directions).masked_fill_(~within(batch), float("-inf"))
@@ -47,6 +48,11 @@ class Pooling:
         return pooled
 
     def backward(self, pooled: Tensor, batch: StackBatch) -> tuple[Tensor, bool]:
+        """Returns the gradient of the states from that of the pooled states.
+
+        The second value says whether the gradient lies at the last step alone; then the other rows
+        are not filled.
+        """
         lanes, size, width = pooled.shape
         steps = batch.steps
         outer = self.buffers("outer", lanes, steps.rows, width)
@@ -58,7 +64,7 @@ class Pooling:
             rows.index_copy_(0, self._end_rows(batch), pooled.view(-1, width))
         elif self.kind == "mean":
             each = self._over_lengths(pooled, batch)
-            torch.index_select(each, 1, batch.places.columns, out=outer)
+            torch.index_select(each, 1, batch.positions.columns, out=outer)
             if batch.ends is not None:
                 per_member(outer, self.directions).masked_fill_(~within(batch), 0)
         else:
@@ -68,19 +74,19 @@ class Pooling:
         return outer, False
 
     def _unpacked(self, batch: StackBatch) -> Tensor:
-        """The place of each row in (T, B)."""
-        return batch.places.times * batch.steps.batch + batch.places.columns
+        """Returns the index of each row in (T, B), flattened."""
+        return batch.positions.times * batch.steps.batch + batch.positions.columns
 
     def _end_rows(self, batch: StackBatch) -> Tensor:
-        """The rows of (N, R) at which the sequences end, (N*B,)."""
+        """Returns the rows of (N, R) at which the sequences end, (N*B,)."""
         assert batch.ends is not None
         ends = batch.ends.repeat_interleave(self.directions, 0)  # (N, B)
         lane = torch.arange(len(ends), device=self.buffers.device)[:, None] * batch.steps.rows
         column = torch.arange(batch.steps.batch, device=self.buffers.device)
-        return (lane + batch.places.starts[ends] + column).flatten()
+        return (lane + batch.positions.starts[ends] + column).flatten()
 
     def _over_lengths(self, total: Tensor, batch: StackBatch) -> Tensor:
-        """(N, B, H) divided by the lengths of the sequences."""
+        """Divides (N, B, H) by the lengths of the sequences, in place."""
         if batch.ends is None:
             return total.div_(len(batch.steps))
         lengths = (batch.ends + 1).to(total.dtype)
@@ -88,12 +94,12 @@ class Pooling:
 
 
 def per_member(lanes: Tensor, directions: int) -> Tensor:
-    """(N, ...) -> (K, D, ...)."""
+    """Splits the lanes into members and directions: (N, ...) -> (K, D, ...)."""
     return lanes.unflatten(0, (-1, directions))
 
 
 def within(batch: StackBatch) -> Tensor:
-    """For (K, D, R, H) of sequences of mixed lengths: True within a sequence."""
+    """Returns a mask for (K, D, R, H), True within a sequence; lengths must be mixed."""
     valid = batch.valid()
     assert valid is not None
     return valid[:, None, :, None]

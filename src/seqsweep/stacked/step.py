@@ -1,4 +1,4 @@
-"""A stack that learns: networks, loss and optimizer together, one step for all members.
+"""One training step for all members of a stack: networks, loss and optimizer.
 
 K members, B batch, C classes.
 """
@@ -16,7 +16,14 @@ from seqsweep.stacked.optimizers import FlatOptimizer
 
 
 class StepResult(NamedTuple):
-    """What a step measured: loss (K,), logits (K, B, C), the batch's weight (K,), norm (K,)."""
+    """The measurements of a training step.
+
+    Attributes:
+        loss: (K,).
+        logits: (K, B, C).
+        weight: (K,) the sum of the labels' weights in the batch.
+        grad_norm: (K,) before clipping.
+    """
 
     loss: Tensor
     logits: Tensor
@@ -32,12 +39,12 @@ def train_step(
     max_norm: Tensor | None,
     generators: Sequence[torch.Generator] = (),
 ) -> StepResult:
-    """Forward, backward, clip each member's gradient to its norm, update.
+    """Trains all members for one step: forward, backward, clip the gradients, update.
 
     Args:
-        max_norm: (K,) largest norm of each member's gradient, infinite for one that is not
-            clipped; None clips nobody.
-        generators: of each member's dropout, at the start of this step.
+        max_norm: (K,) the norm that each member's gradient is clipped to, infinite for no
+            clipping; None clips no gradient.
+        generators: the generators of each member's dropout, at the start of this step.
     """
     logits = network.forward(batch, generators)
     losses, gradient, weight = loss(logits, batch.labels)
@@ -45,7 +52,8 @@ def train_step(
     norm = torch.linalg.vector_norm(optimizer.gradients, dim=1)
     if max_norm is not None:
         scale = (max_norm / (norm + 1e-6)).clamp_(max=1.0)
-        scale.masked_fill_(max_norm.isinf(), 1.0)  # also where the norm itself is infinite
+        # inf / inf is NaN: an infinite norm must not change a gradient that is not clipped.
+        scale.masked_fill_(max_norm.isinf(), 1.0)
         optimizer.gradients.mul_(scale.unsqueeze(1))
     optimizer.step()
     return StepResult(losses, logits, weight, norm)

@@ -1,5 +1,5 @@
-// What the library says of itself, and which of its variants this CPU can run. This file is also in
-// the portable variant, which is asked first: it may use no instruction beyond the baseline.
+// The description of the library, and the variants that this CPU can run. The portable variant is
+// asked first, so this file must not use instructions beyond the baseline.
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -27,7 +27,7 @@ SEQSWEEP_EXPORT const char* seqsweep_source() { return SEQSWEEP_SOURCE; }
 #if defined(__x86_64__)
 namespace {
 
-// The registers that the operating system saves when it switches threads (XCR0).
+// Returns the registers that the operating system saves when it switches threads (XCR0).
 unsigned saved_registers() {
   unsigned low, high;
   __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -38,7 +38,7 @@ bool has_all(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
 }  // namespace
 
-// The highest level of x86-64 that the CPU and the operating system support: 4 (AVX-512),
+// Returns the highest level of x86-64 that the CPU and the operating system support: 4 (AVX-512),
 // 3 (AVX2 and FMA), or 1 for anything less.
 SEQSWEEP_EXPORT int seqsweep_cpu_level() {
   unsigned a, b, c, d, extended_c, features_b;
@@ -49,9 +49,9 @@ SEQSWEEP_EXPORT int seqsweep_cpu_level() {
   const unsigned v3 = bit_AVX2 | bit_BMI | bit_BMI2;
   if (!has_all(c, basic) || !has_all(features_b, v3) || !has_all(extended_c, bit_LZCNT)) return 1;
   const unsigned saved = saved_registers();
-  if (!has_all(saved, 0x06)) return 1;  // the vectors of SSE and AVX
+  if (!has_all(saved, 0x06)) return 1;  // the registers of SSE and AVX
   const unsigned v4 = bit_AVX512F | bit_AVX512BW | bit_AVX512CD | bit_AVX512DQ | bit_AVX512VL;
-  // The masks, the upper halves of 16 vectors, and 16 more vectors of AVX-512.
+  // AVX-512 has mask registers, the upper halves of 16 vectors, and 16 more vectors.
   return has_all(features_b, v4) && has_all(saved, 0xe6) ? 4 : 3;
 }
 #else

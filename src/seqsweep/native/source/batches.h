@@ -1,7 +1,7 @@
-// One batch: its sequences by falling length, and their steps packed as PackedSequence holds them.
+// One batch: its sequences by falling length, and their steps in the order of PackedSequence.
 //
-// S sequences, T steps, B batch, F features, R rows: first the first steps of all sequences of the
-// batch, then the second steps of those that have one, and so on.
+// S sequences, T steps, B batch, F features, R rows. The rows hold the first steps of all sequences
+// of the batch, then the second steps of those that have one, and so on.
 #pragma once
 
 #include "vectors.h"
@@ -21,16 +21,16 @@ struct Data {
 
 struct Batch {
   int64_t* sequences;  // (B,)
-  int32_t* labels;     // (B,) and up to the next multiple of 16: -1
-  int32_t* ends;       // (B,) the last step of each
-  int32_t* counts;     // (T + 1,) the rows of each step, at the end 0
+  int32_t* labels;     // (B,), then -1 up to the next multiple of 16
+  int32_t* ends;       // (B,) the last step of each sequence
+  int32_t* counts;     // (T + 1,) the rows of each step; the last is 0
   int32_t* starts;     // (T,) the first row of each step
-  int32_t* cursor;     // (T + 1,)
+  int32_t* cursor;     // (T + 1,) the next free index for each length
   int size, steps;
   Index rows;
 };
 
-// The sequences chosen[0..size] as a batch, those of equal length in the order given.
+// Forms a batch of the sequences chosen[0..size]; those of equal length keep their order.
 inline void form(Batch& batch, const Data& data, const int64_t* chosen, int size) {
   const int longest = (int)data.longest;
   batch.size = size;
@@ -38,7 +38,7 @@ inline void form(Batch& batch, const Data& data, const int64_t* chosen, int size
   if (!data.equal) {
     for (int b = 0; b < size; b++) batch.counts[data.lengths[chosen[b]] - 1]++;
     for (int t = longest - 1; t >= 0; t--) batch.counts[t] += batch.counts[t + 1];
-    // Those of length n stand behind all that have a step more.
+    // Sequences of length n follow all longer ones.
     for (int n = 1; n <= longest; n++) batch.cursor[n] = batch.counts[n];
   }
   for (int b = 0; b < size; b++) {
@@ -59,7 +59,7 @@ inline void form(Batch& batch, const Data& data, const int64_t* chosen, int size
   }
 }
 
-// The rows of one lane, (R, F): the reverse lane reads each sequence from its end.
+// Gathers the rows of one lane, (R, F). The reverse lane reads each sequence from its end.
 inline void gather(const Batch& batch, const Data& data, bool reverse, float* out) {
   const Index F = data.features;
   for (int t = 0; t < batch.steps; t++) {
@@ -71,14 +71,15 @@ inline void gather(const Batch& batch, const Data& data, bool reverse, float* ou
   }
 }
 
-// For each row: the row of the same sequence at the same time in the other direction's order.
+// Calls f(row, mirrored) for each row. The mirrored row is the same step of the same sequence in
+// the order of the other direction.
 template <class F> SEQSWEEP_INLINE void each_mirrored_row(const Batch& batch, F&& f) {
   for (int t = 0; t < batch.steps; t++)
     for (int b = 0; b < batch.counts[t]; b++)
       f((Index)batch.starts[t] + b, (Index)batch.starts[batch.ends[b] - t] + b);
 }
 
-// Runs of rows whose rows of the step before also follow each other: f(before, row, rows).
+// Calls f(before, row, rows) for runs of rows whose rows one step before are also contiguous.
 template <class F> SEQSWEEP_INLINE void each_run(const Batch& batch, F&& f) {
   for (int t = 1; t < batch.steps;) {
     int last = t;

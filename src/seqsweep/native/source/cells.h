@@ -1,9 +1,14 @@
 // The three cells: one time step forward and one backward, for a tile of sequences.
 //
 // H hidden (padded to a multiple of 16), R rows packed as PackedSequence, g gates in torch's order.
-// `terms` are the products x W_ih (of the lane's own input, and of the other direction's) and
-// h W_hh. What training needs later lies in `saved` (R, slots, H); the gradients of the gates'
-// inputs in `sums` (R, slots, H).
+// `terms` are the products x W_ih (with the input of the lane's own direction and with that of the
+// other direction) and h W_hh. The forward pass keeps in `saved` (R, slots, H) what the backward
+// pass reads. The backward pass writes the gradients of the gates' pre-activations into `sums`
+// (R, slots, H).
+//
+// In the equations, h and c are the state and the memory before a step, h' and c' those after it,
+// a is a pre-activation, and dy stands for dL/dy. The slopes are tanh'(y) = 1 - y^2 and
+// sigma'(y) = y (1 - y), where y is the output of the function.
 #pragma once
 
 #include "functions.h"
@@ -18,11 +23,11 @@ constexpr int gates_of(int32_t cell) { return cell == LSTM ? 4 : cell == GRU ? 3
 constexpr int saved_slots(int32_t cell) { return cell == LSTM ? 6 : cell == GRU ? 4 : 0; }
 constexpr int sum_slots(int32_t cell) { return cell >= GRU ? 4 : 1; }
 
-// 1 - a * a and a * (1 - a), the derivatives of tanh and of the logistic function by their value.
+// The derivatives of tanh and of the logistic function, from their outputs.
 SEQSWEEP_INLINE Vector tanh_slope(Vector a) { return fma(-a, a, splat(1.0f)); }
 SEQSWEEP_INLINE Vector sigmoid_slope(Vector a) { return fma(-a, a, a); }
 
-// h' = tanh(b + x W + h W), or relu.
+// The plain cell: h' = tanh(b + x W + h W), or relu instead of tanh.
 struct PlainForward {
   Term terms[3];
   const float* bias;
@@ -49,17 +54,17 @@ struct PlainForward {
   }
 };
 
-// What all backward kernels begin with: the gradient of a state is `outer`, from what reads the
-// state above, and what the next step hands back through the terms.
+// The arguments of all backward kernels. The gradient of a state is `outer`, from the layer above,
+// plus the gradient from the step after it, through the terms and `carry`.
 struct Backward {
   Term terms[4];
-  const float* outer;  // null: zero
+  const float* outer;  // null for zero
   const float* states; // of this step
-  const float* before; // of the step before, null: zero
+  const float* before; // of the step before; null for zero
   const float* saved;
   float* sums;
-  float* carry;        // (B, H) what the next step hands back besides the terms
-  float* total;        // (R, H) for the gradient of the state itself, or null
+  float* carry;        // (B, H) the gradient from the step after, without the terms
+  float* total;        // (R, H) receives the gradient of the states; null if it is not needed
   Index H;
   bool has_later, relu;
 };
@@ -103,12 +108,16 @@ struct PlainBackward : Backward {
   }
 };
 
-// r, z = sigmoid(b + x W + h W);  n = tanh(b + x W + r (b + h W));  h' = (1 - z) n + z h.
+// The GRU, whose bracket has a bias of its own:
+//   r, z    = sigmoid(b + x W + h W)
+//   bracket = b + h W
+//   n       = tanh(b + x W + r bracket)
+//   h'      = (1 - z) n + z h
 struct GruForward {
   Term terms[3];      // panels of one vector each of r, z and n; the last term is h W
-  const float* bias;  // (4, H): r, z, n, and that inside the bracket
+  const float* bias;  // (4, H): of r, z, n, and of the bracket
   const float* before;
-  float* saved;       // r, z, n, and the bracket; null: they are not needed
+  float* saved;       // r, z, n and the bracket; null if they are not needed
   float* states;
   Index H;
   static constexpr bool has_long_end = true;
@@ -145,7 +154,12 @@ struct GruForward {
   }
 };
 
-// `sums` has the slots r, z, n (of the input's side) and n (of the state's side).
+// The slots of `sums` are da_r, da_z, da_n and the gradient of the bracket:
+//   da_n     = dh' (1 - z) tanh'(n)
+//   da_r     = da_n bracket sigma'(r)
+//   da_z     = dh' (h - n) sigma'(z)
+//   dbracket = da_n r
+//   dh       = dh' z + the products of the sums with W_hh
 struct GruBackward : Backward {
   static constexpr bool has_long_end = true;
 
@@ -179,13 +193,17 @@ struct GruBackward : Backward {
   }
 };
 
-// i, f, o = sigmoid(b + x W + h W);  g = tanh(the same);  c' = f c + i g;  h' = o tanh(c').
+// The LSTM:
+//   i, f, o = sigmoid(b + x W + h W)
+//   g       = tanh(b + x W + h W)
+//   c'      = f c + i g
+//   h'      = o tanh(c')
 struct LstmForward {
   Term terms[3];           // panels of one vector each of i, f, g and o
   const float* bias;       // (4, H)
-  const float* before;     // the cell's memory c of the step before, in rows of `before_row`
+  const float* before;     // the memory c of the step before, in rows of `before_row`
   Index before_row;
-  float* saved;            // i, f, g, o, c' and tanh(c'); rows of 6 H, all of them needed
+  float* saved;            // i, f, g, o, c' and tanh(c'), in rows of 6 H
   float* states;
   Index H;
   static constexpr bool has_long_end = false;
@@ -217,7 +235,14 @@ struct LstmForward {
   }
 };
 
-// `carry` holds the gradient of the memory; `before` is `saved` of the step before.
+// `carry` holds dc', and `before` is `saved` of the step before. The slots of `sums` are da_i,
+// da_f, da_g and da_o:
+//   dc'  = carry + dh' o (1 - tanh(c')^2)
+//   da_i = dc' g sigma'(i)
+//   da_f = dc' c sigma'(f)
+//   da_g = dc' i tanh'(g)
+//   da_o = dh' tanh(c') sigma'(o)
+//   dc   = dc' f
 struct LstmBackward : Backward {
   static constexpr bool has_long_end = true;
 

@@ -1,4 +1,4 @@
-// exp, log, tanh and the logistic function, the same on every machine to the last bit.
+// exp, log, tanh and the logistic function, with the same bits on every machine.
 #pragma once
 
 #include "vectors.h"
@@ -6,20 +6,20 @@
 namespace seqsweep {
 namespace {
 
-// 1 / 0 and 0 / 0 without a division that a sanitizer would report.
+// The values of 1 / 0 and 0 / 0, without a division that a sanitizer would report.
 SEQSWEEP_INLINE Vector infinity() { return splat(__builtin_inff()); }
 SEQSWEEP_INLINE Vector not_a_number() { return splat(__builtin_nanf("")); }
 
-// 2^power, for a power in -126..127.
+// Returns 2^power, for powers in -126..127.
 SEQSWEEP_INLINE Vector power_of_two(Integers power) {
   return (Vector)((Bits)(power + 127) << 23);
 }
 
-// e^x; Cephes' polynomial for the fraction, the whole part goes into the exponent.
+// Returns e^x. The polynomial of Cephes gives the fractional part, the exponent the whole part.
 SEQSWEEP_INLINE Vector exp(Vector x) {
-  x = smaller(splat(89.0f), x);  // beyond it lies infinity, which 2^128 gives
+  x = smaller(splat(89.0f), x);  // larger results are infinite, which 2^128 gives
   x = larger(splat(-104.0f), x);
-  // The sum with 1.5 * 2^23 is rounded to a whole number, which its last bits then hold.
+  // The sum with 1.5 * 2^23 is rounded to a whole number, which is then in its last bits.
   const Vector shift = splat(12582912.0f);
   const Vector shifted = fma(x, splat(1.44269504088896341f), shift);
   const Vector whole = shifted - shift;
@@ -32,19 +32,19 @@ SEQSWEEP_INLINE Vector exp(Vector x) {
   p = fma(p, r, splat(1.6666665459e-1f));
   p = fma(p, r, splat(5.0000001201e-1f));
   p = fma(p, r * r, r + splat(1.0f));
-  // In two halves: 2^128 and 2^-150 are not floats themselves.
+  // The power is applied in two halves, because 2^128 and 2^-150 are not floats.
   const Integers power = (Integers)((Bits)shifted - (Bits)shift);
   const Integers half = power >> 1;
   return p * power_of_two(half) * power_of_two(power - half);
 }
 
-// The natural logarithm; Cephes' polynomial on sqrt(1/2)..sqrt(2).
+// Returns the natural logarithm, by the polynomial of Cephes on sqrt(1/2)..sqrt(2).
 SEQSWEEP_INLINE Vector log(Vector x) {
   const Vector one = splat(1.0f);
-  const auto is_tiny = x < splat(1.17549435e-38f);  // subnormal: its exponent says nothing
+  const auto is_tiny = x < splat(1.17549435e-38f);  // the exponent of a subnormal number is 0
   const Vector scaled = is_tiny ? x * splat(33554432.0f) : x;
   const Bits bits = (Bits)scaled;
-  // Added to the bits of 1.5 * 2^23, a small whole number becomes the same as a float.
+  // A small whole number is converted to float by adding it to the bits of 1.5 * 2^23.
   const Vector shift = splat(12582912.0f);
   Vector exponent = (Vector)((bits >> 23) - 126 + (Bits)shift) - shift;
   exponent = exponent - (is_tiny ? splat(25.0f) : zero());
@@ -70,9 +70,9 @@ SEQSWEEP_INLINE Vector log(Vector x) {
   return x > zero() ? (x < infinity() ? value : x) : outside;
 }
 
-// tanh x; a rational approximation, as in Eigen. 0 stays 0, NaN stays NaN.
+// Returns tanh x, by the rational approximation of Eigen. 0 stays 0, and NaN stays NaN.
 SEQSWEEP_INLINE Vector tanh(Vector x) {
-  const float bound = 7.99881172180175781f;  // beyond it tanh x rounds to 1
+  const float bound = 7.99881172180175781f;  // tanh of larger numbers rounds to 1
   x = smaller(splat(bound), x);
   x = larger(splat(-bound), x);
   const Vector y = x * x;
@@ -87,10 +87,10 @@ SEQSWEEP_INLINE Vector tanh(Vector x) {
   q = fma(q, y, splat(1.18534705686654e-04f));
   q = fma(q, y, splat(2.26843463243900e-03f));
   q = fma(q, y, splat(4.89352518554385e-03f));
-  return p / q * x;  // not p * x / q, which would lose digits where x is tiny
+  return p / q * x;  // p * x / q would lose digits for tiny x
 }
 
-// 1 / (1 + e^-x), close to x's own relative precision also far below zero.
+// Returns 1 / (1 + e^-x), with a small relative error even far below zero.
 SEQSWEEP_INLINE Vector sigmoid(Vector x) {
   const Vector one = splat(1.0f);
   return one / (one + exp(-x));

@@ -1,4 +1,4 @@
-// Cross-entropy with class weights and label smoothing; the lanes of a vector are sequences.
+// The cross-entropy with class weights and label smoothing. The lanes of a vector are sequences.
 //
 // B batch (padded to a multiple of 16), C classes.
 #pragma once
@@ -8,11 +8,11 @@
 namespace seqsweep {
 namespace {
 
-// What a class gets as its target where it is the label and where it is not, and the weight of a
-// sequence by its label; (C,) each. Class weights and label smoothing are folded into them.
+// The target of each class if it is the label (`on`) and if it is not (`off`), and the weight of a
+// sequence by its label; (C,) each. The targets include class weights and label smoothing.
 struct Loss {
   const float *on, *off;
-  const float* label_weights;  // null: all 1
+  const float* label_weights;  // null if all are 1
 };
 
 SEQSWEEP_INLINE Integers load_integers(const int32_t* from) {
@@ -21,7 +21,7 @@ SEQSWEEP_INLINE Integers load_integers(const int32_t* from) {
   return value;
 }
 
-// The largest logit of VL sequences and its class; NaN counts as the largest, as in torch.
+// Finds the largest logit of VL sequences and its class. NaN counts as the largest, as in torch.
 SEQSWEEP_INLINE Vector largest(const float* logits, Index row, int classes,
                                       Integers* label) {
   Vector best = load(logits);
@@ -36,7 +36,7 @@ SEQSWEEP_INLINE Vector largest(const float* logits, Index row, int classes,
   return best;
 }
 
-// The logarithm of the sum of exp(logit - largest).
+// Returns the logarithm of the sum of exp(logit - largest).
 SEQSWEEP_INLINE Vector log_sum(const float* logits, Index row, int classes, Vector largest) {
   Vector sum = zero();
   for (int c = 0; c < classes; c++) sum = sum + exp(load(logits + c * row) - largest);
@@ -63,8 +63,8 @@ inline double batch_weight(const Batch& batch, const Loss& loss) {
   return weight;
 }
 
-// The sum of the sequences' losses; `logits_gradient` (C, B) becomes the gradient of their mean by
-// weight.
+// Returns the sum of the sequences' losses, and fills `logits_gradient` (C, B) with the gradient of
+// the sum divided by `weight`.
 inline double training_loss(const Workspace& w, const Shape& shape, const Loss& loss,
                                    double weight, int64_t* confusion) {
   const Index padded = rounded_up(w.batch.size, 16);
@@ -99,7 +99,7 @@ inline double training_loss(const Workspace& w, const Shape& shape, const Loss& 
   return total;
 }
 
-// The plain cross-entropy of each sequence, at its own place in `losses` (S,).
+// Computes the cross-entropy of each sequence, without weights and smoothing, into `losses` (S,).
 inline void evaluation_loss(const Workspace& w, const Shape& shape, float* losses,
                                    int64_t* confusion) {
   const Index padded = rounded_up(w.batch.size, 16);

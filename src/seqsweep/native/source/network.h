@@ -1,8 +1,9 @@
-// The network: all layers and directions forward, the head, and back through time.
+// The forward pass of all layers, directions and the head, and the backward pass through time.
 //
 // B batch, T steps, R rows packed as PackedSequence, F features, H hidden (padded), L layers,
 // D directions, C classes, g gates. A lane is one direction of one layer. Both lanes of a layer
-// run forward: the reverse one reads each sequence from its end, so both end at the same step.
+// run forward in time: the reverse lane reads each sequence from its end, so both lanes end at the
+// same step.
 #pragma once
 
 #include "pooling.h"
@@ -32,7 +33,7 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
       for (int gate = 0; gate < gates; gate++) {
         for (Index j = 0; j < K; j++) {
           const Index n = gate * K + j;
-          // The GRU's new state has a bias of its own inside the bracket.
+          // The bracket of the GRU has a bias of its own.
           const bool is_apart = shape.cell == GRU && gate == 2;
           panels.bias[gate * H + j] = is_apart ? by_input[n] : by_input[n] + by_state[n];
           if (is_apart) panels.bias[3 * H + j] = by_state[n];
@@ -48,7 +49,7 @@ inline void pack_weights(const Workspace& w, const Shape& shape, const float* we
   copy(w.head_bias, head + shape.classes * D * K, shape.classes);
 }
 
-// States and saved values of one lane, step by step.
+// Computes the states and the saved values of one lane, step by step.
 inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int direction) {
   const Batch& batch = w.batch;
   const Index H = w.H;
@@ -100,8 +101,8 @@ inline void lane_forward(const Workspace& w, const Shape& shape, int layer, int 
   }
 }
 
-// What the next layer reads of `layer`: its states, thinned by dropout, in both orders of time.
-// `mask` (R, D K) is in the forward order of time, as torch draws it.
+// Prepares the input of the next layer: the states of `layer` after dropout, in both orders of
+// time. `mask` (R, D K) is in the forward order of time, as torch draws it.
 inline void pass_up(const Workspace& w, const Shape& shape, int layer, const float* mask) {
   const Index H = w.H, K = shape.hidden, D = shape.directions;
   for (int direction = 0; direction < D; direction++) {
@@ -125,14 +126,14 @@ inline void pass_up(const Workspace& w, const Shape& shape, int layer, const flo
   }
 }
 
-// The masks of one step, layer after layer; null: no dropout.
+// Returns the mask of one layer; null without dropout. `masks` holds all layers in turn.
 inline const float* layer_mask(const Workspace& w, const Shape& shape, const float* masks,
                                       int layer) {
   if (!masks) return nullptr;
   return masks + layer * w.batch.rows * shape.directions * shape.hidden;
 }
 
-// Fills `logits` (B, columns) for the batch of the workspace.
+// Fills `logits` (B, columns) for the batch in the workspace.
 inline void forward(const Workspace& w, const Shape& shape, const Data& data,
                            const float* masks) {
   const Index H = w.H, D = shape.directions, K = shape.hidden, B = w.batch.size;
@@ -153,7 +154,7 @@ inline void forward(const Workspace& w, const Shape& shape, const Data& data,
   multiply(head, (int)B, w.columns);
 }
 
-// The gradients of the head, and of the pooled states.
+// Computes the gradients of the head and of the pooled states.
 inline void head_backward(const Workspace& w, const Shape& shape, const float* weights) {
   const Index H = w.H, D = shape.directions, K = shape.hidden, C = shape.classes;
   const Index B = w.batch.size, padded = rounded_up(B, 16);
@@ -180,14 +181,14 @@ inline void head_backward(const Workspace& w, const Shape& shape, const float* w
   }
 }
 
-// Where the gradient of a lane's states comes from besides the step after.
+// The gradient of a lane's states that comes from the layer above.
 struct Outer {
-  const float* rows;  // (R, H), or (B, H) where it is the same for all steps of a sequence
+  const float* rows;  // (R, H), or (B, H) if all steps of a sequence have the same
   bool per_sequence;
-  bool at_ends_only;  // and zero at all steps but a sequence's last
+  bool at_ends_only;  // it is zero at all steps but the last of a sequence
 };
 
-// The slots of `sums` that the products with W_hh read: the GRU's bracket has one of its own.
+// Returns the slot of `sums` that the products with W_hh read. The GRU's bracket has its own.
 SEQSWEEP_INLINE int state_slot(int32_t cell, int gate) {
   return cell == GRU && gate == 2 ? 3 : gate;
 }
@@ -207,7 +208,7 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   for (int t = batch.steps - 1; t >= 0; t--) {
     const int rows = batch.counts[t], later = batch.counts[t + 1];
     const Index row = batch.starts[t], row_before = t ? batch.starts[t - 1] : 0;
-    // First the sequences that have a later step, then those that end here.
+    // First come the sequences that have a later step, then those that end here.
     for (int part = 0; part < 2; part++) {
       const Index first = part ? later : 0;
       const int count = part ? rows - later : later;
@@ -239,7 +240,7 @@ inline void lane_backward(const Workspace& w, const Shape& shape, int layer, int
   }
 }
 
-// Sums over all rows: the gradients of the biases. Four chains, by the row's number modulo 4.
+// Computes the gradients of the biases as sums over all rows, in four chains by row modulo 4.
 inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
                                  int direction) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H, R = w.batch.rows;
@@ -260,7 +261,7 @@ inline void bias_gradient(const Workspace& w, const Shape& shape, int layer,
   }
 }
 
-// The gradients of one lane's weights, from `sums`.
+// Computes the gradients of one lane's weights from `sums`.
 inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
                                    int direction) {
   const Index H = w.H, K = shape.hidden, D = shape.directions, R = w.batch.rows;
@@ -273,7 +274,7 @@ inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
   for (int gate = 0; gate < gates; gate++) {
     const float* sums = w.sums + state_slot(shape.cell, gate) * H;
     bool adds = false;
-    clear(w.scratch, K * H);  // where no sequence has a second step
+    clear(w.scratch, K * H);  // in case no sequence has a second step
     each_run(w.batch, [&](Index before, Index row, Index rows) {
       multiply_rows(K, H, rows, sums + row * width, width, states + before * H, H, w.scratch, adds);
       adds = true;
@@ -300,7 +301,7 @@ inline void weight_gradient(const Workspace& w, const Shape& shape, int layer,
   }
 }
 
-// The gradient of what a lane reads, (R, H), of its own direction or the other one's states.
+// Computes the gradient of a lane's input (R, H), from its own direction or from the other one.
 inline void input_gradient(const Workspace& w, const Shape& shape, int layer, int direction,
                                   const float* weights, bool other, float* out) {
   const Index H = w.H, K = shape.hidden, width = sum_slots(shape.cell) * H;
@@ -315,7 +316,7 @@ inline void input_gradient(const Workspace& w, const Shape& shape, int layer, in
   multiply(below, (int)w.batch.rows, H);
 }
 
-// From the gradients of both lanes' inputs to those of the states of the layer below.
+// Turns the gradients of both lanes' inputs into those of the states of the layer below.
 inline void pass_down(const Workspace& w, const Shape& shape, const float* mask) {
   const Index H = w.H, K = shape.hidden, D = shape.directions, lane = w.lane_rows * H;
   for (int direction = 0; direction < D; direction++) {
@@ -334,8 +335,8 @@ inline void pass_down(const Workspace& w, const Shape& shape, const float* mask)
   }
 }
 
-// Fills `gradient` from that of the logits. `totals` (N, R, H), if not null, becomes dL/dh
-// of all states.
+// Fills `gradient` from the gradient of the logits. If `totals` (N, R, H) is not null, it receives
+// dL/dh of all states.
 inline void backward(const Workspace& w, const Shape& shape, const float* weights,
                             const float* masks, float* totals) {
   const Index H = w.H, D = shape.directions, lane_size = w.lane_rows * H, B = w.batch.size;

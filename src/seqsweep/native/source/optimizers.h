@@ -1,4 +1,4 @@
-// The optimizers of torch.optim on flat vectors of P parameters, and the gradient's norm.
+// The optimizers of torch.optim on flat vectors of P parameters, and the norm of the gradient.
 #pragma once
 
 #include "vectors.h"
@@ -8,12 +8,12 @@ namespace {
 
 enum Optimizer : int32_t { ADAM = 0, ADAMW = 1, SGD = 2, RMSPROP = 3 };
 
-// The hyperparameters by torch's names; an optimizer reads its own.
+// The hyperparameters by torch's names. Each optimizer reads only its own.
 struct Options {
   double lr, beta1, beta2, eps, weight_decay, momentum, nesterov, alpha;
 };
 
-// The Euclidean norm: 16 chains by the number's place modulo 16, their sum in double.
+// Returns the Euclidean norm: 16 chains by index modulo 16, which are summed in double.
 inline double norm_of(const float* g, Index P) {
   float lanes[16] = {};
   const Index whole = P / 16 * 16;
@@ -41,7 +41,7 @@ inline double whole_power(double base, int64_t exponent) {
   return power;
 }
 
-// rule(w, g, first, second) on all vectors; the last one, where P leaves a part, in copies.
+// Applies rule(w, g, first, second) to all vectors. A last vector that is not full is copied.
 template <class Rule>
 SEQSWEEP_INLINE void each_parameter(Index P, float* w, const float* g, float* first,
                                            float* second, float scale, Rule&& rule) {
@@ -67,8 +67,8 @@ SEQSWEEP_INLINE void each_parameter(Index P, float* w, const float* g, float* fi
     for (Index i = 0; i < left && to[n]; i++) to[n][whole + i] = parts[n][i];
 }
 
-// One update; `step` counts from 1. `first` and `second` are the moments in torch's order; an
-// optimizer with only one moment gets it as both.
+// Updates the parameters once. `step` counts from 1. `first` and `second` are the moments, in the
+// order of torch; an optimizer with only one moment gets it as both.
 inline void update(int32_t optimizer, const Options& o, int64_t step, Index P, float* w,
                           const float* g, float* first, float* second, float scale) {
   const Vector decay = splat((float)o.weight_decay);
@@ -96,7 +96,7 @@ inline void update(int32_t optimizer, const Options& o, int64_t step, Index P, f
         M = fma(M, momentum, G);
         G = looks_ahead ? fma(M, momentum, G) : M;
       }
-      V = M;  // both are the one moment
+      V = M;  // both are the same moment
       W = fma(move, G, W);
     });
   } else {

@@ -1,6 +1,6 @@
-// What the head reads of the last layer: the final state, or the mean or maximum over the steps.
+// The pooling of the last layer: the final state, or the mean or maximum over the steps.
 //
-// B batch, R rows, H hidden (padded). The reverse lane's steps run in its own order of time.
+// B batch, R rows, H hidden (padded). The steps of the reverse lane are in its own order of time.
 #pragma once
 
 #include "workspace.h"
@@ -12,7 +12,7 @@ SEQSWEEP_INLINE float inverse_length(const Batch& batch, int b) {
   return 1.0f / (float)(batch.ends[b] + 1);
 }
 
-// States (R, H) -> pooled (B, H). For the maximum `chosen` (B, H) becomes the row of each.
+// Pools states (R, H) into (B, H). For the maximum, `chosen` (B, H) receives the row of each.
 inline void pool(int32_t pooling, const Batch& batch, Index H, const float* states,
                         float* pooled, int32_t* chosen) {
   for (int b = 0; b < batch.size; b++) {
@@ -48,8 +48,9 @@ inline void pool(int32_t pooling, const Batch& batch, Index H, const float* stat
   }
 }
 
-// The way back: for the mean in place, what each step of a sequence gets; for the maximum into
-// `outer` (R, H). The final state's gradient is that of the pooled state itself.
+// Turns the gradient of the pooled states into that of the states. For the mean it computes, in
+// place, the gradient of each step of a sequence; for the maximum it fills `outer` (R, H). For the
+// final state the two gradients are the same.
 inline void unpool(int32_t pooling, const Batch& batch, Index H, float* pooled_gradient,
                           const int32_t* chosen, float* outer) {
   if (pooling == MEAN) {

@@ -1,7 +1,8 @@
-// One kernel for all products: a tile of MR rows and NV vectors of columns, kept in registers.
+// One kernel for all matrix products. It computes a tile of MR rows and NV vectors of columns in
+// registers.
 //
-// Each number of a result is one chain of fused multiply-adds in the order of the terms and of
-// their depth. So it depends on neither the tile, the vector's length nor the other rows.
+// Each number of a result is one chain of fused multiply-adds, in the order of the terms and of
+// their depth. So it does not depend on the tile, the vector length or the other rows.
 #pragma once
 
 #include "vectors.h"
@@ -9,16 +10,17 @@
 namespace seqsweep {
 namespace {
 
-// One summand a @ b of a result: a(i, k) = a[i * a_row + k * a_step], b(k, j) = b[k * b_step + j].
+// One summand a @ b of a result, with a(i, k) = a[i * a_row + k * a_step] and
+// b(k, j) = b[k * b_step + j].
 struct Term {
   const float* a;
   Index a_row, a_step;
   const float* b;
-  Index b_step;  // 0: b is packed in panels by `pack`
+  Index b_step;  // 0 if b is packed in panels by `pack`
   int depth;
 };
 
-// acc += a[first..first + MR] @ b, for the panel of b at `b`.
+// Adds a[first..first + MR] @ b to acc, for the panel of b at `b`.
 template <int MR, int NV>
 SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int first) {
   const float* a = term.a + first * term.a_row;
@@ -38,9 +40,9 @@ SEQSWEEP_INLINE void multiply_add(Vector (&acc)[MR][NV], const Term& term, int f
   }
 }
 
-// The most rows of a tile that the registers hold besides NV vectors of b and one of a. A kernel
-// with a long end, such as a gated cell's, gets fewer: it needs registers there, and more rows
-// would only make the library larger.
+// The largest number of rows of a tile whose sums fit into the registers, beside NV vectors of b
+// and one of a. A kernel with a long end, such as that of a gated cell, gets fewer rows: it needs
+// registers there, and more rows would only make the library larger.
 constexpr int rows_at_once(int nv, bool has_long_end) {
   if (VL == 16 && has_long_end) return nv == 1 ? 8 : nv == 4 ? 4 : 6;
   if (VL == 16) return nv == 1 ? 14 : nv == 2 ? 12 : nv == 3 ? 8 : 6;
@@ -56,7 +58,7 @@ template <int... N> struct Numbers {};
 template <int N, int... Rest> struct UpTo : UpTo<N - 1, N, Rest...> {};
 template <int... Rest> struct UpTo<0, Rest...> { using type = Numbers<Rest...>; };
 
-// A kernel's instances by their number of rows.
+// The instances of a kernel by their number of rows.
 template <class Kernel, int NV,
           class Rows = typename UpTo<rows_at_once(NV, Kernel::has_long_end)>::type>
 struct Tiles;
@@ -64,7 +66,7 @@ template <class Kernel, int NV, int... MR> struct Tiles<Kernel, NV, Numbers<MR..
   using Run = void (*)(const Kernel&, int);
   static constexpr Run of_rows[] = {nullptr, &Kernel::template run<MR, NV>...};
 
-  // All rows 0..rows, in tiles of as equal a size as possible.
+  // Computes rows 0..rows, in tiles whose sizes are as equal as possible.
   static void run(const Kernel& kernel, int rows) {
     const int most = sizeof...(MR), tiles = (rows + most - 1) / most;
     if (tiles == 0) return;
@@ -90,20 +92,20 @@ template <class Kernel> SEQSWEEP_INLINE void run_rows(const Kernel& kernel, int 
   }
 }
 
-// The vectors of the next panel, where `left` vectors of columns are left.
+// Returns the number of vectors in the next panel if `left` vectors of columns remain.
 SEQSWEEP_INLINE int panel_width(int left) {
   if (NARROWEST == WIDEST) return WIDEST;
-  if (left == WIDEST + 1) return 3;  // and then 2: a panel of one vector is the slowest
+  if (left == WIDEST + 1) return 3;  // and then 2: a panel of one vector is slow
   return left < WIDEST ? left : WIDEST;
 }
 
-// Moves the terms of a kernel to its next panel, `width` columns on.
+// Moves the terms of a kernel to its next panel, which begins `width` columns further.
 template <int N>
 SEQSWEEP_INLINE void next_panel(Term (&terms)[N], const Index (&packed)[N], Index width) {
   for (int n = 0; n < N; n++) terms[n].b += packed[n] ? terms[n].depth * width : width;
 }
 
-// For each panel of `columns` columns: sets the terms to it, then calls f(vectors, first column).
+// Sets the terms to each panel of `columns` columns in turn and calls f(vectors, first column).
 template <class Kernel, class F>
 SEQSWEEP_INLINE void each_panel(Kernel& kernel, Index columns, F&& f) {
   constexpr int count = sizeof kernel.terms / sizeof kernel.terms[0];
@@ -120,11 +122,11 @@ SEQSWEEP_INLINE void each_panel(Kernel& kernel, Index columns, F&& f) {
   }
 }
 
-// out = start + the sum of the terms.
+// A product: out = start + the sum of the terms.
 struct Product {
   Term terms[4];
-  const float* start;  // null: zero; `out` itself: the sum is added to it
-  Index start_row;     // 0: the same row for all, such as a bias
+  const float* start;  // null for zero; `out` itself to add to it
+  Index start_row;     // 0 if all rows share one, such as a bias
   float* out;
   Index out_row;
   static constexpr bool has_long_end = false;
@@ -155,10 +157,10 @@ inline void multiply(Product product, int rows, Index columns) {
   });
 }
 
-// out (M, N) = a^T b over the rows of a and b, or with `adds` added to it.
+// Computes out (M, N) = a^T b over the rows of a and b; with `adds` it is added to `out`.
 //
-// The rows are cut into runs that stay in the first cache while all tiles read them; the chain of
-// each number goes through all runs, so the cut changes no result.
+// The rows are cut into runs that stay in the first cache while all tiles read them. The chain of
+// each number continues through all runs, so the cuts change no result.
 inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_row,
                                  const float* b, Index b_row, float* out, bool adds) {
   const Index wide = M > N ? M : N;
@@ -174,14 +176,14 @@ inline void multiply_rows(Index M, Index N, Index rows, const float* a, Index a_
 
 typedef float UnalignedFour __attribute__((vector_size(16), aligned(4), may_alias));
 
-// out(k, n) = w(n, k), for `rows` rows of w and `depth` columns, both at most 4.
+// Transposes a block: out(k, n) = w(n, k), for at most 4 `rows` and 4 columns (`depth`) of w.
 SEQSWEEP_INLINE void transpose_few(const float* w, Index w_row, Index rows, Index depth,
                                           float* out, Index out_row) {
   for (Index k = 0; k < depth; k++)
     for (Index n = 0; n < rows; n++) out[k * out_row + n] = w[n * w_row + k];
 }
 
-// out (K, N) = w^T, w (N, K).
+// Transposes a matrix: out (K, N) = w^T for w (N, K).
 inline void transpose(const float* w, Index w_row, Index N, Index K, float* out,
                              Index out_row) {
   for (Index n = 0; n < N; n += 4) {
@@ -217,8 +219,8 @@ SEQSWEEP_INLINE void copy(float* to, const float* from, Index count) {
   for (; i < count; i++) to[i] = from[i];
 }
 
-// b (K, N) -> panels of N rounded up to 16 columns: of each panel all rows, one after another.
-// `gates` such matrices stand side by side in depth, as one of gates * K rows.
+// Packs b (K, N) into panels, with N rounded up to 16 columns. A panel holds its part of all rows,
+// one row after another. With `gates` matrices, their rows follow each other as gates * K rows.
 inline void pack(const float* b, Index b_row, Index K, Index N, float* out) {
   const Index columns = rounded_up(N, 16);
   for (Index column = 0; column < columns;) {
@@ -232,7 +234,7 @@ inline void pack(const float* b, Index b_row, Index K, Index N, float* out) {
   }
 }
 
-// The same of w^T: w (N, K) as torch holds a layer's weights, outputs first.
+// Packs w^T into the same panels, for w (N, K) with the outputs first, as in torch.
 inline void pack_transposed(const float* w, Index w_row, Index K, Index N, float* out) {
   const Index columns = rounded_up(N, 16);
   for (Index column = 0; column < columns;) {
@@ -245,7 +247,7 @@ inline void pack_transposed(const float* w, Index w_row, Index K, Index N, float
   }
 }
 
-// The same for `gates` matrices (H, K) under each other: a panel holds one vector of each gate.
+// Packs the transposes of `gates` stacked matrices (H, K). A panel holds one vector of each gate.
 inline void pack_gates(const float* w, Index w_row, Index K, Index H, int gates,
                               float* out) {
   const Index columns = rounded_up(H, 16), width = (Index)gates * VL;

@@ -1,7 +1,7 @@
-// The C interface: some members' epochs of training, and evaluation.
+// The C interface: training for an epoch, evaluation and tracing.
 //
-// A task is one member: its network, its optimizer's state, and the batches of one epoch. All
-// memory is the caller's, and the caller has checked all but the orders.
+// A task is one network, the state of its optimizer, and the batches of one epoch. The caller owns
+// all memory and has checked all values except the orders.
 #include "loss.h"
 #include "network.h"
 #include "optimizers.h"
@@ -16,15 +16,15 @@ struct Task {
   int32_t optimizer;
   int32_t trains, validates;
   int64_t batch_size, first_batch, last_batch;
-  int64_t steps;                        // of the optimizer so far; counted here
+  int64_t steps;                        // the optimizer's steps so far, counted here
   float *weights, *moment1, *moment2;   // (P,)
   const int64_t* order;                 // (S,) the epoch's order
   int64_t count;                        // S
-  const float* masks;                   // dropout's, step after step; null: none
+  const float* masks;                   // the dropout masks, step after step; null for none
   Loss loss;
-  float max_norm;                       // infinite: the gradient is not clipped
+  float max_norm;                       // infinite if the gradient is not clipped
   Options options;
-  // What comes out. The sums are added to what is there.
+  // The results. Sums are added to the present values.
   double loss_sum, weight_sum, norm_sum;
   int64_t* confusion;                   // (C, C)
   double val_loss;
@@ -39,12 +39,12 @@ double now() {
 #if defined(_WIN32)
   timespec_get(&time, TIME_UTC);
 #else
-  clock_gettime(CLOCK_MONOTONIC, &time);  // setting the clock of the machine does not change it
+  clock_gettime(CLOCK_MONOTONIC, &time);  // not affected if the clock of the machine is set
 #endif
   return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-// Sequences that are evaluated together: as many as about 256 KiB of states hold, at most 96.
+// Returns the number of sequences to evaluate together: those of 256 KiB of states, 12 to 96.
 Index evaluation_batch(const Shape& shape, const Data& data) {
   const Index lanes = (Index)shape.layers * shape.directions, slots = 1 + saved_slots(shape.cell);
   const Index row = lanes * slots * rounded_up(shape.hidden, 16) + shape.features;
@@ -55,7 +55,7 @@ Index evaluation_batch(const Shape& shape, const Data& data) {
 
 bool is_set(const volatile int32_t* stop) { return stop && *stop; }
 
-// The mean cross-entropy, summed in the order of the sequences.
+// Computes the mean cross-entropy, summed in the order of the sequences.
 Status evaluate(Task& task, const Data& data, Arena arena, const volatile int32_t* stop) {
   Shape shape = task.shape;
   shape.has_dropout = 0;
@@ -92,7 +92,7 @@ void train_batch(Task& task, const Data& data, Workspace& w, Index first, int si
   float scale = 1;
   if (task.max_norm < __builtin_inff()) {
     scale = task.max_norm / (norm + 1e-6f);
-    scale = scale > 1 ? 1 : scale;  // NaN stays
+    scale = scale > 1 ? 1 : scale;  // NaN stays NaN
   }
   task.steps++;
   update(task.optimizer, task.options, task.steps, P, task.weights, w.gradient, task.moment1,
@@ -125,8 +125,8 @@ Status run(Task& task, const Data& train, const Data* val, Arena arena,
   return status;
 }
 
-// What diagnostics ask of one network: the norms of dL/dh by the steps that a lane still reads
-// after a state, (L, D, T), as sums over the sequences; and the last layer's states, (R, D K).
+// Computes the diagnostics of one network: the norms of dL/dh by the number of steps that follow,
+// (L, D, T), as sums over the sequences, and the states of the last layer, (R, D K).
 void trace(Task& task, const Data& data, Arena arena, double* norms, float* states) {
   Shape shape = task.shape;
   shape.has_dropout = 0;
@@ -156,12 +156,12 @@ void trace(Task& task, const Data& data, Arena arena, double* norms, float* stat
   }
 }
 
-// Subnormal numbers are kept while the library computes. Another library may have switched them
-// off for this thread (-ffast-math does so where it is linked), and the bits would depend on it.
+// Keeps subnormal numbers while the library computes. Another library may have switched them off
+// for this thread (linking with -ffast-math does), and the bits would depend on that.
 struct KeepSubnormal {
 #if defined(__SSE2__)
   const unsigned before = _mm_getcsr();
-  KeepSubnormal() { _mm_setcsr(0x1f80); }  // the default: no exceptions, to the nearest
+  KeepSubnormal() { _mm_setcsr(0x1f80); }  // the default: no exceptions, round to nearest
   ~KeepSubnormal() { _mm_setcsr(before); }
 #elif defined(__aarch64__)
   uint64_t before;
@@ -182,10 +182,10 @@ struct KeepSubnormal {
 #define SEQSWEEP_EXPORT extern "C" __attribute__((visibility("default")))
 #endif
 
-// The length of a vector in floats.
+// Returns the length of a vector in floats.
 SEQSWEEP_EXPORT int32_t seqsweep_vector_length() { return seqsweep::VL; }
 
-// Bytes that `seqsweep_run` needs for one task; `val` may be null.
+// Returns the bytes that `seqsweep_run` needs for one task; `val` may be null.
 SEQSWEEP_EXPORT uint64_t seqsweep_workspace(const seqsweep::Task* task,
                                             const seqsweep::Data* train,
                                             const seqsweep::Data* val) {
@@ -203,12 +203,12 @@ SEQSWEEP_EXPORT uint64_t seqsweep_parameters(const seqsweep::Shape* shape) {
   return (uint64_t)seqsweep::parameters(*shape);
 }
 
-// Runs the tasks one after another. `workspace` begins at a multiple of 64.
+// Runs the tasks one after another. The address `workspace` must be a multiple of 64.
 SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
                                      const seqsweep::Data* train, const seqsweep::Data* val,
                                      void* workspace, const volatile int32_t* stop) {
   const seqsweep::KeepSubnormal keep_subnormal;
-  // The orders are checked here, where it takes a compare each, and before anything changes.
+  // The orders are checked here, because it is cheap in C++, and before anything changes.
   for (int64_t n = 0; n < count; n++)
     if (!seqsweep::in_range(*tasks[n], *train)) return seqsweep::OUT_OF_RANGE;
   for (int64_t n = 0; n < count; n++) {
@@ -219,7 +219,7 @@ SEQSWEEP_EXPORT int32_t seqsweep_run(seqsweep::Task** tasks, int64_t count,
   return seqsweep::DONE;
 }
 
-// Bytes that `seqsweep_trace` needs.
+// Returns the bytes that `seqsweep_trace` needs.
 SEQSWEEP_EXPORT uint64_t seqsweep_trace_workspace(const seqsweep::Task* task,
                                                   const seqsweep::Data* data) {
   seqsweep::Arena arena = {0, 0};
@@ -228,14 +228,14 @@ SEQSWEEP_EXPORT uint64_t seqsweep_trace_workspace(const seqsweep::Task* task,
   return arena.used;
 }
 
-// Adds to `norms` (L, D, T), sets `states` (R, D K).
+// Adds to `norms` (L, D, T) and fills `states` (R, D K).
 SEQSWEEP_EXPORT void seqsweep_trace(seqsweep::Task* task, const seqsweep::Data* data,
                                     void* workspace, double* norms, float* states) {
   const seqsweep::KeepSubnormal keep_subnormal;
   seqsweep::trace(*task, *data, {(uintptr_t)workspace, 0}, norms, states);
 }
 
-// The functions of functions.h and the two multiply-adds, for tests: all numbers of `x`.
+// Applies a function of functions.h to all numbers of `x`, for tests.
 SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float* x, float* out) {
   using namespace seqsweep;
   float part[VL];
@@ -251,7 +251,8 @@ SEQSWEEP_EXPORT void seqsweep_function(int32_t which, int64_t count, const float
   }
 }
 
-// `way` 0: that of this variant; 1: in software; 2: in software, four lanes at a time.
+// Computes a * b + c, for tests. `way` is 0 for the multiply-add of this variant, 1 for that in
+// software, and 2 for that in software with four lanes.
 SEQSWEEP_EXPORT void seqsweep_multiply_add(int32_t way, int64_t count, const float* a,
                                            const float* b, const float* c, float* out) {
   using namespace seqsweep;

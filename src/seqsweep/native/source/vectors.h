@@ -1,10 +1,10 @@
-// Vectors of VL floats, and the few operations on them that everything else is written with.
+// Vectors of VL floats, and the few operations on them that all other code is written with.
 //
-// VL follows the instruction set, and no result may depend on it: a lane never sees another one.
-// A multiply-add is always `fma` below, rounded once; the compiler may contract nothing by itself
-// (-ffp-contract=off). Where an operand is NaN, all instruction sets choose alike.
+// VL depends on the instruction set, but no result does: the lanes of a vector never mix. Every
+// multiply-add is the `fma` below, which rounds once. The compiler must not fuse operations on its
+// own (-ffp-contract=off). All instruction sets give the same result where an operand is NaN.
 //
-// The inner namespace keeps all names to this library: variants may be loaded side by side.
+// The inner namespace keeps all names private, because variants may be loaded side by side.
 #pragma once
 
 #include <stddef.h>
@@ -23,8 +23,8 @@ namespace {
 
 using Index = ptrdiff_t;
 
-// Panels hold NV vectors side by side, and NV lies between NARROWEST and WIDEST. Widths are
-// multiples of 16 columns, so shorter vectors always find their widest panel.
+// A panel holds NV vectors side by side, where NV is between NARROWEST and WIDEST. Widths are
+// multiples of 16 columns, so shorter vectors always fill panels of the widest kind.
 #if defined(__AVX512F__)
 constexpr int VL = 16, NARROWEST = 1, WIDEST = 4;
 #elif defined(__AVX2__)
@@ -53,7 +53,7 @@ SEQSWEEP_INLINE Vector splat(float value) {
 #endif
 }
 
-// a < b ? a : b in each lane, so b where either is NaN.
+// Returns a < b ? a : b in each lane, which is b if either is NaN.
 SEQSWEEP_INLINE Vector smaller(Vector a, Vector b) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_min_ps((__m512)a, (__m512)b);
@@ -64,7 +64,7 @@ SEQSWEEP_INLINE Vector smaller(Vector a, Vector b) {
 #endif
 }
 
-// a > b ? a : b in each lane, so b where either is NaN.
+// Returns a > b ? a : b in each lane, which is b if either is NaN.
 SEQSWEEP_INLINE Vector larger(Vector a, Vector b) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_max_ps((__m512)a, (__m512)b);
@@ -89,18 +89,18 @@ SEQSWEEP_INLINE Vector square_root(Vector a) {
 #endif
 }
 
-// a * b + c, rounded once, where the processor has no such instruction.
+// Returns a * b + c, rounded once, on processors without such an instruction.
 //
-// The product of two floats is exact in double. Its sum with c is rounded to odd: where it is
-// inexact, to that neighbour whose last bit is 1. The second rounding, to float, then gives what
-// a single one would (Boldo & Melquiond 2008, Emulation of FMA and correctly rounded sums).
+// The product of two floats is exact in double. Its sum with c is rounded to odd: an inexact sum
+// becomes the neighbour whose last bit is 1. The second rounding, to float, then gives the result
+// of a single rounding (Boldo & Melquiond 2008, Emulation of FMA and correctly rounded sums).
 SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
   const double product = (double)a * (double)b, addend = c;
   const double sum = product + addend;
   const double part = sum - product;
-  const double error = (product - (sum - part)) + (addend - part);  // exact: Knuth's two-sum
+  const double error = (product - (sum - part)) + (addend - part);  // Knuth's two-sum: exact
   double odd = sum;
-  if (error < 0 || error > 0) {  // false where the sum is exact, and for NaN
+  if (error < 0 || error > 0) {  // false if the sum is exact or NaN
     int64_t bits;
     __builtin_memcpy(&bits, &sum, sizeof bits);
     if (!(bits & 1)) bits += (error > 0) == (sum > 0) ? 1 : -1;
@@ -110,11 +110,11 @@ SEQSWEEP_INLINE float fma_in_software(float a, float b, float c) {
 }
 
 #if defined(__SSE2__)
-// Whether rounding a sum first to double and then to float may differ from rounding once: only
-// where it lies halfway between two floats, or is subnormal as a float, which has fewer bits.
+// Returns whether rounding a sum to double and then to float may differ from rounding it once.
+// It may only if the sum lies halfway between two floats, or is subnormal as a float.
 SEQSWEEP_INLINE __m128d may_round_twice(__m128d sum) {
   const __m128i low_bits = _mm_set_epi32(0, 0x1fffffff, 0, 0x1fffffff);
-  const __m128i half = _mm_set_epi32(1, 0x10000000, 1, 0x10000000);  // 1: never, for the upper part
+  const __m128i half = _mm_set_epi32(1, 0x10000000, 1, 0x10000000);  // 1 never matches
   const __m128i is_halfway = _mm_cmpeq_epi32(_mm_and_si128(_mm_castpd_si128(sum), low_bits), half);
   const __m128d size = _mm_andnot_pd(_mm_set1_pd(-0.0), sum);
   const __m128d is_tiny = _mm_and_pd(_mm_cmplt_pd(size, _mm_set1_pd(0x1p-126)),
@@ -122,7 +122,7 @@ SEQSWEEP_INLINE __m128d may_round_twice(__m128d sum) {
   return _mm_or_pd(_mm_castsi128_pd(is_halfway), is_tiny);
 }
 
-// Not inlined: it is rare, and the code would grow threefold.
+// It is not inlined, because calls are rare and the code would grow threefold.
 __attribute__((noinline, cold)) __m128 fma_lane_by_lane(__m128 a, __m128 b, __m128 c) {
   float sums[4];
   for (int lane = 0; lane < 4; lane++)
@@ -130,7 +130,7 @@ __attribute__((noinline, cold)) __m128 fma_lane_by_lane(__m128 a, __m128 b, __m1
   return _mm_loadu_ps(sums);
 }
 
-// The same for four lanes; the exact way is taken only where it may matter, once in 2^29 sums.
+// Returns a * b + c for four lanes. The slow exact way is needed only for one in 2^29 sums.
 SEQSWEEP_INLINE __m128 fma_in_software(__m128 a, __m128 b, __m128 c) {
   const __m128d low = _mm_add_pd(_mm_mul_pd(_mm_cvtps_pd(a), _mm_cvtps_pd(b)), _mm_cvtps_pd(c));
   const __m128 a2 = _mm_movehl_ps(a, a), b2 = _mm_movehl_ps(b, b), c2 = _mm_movehl_ps(c, c);
@@ -141,7 +141,7 @@ SEQSWEEP_INLINE __m128 fma_in_software(__m128 a, __m128 b, __m128 c) {
 }
 #endif
 
-// a * b + c, rounded once.
+// Returns a * b + c, rounded once.
 SEQSWEEP_INLINE Vector fma(Vector a, Vector b, Vector c) {
 #if defined(__AVX512F__)
   return (Vector)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)c);

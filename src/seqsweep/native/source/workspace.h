@@ -1,4 +1,5 @@
-// The memory of one step: nothing is allocated, the caller gives one piece that all arrays share.
+// The memory of one training step. Nothing is allocated: the caller gives one piece of memory,
+// which all arrays share.
 //
 // B batch, T steps, R = T B rows at most, F features, H hidden (padded to a multiple of 16),
 // L layers, D directions, N = L D lanes, C classes, P parameters, g gates.
@@ -20,7 +21,7 @@ struct Shape {
   int32_t features, hidden, classes, layers, directions, cell, pooling, has_dropout;
 };
 
-// Where the weights of one lane begin in the flat vector, in the order of torch's parameters.
+// The offsets of one lane's weights in the flat vector of all parameters, in torch's order.
 struct LaneWeights {
   Index input, hidden, input_bias, hidden_bias, end;
   Index input_width;  // columns of weight_ih
@@ -50,12 +51,12 @@ inline Index parameters(const Shape& shape) {
   return head_weights(shape) + shape.classes * ((Index)shape.directions * shape.hidden + 1);
 }
 
-// The packed weights of one lane, as its forward kernels read them.
+// The packed weights of one lane, as the forward kernels read them.
 struct LanePanels {
   float *own, *other, *hidden, *bias;
 };
 
-// Hands out the pieces; without memory it only counts them.
+// Hands out pieces of the memory; with `base` 0 it only counts their size.
 struct Arena {
   uintptr_t base;
   size_t used;
@@ -65,7 +66,7 @@ struct Arena {
     const size_t bytes = (size_t)count * sizeof(T);
     used += (bytes + 63) / 64 * 64;
 #if defined(__SANITIZE_ADDRESS__)
-    // A gap that nothing may touch: an access beside a piece would else fall into the next one.
+    // A poisoned gap catches accesses beyond a piece, which would hit the next one.
     used += 64;
     if (base) {
       __asan_unpoison_memory_region(piece, bytes);
@@ -78,25 +79,25 @@ struct Arena {
 
 struct Workspace {
   Index H, columns;      // padded hidden, padded classes
-  Index lane_rows;       // R at most
+  Index lane_rows;       // the largest R
   Batch batch;
   float* x;              // (D, R, F)
   float* states;         // (N, R, H)
   float* saved;          // (N, R, slots, H)
-  float* dropped;        // (N - D, R, H) what the next layer reads, with dropout
-  float* other;          // (N - D, R, H) the other direction's, in the lane's own order
+  float* dropped;        // (N - D, R, H) the input of the next layer, after dropout
+  float* other;          // (N - D, R, H) the other direction, in the lane's order
   float* panels;         // (N, panel_size)
   Index panel_size, own_size;
   float *head_panels, *head_bias;        // (D, H, columns), (columns,)
   float *pooled, *pooled_gradient;       // (D, B, H)
-  int32_t* chosen;                       // (D, B, H) the step of each maximum
+  int32_t* chosen;                       // (D, B, H) the row of each maximum
   float *logits, *logits_by_class;       // (B, columns), (C, B padded)
   float* logits_gradient;                // (C, B padded)
   float* losses;                         // (B padded,)
   float *sums, *carry;                   // (R, slots, H), (B, H)
   float *outer, *outer_other;            // (D, R, H)
-  float* back_panels;                    // (g H, H), and the classes' (C, H)
-  float *gradient, *scratch;             // (P,), one block of it padded
+  float* back_panels;                    // (g H, H), and (C, H) for the head
+  float *gradient, *scratch;             // (P,), and one padded block of it
 };
 
 inline Workspace lay_out(const Shape& shape, Index B, Index T, Arena& arena) {
@@ -161,7 +162,7 @@ inline LanePanels lane_panels(const Workspace& w, const Shape& shape, int layer,
   return panels;
 }
 
-// What one lane reads: its own input in rows of `own_row`, and the other direction's or null.
+// The inputs of one lane: its own direction in rows of `own_row`, and the other direction or null.
 struct Inputs {
   const float* own;
   Index own_row, own_depth;

@@ -1,4 +1,6 @@
-"""The plain recurrent cell, and the choice among the three. See `protocol`.
+"""The plain recurrent cell, and the function that makes any of the three cells.
+
+The interface and the notation are explained in `protocol`.
 
 N lanes, R rows (of all steps, packed: see `batches`), H hidden (padded).
 """
@@ -14,7 +16,7 @@ from seqsweep.stacked.cells.gated import GRU, LSTM
 from seqsweep.stacked.cells.protocol import (
     Cell,
     Parts,
-    added,
+    add_to_first_rows,
     first_rows,
     relu_backward,
     tanh_backward,
@@ -22,10 +24,13 @@ from seqsweep.stacked.cells.protocol import (
 
 
 class TanhOrRelu:
-    """h' = tanh(x + W h), or relu.
+    """The cell of `torch.nn.RNN`.
 
-    tanh(a) is taken as 2 sigmoid(2a) - 1: torch's tanh takes five times as long as its sigmoid on
-    the CPU, and the doubling costs nothing inside the product. Zero stays exactly zero.
+    h' = tanh(x + W h), or relu instead of tanh
+
+    tanh(a) is computed as 2 sigmoid(2a) - 1, because torch's tanh takes five times as long as its
+    sigmoid on the CPU, and because the product doubles its result at no cost. Zero stays exactly
+    zero.
     """
 
     watch: Callable[[Tensor], object] | None = None
@@ -40,8 +45,9 @@ class TanhOrRelu:
         weight = weights["tanh"]
         scale = 1 if self.relu else 2
         before: Tensor | None = None
-        for x, state in zip(steps.of(inputs["tanh"]), steps.of(states), strict=True):
+        for x, state in zip(steps.split(inputs["tanh"]), steps.split(states), strict=True):
             sums = self.buffers("sums", *x.shape)
+            # `sums` is the pre-activation, doubled for tanh. The state before step 0 is zero.
             if before is None:
                 torch.mul(x, scale, out=sums)
             else:
@@ -59,9 +65,9 @@ class TanhOrRelu:
         sums_gradient = self.buffers("sums_gradient", *states.shape)
         later: Tensor | None = None
         backwards = zip(
-            reversed(steps.of(gradient)),
-            reversed(steps.of(sums_gradient)),
-            reversed(steps.of(states)),
+            reversed(steps.split(gradient)),
+            reversed(steps.split(sums_gradient)),
+            reversed(steps.split(states)),
             strict=True,
         )
         for outer, inner, state in backwards:
@@ -74,14 +80,15 @@ class TanhOrRelu:
                 relu_backward(total, state, 0, grad_input=inner)
             else:
                 tanh_backward(total, state, grad_input=inner)
+            # inner is dL/da = dL/dh' tanh'(h'), and dL/dh = dL/da W^T for the step before.
             later = inner
         parts = {"tanh": sums_gradient}
         return parts, parts
 
     def _with_later(self, outer: Tensor, later: Tensor, weight: Tensor, final_only: bool) -> Tensor:
-        """The gradient of a state: its own, and that from the rows that go on to the next step.
+        """Returns the gradient of a step's states, that of the later step included.
 
-        With `final_only` (then all sequences are equally long) its own is zero.
+        With `final_only` all sequences are equally long, and `outer` counts as zero.
         """
         total = self.buffers("state_gradient", *outer.shape)
         if final_only:
@@ -89,11 +96,11 @@ class TanhOrRelu:
         if later.shape == outer.shape:
             return torch.baddbmm(outer, later, weight, out=total)
         product = torch.bmm(later, weight, out=self.buffers("state_product", *later.shape))
-        return added(outer, product, total)
+        return add_to_first_rows(outer, product, total)
 
 
 def make_cell(kind: str, nonlinearity: str, buffers: Buffers, layer: int) -> Cell:
-    """The cell of one layer, with its scratch memory."""
+    """Makes the cell of one layer."""
     if kind == "gru":
         return GRU(buffers, layer)
     if kind == "lstm":
