@@ -1,1 +1,1 @@
-"""The training of a run: its parts (optimizer, scheduler, trainer, loggers) and its story."""
+"""The training of a run: its parts and its story."""

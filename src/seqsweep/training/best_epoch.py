@@ -9,7 +9,7 @@ _NO_SCORE = (float("-inf"), float("-inf"))
 
 
 class BestEpoch:
-    """Tracks the best epoch of a run, and how long the run has trained.
+    """Tracks a run's best epoch and its training time.
 
     Args:
         monitor: the metric that decides: highest for accuracies and F1, lowest for losses. Ties are

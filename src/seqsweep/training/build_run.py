@@ -1,11 +1,10 @@
-"""Builds the parts of a run from its config: data, network, Trainer. Writes nothing.
+"""Builds a run's data, network and Trainer from its config. Writes nothing.
 
 C classes.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -13,24 +12,17 @@ from lightning.pytorch.callbacks import Callback, ProgressBar
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
-from seqsweep.config.schema import Config, Monitor
+from seqsweep.config.schema import Config
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.library import describe
-from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.seeding import global_stream
 from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
-
-_CHECKPOINT = "seqsweep.training.checkpoints.BestAndLast"
-_OF_OUR_METRICS = (
-    "seqsweep.training.callbacks.EarlyStop",
-    "seqsweep.training.schedulers.plateau",
-)
-_PLATEAU = "torch.optim.lr_scheduler.ReduceLROnPlateau"
+from seqsweep.training.monitors import check_monitors
 
 
 class Parts(NamedTuple):
@@ -76,54 +68,6 @@ def _check_processes(count: int, splits: Splits) -> None:
             )
 
 
-def check_monitors(config: Config, splits: Splits) -> None:
-    """Refuses a callback or a scheduler that monitors a metric which the run never logs.
-
-    Checkpoints may monitor a missing metric (see `BestEpoch`), and callbacks of the user's own may
-    monitor metrics of the user's own.
-    """
-    why_not = _why_no_validation(config["trainer"], splits)
-    known = [name for name in get_args(Monitor) if not (why_not and name.startswith("val/"))]
-    for key, section in _sections_with_monitor(config):
-        monitor = str(section["monitor"])
-        is_ours = section["_target_"] in _OF_OUR_METRICS
-        if monitor not in known and (is_ours or (why_not and monitor.startswith("val/"))):
-            lacks = f" ({why_not})" if why_not else ""
-            raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
-    scheduler = config["scheduler"]
-    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        right = "min" if lower_is_better(config["monitor"]) else "max"
-        if scheduler["mode"] != right:
-            raise ValueError(
-                f"scheduler.mode={scheduler['mode']}: must be {right} for monitor="
-                f"{config['monitor']}"
-            )
-
-
-def _sections_with_monitor(config: Config) -> Iterator[tuple[str, Config]]:
-    """Yields the scheduler and the callbacks that monitor a metric, with their keys."""
-    scheduler = config["scheduler"]
-    if scheduler is not None and scheduler["_target_"] == _PLATEAU:
-        yield "scheduler", scheduler | {"monitor": config["monitor"]}
-    elif scheduler is not None and "monitor" in scheduler:
-        yield "scheduler", scheduler
-    for name, section in (config["callbacks"] or {}).items():
-        if section and section["_target_"] != _CHECKPOINT and section.get("monitor") is not None:
-            yield f"callbacks.{name}", section
-
-
-def _why_no_validation(trainer: Config, splits: Splits) -> str | None:
-    """Returns the reason why a run never validates, or None."""
-    every, epochs = trainer.get("check_val_every_n_epoch", 1), trainer["max_epochs"]
-    if splits.val is None:
-        return "there is no validation split"
-    if trainer.get("limit_val_batches") == 0:
-        return "trainer.limit_val_batches=0"
-    if isinstance(every, int) and every > epochs:
-        return f"trainer.check_val_every_n_epoch={every} and trainer.max_epochs={epochs}"
-    return None
-
-
 def build_data(config: Config) -> Any:
     """Builds the DataModule; runs of one process share its source."""
     section = config["data"]
@@ -165,7 +109,7 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
 
 
 def plateau_monitor(config: Config) -> str:
-    """Returns the metric that a plateau scheduler monitors: its own, or else the run's."""
+    """Returns the metric that a plateau scheduler monitors, by default the run's."""
     return (config["scheduler"] or {}).get("monitor", config["monitor"])
 
 
@@ -188,7 +132,7 @@ def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
 
 
 def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
-    """Returns the weights (C,) of the classes in the loss; None for equal weights.
+    """Returns the class weights (C,) of the loss, or None.
 
     With `balanced` they are N / (C * count), so that each class has the same total weight.
     """
@@ -233,7 +177,7 @@ def _build_trainer(
 
 
 def build_loggers(config: Config, folder: Path) -> list[Any]:
-    """Builds the loggers of the config; those without a folder write into the run's folder."""
+    """Builds the loggers of the config, by default in the run's folder."""
     return [
         build(section, f"logger.{name}", **_save_dir(name, section, folder))
         for name, section in (config["logger"] or {}).items()

@@ -35,7 +35,7 @@ class EarlyStop(EarlyStopping):
         super().__init__(monitor, min_delta, patience, mode=mode)
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Stops a run at once that was killed between its last epoch and its end."""
+        """Stops a run that was killed after its last epoch."""
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
 
@@ -55,7 +55,7 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Takes the signals while the block runs, if this is the main thread of the process."""
+        """Takes the signals in the block, in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

@@ -14,7 +14,7 @@ from seqsweep.training.trainer import build_trainer, takes_gpu
 
 
 def check_parts(run: PlannedRun, root: Path) -> None:
-    """Builds the parts of a run and drops them; parts that runs share are built once.
+    """Builds the parts of a run, shared ones once, and drops them.
 
     Raises:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.

@@ -1,4 +1,4 @@
-"""Checkpoints of a run: sealed with a digest, and enough of them to resume after any kill.
+"""Checkpoints, sealed with a digest, from which runs resume after any kill.
 
 A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
 the sha256 of everything before it. So one rename publishes content and digest together,
@@ -130,7 +130,7 @@ def logs(folder: Path) -> list[Path]:
 
 
 def sizes_of_logs(folder: Path) -> dict[str, int]:
-    """Returns the size in bytes of each file that grows with the epochs, by name."""
+    """Returns the sizes in bytes of a run's logs, by name."""
     return {path.name: path.stat().st_size for path in logs(folder)}
 
 
@@ -147,7 +147,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
 
 
 def resume_point(folder: Path, engine: str) -> Path | None:
-    """Returns the newest checkpoint that a run can resume from; None if it has to start again.
+    """Returns the newest checkpoint that a run can resume from, or None.
 
     The run's other files are cut to that point. A damaged checkpoint is skipped with a message.
 
@@ -209,7 +209,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
 
 
 def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
-    """Cuts each file to its size at the checkpoint; False if one is shorter or missing.
+    """Cuts each log to its size at the checkpoint; False if impossible.
 
     Lightning writes what callbacks log at the end of an epoch after the epoch's checkpoint. These
     events of the epoch's last step stay.

@@ -1,4 +1,4 @@
-"""The data of planned runs, loaded once for all runs that share them. Imports no torch."""
+"""The data of planned runs, loaded once. Imports no torch."""
 
 import functools
 import json
@@ -43,7 +43,7 @@ def data_fingerprint(config: Config) -> str | None:
 
 
 def prepared(config: Config) -> Splits:
-    """Returns the prepared splits of a run, made once for the runs that share them.
+    """Returns the prepared splits of a run, made once.
 
     Raises:
         ValueError, TypeError, OSError: see `plan`.
@@ -54,24 +54,27 @@ def prepared(config: Config) -> Splits:
 
 
 def load_source(source: Config) -> Splits:
-    """Returns the sequences of `data.source`, read once for the runs that share them."""
+    """Returns the sequences of `data.source`, read once."""
     return _load_source(json.dumps(source, sort_keys=True), _state_of_files(source))
 
 
 @functools.lru_cache(maxsize=8)
 def fingerprint_of(source: Splits) -> str:
-    """Returns `source.fingerprint()`, computed once for the runs that share the source."""
+    """Returns `source.fingerprint()`, computed once for each source."""
     return source.fingerprint()
 
 
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
-    """Returns path, time and size of each file of the source: a changed file is read again."""
+    """Returns path, time and size of each file of a source.
+
+    They are part of a cache's key, so that a changed file is read again.
+    """
     files = [(path, os.stat(path)) for path in _files(source).values()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
 def data_files(data: Config) -> dict[str, str]:
-    """Returns the absolute paths of the files of a data section's source, by its keys."""
+    """Returns the absolute paths of a source's files, by its keys."""
     source = data.get("source")
     return _files(source) if isinstance(source, dict) else {}
 

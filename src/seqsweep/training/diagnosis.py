@@ -42,7 +42,7 @@ _NUMBERS = 2**21
 
 
 def splits_tested(config: Config, splits: Splits) -> list[str]:
-    """Returns the splits on which a run's best weights are evaluated at its end.
+    """Returns the splits on which a run's best weights are evaluated.
 
     These are the test split and, where the record holds the confusion, the validation split.
     """
@@ -121,7 +121,7 @@ def diagnosis_of(
 
 
 def members_at_once(shape: StackShape, splits: Splits) -> int:
-    """Returns how many members to `diagnose` together, so that their states fit the cache."""
+    """Returns how many members to diagnose together, to fit the cache."""
     units = _units(shape)
     return max(1, _NUMBERS // (_sequences(units, splits) * _states(units, splits)))
 
@@ -164,7 +164,7 @@ def _units(shape: StackShape) -> int:
 
 
 def _sequences(units: int, splits: Splits) -> int:
-    """Returns how many sequences to look at: fewer if they are long and the network is large."""
+    """Returns the number of chosen sequences, lower if their states are large."""
     return min(_SEQUENCES, max(2, _NUMBERS // _states(units, splits)))
 
 
@@ -244,5 +244,5 @@ def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:
 
 
 def _short(value: float) -> float | None:
-    """Rounds to four digits, enough for a picture; None if not finite, which JSON lacks."""
+    """Rounds a number to four digits; None if it is not finite."""
     return float(f"{value:.4g}") if abs(value) < float("inf") else None

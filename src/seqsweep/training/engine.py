@@ -1,4 +1,4 @@
-"""The engine of a run, and the runs that can train together. Imports no torch.
+"""The choice of a run's engine and company. Imports no torch.
 
 `native` is the C++ step of seqsweep/native: networks of ours in float32 on the CPU. `stacked` is
 the PyTorch program of seqsweep/stacked: networks of ours where `native` is not available, and on a
@@ -108,7 +108,7 @@ def _ours(module: str, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
-    """Returns the part of a config that the native engine cannot train, or None.
+    """Returns the part of a config that `native` cannot train, or None.
 
     Args:
         config: checked.
@@ -126,7 +126,9 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
 
 
 def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
-    """Returns `native`, `stacked` or `autograd`: a function of the config and the machine alone.
+    """Returns the engine that trains a config on this machine.
+
+    It is `native`, `stacked` or `autograd`, and never depends on other runs.
 
     Args:
         config: checked.
@@ -165,7 +167,7 @@ def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
-    """Returns a line on how to get the native engine, if it would train some configs."""
+    """Returns a line on how to get the native engine if needed."""
     if library() is not None or is_switched_off():
         return []
     wanted = (config for config in configs if config["engine"] == "auto")
@@ -174,13 +176,13 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key of a config's pool: configs of equal keys can train in one pool."""
+    """Returns the key that configs of one pool share: that of their prepared data."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     return json.dumps((data_fingerprint, data), sort_keys=True)
 
 
 def stack_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key of a config's stack: configs of equal keys can train in one stack.
+    """Returns the key that configs of one stack share.
 
     They have equal data, network, batches and epochs. They may differ in seed, dropout, values of
     the optimizer, scheduler, clipping, loss, early stopping and monitor.

@@ -1,4 +1,4 @@
-"""The loggers of a run: each gets one row an epoch, with all of its metrics (`COLUMNS`)."""
+"""The loggers of a run, which get a row of metrics an epoch."""
 
 import logging
 import time
@@ -57,7 +57,7 @@ class RowLogger(Logger):
 
     @abstractmethod
     def write(self, rows: Sequence[dict[str, Any]]) -> None:
-        """Writes the rows of epochs in their order; their keys are some of `COLUMNS`."""
+        """Writes rows of epochs in their order, with keys from `COLUMNS`."""
 
 
 class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -81,12 +81,12 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
 
     @property
     def experiment(self) -> Any:
-        """The SummaryWriter, made when an attribute is used: Lightning asks for it every run."""
+        """The SummaryWriter, made when an attribute of it is used."""
         return self._experiment or _OnDemand(self._summary_writer)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Writes what callbacks log; a dict of values gets a tag for each value."""
+        """Writes what callbacks log; each value of a dict gets a tag."""
         values = {tag: v for tag, v in metrics.items() if tag not in ("epoch", *_IN_RECORD)}
         scalars = {tag: float(value) for tag, value in flatten_tags(values)}
         if scalars:
@@ -99,14 +99,14 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
 
     @rank_zero_only
     def save(self) -> None:
-        """Does nothing: rows are on disk already, and there is no hparams.yaml to write."""
+        """Does nothing: rows are on disk, and there is no hparams.yaml."""
 
     def _summary_writer(self) -> Any:
         return super().experiment
 
 
 class _OnDemand:
-    """Stands for an object that is made when one of its attributes is used."""
+    """A stand-in for an object that is made when it is used."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
@@ -125,7 +125,7 @@ def flatten_tags(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
-    """Returns rows for an `EventFile` with the current time; tags are keys but step and epoch.
+    """Returns rows for an `EventFile`; step and epoch are not tags.
 
     The epoch over the steps is a straight line, which would have a card of its own in TensorBoard.
     """
@@ -137,7 +137,7 @@ def event_rows(rows: Sequence[dict[str, Any]]) -> list[Row]:
 
 
 class EpochCSVLogger(RowLogger):
-    """Writes metrics.csv in the run's folder: a row per epoch, on disk when it is logged."""
+    """Writes metrics.csv in the run's folder, a row per epoch."""
 
     def __init__(self, save_dir: str) -> None:
         super().__init__()

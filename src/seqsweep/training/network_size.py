@@ -1,4 +1,4 @@
-"""The memory that a run needs, computed from its config before anything is built."""
+"""The check that a run fits the memory of the machine."""
 
 import functools
 import os
@@ -55,7 +55,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
 
 @functools.cache
 def _memory() -> int:
-    """Returns the bytes of memory of this machine, or of the container of this process."""
+    """Returns the bytes of memory of this machine or container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
     return min([total, *(int(limit) for limit in limits if limit.isdigit())])

@@ -1,4 +1,4 @@
-"""The outcome of a run: its record, an error or a signal. Imports no torch."""
+"""The outcome of a run. Imports no torch."""
 
 import signal
 from dataclasses import dataclass
@@ -49,7 +49,7 @@ class Outcome:
 
 
 def finished(member: PlannedRun, root: Path) -> Outcome | None:
-    """Returns the outcome of a run that is complete in `root`/run_id, unless `rerun` is set."""
+    """Returns the outcome of a finished run, unless `rerun` is set."""
     folder = RunFolder(root / member.run_id)
     record = None if member.config["rerun"] else folder.record()
     return None if record is None else Outcome(folder, record, trained=False)

@@ -1,4 +1,4 @@
-"""Planned runs: the run_id and the prepared data of a config. Imports no torch."""
+"""The run_id and the prepared data of a config. Imports no torch."""
 
 import functools
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The progress bar of a single run, drawn at most ten times a second."""
+"""The progress bar of a single run."""
 
 import time
 from typing import Any
@@ -63,7 +63,7 @@ class RunProgressBar(ProgressBar):
         self.progress.stop()
 
     def draw(self, trainer: L.Trainer, part: float = 0.0) -> None:
-        """Draws the line again, unless it was drawn less than a tenth of a second ago.
+        """Draws the line again, at most ten times a second.
 
         Args:
             part: the share of the epoch that is done.

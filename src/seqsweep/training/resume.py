@@ -1,4 +1,4 @@
-"""The start of a run: from its last checkpoint, a shorter run's end, or an empty folder."""
+"""The start of a run, from a checkpoint or in an empty folder."""
 
 import functools
 import logging
@@ -53,7 +53,7 @@ def begin(
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a finished run of the same config with fewer epochs; True if done.
+    """Copies the files of a run that differs in fewer epochs only.
 
     The epochs of the shorter run must be the first ones of this run. With a scheduler that depends
     on `max_epochs` they are not, which a message says.
@@ -79,7 +79,7 @@ def forget_finished_runs() -> None:
 
 @functools.cache
 def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the complete runs of a folder and its namesakes, read once by a process.
+    """Returns the complete runs of a folder and its namesakes, read once.
 
     Runs of another version of the training are left out: their run_id differs from the one that
     their config has now.
@@ -97,7 +97,7 @@ def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
 
 
 def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
-    """Returns whether a run has fewer epochs of the same data and has not stopped early."""
+    """Returns whether a run has fewer epochs and has not stopped early."""
     epochs = run["config"].get(_LENGTH, 0)
     return (
         run["data_fingerprint"] == member.data_fingerprint is not None
@@ -112,7 +112,7 @@ def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
 
 
 def _copy(source: Path, target: Path) -> bool:
-    """Copies the logs and the checkpoints of a run; False if a checkpoint is missing."""
+    """Copies a run's logs and checkpoints; False if one is missing."""
     checkpoints = [source / "checkpoints" / name for name in ("best.ckpt", "last.ckpt")]
     if not all(path.is_file() for path in checkpoints):
         return False

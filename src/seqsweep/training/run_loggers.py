@@ -1,4 +1,4 @@
-"""The loggers of a run through its stages: they get its config and are closed once."""
+"""The loggers of a run through its stages."""
 
 from collections.abc import Iterator
 from types import TracebackType
@@ -13,7 +13,7 @@ from seqsweep.training.loggers import RowLogger
 
 
 class LoggersOfRun(Callback):
-    """Keeps the loggers open over the stages of a run, and closes them at the end of the block.
+    """Keeps the loggers of a run open until the block ends.
 
     Lightning closes its loggers after each stage, and a run has two stages. So the Trainer has no
     loggers from the end of one stage until `resume`.

@@ -46,7 +46,7 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
 
 
 def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
-    """Plans the data of a folder's run; only the section `data` of its config is built.
+    """Plans the data of a folder's run and builds nothing else.
 
     Raises:
         ValueError: see `saved_member`, or the data have changed since the run was trained.
@@ -69,7 +69,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _find_files(config: dict[str, Any], run: RunFolder) -> None:
-    """Replaces the path of a data file that is not found by its recorded absolute path.
+    """Replaces paths of data files that are not found by recorded ones.
 
     The path in a config may be relative to another folder than the current one.
     """
@@ -85,7 +85,7 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
 
 
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config with the defaults of newer keys that do not influence the result.
+    """Returns a config with the defaults of newer keys without influence.
 
     A newer key that influences the result stays missing, and the config is refused later: the run
     was a different one.
@@ -117,7 +117,7 @@ def targets(config: Any) -> list[str]:
 
 
 def refuse_foreign_targets(config: Any, allowed: Sequence[str], where: str) -> None:
-    """Refuses a config from a file that would build anything but the allowed targets.
+    """Refuses a config that would build anything but the allowed targets.
 
     Raises:
         ValueError: there is another target, or an interpolation, which could make one.

@@ -50,9 +50,10 @@ def plateau(
     patience: int = 5,
     min_lr: float = 0.0,
 ) -> ReduceLROnPlateau:
-    """Multiplies the lr by `factor` in (0, 1) after `patience` epochs without a better `monitor`.
+    """Multiplies the lr by `factor` after `patience` epochs without improvement.
 
-    Lower is better for losses, higher for the other metrics.
+    `factor` must be in (0, 1). A lower `monitor` is better for losses, a higher one for the other
+    metrics.
     """
     if not 0 < factor < 1:
         raise ValueError(f"scheduler.factor={factor}: must be above 0 and below 1")

@@ -5,7 +5,7 @@ from seqsweep.training.engine import Network
 
 
 def stack_shape(network: Network, hidden: int, input_size: int, num_classes: int) -> StackShape:
-    """Returns the shape of a stack of such networks, padded to the width `hidden`."""
+    """Returns the shape of a stack of networks of width `hidden`."""
     return StackShape(
         input_size,
         hidden,

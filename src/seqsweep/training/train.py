@@ -1,4 +1,4 @@
-"""A run's story, from its config to its record: lock, begin, fit, test, record.
+"""The story of a run: lock, begin, fit, test, record.
 
 It is the same for one run and for many, and for every engine: see `train_together`.
 """
@@ -38,7 +38,7 @@ def train(
     progress: Callback | None = None,
     engine: str | None = None,
 ) -> Outcome:
-    """Trains one run in `root`/run_id, from where an earlier attempt was stopped or killed.
+    """Trains one run in `root`/run_id, from its last checkpoint if any.
 
     Args:
         run: a checked and identified config.
@@ -71,9 +71,10 @@ def train(
 def train_pool(
     runs: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None = None
 ) -> Outcomes:
-    """Trains runs of one prepared data set with the native engine; see `train_together`.
+    """Trains runs of one data set with the native engine.
 
-    The results of a run depend on its config alone, whatever its company and its threads.
+    The results of a run depend on its config alone, whatever its company and its threads. For what
+    comes back see `train_together`.
 
     Args:
         runs: checked configs; their `data` sections are equal but for seed, batch_size and
@@ -97,10 +98,10 @@ def train_pool(
 def train_stack(
     runs: Sequence[PlannedRun], root: Path, progress: Callback | None = None
 ) -> Outcomes:
-    """Trains runs of one `engine.stack_key` with the stacked engine; see `train_together`.
+    """Trains runs of one `engine.stack_key` with the stacked engine.
 
     Every run ends as it would alone, within rounding: another's failure, early stop or divergence
-    changes nothing.
+    changes nothing. For what comes back see `train_together`.
 
     Args:
         runs: checked configs.
@@ -146,7 +147,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
 
 
 def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
-    """Locks a run; False where another process has it, or has finished it meanwhile."""
+    """Locks a run; False if another process trains or has finished it."""
     try:
         contexts.enter_context(RunLock(member.folder.path))
     except (Locked, OSError) as error:
@@ -179,7 +180,7 @@ def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
 
 
 def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[PlannedRun]:
-    """Trains members to their records; returns the runs that have to try again alone."""
+    """Trains members to their records; returns runs to try again alone."""
     try:
         with engine.running(group):
             engine.fit(group)
@@ -213,7 +214,7 @@ def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseExceptio
 
 
 def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
-    """Writes that a run has failed; returns the members of a company that try again alone."""
+    """Writes that a run has failed, or returns runs to try alone."""
     left = _left(engine, group)
     if engine.is_single:
         for member in left:

@@ -11,7 +11,7 @@ logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
 class _LogFile(logging.FileHandler):
-    """A log file whose write errors neither end a run nor fill the terminal."""
+    """A log file that ignores write errors."""
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass

@@ -1,4 +1,4 @@
-"""The Lightning Trainer of a run: without notices, and with settings for small networks."""
+"""The Lightning Trainer of a run, with settings for small networks."""
 
 import logging
 import os
@@ -112,7 +112,7 @@ def build_trainer(
 
 
 def quiet() -> None:
-    """Silences Lightning's notices, which are the same for every run, but not its warnings.
+    """Silences Lightning's notices, but not its warnings.
 
     The notices are `GPU available`, tips and `Trainer.fit stopped`. The warnings about numbers of
     workers go, too: they do not hold for data in memory.
@@ -125,7 +125,7 @@ def quiet() -> None:
 
 @contextmanager
 def restored_torch_state(threads: int) -> Generator[None]:
-    """Sets torch's number of threads in the block, and restores torch's global state after it.
+    """Sets torch's threads in the block and restores its global state.
 
     Restored are the threads, the random generators and the deterministic mode.
     """
@@ -141,7 +141,7 @@ def restored_torch_state(threads: int) -> Generator[None]:
 
 
 def count_steps(trainer: L.Trainer, steps: int) -> None:
-    """Adds steps to Lightning's count, which misses those of optimizers that it does not wrap."""
+    """Adds the steps of an optimizer that Lightning does not wrap."""
     progress = trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress
     progress.increment_ready()
     progress.total.completed += steps
@@ -156,7 +156,7 @@ def takes_gpu(accelerator: str) -> bool:
 
 
 def _is_one_process(devices: int | str, strategy: str, on_gpu: bool) -> bool:
-    """Returns whether a run is this process alone, whatever variables a cluster has set.
+    """Returns whether a run is one process, whatever a cluster says.
 
     Lightning would take SLURM_NTASKS, torchrun's or LSF's variables for processes of this run,
     and from their rank conclude that another process writes its logs.
@@ -179,7 +179,7 @@ def _profiler(kind: str | None, folder: Path) -> Profiler | None:
 
 
 def _check_parts(**limits: int | float | None) -> None:
-    """Refuses a limit that is neither a whole number of batches nor a fraction of them."""
+    """Refuses a limit that is neither a count nor a fraction."""
     for name, limit in limits.items():
         too_large = isinstance(limit, float) and limit > 1
         if limit is not None and (limit < 0 or too_large):

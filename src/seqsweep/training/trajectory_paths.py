@@ -16,7 +16,7 @@ Points = npt.NDArray[np.float64]
 
 
 class Paths:
-    """The rows that make the paths of each class, the same for all networks.
+    """The rows that make the paths of each class.
 
     A class's mean path averages, at each step, the sequences that have this step. It is as long as
     their median length. A path of many steps is drawn with fewer points.
@@ -45,7 +45,7 @@ class Paths:
         self._positions = np.concatenate([path for each in paths.values() for path in each])
 
     def of(self, points: Points) -> dict[str, dict[str, Any]]:
-        """Returns for each class its mean path and those of some sequences, from points (R, 2)."""
+        """Returns each class's mean path and some sequences', from points (R, 2)."""
         sums = [np.bincount(self._cells, column, self._size) for column in points.T]
         means = np.stack(sums, 1) / self._counts[:, None]
         drawn = np.concatenate([means, points])[self._positions]

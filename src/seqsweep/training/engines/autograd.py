@@ -55,7 +55,7 @@ class AutogradRun:
 
 
 class AutogradEngine(Engine[AutogradRun]):
-    """Trains a single run, whose network, callbacks and loggers may be the user's own.
+    """Trains a single run, which may use the user's own classes.
 
     Args:
         runs: exactly one.
@@ -134,7 +134,7 @@ class AutogradEngine(Engine[AutogradRun]):
         return AutogradEngine([run], self.root, self.progress)
 
     def _evaluate(self) -> dict[str, float]:
-        """Tests the weights of the best epoch; returns the metrics of the test split.
+        """Tests the weights of the best epoch; returns the test metrics.
 
         Raises:
             Diverged: the loss on the test split is not finite.
@@ -179,7 +179,7 @@ def _validate_quietly(parts: Parts) -> None:
 
 
 def _best_epoch(parts: Parts, seconds: float) -> BestEpoch:
-    """Returns the best epoch by the run's checkpoint callback; without one, the last epoch."""
+    """Returns the best epoch of a run; without checkpoints, the last one."""
     for callback in parts.trainer.checkpoint_callbacks:
         if isinstance(callback, BestAndLast):
             return callback.best
@@ -191,10 +191,11 @@ def _best_epoch(parts: Parts, seconds: float) -> BestEpoch:
 
 @contextlib.contextmanager
 def _ending_its_workers() -> Generator[None]:
-    """Kills the DataLoader workers of a run that ends early; Lightning leaves some of them alive.
+    """Kills the DataLoader workers that a run leaves when it ends early.
 
-    A worker that is left holds copies of this process's open files. The end of the process would
-    even wait for it, and forever if a signal ended another one that held the lock of a queue.
+    Lightning leaves some of them alive. Such a worker holds copies of this process's open files.
+    The end of the process would even wait for it, and forever if a signal ended another worker that
+    held the lock of a queue.
     """
     others = multiprocessing.active_children()
     try:

@@ -33,7 +33,7 @@ class Member(Protocol):
 
 
 class Findings(NamedTuple):
-    """What a member's best weights achieve: test metrics, confusion for its record, diagnosis."""
+    """The results of a member's best weights: test metrics, confusion, diagnosis."""
 
     metrics: dict[str, float]
     confusion: dict[str, Any]
@@ -94,7 +94,7 @@ def record_of(
 
 
 def fail_member(member: Member, error: Exception) -> RunFailed:
-    """Writes that a member has failed, as far as its folder can be written."""
+    """Writes that a member has failed, if its folder can be written."""
     text = "".join(traceback.format_exception(error))
     member.log.say(f"failed: {text}", level="ERROR")
     member.log.write_lines()

@@ -1,4 +1,4 @@
-"""The log of a member: rows of epochs, collected and written some epochs at a time."""
+"""The log of a member, written some epochs at a time."""
 
 import contextlib
 import functools
@@ -62,7 +62,7 @@ class MemberLog:
         self._lines.append(_line(time.time(), level, message))
 
     def write_lines(self) -> None:
-        """Writes the lines to train.log; a run does not end if they cannot be written."""
+        """Writes the lines to train.log, or drops them if impossible."""
         path = self.folder / "train.log"
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError):
@@ -79,5 +79,5 @@ def _line(when: float, level: str, message: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _second(when: int) -> str:
-    """Formats a second, once for all members with an epoch that ends in it."""
+    """Formats a second, once for all members."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(when))

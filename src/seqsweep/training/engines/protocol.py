@@ -21,14 +21,14 @@ Ended = tuple[M, Findings | Diverged]
 
 
 class Begun(NamedTuple, Generic[M]):
-    """A member whose folder is ready, with the checkpoint to resume from, or None."""
+    """A member whose folder is ready, with its checkpoint or None."""
 
     member: M
     checkpoint: Path | None
 
 
 class Engine(ABC, Generic[M]):
-    """Trains runs of one prepared data set together; a run alone is a company of one.
+    """Trains one or more runs of one data set together.
 
     A member that ends before the others is tested and recorded while they train. `fit` leaves
     those that end last to `test` and `record`.
@@ -55,7 +55,7 @@ class Engine(ABC, Generic[M]):
 
     @property
     def is_single(self) -> bool:
-        """Whether this is a run by itself, whose files are synced one by one."""
+        """True for a run by itself, whose files are synced one by one."""
         return len(self.runs) == 1
 
     @abstractmethod
@@ -67,7 +67,7 @@ class Engine(ABC, Generic[M]):
         """
 
     def assist(self, members: Sequence[M]) -> Outcome | None:
-        """Trains as a further process of a distributed run; None in the first process.
+        """Trains as a further process of a distributed run, or returns None.
 
         The first process locks, begins and records the run.
         """

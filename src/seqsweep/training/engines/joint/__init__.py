@@ -1,1 +1,1 @@
-"""The parts that stacks and pools share: members with their schedules, states and logs."""
+"""The parts that stacks and pools share."""

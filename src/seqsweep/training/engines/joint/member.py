@@ -1,4 +1,4 @@
-"""One member of a stack or a pool: its weights, schedule, early stopping, log and state.
+"""A member of a stack or a pool.
 
 C classes, P parameters of the network.
 """
@@ -22,7 +22,6 @@ from seqsweep.seeding import global_stream, stream_seed
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import (
     build_loggers,
-    check_monitors,
     class_weights,
     sizes_from_data,
 )
@@ -33,6 +32,7 @@ from seqsweep.training.description import description
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
 from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.monitors import check_monitors
 from seqsweep.training.planned_run import PlannedRun
 
 Checkpoint = dict[str, Any]
@@ -42,7 +42,7 @@ Layout = list[tuple[str, torch.Size]]
 
 
 class TrainingMember:
-    """The parts of a run that it does not share with others, built from its config.
+    """The parts of a run that it does not share with others.
 
     Nothing is written.
 

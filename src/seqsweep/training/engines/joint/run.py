@@ -1,4 +1,4 @@
-"""What the engines `native` and `stacked` share: members of one data set and their Trainer."""
+"""The base of the engines `native` and `stacked`."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
@@ -25,7 +25,7 @@ class Saved(NamedTuple):
 
 
 class JointEngine(Engine[T]):
-    """Trains members that share their data and whatever else Lightning's Trainer reads.
+    """Trains members with equal data and Trainer options.
 
     Args:
         runs, root, progress: see `Engine`.
@@ -52,7 +52,7 @@ class JointEngine(Engine[T]):
         return members
 
     def make_trainer(self, **options: Any) -> L.Trainer:
-        """Builds a Trainer for all members: the only options they differ in are `options`."""
+        """Builds a Trainer for all members, which differ only in `options`."""
         config = self.runs[0].config["trainer"]
         section = {name: value for name, value in config.items() if name != "_target_"}
         # The engines validate and convert numbers themselves, not through the Trainer.

@@ -1,4 +1,4 @@
-"""The options of an optimizer (lr and so on) in each epoch of a run."""
+"""The options of an optimizer, such as lr, in each epoch."""
 
 import json
 from typing import Any
@@ -38,7 +38,7 @@ class Schedule:
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
-        """Returns the options of an epoch; of the next one if a metric changes them."""
+        """Returns the options of an epoch, the next one if metrics decide."""
         if self.scheduler is None or self.follows_metric:
             return self._by_epoch[-1]
         # The scheduler only moves forward, so the options of earlier epochs are kept.
@@ -47,7 +47,7 @@ class Schedule:
         return self._by_epoch[epoch]
 
     def see(self, metrics: dict[str, Any]) -> None:
-        """Takes in the metrics of an epoch, for a scheduler that follows one of them."""
+        """Takes in the metrics of an epoch."""
         if self.follows_metric and self.monitor in metrics:
             self._by_epoch = [self._moved(metrics[self.monitor])]
 
@@ -72,7 +72,7 @@ class Schedule:
 
 
 def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
-    """Returns the schedule of a config, shared with members of equal configs if possible."""
+    """Returns the schedule of a config, shared if possible."""
     key = json.dumps([config["optimizer"], config["scheduler"]], sort_keys=True)
     if key not in schedules:
         schedules[key] = Schedule(config)

@@ -1,4 +1,4 @@
-"""Scores from the counts of an epoch, and what its row of metrics means.
+"""The scores of an epoch, from counts and rows of metrics.
 
 K members, C classes.
 """
@@ -16,9 +16,10 @@ Array = npt.NDArray[np.float64]
 
 
 def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
-    """Returns accuracy and macro-F1 (K,) from counts (K, C, C), rows the true class.
+    """Returns accuracy and macro-F1 (K,) from counts (K, C, C).
 
-    Macro-F1 is the mean over the classes that occur, as labels or as predictions.
+    The rows of the counts are the true classes. Macro-F1 is the mean over the classes that occur,
+    as labels or as predictions.
     """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=1, axis2=2)
@@ -36,7 +37,7 @@ def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
 
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
-    """Returns the error of a member whose row has a value that is not finite, or None."""
+    """Returns the error of a row that is not finite, or None."""
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
             return Diverged(name, row[name], epoch)

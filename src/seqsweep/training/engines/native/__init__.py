@@ -1,1 +1,1 @@
-"""The native engine: trains a pool of runs of one data set. A single run is a pool of one."""
+"""The native engine, which trains a pool of one run or more."""

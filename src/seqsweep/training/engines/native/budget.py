@@ -1,4 +1,4 @@
-"""The budget of writes that are only needed after a kill: a small share of the time."""
+"""The budget of writes that are only needed after a kill."""
 
 import time
 from collections.abc import Callable, Generator
@@ -11,7 +11,7 @@ _FIRST_GUESS = 0.005
 
 
 class Budget:
-    """Allows writes that take at most 5 % of the time, but at least one a minute.
+    """Allows writes for 5 % of the time, or once a minute for each writer.
 
     Args:
         clock: returns the time in seconds.

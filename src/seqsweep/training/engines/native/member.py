@@ -88,7 +88,7 @@ class PoolMember(TrainingMember):
         return self.epochs >= self.max_epochs or self.had_stopped()
 
     def work(self) -> Work:
-        """Returns the work of its next epoch and keeps the state before it, for `undo`."""
+        """Returns the work of its next epoch, which `undo` can revert."""
         self._before.copy_(self.native.memory)
         self._steps_before = self.native.steps
         seed = self.shuffle_seed if self.shuffles else None
@@ -108,7 +108,7 @@ class PoolMember(TrainingMember):
 
     @property
     def part(self) -> float:
-        """The share of its next epoch that is done, also while a thread trains it."""
+        """The share of its current epoch that is done, at any time."""
         return (self.native.steps - self._steps_before) / self.steps_of_an_epoch
 
     def undo(self) -> None:
@@ -161,7 +161,7 @@ class _Orders:
         self._generator = torch.Generator()
 
     def __call__(self, size: int, seed: int | None, epoch: int) -> Tensor:
-        """Returns the order (S,) of an epoch, as `EpochBatches` gives it to a separate run."""
+        """Returns the order (S,) of an epoch, the same as in `EpochBatches`."""
         # Without a seed the order is that of the data, in every epoch.
         key = (size, seed, epoch if seed is not None else 0)
         if key not in self._orders:

@@ -1,4 +1,4 @@
-"""The files of a pool's members: logs and checkpoints, each in its run's folder."""
+"""The logs and checkpoints of a pool's members."""
 
 from seqsweep.runs.files import link
 from seqsweep.training.checkpoints import publish, save_sealed

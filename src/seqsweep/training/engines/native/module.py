@@ -1,4 +1,4 @@
-"""The LightningModule that trains a pool: an epoch of the Trainer is a round of its members."""
+"""The LightningModule that trains a pool, a round in each epoch."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -85,7 +85,7 @@ class Pool:
         self._ended: list[Ended[PoolMember]] = []
 
     def advance(self, seconds: float) -> list[PoolMember]:
-        """Takes in a result of the threads; returns the members that have finished an epoch.
+        """Takes in a result; returns the members that have finished an epoch.
 
         Args:
             seconds: the longest time to wait for a result.
@@ -135,7 +135,7 @@ class Pool:
             self._train(self._chunk())
 
     def _chunk(self) -> list[PoolMember]:
-        """Returns members for a task of about a millisecond, and leaves enough for others."""
+        """Returns members for a task of about a millisecond."""
         # With few members a task takes only some of them, so that every thread gets one.
         most = max(1, len(self.training) // (_TASKS_OF_A_THREAD * len(self.workers)))
         chunk, cost = [self._ready.popleft()], 0.0
@@ -243,7 +243,7 @@ class Pool:
         self._try(member, lambda: files.save(self.budget.clock(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """Calls an action; a folder that cannot be written fails its own run alone."""
+        """Calls an action for a member, which fails if its folder cannot be written."""
         try:
             action()
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The data of a pool, and the evaluation of its members' best weights at their end.
+"""The data of a pool, and the evaluation of its members.
 
 K members, C classes.
 """

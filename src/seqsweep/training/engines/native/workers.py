@@ -1,4 +1,4 @@
-"""The threads that train and test a pool's members; the main thread does everything else."""
+"""The threads that train and test a pool's members."""
 
 import queue
 import threading

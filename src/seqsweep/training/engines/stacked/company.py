@@ -36,7 +36,7 @@ class Company:
 
 
 def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[PlannedRun]]:
-    """Returns the companies in which some runs began, without the runs that are done.
+    """Returns the unfinished runs of the companies in which some began.
 
     Runs of a company that are not among the given ones are planned from its file.
 
@@ -66,7 +66,7 @@ def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[Plann
 
 
 def companies(root: Path) -> list[Company]:
-    """Returns the companies of a sweep's folder, in the order of their files' names."""
+    """Returns the companies of a sweep's folder, sorted by file name."""
     paths = sorted((root / FOLDER).glob("*.company"))
     read = [Company(path, read_object(path)) for path in paths]
     return [company for company in read if all(map(_is_config, company.configs.values()))]

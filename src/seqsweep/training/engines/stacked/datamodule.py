@@ -110,7 +110,7 @@ class EpochBlocks:
             yield _block(train, order[:, None, full:])
 
     def _order(self, epoch: int) -> Tensor:
-        """Returns the order of an epoch (K, S) that `EpochBatches` gives to each member."""
+        """Returns the orders (K, S) of an epoch, the same as in `EpochBatches`."""
         size = len(self.data.splits.train)
         if not self.data.shuffles:
             return torch.arange(size).expand(len(self.data.members), size)

@@ -1,4 +1,4 @@
-"""The ends of a stack's members: tested with the weights of their best epochs, then recorded."""
+"""The ends of a stack's members: tested, then recorded."""
 
 import functools
 import os
@@ -40,7 +40,7 @@ class StackEnds:
         self.outcomes = outcomes
 
     def end(self, members: Sequence[TrainingMember]) -> None:
-        """Tests and records members that end before the others, and drops them from the stack."""
+        """Tests, records and drops members that end before the others."""
         if members:
             self.record(self.test(members))
             self.drop_ended()
@@ -89,7 +89,7 @@ class StackEnds:
         self._remove_file(len(ended))
 
     def attempt(self, member: TrainingMember, action: Callable[[], object]) -> None:
-        """Calls an action; a folder that cannot be written fails its own run alone."""
+        """Calls an action for a member, which fails if its folder cannot be written."""
         try:
             action()
         except OSError as error:
@@ -100,7 +100,7 @@ class StackEnds:
         return [(member, end) for member, end in ended if member.run_id not in self.outcomes]
 
     def _cut_out(self, ended: Sequence[Ended[TrainingMember]]) -> None:
-        """Writes the members' own checkpoints, all on disk before any record can be seen."""
+        """Writes the members' own checkpoints, synced before any record."""
         assert self.file is not None
         now = self.stack.state_dict()
         has_diverged = any(isinstance(end, Diverged) for _, end in ended)
@@ -118,7 +118,7 @@ class StackEnds:
         self.outcomes[member.run_id] = record_end(member, end, self.stack.steps, splits, synced)
 
     def _remove_file(self, ended: int) -> None:
-        """Removes the stack's file when all have ended; a failed run may resume from it."""
+        """Removes the stack's file if no member may resume from it."""
         has_failed = any(isinstance(outcome, RunFailed) for outcome in self.outcomes.values())
         if self.file is not None and ended == len(self.stack.members) and not has_failed:
             self.file.remove()

@@ -22,7 +22,7 @@ _EVALUATED_NUMBERS = 2**20
 
 
 class Evaluation(NamedTuple):
-    """The metrics `loss`, `acc`, `f1` (K,) and the counts (K, C, C), rows the true class."""
+    """The metrics (K,) of the members and their counts (K, C, C), rows the true class."""
 
     metrics: dict[str, Array]
     confusion: Tensor
@@ -51,7 +51,7 @@ def evaluate(network: StackedNetwork, data: StackDataModule, split: str) -> Eval
 
 
 def _batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBatch]:
-    """Yields a whole split in batches by falling length, the same for every member."""
+    """Yields a split in batches by falling length, for every member."""
     rows = torch.arange(data.count)
     if not data.equal:
         rows = torch.sort(data.lengths, descending=True, stable=True).indices

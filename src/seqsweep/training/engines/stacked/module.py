@@ -81,7 +81,7 @@ class StackModule(L.LightningModule):
         count_steps(self.trainer, len(block.steps))
 
     def on_train_epoch_end(self) -> None:
-        """Takes in the metrics of the epoch: best epoch, schedule, log and early stopping."""
+        """Takes in the metrics of the epoch for every member."""
         stack, epoch = self.stack, self.current_epoch
         rows = self._rows(epoch)
         now = time.perf_counter()

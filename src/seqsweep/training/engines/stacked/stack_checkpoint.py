@@ -1,4 +1,4 @@
-"""The callback that keeps the files of a stack: logs, checkpoints, and the ends of members."""
+"""The callback that writes the files of a stack."""
 
 import time
 
@@ -17,7 +17,7 @@ _SHARE_OF_LOGS = 0.05
 
 
 class StackCheckpoint(Checkpoint):
-    """Writes the logs and the checkpoint of a stack after an epoch; ends members that end early.
+    """Writes a stack's files after an epoch, and ends members early.
 
     Lightning calls a `Checkpoint` after the module's own `on_train_epoch_end`.
 
@@ -53,7 +53,7 @@ class StackCheckpoint(Checkpoint):
         trainer.should_stop = True
 
     def _flush(self) -> None:
-        """Writes the members' logs; those of a stack only in a small share of the time."""
+        """Writes the members' logs, in a small share of the time."""
         start = time.perf_counter()
         is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
         if self.file is not None and not is_due:

@@ -1,4 +1,4 @@
-"""The file that holds the state of a stack between epochs, one for all its members.
+"""The file that holds the state of a stack between epochs.
 
 A stack of one keeps its state as any run does, in `checkpoints/last.ckpt`. A larger stack would
 write hundreds of files after each epoch. So it writes `.stacks/<id>.ckpt` in the sweep's folder,
@@ -51,7 +51,7 @@ class StackFile:
         return []
 
     def save(self, stack: Stack) -> None:
-        """Writes the state of a stack atomically; the state before it stays as `previous`."""
+        """Writes the state of a stack atomically, and keeps the previous one."""
         new = self.path.with_suffix(".next.ckpt")
         save_sealed(stack.state_dict(), new)
         if self.path.exists():
@@ -109,7 +109,7 @@ def _last(root: Path, run_id: str) -> Path:
 
 
 def _is_out(root: Path, run_id: str) -> bool:
-    """Returns whether a run does not need the file of its stack any more."""
+    """Returns whether a run no longer needs its stack's file."""
     return _last(root, run_id).exists() or (root / run_id / "record.json").exists()
 
 

@@ -48,7 +48,7 @@ class StackSums:
 
 
 def confusion(predicted: Tensor, labels: Tensor, num_classes: int) -> Tensor:
-    """Returns counts (K, C, C), rows the true class, from classes and labels (K, S)."""
+    """Returns counts (K, C, C), rows the true class, from labels (K, S)."""
     members = len(labels)
     member = torch.arange(members, device=labels.device)[:, None] * num_classes
     cells = (member + labels) * num_classes + predicted

@@ -120,7 +120,7 @@ class Stack:
         return network, self._loss(members)
 
     def state_dict(self) -> Checkpoint:
-        """Returns the state of the whole stack in a dozen tensors, for any number of members."""
+        """Returns the state of the whole stack in a dozen tensors."""
         return {
             "engine": "stacked",
             "epoch": self.epochs - 1,
