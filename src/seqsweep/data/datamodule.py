@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.signals import ENDING
 
 _WORKERS = 64
 """The number of workers that any machine may use, so that a small one can reproduce a run."""
@@ -126,5 +127,5 @@ class SequenceDataModule(L.LightningDataModule):
 
 def _leave_signals_to_the_trainer(worker: int) -> None:
     """A signal to the whole process group must not end the workers before their trainer stops."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

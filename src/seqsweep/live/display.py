@@ -20,12 +20,10 @@ from seqsweep.live.progress_view import LiveView, shows_table
 from seqsweep.live.run_state import beats
 from seqsweep.live.sweep_state import Progress
 from seqsweep.live.terminal import Screen
+from seqsweep.pacing import pause_after
 from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
-
-_SHARE = 0.05
-"""Of the time, at most, that looking and drawing take."""
 
 _drawing = threading.RLock()
 os.register_at_fork(
@@ -117,7 +115,7 @@ class Watcher:
             view.look()
             with _drawing:
                 view.draw()
-            pause = max(view.pause, (time.monotonic() - begun) / _SHARE)
+            pause = pause_after(time.monotonic() - begun, view.pause)
         view.look()
         with _drawing:
             view.stop()

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from seqsweep.live.progress_view import LiveView, live
 from seqsweep.live.sweep_state import Progress
+from seqsweep.pacing import pause_after
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
 from seqsweep.runs.clock import is_recent
@@ -16,7 +17,6 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
 
-_SHARE = 0.05
 _TOP = 5
 
 
@@ -57,7 +57,7 @@ def _follow(watched: "WatchedFolder", view: LiveView) -> None:
         view.draw()
         if watched.is_over():
             return
-        time.sleep(max(view.pause, (time.monotonic() - begun) / _SHARE))
+        time.sleep(pause_after(time.monotonic() - begun, view.pause))
 
 
 class WatchedFolder:

@@ -1,7 +1,6 @@
 """When a run ends before its last epoch: early stopping, and signals."""
 
 import signal
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
@@ -10,9 +9,8 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
+from seqsweep.signals import ENDING, handled
 from seqsweep.training.outcome import Interrupted
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class EarlyStop(EarlyStopping):
@@ -50,18 +48,9 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Takes the signals while the block runs; only a process's main thread can."""
-        if threading.current_thread() is not threading.main_thread():
+        """Takes the signals while the block runs."""
+        with handled(ENDING, self._receive):
             yield
-            return
-        # What was ignored when we were started, as nohup does, stays ignored.
-        heard = [s for s in _SIGNALS if signal.getsignal(s) is not signal.SIG_IGN]
-        before = {signum: signal.signal(signum, self._receive) for signum in heard}
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
 
     def check(self) -> None:
         """Raises Interrupted where a signal has come."""

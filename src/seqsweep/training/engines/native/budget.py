@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-_SHARE = 0.05
+from seqsweep.pacing import pause_after
+
 _LONGEST_SECONDS = 60.0
 _FIRST_GUESS = 0.005
 """Seconds that a write is taken to last before the first one."""
@@ -23,7 +24,7 @@ class Budget:
 
     def is_due(self, since: float, writers: int = 1) -> bool:
         """Whether one of so many writers may write, whose last write ended at `since`."""
-        wait = min(_LONGEST_SECONDS, writers * self._seconds / _SHARE)
+        wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - since >= wait
 
     @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 import lightning as L
 
 from seqsweep.models.module import Diverged
+from seqsweep.pacing import pause_after
 from seqsweep.training.checkpoints import publish, save_sealed
 from seqsweep.training.diagnosis import (
     MOST_CLASSES,
@@ -23,8 +24,6 @@ from seqsweep.training.engines.stacked.module import Ended, StackModule, evaluat
 from seqsweep.training.engines.stacked.stack_file import StackFile, save_members
 from seqsweep.training.engines.stacked.state import Stack, cut
 from seqsweep.training.outcome import Outcome, RunFailed
-
-_SHARE_OF_LOGS = 0.05
 
 
 class StackFit:
@@ -92,7 +91,7 @@ class StackFit:
         """Writes the members' logs; those of many only as long as it takes a small part of the
         time."""
         start = time.perf_counter()
-        is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
+        is_due = start - self._flushed >= pause_after(self._flush_seconds)
         if self.file is not None and not is_due:
             return []
         failed: list[tuple[TrainingMember, Diverged | OSError | None]] = []
