@@ -17,7 +17,16 @@ PLUGINS = SOURCE / "hydra_plugins"
 
 LEAVES = {
     f"seqsweep.{name}"
-    for name in ("suggest", "seeding", "command", "console", "arguments", "importing")
+    for name in (
+        "suggest",
+        "seeding",
+        "command",
+        "console",
+        "arguments",
+        "importing",
+        "signals",
+        "pacing",
+    )
 }
 KNOWS = {
     "data": {"data"},

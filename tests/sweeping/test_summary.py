@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from seqsweep import pacing
 from seqsweep.config.schema import Config
 from seqsweep.results.report import freshness
 from seqsweep.results.report.freshness import BESIDE
@@ -20,7 +21,7 @@ from seqsweep.runs.eventfiles import all_made_files
 from seqsweep.runs.files import write_bytes
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import summary
-from seqsweep.sweeping.signals import interruptible
+from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.summary import Renewing, write_summary
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -48,7 +49,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 def test_the_report_is_renewed_when_a_run_has_ended(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(summary, "SHARE", 1.0)
+    monkeypatch.setattr(pacing, "SHARE", 1.0)
     report = tmp_path / "report.html"
     with Renewing(tmp_path, every=0.01):
         time.sleep(0.05)

@@ -1,12 +1,12 @@
-"""`hydra/launcher=stacked`: the jobs of a multirun, trained together in one process.
+"""`hydra/launcher=stacked` trains the jobs of a multirun together, in one process.
 
-This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
+Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.config_store import ConfigStore
@@ -15,15 +15,12 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-if TYPE_CHECKING:
-    from seqsweep.sweeping.hydra_jobs import RunLauncher
-
 _OUR_TASK = "seqsweep.sweeping.app"
 
 
 @dataclass
 class StackedLauncherConf:
-    """The launcher's config: members that train side by side, null for one a core."""
+    """The launcher's config; the arguments are those of StackedLauncher."""
 
     _target_: str = "hydra_plugins.seqsweep_stacked.seqsweep_stacked.StackedLauncher"
     threads: int | None = None
@@ -37,11 +34,11 @@ ConfigStore.instance().store(
 class StackedLauncher(Launcher):
     """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
 
-    Hydra's basic launcher trains the others, one after another, and the jobs of any other Hydra
-    app.
+    Hydra's basic launcher trains the other runs, one after another. It also runs the jobs of any
+    other Hydra app.
 
     Args:
-        threads: the number of members that the native engine trains side by side; None for one a
+        threads: the number of members that the native engine trains side by side; None for one per
             core.
     """
 
@@ -67,12 +64,12 @@ class StackedLauncher(Launcher):
 
     @property
     def launches_runs(self) -> bool:
-        """False for another app, and for callbacks of Hydra, whose hooks belong to single jobs."""
+        """True for seqsweep's jobs, unless Hydra has callbacks, which belong to single jobs."""
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
-    def run_launcher(self) -> "RunLauncher":
-        """Returns what trains the runs; the sweeper of seqsweep uses it without Hydra's jobs."""
+    def run_launcher(self) -> Any:
+        """Returns the RunLauncher that trains the runs; seqsweep's own sweeper uses it directly."""
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
         from seqsweep.sweeping.hydra_jobs import RunLauncher

@@ -1,6 +1,6 @@
-"""`hydra/sweeper=seqsweep`: the grid of Hydra's basic sweeper, checked as a whole, trained once.
+"""`hydra/sweeper=seqsweep` checks the whole grid of a multirun before it trains the first run.
 
-This module is imported at every start of every Hydra app of the environment: it imports Hydra only.
+Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
 import itertools
@@ -23,10 +23,11 @@ from hydra_plugins.seqsweep_stacked.seqsweep_stacked import StackedLauncher
 
 @dataclass
 class SeqsweepSweeperConf:
-    """The sweeper's config: `params` as in the basic sweeper."""
+    """The sweeper's config, with `params` as in Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
-    # Not None: then Hydra answers `hydra.sweeper.params={seed:1}` with an AttributeError.
+    # An empty dict, because with None Hydra answers to
+    # `hydra.sweeper.params={seed:1}` with an AttributeError.
     params: dict[str, Any] | None = field(default_factory=dict)
 
 
@@ -36,10 +37,10 @@ ConfigStore.instance().store(
 
 
 class SeqsweepSweeper(Sweeper):
-    """Expands the grid and hands it to `seqsweep.sweeping.sweep.run_sweep` with the launcher.
+    """Expands the grid and passes it to `seqsweep.sweeping.sweep.run_sweep`.
 
     Args:
-        params: overrides with comma-separated values, as on the command line, which wins over them.
+        params: overrides with comma-separated values. Those on the command line take precedence.
     """
 
     def __init__(self, params: dict[str, Any] | None = None) -> None:
@@ -58,7 +59,7 @@ class SeqsweepSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
-        # Here and not above: see the module's docstring.
+        # Imported here for the reason in the module's docstring.
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
         from seqsweep.console import PlainConsole
@@ -87,8 +88,9 @@ class SeqsweepSweeper(Sweeper):
             raise SystemExit(code)
 
     def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
-        """The grid: one list of overrides per member, the last argument varying fastest."""
-        from seqsweep.config.grid import check_grid, swept_values  # see the module's docstring
+        """Returns the overrides of each member of the grid; the last argument varies fastest."""
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.config.grid import check_grid, swept_values
 
         params = [f"{key}={value}" for key, value in self.params.items()]
         choices: dict[str, list[str]] = {}
@@ -100,8 +102,8 @@ class SeqsweepSweeper(Sweeper):
                 choices[key] = [f"{key}={value}" for value in swept_values(override)]
             else:
                 raise HydraException(
-                    f"{override.input_line}: an interval has no finite grid; give values, "
-                    "as in 1,2,4 or range(1,5)"
+                    f"{override.input_line}: must be values, as in 1,2,4 or range(1,5); "
+                    "an interval has no finite grid"
                 )
         check_grid(list(choices.values()))
         return [list(member) for member in itertools.product(*choices.values())]

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.signals import ENDING
 
 _WORKERS = 64
 """The number of workers that is accepted on any machine, so that a small one can reproduce runs."""
@@ -127,5 +128,5 @@ class SequenceDataModule(L.LightningDataModule):
 
 def _ignore_signals(worker: int) -> None:
     """Ignores signals to the process group: workers must not end before their trainer."""
-    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for signum in ENDING:
         signal.signal(signum, signal.SIG_IGN)

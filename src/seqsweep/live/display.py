@@ -22,12 +22,10 @@ from seqsweep.live.run_state import RunProgress, lock_is_fresh
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.live.terminal import Screen
+from seqsweep.pacing import pause_after
 from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
-
-_SHARE = 0.05
-"""The largest share of the time that reading and drawing take."""
 
 # DataLoader workers are forked while a sweep is displayed, but never while the display draws: the
 # child would inherit a locked console, and nothing would ever release its lock.
@@ -92,7 +90,7 @@ class LiveView:
         begun = time.monotonic()
         self.look()
         self.draw()
-        return max(self._pause, (time.monotonic() - begun) / _SHARE)
+        return pause_after(time.monotonic() - begun, self._pause)
 
     def stop(self) -> None:
         """Draws the final table, without the best runs: the leaderboard follows."""

@@ -1,4 +1,4 @@
-"""`seqsweep train`: Hydra's application, with one clear message for a wrong input."""
+"""The Hydra application behind `seqsweep train`, with one clear message for wrong input."""
 
 import os
 import time
@@ -34,8 +34,8 @@ from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import register_resolvers
-from seqsweep.sweeping.signals import interruptible
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import missing_library
 from seqsweep.training.outcome import (
@@ -53,14 +53,19 @@ register_resolvers()
 
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
-    """Composes and trains, or with the subcommand `plan` only says what a sweep would do.
+    """Composes the configs and trains one run or a sweep.
 
-    `verify-stack` trains some of it by autograd as well. The options are those of the subcommand.
+    Args:
+        arguments: the overrides and options for Hydra.
+        subcommand: `train`; `plan`, which only prints what a sweep would train; or `verify-stack`,
+            which compares the engines on members of the sweep.
+        options: the options of the subcommand.
 
-    Returns the exit code: 0, 1, 2, or 128 and the number of the signal that came.
+    Returns:
+        The exit code: 0, 1 if a run failed, 2 for wrong input, or 128 plus the number of a signal.
     """
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors on instead of printing them itself
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
     try:
         arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
@@ -86,7 +91,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
-    except BrokenPipeError:  # the reader of our output has gone: the command line knows
+    except BrokenPipeError:  # the reader of our output has gone; cli.py handles that
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
@@ -101,15 +106,15 @@ def _start_hydra() -> None:
     """Composes the config and calls `task`, or the sweeper.
 
     Raises:
-        KeyboardInterrupt: also where it came while Hydra was composing, which answers with an error
-            of its own from its cleaning up.
+        KeyboardInterrupt: Ctrl-C, also while Hydra composes, whose cleaning up then raises another
+            error.
     """
     try:
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
     except Exception as error:
         before: BaseException | None = error
         seen: list[BaseException] = []
-        while before is not None and before not in seen:  # an error may be its own cause
+        while before is not None and before not in seen:  # an error can be its own cause
             if isinstance(before, KeyboardInterrupt):
                 raise KeyboardInterrupt from error
             seen.append(before)
@@ -119,7 +124,7 @@ def _start_hydra() -> None:
 
 @interruptible()
 def task(config: DictConfig) -> float | None:
-    """One job of Hydra's: trains a run. Returns its monitored metric, which some sweepers read."""
+    """Trains the run of one Hydra job. Returns its monitored metric, which some sweepers read."""
     restore_subcommand()
     hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
@@ -148,14 +153,14 @@ def task(config: DictConfig) -> float | None:
 
 
 _errors: list[Exception] = []
-"""The error of a single run: raised by `run`, since Hydra would print a line of its own for it."""
+"""The error of a single run. `run` raises it, because Hydra would print a line of its own first."""
 
 
 def _refuse_sweep(hydra_config: DictConfig) -> None:
-    """Refuses a single run of a config that names a grid: it is a sweep.
+    """Refuses to train a config that names a grid as a single run.
 
     Raises:
-        ValueError: names the option that brings the grid, and the command with `-m`.
+        ValueError: the config names a grid; the message has the command with `-m`.
     """
     grid = hydra_config.sweeper.get("params")
     if not grid:
@@ -166,10 +171,10 @@ def _refuse_sweep(hydra_config: DictConfig) -> None:
 
 
 def _train_member(member: PlannedRun, root: Path) -> float | None:
-    """A run of a sweep.
+    """Trains a run of a sweep. Returns its monitored metric, or None if it was left alone.
 
-    One that cannot be built leaves a failure as one that fails later does; one that another
-    process trains, or that comes after the sweep was stopped, is left alone.
+    A run is left alone if another process trains it or if the sweep has been stopped. A run that
+    cannot be built leaves failure.json, like a run that fails later.
     """
     if (root / STOP_FILE).exists():
         return None
@@ -222,7 +227,7 @@ def _import_train() -> Callable[..., Outcome]:
 
 
 def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
-    """The end of a single run."""
+    """Prints the result of a single run."""
     record = outcome.record
     if record["status"] == "diverged":
         return
@@ -232,8 +237,8 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
     scores[:1] = [f"best epoch {record['best_epoch']}: {''.join(scores[:1])}"]
     console.print(joined(scores, console), highlight=False, soft_wrap=True)
     if member.data_fingerprint and (shares := majority_shares(prepared(member.config))):
-        found = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
-        console.print(f"majority class: {found}", highlight=False, soft_wrap=True)
+        accuracies = "  ".join(f"{name} {share:.4f}" for name, share in shares.items())
+        console.print(f"majority class: {accuracies}", highlight=False, soft_wrap=True)
     how = f"{record['train_seconds']:.1f} s" if outcome.trained else "complete already"
     console.print(
         f"{place(outcome.folder.path)}  ({how}, {record['params']:,} parameters)",
@@ -244,9 +249,11 @@ def _report(outcome: Outcome, member: PlannedRun, console: Console) -> None:
 
 
 def _refuse(message: str) -> int:
+    """Prints why the input is wrong. Returns exit code 2."""
     return _say(message, 2)
 
 
 def _say(message: str, code: int) -> int:
+    """Prints a message and returns the exit code."""
     say_error(message)
     return code

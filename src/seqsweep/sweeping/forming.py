@@ -1,6 +1,6 @@
-"""The engine of each run of a sweep, and the runs that it trains with.
+"""Groups the runs of a sweep by the engine that trains them.
 
-Imports no torch: `seqsweep plan` shows them.
+Imports no torch, because `seqsweep plan` shows the groups.
 """
 
 import functools
@@ -29,7 +29,7 @@ class Group:
 
     @property
     def seconds(self) -> float:
-        """The estimated time of all its runs on one thread."""
+        """The estimated seconds of all runs of the group on one thread."""
         return sum(seconds_of(member, self.engine) for member in self.members)
 
     def text(self) -> str:
@@ -50,8 +50,9 @@ class Plan:
     """The runs of a sweep by engine.
 
     Attributes:
-        pools: for the native engine, one for each prepared data set; the longest run first.
-        stacks: for the stacked engine, the longest first.
+        pools: the groups of the native engine, one for each prepared data set; each begins with its
+            longest run.
+        stacks: the groups of the stacked engine, the longest first.
         alone: the runs that autograd trains one by one.
     """
 
@@ -63,13 +64,13 @@ class Plan:
 def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], bool]) -> Plan:
     """Groups runs by the engine that trains them.
 
-    Runs that began in one stack stay together, with those of that stack that are not among the
-    members: so they end as if they had never been stopped.
+    Runs that began in one stack stay together, also with runs of that stack that are not among the
+    members. So they end as if they had never been stopped.
 
     Args:
-        members: those to train.
+        members: the runs to train.
         root: the folder of the runs.
-        takes_gpu: whether an accelerator is a GPU here.
+        takes_gpu: returns whether an accelerator is a GPU here.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -94,15 +95,17 @@ def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], b
 
 
 def _by_length(member: PlannedRun) -> tuple[float, str]:
+    """Returns a sort key that puts long runs first."""
     return -seconds_of(member, "native"), member.run_id
 
 
 def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
-    """Returns the stacks that began already, and new stacks of the other members."""
+    """Returns the stacks that have begun already, and new stacks of the other members."""
     groups: list[Sequence[PlannedRun]] = [*begun_with(members, root)]
     taken = {member.run_id for group in groups for member in group}
     fresh: dict[str, list[PlannedRun]] = {}
-    # Sorted: the place in a stack may decide a last bit, and the order of the arguments must not.
+    # Sorted, because the index in a stack may decide a last bit, and the order of the
+    # arguments must not.
     for name, member in sorted(members.items()):
         if name in taken:
             continue
@@ -116,6 +119,7 @@ def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
 
 
 def _began_alone(folder: Path) -> bool:
+    """Returns whether a run has begun as the only member of its stack."""
     return folder.is_dir() and RunFolder(folder).company() == [folder.name]
 
 
@@ -135,17 +139,17 @@ def _parts(members: Sequence[PlannedRun]) -> list[Sequence[PlannedRun]]:
 
 @functools.cache
 def _longest(splits: Splits) -> int:
-    """The length of the longest training sequence."""
+    """Returns the number of time steps of the longest training sequence."""
     return int(splits.train.lengths.max())
 
 
 def cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_available(accelerator: str) -> bool:
-    """Returns whether an accelerator is a GPU here; imports torch only where there may be one."""
+    """Returns whether an accelerator is a GPU here; imports torch only if there may be one."""
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
     from seqsweep.training.trainer import takes_gpu
@@ -157,8 +161,9 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 
 
 def _network(member: PlannedRun) -> Network:
+    """Returns the architecture of a run that is not trained by autograd."""
     network = network_of(member.config["model"])
-    assert network is not None, "only networks of ours come here"
+    assert network is not None, "groups have only networks of ours"
     return network
 
 

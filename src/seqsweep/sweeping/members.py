@@ -1,4 +1,4 @@
-"""The members of a sweep: found, named, checked before the first one starts. Imports no torch."""
+"""Plans and checks the members of a sweep before the first one starts. Imports no torch."""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +25,12 @@ from seqsweep.training.planned_run import PlannedRun, plan
 def plan_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
-    """The distinct members, in the order of the sweep; equal configs are one run."""
+    """Returns the distinct members in the order of the sweep; equal configs are one run.
+
+    Raises:
+        ValueError, TypeError, OSError: a config or its data are refused; the message says where
+            the value was set.
+    """
     planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
     outputs: dict[str, None] = {}
     for overrides in jobs:
@@ -45,15 +50,16 @@ def plan_members(
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
-    """Builds the parts of every member, once for all seeds, and throws them away.
+    """Builds the parts of every member and discards them, to find mistakes before the training.
 
     Raises:
-        ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
+        ValueError, TypeError, OSError: a constructor refuses its arguments.
     """
-    # Imported here: a sweep that is complete never needs torch.
+    # Imported here, because a sweep that is complete does not need torch.
     with without_collections():
         from seqsweep.training.check_parts import check_parts
 
+    # Members that differ only in their seeds have the same parts.
     distinct = {json.dumps(m.planned.config | {"seed": 0}, sort_keys=True): m for m in members}
     for member in distinct.values():
         try:
@@ -69,6 +75,7 @@ def say_plan(
     folder: Path,
     console: Console,
 ) -> None:
+    """Prints how many members are done and to be trained, and the notes on the data."""
     doubles = jobs - len(members)
     done = len(members) - len(pending)
     line = (
@@ -79,12 +86,12 @@ def say_plan(
     notes = missing_library([member.planned.config for member in pending], gpu_available)
     notes += [note for member in members for note in member.planned.notes]
     print_notes(notes, console)
-    for line in _others(members, folder):
+    for line in _describe_others(members, folder):
         console.print(f"[yellow]{escape(line)}[/]", soft_wrap=True, highlight=False)
 
 
-def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """Says which other runs are in the folder, and what the table shows of them."""
+def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
+    """Describes the other runs in the folder, and what the table shows of them."""
     known = {member.folder.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]
@@ -94,9 +101,11 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     which = "run of an earlier command is" if len(records) == 1 else "runs of earlier commands are"
     lines = [f"{len(records)} more {which} in this folder; the table shows all {total}"]
     data = {member.planned.data_fingerprint for member in members}
-    strange = sum(record.get("data_fingerprint") not in data for record in records)
-    if strange:
-        lines.append(f"{strange} of them {_have(strange)} other data: ranked, but not compared")
+    foreign = sum(record.get("data_fingerprint") not in data for record in records)
+    if foreign:
+        verb = "has" if foreign == 1 else "have"
+        lines.append(f"{foreign} of them {verb} other data: ranked, but not compared")
+    # One table ranks runs that monitor different metrics by one of them.
     ours = [member.planned.flat for member in members]
     theirs = [record["config"] for record in records]
     monitor, others = monitor_of(ours), monitor_of(theirs)
@@ -104,7 +113,3 @@ def _others(members: Sequence[SweepMember], folder: Path) -> list[str]:
         ranking = monitor_of([*ours, *theirs])
         lines.append(f"they monitor {others}, not {monitor}: the table ranks by {ranking}")
     return lines
-
-
-def _have(number: int) -> str:
-    return "has" if number == 1 else "have"

@@ -1,4 +1,4 @@
-"""What a sweep would do, and whether its engines compute what autograd does. Imports no torch."""
+"""The commands `plan` and `verify-stack`, from the grid to the output. Imports no torch."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,16 +16,16 @@ from seqsweep.sweeping.rounds import SweepMember
 from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
-"""The number of first and of last members of a larger sweep that are listed."""
+"""The number of members that are listed at the beginning and at the end of a large sweep."""
 
 
 def show_plan(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
 ) -> None:
-    """Says what `run_sweep` would do: each member, how it stands, what the rest will take.
+    """Prints what `run_sweep` would do: each member, its state, and the estimated time.
 
     Raises:
-        ValueError, TypeError, OSError: as `run_sweep`.
+        ValueError, TypeError, OSError: a member's config or data are refused.
     """
     restore_subcommand()
     members = plan_members(jobs, compose, folder)
@@ -41,13 +41,13 @@ def show_plan(
     say_plan(members, pending, len(jobs), folder, console)
     done = [member.folder for member in members if member.folder.run_id not in to_train]
     planned = form([member.planned for member in pending], folder, gpu_available)
-    for line in _groups(planned):
+    for line in _describe_groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
-    """A member's run_id, how it stands, and its label."""
+    """Returns the run_id, the state and the label of a member."""
     run_id = member.folder.run_id
     state = "to train" if run_id in to_train else member.folder.state()
     if run_id in to_train and member.folder.path.is_dir():
@@ -58,22 +58,24 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
 def verify_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
 ) -> int:
-    """Trains some members by their engine and by autograd, in a scratch folder; the exit code.
+    """Trains some members by their engine and by autograd, in a scratch folder.
+
+    Returns the exit code: 0, or 1 if the engines do not compute the same.
 
     Raises:
-        ValueError, TypeError, OSError: as `run_sweep`.
+        ValueError, TypeError, OSError: a member's config or data are refused.
     """
     restore_subcommand()
     members = plan_members(jobs, compose, folder)
     build_each(members, compose)
-    # Imported here: planning needs no torch.
+    # Imported here, because planning needs no torch.
     from seqsweep.sweeping.verify import verify_stack
 
     return verify_stack([m.planned for m in members], int(option("members", "4")), console)
 
 
-def _groups(planned: Plan) -> list[str]:
-    """The pools and stacks that `hydra/launcher=stacked` would train, and the other runs."""
+def _describe_groups(planned: Plan) -> list[str]:
+    """Describes the groups of `hydra/launcher=stacked` and the other runs, a line each."""
     threads = f" on {count(cores(), 'thread')}"
     lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
     lines += [f"stacked: {stack.text()}" for stack in planned.stacks]
@@ -83,7 +85,7 @@ def _groups(planned: Plan) -> list[str]:
 
 
 def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
-    """Returns about what time the rest takes, and what space by the mean of the finished runs."""
+    """Describes the estimated time of the rest, and its disk space by the mean of finished runs."""
     if not pending:
         return "nothing to train"
     seconds = sum(pool.seconds for pool in planned.pools) / cores()

@@ -1,6 +1,6 @@
-"""Writes a sweep's report, baselines and TensorBoard pages.
+"""Writes a sweep's baselines, report and TensorBoard view, from the run folders alone.
 
-Renewed while the sweep runs and written when it ends, from the run folders alone. Imports no torch.
+Report and view are renewed while the sweep runs, and completed when it ends. Imports no torch.
 """
 
 import contextlib
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
+from seqsweep.pacing import pause_after
 from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
 from seqsweep.runs.files import folders_with, remove_temporary
 from seqsweep.runs.ledger import read_folder
@@ -18,13 +19,13 @@ from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import PlannedRun
 
 SECONDS_BETWEEN = 15.0
-SHARE = 0.05
-"""Of the time that renewing may take."""
+"""The shortest time between two renewals of a running sweep."""
 
 _ATTEMPTS = 3
 
 _renewing = threading.Lock()
-"""Held while a thread writes: a process forked meanwhile would inherit half-held locks."""
+"""The lock of a thread that writes. It is taken before a fork as well, because a process that is
+forked while the thread holds locks would inherit them, and nothing would release them."""
 
 os.register_at_fork(
     before=_renewing.acquire, after_in_parent=_renewing.release, after_in_child=_renewing.release
@@ -32,11 +33,11 @@ os.register_at_fork(
 
 
 class Renewing:
-    """While the block runs, renews report and view now and then, if a run has ended meanwhile.
+    """Renews report and view while the block runs, each time that more runs have ended.
 
     Args:
-        folder: of the sweep.
-        every: seconds between two renewals at least; longer where one takes long.
+        folder: the sweep's folder.
+        every: the least seconds between two renewals. The pause is longer if a renewal takes long.
     """
 
     def __init__(self, folder: Path, every: float = SECONDS_BETWEEN) -> None:
@@ -44,7 +45,7 @@ class Renewing:
         self.every = every
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
-        self._seen = self._ended()
+        self._counted = self._count_ended()
 
     def __enter__(self) -> Self:
         self.thread.start()
@@ -58,25 +59,26 @@ class Renewing:
         wait = self.every
         while not self.stopped.wait(wait):
             start = time.perf_counter()
-            with _renewing, contextlib.suppress(Exception):  # said at the end
-                ended = self._ended()
-                if ended == self._seen:
+            with _renewing, contextlib.suppress(Exception):  # the end of the sweep reports it
+                ended = self._count_ended()
+                if ended == self._counted:
                     continue
-                self._seen = ended
+                self._counted = ended
                 _write(self.folder)
-            wait = max(self.every, (time.perf_counter() - start) / SHARE)
+            wait = pause_after(time.perf_counter() - start, self.every)
 
-    def _ended(self) -> int:
+    def _count_ended(self) -> int:
         return len(folders_with(self.folder, "record.json"))
 
 
 def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
-    """Brings baselines, report and TensorBoard's pages up to date with the records of a sweep.
+    """Brings baselines, report and TensorBoard view up to date with the records of a sweep.
 
-    What fits them already is left alone, which takes milliseconds.
+    Files that are up to date are kept, which takes milliseconds.
 
-    Returns what could not be written, and why: the runs are what counts, so nothing is raised,
-    for data that are gone, a full disk or a foreign file among the runs.
+    Returns:
+        A line for each part that could not be written, with the reason, such as data that are gone,
+        a full disk or a foreign file among the runs. Nothing is raised, because the runs are done.
     """
     parts = {
         "baselines": lambda: write_baselines(members, folder),
@@ -94,38 +96,39 @@ def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
 
 
 def _renew_report(folder: Path) -> None:
-    """Writes the report until it fits the records: a run may end meanwhile.
+    """Writes the report until it matches the records, because a run may end meanwhile.
 
-    While others train in the folder it may not fit for long. They write it again at their end.
+    Other processes that train in the folder write it again when they end.
     """
     for _ in range(_ATTEMPTS):
-        if is_report_fresh(folder, _records(folder)):
+        if is_report_fresh(folder, _digest(folder)):
             return
-        from seqsweep.results.report.write import (
-            write_report,  # a report that fits needs no plotting
-        )
+        # Imported here, because a report that is up to date needs no plotting.
+        from seqsweep.results.report.write import write_report
 
         remove_temporary(folder)
         write_report(folder)
 
 
 def _renew_view(folder: Path) -> None:
-    """Writes TensorBoard's view in the same way."""
+    """Writes the TensorBoard view until it matches the records, like the report."""
     for _ in range(_ATTEMPTS):
-        made = _records(folder)  # first: what changes later makes the view stale
+        made = _digest(folder)  # read first, so that a record that is written later makes it stale
         if is_view_fresh(folder, made):
             return
-        from seqsweep.results.tensorboard.view import renew  # as above
+        from seqsweep.results.tensorboard.view import renew  # imported here like `write_report`
 
         prove_view(folder, made, renew(folder).made)
 
 
-def _records(folder: Path) -> str:
+def _digest(folder: Path) -> str:
+    """Returns the digest of the records that report and view are made from."""
     return made_from(folder, read_folder(folder))
 
 
 def _write(folder: Path) -> None:
-    # Imported here: as above.
+    """Writes report and view of a sweep that is still running, without the pictures."""
+    # Imported here, because a sweep may end before the first renewal.
     from seqsweep.results.report.write import write_report
     from seqsweep.results.tensorboard.view import renew
 

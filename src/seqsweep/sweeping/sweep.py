@@ -1,8 +1,7 @@
-"""A sweep, from its members' configs to its leaderboard. Imports no torch: its jobs do."""
+"""Runs a sweep, from the configs of its members to the leaderboard. Imports no torch at the top."""
 
 import contextlib
 import shlex
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -22,10 +21,11 @@ from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweepfile import SweepFile, is_alive
+from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import build_each, plan_members, say_plan
 from seqsweep.sweeping.rounds import Rounds, SweepMember
-from seqsweep.sweeping.signals import interruptible
 from seqsweep.sweeping.summary import Renewing, write_summary
 from seqsweep.sweeping.time_estimate import epoch_seconds
 from seqsweep.training.outcome import Interrupted
@@ -41,8 +41,18 @@ def run_sweep(
 ) -> int:
     """Trains the members that are not done and prints the leaderboard of the folder.
 
-    All members are checked before the first one starts. Returns the exit code: 0, 1 where some did
-    not complete, 128 and its number where a signal ended the sweep.
+    All members are checked before the first one starts.
+
+    Args:
+        jobs: the overrides of each member.
+        compose: composes the config of a member.
+        launcher: trains the runs.
+        folder: the sweep's folder.
+        console: prints the plan, the progress and the results.
+
+    Returns:
+        The exit code: 0, 1 if some members did not complete, or 128 plus the number of the signal
+        that ended the sweep.
 
     Raises:
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was started.
@@ -56,7 +66,7 @@ def run_sweep(
     say_plan(members, pending, len(jobs), folder, console)
     code = _train_pending(members, pending, launcher, folder, console)
     seconds = time.monotonic() - started
-    begun = {entry.folder.run_id: entry for entry in _begun(folder)}
+    begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].planned.config["sweep"]["report"]
@@ -73,14 +83,16 @@ def _train_pending(
     folder: Path,
     console: Console,
 ) -> int:
-    """Trains what is missing, between the beginning and the end of sweep.json.
+    """Trains the members that are not done, and keeps sweep.json up to date.
 
-    The exit code: 0, or 128 and the number of the signal that ended it.
+    Returns the exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
     before = SweepFile.read(folder)
     others = before if before is not None and is_alive(folder) else None
     file = _sweep_file(members, pending)
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
+    # A sweep without work leaves sweep.json as it is, if it names these runs and its last sweep has
+    # ended or is still running.
     if not pending and before is not None and is_known and (others or before.ended is not None):
         return 0
     if others is not None:
@@ -89,7 +101,7 @@ def _train_pending(
         file = file.after(before)
     folder.mkdir(parents=True, exist_ok=True)
     remove_temporary(folder)
-    forget_stacks(folder)  # of a sweep that was killed after its last record
+    forget_stacks(folder)  # left by a sweep that was killed after its last record
     file.write(folder)
     _name_runs(folder, console)
     code = 0
@@ -99,37 +111,39 @@ def _train_pending(
     finally:
         try:
             file.end(folder, time.time())
-        except OSError as error:  # the runs are trained
+        except OSError as error:  # not raised, because the runs are trained
             console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
             code = code or 1
     return code
 
 
-def _begun(folder: Path) -> list[Entry]:
-    """The runs of the folder, of other commands too."""
+def _read_begun(folder: Path) -> list[Entry]:
+    """Returns the runs of the folder, including those of other commands."""
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
 
 
 def _name_runs(folder: Path, console: Console) -> None:
-    """Names the runs for TensorBoard, which otherwise shows them by their ids."""
+    """Writes readable names of the runs for TensorBoard, which else shows their ids."""
     try:
         name_runs(folder)
-    except (OSError, ValueError) as error:  # the runs are what counts
+    except (OSError, ValueError) as error:  # not raised, because names are not worth a sweep
         console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
 
 
 def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
+    """Returns the content of sweep.json: the command and the runs that it asks for."""
     left = {member.folder.run_id for member in pending}
     configs = {m.folder.run_id: m.planned.flat for m in members}
     done = frozenset(name for name in configs if name not in left)
     costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
-    is_known = all(costs.values())  # those of networks of ours
+    is_known = all(costs.values())  # the cost of a network that is not ours is unknown
     return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
 
 
 def _train_rounds(
     pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
+    """Trains the members in rounds. Returns the exit code, after a message for an error."""
     reports = pending[0].planned.config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():
@@ -141,16 +155,19 @@ def _train_rounds(
         return 130
     except (ValueError, TypeError, OSError) as error:
         if not any((member.folder.path / "provenance.json").exists() for member in pending):
-            raise  # nothing was trained
+            raise  # nothing was trained, so the input is refused as a whole
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return 1
     return 0
 
 
 def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
-    """The exit code: 0, 1 where something could not be written, as `_train` after a signal."""
+    """Writes baselines, report and TensorBoard view. Returns the exit code.
+
+    It is 0, 1 if a part could not be written, or 128 plus the number of a signal.
+    """
     try:
-        with interruptible((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+        with interruptible(ENDING):
             problems = write_summary([member.planned for member in members], folder)
     except Interrupted as error:
         words = f"[red]{error}[/]; the same command completes the report"
@@ -162,7 +179,7 @@ def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -
 
 
 def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds: float) -> int:
-    """What there is to look at, and what to do next; returns how many are not done."""
+    """Prints the result files and the next command. Returns how many members are not done."""
     states = Counter(entry.state for entry in entries)
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
     quoted = escape(shlex.quote(place(folder)))

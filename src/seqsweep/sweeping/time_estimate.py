@@ -1,4 +1,4 @@
-"""An estimate of a run's time, from its floating-point operations. Imports no torch."""
+"""Estimates a run's time from its floating-point operations. Imports no torch."""
 
 import functools
 
@@ -10,19 +10,19 @@ from seqsweep.training.engine import network_of
 from seqsweep.training.planned_run import PlannedRun
 
 _RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
-"""Floating-point operations a second on one core, about what docs/benchmarks.md measures."""
+"""The floating-point operations per second on one core, about as docs/benchmarks.md measures."""
 
 _EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}
-"""The time of an epoch beside its operations: metrics, logs, Lightning."""
+"""The time that an epoch takes apart from its operations: metrics, logs, Lightning."""
 
 
 def seconds_of(member: PlannedRun, engine: str) -> float:
-    """Returns about how long a run takes on one core; 0 for a network that is not ours."""
+    """Returns the estimated seconds of a run on one core; 0 for a network that is not ours."""
     return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
 
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
-    """Returns about how long an epoch takes on one core; 0 for a network that is not ours."""
+    """Returns the estimated seconds of an epoch on one core; 0 for a network that is not ours."""
     network = network_of(member.config["model"])
     if network is None or member.data_fingerprint is None:
         return 0.0
@@ -33,5 +33,5 @@ def epoch_seconds(member: PlannedRun, engine: str) -> float:
 
 @functools.cache
 def _steps(splits: Splits) -> int:
-    """The time steps of all training sequences together."""
+    """Returns the number of time steps of all training sequences together."""
     return int(splits.train.lengths.sum())

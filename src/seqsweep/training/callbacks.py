@@ -1,7 +1,6 @@
 """Callbacks that end a run before its last epoch: early stopping, and signals."""
 
 import signal
-import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -12,9 +11,8 @@ import lightning as L
 from lightning.pytorch.callbacks import Callback, EarlyStopping
 
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.signals import ENDING, handled
 from seqsweep.training.outcome import Interrupted
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class EarlyStop(EarlyStopping):
@@ -55,18 +53,9 @@ class StopOnSignal(Callback):
 
     @contextmanager
     def listening(self) -> Generator[None]:
-        """Takes the signals in the block, in the main thread only."""
-        if threading.current_thread() is not threading.main_thread():
+        """Takes the signals while the block runs, in the main thread only."""
+        with handled(ENDING, self._receive):
             yield
-            return
-        # A signal that was ignored from the start, as nohup does it, stays ignored.
-        taken = [signum for signum in _SIGNALS if signal.getsignal(signum) is not signal.SIG_IGN]
-        before = {signum: signal.signal(signum, self._receive) for signum in taken}
-        try:
-            yield
-        finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
 
     def check(self) -> None:
         """Raises Interrupted if a signal has come."""

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-_SHARE = 0.05
+from seqsweep.pacing import pause_after
+
 _LONGEST_SECONDS = 60.0
 _FIRST_GUESS = 0.005
 """The assumed duration of the first write, in seconds."""
@@ -28,7 +29,7 @@ class Budget:
             since: the time at which its last write ended.
             writers: the number of writers that share the budget.
         """
-        wait = min(_LONGEST_SECONDS, writers * self._seconds / _SHARE)
+        wait = min(_LONGEST_SECONDS, writers * pause_after(self._seconds))
         return self.clock() - since >= wait
 
     @contextmanager

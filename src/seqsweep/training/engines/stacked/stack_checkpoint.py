@@ -5,6 +5,7 @@ import time
 import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
+from seqsweep.pacing import pause_after
 from seqsweep.training.checkpoints import publish, save_sealed
 from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.stacked.ends import StackEnds
@@ -12,7 +13,6 @@ from seqsweep.training.engines.stacked.module import StackModule
 from seqsweep.training.engines.stacked.stack_file import StackFile
 from seqsweep.training.engines.stacked.state import Stack, cut
 
-_SHARE_OF_LOGS = 0.05
 """The share of the time that the logs of a stack may take."""
 
 
@@ -55,7 +55,7 @@ class StackCheckpoint(Checkpoint):
     def _flush(self) -> None:
         """Writes the members' logs, in a small share of the time."""
         start = time.perf_counter()
-        is_due = start - self._flushed >= self._flush_seconds / _SHARE_OF_LOGS
+        is_due = start - self._flushed >= pause_after(self._flush_seconds)
         if self.file is not None and not is_due:
             return
         for member in self.stack.members:

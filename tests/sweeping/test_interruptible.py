@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from seqsweep.sweeping.signals import interruptible
+from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.training.outcome import Interrupted
 
 

@@ -1,0 +1,17 @@
+"""Limits what work beside the training, such as drawing and checkpoints, takes of the time."""
+
+SHARE = 0.05
+"""The largest part of the time that the work takes."""
+
+
+def pause_after(seconds: float, least: float = 0.0) -> float:
+    """Returns the seconds to wait after work, so that it takes at most 5 % of the time.
+
+    Args:
+        seconds: the time that the work took.
+        least: the shortest pause.
+
+    >>> pause_after(0.01)
+    0.2
+    """
+    return max(least, seconds / SHARE)

@@ -1,0 +1,34 @@
+"""Handles the signals that end a program."""
+
+import signal
+import threading
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
+from types import FrameType
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, the end that a scheduler asks for, and the loss of the terminal."""
+
+
+@contextmanager
+def handled(
+    signals: Collection[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Generator[None]:
+    """Calls the handler for the signals in the block, and restores the earlier handlers after it.
+
+    A signal that was ignored when the program was started, as by nohup, stays ignored. Only the
+    main thread of a process can take signals; in another thread nothing is changed.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {signum: signal.getsignal(signum) for signum in signals}
+    # None stands for a handler that was not set from Python and could not be restored.
+    taken = {s: old for s, old in before.items() if old not in (None, signal.SIG_IGN)}
+    for signum in taken:
+        signal.signal(signum, handler)
+    try:
+        yield
+    finally:
+        for signum, old in taken.items():
+            signal.signal(signum, old)
