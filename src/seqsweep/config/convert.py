@@ -10,7 +10,9 @@ from seqsweep.suggest import did_you_mean
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:
-    """Returns the value as the type of the annotation, so that lr=1, 1.0 and 1e0 are equal.
+    """Returns the value as the type of an annotation.
+
+    So lr=1, lr=1.0 and lr=1e0 are the same config.
 
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.

@@ -23,7 +23,7 @@ _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 
 
 def explain(error: BaseException) -> str:
-    """Returns the message for a person: the value, what is allowed, the nearest right name."""
+    """Returns the message for a person, with the nearest right name."""
     cause = error.__cause__
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
@@ -64,7 +64,7 @@ def _unreadable(error: OverrideParseException) -> str:
 
 
 def _is_foreign_character(error: BaseException) -> bool:
-    """Returns whether the cause of an error is a character that Hydra's lexer does not know."""
+    """Returns whether a character that Hydra's lexer refuses caused an error."""
     cause = error.__cause__ or error.__context__
     return type(error).__name__ == "LexerNoViableAltException" or (
         cause is not None and _is_foreign_character(cause)
@@ -93,7 +93,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """Returns the end of a message: the options that have the key, or the nearest names."""
+    """Returns the options that have a key, or the nearest names, for a message."""
     names = sorted(known)
     options = [
         f"{section}={path.stem}"

@@ -1,4 +1,4 @@
-"""Makes the name of a sweep's folder from the sweep's question, if `sweep.name` is null.
+"""Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
 A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
 of everything else that decides a result. So further values or seeds extend the same folder, and two
@@ -112,7 +112,7 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
 
 
 def _plain(master: DictConfig) -> Config:
-    """Returns the config as plain values, checked if possible, so that 1 and 1.0 are equal."""
+    """Returns the config as plain values, checked if that is possible."""
     # The node `hydra` is left out: it holds the folder, which needs this name.
     config = OmegaConf.masked_copy(master, [str(key) for key in master if key != "hydra"])
     try:

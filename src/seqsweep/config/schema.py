@@ -125,7 +125,7 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
 
 
 def _without_tuples(node: Any) -> Any:
-    """Returns a copy with lists for tuples, which OmegaConf 2.4 keeps and YAML does not have."""
+    """Returns a copy with lists for tuples, which only OmegaConf 2.4 keeps."""
     if isinstance(node, dict):
         return {key: _without_tuples(value) for key, value in node.items()}
     return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
@@ -170,7 +170,7 @@ def _section(node: Any, key: str, injected: set[str]) -> Any:
 
 
 def _named(group: Any, key: str) -> Config:
-    """Checks loggers or callbacks: each has a name and a `_target_`, or is null and left out."""
+    """Checks loggers or callbacks: each name has a `_target_`, or is null."""
     if not isinstance(group, dict):
         raise ValueError(f"{key}={group!r}: must be a group of names, each with a _target_")
     for name, node in group.items():

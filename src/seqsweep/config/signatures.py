@@ -48,7 +48,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of a target; `open` if it takes `**kwargs`, so that any name may be right."""
+    """The arguments of a target; `open` if it also takes `**kwargs`."""
 
     parameters: dict[str, Parameter]
     open: bool
@@ -89,7 +89,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
-    """Returns a function or the `__init__` of a class; None where it is not in the source."""
+    """Returns a function, or the `__init__` of a class, if the source has it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node if not node.decorator_list else None
@@ -148,7 +148,7 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
 
 
 def _plain(default: ast.expr | None) -> Any:
-    """Returns the value of a literal, with a list for a tuple, as a config has it."""
+    """Returns the value of a literal, with a list for a tuple."""
     if default is None:
         return REQUIRED
     try:
@@ -159,7 +159,7 @@ def _plain(default: ast.expr | None) -> Any:
 
 
 def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
-    """Returns the type of an annotation, Any where it is not made of plain types."""
+    """Returns the type of an annotation; Any unless it consists of plain types."""
     if node is None:
         return Any
     used = [

@@ -102,7 +102,7 @@ def _defaults(path: Path, group: str) -> Iterator[_Option]:
 
 
 def _below(group: str, name: str) -> _Option:
-    """Returns the option that an entry of a defaults list means in a file of a group."""
+    """Returns the option that an entry of a defaults list names."""
     full = name if name.startswith("/") or not group else f"{group}/{name}"
     folder, _, option = full.strip("/").rpartition("/")
     return folder, option

@@ -1,4 +1,4 @@
-"""Prepares the splits of a source for a run: cuts, fills in, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, scales. Fits on train alone.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -71,7 +71,7 @@ def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> No
 def _cut(
     splits: Splits, val_fraction: float, test_fraction: float, seed: int, where: str
 ) -> Splits:
-    """Cuts the test split, then the validation split, from train where the source has none."""
+    """Cuts a missing test split, then a missing validation split, from train."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,

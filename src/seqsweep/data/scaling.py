@@ -17,7 +17,10 @@ _COARSE = 1e-3
 
 
 def in_common_units(splits: Splits) -> Splits:
-    """Returns the splits in the units of train; a custom source may give each its own."""
+    """Returns the splits in the units of train.
+
+    A custom source may give each split its own units.
+    """
     units = splits.train.units
     others = {name: p for name, p in splits.parts.items() if not _have_same_units(p, splits.train)}
     return replace(
@@ -30,7 +33,7 @@ def in_common_units(splits: Splits) -> Splits:
 
 
 def standardized(splits: Splits, where: str) -> Splits:
-    """Scales each channel to mean 0 and standard deviation 1 over the valid steps of train."""
+    """Scales each channel to mean 0 and deviation 1 in the steps of train."""
     train = splits.train
     values = train.x[train.valid].astype(np.float64)  # (S, F)
     mean, deviation = values.mean(axis=0), values.std(axis=0)

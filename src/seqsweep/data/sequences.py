@@ -268,7 +268,7 @@ def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.
 
 
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
-    """Pads N sequences that are stored one after the other: rows (S, F) to (N, T, F)."""
+    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
     longest = int(lengths.max())
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows

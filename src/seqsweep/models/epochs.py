@@ -7,7 +7,7 @@ from lightning.pytorch.callbacks import Callback
 
 
 class ClosesEpochs(Callback):
-    """A callback that lets a module act at the end of an epoch before all other callbacks.
+    """A callback that calls a module at the end of an epoch, before others.
 
     Without it, Lightning would call the hooks of all callbacks before those of the module.
 
@@ -21,7 +21,7 @@ class ClosesEpochs(Callback):
         self.train, self.val, self.test = train, val, test
 
     def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this the first callback of the trainer, replacing an older one of this class."""
+        """Makes this the trainer's first callback, replacing an older one."""
         callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
         callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 

@@ -1,4 +1,4 @@
-"""Stores all gradients of a network in one buffer, to zero, measure and clip them at once."""
+"""Stores all gradients of a network in one buffer."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 
 class FlatGradients:
-    """The gradients of a network as one flat buffer; each parameter's `grad` is a view of it.
+    """The gradients of a network in one flat buffer.
+
+    The `grad` of each parameter is a view of the buffer.
 
     `torch.nn.utils.clip_grad_norm_` treats gradients tensor by tensor, which takes a fifth of an
     optimizer step for a small network. Autograd adds to an existing `grad`, so the views stay until

@@ -12,7 +12,7 @@ _BATCHES_HELD = 64
 
 
 class EpochSums:
-    """The sums over the batches of an epoch, from which its metrics are computed once.
+    """The sums over the batches of an epoch, which give its metrics.
 
     Accuracy and F1 come from one (C, C) confusion matrix with the true class in the rows. This is
     exact for batches of unequal size, unlike a mean of batch means. Batches are collected and

@@ -196,7 +196,7 @@ class SequenceClassifier(L.LightningModule):
         return [optimizer], [{"scheduler": self.make_scheduler(optimizer)}]
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
-        """Returns the loss of a batch, and adds the batch to the sums of its stage."""
+        """Returns the loss of a batch, and adds it to the sums."""
         logits = self.network(batch.x, batch.lengths)  # (B, C)
         weights, smoothing = self.class_weights, self.label_smoothing
         if stage != "train":

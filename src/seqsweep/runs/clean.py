@@ -123,7 +123,7 @@ def _is_done(run: Path) -> bool:
 
 
 def _runs_of(path: Path) -> list[Path]:
-    """Returns the folders of the runs that a file in .stacks names, in a list or as keys."""
+    """Returns the folders of the runs that a file in .stacks names."""
     names = read_json(path)
     if not isinstance(names, (list, dict)):
         return []
@@ -189,11 +189,12 @@ def _is_number(value: Any) -> bool:
 def _files_of(folder: Path) -> list[Path]:
     """Returns the files of a run that this program wrote, config.yaml last."""
     checkpoints = folder / "checkpoints"
-    found = [path for pattern in _FILES for path in matching(folder, pattern)]
-    found += [*event_files(folder), *made_files(folder)]
+    paths = [path for pattern in _FILES for path in matching(folder, pattern)]
+    paths += [*event_files(folder), *made_files(folder)]
+    # A link may lead to files that are not this run's.
     if not checkpoints.is_symlink():
-        found += matching(checkpoints, *_CHECKPOINTS)
-    files = [path for path in dict.fromkeys(found) if path.is_file() or path.is_symlink()]
+        paths += matching(checkpoints, *_CHECKPOINTS)
+    files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / _CONFIG]
 
 

@@ -101,7 +101,7 @@ class RunFolder:
         return config
 
     def company(self) -> list[str] | None:
-        """Returns the run_ids of the stack in which the run began, its own among them."""
+        """Returns the run_ids of the stack in which the run began, if any."""
         path = self.path / "provenance.json"
         stack = read_object(path).get("stack")
         if stack is None:
@@ -139,7 +139,7 @@ class RunFolder:
         write_json(self.path / "provenance.json", provenance, sync, levels=1)
 
     def forget_interrupt(self) -> None:
-        """Notes that an interrupted run is resumed: if it is killed now, it is incomplete."""
+        """Marks an interrupted run as incomplete, because it is resumed."""
         failure = self.failure()
         if failure is not None and failure["kind"] == "interrupted":
             write_json(self.path / "failure.json", failure | {"kind": "incomplete", "error": ""})

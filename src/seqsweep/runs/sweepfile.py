@@ -139,7 +139,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """Returns the keys that have one value in all configs; 1, 1.0 and True are different."""
+    """Returns the keys with one value in all configs; 1, 1.0 and True differ."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)
