@@ -57,6 +57,7 @@ class MemberComposer:
             HydraException: an override cannot be applied.
         """
         try:
+            # Values are set on a copy of the config that Hydra composes from the other overrides.
             setting = {text for text in overrides if self._sets_value(text)}
             others = tuple(text for text in overrides if text not in setting)
             if any(not self._chooses(text) and not self._deletes(text, setting) for text in others):
@@ -123,9 +124,11 @@ class MemberComposer:
         sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
         values = dict(flatten(checked))
         for key, value in numbers.values():
+            # The check may have converted the number (1 to 1.0), and would convert others too.
             same = key in values and type(values[key]) is type(value) and values[key] == value
             if not same or any("${." in text or key in text for text in sources):
                 return False
+        # An interpolated section holds the number as well.
         parents = {part for key, _ in numbers.values() for part in _parents(key)}
         return not any(f"${{{parent}}}" in text for text in sources for parent in parents)
 

@@ -25,6 +25,7 @@ _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 def explain(error: BaseException) -> str:
     """Returns the message for a person, with the nearest right name."""
     cause = error.__cause__
+    # A resolver of ours has raised an error with a complete message of its own.
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, InstantiationException) and isinstance(cause, ValueError):

@@ -94,6 +94,7 @@ def check(config: DictConfig) -> Config:
         ValueError: a key is unknown or missing, or a value has the wrong type. The message names
             the key, the value, what is allowed and the nearest right name.
     """
+    # A missing value is found before interpolations of it fail with a message of OmegaConf.
     for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
         if value == "???" and not key.startswith("hydra."):
             raise ValueError(f"{key} needs a value: give {key}=VALUE")
@@ -105,6 +106,7 @@ def check(config: DictConfig) -> Config:
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
+    # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
     for section, injected in _INJECTED.items():

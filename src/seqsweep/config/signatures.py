@@ -80,6 +80,7 @@ def _source_file(module_name: str) -> Path | None:
         return None
     if spec is None:
         return None
+    # A package may be spread over several folders.
     for folder in spec.submodule_search_locations or []:
         base = Path(folder, *rest)
         for path in (base / "__init__.py", base.with_suffix(".py")):

@@ -85,6 +85,7 @@ def _cut(
     if seed < 0:
         raise ValueError(f"{where}.split_seed={seed}: must be at least 0")
     given = len(splits.train)
+    # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
     for stream, (split, fraction) in enumerate(fractions.items()):
         if fraction == 0:
             continue
@@ -128,6 +129,7 @@ def _stratified(
 def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
     """Divides `size` in proportion to the counts: (C,), each share below its count."""
     total = int(counts.sum())
+    # Rounding down leaves less than one sequence for each class; the largest remainders get them.
     shares = counts * size // total
     while shares.sum() < size:
         remainders = counts * size - shares * total  # in integers, so that no rounding decides
@@ -165,7 +167,7 @@ def _fill(splits: Splits, missing: str, where: str) -> Splits:
     fallback = np.zeros(splits.input_size, dtype=np.float32)  # (F,)
     if missing != "zero":
         fallback = _present_means(splits.train, where)
-    elif units is not None:
+    elif units is not None:  # in its units the value 0 is another number
         fallback = (-units.zero / units.one).astype(np.float32)
     return replace(
         splits,

@@ -195,6 +195,7 @@ def _parts(stored: _Stored) -> dict[str, RawPart]:
             )
         where = f"{stored.file} ({split})" if split else str(stored.file)
         parts[split] = RawPart(x, y, lengths, where)
+    # X beside X_train: it is not clear which one to train on.
     if "" in parts and len(parts) > 1:
         raise ValueError(f"{stored.file}: found keys {stored.found}; expected either {_EXPECTED}")
     return parts

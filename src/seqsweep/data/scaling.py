@@ -69,6 +69,7 @@ def as_given(splits: Splits, where: str) -> Splits:
     parts: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
         x = converted(part.x, part.valid, units, None)
+        # Converting there and back shows what float32 loses.
         back = converted(x, part.valid, None, units)
         for f in units.changed:
             rounding = np.abs(back[:, :, f].astype(np.float64) - part.x[:, :, f])

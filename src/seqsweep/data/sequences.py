@@ -208,6 +208,7 @@ def make_sequences(
     check_names("channel_names", named, where)
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    # The rounded values show which channels float32 cannot hold; only these get units.
     valid = np.arange(values.shape[1]) < steps[:, None]
     rounded = finite_float32(values, valid, where)
     units = units_for(values, rounded, valid) if units is None else units
@@ -232,6 +233,7 @@ def make_splits(
     if class_names is None:
         names = [label_names(part.labels, where=part.where) for part in parts.values()]
         class_names = label_names(*names)
+    # The parts begin with train, whose units the other splits take.
     made: dict[str, Sequences] = {}
     for split, part in parts.items():
         made[split] = make_sequences(

@@ -87,6 +87,7 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
     labels: list[str] = []
     for case in cases:
         values, label = _read_case(case, stamped)
+        # The first case decides what no tag declares.
         channels = channels or _Expected(len(values), f"line {case.number} has")
         _check_shape(case, values, channels, steps)
         steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)

@@ -85,6 +85,7 @@ class RNNClassifier(nn.Module):
         self.pooling: Pooling = pooling
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        # A batch without padding need not be packed, which takes time.
         if lengths is None or int(lengths.min()) == x.shape[1]:
             output, state = self.rnn(x)  # (B, T, D*H), (L*D, B, H)
         else:

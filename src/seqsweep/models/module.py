@@ -135,6 +135,7 @@ class SequenceClassifier(L.LightningModule):
         if self.accumulate_grad_batches > 1:
             loss = loss / self.accumulate_grad_batches
         self.manual_backward(loss)
+        # The last batch of an epoch ends an accumulation early, as in Lightning's own loop.
         is_full = position + 1 == self.accumulate_grad_batches
         if is_full or self.trainer.is_last_batch:
             self._clip()
@@ -198,6 +199,7 @@ class SequenceClassifier(L.LightningModule):
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
         """Returns the loss of a batch, and adds it to the sums."""
         logits = self.network(batch.x, batch.lengths)  # (B, C)
+        # Runs with different training losses are compared by the plain loss.
         weights, smoothing = self.class_weights, self.label_smoothing
         if stage != "train":
             weights, smoothing = None, 0.0

@@ -93,6 +93,7 @@ def delete(removal: Removal) -> str | None:
     folder = removal.entry.folder
     try:
         with RunLock(folder.path):
+            # Another process may have finished the run since the list was made.
             if (folder.record() is None) != (removal.entry.record is None):
                 return "it has changed meanwhile"
             for path in removal.files:

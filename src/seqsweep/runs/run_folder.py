@@ -79,6 +79,7 @@ class RunFolder:
             return None
         texts = (failure.get("error"), failure.get("traceback", ""))
         attempts = failure.get("attempts", 0)
+        # The file may be damaged or of another program; all readers rely on these types.
         is_ours = all(isinstance(text, str) for text in texts) and isinstance(attempts, int)
         if is_ours and failure.get("kind") in ("failed", "interrupted", "incomplete"):
             return failure

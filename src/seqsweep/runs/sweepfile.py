@@ -97,6 +97,7 @@ class SweepFile:
         The file's `ended` is set by the last of the sweeps that share the folder. A sweep that
         started later without knowing of this one keeps its file unchanged.
         """
+        # The file is that of the sweep that started last, which lists the others in `beside`.
         last = SweepFile.read(folder) or self
         if last.started == self.started and last.beside:
             first, *beside = sorted(last.beside, reverse=True)
