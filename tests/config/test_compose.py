@@ -175,7 +175,7 @@ OVERRIDES = {
 
 
 @pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES)
-def test_equals_hydra(compose: MemberComposer, overrides: list[str]) -> None:
+def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list[str]) -> None:
     """The same config, or an error of the same type and text."""
     expected = config_or_error(lambda: by_hydra(compose, overrides))
     for _ in range(2):  # the second time from what it has kept
@@ -187,7 +187,7 @@ def test_equals_hydra(compose: MemberComposer, overrides: list[str]) -> None:
             assert found == expected
 
 
-def test_equals_hydra_over_a_grid(compose: MemberComposer) -> None:
+def test_members_of_a_grid_equal_hydras_jobs(compose: MemberComposer) -> None:
     """The members of a sweep, in its order: groups change slowly, values fast."""
     for model in ("rnn", "multilayer"):
         for scheduler in ("none", "cosine"):
@@ -210,7 +210,7 @@ def test_the_master_overrides_of_hydra_are_kept(loader: ConfigLoader) -> None:
     assert_same(compose(["seed=3"]), by_hydra(compose, ["seed=3"]))
 
 
-def test_a_member_is_its_callers_own(compose: MemberComposer) -> None:
+def test_changing_a_members_config_changes_no_other(compose: MemberComposer) -> None:
     """What is done to one changes neither the next nor what was composed before."""
     first = compose(["optimizer.betas=[0.5,0.9]"])
     before = OmegaConf.to_container(first)

@@ -47,7 +47,7 @@ Cell = Literal["rnn", "gru", "lstm"]
         ("x", complex, "x"),
     ],
 )
-def test_fits(value, annotation, expected):
+def test_convert_returns_a_value_that_fits(value, annotation, expected):
     found = convert(value, annotation, "key")
     assert found == expected
     flat = [found, *found] if isinstance(found, list) else [found]
@@ -89,7 +89,7 @@ def test_fits(value, annotation, expected):
         (3, dict[str, int], "key=3: must be"),
     ],
 )
-def test_is_refused(value, annotation, message):
+def test_convert_refuses_a_value_that_does_not_fit(value, annotation, message):
     with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
         convert(value, annotation, "key")
 

@@ -36,7 +36,7 @@ def test_no_values_and_too_many_are_refused(text, message):
     assert str(refused.value).startswith(message)
 
 
-def test_the_product_counts():
+def test_a_grid_is_checked_by_the_product_of_its_values():
     check_grid([["a"] * (MOST_RUNS // 10), ["b"] * 10, ["c"]])
     with pytest.raises(HydraException, match="a grid of 1000 x 101: 101,000 runs"):
         check_grid([["a"] * 1000, ["b"] * 101, ["c"]])

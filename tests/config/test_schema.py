@@ -98,7 +98,7 @@ def test_a_section_that_names_no_target_is_refused(composed):
         check(config)
 
 
-def test_what_a_run_fills_in_need_not_be_there(checked):
+def test_arguments_that_a_run_passes_may_be_missing(checked):
     model = checked("model=simple")["model"]
     assert (model["input_size"], model["num_classes"]) == (None, None)
     assert "params" not in checked()["optimizer"]

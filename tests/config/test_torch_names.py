@@ -25,7 +25,7 @@ def test_the_tables_hold_torchs_defaults(name):
 
 
 @pytest.mark.parametrize("name", _CLASSES)
-def test_the_run_is_ours(name, checked):
+def test_a_torch_optimizer_is_the_same_run_as_ours(name, checked):
     ours = checked(f"optimizer={name.lower()}", "optimizer.lr=0.02")
     for target in (f"torch.optim.{name}", f"torch.optim.{name.lower()}.{name}"):
         named = checked(
@@ -50,7 +50,7 @@ def test_a_file_of_the_users_own_needs_neither_partial_nor_lr(checked):
         ("optimizer._target_=torch.optim.NAdam",),
     ],
 )
-def test_what_ours_lacks_stays_torchs(overrides, checked):
+def test_an_argument_that_ours_lacks_keeps_the_torch_class(overrides, checked):
     config = checked(*overrides)
     assert config["optimizer"]["_target_"].startswith("torch.optim.")
     assert config["optimizer"]["_partial_"]

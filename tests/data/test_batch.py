@@ -35,7 +35,7 @@ sizes = st.integers(1, 40)
 
 @settings(deadline=None)
 @given(size=sizes, batch_size=st.integers(1, 45), seed=st.none() | st.integers(0, 3))
-def test_every_index_once_per_epoch(size, batch_size, seed):
+def test_an_epoch_has_every_index_once(size, batch_size, seed):
     batches = EpochBatches(size, batch_size, seed)
     drawn = list(batches)
     assert sorted(itertools.chain.from_iterable(drawn)) == list(range(size))

@@ -110,6 +110,6 @@ def test_the_bundled_data_have_no_sequence_twice(source):
     assert found["val"]["also_in_train"] == found["test"]["also_in_train"] == 0
 
 
-def test_no_split_no_entry():
+def test_a_missing_split_has_no_entry():
     source = random_sequences(20, 4, 2, 2)
     assert held(source, val_fraction=0, test_fraction=0).keys() == {"train"}

@@ -64,7 +64,7 @@ def test_labels_that_a_person_would_read_otherwise(labels, line):
     assert said(labelled(*labels * 10)) == (line,)
 
 
-def test_a_class_that_no_metric_counts():
+def test_a_class_that_no_metric_counts_is_noted():
     source = labelled(*["a", "b"] * 20, "rare")
     assert said(source) == (
         "class 'rare' (1 in train): no sequence in val or test, so no metric counts them",
@@ -72,14 +72,14 @@ def test_a_class_that_no_metric_counts():
     assert said(source, val_fraction=0, test_fraction=0) == ()
 
 
-def test_numbers_to_predict():
+def test_labels_that_look_like_numbers_to_predict_are_noted():
     source = labelled(*[*range(30)] * 2)
     assert said(source, val_fraction=0)[-1] == (
         "30 classes for 60 sequences; are the labels numbers to predict (regression)?"
     )
 
 
-def test_a_test_split_that_is_the_train_split():
+def test_a_test_split_that_repeats_the_train_split_is_noted():
     part = labelled(*["a", "b"] * 20).train
     assert said(Splits(part, test=part), val_fraction=0) == (
         "40 of 40 test sequences are also in train",

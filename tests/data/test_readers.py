@@ -69,7 +69,7 @@ def test_the_test_split_in_a_second_file(save):
     assert same(npz(first, test_path=save("test.npz", X_test=X[1:], y_test=Y[1:])), one)
 
 
-def test_names_in_the_file(save):
+def test_names_in_an_npz_file_are_read(save):
     path = save(X=X, y=Y, class_names=["lo", "hi"], channel_names=["u", "v"])
     assert npz(path).class_names == ("lo", "hi") and npz(path).train.channel_names == ("u", "v")
 
@@ -217,7 +217,7 @@ def test_bad_arrays_are_refused(save, arrays, message):
     assert "allow_pickle" not in str(caught.value)
 
 
-def test_bad_second_file(save):
+def test_a_bad_test_file_is_refused(save):
     whole = save("whole.npz", X_train=X, y_train=Y, X_test=X, y_test=Y)
     plain = save("plain.npz", X=X, y=Y)
     with pytest.raises(ValueError, match=r"whole.npz has a test split; give only one"):
@@ -253,7 +253,7 @@ def npy(array) -> bytes:
         (archive(**{"X.npy": npy(X)[:-9], "y.npy": npy(Y)}), "key X is cut off or damaged"),
     ],
 )
-def test_files_that_are_no_npz(tmp_path, content, message):
+def test_files_that_are_not_npz_are_refused(tmp_path, content, message):
     (tmp_path / "data.npz").write_bytes(content)
     with pytest.raises(ValueError, match=f"data.npz.*{message}") as caught:
         npz(str(tmp_path / "data.npz"))

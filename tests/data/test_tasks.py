@@ -64,7 +64,7 @@ def test_every_length_from_the_shortest_has_room(num_symbols):
         assert {len(order) for order in decoded(part)} == {num_symbols}
 
 
-def test_the_docstrings_example():
+def test_the_examples_in_the_docstrings_are_right():
     part = temporal_order(5, 0, 0, length=10).train
     letters = np.array(list("XYabcd"))[part.x[2].argmax(axis=1)]
     assert "".join(letters) == "aaXbcaYdbd" and part.class_names[part.labels[2]] == "XY"

@@ -43,7 +43,7 @@ def test_channels_steps_and_labels(write):
         HEADER.replace("left right", "right left up") + CASES.replace(":left", " : left "),
     ],
 )
-def test_variants_of_one_file(write, content):
+def test_spellings_of_one_ts_file_are_read_alike(write, content):
     train, plain = ts(write(content)).train, ts(write(HEADER + CASES)).train
     assert np.array_equal(train.x, plain.x) and np.array_equal(train.labels, plain.labels)
 
@@ -56,13 +56,13 @@ def test_another_encoding_is_refused_with_its_line(write):
         ts(write(content))
 
 
-def test_comments_in_latin_1(write):
+def test_comments_in_latin_1_are_skipped(write):
     assert (
         len(ts(write("# Universit\xe9\n".encode("latin-1") + (HEADER + CASES).encode())).train) == 2
     )
 
 
-def test_missing_values(write):
+def test_missing_values_of_a_ts_file_are_nan(write):
     x = ts(write(HEADER + "1, ? ,NaN:nan,-5,6:left\n" + CASES)).train.x[0]
     assert np.array_equal(x, [[1, np.nan], [np.nan, -5], [np.nan, 6]], equal_nan=True)
 
@@ -137,7 +137,7 @@ def test_bad_files_are_refused_with_their_line(write, content, line, message):
         ts(write(content))
 
 
-def test_a_missing_file(tmp_path):
+def test_a_missing_ts_file_names_similar_files(tmp_path):
     (tmp_path / "Vowels_TRAIN.ts").touch()
     with pytest.raises(FileNotFoundError, match=r"did you mean 'Vowels_TRAIN.ts'"):
         ts(str(tmp_path / "vowels_train.ts"))

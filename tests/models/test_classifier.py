@@ -51,7 +51,7 @@ def logits(model: RNNClassifier, x: Tensor, lengths: Tensor | None = LENGTHS) ->
 
 
 @every_network
-def test_equals_packing_by_hand(kind, layers, bidirectional, pooling):
+def test_the_network_equals_packing_by_hand(kind, layers, bidirectional, pooling):
     """The head on the last layer's final states, or on the mean or maximum of its valid outputs."""
     model = network(kind, layers, bidirectional, pooling)
     packed = pack_padded_sequence(padded(), LENGTHS, batch_first=True, enforce_sorted=False)
@@ -67,7 +67,7 @@ def test_equals_packing_by_hand(kind, layers, bidirectional, pooling):
 
 
 @every_network
-def test_equals_each_sequence_alone_unpadded(kind, layers, bidirectional, pooling):
+def test_the_network_equals_each_sequence_alone_unpadded(kind, layers, bidirectional, pooling):
     model = network(kind, layers, bidirectional, pooling)
     alone = [logits(model, padded()[[b], :n], None) for b, n in enumerate(LENGTHS)]
     torch.testing.assert_close(logits(model, padded()), torch.cat(alone), rtol=0, atol=1e-12)
@@ -94,7 +94,7 @@ def test_gradients_reach_every_parameter(kind, layers, bidirectional, pooling):
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
-def test_lengths_of_no_padding_are_no_lengths(pooling):
+def test_lengths_without_padding_change_nothing(pooling):
     model, x = network("gru", 2, True, pooling), padded()
     assert torch.equal(logits(model, x, torch.full((B,), T)), logits(model, x, None))
 
@@ -161,6 +161,6 @@ def test_dropout_acts_between_layers_and_in_training_only():
     assert torch.equal(logits(model.eval(), padded()), logits(network("tanh", 2), padded()))
 
 
-def test_dropout_of_one_layer_is_nothing():
+def test_dropout_with_one_layer_has_no_effect():
     """`nn.RNN` would warn, and a warning fails this test."""
     assert torch.equal(logits(network(dropout=0.5).train(), padded()), logits(network(), padded()))

@@ -141,7 +141,7 @@ def test_all_given_values_and_states_must_match(tmp_path):
         chosen(tmp_path, model__hiden_size="8")
 
 
-def test_a_run_in_use_stays(tmp_path):
+def test_a_run_in_use_is_not_deleted(tmp_path):
     folder = make(tmp_path, "a", "failed")
     (removal,) = chosen(tmp_path, *FAILED)
     before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
@@ -152,7 +152,7 @@ def test_a_run_in_use_stays(tmp_path):
     assert {path: path.read_bytes() for path in before} == before
 
 
-def test_a_run_that_has_ended_meanwhile_stays(tmp_path):
+def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
     folder = make(tmp_path, "a", "failed")
     (removal,) = chosen(tmp_path, *FAILED)
     folder.finish({"run_id": "a", "config": {"seed": 0}, "metrics": {}})
@@ -160,7 +160,7 @@ def test_a_run_that_has_ended_meanwhile_stays(tmp_path):
     assert folder.record() is not None
 
 
-def test_what_is_not_ours_stays(tmp_path):
+def test_files_of_other_programs_stay(tmp_path):
     elsewhere = make(tmp_path / "elsewhere", "linked")
     root = tmp_path / "sweep"
     folder = make(root, "a")

@@ -59,7 +59,7 @@ def test_values_that_are_equal_and_not_the_same_have_texts_of_their_own():
 
 
 @pytest.mark.parametrize("dumper", ["_DUMPER", "SafeDumper"])
-def test_with_libyaml_and_without(dumper, checked, monkeypatch):
+def test_config_text_is_the_same_with_and_without_libyaml(dumper, checked, monkeypatch):
     monkeypatch.setattr("seqsweep.runs.config_text._DUMPER", getattr(yaml, dumper, yaml.SafeDumper))
     _section.cache_clear()
     assert to_text(checked()) == plain(checked())
@@ -128,7 +128,7 @@ def bomb(levels: int, aliases: int = 9) -> str:
         (b"a: \xe9", "must be UTF-8, but is not at byte 3"),
     ],
 )
-def test_what_makes_much_of_little_is_refused(text, why, tmp_path):
+def test_a_short_text_that_stands_for_too_many_values_is_refused(text, why, tmp_path):
     path = tmp_path / "config.yaml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(Damaged) as error:

@@ -130,7 +130,7 @@ def test_many_files_at_once_are_as_one_by_one(files: list[list[Row]]) -> None:
     assert encode(files) == [b"".join(encode([[row] for row in rows])) for rows in files]
 
 
-def test_both_loaders_read_the_file(tmp_path: Path) -> None:
+def test_both_loaders_of_tensorboard_read_an_event_file(tmp_path: Path) -> None:
     """The plain one, and the one that makes an event with a tensor of each value."""
     file = EventFile(tmp_path)
     for rows in (ROWS[:1], [], ROWS[1:]):
@@ -149,13 +149,13 @@ def test_both_loaders_read_the_file(tmp_path: Path) -> None:
     assert same(accumulated(tmp_path), expected(ROWS))
 
 
-def test_nothing_is_created_before_a_row(tmp_path: Path) -> None:
+def test_an_event_file_is_not_created_before_its_first_row(tmp_path: Path) -> None:
     file = EventFile(tmp_path)
     file.write([])
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_data_are_in_the_file_on_return(tmp_path: Path) -> None:
+def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
     file = EventFile(tmp_path)
     for count, row in enumerate(ROWS, start=1):
         file.write([row])

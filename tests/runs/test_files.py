@@ -124,7 +124,7 @@ def test_a_write_without_a_sync_is_whole_or_not_there_as_well(
     assert names(tmp_path) == ["a.bin"]
 
 
-def test_files_are_synced_that_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sync_skips_missing_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     synced: list[int] = []
     monkeypatch.setattr("os.fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
     paths = [tmp_path / name for name in ("a", "none", "b")]
@@ -171,7 +171,7 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path: Path, value: Any) -
     assert names(tmp_path) == ["a.json"]
 
 
-def test_half_a_json_file_is_none(tmp_path: Path) -> None:
+def test_half_a_json_file_counts_as_missing(tmp_path: Path) -> None:
     """Every cut of an object is noticed, also one inside a letter of two bytes."""
     whole = json.dumps({"a": [1, 2], "b": {"c": "ä"}}, ensure_ascii=False).encode()
     path = tmp_path / "a.json"
@@ -183,12 +183,12 @@ def test_half_a_json_file_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\0" * 40, b"\xff\xfe", b"{'a': 1}"])
-def test_what_is_no_json_is_none(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_json_counts_as_missing(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.json").write_bytes(content)
     assert read_json(tmp_path / "a.json") is None
 
 
-def test_a_json_file_that_is_not_there_is_none(tmp_path: Path) -> None:
+def test_a_missing_json_file_is_none(tmp_path: Path) -> None:
     assert read_json(tmp_path / "none.json") is None
     (tmp_path / "file").touch()
     assert read_json(tmp_path / "file" / "none.json") is None
@@ -237,7 +237,7 @@ def test_a_temporary_link_of_a_killed_process_is_no_obstacle(tmp_path: Path) -> 
     assert names(tmp_path) == ["best", "next"]
 
 
-def test_two_writers_of_a_file_do_not_meet(tmp_path: Path) -> None:
+def test_two_writers_of_a_file_use_two_temporary_names(tmp_path: Path) -> None:
     """A report is asked for while its sweep writes it; the file is whole, one of the two."""
     contents = [bytes([number]) * 300_000 for number in range(2)]
     errors: list[OSError] = []

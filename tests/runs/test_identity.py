@@ -39,7 +39,7 @@ def id_of(checked):
     ],
     ids=lambda overrides: " ".join(overrides) or "default",
 )
-def test_the_same_result_is_the_same_run(one, other, id_of):
+def test_configs_with_the_same_result_have_the_same_run_id(one, other, id_of):
     assert id_of(*one) == id_of(*other)
 
 
@@ -70,7 +70,7 @@ def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):
     assert here == moved != edited
 
 
-def test_padding_and_layout_do_not_count(checked, tmp_path):
+def test_padding_and_layout_do_not_change_the_run_id(checked, tmp_path):
     def id_of(name: str, layout: str = "batch_first", **arrays: Any) -> str:
         np.savez(tmp_path / name, y=np.arange(12) % 2, **arrays)
         where = (f"data.source.path={tmp_path / name}", f"data.source.layout={layout}")
@@ -91,7 +91,7 @@ def test_padding_and_layout_do_not_count(checked, tmp_path):
     assert id_of("g.npz", X=padded) not in ids
 
 
-def test_without_a_fingerprint_the_path_counts():
+def test_without_a_fingerprint_the_path_changes_the_run_id():
     """Data that cannot be read beforehand are known by nothing else."""
     configs = [{"data": {"source": {"path": path}}, "seed": 0} for path in ("a", "b")]
     assert len({run_id(config, None) for config in configs}) == 2

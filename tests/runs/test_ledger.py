@@ -10,7 +10,7 @@ from seqsweep.runs.ledger import differing_keys, read_folder, read_run, short_na
 from seqsweep.runs.run_folder import RunFolder
 
 
-def test_each_run_with_its_state(tmp_path):
+def test_read_folder_returns_each_run_with_its_state(tmp_path):
     for name in ("c", "b", "a"):
         RunFolder(tmp_path / name).start({"seed": 0, "model": {"hidden_size": 4}}, {})
     flat = {"seed": 0, "model.hidden_size": 4}
@@ -82,7 +82,7 @@ def test_a_folder_that_is_not_there_has_the_nearest_one_named(tmp_path):
         ([{"name": "a", "output_dir": "b", "sweep.name": "c", "rerun": True}, {"name": "d"}], []),
     ],
 )
-def test_differing_keys(configs, expected):
+def test_differing_keys_leaves_out_keys_without_influence(configs, expected):
     assert differing_keys(configs) == expected
 
 

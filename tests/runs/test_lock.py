@@ -210,12 +210,12 @@ def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_the_folder_is_made(tmp_path: Path) -> None:
+def test_a_lock_makes_the_folder_of_its_run(tmp_path: Path) -> None:
     with RunLock(tmp_path / "a" / "b"):
         assert is_locked(tmp_path / "a" / "b")
 
 
-def test_an_error_inside_gives_the_lock_back(folder: Path) -> None:
+def test_an_error_inside_the_block_releases_the_lock(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
         raise RuntimeError("inside")
     assert not (folder / "lock").exists()
@@ -233,7 +233,7 @@ def test_a_process_does_not_lock_a_run_twice(folder: Path) -> None:
         pass
 
 
-def test_the_holder_beats(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_holder_of_a_lock_touches_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
     with RunLock(folder):
         os.utime(folder / "lock", (1, 1))
@@ -278,7 +278,7 @@ def test_one_thread_beats_for_all_locks_while_there_are_any(
         assert beaten(folders[0])
 
 
-def test_locks_of_many_threads_are_all_beaten(
+def test_locks_of_many_threads_are_all_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever of them is the first, and though others give theirs back."""
@@ -448,7 +448,7 @@ def test_of_two_that_race_for_a_stale_lock_one_gets_it(tmp_path: Path, start: St
 
 
 @pytest.mark.slow
-def test_who_looks_is_not_taken_for_a_holder(folder: Path, start: Start) -> None:
+def test_a_process_that_looks_at_a_lock_does_not_hold_it(folder: Path, start: Start) -> None:
     """A lock must not be refused because somebody asks just then whether it is held."""
     taker = start(TAKE, folder, 1500)
     while taker.poll() is None:
@@ -494,7 +494,7 @@ def test_age_is_told_by_the_clock_of_the_file_system(
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
-def test_what_is_no_file_is_named(folder: Path, make: Callable[[Path], None]) -> None:
+def test_a_lock_that_is_not_a_file_is_named(folder: Path, make: Callable[[Path], None]) -> None:
     make(folder / "lock")
     assert not is_locked(folder)
     with pytest.raises(OSError, match=str(folder / "lock")), RunLock(folder):

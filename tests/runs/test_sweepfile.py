@@ -19,7 +19,7 @@ CONFIGS = st.dictionaries(
 
 
 @given(CONFIGS, st.one_of(st.none(), st.floats(0, 2e9)))
-def test_what_is_written_is_read(tmp_path_factory, configs, ended):
+def test_a_sweep_file_is_read_as_it_was_written(tmp_path_factory, configs, ended):
     folder = tmp_path_factory.mktemp("sweep")
     command, done = ["seqsweep", "train", "-m", "a=1"], frozenset("x")
     written = SweepFile(command, 5.0, configs, done, ended, costs=dict.fromkeys(configs, 0.5))
@@ -32,13 +32,13 @@ def test_what_is_written_is_read(tmp_path_factory, configs, ended):
     assert list(read.configs) == list(configs)
 
 
-def test_what_the_members_share_stands_once(tmp_path):
+def test_values_that_all_members_share_stand_once(tmp_path):
     configs = {f"r{n}": {"model.hidden_size": n, "name": "shared-name"} for n in range(50)}
     SweepFile(["seqsweep"], 0.0, configs).write(tmp_path)
     assert (tmp_path / NAME).read_text().count("shared-name") == 1
 
 
-def test_the_end_is_added(tmp_path):
+def test_the_end_of_a_sweep_is_added_to_its_file(tmp_path):
     sweep = SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}})
     sweep.write(tmp_path)
     sweep.end(tmp_path, 9.0)
@@ -70,7 +70,7 @@ def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
     assert not is_alive(tmp_path)
 
 
-def test_what_was_asked_for_accumulates(tmp_path):
+def test_planned_runs_of_several_commands_accumulate(tmp_path):
     """A command leaves what it asked for; those who watch see the runs of the last one."""
     first = SweepFile(["one"], 1.0, {"a": {"seed": 0}, "b": {"seed": 1}}, frozenset("a"), 2.0)
     second = SweepFile(["two"], 3.0, {"b": {"seed": 1}, "c": {"lr": 0.1}}).after(first)
@@ -101,7 +101,7 @@ def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(order, tm
         assert found.ended == (12.0 if number == 2 else None)
 
 
-def test_a_damaged_file_is_none_and_is_named(tmp_path, capsys):
+def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
     assert SweepFile.read(tmp_path) is None
     SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
     whole = json.loads((tmp_path / NAME).read_text())

@@ -1,7 +1,7 @@
-"""The configs of a sweep's members: composed once for all members of the same groups.
+"""Composes the configs of a sweep's members quickly.
 
-Hydra composes a config in some 60 ms; most members of a sweep differ in values alone, and setting
-these on a copy takes less than one.
+Hydra takes some 60 ms to compose a config. Most members of a sweep differ in values alone, and
+setting these on a copy takes less than 1 ms.
 """
 
 import copy
@@ -21,15 +21,15 @@ from seqsweep.config.schema import Config, check
 from seqsweep.runs.identity import flatten, is_below
 
 _INTEGER = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(0|-?[1-9][0-9]{0,17})")
-"""An override of which Hydra makes the same integer as Python, and nothing else."""
+"""An override `key=integer` that Hydra and Python read in the same way."""
 
 
 class MemberComposer:
-    """Composes a member's config from its overrides, equal to what Hydra composes for its job.
+    """Composes members' configs, equal to those that Hydra composes for its jobs.
 
     Args:
-        loader: Hydra's.
-        master: the config of the sweep, as the sweeper gets it.
+        loader: the config loader of Hydra.
+        master: the config of the sweep, as Hydra passes it to the sweeper.
     """
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
@@ -39,28 +39,29 @@ class MemberComposer:
         self._bases: dict[tuple[str, ...], DictConfig] = {}
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
-        # As marshal's bytes, out of which a copy is made in a tenth of the time of other ways.
+        # The values are bytes by marshal, which copies a config in a tenth of the time of others.
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], bytes] = {}
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
-        """As Hydra does it, with the node `hydra`.
+        """Composes a member's config by Hydra, with the node `hydra`.
 
         Raises:
-            HydraException: an override that cannot be applied.
+            HydraException: an override cannot be applied.
         """
         return self.loader.load_sweep_config(self.master, list(overrides))
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
-        """The member's config without the node `hydra`.
+        """Composes a member's config, without the node `hydra`.
 
         Raises:
-            HydraException: an override that cannot be applied.
+            HydraException: an override cannot be applied.
         """
         try:
+            # Values are set on a copy of the config that Hydra composes from the other overrides.
             setting = {text for text in overrides if self._sets_value(text)}
             others = tuple(text for text in overrides if text not in setting)
             if any(not self._chooses(text) and not self._deletes(text, setting) for text in others):
-                return self._without_hydra(self.full(overrides))  # their order counts
+                return self._without_hydra(self.full(overrides))  # the order of overrides matters
             base = self._base(others)
             config = copy.deepcopy(base)
             for text in overrides:
@@ -68,17 +69,18 @@ class MemberComposer:
                     override = self._parse(text)
                     OmegaConf.update(config, override.key_or_group, override.value(), merge=True)
         except (HydraException, OmegaConfBaseException):
-            return self._without_hydra(self.full(overrides))  # right, or Hydra's own error
+            # Hydra composes what this class cannot, or raises its own error.
+            return self._without_hydra(self.full(overrides))
         return config
 
     def checked(self, overrides: Sequence[str]) -> Config:
-        """The member's config, checked: what `check` makes of it.
+        """Composes and checks a member's config; returns plain values.
 
-        Members that set the same keys to other numbers differ in these numbers alone, where nothing
-        is interpolated from them: for all but the first it takes no OmegaConf at all.
+        Members that set the same keys to other numbers differ in these numbers alone, unless
+        something is interpolated from them. All but the first are copies of its checked config.
 
         Raises:
-            HydraException, ValueError: as composing and checking raise them.
+            HydraException, ValueError: composing or checking has failed.
         """
         numbers = self._numbers(overrides)
         others = tuple(text for text in overrides if text not in numbers)
@@ -90,16 +92,16 @@ class MemberComposer:
             if numbers and self._follow(config, checked, numbers):
                 self._checked[others, kinds] = marshal.dumps(checked)
             return checked
-        found = marshal.loads(known)
+        copied = marshal.loads(known)
         for key, value in numbers.values():
-            _set(found, key, value)
-        return found
+            _set(copied, key, value)
+        return copied
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """The keys and values of the overrides `key=number`."""
-        found: dict[str, tuple[str, Any]] = {}
+        """Returns the key and value of each override `key=number`."""
+        numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
-            # Hydra's grammar takes half a millisecond for each of a thousand seeds.
+            # Hydra's grammar would take half a millisecond for each of a thousand seeds.
             if (match := _INTEGER.fullmatch(text)) and self._sets_value(f"{match[1]}=0"):
                 key, value = match[1], int(match[2])
             elif self._sets_value(text):
@@ -108,24 +110,30 @@ class MemberComposer:
             else:
                 continue
             if type(value) in (int, float, bool) and key != "threads":
-                found[text] = key, value
-        return found
+                numbers[text] = key, value
+        return numbers
 
     def _follow(
         self, config: DictConfig, checked: Config, numbers: dict[str, tuple[str, Any]]
     ) -> bool:
-        """Whether the checked config has just these numbers, and nothing else that follows them."""
+        """Returns whether other numbers would change the checked config in these keys alone.
+
+        The check must not have converted a number, and no value may be interpolated from one.
+        """
         leaves = dict(flatten(OmegaConf.to_container(config, resolve=False)))
         sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
         values = dict(flatten(checked))
         for key, value in numbers.values():
+            # The check may have converted the number (1 to 1.0), and would convert others too.
             same = key in values and type(values[key]) is type(value) and values[key] == value
             if not same or any("${." in text or key in text for text in sources):
                 return False
+        # An interpolated section holds the number as well.
         parents = {part for key, _ in numbers.values() for part in _parents(key)}
         return not any(f"${{{parent}}}" in text for text in sources for parent in parents)
 
     def _base(self, overrides: tuple[str, ...]) -> DictConfig:
+        """Returns the config with these overrides alone; it must not be changed."""
         if overrides not in self._bases:
             self._bases[overrides] = self._without_hydra(self.full(overrides))
         return self._bases[overrides]
@@ -141,7 +149,7 @@ class MemberComposer:
         return self._parsed[override]
 
     def _sets_value(self, text: str) -> bool:
-        """`key=value` for a key that is no config group and not one of Hydra's."""
+        """Returns whether an override sets a plain key: no group, and not Hydra's."""
         override = self._parse(text)
         key = override.key_or_group
         if override.type != OverrideType.CHANGE or override.package is not None:
@@ -149,13 +157,13 @@ class MemberComposer:
         return not key.startswith("hydra") and not self._is_group(key)
 
     def _chooses(self, text: str) -> bool:
-        """`group=option`, or one of Hydra's own."""
+        """Returns whether an override is `group=option`, or sets one of Hydra's own keys."""
         override = self._parse(text)
         key = override.key_or_group
         return key.startswith("hydra") or self._is_group(key)
 
     def _deletes(self, text: str, setting: Collection[str]) -> bool:
-        """`~key`, with nothing set there."""
+        """Returns whether an override is `~key`, and no other override sets that key."""
         override = self._parse(text)
         keys = (self._parse(other).key_or_group for other in setting)
         return override.type == OverrideType.DEL and not any(

@@ -1,4 +1,4 @@
-"""A plain value made to fit an annotation, or one clear message."""
+"""Converts a plain value to the type that an annotation names, or refuses it."""
 
 import math
 import types
@@ -10,16 +10,19 @@ from seqsweep.suggest import did_you_mean
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:
-    """`value` as the type that `annotation` names: so lr=1, 1.0 and 1e0 are one value.
+    """Returns the value as the type of an annotation.
+
+    So lr=1, lr=1.0 and lr=1e0 are the same config.
 
     Args:
-        value: a plain value out of a config: None, bool, int, float, str, list or dict.
+        value: a plain value of a config: None, bool, int, float, str, list or dict.
         annotation: int, float, bool, str, Literal, list, tuple, dict, a union of these, or Any.
-            Every other type passes a value unchanged: its constructor judges it.
-        key: the dotted place in the config, for the message.
+            Any other type leaves the value unchanged, because its constructor checks it.
+        key: the dotted key, for the message.
 
     Raises:
-        ValueError: the value does not fit; names the key, the value and what is allowed.
+        ValueError: the value does not fit; the message names the key, the value and what is
+            allowed.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin in (types.UnionType, typing.Union):
@@ -67,7 +70,7 @@ _SCALARS = {bool: _bool, int: _int, float: _float, str: _str, dict: _dict}
 
 def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
     for option in allowed:
-        # 32 for "32": YAML reads a bare number where the constructor names a text
+        # YAML reads a bare 32 as a number, where the constructor may name the text "32".
         if value == option or (isinstance(option, str) and str(value) == option):
             return option
     choices = [str(option) for option in allowed]
@@ -80,7 +83,7 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     messages: list[str] = []
-    # Its own type first: 1.0 of `int | float` stays the float that it is.
+    # The value's own type is tried first, so that 1.0 stays a float in `int | float`.
     for option in sorted(options, key=lambda option: option is not type(value)):
         if option is not type(None):
             try:
@@ -108,9 +111,7 @@ def _sequence(value: Any, arguments: Sequence[Any], is_tuple: bool, key: str) ->
 
 
 def _refuse(key: str, value: Any, allowed: str, hint: str = "") -> Any:
-    shown = {True: "true", False: "false", None: "null"}.get(value) if _is_word(value) else None
-    raise ValueError(f"{key}={shown or repr(value)}: must be {allowed}{hint}")
-
-
-def _is_word(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+    """Raises the ValueError of `convert`, with the value as YAML writes it."""
+    is_word = value is None or isinstance(value, bool)
+    text = {True: "true", False: "false", None: "null"}[value] if is_word else repr(value)
+    raise ValueError(f"{key}={text}: must be {allowed}{hint}")

@@ -1,4 +1,4 @@
-"""Hydra's flags among the overrides of a command line: found anywhere, refused in one line."""
+"""Sorts Hydra's flags and overrides on a command line, and refuses wrong flags."""
 
 import argparse
 import itertools
@@ -19,12 +19,13 @@ _REFUSED = {
 def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ()) -> list[str]:
     """Returns the arguments with the flags before the overrides, as Hydra needs them.
 
-    argparse, which Hydra uses, takes overrides from one place only: in `data=digits -m seed=0,1`
-    it does not find the second.
+    Hydra uses argparse, which expects all overrides in a row: in `data=digits -m seed=0,1` it does
+    not accept the second one.
 
     Args:
+        arguments: the words of the command line after the command.
         command: the word after `seqsweep`, for messages.
-        own: options of the command itself, for messages.
+        own: the options of the command itself, for messages.
 
     Raises:
         ValueError: an unknown flag, a flag without its value, an override without a key.
@@ -50,7 +51,7 @@ def flags_first(arguments: Sequence[str], command: str, own: Sequence[str] = ())
 
 
 def config_dir(arguments: Sequence[str]) -> Path | None:
-    """The folder that `--config-dir` names, in arguments as `flags_first` returns them."""
+    """Returns the folder of `--config-dir` in arguments that `flags_first` has sorted."""
     for name, value in itertools.pairwise(arguments):
         if name in ("--config-dir", "-cd"):
             return Path(value)
@@ -60,7 +61,7 @@ def config_dir(arguments: Sequence[str]) -> Path | None:
 def _with_value(
     name: str, value: str | None, option: argparse.Action, rest: deque[str]
 ) -> list[str]:
-    """The flag and its value, which may be the next word."""
+    """Returns the flag with its value, which may be the next word of `rest`."""
     for refused in _REFUSED.keys() & set(option.option_strings):
         raise ValueError(f"{name}: {_REFUSED[refused]}")
     if option.nargs == 0:

@@ -1,4 +1,4 @@
-"""The values of a sweep, counted before they are listed."""
+"""Counts the values of a sweep before it lists them."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
 
     Raises:
-        HydraException: there are none, or too many to list.
+        HydraException: there are no values, or too many to list.
     """
     swept = override.value()
     if isinstance(swept, RangeSweep):
@@ -32,17 +32,17 @@ def check_grid(choices: Sequence[Sequence[str]]) -> None:
     """Refuses a grid of too many runs.
 
     Raises:
-        HydraException: names the number.
+        HydraException: the grid has too many runs; the message names the number.
     """
     given = " x ".join(str(len(values)) for values in choices if len(values) > 1)
     check_size(f"a grid of {given}", math.prod(len(values) for values in choices))
 
 
 def check_size(given: str, count: int) -> None:
-    """Refuses a number of runs that is not a sweep.
+    """Refuses a sweep without runs, or with too many.
 
     Raises:
-        HydraException: there are none, or more than `MOST_RUNS`.
+        HydraException: there are no runs, or more than `MOST_RUNS`.
     """
     if count < 1:
         raise HydraException(f"{given}: has no values, so the sweep has no runs")

@@ -1,7 +1,8 @@
-"""The two calls that Hydra 1.4 (with OmegaConf 2.4) deprecates, as the installed version has them.
+"""Supports Hydra 1.3 and 1.4 (with OmegaConf 2.4), which differ in two calls.
 
-Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1; 1.4 knows one set of
-defaults. `OmegaConf.register_resolver` is a deprecated older function in OmegaConf 2.3.
+Hydra 1.3 needs a `version_base`, or it falls back on the defaults of 1.1. Hydra 1.4 has one set of
+defaults. `OmegaConf.register_resolver` is the new function in OmegaConf 2.4, and a deprecated older
+one in 2.3.
 """
 
 from collections.abc import Callable
@@ -17,6 +18,6 @@ VERSION_BASE: dict[str, Any] = {} if _IS_NEW else {"version_base": "1.3"}
 
 
 def register_resolver(name: str, resolver: Callable[..., Any]) -> None:
-    """Makes `${name:...}` known to every config; a resolver of that name is replaced."""
+    """Makes `${name:...}` known to every config, replacing a resolver of that name."""
     function = "register_resolver" if _IS_NEW else "register_new_resolver"
     getattr(OmegaConf, function)(name, resolver, replace=True)

@@ -1,8 +1,8 @@
-"""Objects from a checked config.
+"""Builds objects from a checked config.
 
-`hydra.utils.instantiate` for plain values: `_target_` and `_partial_`, nested. It differs in that
-an argument given from code is handed over as it is (Hydra makes dataclasses into configs) and that
-an error names the key.
+`build` does what `hydra.utils.instantiate` does, for plain values with nested `_target_` and
+`_partial_`. There are two differences: arguments from code are passed unchanged (Hydra converts
+dataclasses to configs), and an error names the key.
 """
 
 import functools
@@ -15,16 +15,16 @@ from seqsweep.config.reword import named, reworded
 
 
 def build(node: Any, key: str, **injected: Any) -> Any:
-    """The object that a section describes; other values are returned as they are.
+    """Returns the object that a section describes; returns other values unchanged.
 
     Args:
         node: a section with `_target_`, or a plain value.
-        key: its place in the config, for messages.
-        injected: arguments that the caller fills in; they win over the config's.
+        key: its dotted key, for messages.
+        injected: arguments of the caller, which win over those of the config.
 
     Raises:
-        ValueError, TypeError, OSError: as the constructor raises them, the message led by the key;
-            ValueError too for a package that is not installed.
+        ValueError, TypeError, OSError: the constructor has raised it; the message begins with the
+            key. A package that is not installed raises a ValueError.
     """
     if isinstance(node, list):
         return [build(item, f"{key}[{index}]") for index, item in enumerate(node)]
@@ -44,10 +44,10 @@ def build(node: Any, key: str, **injected: Any) -> Any:
 
 
 def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **arguments: Any) -> Any:
-    """Calls a target; an error of its code names the key, or the target where it is unforeseen."""
+    """Calls a target; its errors name the key, or the target for unexpected classes."""
     try:
         return target(*values, **arguments)
-    except ImportError as error:  # as a logger raises it whose package is not there
+    except ImportError as error:  # a logger may need a package that is not installed
         reason = " ".join(str(error).split())
         raise ValueError(f"{key}: {node['_target_']} lacks a package: {reason}") from error
     except (ValueError, TypeError, OSError) as error:
@@ -64,12 +64,12 @@ def _locate(target: str, key: str) -> Any:
     try:
         return get_object(target)
     except (Exception, SystemExit) as error:  # importing a user's module may raise anything
-        words = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
-        raise ValueError(f"{key}._target_={target}: {words}") from error
+        reason = named(error) if isinstance(error, SystemExit) else " ".join(str(error).split())
+        raise ValueError(f"{key}._target_={target}: {reason}") from error
 
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:
-    """`hidden_size=0: ...` becomes `model.hidden_size=0: ...`; others say where they arose."""
+    """Completes the key of a message: `hidden_size=0: ...` to `model.hidden_size=0: ...`."""
     name = re.match(r"(\w+)(=|\[)", message)
     if name and name[1] in node:
         return f"{key}.{message}"

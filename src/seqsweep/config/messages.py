@@ -1,4 +1,4 @@
-"""One clear message for what Hydra, OmegaConf and our own checks refuse."""
+"""Turns errors of Hydra, OmegaConf and the project's own checks into one clear message."""
 
 import re
 import shlex
@@ -23,12 +23,13 @@ _EMPTY_BY_DEFAULT = ("experiment", "sweep", "debug")
 
 
 def explain(error: BaseException) -> str:
-    """The message for a person: what was given, what is allowed, the nearest right name."""
+    """Returns the message for a person, with the nearest right name."""
     cause = error.__cause__
+    # A resolver of ours has raised an error with a complete message of its own.
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
     if isinstance(error, InstantiationException) and isinstance(cause, ValueError):
-        return str(cause)  # of a launcher, which names its key
+        return str(cause)  # the launcher has named its key
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
     if several := _SEVERAL.match(str(error)):
@@ -39,9 +40,9 @@ def explain(error: BaseException) -> str:
         )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
-    for found in (cause, error):
-        if isinstance(found, (ConfigKeyError, ConfigAttributeError)):
-            return _unknown_key(found)
+    for each in (cause, error):
+        if isinstance(each, (ConfigKeyError, ConfigAttributeError)):
+            return _unknown_key(each)
     if isinstance(error, OmegaConfBaseException):
         reason = str(error.msg or error).splitlines()[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason
@@ -52,26 +53,27 @@ def explain(error: BaseException) -> str:
 
 
 def _unreadable(error: OverrideParseException) -> str:
-    """An override that Hydra's grammar refuses, with the quotes that it may need."""
+    """Explains an override that Hydra's grammar refuses, with the quotes that it may need."""
     key, equals, value = error.override.partition("=")
     first = str(error).splitlines()[0]
     if equals and '"' not in value and _is_foreign_character(error):
         quoted = shlex.quote(f'{key}="{value}"')
         return f"{error.override}: has a character that must be quoted: {quoted}"
-    if equals and value.endswith(","):  # the shell has cut `cell=rnn, gru` in two
+    if equals and value.endswith(","):  # the shell has split `cell=rnn, gru`
         return f"{error.override}: must not end with a comma; write {key}=A,B without spaces"
     return f"cannot read the argument {error.override!r}: {first}"
 
 
 def _is_foreign_character(error: BaseException) -> bool:
-    """Returns whether the cause of an error is a character that Hydra's lexer does not know."""
-    before = error.__cause__ or error.__context__
+    """Returns whether a character that Hydra's lexer refuses caused an error."""
+    cause = error.__cause__ or error.__context__
     return type(error).__name__ == "LexerNoViableAltException" or (
-        before is not None and _is_foreign_character(before)
+        cause is not None and _is_foreign_character(cause)
     )
 
 
 def _missing_option(error: MissingConfigException) -> str:
+    """Explains `group=option` with an option that does not exist."""
     group, _, option = str(error.missing_cfg_file).rpartition("/")
     options = list(error.options or [])
     if not group:
@@ -82,6 +84,7 @@ def _missing_option(error: MissingConfigException) -> str:
 
 
 def _unknown_key(error: OmegaConfBaseException) -> str:
+    """Explains an override of a key that does not exist."""
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
@@ -91,7 +94,7 @@ def _unknown_key(error: OmegaConfBaseException) -> str:
 
 
 def hint_for_key(name: str, known: Iterable[str], section: str) -> str:
-    """The end of a message: the options of the group that have the key, or the nearest names."""
+    """Returns the options that have a key, or the nearest names, for a message."""
     names = sorted(known)
     options = [
         f"{section}={path.stem}"

@@ -1,8 +1,8 @@
-"""The name of a sweep's folder where `sweep.name` gives none: made from the sweep's question.
+"""Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
-`digits-hidden_size-3fa2c1` says what is trained, which keys are swept, and by a hash everything
-else that decides a result. So a value or a seed added later finds the folder of its sweep again,
-and two sweeps that ask different questions do not share a folder.
+A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
+of everything else that decides a result. So further values or seeds extend the same folder, and two
+sweeps with different questions do not share one.
 """
 
 import contextlib
@@ -24,21 +24,21 @@ from seqsweep.runs.ledger import short_names
 
 _SEED = "seed"
 _WITHOUT_NAME = "default"
-"""The `name` of conf/train.yaml, which says nothing about the runs."""
+"""The default `name` of conf/train.yaml, which says nothing about the runs."""
 
 _LONGEST = 60
 _DIGITS = 6
 
 
 def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) -> str:
-    """The name of a sweep's folder, from the config that Hydra composes for the whole sweep.
+    """Returns the name of a sweep's folder.
 
-    That config has all values that are not swept, and the defaults of the keys that are: so the
-    name does not depend on which values are swept, nor on their order.
+    It does not depend on the swept values, nor on their order: the config of the whole sweep holds
+    the defaults of the swept keys.
 
     Args:
-        master: with its node `hydra`.
-        fingerprint: of the content of a config's data; None where there is none.
+        master: the config that Hydra composes for the whole sweep, with its node `hydra`.
+        fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)
     keys = sorted(swept - {_SEED})
@@ -47,7 +47,9 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None
     if paths:
-        with contextlib.suppress(ValueError, TypeError, OSError):  # said when members are planned
+        with contextlib.suppress(
+            ValueError, TypeError, OSError
+        ):  # reported when members are planned
             data = fingerprint(config)
     identity = {**decisive(config, data, {_SEED, *swept}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
@@ -60,19 +62,19 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
 
 
 def namesakes(folder: Path) -> list[Path]:
-    """The other folders whose made names differ in the hash alone.
+    """Returns the other sweep folders whose names differ only in the hash.
 
-    A sweep of more epochs asks another question than a shorter one, with the same words.
+    They hold related questions: for instance the same sweep with more epochs.
     """
-    made = re.fullmatch(rf"(.+-)[0-9a-f]{{{_DIGITS}}}", folder.name)
-    if made is None:
+    match = re.fullmatch(rf"(.+-)[0-9a-f]{{{_DIGITS}}}", folder.name)
+    if match is None:
         return []
-    others = sorted(folder.parent.glob(f"{glob.escape(made[1])}{'[0-9a-f]' * _DIGITS}"))
+    others = sorted(folder.parent.glob(f"{glob.escape(match[1])}{'[0-9a-f]' * _DIGITS}"))
     return [other for other in others if other.name != folder.name]
 
 
 def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> list[str]:
-    """Returns what is trained: `name`, or the data file or option, unless it is swept."""
+    """Returns the subject of the sweep: `name`, or the data file or option, unless swept."""
     if master.name != _WITHOUT_NAME:
         return [str(master.name)]
     if {"data", "experiment"} & set(swept):
@@ -81,10 +83,10 @@ def _subject(master: DictConfig, swept: Collection[str], files: list[str]) -> li
 
 
 def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
-    """The keys with several values, and the sweeper's keys with one value.
+    """Returns the keys with several values, and the keys of `params` with one value.
 
-    Hydra has applied the single values of the command line to the config, those of the sweeper's
-    `params` it has not.
+    Hydra has applied the single values of the command line to the config, but not those of the
+    sweeper's `params`.
     """
     parser = OverridesParser.create()
     params = OmegaConf.to_container(hydra.sweeper, resolve=False)
@@ -94,7 +96,7 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
     for key, value in params.items():
         try:
             is_swept = parser.parse_override(f"{key}={value}").is_sweep_override()
-        except HydraException:  # a distribution in another sweeper's own words
+        except HydraException:  # a distribution in the syntax of another sweeper
             is_swept = True
         if is_swept:
             swept.add(str(key))
@@ -110,11 +112,11 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
 
 
 def _plain(master: DictConfig) -> Config:
-    """The config as plain values, checked where that is possible: 1, 1.0 and 1e0 are then one."""
-    # The node `hydra` holds the folder, which would ask for this name again.
+    """Returns the config as plain values, checked if that is possible."""
+    # The node `hydra` is left out: it holds the folder, which needs this name.
     config = OmegaConf.masked_copy(master, [str(key) for key in master if key != "hydra"])
     try:
         return check(config)
-    except (ValueError, TypeError, OSError):  # a value that is swept is missing, for one
+    except (ValueError, TypeError, OSError):  # a swept key may have no default
         plain: Any = OmegaConf.to_container(config, resolve=False)
         return plain

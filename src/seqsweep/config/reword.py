@@ -1,10 +1,10 @@
-"""Gives errors of the user's code other messages."""
+"""Gives errors of user code other messages."""
 
 
 def reworded(error: Exception, message: str) -> Exception:
-    """The same kind of error (ValueError, TypeError, OSError), saying `message`.
+    """Returns an error of the same kind (ValueError, TypeError, OSError) with this message.
 
-    Not by the error's own class: some take more than a message.
+    The error's own class is not used, because some classes take more arguments than a message.
     """
     for kind in (FileNotFoundError, OSError, ValueError):
         if isinstance(error, kind):
@@ -13,5 +13,5 @@ def reworded(error: Exception, message: str) -> Exception:
 
 
 def named(error: BaseException) -> str:
-    """The error led by its class, in one line: `KeyError: 'x'`."""
+    """Returns the error in one line with its class: `KeyError: 'x'`."""
     return " ".join(f"{type(error).__name__}: {error}".split())

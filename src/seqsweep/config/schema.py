@@ -1,7 +1,7 @@
-"""The shape of a whole config, and the check that every composed config passes before it is used.
+"""Checks composed configs before they are used.
 
-The top level is the dataclass below; each section with a `_target_` has the schema of the
-constructor that it names. Values stand in the YAML files, types at the constructors.
+The schema of the top level is the dataclass `TrainConfig`. The schema of a section with a
+`_target_` is the signature of the constructor that it names. So YAML files hold values only.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ Monitor = Literal["val/acc", "val/f1", "val/loss", "train/acc", "train/f1", "tra
 
 @dataclass
 class LossConfig:
-    """Cross-entropy."""
+    """The section `loss`: the arguments of cross-entropy."""
 
     class_weights: Literal["balanced"] | list[float] | None
     label_smoothing: float
@@ -35,13 +35,16 @@ class LossConfig:
 
 @dataclass
 class SweepConfig:
-    """A sweep's folder below `output_dir`/sweeps, and what a failing member means.
+    """The section `sweep`: its folder, and what happens when a member fails.
 
-    `name`: of the folder; null makes it from what is swept (seqsweep.config.question).
-
-    `continue`: the others go on. `stop`: no further member is started. `retry`: it is tried again,
-    `retries` times at the most. `report`: report.html, baselines and what TensorBoard shows beside
-    curves are written when it ends, and renewed while it runs.
+    Attributes:
+        name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
+            `seqsweep.config.question`).
+        report: writes report.html, baselines, and TensorBoard's HParams and pictures when the sweep
+            ends, and renews them while it runs.
+        on_error: `continue` trains the other members, `stop` starts no further member, `retry`
+            trains the member again.
+        retries: the most times that a member is retried.
     """
 
     name: str | None
@@ -52,7 +55,7 @@ class SweepConfig:
 
 @dataclass
 class TrainConfig:
-    """The top level of conf/train.yaml. `Any` marks a section that names its own `_target_`."""
+    """The top level of a config. `Any` marks a section that names its own `_target_`."""
 
     name: str
     seed: int
@@ -74,22 +77,24 @@ class TrainConfig:
     callbacks: Any
 
 
+# A run passes these arguments to the constructors itself, so a config need not name them.
 _INJECTED = {
     "model": {"input_size", "num_classes"},
     "data": {"seed"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},
     "trainer": {"folder", "logger", "callbacks"},
-}  # arguments that a run fills in itself; a config need not name them
+}
 
 
 def check(config: DictConfig) -> Config:
-    """The composed config, with or without its node `hydra`, as plain values of the right types.
+    """Returns a composed config as plain values of the right types, without `hydra`.
 
     Raises:
-        ValueError: an unknown key, a value of the wrong type, a value that is missing; names the
-            key, the value, what is allowed and the nearest right name.
+        ValueError: a key is unknown or missing, or a value has the wrong type. The message names
+            the key, the value, what is allowed and the nearest right name.
     """
+    # A missing value is found before interpolations of it fail with a message of OmegaConf.
     for key, value in flatten(OmegaConf.to_container(config, resolve=False)):
         if value == "???" and not key.startswith("hydra."):
             raise ValueError(f"{key} needs a value: give {key}=VALUE")
@@ -101,6 +106,7 @@ def check(config: DictConfig) -> Config:
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
     checked = _dataclass(plain, TrainConfig, "")
+    # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
     for section, injected in _INJECTED.items():
@@ -121,13 +127,14 @@ def _check_range(key: str, value: int, least: int, most: int | None = None) -> N
 
 
 def _without_tuples(node: Any) -> Any:
-    """A copy in which tuples, which OmegaConf 2.4 keeps and YAML does not know, are lists."""
+    """Returns a copy with lists for tuples, which only OmegaConf 2.4 keeps."""
     if isinstance(node, dict):
         return {key: _without_tuples(value) for key, value in node.items()}
     return [_without_tuples(item) for item in node] if isinstance(node, (list, tuple)) else node
 
 
 def _dataclass(node: Any, kind: Any, key: str) -> Config:
+    """Checks a section whose schema is a dataclass."""
     prefix = f"{key}." if key else ""
     if not isinstance(node, dict):
         raise ValueError(f"{key}={node!r}: must be a group of keys")
@@ -145,10 +152,10 @@ def _dataclass(node: Any, kind: Any, key: str) -> Config:
 
 
 def _section(node: Any, key: str, injected: set[str]) -> Any:
-    """One `_target_` with every argument that has a plain default; or null for the scheduler.
+    """Checks a section with a `_target_`, and adds the arguments that have plain defaults.
 
-    Defaults are written in, so that a config is one run whether it names them or not, and so is
-    `_partial_` where the run fills in the first argument.
+    With the defaults written out, a config is the same run whether it names them or not. The same
+    holds for `_partial_`, where the run passes the first argument. The scheduler may be null.
     """
     if node is None and key == "scheduler":
         return None
@@ -165,13 +172,13 @@ def _section(node: Any, key: str, injected: set[str]) -> Any:
 
 
 def _named(group: Any, key: str) -> Config:
-    """Loggers or callbacks: a name and a `_target_` for each, or null for one that is left out."""
+    """Checks loggers or callbacks: each name has a `_target_`, or is null."""
     if not isinstance(group, dict):
-        raise ValueError(f"{key}={group!r}: must be a group of named ones, each with a _target_")
+        raise ValueError(f"{key}={group!r}: must be a group of names, each with a _target_")
     for name, node in group.items():
         if node is not None and not _has_target(node):
             raise ValueError(f"{key}.{name}={node!r}: must be a group with a _target_, or null")
-    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # filled in where they are null
+    injected = {"save_dir"} if key == "logger" else {"dirpath"}  # the run sets it where it is null
     return {
         str(name): _target(node, f"{key}.{name}", injected) if isinstance(node, dict) else None
         for name, node in group.items()
@@ -201,7 +208,7 @@ def _target(node: Config, key: str, injected: set[str]) -> Config:
         _refuse_unknown(values, known, f"{key}.")
     required = [name for name, parameter in known.items() if parameter.required]
     if node.get("_partial_", False):
-        # What a section's code fills in later comes first: the parameters of an optimizer.
+        # The first argument is passed later: the parameters to an optimizer, for one.
         required = required[1:] if injected else []
     for name in required:
         if name not in values and name not in injected:
@@ -221,7 +228,7 @@ def _has_target(node: Any) -> bool:
 
 
 def _is_special(name: str) -> bool:
-    """The words that `build` reads."""
+    """Returns whether a key is one that `build` reads, not an argument."""
     return name in ("_target_", "_partial_")
 
 

@@ -1,8 +1,8 @@
-"""What a `_target_` takes, read from its source without importing it.
+"""Reads the signature of a `_target_` from its source, without importing it.
 
-A config is checked against the constructor that it names. Importing torch and Lightning for that
-costs five seconds, so the signature is parsed from the source file; where this finds nothing (a
-compiled function, an inherited `__init__`, a re-export) the target is imported after all.
+A config is checked against the constructors that it names. Importing torch and Lightning for that
+would take five seconds, so signatures are parsed from the source files. Where parsing finds nothing
+(a compiled function, an inherited `__init__`, a re-export), the target is imported.
 """
 
 import ast
@@ -25,13 +25,18 @@ _NAMES: dict[str, Any] = {
 
 
 REQUIRED: Any = object()
-"""In place of a default: there is none, or none that a config could hold."""
+"""Stands for a default that does not exist, or that a config cannot hold."""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument: its annotation (Any where it is none of the plain types), if it may lack, and
-    its default where that is a plain value."""
+    """One argument of a target.
+
+    Attributes:
+        annotation: its type; Any where that is not made of plain types.
+        required: False if it may be left out.
+        default: its default, where that is a plain value.
+    """
 
     annotation: Any
     required: bool
@@ -43,7 +48,7 @@ _PLAIN = (bool, int, float, str, type(None))
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments of a target; `open` when it takes `**kwargs`, so that any name may be right."""
+    """The arguments of a target; `open` if it also takes `**kwargs`."""
 
     parameters: dict[str, Parameter]
     open: bool
@@ -51,10 +56,10 @@ class Signature:
 
 @functools.cache
 def signature_of(target: str) -> Signature:
-    """The signature of a dotted path.
+    """Returns the signature of a class or function by its dotted path.
 
     Raises:
-        ValueError: no such module, or no such name in it.
+        ValueError: the module does not exist, or has no such name.
     """
     module_name, _, name = target.rpartition(".")
     path = _source_file(module_name) if module_name else None
@@ -67,7 +72,7 @@ def signature_of(target: str) -> Signature:
 
 
 def _source_file(module_name: str) -> Path | None:
-    """Where a module's source lies, found without importing it or its parents."""
+    """Returns the source file of a module, without importing it or its parents."""
     top, *rest = module_name.split(".")
     try:
         spec = importlib.util.find_spec(top)
@@ -75,6 +80,7 @@ def _source_file(module_name: str) -> Path | None:
         return None
     if spec is None:
         return None
+    # A package may be spread over several folders.
     for folder in spec.submodule_search_locations or []:
         base = Path(folder, *rest)
         for path in (base / "__init__.py", base.with_suffix(".py")):
@@ -84,6 +90,7 @@ def _source_file(module_name: str) -> Path | None:
 
 
 def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
+    """Returns a function, or the `__init__` of a class, if the source has it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return node if not node.decorator_list else None
@@ -98,9 +105,9 @@ def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
 
 
 def _types_of(tree: ast.Module, module_name: str) -> dict[str, Any]:
-    """Returns the types that a module's annotations can name, of plain types only.
+    """Returns the plain types that a module's annotations can name.
 
-    These are Python's own, the module's aliases, and those that it imports from its package.
+    These are Python's own types, the module's aliases, and aliases imported from its own package.
     """
     package = module_name.partition(".")[0]
     names = dict(_NAMES)
@@ -118,14 +125,14 @@ def _aliases(path: Path) -> dict[str, Any]:
 
 
 def _aliases_in(tree: ast.Module) -> dict[str, Any]:
-    """Module-level names for types, such as `Cell = Literal["rnn", "gru", "lstm"]`."""
-    found: dict[str, Any] = {}
+    """Returns a module's type aliases, such as `Cell = Literal["rnn", "gru", "lstm"]`."""
+    aliases: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            value = _annotation(node.value, _NAMES | found)
+            value = _annotation(node.value, _NAMES | aliases)
             if value is not Any:
-                found[node.targets[0].id] = value
-    return found
+                aliases[node.targets[0].id] = value
+    return aliases
 
 
 def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
@@ -142,7 +149,7 @@ def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:
 
 
 def _plain(default: ast.expr | None) -> Any:
-    """The value of a literal, a tuple as the list that a config holds."""
+    """Returns the value of a literal, with a list for a tuple."""
     if default is None:
         return REQUIRED
     try:
@@ -153,7 +160,7 @@ def _plain(default: ast.expr | None) -> Any:
 
 
 def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
-    """A type made of plain types only; Any for every other annotation."""
+    """Returns the type of an annotation; Any unless it consists of plain types."""
     if node is None:
         return Any
     used = [
@@ -163,7 +170,7 @@ def _annotation(node: ast.expr | None, names: dict[str, Any]) -> Any:
         return Any
     try:
         code = compile(ast.Expression(node), "<annotation>", "eval")
-        # Only the type names above can be reached: no call and no attribute is let through.
+        # The expression has no calls and no attributes, so it reaches only the type names above.
         return eval(code, {"__builtins__": {}}, names)
     except (TypeError, SyntaxError, NameError):
         return Any
@@ -178,20 +185,20 @@ def _from_import(target: str, module_name: str, name: str) -> Signature:
         raise ValueError(
             f"_target_={target}: importing {module_name!r} fails: {named(error)}"
         ) from error
-    found = getattr(module, name, None)
-    if found is None or not callable(found):
+    target_object = getattr(module, name, None)
+    if target_object is None or not callable(target_object):
         hint = nearest_or_all(name, [key for key in vars(module) if not key.startswith("_")])
         raise ValueError(f"_target_={target}: no {name!r} in {module_name}{hint}")
-    return _from_inspect(found)
+    return _from_inspect(target_object)
 
 
-def _from_inspect(found: Any) -> Signature:
+def _from_inspect(target: Any) -> Signature:
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(target)
     except (TypeError, ValueError):
         return Signature({}, open=True)
     try:
-        hints = typing.get_type_hints(found.__init__ if inspect.isclass(found) else found)
+        hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
     except (NameError, TypeError):
         hints = {}
     kinds = [parameter.kind for parameter in signature.parameters.values()]

@@ -1,4 +1,4 @@
-"""The arguments of `lightning.Trainer` in the section `trainer`. Imports no Lightning."""
+"""Checks arguments of `lightning.Trainer` in the section `trainer`. Imports no Lightning."""
 
 import re
 from typing import Any
@@ -25,23 +25,23 @@ _REFUSED = {
     "barebones": "a run needs its logs and checkpoints",
     "model_registry": "a run uploads nothing",
 }
-"""Arguments that a run sets itself, with what to do instead."""
+"""The arguments that a run sets itself, with what to do instead."""
 
 
 def with_our_target(section: Any) -> Any:
-    """The section `trainer`, with `build_trainer` in the place of Lightning's own class."""
+    """Returns the section `trainer` with Lightning's class replaced by `build_trainer`."""
     if isinstance(section, dict) and _NAMES.fullmatch(str(section.get("_target_"))):
         return section | {"_target_": BUILD_TRAINER}
     return section
 
 
 def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
-    """The section without the arguments that have Lightning's own defaults.
+    """Returns the section without the arguments that have Lightning's own defaults.
 
-    So a config is one run whether it names them or not.
+    So a config is the same run whether it names them or not.
 
     Raises:
-        ValueError: an unknown name, one that a run sets itself, or a value of the wrong type.
+        ValueError: a name is unknown, a run sets it itself, or its value has the wrong type.
     """
     if section["_target_"] != BUILD_TRAINER:
         return section

@@ -14,7 +14,7 @@ _PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
 def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
-    """Adds the file and line that set the key of an error to its message.
+    """Adds to an error's message the file and line that set its key.
 
     Args:
         error: its message begins with the key, such as `model.hidden_size=0: must be at least 1`.
@@ -26,7 +26,7 @@ def with_place(error: Exception, hydra_config: DictConfig) -> Exception:
 
 
 def _file_and_line(key: str, hydra_config: DictConfig) -> str:
-    """Returns ` (in FILE:LINE)`, or nothing where the command line or no file set the key."""
+    """Returns ` (in FILE:LINE)` for a key, or nothing where no file set it."""
     # Unresolved, because an override may hold an interpolation that leads nowhere.
     overrides = OmegaConf.to_container(hydra_config.overrides.task, resolve=False) or ()
     for override in overrides:
@@ -66,7 +66,7 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
 
 
 def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path]:
-    """Yields the file of an option, then the files of its group that its defaults list names."""
+    """Yields the file of an option, then the files that it builds on."""
     for folder in folders:
         path = folder / group / f"{option}.yaml"
         if path.is_file():
@@ -79,13 +79,13 @@ def _with_parents(folders: list[Path], group: str, option: str) -> Iterator[Path
 
 
 def _package(path: Path, group: str) -> str:
-    """Returns the section that a file fills: that of its `# @package` line, or its group's."""
+    """Returns the section that a file fills."""
     match = _PACKAGE.search(path.read_text(encoding="utf-8"))
     return match[1] if match else group.replace("/", ".")
 
 
 def _line(path: Path, parts: list[str]) -> int | None:
-    """Returns the line, from 1, on which the mapping of a file has this nested key."""
+    """Returns the line, from 1, of a nested key in a file."""
     with path.open(encoding="utf-8") as file:
         node: yaml.Node | None = yaml.compose(file)
     line = None

@@ -1,4 +1,4 @@
-"""Checks of a user's own YAML files before Hydra loads them: Hydra has no bounds."""
+"""Checks a user's own YAML files before Hydra loads them without any bounds."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,15 +14,15 @@ _LARGEST = 2**20
 _CHOICE = re.compile(r"\+{0,2}([A-Za-z][\w/]*)(?:@[\w.]+)?=(.+)")
 
 _Option = tuple[str, str]
-"""A config group, which is empty for the top level, and the name of an option."""
+"""A config group (empty for the top level), and the name of an option."""
 
 
 def check_config_files(folder: Path, overrides: Sequence[str]) -> None:
-    """Checks the files of a `--config-dir` that these overrides choose, and those that they name.
+    """Checks the files of a `--config-dir` that overrides choose, and all that these name.
 
     Raises:
-        ValueError: a file is not text, is nested too deeply, grows by aliases, or its defaults list
-            leads back to itself; names the file.
+        ValueError: a file is not text, is nested too deeply, has aliases for too many values, or a
+            defaults list that leads back to itself. The message names the file.
     """
     checked: set[_Option] = set()
     for option in [("", "train"), *_choices(overrides)]:
@@ -33,8 +33,8 @@ def check_yaml(path: Path) -> None:
     """Checks that a YAML file can be loaded in little time and memory.
 
     Raises:
-        ValueError: it is not a regular file or not text, or is too large, too deep, or would be
-            after its aliases are resolved.
+        ValueError: it is not a regular file, not text, too large or nested too deeply, also after
+            its aliases are resolved.
     """
     if path.stat().st_size > _LARGEST:
         raise ValueError(f"{path}: must be at most {_LARGEST // 2**20} MiB")
@@ -46,19 +46,19 @@ def check_yaml(path: Path) -> None:
         byte = f"byte 0x{content[error.start]:02x}"
         raise ValueError(f"{path}:{line}: must be saved as UTF-8, found {byte}") from error
     try:
-        check_size(text, yaml.SafeLoader)  # Hydra's; libyaml has a limit of its own
+        check_size(text, yaml.SafeLoader)  # the loader of Hydra; libyaml has its own limit
     except TooMuch as error:
         raise ValueError(f"{path}:{error.line}: {error}") from None
-    except yaml.YAMLError:  # which Hydra reports
+    except yaml.YAMLError:  # Hydra reports it
         return
 
 
 def _choices(overrides: Sequence[str]) -> Iterator[_Option]:
-    """The options that overrides may choose, and those that conf/train.yaml does."""
+    """Yields the options that overrides may choose, and those that conf/train.yaml chooses."""
     yield from _defaults(CONF_DIR / "train.yaml", "")
     for override in overrides:
-        if found := _CHOICE.fullmatch(override):
-            yield from ((found[1], value.strip(" '\"")) for value in found[2].split(","))
+        if match := _CHOICE.fullmatch(override):
+            yield from ((match[1], value.strip(" '\"")) for value in match[2].split(","))
 
 
 def _check_option(
@@ -78,13 +78,13 @@ def _check_option(
         return
     if path.is_relative_to(folder):
         check_yaml(path)
-    for found in _defaults(path, group):
-        _check_option(folder, found, (*before, option), checked)
+    for default in _defaults(path, group):
+        _check_option(folder, default, (*before, option), checked)
     checked.add(option)
 
 
 def _defaults(path: Path, group: str) -> Iterator[_Option]:
-    """The options that the defaults list of a file names."""
+    """Yields the options that the defaults list of a file names."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError:
@@ -95,13 +95,14 @@ def _defaults(path: Path, group: str) -> Iterator[_Option]:
             yield _below(group, entry)
         elif isinstance(entry, dict):
             for key, names in entry.items():
-                word = str(key).split()[-1].partition("@")[0]  # after `override` and `optional`
+                # The group is the last word, after `override` and `optional`.
+                word = str(key).split()[-1].partition("@")[0]
                 for name in names if isinstance(names, list) else [names]:
                     yield _below(group, f"{word}/{name}")
 
 
 def _below(group: str, name: str) -> _Option:
-    """The option that an entry of a defaults list means in a file of a group."""
+    """Returns the option that an entry of a defaults list names."""
     full = name if name.startswith("/") or not group else f"{group}/{name}"
-    found, _, option = full.strip("/").rpartition("/")
-    return found, option
+    folder, _, option = full.strip("/").rpartition("/")
+    return folder, option

@@ -1,1 +1,1 @@
-"""Labelled sequences: where they come from, how they are checked, split and scaled. NumPy only."""
+"""Reads, checks, splits and scales labelled sequences."""

@@ -115,7 +115,7 @@ def channels_first_note(x: Array, where: str) -> list[str]:
 
 
 def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
-    """Returns the mean square of the differences along an axis; NaN where there are none."""
+    """Returns the mean square of the differences along an axis, or NaN."""
     differences = np.diff(x, axis=axis)
     present = differences[np.isfinite(differences)]
     return float(np.square(present).mean()) if len(present) else float("nan")

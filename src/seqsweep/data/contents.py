@@ -1,4 +1,4 @@
-"""Describes each split in a few numbers, for the record of a run and for comparisons."""
+"""Describes each split in a few numbers, for records and comparisons."""
 
 import hashlib
 import json

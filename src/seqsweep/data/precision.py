@@ -17,7 +17,7 @@ _SMALL = 1e-6
 
 
 class Units(NamedTuple):
-    """The zero point and unit of each channel, (F,): its values are `zero + one * x`."""
+    """The zero points and units of channels: their values are `zero + one * x`."""
 
     zero: Float64
     one: Float64

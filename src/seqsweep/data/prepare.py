@@ -1,4 +1,4 @@
-"""Prepares the splits of a source for a run: cuts, fills in, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, scales. Fits on train alone.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -76,7 +76,7 @@ def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> No
 def _cut(
     splits: Splits, val_fraction: float, test_fraction: float, seed: int, where: str
 ) -> Splits:
-    """Cuts the test split, then the validation split, from train where the source has none."""
+    """Cuts a missing test split, then a missing validation split, from train."""
     fractions = {
         "test": test_fraction if splits.test is None else 0.0,
         "val": val_fraction if splits.val is None else 0.0,
@@ -90,6 +90,7 @@ def _cut(
     if seed < 0:
         raise ValueError(f"{where}.split_seed={seed}: must be at least 0")
     given = len(splits.train)
+    # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
     for stream, (split, fraction) in enumerate(fractions.items()):
         if fraction == 0:
             continue
@@ -133,6 +134,7 @@ def _stratified(
 def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
     """Divides `size` in proportion to the counts: (C,), each share below its count."""
     total = int(counts.sum())
+    # Rounding down leaves less than one sequence for each class; the largest remainders get them.
     shares = counts * size // total
     while shares.sum() < size:
         remainders = counts * size - shares * total  # in integers, so that no rounding decides

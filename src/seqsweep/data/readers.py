@@ -153,20 +153,20 @@ def _check_is_zip(file: Path) -> None:
     raise ValueError(f"{file} is not an .npz file: it {begins}")
 
 
-def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
-    """Maps keys in small letters to keys as stored; refuses keys that look like a mistake.
+def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
+    """Maps keys in small letters to stored keys; refuses likely mistakes.
 
     These are misspelt keys, and keys that seem to hold lengths under another name.
     """
     known: dict[str, str] = {}
-    for key in found:
+    for key in stored:
         small = key.lower()
         if small in _KEYS and small in known:
             raise ValueError(f"{file}: there are both {known[small]} and {key}; keep one")
         if small in _KEYS:
             known[small] = key
     has_lengths = any(key.startswith("lengths") for key in known)
-    for key in sorted(set(found) - set(known.values())):
+    for key in sorted(set(stored) - set(known.values())):
         hint = did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85)
         if hint:
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
@@ -180,7 +180,7 @@ def _known_keys(file: Path, found: list[str]) -> dict[str, str]:
 
 
 def _parts(stored: _Stored) -> dict[str, RawPart]:
-    """Returns the splits of a file by name; the name is empty for a plain X and y."""
+    """Returns the splits of a file by name, which is empty for plain X and y."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
@@ -195,6 +195,7 @@ def _parts(stored: _Stored) -> dict[str, RawPart]:
             )
         where = f"{stored.file} ({split})" if split else str(stored.file)
         parts[split] = RawPart(x, y, lengths, where)
+    # X beside X_train: it is not clear which one to train on.
     if "" in parts and len(parts) > 1:
         raise ValueError(f"{stored.file}: found keys {stored.found}; expected either {_EXPECTED}")
     return parts

@@ -18,7 +18,10 @@ _COARSE = 1e-3
 
 
 def in_common_units(splits: Splits) -> Splits:
-    """Returns the splits in the units of train; a custom source may give each its own."""
+    """Returns the splits in the units of train.
+
+    A custom source may give each split its own units.
+    """
     units = splits.train.units
     others = {name: p for name, p in splits.parts.items() if not _have_same_units(p, splits.train)}
     return replace(
@@ -71,6 +74,7 @@ def as_given(splits: Splits, where: str) -> Splits:
     parts: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
         x = converted(part.x, part.valid, units, None)
+        # Converting there and back shows what float32 loses.
         back = converted(x, part.valid, None, units)
         for f in units.changed:
             rounding = np.abs(back[:, :, f].astype(np.float64) - part.x[:, :, f])

@@ -225,6 +225,7 @@ def make_sequences(
     check_names("channel_names", named, where)
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    # The rounded values show which channels float32 cannot hold; only these get units.
     valid = np.arange(values.shape[1]) < steps[:, None]
     rounded = finite_float32(values, valid, where)
     units = units_for(values, rounded, valid) if units is None else units
@@ -249,6 +250,7 @@ def make_splits(
     if class_names is None:
         names = [label_names(part.labels, where=part.where) for part in parts.values()]
         class_names = label_names(*names)
+    # The parts begin with train, whose units the other splits take.
     made: dict[str, Sequences] = {}
     for split, part in parts.items():
         made[split] = make_sequences(
@@ -285,7 +287,7 @@ def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.
 
 
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
-    """Pads N sequences that are stored one after the other: rows (S, F) to (N, T, F)."""
+    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
     longest = int(lengths.max())
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows

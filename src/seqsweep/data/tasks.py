@@ -71,7 +71,7 @@ def temporal_order(
     num_symbols: int = 2,
     seed: int = 0,
 ) -> Splits:
-    """Generates sequences of distractors with two or three X or Y, whose order is the class.
+    """Generates distractors with two or three X or Y, whose order is the class.
 
     The third of `temporal_order(5, 0, 0, length=10)`, class XY; each letter is a one-hot step of
     the 6 channels X, Y, a, b, c, d:

@@ -38,7 +38,7 @@ class _Line(NamedTuple):
 
 
 class _Expected(NamedTuple):
-    """The number of channels or steps that a case must have, and the line that says so."""
+    """The number of channels or steps of a case, and the line that says so."""
 
     number: int
     reason: str
@@ -87,6 +87,7 @@ def _read(path: str) -> tuple[RawPart, list[str]]:
     labels: list[str] = []
     for case in cases:
         values, label = _read_case(case, stamped)
+        # The first case decides what no tag declares.
         channels = channels or _Expected(len(values), f"line {case.number} has")
         _check_shape(case, values, channels, steps)
         steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)
@@ -122,7 +123,7 @@ def _lines(file: Path) -> list[_Line]:
 
 
 def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
-    """Returns the tags, and the lines after @data, of which there is at least one."""
+    """Returns the tags, and the lines after @data, at least one."""
     tags: _Tags = {}
     for index, line in enumerate(lines):
         if not line.text.startswith("@"):
@@ -177,7 +178,7 @@ def _declared_channels(tags: _Tags) -> _Expected | None:
 
 
 def _declared_steps(tags: _Tags) -> tuple[_Expected | None, bool]:
-    """Returns the declared length of a case, if any, and whether all lengths must be equal."""
+    """Returns the declared length, if any, and whether all lengths are equal."""
     equal = _flag(tags, "equallength")
     declared = _count(tags, "serieslength")
     return (None if equal is False else declared), bool(equal)

@@ -1,4 +1,4 @@
-"""RNN sequence classifiers: any `torch.nn.RNN` family cell, one pooling, one linear head.
+"""Recurrent sequence classifiers: RNN, GRU or LSTM layers, a pooling, and one linear layer.
 
 B batch, T time steps, F features (`input_size`), H hidden, L layers, D directions, C classes.
 """
@@ -17,33 +17,33 @@ _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 class RNNClassifier(nn.Module):
-    """A recurrent network read at its end, then one linear layer.
+    """A recurrent network with one linear layer, the head, on top.
 
-    With `pooling="last"` the head reads the *final* state of each direction of the last layer.
-    That is never `output[:, -1]`: there the backward direction has seen one step only, and in a
-    padded batch the forward direction has seen padding. Sequences of mixed lengths are packed, so
-    neither the amount nor the content of the padding changes a logit.
+    With `pooling="last"` the head reads the *final* state of each direction of the last layer. That
+    is not `output[:, -1]`, where the backward direction has seen only one step, and in a padded
+    batch the forward direction has seen padding. Sequences of mixed lengths are packed, so neither
+    the amount nor the content of the padding changes a logit.
 
-    Parameters are named as `torch.nn.RNN` names them, below `rnn.`, with the head below `fc.`.
+    Parameters have the names of `torch.nn.RNN` below `rnn.`; those of the head are below `fc.`.
 
     Args:
-        input_size: features of one step, F >= 1.
-        hidden_size: units of one layer and direction, H >= 1.
-        num_classes: logits, C >= 2.
-        cell: which of `torch.nn.RNN`, `GRU`, `LSTM`.
-        nonlinearity: of the cell `rnn`; gru and lstm have theirs built in and take "tanh" only.
-        num_layers: stacked layers, L >= 1.
-        bidirectional: a second network of the same kind reads each sequence backwards.
-        dropout: probability in [0, 1) of zeroing an output of each layer but the last; with one
-            layer there is no such output, as in `torch.nn.RNN`.
-        pooling: what the head reads of the last layer: the final state, or the mean or the maximum
-            of its outputs over the valid steps.
+        input_size: number of features of a step, F >= 1.
+        hidden_size: number of units of a layer and direction, H >= 1.
+        num_classes: number of classes, C >= 2.
+        cell: `torch.nn.RNN`, `GRU` or `LSTM`.
+        nonlinearity: of the cell `rnn`. GRU and LSTM have fixed ones and accept only "tanh".
+        num_layers: number of layers, L >= 1.
+        bidirectional: adds a second network that reads each sequence backwards.
+        dropout: probability in [0, 1) of zeroing an output of a layer, except of the last layer. So
+            with one layer it has no effect, as in `torch.nn.RNN`.
+        pooling: the input of the head: the final state of the last layer, or the mean or maximum of
+            its outputs over the valid steps.
 
     Shape:
         x (B, T, F), lengths (B,) on the CPU, values in 1..T -> logits (B, C).
 
     Raises:
-        ValueError: a value outside its range.
+        ValueError: an argument is outside its range.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ class RNNClassifier(nn.Module):
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
         if cell != "rnn" and nonlinearity != "tanh":
             raise ValueError(
-                f"nonlinearity={nonlinearity!r} with cell={cell!r}: only the cell rnn lets it be "
-                "chosen; leave nonlinearity=tanh"
+                f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because "
+                "only the cell rnn has other nonlinearities"
             )
         kind = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
         self.rnn = _CELLS[cell](
@@ -78,13 +78,14 @@ class RNNClassifier(nn.Module):
             num_layers,
             batch_first=True,
             bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,  # nn.RNN warns where it has no effect
+            dropout=dropout if num_layers > 1 else 0.0,  # nn.RNN warns about dropout without effect
             **kind,
         )
         self.fc = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
         self.pooling: Pooling = pooling
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        # A batch without padding need not be packed, which takes time.
         if lengths is None or int(lengths.min()) == x.shape[1]:
             output, state = self.rnn(x)  # (B, T, D*H), (L*D, B, H)
         else:
@@ -96,7 +97,7 @@ class RNNClassifier(nn.Module):
         return self.fc(_pool(output, self.pooling))
 
     def _final_state(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
-        """The last layer's final hidden state, forward then backward: (L*D, B, H) -> (B, D*H)."""
+        """Returns the last layer's final hidden states, concatenated: (L*D, B, H) -> (B, D*H)."""
         hidden = state[0] if isinstance(state, tuple) else state
         if self.rnn.bidirectional:
             return torch.cat((hidden[-2], hidden[-1]), dim=1)
@@ -104,7 +105,7 @@ class RNNClassifier(nn.Module):
 
 
 class SimpleRNN(RNNClassifier):
-    """The notebook's first classifier: one tanh layer, one direction, final state.
+    """The notebook's first classifier: one tanh layer in one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -114,7 +115,7 @@ class SimpleRNN(RNNClassifier):
 
 
 class MultiLayerRNN(RNNClassifier):
-    """The notebook's second classifier: `num_layers` tanh layers, one direction, final state.
+    """The notebook's second classifier: several tanh layers in one direction, final state.
 
     Shape: x (B, T, F) -> logits (B, C).
     """
@@ -140,7 +141,7 @@ class BiDirectionalRNN(RNNClassifier):
 
 
 def _pool(output: Tensor | PackedSequence, pooling: Pooling) -> Tensor:
-    """Mean or maximum over the valid steps: (B, T, D*H) -> (B, D*H)."""
+    """Returns the mean or maximum over the valid steps: (B, T, D*H) -> (B, D*H)."""
     if isinstance(output, Tensor):
         return output.mean(dim=1) if pooling == "mean" else output.amax(dim=1)
     filler = 0.0 if pooling == "mean" else float("-inf")

@@ -1,4 +1,4 @@
-"""Reads the metrics of an epoch before a callback of the user's own looks at them."""
+"""Reads the metrics of an epoch before other callbacks look at them."""
 
 from collections.abc import Callable
 
@@ -7,9 +7,9 @@ from lightning.pytorch.callbacks import Callback
 
 
 class ClosesEpochs(Callback):
-    """Calls a module before all other callbacks at the end of an epoch.
+    """A callback that calls a module at the end of an epoch, before others.
 
-    Lightning calls the hooks of callbacks before those of the module.
+    Without it, Lightning would call the hooks of all callbacks before those of the module.
 
     Args:
         train, val, test: called at the end of an epoch of training, of validation, of testing.
@@ -21,7 +21,7 @@ class ClosesEpochs(Callback):
         self.train, self.val, self.test = train, val, test
 
     def put_first(self, trainer: L.Trainer) -> None:
-        """Makes this the trainer's first callback, in the place of an earlier one of the kind."""
+        """Makes this the trainer's first callback, replacing an older one."""
         callbacks: list[Callback] = trainer.callbacks  # pyright: ignore[reportAttributeAccessIssue]
         callbacks[:] = [self, *(c for c in callbacks if not isinstance(c, ClosesEpochs))]
 

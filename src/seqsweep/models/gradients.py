@@ -1,4 +1,4 @@
-"""All gradients of a network as views of one buffer: zeroed, measured, clipped in one call."""
+"""Stores all gradients of a network in one buffer."""
 
 from collections.abc import Iterable
 from typing import Literal
@@ -8,17 +8,19 @@ from torch import Tensor, nn
 
 
 class FlatGradients:
-    """Gives each parameter a `grad` that is a view of one flat buffer.
+    """The gradients of a network in one flat buffer.
 
-    `torch.nn.utils.clip_grad_norm_` groups, stacks and scales tensor by tensor; for a small network
-    that is a fifth of an optimiser step. Autograd adds into a `grad` that is there, so the views
-    stay until somebody sets them to None, as Lightning does now and then; `zero` puts them back.
+    The `grad` of each parameter is a view of the buffer.
 
-    A parameter that the loss never reaches has a zero gradient here, not None: weight decay
-    moves it.
+    `torch.nn.utils.clip_grad_norm_` treats gradients tensor by tensor, which takes a fifth of an
+    optimizer step for a small network. Autograd adds to an existing `grad`, so the views stay until
+    something sets them to None, as Lightning does at times. `zero` restores them.
+
+    A parameter that the loss does not reach has a zero gradient here, not None, so weight decay
+    changes it.
 
     Raises:
-        ValueError: parameters of more than one dtype or device, or none at all.
+        ValueError: the parameters have several dtypes or devices, or there are none.
     """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
@@ -26,7 +28,7 @@ class FlatGradients:
         kinds = {(parameter.dtype, parameter.device) for parameter in trained}
         if len(kinds) != 1:
             raise ValueError(
-                f"the network's parameters must be of one dtype and device, not {kinds}"
+                f"the network's parameters must have one dtype and device, got {kinds}"
             )
         dtype, device = kinds.pop()
         sizes = [parameter.numel() for parameter in trained]
@@ -35,14 +37,14 @@ class FlatGradients:
         self.views = [(p, part.view_as(p)) for p, part in zip(trained, parts, strict=True)]
 
     def zero(self) -> None:
-        """Before the backward pass of a step."""
+        """Sets all gradients to zero, before the backward pass of a step."""
         for parameter, view in self.views:
             if parameter.grad is not view:
                 parameter.grad = view
         self.buffer.zero_()
 
     def norm(self, scale: float = 1.0) -> Tensor:
-        """The norm of the whole gradient, which has been multiplied by `scale`."""
+        """Returns the norm of the whole gradient, divided by `scale`."""
         norm = torch.linalg.vector_norm(self.buffer)
         return norm if scale == 1.0 else norm / scale
 
@@ -53,11 +55,13 @@ class FlatGradients:
         algorithm: Literal["norm", "value"] = "norm",
         scale: float = 1.0,
     ) -> None:
-        """Scales the gradient down to the norm `limit`, or cuts each of its numbers to +-`limit`.
+        """Clips the gradient in place.
 
         Args:
-            norm: what `norm` returned.
-            scale: what the gradient has been multiplied by.
+            norm: the result of `norm`.
+            limit: the largest norm, or the largest absolute value.
+            algorithm: `norm` scales the whole gradient down, `value` clamps each of its values.
+            scale: the factor by which the loss was multiplied.
         """
         if algorithm == "value":
             self.buffer.clamp_(-limit * scale, limit * scale)

@@ -1,4 +1,4 @@
-"""Loss, accuracy and macro-F1 of an epoch from sums over its batches.
+"""Computes loss, accuracy and macro-F1 of an epoch from sums over its batches.
 
 C classes, B batch.
 """
@@ -12,11 +12,12 @@ _BATCHES_HELD = 64
 
 
 class EpochSums:
-    """Sums over the batches of an epoch, read once at its end.
+    """The sums over the batches of an epoch, which give its metrics.
 
-    Accuracy and F1 come from one (C, C) confusion matrix, rows the true class: exact for batches
-    of unequal size, which a mean of batch means is not. Batches are held back and counted 64 at a
-    time: counting each would cost as much as a step of a small network, and wait for the GPU.
+    Accuracy and F1 come from one (C, C) confusion matrix with the true class in the rows. This is
+    exact for batches of unequal size, unlike a mean of batch means. Batches are collected and
+    counted 64 at a time, because counting each would take as long as a step of a small network, and
+    would wait for the GPU.
     """
 
     def __init__(self, num_classes: int) -> None:
@@ -32,22 +33,23 @@ class EpochSums:
     def add(
         self, loss: Tensor, logits: Tensor, labels: Tensor, class_weights: Tensor | None
     ) -> None:
-        """Adds a batch: its mean loss, logits (B, C), labels (B,), and the loss's weights (C,)."""
+        """Adds a batch: its mean loss, logits (B, C), labels (B,), and class weights (C,)."""
         weight = None if class_weights is None else class_weights[labels].sum()
         self._held.append((loss.detach(), logits.detach(), labels, weight))
         if len(self._held) >= _BATCHES_HELD:
             self._count()
 
     def add_grad_norm(self, norm: Tensor) -> None:
+        """Adds the norm of the gradient of a step."""
         self._norms.append(norm)
 
     def reduce(self, reduce: Callable[[Tensor], Tensor]) -> None:
-        """Sums over the processes of a distributed run."""
+        """Adds up the sums of all processes of a distributed run."""
         self._count()
         self.totals, self.confusion = reduce(self.totals), reduce(self.confusion)
 
     def compute(self) -> dict[str, float]:
-        """`loss`, `acc`, `f1`, and `grad_norm` (a mean) where norms were added."""
+        """Returns `loss`, `acc`, `f1`, and the mean `grad_norm` where norms were added."""
         self._count()
         loss, weight, norms, steps = self.totals.tolist()
         confusion = self.confusion.view(self.num_classes, self.num_classes).double()
@@ -59,7 +61,9 @@ class EpochSums:
         return metrics | ({"grad_norm": norms / steps} if steps else {})
 
     def _count(self) -> None:
+        """Adds the collected batches to the totals and to the confusion matrix."""
         if self._held:
+            # The mean loss of a batch is weighted by its size, or by its class weights.
             losses, logits, labels, weights = zip(*self._held, strict=True)
             sizes = [len(part) if w is None else w for part, w in zip(labels, weights, strict=True)]
             weight = torch.stack([torch.as_tensor(size) for size in sizes]).cpu().double()
@@ -74,10 +78,13 @@ class EpochSums:
 
 
 def macro_f1(confusion: Tensor) -> float:
-    """The mean F1 over the classes that occur, as labels or as predictions.
+    """Returns the mean F1 over the classes that occur as labels or predictions.
 
-    confusion (C, C), rows the true class. A class that is neither in the labels nor predicted has
-    no F1 and is left out, as torchmetrics' and scikit-learn's macro averages do.
+    A class that never occurs has no F1 and is left out, as in the macro averages of torchmetrics
+    and scikit-learn.
+
+    Args:
+        confusion: (C, C) counts with the true class in the rows.
     """
     hits = confusion.diagonal()
     seen = confusion.sum(0) + confusion.sum(1)

@@ -1,4 +1,4 @@
-"""The LightningModule around a network that maps (x, lengths) to logits.
+"""The LightningModule that trains a network from (x, lengths) to logits.
 
 B batch, T time steps, F features, C classes.
 """
@@ -29,7 +29,7 @@ _IN_PROGRESS_BAR = ("train/loss", "val/loss", "val/acc")
 
 
 class Diverged(FloatingPointError):
-    """A loss of an epoch is NaN or infinite."""
+    """The loss or the gradient norm of an epoch is NaN or infinite."""
 
     def __init__(self, name: str, loss: float, epoch: int) -> None:
         super().__init__(
@@ -40,25 +40,29 @@ class Diverged(FloatingPointError):
 
 
 class SequenceClassifier(L.LightningModule):
-    """Trains a network by cross-entropy and logs once per epoch.
+    """Trains a network by cross-entropy and logs once an epoch.
 
-    Logged: `{train,val,test}/{loss,acc,f1}`, `lr` and `train/grad_norm` (the mean over the epoch's
-    steps of the norm before clipping). The training metrics of an epoch are those of its steps, so
-    of a network that changes; accuracy and macro-F1 come from one confusion matrix per epoch.
-    `train/loss` is what is optimised, with class weights and label smoothing. `val/loss` and
-    `test/loss` are the plain mean cross-entropy, so that they rank runs of different losses.
+    The metrics are `{train,val,test}/{loss,acc,f1}`, `lr` and `train/grad_norm`, the mean norm of
+    the gradient before clipping. The training metrics are computed during the steps of the epoch,
+    while the network changes. Accuracy and macro-F1 come from one confusion matrix an epoch.
+    `train/loss` is the optimized loss, with class weights and label smoothing. `val/loss` and
+    `test/loss` are the plain mean cross-entropy, so that runs with different losses can be
+    compared.
 
-    Logged are rows: an epoch's metrics together, to `logger.log_epoch` where a logger has it, else
-    to its `log_metrics`. Callbacks find an epoch's metrics in `trainer.callback_metrics` from its
+    All metrics of an epoch are logged together, by `logger.log_epoch` if the logger has it, else by
+    `log_metrics`. Callbacks find them in `trainer.callback_metrics` from their hooks
     `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end` on.
 
-    `description` is written into every checkpoint beside the weights: plain values and tensors.
-    `epoch_metrics` holds the last epoch's row of them, `test_metrics` those of the last test,
-    `confusions` the counts (C, C) of the last validation and the last test, rows the true class.
+    Optimization is manual: for small networks, Lightning's automatic loop takes as long as the
+    network itself (docs/benchmarks.md). Accumulation, clipping and loss scaling do the same as in
+    the automatic loop.
 
-    Optimisation is manual: for small networks Lightning's automatic loop costs as much as the
-    network itself (docs/benchmarks.md). Accumulation, clipping and loss scaling are those of the
-    automatic loop.
+    Attributes:
+        description: plain values and tensors that every checkpoint gets beside the weights.
+        epoch_metrics: the metrics of the last epoch.
+        test_metrics: the metrics of the last test.
+        confusions: the counts (C, C) of the last validation and test, with the true class in the
+            rows.
 
     Args:
         network: maps x (B, T, F) and lengths (B,) to logits (B, C).
@@ -66,13 +70,13 @@ class SequenceClassifier(L.LightningModule):
         optimizer: makes the optimizer from the network's parameters; None for a module that is
             only evaluated.
         scheduler: makes the learning-rate scheduler from the optimizer; stepped after each epoch.
-        class_weights: (C,) weight of each class in the training loss.
+        class_weights: (C,) the weight of each class in the training loss.
         label_smoothing: of the training loss, in [0, 1), as in `torch.nn.CrossEntropyLoss`.
-        gradient_clip_val: largest norm of the whole gradient; None leaves it as it is.
-        gradient_clip_algorithm: `value` cuts each number of the gradient instead.
+        gradient_clip_val: the largest norm of the whole gradient; None does not clip.
+        gradient_clip_algorithm: `value` clamps each value of the gradient instead.
         accumulate_grad_batches: batches of one optimizer step, at least 1.
-        monitor: the metric that a plateau scheduler looks at.
-        seed: the run's; dropout draws from its stream `dropout/<step>`.
+        monitor: the metric that a plateau scheduler reads.
+        seed: the seed of the run; dropout draws from its stream `dropout/<step>`.
     """
 
     def __init__(
@@ -136,6 +140,7 @@ class SequenceClassifier(L.LightningModule):
         if self.accumulate_grad_batches > 1:
             loss = loss / self.accumulate_grad_batches
         self.manual_backward(loss)
+        # The last batch of an epoch ends an accumulation early, as in Lightning's own loop.
         is_full = position + 1 == self.accumulate_grad_batches
         if is_full or self.trainer.is_last_batch:
             self._clip()
@@ -148,7 +153,7 @@ class SequenceClassifier(L.LightningModule):
         self._loss(batch, "test")
 
     def close_train_epoch(self) -> None:
-        """Reads the epoch's sums: its training and validation metrics together, and the lr."""
+        """Computes the metrics of an epoch: those of training and validation, and the lr."""
         lr = float(self.trainer.optimizers[0].param_groups[0]["lr"])
         metrics = self._epoch_metrics("train") | {"lr": lr}
         self._publish(metrics)
@@ -159,7 +164,7 @@ class SequenceClassifier(L.LightningModule):
                 raise Diverged(name, self.epoch_metrics[name], self.current_epoch)
 
     def close_validation(self) -> None:
-        """Reads the sums of a validation; those of a sanity check before training are dropped."""
+        """Computes the metrics of a validation; drops those of a sanity check before training."""
         if self.trainer.sanity_checking:
             self.sums["val"].reset()
             return
@@ -167,12 +172,12 @@ class SequenceClassifier(L.LightningModule):
         self._publish(self.val_metrics)
 
     def close_test(self) -> None:
-        """Reads the sums of a test."""
+        """Computes the metrics of a test."""
         self.test_metrics = self._epoch_metrics("test")
         self._publish(self.test_metrics)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs a validation that no row of an epoch will hold."""
+        """Logs a validation in the middle of an epoch, or outside of training."""
         is_fitting = self.trainer.state.fn == TrainerFn.FITTING
         if not self.trainer.sanity_checking and not (is_fitting and self.trainer.is_last_batch):
             self._log(self.val_metrics)
@@ -181,7 +186,7 @@ class SequenceClassifier(L.LightningModule):
         self._log(self.test_metrics)
 
     def on_train_epoch_end(self) -> None:
-        """Logs the epoch's row, then steps the scheduler."""
+        """Logs the metrics of the epoch, then steps the scheduler."""
         row = self.epoch_metrics | {"epoch": self.current_epoch}
         for logger in self.loggers:
             log_row: Any = getattr(logger, "log_epoch", logger.log_metrics)
@@ -227,7 +232,9 @@ class SequenceClassifier(L.LightningModule):
         return [optimizer], [{"scheduler": self.make_scheduler(optimizer)}]
 
     def _loss(self, batch: Batch, stage: Stage) -> Tensor:
+        """Returns the loss of a batch, and adds it to the sums."""
         logits = self.network(batch.x, batch.lengths)  # (B, C)
+        # Runs with different training losses are compared by the plain loss.
         weights, smoothing = self.class_weights, self.label_smoothing
         if stage != "train":
             weights, smoothing = None, 0.0
@@ -238,10 +245,10 @@ class SequenceClassifier(L.LightningModule):
         return loss
 
     def _clip(self) -> None:
-        """Clips the gradient of a step and notes its norm.
+        """Clips the gradient of a step and records its norm.
 
-        With a GradScaler (precision=16-mixed) gradients are scaled, and a step whose gradient is
-        not finite is left out by the scaler, which then lowers its scale.
+        With a GradScaler (precision=16-mixed) gradients are scaled. The scaler skips a step whose
+        gradient is not finite, and lowers its scale.
         """
         assert self.gradients is not None
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
@@ -254,10 +261,12 @@ class SequenceClassifier(L.LightningModule):
                 self.gradients.clip(norm, limit, algorithm, scale)
 
     def _seed_dropout(self, position: int) -> None:
-        """Sets the masks, a function of (seed, step) alone: equal after a resume, in any stack.
+        """Seeds the dropout masks of a step, a function of (seed, step) alone.
+
+        So masks are equal after a resume, and in any stack.
 
         Args:
-            position: of the batch among those of its optimizer step.
+            position: the index of the batch among those of its optimizer step.
         """
         step = self.global_step * self.accumulate_grad_batches + position
         step += self.global_rank << 40  # other masks in each process
@@ -268,6 +277,7 @@ class SequenceClassifier(L.LightningModule):
             torch.default_generator.manual_seed(step_seed)
 
     def _epoch_metrics(self, stage: Stage) -> dict[str, float]:
+        """Returns the metrics of an epoch of a stage, and resets their sums."""
         sums = self.sums[stage]
         if self.trainer.world_size > 1:
             sums.reduce(self._sum_over_processes)
@@ -278,7 +288,7 @@ class SequenceClassifier(L.LightningModule):
         return {f"{stage}/{name}": value for name, value in metrics.items()}
 
     def _publish(self, metrics: dict[str, float]) -> None:
-        """For callbacks such as EarlyStopping: what `self.log` does, at a hundredth of its cost."""
+        """Makes metrics available to callbacks, as `self.log` does, in a hundredth of its time."""
         self.trainer.callback_metrics.update(
             {name: torch.tensor(value) for name, value in metrics.items()}
         )
@@ -287,7 +297,7 @@ class SequenceClassifier(L.LightningModule):
         )
 
     def _log(self, metrics: dict[str, float]) -> None:
-        """Hands metrics to Lightning, which returns them and sends them to the loggers."""
+        """Passes metrics to Lightning, which returns them and sends them to the loggers."""
         values = {name: torch.tensor(v, dtype=torch.float64) for name, v in metrics.items()}
         self.log_dict(values)
 
@@ -297,14 +307,14 @@ class SequenceClassifier(L.LightningModule):
     def _step_scheduler(self, metrics: dict[str, float]) -> None:
         scheduler = self.lr_schedulers()
         if isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
-            if self.monitor in metrics:  # else there was no validation in this epoch
+            if self.monitor in metrics:  # not in an epoch without validation
                 scheduler.step(metrics[self.monitor])
         elif scheduler is not None:
             scheduler.step()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def check_loss(label_smoothing: float, gradient_clip_val: float | None) -> None:
-    """Raises ValueError for a value outside its range."""
+    """Refuses values outside their range."""
     if not 0 <= label_smoothing < 1:
         raise ValueError(f"loss.label_smoothing={label_smoothing}: must be at least 0 and below 1")
     if gradient_clip_val is not None and gradient_clip_val <= 0:

@@ -93,6 +93,7 @@ def delete(removal: Removal) -> str | None:
     folder = removal.entry.folder
     try:
         with RunLock(folder.path):
+            # Another process may have finished the run since the list was made.
             if (folder.record() is None) != (removal.entry.record is None):
                 return "it has changed meanwhile"
             for path in removal.files:
@@ -123,7 +124,7 @@ def _is_done(run: Path) -> bool:
 
 
 def _runs_of(path: Path) -> list[Path]:
-    """Returns the folders of the runs that a file in .stacks names, in a list or as keys."""
+    """Returns the folders of the runs that a file in .stacks names."""
     names = read_json(path)
     if not isinstance(names, (list, dict)):
         return []
@@ -189,11 +190,12 @@ def _is_number(value: Any) -> bool:
 def _files_of(folder: Path) -> list[Path]:
     """Returns the files of a run that this program wrote, config.yaml last."""
     checkpoints = folder / "checkpoints"
-    found = [path for pattern in _FILES for path in matching(folder, pattern)]
-    found += [*event_files(folder), *made_files(folder)]
+    paths = [path for pattern in _FILES for path in matching(folder, pattern)]
+    paths += [*event_files(folder), *made_files(folder)]
+    # A link may lead to files that are not this run's.
     if not checkpoints.is_symlink():
-        found += matching(checkpoints, *_CHECKPOINTS)
-    files = [path for path in dict.fromkeys(found) if path.is_file() or path.is_symlink()]
+        paths += matching(checkpoints, *_CHECKPOINTS)
+    files = [path for path in dict.fromkeys(paths) if path.is_file() or path.is_symlink()]
     return [*files, folder / _CONFIG]
 
 

@@ -129,7 +129,7 @@ def check_size(text: str, loader: Any = _LOADER) -> None:
 
 @dataclass
 class _Node:
-    """A list or mapping that is being read, with its values and levels so far."""
+    """A list or mapping that the parser has entered and not yet left."""
 
     anchor: str | None
     size: int = 1

@@ -67,7 +67,9 @@ def all_made_files(sweep: Path) -> list[str]:
 
 
 def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """Returns the folder of the run's event files; without any, the one with its name.
+    """Returns the folder of the run's event files.
+
+    Without any files it is the folder with the run's readable name.
 
     Args:
         files: the result of `event_files`, where the caller has it.
@@ -81,7 +83,9 @@ def event_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
 
 
 def made_folder(run: Path, files: Sequence[Path] | None = None) -> Path:
-    """Returns the folder for made files: that of the curves, so that TensorBoard shows one run.
+    """Returns the folder for made files, which is that of the curves.
+
+    TensorBoard would show files in two folders as two runs.
 
     Args:
         files: the result of `event_files`, where the caller has it.
@@ -145,7 +149,7 @@ def _move(run: Path, name: str) -> None:
 
 
 def remove_event_files(run: Path) -> None:
-    """Removes the files of an earlier attempt, before the run is trained from the start."""
+    """Removes the event files of an earlier attempt."""
     grown, made = grown_and_made_files(run)
     paths = [*grown, *made]
     for path in paths:

@@ -64,14 +64,15 @@ class EventFile:
         """Appends rows that `encode` has encoded; otherwise like `write`."""
         if not data:
             return
+        # The file is where it was, unless the run has got another name since.
         if self.path is not None:
             with contextlib.suppress(FileNotFoundError):
                 append_bytes(self.path, data, self._version, mode="r+b")
                 return
         files = event_files(self.folder)
         name = self._new_name(files) if self.path is None else self.path.name
-        found = [path for path in files if path.name == name]
-        self.path = found[0] if found else event_folder(self.folder, files) / name
+        moved = [path for path in files if path.name == name]
+        self.path = moved[0] if moved else event_folder(self.folder, files) / name
         if self.path.parent != self.folder:
             self.path.parent.mkdir(exist_ok=True)
         append_bytes(self.path, data, header=self._version)
@@ -84,7 +85,7 @@ class EventFile:
 
 
 def _second_after(files: Sequence[Path], now: int) -> int:
-    """Returns a time for the name of a new file that is later than in all other names.
+    """Returns a second for a file name, later than in all other names.
 
     TensorBoard reads the files of a run in the order of their names. Two attempts may begin within
     a second, and process numbers start again after a reboot.
@@ -96,7 +97,7 @@ def _second_after(files: Sequence[Path], now: int) -> int:
 def append_bytes(
     path: Path, data: bytes, header: bytes = b"", mode: Literal["ab", "r+b"] = "ab"
 ) -> None:
-    """Appends data to a file, after a header where the file is new or empty.
+    """Appends data to a file; a new or empty file gets a header first.
 
     Args:
         mode: `r+b` for a file that must exist.
@@ -120,7 +121,7 @@ def append_bytes(
 
 
 def end_of_step(path: Path, start: int, step: int) -> int:
-    """Returns the position after the events of one step that begin at the byte `start`."""
+    """Returns where the events of one step that begin at `start` end."""
     size = path.stat().st_size
     with path.open("rb") as file:
         while True:
@@ -177,7 +178,7 @@ def _events(tags: tuple[str, ...], rows: list[Row]) -> Bytes:
 
 @lru_cache
 def _template(tags: tuple[str, ...]) -> tuple[tuple[str, ...], Bytes, NDArray[np.intp]]:
-    """Returns the sorted tags, their event with zeros for values, and where its floats are.
+    """Returns the sorted tags, their event without values, and its floats' positions.
 
     The fields are those of event.proto and summary.proto: Event has wall_time = 1, step = 2,
     summary = 5. Summary has value = 1. Value has tag = 1, simple_value = 2.
@@ -258,7 +259,7 @@ def _masked_crc(messages: Bytes) -> Bytes:
 
 @cache
 def _crc_tables() -> NDArray[np.uint32]:
-    """Returns the term of a byte in a CRC-32C: 256 values for each number of bytes after it."""
+    """Returns the terms of a CRC-32C by following bytes and value of a byte."""
     one, eight, low = np.uint32(1), np.uint32(8), np.uint32(255)
     last = np.arange(256, dtype=np.uint32)
     for _ in range(8):
@@ -270,5 +271,5 @@ def _crc_tables() -> NDArray[np.uint32]:
 
 
 def _as_bytes(numbers: NDArray[np.generic]) -> Bytes:
-    """Returns the bytes of numbers as they are in memory: (R, V) to (R, V * size)."""
+    """Returns the bytes of numbers in memory: (R, V) to (R, V * size)."""
     return np.ascontiguousarray(numbers).view(np.uint8)

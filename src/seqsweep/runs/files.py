@@ -34,7 +34,7 @@ _said: set[str] = set()
 
 
 class Damaged(ValueError):
-    """The content of a file is not what was written; the message names the file."""
+    """A file does not hold what was written; the message names it."""
 
 
 def say_once(message: str) -> None:
@@ -94,7 +94,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
-    """Writes a file under a temporary name in the same folder, syncs it and renames it.
+    """Writes a whole file: under a temporary name, synced, then renamed.
 
     Returns the status of the written file. Its size and time distinguish it from a file that
     another process writes later.
@@ -167,7 +167,7 @@ def _encode(value: Any) -> str:
 
 
 def _json(value: Any, levels: int, indent: str = "") -> str:
-    """Returns the JSON of a value, mappings with a line for each key, lists on one line."""
+    """Returns the JSON of a value with a line for each key of a mapping."""
     if not isinstance(value, dict) or not value or not levels:
         return _encode(value)
     inner = indent + "  "

@@ -1,4 +1,4 @@
-"""Computes the run_id, which names a run's folder: a hash of all that decides its result."""
+"""Computes the run_id, a hash of all that decides a run's result."""
 
 import functools
 import hashlib
@@ -56,6 +56,8 @@ def decisive(
     Args:
         without: dotted keys to leave out.
     """
+    # Left out are keys without influence, files that the fingerprint replaces, and later keys that
+    # keep the old behaviour.
     values = {
         key: value
         for key, value in sorted(flatten(config))
@@ -85,12 +87,12 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 @functools.lru_cache(maxsize=4096)
 def is_below(key: str, sections: tuple[str, ...]) -> bool:
-    """Returns whether a dotted key is one of these sections, or lies in one of them."""
+    """Returns whether a dotted key is or lies in one of these sections."""
     return any(key == name or key.startswith(f"{name}.") for name in sections)
 
 
 def is_one_value(values: Sequence[Any]) -> bool:
-    """Returns whether all these config values are the same; 1, 1.0 and true are different."""
+    """Returns whether all values are the same; 1, 1.0 and true are different."""
     kinds = set(map(type, values))
     if len(kinds) == 1 and kinds <= _PLAIN:  # takes a tenth of the time of the texts below
         return values.count(values[0]) == len(values)

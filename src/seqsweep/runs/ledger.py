@@ -1,4 +1,4 @@
-"""Lists the runs of a folder with their states, and the keys in which their configs differ."""
+"""Reads the runs of a folder, and finds the keys in which their configs differ."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +97,7 @@ def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def columns_of(configs: Sequence[Mapping[str, Any]]) -> dict[str, Sequence[Any]]:
-    """Returns the values of each key in all configs; None for a config without the key."""
+    """Returns the values of each key in all configs; None where it is missing."""
     layouts = dict.fromkeys(map(tuple, configs))
     if len(layouts) == 1:  # the usual case, which takes a tenth of the time
         values = zip(*(config.values() for config in configs), strict=True)
@@ -110,13 +110,13 @@ _ENCODER = json.JSONEncoder(sort_keys=True)
 
 
 def value_key(value: Any) -> str:
-    """Returns a text that is equal for equal config values; 1, 1.0 and true are different."""
+    """Returns a text for a config value; those of 1, 1.0 and true differ."""
     # Most values are integers and strings, and the encoder takes ten times as long for an integer.
     return repr(value) if type(value) is int else _ENCODER.encode(value)
 
 
 def short_names(keys: Iterable[str]) -> dict[str, str]:
-    """Shortens each dotted key to as many of its last parts as make it unique.
+    """Shortens each dotted key to its last parts, as few as possible.
 
     >>> short_names(["model.hidden_size", "data.source.seed", "seed"])
     {'model.hidden_size': 'hidden_size', 'data.source.seed': 'source.seed', 'seed': 'seed'}

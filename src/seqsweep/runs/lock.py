@@ -1,4 +1,4 @@
-"""Locks a run's folder for one process; the lock names its holder and dies with it."""
+"""Locks a run's folder by a file that names its holder."""
 
 import contextlib
 import fcntl
@@ -93,6 +93,7 @@ class RunLock:
         if not _is_same_file(descriptor, self.path):
             os.close(descriptor)
             return False
+        # The file system may not share locks between hosts, but it shares the file.
         holder = _other_host(descriptor, self.folder)
         if holder is not None:
             os.close(descriptor)
@@ -118,7 +119,7 @@ class RunLock:
 
 
 def is_locked(folder: Path) -> bool:
-    """Returns whether some process is training this run now; takes no lock and never waits."""
+    """Returns whether a process is training this run; takes no lock itself."""
     path = _lock_path(folder)
     with _changing:
         if path in _held:
@@ -140,7 +141,7 @@ def remove_dead_lock(folder: Path) -> None:
 
 
 def _add_held(path: Path) -> None:
-    """Notes a lock of this process, and starts the heartbeat thread with the first one.
+    """Adds a lock of this process; the first one starts the heartbeat thread.
 
     Called with `_changing` held.
     """
@@ -195,7 +196,7 @@ def _beat(idle: threading.Event) -> None:
 
 
 def _forget_held() -> None:
-    """Clears this module's state in a forked child, which has no lock and only one thread."""
+    """Clears this module's state in a forked child, which has no locks."""
     global _changing
     _changing = threading.Lock()  # another thread may have held it at the fork
     _held.clear()
@@ -234,7 +235,7 @@ def _other_host(descriptor: int, folder: Path) -> dict[str, Any] | None:
 
 
 def _holder(descriptor: int) -> dict[str, Any] | None:
-    """Returns what a lock file says of its holder; None where it is not readable."""
+    """Returns the holder that a lock file names; None without one."""
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
     except (ValueError, RecursionError):

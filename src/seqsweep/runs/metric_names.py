@@ -1,4 +1,4 @@
-"""Reads from a metric's name which way is better, and chooses the metrics that rank runs."""
+"""Decides by a metric's name which way is better and which metric ranks runs."""
 
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any

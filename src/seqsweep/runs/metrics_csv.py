@@ -1,4 +1,4 @@
-"""Reads metrics.csv of a run: the numbers of its whole lines, whatever else the file holds.
+"""Reads the numbers in metrics.csv of a run, whatever else the file holds.
 
 The first line names the columns, and every further line holds the metrics of one epoch. All readers
 agree on which lines count: those that end with a line break, have as many cells as the first line,
@@ -31,14 +31,14 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def read_columns(path: Path) -> dict[str, list[float]]:
-    """Returns the rows of `read_rows` by column; NaN stands for what is not a finite number."""
+    """Returns the rows by column; NaN stands for what is not a finite number."""
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
 def stat_of(path: str) -> os.stat_result | None:
-    """Returns the status of a file; None where it does not exist or cannot be read now."""
+    """Returns the status of a file; None where it cannot be read."""
     try:
         return os.stat(path)
     except OSError:
@@ -46,7 +46,7 @@ def stat_of(path: str) -> os.stat_result | None:
 
 
 class MetricsTail:
-    """The progress of a run: its epochs so far, and its best value of some metrics.
+    """The number of epochs of a run, and its best value of some metrics.
 
     Each look reads only what was added since the last one. If the last line that was read is no
     longer where it was, the file is read from its beginning: a resumed run cuts off the rows behind
@@ -136,7 +136,9 @@ class _Header:
         self.names = names if "epoch" in names else []
 
     def numbers(self, line: str) -> list[float] | None:
-        """Returns the numbers of a line, NaN for other cells; None if the line does not count."""
+        """Returns the numbers of a line; None if the line does not count.
+
+        NaN stands for cells without a finite number."""
         cells = line.split(",")  # numbers have no quotes, and the csv module refuses some garbage
         if not self.names or len(cells) != len(self.names):
             return None

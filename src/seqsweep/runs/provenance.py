@@ -74,7 +74,7 @@ def _cpu_name() -> str:
 
 
 def _code() -> dict[str, str | None]:
-    """Returns the commit of the checkout and a digest of the changes since; None if installed."""
+    """Returns the commit of the checkout, and a digest of the changes since."""
     if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not in a checkout
         return {"git_commit": None, "git_diff": None}
     diff = _git("diff", "HEAD") or ""

@@ -79,6 +79,7 @@ class RunFolder:
             return None
         texts = (failure.get("error"), failure.get("traceback", ""))
         attempts = failure.get("attempts", 0)
+        # The file may be damaged or of another program; all readers rely on these types.
         is_ours = all(isinstance(text, str) for text in texts) and isinstance(attempts, int)
         if is_ours and failure.get("kind") in ("failed", "interrupted", "incomplete"):
             return failure
@@ -101,7 +102,7 @@ class RunFolder:
         return config
 
     def company(self) -> list[str] | None:
-        """Returns the run_ids of the stack in which the run began, its own among them."""
+        """Returns the run_ids of the stack in which the run began, if any."""
         path = self.path / "provenance.json"
         stack = read_object(path).get("stack")
         if stack is None:
@@ -139,7 +140,7 @@ class RunFolder:
         write_json(self.path / "provenance.json", provenance, sync, levels=1)
 
     def forget_interrupt(self) -> None:
-        """Notes that an interrupted run is resumed: if it is killed now, it is incomplete."""
+        """Marks an interrupted run as incomplete, because it is resumed."""
         failure = self.failure()
         if failure is not None and failure["kind"] == "interrupted":
             write_json(self.path / "failure.json", failure | {"kind": "incomplete", "error": ""})

@@ -97,6 +97,7 @@ class SweepFile:
         The file's `ended` is set by the last of the sweeps that share the folder. A sweep that
         started later without knowing of this one keeps its file unchanged.
         """
+        # The file is that of the sweep that started last, which lists the others in `beside`.
         last = SweepFile.read(folder) or self
         if last.started == self.started and last.beside:
             first, *beside = sorted(last.beside, reverse=True)
@@ -139,7 +140,7 @@ def is_alive(folder: Path) -> bool:
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:
-    """Returns the keys that have one value in all configs; 1, 1.0 and True are different."""
+    """Returns the keys with one value in all configs; 1, 1.0 and True differ."""
     if not configs:
         return {}
     shared = set(configs[0]).intersection(*configs)
