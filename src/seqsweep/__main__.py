@@ -1,4 +1,4 @@
-"""`python -m seqsweep`."""
+"""Runs the command for `python -m seqsweep`."""
 
 from seqsweep.cli import main
 

@@ -1,4 +1,4 @@
-"""Refuses wrong options of a command, in one line that names the nearest right one."""
+"""Parses the options of a command, and names the nearest right one for a wrong one."""
 
 import argparse
 import re
@@ -12,7 +12,7 @@ from seqsweep.suggest import nearest_or_all
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, with one line for an error: what is wrong and what is right.
+    """argparse's parser, with one line for an error: what is wrong, and what is right.
 
     Args:
         command: the word after `seqsweep`.
@@ -55,7 +55,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """The type of an option whose value is a whole number of at least `least`."""
+    """Returns the type of an option whose value is a whole number of at least `least`."""
 
     def convert(text: str) -> Any:
         if not re.fullmatch(r"-?\d+", text):
@@ -70,7 +70,7 @@ def whole_number(least: int) -> Callable[[str], int]:
 def folder_parser(
     command: str, text: str, words: str = "a sweep's folder, or any folder of runs"
 ) -> Parser:
-    """The parser of a command that takes a folder first."""
+    """Returns the parser of a command whose first argument is a folder."""
     parser = Parser(command, text)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help=words)
     return parser
@@ -84,7 +84,7 @@ def grid_parser(command: str, options: str, text: str) -> Parser:
 
 
 def clean_parser() -> Parser:
-    """The parser of `seqsweep clean`."""
+    """Returns the parser of `seqsweep clean`."""
     text = "Lists runs and checkpoints that could be deleted, with their sizes; --yes deletes them."
     parser = folder_parser("clean", text)
     parser.add_argument("--failed", action="store_true", help="failed runs")
@@ -97,7 +97,7 @@ def clean_parser() -> Parser:
 
 
 def tensorboard_parser(host: str) -> Parser:
-    """The parser of `seqsweep tensorboard`, which listens on `host` where no other is given."""
+    """Returns the parser of `seqsweep tensorboard`, which listens on `host` by default."""
     parser = folder_parser("tensorboard", "Starts TensorBoard on a folder of runs.")
     number = whole_number(0)
     words = "0 for any free one (6006)"
@@ -110,7 +110,7 @@ def tensorboard_parser(host: str) -> Parser:
 
 
 def add_allow(parser: Parser) -> None:
-    """Adds the option for targets that are not ours, of a run whose config is built again."""
+    """Adds the option that allows targets of the user, for a config that is built again."""
     parser.add_argument(
         "--allow",
         action="append",

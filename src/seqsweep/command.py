@@ -1,4 +1,4 @@
-"""The command line of `seqsweep train` and `plan`: Hydra's own parser must not see that word."""
+"""Hides the subcommand and its options from Hydra, whose parser does not know them."""
 
 import os
 import shlex
@@ -10,7 +10,7 @@ _options: dict[str, str] = {}
 
 
 def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
-    """What Hydra parses: the program and the arguments after the subcommand and its options."""
+    """Makes sys.argv what Hydra parses: the program, and the arguments after the subcommand."""
     _hidden[:] = [name]
     _options.clear()
     _options.update(options)
@@ -18,34 +18,34 @@ def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
 
 
 def subcommand() -> str:
-    """`train`, or what `hide_subcommand` has hidden last."""
+    """Returns the subcommand that `hide_subcommand` has hidden last, else `train`."""
     return _hidden[0] if _hidden else "train"
 
 
 def option(name: str, default: str) -> str:
-    """An option of the subcommand that `hide_subcommand` has hidden."""
+    """Returns an option of the subcommand that `hide_subcommand` has hidden."""
     return _options.get(name, default)
 
 
 def restore_subcommand() -> None:
-    """For whoever starts the program again from `sys.argv`, as Lightning's ddp does."""
+    """Puts the subcommand back into sys.argv, from which Lightning's ddp starts processes."""
     if sys.argv[1:2] != [subcommand()]:
         sys.argv.insert(1, subcommand())
 
 
 def command_line() -> list[str]:
-    """The command, as a person would give it again."""
+    """Returns the command as a person would type it again."""
     name = Path(sys.argv[0]).name
     return [*(["python", "-m", "seqsweep"] if name == "__main__.py" else [name]), *sys.argv[1:]]
 
 
 def as_multirun() -> str:
-    """The command with `-m`, as a person would give it."""
+    """Returns the command with `-m`, as a person would type it."""
     restore_subcommand()
     program, rest = command_line(), sys.argv[2:]
     return shlex.join([*program[: len(program) - len(rest)], "-m", *rest])
 
 
 def is_first_process() -> bool:
-    """Returns whether this process prints for its run: the other processes of ddp do not."""
+    """Returns whether this process prints for its run; the other processes of ddp do not."""
     return os.environ.get("LOCAL_RANK", "0") == "0"

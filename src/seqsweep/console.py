@@ -1,4 +1,4 @@
-"""What every command prints on, and how it names a folder."""
+"""Prints lines, errors and notes, and names folders, for all commands."""
 
 import re
 import sys
@@ -31,29 +31,29 @@ def say(line: str) -> None:
 
 
 def say_error(message: str) -> None:
-    """Prints a message to stderr, led by the program's name."""
+    """Prints a message to stderr after the program's name."""
     print(f"seqsweep: {visible(message)}", file=sys.stderr)
 
 
 class PlainConsole(Console):
-    """rich's, for paths and for pipes.
+    """A console of rich that is safe for paths and pipes.
 
-    `:on:` in a path stays what it is, control characters are shown as escapes, and a reader who has
-    gone is an error for the command line to know, not an exit code that means something else.
+    It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
+    has gone, it raises BrokenPipeError, because rich's own exit code means something else here.
     """
 
     def __init__(self) -> None:
         super().__init__(emoji=False)
 
     def render_str(self, text: str, **options: object) -> Text:
-        # Before a table measures its cells: an escape is wider than the character.
+        # Escaped before a table measures its cells, because an escape is wider than the character.
         return super().render_str(visible(text), **options)  # pyright: ignore[reportArgumentType]
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            # rich's own control codes, as of a live table, have no text of ours
+            # rich's own control codes, for example of a live table, have no text of ours
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
@@ -61,7 +61,7 @@ class PlainConsole(Console):
 
 
 def joined(items: Sequence[str], console: Console) -> str:
-    """Returns the items in one line; on a narrow terminal in several, broken between items."""
+    """Returns the items in one line, or on a narrow terminal in several lines."""
     lines = list(items[:1])
     for item in items[1:]:
         longer = f"{lines[-1]}  {item}"
@@ -73,13 +73,13 @@ def joined(items: Sequence[str], console: Console) -> str:
 
 
 def place(path: Path) -> str:
-    """A path as a person would give it: from the current folder where it lies in it."""
+    """Returns a path as a person would type it: relative if it is in the current folder."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def print_notes(notes: Sequence[str], console: Console) -> None:
-    """Prints each note on a yellow line of its own; what is beyond eight is counted."""
+    """Prints at most eight distinct notes in yellow, a line each, and counts the rest."""
     distinct = list(dict.fromkeys(notes))
     shown = distinct[:_MOST_NOTES]
     if len(distinct) > len(shown):

@@ -1,4 +1,4 @@
-"""One seed per run; every use of randomness draws from its own stream, derived by name.
+"""Derives independent random streams from the one seed of a run, each by its name.
 
 Nothing depends on the global random state or on what ran before: the weights come from the stream
 `init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from the seed of the
@@ -13,7 +13,7 @@ import torch
 
 
 def stream_seed(seed: int, name: str) -> int:
-    """The 63-bit seed of one named stream of `seed`.
+    """Returns the 63-bit seed of one named stream of `seed`.
 
     >>> stream_seed(0, "init") == stream_seed(0, "init") != stream_seed(0, "shuffle/0")
     True
@@ -23,15 +23,15 @@ def stream_seed(seed: int, name: str) -> int:
 
 
 def stream(seed: int, name: str) -> torch.Generator:
-    """A CPU generator at the start of one named stream of `seed`."""
+    """Returns a CPU generator at the start of one named stream of `seed`."""
     return torch.Generator().manual_seed(stream_seed(seed, name))
 
 
 @contextmanager
 def global_stream(seed: int, name: str) -> Generator[None]:
-    """Inside, torch's global CPU generator stands at the start of a named stream; after, as before.
+    """Sets torch's global CPU generator to the start of a named stream during the block.
 
-    For code that draws from the global state only, such as the constructors of `torch.nn`.
+    It is for code that draws only from the global state, such as the constructors of `torch.nn`.
     """
     state = torch.default_generator.get_state()
     torch.default_generator.manual_seed(stream_seed(seed, name))  # torch.manual_seed: 0.4 ms

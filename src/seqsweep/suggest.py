@@ -1,11 +1,11 @@
-"""The nearest right name, for error messages."""
+"""Finds the nearest right name for an error message."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """The end of a message: the known names nearest to `name`, or nothing.
+    """Returns the end of a message: the known names nearest to `name`, or nothing.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "num_layers"])
     "; did you mean 'hidden_size'?"
@@ -16,11 +16,11 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def nearest_or_all(name: str, known: Iterable[str]) -> str:
-    """The end of a message: the nearest known names, or where none is near all of them."""
+    """Returns the end of a message: the nearest known names, or all if none is near."""
     names = sorted(known)
     return did_you_mean(name, names) or (f"; known: {listed(names)}" if names else "")
 
 
 def listed(names: Sequence[str]) -> str:
-    """The names with commas between, cut after twenty."""
+    """Returns the first twenty names, separated by commas."""
     return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")

@@ -1,4 +1,4 @@
-"""What needs no network, on a sweep's data: baselines.json, for the report. Imports no torch.
+"""Measures baselines without a network on a sweep's data, for the report. Imports no torch.
 
 S sequences, T steps, F features, C classes.
 """
@@ -26,24 +26,24 @@ from seqsweep.training.planned_run import PlannedRun
 
 NAME = "baselines.json"
 LARGEST = 2**24
-"""Numbers of a training set that the baselines with scikit-learn are fitted to at most."""
+"""The largest training set, in numbers, that the baselines with scikit-learn are fitted to."""
 
 Labels = npt.NDArray[np.int64]
 Predict = Callable[[Sequences], Labels]
 
 _IGNORED = ("batch_size", "eval_batch_size", "num_workers", "seed", "shuffle")
-"""Of the data section: what the sequences do not depend on."""
+"""The keys of the data section that the sequences do not depend on."""
 
 
 def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
-    """Measures the baselines of a sweep's data and writes them down, unless they are there.
+    """Writes the baselines of a sweep's data to baselines.json, unless they are there.
 
-    A row for each baseline and each of the data sets among the members, beside those that the file
-    has of other members of the folder. They learn from the networks' training split, and see what
-    the networks see: standardised, padded with zeros.
+    The file has a row for each baseline and data set of the members, and keeps the rows of other
+    members of the folder. Baselines learn from the training split of the networks, with the same
+    scaling, padded with zeros.
 
     Raises:
-        ValueError, TypeError, OSError: the data cannot be read any more, or the file not written.
+        ValueError, TypeError, OSError: the data cannot be read again, or the file not written.
     """
     sets = {_name(m.config["data"], m.data_fingerprint): m for m in members if m.data_fingerprint}
     if _is_current(folder, sets):
@@ -54,19 +54,19 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
     for name, member in sets.items():
         data = dict(flatten(_data(member)))
         head = {"of": name, "data": data, "data_fingerprint": member.data_fingerprint}
-        found, why = measure(prepared(member.config))
-        rows += [head | row for row in found]
-        notes += [note for note in why if note not in notes]
+        measured, missing = measure(prepared(member.config))
+        rows += [head | row for row in measured]
+        notes += [note for note in missing if note not in notes]
     of = sorted({*known.get("of", []), *sets})
     content = {"seqsweep": version(), "of": of, "scikit-learn": _has_sklearn()}
     write_sealed(folder / NAME, content | {"baselines": rows, "notes": notes}, sync=False)
 
 
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
-    """Each baseline's name, metrics and seconds; and why one is missing.
+    """Returns each baseline's name, metrics and seconds, and notes on those that are missing.
 
-    The majority class always; logistic regression (Cox 1958) and the nearest neighbour (Cover and
-    Hart 1967) on the padded, flattened sequences where scikit-learn is installed.
+    The majority class is always there; logistic regression (Cox 1958) and the nearest neighbour
+    (Cover and Hart 1967) on the padded, flattened sequences if scikit-learn is installed.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
@@ -82,13 +82,13 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     for name, fit in (("logistic regression", _logistic), ("1-nearest neighbour", _nearest)):
         try:
             rows.append(_row(name, splits, fit))
-        except ValueError as error:  # a training split of one class, for instance
+        except ValueError as error:  # for example a training split with only one class
             notes.append(f"no {name}: {error}")
     return rows, notes
 
 
 def majority_shares(splits: Splits) -> dict[str, float]:
-    """The accuracies of always naming the most frequent class of the training split."""
+    """Returns the accuracies of always predicting the most frequent class of the training split."""
     row = _row("", splits, _majority)
     return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
 
@@ -98,43 +98,45 @@ def _has_sklearn() -> bool:
 
 
 def _is_current(folder: Path, names: Iterable[str]) -> bool:
-    """Whether the file has these data sets, measured with what is installed now."""
+    """Returns whether the file has these data sets, measured with the installed packages."""
     return set(names) <= set(_known(folder).get("of", []))
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """What the file has, if it was measured with what is installed now."""
+    """Returns the content of the file if it was measured with the installed packages, else {}."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
 
 
 def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence[str] = ()) -> None:
-    """The same from the folders of the runs, whose data are read again.
+    """Writes the baselines of a folder of runs, whose data are read again.
 
     Args:
-        allowed: targets beside ours that may read their data.
+        folder: the folder of the runs, for baselines.json.
+        entries: the runs.
+        allowed: the targets besides ours that may read the data.
 
     Raises:
-        ValueError, TypeError, OSError: as above, or data that are read by what is not ours.
+        ValueError, TypeError, OSError: the data cannot be read again, or a target is not allowed;
+            or the file cannot be written.
     """
-    found: dict[str, RunFolder] = {}
+    runs: dict[str, RunFolder] = {}
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
         config = entry.folder.config() if fingerprint else None
         if config is not None and "data" in config:
-            found.setdefault(_name(config["data"], fingerprint), entry.folder)
-    if not found or _is_current(folder, found):
+            runs.setdefault(_name(config["data"], fingerprint), entry.folder)
+    if not runs or _is_current(folder, runs):
         return
-    from seqsweep.training.saved_config import (
-        saved_data,  # imports OmegaConf: not for a known folder
-    )
+    # Imported here, because it imports OmegaConf, which a folder with current baselines needs not.
+    from seqsweep.training.saved_config import saved_data
 
-    write_baselines([saved_data(run, allowed) for run in found.values()], folder)
+    write_baselines([saved_data(run, allowed) for run in runs.values()], folder)
 
 
 def _name(data: Config, fingerprint: str | None) -> str:
-    """One for all configs that see the same sequences."""
+    """Returns a name that is equal for all configs with the same sequences."""
     kept = {key: value for key, value in data.items() if key not in _IGNORED}
     return json.dumps([kept, fingerprint], sort_keys=True)
 
@@ -150,13 +152,13 @@ def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[st
     metrics: dict[str, float] = {}
     for split, sequences in (("val", splits.val), ("test", splits.test)):
         if sequences is not None:
-            found = _scores(predict(sequences), sequences.labels, splits.num_classes)
-            metrics |= {f"{split}/{metric}": value for metric, value in found.items()}
+            scores = _scores(predict(sequences), sequences.labels, splits.num_classes)
+            metrics |= {f"{split}/{metric}": value for metric, value in scores.items()}
     return {"name": name, "metrics": metrics, "seconds": round(time.perf_counter() - start, 3)}
 
 
 def _scores(predicted: Labels, labels: Labels, num_classes: int) -> dict[str, float]:
-    """Accuracy, and macro-F1 over the classes that occur, as `models.metrics` has them."""
+    """Returns accuracy, and macro-F1 over the classes that occur, as in `models.metrics`."""
     counts = np.zeros((num_classes, num_classes))
     np.add.at(counts, (labels, predicted), 1)
     hits, seen = counts.diagonal(), counts.sum(0) + counts.sum(1)
@@ -182,12 +184,12 @@ def _nearest(splits: Splits) -> Predict:
 
 
 def _fitted(model: Any, splits: Splits) -> Predict:
-    """One thread, as the networks: more would spin beside them."""
+    """Fits a model on one thread, because more threads would disturb the training beside it."""
     from threadpoolctl import threadpool_limits
 
     longest = splits.train.max_length
     with threadpool_limits(1), warnings.catch_warnings():
-        # Separable classes have no finite optimum; what a thousand steps reach is the baseline.
+        # Separable classes have no finite optimum, so the baseline is the result of 1000 steps.
         warnings.simplefilter("ignore")
         model.fit(_flat(splits.train, longest), splits.train.labels)
 
@@ -199,7 +201,7 @@ def _fitted(model: Any, splits: Splits) -> Predict:
 
 
 def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
-    """(S, T, F) -> (S, steps * F): padded with zeros, or cut where training saw no such step."""
+    """(S, T, F) -> (S, steps * F): pads with zeros, and cuts steps that training has not seen."""
     kept = sequences.x[:, :steps]
     missing = steps - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

@@ -1,4 +1,4 @@
-"""`seqsweep reproduce`: a run trained again from its own config, compared to the bit."""
+"""`seqsweep reproduce` trains a run again from its own config and compares the two to the bit."""
 
 import os
 import tempfile
@@ -20,8 +20,8 @@ from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train, train_stack
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
-"""The variable by which the processes of a distributed run find the scratch folder of the first:
-all of them read its best checkpoint."""
+"""The environment variable with the scratch folder of a distributed run. All of its processes read
+the best checkpoint there."""
 
 _ENGINES = ("native", "stacked", "autograd")
 _NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
@@ -31,14 +31,14 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     """Trains the run again in a scratch folder and prints how the two compare.
 
     Args:
-        folder: of a complete run.
-        allowed: targets beside ours that its config may build.
+        folder: the folder of a complete run.
+        allowed: the targets besides ours that its config may build.
 
     Returns:
-        0 where losses and weights are identical, 1 where they differ.
+        0 if losses and weights are identical, 1 if they differ.
 
     Raises:
-        ValueError, TypeError, OSError: no complete run, or a config that is refused.
+        ValueError, TypeError, OSError: the run is not complete, or its config is refused.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()})")
@@ -49,7 +49,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     member = saved_member(run, allowed)
     engine = read_object(folder / "provenance.json").get("engine")
     engine = engine if engine in _ENGINES else None
-    if not is_first_process():  # the first one, which has started this one, compares
+    if not is_first_process():  # the first process started this one, and compares
         if _SCRATCH not in os.environ:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
         train(member, Path(os.environ[_SCRATCH]), engine=engine)
@@ -84,13 +84,13 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
 def _difference_in_stack(
     folder: Path, member: PlannedRun, alone: str, mates: Sequence[str], allowed: Sequence[str]
 ) -> str | None:
-    """Trains the stack again that a run was part of: its last bits depend on the runs beside it.
+    """Trains the whole stack of a run again, because its last bits depend on the other runs.
 
     Args:
-        folder, member: of the run.
-        alone: how the run differs where it trains alone.
+        folder, member: the run.
+        alone: how the run differs if it trains alone.
         mates: the run_ids of the stack.
-        allowed: as for `reproduce`.
+        allowed: the targets besides ours that the configs may build.
     """
     beside = folder.resolve().parent  # the run may be called `.`
     missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
@@ -155,6 +155,7 @@ def _records_differ(one: Path, other: Path) -> str | None:
 
 
 def _environments_differ(one: Path, other: Path) -> list[str]:
+    """Returns a line for each key of provenance.json that differs."""
     before, now = (read_object(folder / "provenance.json") for folder in (one, other))
     keys = [key for key in (*before, *now) if key not in _NOT_THE_MACHINE]
     return [

@@ -1,4 +1,4 @@
-"""`seqsweep verify-stack`: members of a sweep trained by their engine and by autograd."""
+"""`seqsweep verify-stack` compares the engines with autograd on members of a sweep."""
 
 import math
 import tempfile
@@ -23,11 +23,11 @@ _ROUNDING = 1e-6
 """The rounding error of a loss in float32 that is always expected."""
 
 _RATIO = 30.0
-"""The rounding errors of engines that round in different orders differ by less than this factor."""
+"""The largest ratio of the rounding errors of two engines that round in different orders."""
 
 _STEPS, _LARGEST_BATCH = 3, 2048
-"""A comparison with float64 is over few steps, of large batches: many would amplify rounding, in
-one engine sooner than in another, until it looks like a fault."""
+"""The size of the comparison with float64. Many steps would amplify rounding errors, in one engine
+sooner than in another, until they look like a fault."""
 
 
 @dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Difference:
     first_loss: float
     """The largest difference of training and validation loss to autograd in the first epoch."""
     loss: float
-    """The same over all epochs."""
+    """The largest difference of these losses over all epochs."""
     exact: float
-    """The same to autograd in float64, after a few steps."""
+    """The largest difference of these losses to autograd in float64, after a few steps."""
     rounding: float
-    """The same between autograd in float32 and in float64, after a few steps."""
+    """The largest difference between autograd in float32 and in float64, after a few steps."""
     weight: float
     """The largest difference of the weights at the end; NaN if the run has diverged."""
     accuracy: float
-    """Of the test accuracy; of the validation accuracy, where there is no test split."""
+    """The difference of the test accuracy, or of the validation accuracy without a test split."""
 
     @property
     def is_fault(self) -> bool:
@@ -54,16 +54,16 @@ class Difference:
 
 
 def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) -> int:
-    """Trains `count` members, spread over the sweep, both ways, and prints the differences.
+    """Trains `count` members of the sweep by both engines and prints the differences.
 
     A few steps are trained in float64 as well. An engine that computes the same is then about as
     far from float64 as autograd in float32 is.
 
     Returns:
-        0, or 1 where the engines do not compute the same.
+        The exit code: 0, or 1 if the engines do not compute the same.
 
     Raises:
-        ValueError: no member trains by another engine, or one diverges in its first epoch.
+        ValueError: autograd trains all members, or a member diverges in its first epoch.
     """
     with tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch)
@@ -75,9 +75,9 @@ def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) ->
             )
         every = max(1, len(able) / count)
         chosen = [able[int(index * every)] for index in range(min(count, len(able)))]
-        found = {group: _differences(group, root) for group in _groups(chosen, root)}
-    print_table(console, _table(found))
-    every_difference = [d for differences in found.values() for d in differences]
+        differences = {group: _differences(group, root) for group in _groups(chosen, root)}
+    print_table(console, _table(differences))
+    every_difference = [each for group in differences.values() for each in group]
     exact, rounding = (
         max(getattr(d, name) for d in every_difference) for name in ("exact", "rounding")
     )
@@ -98,14 +98,16 @@ def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) ->
 
 
 def _groups(members: Sequence[PlannedRun], root: Path) -> list[Group]:
+    """Returns the groups of the members that autograd does not train."""
     planned = form(members, root, takes_gpu)
     return [*planned.pools, *planned.stacks]
 
 
 def _differences(group: Group, root: Path) -> list[Difference]:
+    """Trains a group by its engine and by autograd. Returns the differences of each member."""
     short = [_for_few_steps(member, "32") for member in group.members]
-    _train(group.engine, group.members, root / "engine")
-    _train(group.engine, short, root / "short/engine")
+    _train_group(group.engine, group.members, root / "engine")
+    _train_group(group.engine, short, root / "short/engine")
     for member, few in zip(group.members, short, strict=True):
         train(member, root / "autograd", engine="autograd")
         train(few, root / "short/autograd", engine="autograd")
@@ -114,7 +116,8 @@ def _differences(group: Group, root: Path) -> list[Difference]:
     return [_compare(root, member.run_id) for member in group.members]
 
 
-def _train(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
+def _train_group(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
+    """Trains a group, and raises the error of a member that failed."""
     outcomes = train_pool(members, root, 1) if engine == "native" else train_stack(members, root)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
@@ -122,7 +125,7 @@ def _train(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
 
 
 def _for_few_steps(member: PlannedRun, precision: str) -> PlannedRun:
-    """Returns the member for one epoch, of a few large batches."""
+    """Returns the member with a config of one epoch of a few large batches."""
     config = member.config
     batch = -(-len(prepared(config).train) // _STEPS)
     data = config["data"] | {"batch_size": min(max(batch, 1), _LARGEST_BATCH)}
@@ -131,6 +134,7 @@ def _for_few_steps(member: PlannedRun, precision: str) -> PlannedRun:
 
 
 def _compare(root: Path, run_id: str) -> Difference:
+    """Returns the differences of a member, read from the folders that it was trained in."""
     engine, autograd = (root / way / run_id for way in ("engine", "autograd"))
     short = [root / "short" / way / run_id for way in ("engine", "autograd", "float64")]
     losses = _losses(engine, autograd)
@@ -170,7 +174,7 @@ def _losses(one: Path, other: Path) -> list[float]:
     return losses
 
 
-def _table(found: Mapping[Group, Sequence[Difference]]) -> Table:
+def _table(by_group: Mapping[Group, Sequence[Difference]]) -> Table:
     table = Table(box=SIMPLE_HEAD, title="largest difference between an engine and autograd")
     table.add_column("engine")
     table.add_column("runs")
@@ -183,7 +187,7 @@ def _table(found: Mapping[Group, Sequence[Difference]]) -> Table:
     }
     for title in columns.values():
         table.add_column(title, justify="right")
-    for group, differences in found.items():
+    for group, differences in by_group.items():
         worst = (max(getattr(each, name) for each in differences) for name in columns)
         table.add_row(group.engine, group.text(), *(f"{value:.1e}" for value in worst))
     return table
