@@ -9,7 +9,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parents[1]
 FOLDERS = (ROOT / "src", ROOT / "scripts")
 
-LONGEST = 14
+LONGEST = 15
 """The most words of a docstring's first line; shapes and code are not counted by their parts."""
 
 FRAGMENT = re.compile(
@@ -32,8 +32,8 @@ BEGINNING = re.compile(
 )
 
 DIALECT = {
-    r"(?<!there) (?:is|are) no (?!longer|more)": "is not a ...; has no ...",
-    r"(?<!there) (?:is|are) none\b": "is not one; is missing",
+    r"(?<![Tt]here) (?:is|are) no (?!longer|more)": "is not a ...; has no ...",
+    r"(?<![Tt]here) (?:is|are) none\b": "is not one; is missing",
     r"\ballowed (?:are|is)\b": "must be ...",
     r"\bneeded (?:are|is)\b": "must be ...; expected ...",
     r"\btold (?:apart|from)\b": "distinguished; significantly different",
