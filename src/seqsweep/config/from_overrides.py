@@ -43,7 +43,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
-    """Returns the config of a whole sweep, with Hydra's own node, as its sweeper gets it.
+    """Returns the config of a whole sweep, with `hydra`, as the sweeper gets it.
 
     Raises:
         HydraException: an override that cannot be applied.

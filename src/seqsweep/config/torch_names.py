@@ -11,8 +11,10 @@ _CLASSES: dict[str, tuple[float, dict[str, Any]]] = {
     "SGD": (1e-3, _FLAGS | {"dampening": 0, "fused": None}),
     "RMSprop": (1e-2, _FLAGS | {"centered": False, "capturable": False}),
 }
-"""The default lr of each class of torch, and the arguments that `training.optimizers` lacks, with
-the values that change nothing."""
+"""The default lr of each class of torch, and its arguments that `training.optimizers` lacks.
+
+Each argument stands with the value that changes nothing.
+"""
 
 
 def with_our_optimizer(section: Any) -> Any:

@@ -94,7 +94,7 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "EpochBatches":
-        """This object: Lightning calls `set_epoch` of a batch sampler's own sampler."""
+        """The object itself: Lightning calls `set_epoch` of a batch sampler's own sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:

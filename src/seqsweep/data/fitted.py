@@ -1,4 +1,4 @@
-"""What is fitted on the training split: how raw values become the input of a network.
+"""Turns raw values into a network's input by a scaling fitted on train.
 
 N sequences, T steps, F features (channels).
 """

@@ -9,7 +9,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
-"""With fewer sequences a class, on average, labels look like numbers to predict."""
+"""The mean number of sequences in a class below which labels look like numbers to predict."""
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:

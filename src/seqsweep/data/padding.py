@@ -48,8 +48,8 @@ def _real(x: Any) -> Array:
 
 
 def _with_channels(values: Array, ndim: int) -> Array:
-    """Values with a last axis for the channels: `ndim` axes come before it."""
+    """Returns the values with a last axis for the channels, after `ndim` other axes."""
     if values.ndim not in (ndim, ndim + 1):
-        shapes = "(T, F) and (T,)" if ndim == 1 else "(B, T, F) and (B, T)"
-        raise ValueError(f"x has shape {values.shape}; allowed are {shapes}")
+        shapes = "(T, F) or (T,)" if ndim == 1 else "(B, T, F) or (B, T)"
+        raise ValueError(f"x has shape {values.shape}; must be {shapes}")
     return values[..., None] if values.ndim == ndim else values

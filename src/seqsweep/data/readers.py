@@ -34,7 +34,7 @@ _KEYS = (
     "channel_names",
 )
 _LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)?(steps|frames)$")
-"""Other names that lengths may have. Ignoring such a key would cost accuracy without a word."""
+"""Other names that lengths may have: ignoring such a key would silently cost accuracy."""
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
 
@@ -180,7 +180,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 
 
 def _parts(stored: _Stored) -> dict[str, RawPart]:
-    """Returns the splits of a file by name, which is empty for plain X and y."""
+    """Returns the splits of a file by name; plain X and y are named ""."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]

@@ -34,7 +34,7 @@ def in_common_units(splits: Splits) -> Splits:
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
-    """Scales each channel to mean 0 and standard deviation 1 over the valid steps of train.
+    """Scales each channel to mean 0 and deviation 1 over the valid steps of train.
 
     Args:
         scaling: what has been fitted so far; the result has it with mean and deviation.

@@ -10,8 +10,10 @@ SEMANTICS = 3
 """Raised by hand when the same config gives another result, so that old runs stay apart."""
 
 ADDED_LATER: dict[str, Any] = {}
-"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour. A
-key with that value is not hashed, so older runs keep their names."""
+"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
+
+A key with that value is not hashed, so older runs keep their names.
+"""
 
 WITHOUT_INFLUENCE = (
     "name",

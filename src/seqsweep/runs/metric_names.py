@@ -24,9 +24,9 @@ def is_bounded(metric: str) -> bool:
 
 
 def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
-    """Returns what ranks the epochs of a run: the higher, the better, of equal ones the first.
+    """Returns the key that ranks the epochs of a run; a higher key is better.
 
-    The metric of the monitor decides, then `val/loss`.
+    The metric of the monitor decides, then `val/loss`. Of equal epochs the first one is the best.
 
     >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
     (-0.5, -2.0)

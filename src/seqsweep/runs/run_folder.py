@@ -1,4 +1,4 @@
-"""The folder of one run. A run is done if and only if its record.json says so."""
+"""The folder of one run, which is done only when record.json says so."""
 
 import os
 import traceback
@@ -22,9 +22,12 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
-"""How a run stands. `complete` and `diverged` are done: the same config would end the same way
-again. An `incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run
-has a record.json that is not what was written, and is trained again."""
+"""The state of a run.
+
+`complete` and `diverged` runs are done: the same config would end the same way again. An
+`incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run has a
+record.json that is not what was written, and is trained again.
+"""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""

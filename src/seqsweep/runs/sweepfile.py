@@ -16,8 +16,7 @@ from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
-"""A sweep is over if its sweep.json is older than this. A running sweep touches it every five
-seconds."""
+"""The age of the sweep.json of an ended sweep: a running sweep touches it every 5 seconds."""
 
 Config = Mapping[str, Any]
 

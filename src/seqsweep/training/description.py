@@ -1,4 +1,4 @@
-"""What a checkpoint says beside weights, so that it can be used without the training data.
+"""Describes a run in its checkpoint, which can then be used without the training data.
 
 F features (channels), C classes.
 """
@@ -41,7 +41,7 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
-    """`missing`, and of `zero`, `one`, `fill`, `mean` and `deviation` those that there are."""
+    """Returns a scaling as the name of `missing` and one tensor for each fitted array."""
     units = {} if scaling.units is None else scaling.units._asdict()
     arrays = {
         **units,

@@ -41,8 +41,10 @@ _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module that members of a pool may differ in."""
 
 _LSTM_WIDTH = 32
-"""The widest lstm that the stacked engine trains faster than oneDNN's fused lstm, which autograd
-runs (docs/benchmarks.md)."""
+"""The widest lstm that the stacked engine trains faster than autograd (docs/benchmarks.md).
+
+Autograd runs the fused lstm of oneDNN.
+"""
 
 
 class Network(NamedTuple):

@@ -73,7 +73,7 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
 
 
 def forget_finished_runs() -> None:
-    """Lets the next run look for shorter ones again, in a program that trains several in turn."""
+    """Clears the cache of finished runs, for a program that trains several runs in turn."""
     _finished_runs.cache_clear()
 
 
