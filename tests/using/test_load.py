@@ -126,7 +126,7 @@ def test_lists_of_sequences_are_padded(tmp_path):
         ([np.zeros((3, 2)), np.zeros((3, 1))], None, "the same number of channels"),
         ([], None, "at least one sequence"),
         ([np.zeros((0, 2))], None, "no dimension may be 0"),
-        (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be 1 to 3"),
+        (np.zeros((1, 3, 2)), [4], "sequence 0 has length 4; must be between 1 and 3"),
         (np.zeros((1, 2, 3, 2)), None, r"must be \(B, T, F\) or \(B, T\)"),
     ],
 )

@@ -56,6 +56,8 @@ def prepare(
         _refuse_missing(splits, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
+    # Units come after the cut and before the fit: what is fitted on train holds for all splits
+    # then.
     cut = in_common_units(cut)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
@@ -115,6 +117,8 @@ def _stratified(
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
+    # The classes are taken in the shuffled order, because the order of `unique` depends on their
+    # names.
     order = np.argsort(first)
     if size < 1:
         raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
@@ -138,6 +142,7 @@ def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[
     shares = counts * size // total
     while shares.sum() < size:
         remainders = counts * size - shares * total  # in integers, so that no rounding decides
+        # A class that would lose its last sequence to this split gets no further share.
         remainders[shares >= counts - 1] = np.iinfo(np.int64).min
         shares[remainders.argmax()] += 1
     return shares
@@ -170,6 +175,7 @@ def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.
         return _present_means(splits.train, where)
     units = splits.train.units
     zeros = np.zeros(splits.input_size)
+    # This is the value 0 in the channel's units.
     return (zeros if units is None else -units.zero / units.one).astype(np.float32)
 
 
@@ -194,6 +200,7 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
             f"{where}: channel {names} has no value in train, so it has no mean; leave it out,"
             f" or set {where}.missing=zero"
         )
+    # Not `nanmean`: a float64 copy of all values would be large.
     means = values.sum(axis=0, dtype=np.float64, where=present) / present.sum(axis=0)
     return means.astype(np.float32)
 

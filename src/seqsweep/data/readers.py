@@ -143,6 +143,7 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
 def _check_is_zip(file: Path) -> None:
     with file.open("rb") as opened:
         start = opened.read(6)
+    # `is_zipfile` alone would accept a zip archive that is hidden at the end of another file.
     if start[:2] == b"PK" and zipfile.is_zipfile(file):
         return
     if start == b"\x93NUMPY":
@@ -167,6 +168,8 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
             known[small] = key
     has_lengths = any(key.startswith("lengths") for key in known)
     for key in sorted(set(stored) - set(known.values())):
+        # A similar name is refused instead of ignored: it is more likely a mistake than another
+        # array.
         hint = did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85)
         if hint:
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
@@ -209,6 +212,8 @@ def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> R
     if set(test_parts) not in ({""}, {"test"}):
         raise ValueError(f"{test.file}: found keys {test.found}; expected X and y of test")
     for key in ("class_names", "channel_names"):
+        # The second file need not repeat the names, but other names would be other classes or
+        # channels.
         if key in test.arrays and _names(test, key) != _names(train, key):
             raise ValueError(f"{test.file}: {key} differ from those of {train.file}")
     return next(iter(test_parts.values()))
@@ -221,6 +226,7 @@ def _unjoined(part: RawPart, layout: str) -> RawPart:
         return part
     count = len(label_array(labels, where))
     steps = check_lengths(lengths, count, None, where)
+    # The sum of the lengths decides first: it is what distinguishes joined from padded sequences.
     if len(x) == steps.sum():
         return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
     if x.ndim == 1 or len(x) != count:

@@ -69,6 +69,7 @@ class RunLock:
         with _changing:
             if self.path in _held:
                 raise Locked(f"{self.folder} is being trained by this process")
+            # Each further round means that a holder has removed the file in between.
             while not self._take():
                 pass
             _add_held(self.path)
@@ -92,6 +93,8 @@ class RunLock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            # Closing is safe here, although it drops all locks on the file: this process holds
+            # none.
             holder = _holder(descriptor)
             os.close(descriptor)
             raise Locked(f"{self.folder} is being trained by {_who(holder)}") from None

@@ -32,6 +32,7 @@ def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, floa
     (-0.5, -2.0)
     """
     sign = -1 if lower_is_better(monitor) else 1
+    # The loss breaks ties, which are frequent among accuracies of small validation splits.
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
 
 
@@ -73,6 +74,7 @@ def compared_metric(monitor: str, available: Collection[str]) -> str:
     'test/f1'
     """
     kind = monitor.rpartition("/")[2]
+    # Losses of different configs may have different scales (see `without_validation`).
     kinds = ["acc", kind] if lower_is_better(kind) else [kind, "acc", "loss"]
     wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
     return next((name for name in wanted if name in available), monitor)

@@ -97,11 +97,14 @@ class MetricsTail:
             with open_regular(self.path) as file:
                 file.seek(self._offset - len(self._last))
                 data = file.read()
+                # A smaller size would not reveal a restart: the new file may have grown beyond the
+                # old one.
                 if not data.startswith(self._last):
                     self._restart()
                     file.seek(0)
                     data = file.read()
         except (OSError, Damaged):
+            # Without a known state the next look tries again, even if the file has not changed.
             self._state = None
             return []
         new = data[len(self._last) : data.rfind(b"\n") + 1]

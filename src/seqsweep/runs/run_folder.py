@@ -125,6 +125,7 @@ class RunFolder:
             return record["status"]
         if is_running:
             return "running"
+        # A damaged record counts only now: a running process may be about to replace it.
         if self.damage() is not None:
             return "damaged"
         failure = self.failure()
@@ -165,6 +166,7 @@ class RunFolder:
         """
         if not synced:
             sync([self.path / "metrics.csv", *event_files(self.path)])
+        # A finished run has no failure, so failure.json goes before the record appears.
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
         content = {"status": "complete"} | record

@@ -111,6 +111,7 @@ class SweepFile:
         """Adds the members of another sweep that is training in the same folder."""
         done = self.done_before | other.done_before
         beside = (*other.beside, other.started)
+        # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
         costs = {**other.costs, **self.costs}
