@@ -111,6 +111,8 @@ def check(config: DictConfig) -> Config:
     checked["trainer"] = with_our_target(checked["trainer"])
     for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
+    # The defaults of the project's own arguments are filled in by now; Lightning's are dropped
+    # here.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)

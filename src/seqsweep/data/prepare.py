@@ -56,8 +56,7 @@ def prepare(
         _refuse_missing(splits, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
-    # Units come after the cut and before the fit: what is fitted on train holds for all splits
-    # then.
+    # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
@@ -117,8 +116,6 @@ def _stratified(
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
-    # The classes are taken in the shuffled order, because the order of `unique` depends on their
-    # names.
     order = np.argsort(first)
     if size < 1:
         raise ValueError(f"{option} rounds to none; set it to 0, or raise it")
@@ -200,7 +197,7 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
             f"{where}: channel {names} has no value in train, so it has no mean; leave it out,"
             f" or set {where}.missing=zero"
         )
-    # Not `nanmean`: a float64 copy of all values would be large.
+    # The sums are in float64, because float32 loses digits over millions of steps.
     means = values.sum(axis=0, dtype=np.float64, where=present) / present.sum(axis=0)
     return means.astype(np.float32)
 

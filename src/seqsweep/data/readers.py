@@ -226,7 +226,6 @@ def _unjoined(part: RawPart, layout: str) -> RawPart:
         return part
     count = len(label_array(labels, where))
     steps = check_lengths(lengths, count, None, where)
-    # The sum of the lengths decides first: it is what distinguishes joined from padded sequences.
     if len(x) == steps.sum():
         return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
     if x.ndim == 1 or len(x) != count:
