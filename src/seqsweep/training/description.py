@@ -35,6 +35,7 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     if state is None:
         return None
     arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+    # Data without units have no such arrays; the two occur together.
     units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
     return Scaling(state["missing"], units, **fitted)
@@ -49,5 +50,6 @@ def _plain(scaling: Scaling) -> dict[str, Any]:
         "mean": scaling.mean,
         "deviation": scaling.deviation,
     }
+    # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     return {"missing": scaling.missing, **tensors}

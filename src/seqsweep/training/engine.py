@@ -92,6 +92,7 @@ def why_not_ours(config: Config) -> str | None:
 
 def _why_not_called_back(config: Config) -> str | None:
     callbacks = [node["_target_"] for node in (config["callbacks"] or {}).values() if node]
+    # The joint engines write checkpoints themselves, with the best epoch of this callback.
     if callbacks.count(_CHECKPOINT) != 1:
         return "callbacks without one BestAndLast"
     for target in callbacks:

@@ -82,6 +82,7 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
     @property
     def experiment(self) -> Any:
         """The SummaryWriter, made when an attribute of it is used."""
+        # Lightning reads `experiment` in every run, only to create it; most runs never write to it.
         return self._experiment or _OnDemand(self._summary_writer)
 
     @rank_zero_only

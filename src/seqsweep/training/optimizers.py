@@ -77,11 +77,13 @@ def rmsprop(
 
 
 def _pair(betas: Iterable[float]) -> tuple[float, float]:
+    # A config holds a list, and torch expects a tuple.
     first, second = betas
     return first, second
 
 
 def _check(lr: float, weight_decay: float, **fractions: Iterable[float]) -> None:
+    # torch accepts lr=0, with which a run would train nothing.
     if not 0 < lr <= 1e3:
         raise ValueError(f"optimizer.lr={lr}: must be above 0 and at most 1000")
     if weight_decay < 0:

@@ -34,6 +34,7 @@ def begin(
         sync: False if the caller syncs the folder before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
+    # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
         folder.tidy()
         folder.forget_interrupt()
@@ -59,6 +60,7 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     on `max_epochs` they are not, which a message says.
     """
     shorter = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
+    # The longest run comes first, because it leaves the fewest epochs to train.
     for path, run in sorted(shorter, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:

@@ -50,6 +50,7 @@ class Engine(ABC, Generic[M]):
         self.runs = runs
         self.root = root
         self.progress = progress
+        # One object serves all Trainers of the engine, so a signal between two of them is not lost.
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
 

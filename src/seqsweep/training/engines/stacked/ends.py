@@ -86,6 +86,7 @@ class StackEnds:
             self._cut_out(self._left(ended))
         for member, end in self._left(ended):
             self.attempt(member, functools.partial(self._record_one, member, end))
+        # The file goes last: until the records exist, the members may have to resume from it.
         self._remove_file(len(ended))
 
     def attempt(self, member: TrainingMember, action: Callable[[], object]) -> None:
