@@ -1,4 +1,4 @@
-"""Configs composed from overrides in Python, as the commands compose them."""
+"""Composes configs from overrides in Python, as the commands do."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager

@@ -188,7 +188,7 @@ def _named(group: Any, key: str) -> Config:
 
 
 def _argument(node: Any, key: str) -> Any:
-    """The value of an argument, in which targets may be nested."""
+    """Checks the value of an argument, in which targets may be nested."""
     if isinstance(node, list):
         return [_argument(item, f"{key}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):

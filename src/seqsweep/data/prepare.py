@@ -165,7 +165,7 @@ def _check_classes(splits: Splits, where: str) -> None:
 
 
 def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.float32] | None:
-    """(F,) what takes the place of a missing value; None where there may be none."""
+    """Returns the replacement of missing values, (F,); None if `missing` is `error`."""
     if missing == "error":
         return None
     if missing != "zero":
@@ -177,7 +177,7 @@ def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
-    """The splits without NaN."""
+    """Returns the splits with a value for each NaN."""
     holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
     if not holed or scaling.fill is None:
         return splits

@@ -168,7 +168,7 @@ class Splits:
 
 
 def _width(sequences: Sequences) -> str:
-    """The numbers of channels and of classes, in words."""
+    """Returns the numbers of channels and of classes in words."""
     channels = sequences.input_size
     return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
 

@@ -1,4 +1,4 @@
-"""The run_id and the prepared data of a config. Imports no torch."""
+"""Plans runs: the run_id and the prepared data of a config. Imports no torch."""
 
 import functools
 from dataclasses import dataclass

@@ -54,7 +54,7 @@ def begin(
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a run that differs in fewer epochs only.
+    """Copies the files of a run that differs only in having fewer epochs.
 
     The epochs of the shorter run must be the first ones of this run. With a scheduler that depends
     on `max_epochs` they are not, which a message says.

@@ -56,7 +56,7 @@ class Engine(ABC, Generic[M]):
 
     @property
     def is_single(self) -> bool:
-        """The engine has only one run, whose files are then synced one by one."""
+        """Returns whether the engine has only one run, whose files are synced one by one."""
         return len(self.runs) == 1
 
     @abstractmethod

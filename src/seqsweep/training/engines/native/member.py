@@ -84,7 +84,7 @@ class PoolMember(TrainingMember):
 
     @property
     def is_at_end(self) -> bool:
-        """The member was killed between its last epoch and its record."""
+        """Returns whether the member was killed between its last epoch and its record."""
         return self.epochs >= self.max_epochs or self.had_stopped()
 
     def work(self) -> Work:
