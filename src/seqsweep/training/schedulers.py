@@ -30,6 +30,7 @@ def cosine(
     decay = CosineAnnealingLR(optimizer, T_max=max_epochs - warmup_epochs, eta_min=min_lr)
     if warmup_epochs == 0:
         return decay
+    # torch does not accept a start of 0, so the first epoch has a hundredth of lr.
     warmup = LinearLR(optimizer, start_factor=0.01, total_iters=warmup_epochs)
     return SequentialLR(optimizer, [warmup, decay], milestones=[warmup_epochs])
 

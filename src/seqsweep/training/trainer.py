@@ -184,6 +184,7 @@ def _profiler(kind: str | None, folder: Path) -> Profiler | None:
 def _check_parts(**limits: int | float | None) -> None:
     """Refuses a limit that is neither a count nor a fraction."""
     for name, limit in limits.items():
+        # An int counts batches and a float is a share, as in Lightning: 1 is one batch, 1.0 is all.
         too_large = isinstance(limit, float) and limit > 1
         if limit is not None and (limit < 0 or too_large):
             raise ValueError(

@@ -66,6 +66,7 @@ class PoolEngine(JointEngine[PoolMember]):
             try:
                 yield
             except (Interrupted, SystemExit):
+                # After a signal the finished epochs are saved, so that nothing is trained twice.
                 if self.stop.received is not None:
                     self.pool.settle()
                 raise

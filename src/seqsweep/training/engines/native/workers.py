@@ -84,6 +84,7 @@ class Workers:
         self.stop.set()
         self.withdraw()
         for _ in self._threads:
+            # Each thread takes one None, which tells it to end.
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()

@@ -80,6 +80,7 @@ class StackEnds:
         if not ended:
             return
         for member, _ in ended:
+            # Logs come before the checkpoints, which hold the sizes of the logs.
             self.attempt(member, member.log.flush)
         # A stack of one has its own checkpoints already.
         if self.file is not None:
