@@ -109,6 +109,8 @@ class MemberComposer:
                 key, value = override.key_or_group, override.value()
             else:
                 continue
+            # The check compares `threads` with the cores of the machine, so each value must be
+            # checked.
             if type(value) in (int, float, bool) and key != "threads":
                 numbers[text] = key, value
         return numbers
@@ -171,6 +173,7 @@ class MemberComposer:
         )
 
     def _is_group(self, key: str) -> bool:
+        # Hydra looks into every folder of configs for this, so the answer is kept.
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]

@@ -33,6 +33,7 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _sequence(value, arguments, origin is tuple or annotation is tuple, key)
     if annotation is None or annotation is type(None):
         return value if value is None else _refuse(key, value, "null")
+    # The constructor checks the values of any other type itself.
     scalar = _SCALARS.get(origin or annotation)
     return value if scalar is None else scalar(value, key)
 
@@ -44,6 +45,7 @@ def _bool(value: Any, key: str) -> bool:
 def _int(value: Any, key: str) -> int:
     if isinstance(value, float) and value.is_integer():
         return int(value)
+    # Python counts True as an integer, but `epochs=true` is a mistake.
     if isinstance(value, bool) or not isinstance(value, int):
         return _refuse(key, value, "a whole number")
     return value
@@ -89,6 +91,7 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
             try:
                 return convert(value, option, key)
             except ValueError as error:
+                # Only what each option allows is kept, for one message that names the key once.
                 messages.append(str(error).split(": must be ", 1)[-1])
     allowed = [*messages, "null"] if type(None) in options else messages
     return _refuse(key, value, " or ".join(allowed))

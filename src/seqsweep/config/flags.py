@@ -62,6 +62,7 @@ def _with_value(
     name: str, value: str | None, option: argparse.Action, rest: deque[str]
 ) -> list[str]:
     """Returns the flag with its value, which may be the next word of `rest`."""
+    # A flag may have a short form, which is refused as well.
     for refused in _REFUSED.keys() & set(option.option_strings):
         raise ValueError(f"{name}: {_REFUSED[refused]}")
     if option.nargs == 0:
@@ -69,6 +70,7 @@ def _with_value(
             raise ValueError(f"{name}={value}: {name} takes no value")
         return [name]
     choices = list(option.choices or ())
+    # An optional value is taken only if it is one of the choices: the next word may be an override.
     is_next = bool(rest) and (option.nargs is None or rest[0] in choices)
     if value is None and is_next:
         value = rest.popleft()

@@ -1,4 +1,4 @@
-"""Configs composed from overrides in Python, as the commands compose them."""
+"""Composes configs from overrides in Python, as the commands do."""
 
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -30,6 +30,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
     """
     with hydra_errors_explained(), _our_hydra():
         for override in OverridesParser.create().parse_overrides(list(overrides)):
+            # Hydra's own message would advise `--multirun`, which does not exist in Python.
             if override.is_sweep_override():
                 raise ValueError(
                     f"{override.input_line}: several values are a sweep: seqsweep.sweep trains it"
@@ -43,7 +44,7 @@ def compose(overrides: Sequence[str] = ()) -> Config:
 
 
 def compose_sweep(overrides: Sequence[str]) -> DictConfig:
-    """Returns the config of a whole sweep, with Hydra's own node, as its sweeper gets it.
+    """Returns the config of a whole sweep, with `hydra`, as the sweeper gets it.
 
     Raises:
         HydraException: an override that cannot be applied.
@@ -65,6 +66,7 @@ def check_again(config: Config) -> Config:
 @contextmanager
 def hydra_set_aside() -> Generator[None]:
     """Lets the block start Hydra, also inside a Hydra app, whose own state comes back."""
+    # Hydra keeps its state in two singletons, and does not start while `GlobalHydra` is set.
     app, job = GlobalHydra.instance().hydra, HydraConfig.instance().cfg
     GlobalHydra.instance().clear()
     try:

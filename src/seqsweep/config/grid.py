@@ -22,6 +22,7 @@ def swept_values(override: Override) -> list[str]:
         assert start is not None and stop is not None
         if swept.step == 0:
             raise HydraException(f"{override.input_line}: the step of a range must not be 0")
+        # The size of a range is computed, because listing it could exhaust the memory.
         check_size(override.input_line or "", math.ceil((stop - start) / swept.step))
     values = list(override.sweep_string_iterator())
     check_size(override.input_line or "", len(values))

@@ -37,6 +37,7 @@ def build(node: Any, key: str, **injected: Any) -> Any:
     }
     if "_target_" not in node:
         return arguments
+    # A partial call is wrapped as well, so that errors of a later call name the key too.
     call = functools.partial(_call, _locate(node["_target_"], key), key, node)
     if node.get("_partial_", False):
         return functools.partial(call, **arguments, **injected)
@@ -55,6 +56,8 @@ def _call(target: Any, key: str, node: dict[str, Any], /, *values: Any, **argume
     except MemoryError:
         raise
     except (Exception, SystemExit) as error:  # a user's code may raise anything, and call sys.exit
+        # torch raises a RuntimeError if memory runs out, which `translate_memory_errors` turns into
+        # a message.
         if isinstance(error, RuntimeError) and "memory" in str(error):
             raise
         raise ValueError(f"{key}._target_={node['_target_']}: {named(error)}") from error
@@ -70,6 +73,7 @@ def _locate(target: str, key: str) -> Any:
 
 def _with_key(message: str, key: str, node: dict[str, Any]) -> str:
     """Completes the key of a message: `hidden_size=0: ...` to `model.hidden_size=0: ...`."""
+    # Constructors name their argument, but only the caller knows the section in which it stands.
     name = re.match(r"(\w+)(=|\[)", message)
     if name and name[1] in node:
         return f"{key}.{message}"

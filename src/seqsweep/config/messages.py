@@ -40,6 +40,7 @@ def explain(error: BaseException) -> str:
         )
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         return _missing_option(error)
+    # Hydra's error wraps that of OmegaConf, which has the node with the known keys.
     for each in (cause, error):
         if isinstance(each, (ConfigKeyError, ConfigAttributeError)):
             return _unknown_key(each)

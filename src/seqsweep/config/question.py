@@ -44,6 +44,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     keys = sorted(swept - {_SEED})
     config = _plain(master)
     flat = dict(flatten(config))
+    # A swept path is a part of the question's keys, so its content must not decide the name.
     paths = [key for key in flat if is_path(key) and flat[key] is not None and key not in swept]
     data = None
     if paths:

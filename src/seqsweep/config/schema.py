@@ -111,6 +111,8 @@ def check(config: DictConfig) -> Config:
     checked["trainer"] = with_our_target(checked["trainer"])
     for section, injected in _INJECTED.items():
         checked[section] = _section(checked[section], section, injected)
+    # The defaults of the project's own arguments are filled in by now; Lightning's are dropped
+    # here.
     checked["trainer"] = check_trainer_arguments(checked["trainer"])
     for section in ("logger", "callbacks"):
         checked[section] = _named(checked[section] or {}, section)
@@ -186,7 +188,7 @@ def _named(group: Any, key: str) -> Config:
 
 
 def _argument(node: Any, key: str) -> Any:
-    """The value of an argument, in which targets may be nested."""
+    """Checks the value of an argument, in which targets may be nested."""
     if isinstance(node, list):
         return [_argument(item, f"{key}[{index}]") for index, item in enumerate(node)]
     if not isinstance(node, dict):

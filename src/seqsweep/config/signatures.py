@@ -75,6 +75,7 @@ def _source_file(module_name: str) -> Path | None:
     """Returns the source file of a module, without importing it or its parents."""
     top, *rest = module_name.split(".")
     try:
+        # `find_spec` of a submodule would import its parents, so only the top package is looked up.
         spec = importlib.util.find_spec(top)
     except ValueError:
         return None
@@ -93,6 +94,7 @@ def _find_function(tree: ast.Module, name: str) -> ast.FunctionDef | None:
     """Returns a function, or the `__init__` of a class, if the source has it."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == name:
+            # A decorator may change the signature, so a decorated function is imported.
             return node if not node.decorator_list else None
         if isinstance(node, ast.ClassDef) and node.name == name:
             inits = [
@@ -199,6 +201,7 @@ def _from_inspect(target: Any) -> Signature:
         return Signature({}, open=True)
     try:
         hints = typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    # Names under `if TYPE_CHECKING` do not exist at run time; the types are then unknown.
     except (NameError, TypeError):
         hints = {}
     kinds = [parameter.kind for parameter in signature.parameters.values()]

@@ -11,8 +11,10 @@ _CLASSES: dict[str, tuple[float, dict[str, Any]]] = {
     "SGD": (1e-3, _FLAGS | {"dampening": 0, "fused": None}),
     "RMSprop": (1e-2, _FLAGS | {"centered": False, "capturable": False}),
 }
-"""The default lr of each class of torch, and the arguments that `training.optimizers` lacks, with
-the values that change nothing."""
+"""The default lr of each class of torch, and its arguments that `training.optimizers` lacks.
+
+Each argument stands with the value that changes nothing.
+"""
 
 
 def with_our_optimizer(section: Any) -> Any:
@@ -27,8 +29,10 @@ def with_our_optimizer(section: Any) -> Any:
     if match is None or match[1] not in _CLASSES:
         return section
     lr, neutral = _CLASSES[match[1]]
+    # Such an optimizer computes something else, which only torch's class can do.
     if any(name in neutral and value != neutral[name] for name, value in section.items()):
         return section
     kept = {name: value for name, value in section.items() if name not in neutral}
     target = f"seqsweep.training.optimizers.{match[1].lower()}"
+    # torch has defaults for lr, while the functions of ours require it.
     return {"lr": lr} | kept | {"_target_": target}

@@ -54,6 +54,7 @@ def check_trainer_arguments(section: dict[str, Any]) -> dict[str, Any]:
             checked[name] = value
         elif name in lightnings:
             parameter = lightnings[name]
+            # Null means Lightning's default, so it is dropped too.
             if value is not None and value != parameter.default:
                 checked[name] = convert(value, parameter.annotation, f"trainer.{name}")
         else:

@@ -59,6 +59,7 @@ def _files(hydra_config: DictConfig) -> Iterator[tuple[Path, str]]:
     for group, option in hydra_config.runtime.choices.items():
         for path in _with_parents(folders, str(group), str(option)):
             files.append((path, _package(path, str(group))))
+    # The sort is stable, so files of equal rank keep the order of Hydra's choices.
     yield from sorted(files, key=lambda item: item[1] != "_global_")
     for folder in folders:
         if (folder / "train.yaml").is_file():

@@ -71,6 +71,7 @@ def _check_option(
             break
     else:
         return
+    # Hydra would follow such a list until Python's recursion limit.
     if option in before:
         chain = " -> ".join(f"{g}={n}" for g, n in (*before[before.index(option) :], option))
         raise ValueError(f"{path}: its defaults list leads back to itself: {chain}")

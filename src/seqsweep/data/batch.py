@@ -49,6 +49,7 @@ class SequenceDataset(Dataset[Batch]):
         rows = torch.tensor(indices)
         lengths = self.lengths[rows]
         x = self.x[rows]
+        # Steps that no sequence of the batch has would cost time and change nothing.
         if not self.equal_lengths:
             x = x[:, : int(lengths.max())]
         return Batch(x, lengths, self.labels[rows])
@@ -94,7 +95,7 @@ class EpochBatches(Sampler[list[int]]):
 
     @property
     def sampler(self) -> "EpochBatches":
-        """This object: Lightning calls `set_epoch` of a batch sampler's own sampler."""
+        """The object itself: Lightning calls `set_epoch` of a batch sampler's own sampler."""
         return self
 
     def set_epoch(self, epoch: int) -> None:
@@ -120,8 +121,10 @@ class EpochBatches(Sampler[list[int]]):
         if self.seed is None:
             order = torch.arange(self.size)
         else:
+            # Each epoch has a stream of its own, so a resumed run needs no state of a generator.
             order = torch.randperm(self.size, generator=stream(self.seed, f"shuffle/{self.epoch}"))
         if self.world_size > 1:
+            # The order is repeated as a whole, because there may be more processes than sequences.
             order = order.repeat(math.ceil(self._dealt / self.size))[: self._dealt]
             order = order[self.rank :: self.world_size]
         return order.tolist()

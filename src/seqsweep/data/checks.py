@@ -78,6 +78,7 @@ def as_array(value: npt.ArrayLike, name: str, kinds: str, allowed: str, where: s
 
 def batch_first(x: Array, count: int, layout: str, where: str) -> Array:
     """Returns x as (N, T, F), where N must be `count`, the number of labels."""
+    # A script may pass any text: only a config's layout has been checked before.
     if layout not in _LAYOUTS:
         hint = did_you_mean(layout, _LAYOUTS)
         raise ValueError(f"{where}: layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
@@ -116,6 +117,7 @@ def channels_first_note(x: Array, where: str) -> list[str]:
 
 def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
     """Returns the mean square of the differences along an axis, or NaN."""
+    # Differences with a missing value are NaN, and are left out.
     differences = np.diff(x, axis=axis)
     present = differences[np.isfinite(differences)]
     return float(np.square(present).mean()) if len(present) else float("nan")
@@ -162,6 +164,7 @@ def _texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
     """Returns (N,) labels as texts: whole numbers without a point, bytes decoded as UTF-8."""
     kind = labels.dtype.kind
     if kind == "f":
+        # The texts of float labels have no point, so that 1.0 and 1 are the same class.
         values, index = np.unique(labels, return_inverse=True)
         return np.array([str(int(value)) for value in values], dtype=np.str_)[index]
     try:
@@ -177,6 +180,7 @@ def _texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
 
 def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> npt.NDArray[np.int64]:
     """Returns the position of each label in `class_names`, (N,)."""
+    # Whole numbers cannot be names if no name is a number, so they are positions.
     if labels.dtype.kind in "iu" and not any(map(_NUMBER.fullmatch, class_names)):
         position = {str(i): i for i in range(len(class_names))}
         allowed = f"between 0 and {len(class_names) - 1}, a position in class_names"
@@ -184,6 +188,7 @@ def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> np
         position = {name: i for i, name in enumerate(class_names)}
         allowed = f"one of {listed(class_names)}"
     texts = _texts(labels, where)
+    # Each distinct label is looked up once, since classes are far fewer than sequences.
     values, index = np.unique(texts, return_inverse=True)
     for value in map(str, values):
         if value not in position:

@@ -30,7 +30,9 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
 
 
 def _fingerprint(part: Sequences) -> str:
+    # Names stand for the indices, because an index depends on the other classes of the data set.
     names = [part.class_names[label] for label in part.labels]
+    # The pairs are sorted, so that the order of the sequences does not matter.
     pairs = sorted(zip(_digests(part).tolist(), names, strict=True))
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:16]
 

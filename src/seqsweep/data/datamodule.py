@@ -100,6 +100,7 @@ class SequenceDataModule(L.LightningDataModule):
         )
 
     def _evaluation_loader(self, split: Sequences | None) -> DataLoader[Batch] | list[Any]:
+        # Lightning takes an empty list for a stage without data.
         if split is None:
             return []
         return self._loader(split, self.eval_batch_size, None, fills_up=False)
@@ -120,6 +121,7 @@ class SequenceDataModule(L.LightningDataModule):
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,
             collate_fn=as_is,  # pyright: ignore[reportArgumentType]
+            # Starting workers anew for each epoch would take longer than an epoch of small data.
             persistent_workers=self.num_workers > 0,
             # A loader draws a base seed; without this generator the draw would change global state.
             generator=torch.Generator().manual_seed(0),

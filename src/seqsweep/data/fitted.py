@@ -1,4 +1,4 @@
-"""What is fitted on the training split: how raw values become the input of a network.
+"""Turns raw values into a network's input by a scaling fitted on train.
 
 N sequences, T steps, F features (channels).
 """
@@ -45,6 +45,7 @@ class Scaling:
         valid = np.arange(x.shape[1]) < lengths[:, None]
         rounded = finite_float32(x, valid, where)
         values = rounded if self.units is None else in_units(x, rounded, valid, self.units)
+        # Without standardisation the network takes the values themselves, not those in units.
         if self.mean is None:
             values = converted(values, valid, self.units, None)
         if np.isnan(values).any():
@@ -74,6 +75,7 @@ def filled(x: Float32, fill: Float32, forward: bool) -> Float32:
     """Returns x (N, T, F) with `fill` (F,) for NaN, or the last value before it in the sequence."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)
+        # For each step this is the last step so far with a value, and 0 where there is none yet.
         seen = np.maximum.accumulate(np.where(np.isnan(x), 0, steps[:, None]), axis=1)  # (N, T, F)
         x = np.take_along_axis(x, seen, axis=1)
     return np.where(np.isnan(x), fill, x)

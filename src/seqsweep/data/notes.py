@@ -9,7 +9,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.suggest import listed
 
 _FEW = 3
-"""With fewer sequences a class, on average, labels look like numbers to predict."""
+"""The mean number of sequences in a class below which labels look like numbers to predict."""
 
 
 def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
@@ -19,6 +19,7 @@ def notes(splits: Splits, contents: Mapping[str, Mapping[str, Any]]) -> tuple[st
         contents: the result of `seqsweep.data.contents.contents` for these splits.
     """
     return (
+        # The notes of the source come first: what it did not read may explain the others.
         *splits.notes,
         *_repeated(contents),
         *_alike(splits.class_names),
@@ -39,6 +40,7 @@ def _alike(class_names: tuple[str, ...]) -> list[str]:
     """Notes class names that read like one class, or like a missing value."""
     groups: dict[str | float, list[str]] = {}
     for name in class_names:
+        # Labels are never merged by themselves: "1" and "1.0" may be different classes.
         groups.setdefault(_meaning(name), []).append(name)
     lines = [
         f"labels {' and '.join(map(repr, names))} are classes of their own; are they the same?"
@@ -79,6 +81,7 @@ def _unmeasured(splits: Splits) -> list[str]:
 
 def _regression(splits: Splits) -> list[str]:
     total = sum(len(part) for part in splits.parts.values())
+    # Ten classes or more, because small data sets may have few sequences in each class.
     if splits.num_classes * _FEW <= total or splits.num_classes < 10:
         return []
     return [

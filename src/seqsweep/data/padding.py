@@ -25,6 +25,8 @@ def padded(
     Raises:
         ValueError, TypeError: with the argument, what it got and what is allowed.
     """
+    # An array with lengths is padded already, so only a list without lengths holds single
+    # sequences.
     if lengths is None and isinstance(x, Sequence) and not isinstance(x, str):
         rows = [_with_channels(_real(one), 1) for one in x]
         if not rows:
@@ -40,6 +42,7 @@ def padded(
         raise ValueError(f"x has shape {values.shape}; no dimension may be 0")
     given = steps if lengths is None else lengths
     steps = check_lengths(given, len(values), values.shape[1], "x")
+    # Steps beyond the longest sequence are padding, which the network need not compute.
     return values[:, : steps.max()], steps
 
 
@@ -48,8 +51,8 @@ def _real(x: Any) -> Array:
 
 
 def _with_channels(values: Array, ndim: int) -> Array:
-    """Values with a last axis for the channels: `ndim` axes come before it."""
+    """Returns the values with a last axis for the channels, after `ndim` other axes."""
     if values.ndim not in (ndim, ndim + 1):
-        shapes = "(T, F) and (T,)" if ndim == 1 else "(B, T, F) and (B, T)"
-        raise ValueError(f"x has shape {values.shape}; allowed are {shapes}")
+        shapes = "(T, F) or (T,)" if ndim == 1 else "(B, T, F) or (B, T)"
+        raise ValueError(f"x has shape {values.shape}; must be {shapes}")
     return values[..., None] if values.ndim == ndim else values

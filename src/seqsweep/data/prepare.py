@@ -56,6 +56,7 @@ def prepare(
         _refuse_missing(splits, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
+    # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
@@ -138,6 +139,7 @@ def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[
     shares = counts * size // total
     while shares.sum() < size:
         remainders = counts * size - shares * total  # in integers, so that no rounding decides
+        # A class that would lose its last sequence to this split gets no further share.
         remainders[shares >= counts - 1] = np.iinfo(np.int64).min
         shares[remainders.argmax()] += 1
     return shares
@@ -163,18 +165,19 @@ def _check_classes(splits: Splits, where: str) -> None:
 
 
 def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.float32] | None:
-    """(F,) what takes the place of a missing value; None where there may be none."""
+    """Returns the replacement of missing values, (F,); None if `missing` is `error`."""
     if missing == "error":
         return None
     if missing != "zero":
         return _present_means(splits.train, where)
     units = splits.train.units
     zeros = np.zeros(splits.input_size)
+    # This is the value 0 in the channel's units.
     return (zeros if units is None else -units.zero / units.one).astype(np.float32)
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
-    """The splits without NaN."""
+    """Returns the splits with a value for each NaN."""
     holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
     if not holed or scaling.fill is None:
         return splits
@@ -194,6 +197,7 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
             f"{where}: channel {names} has no value in train, so it has no mean; leave it out,"
             f" or set {where}.missing=zero"
         )
+    # The sums are in float64, because float32 loses digits over millions of steps.
     means = values.sum(axis=0, dtype=np.float64, where=present) / present.sum(axis=0)
     return means.astype(np.float32)
 

@@ -34,7 +34,7 @@ _KEYS = (
     "channel_names",
 )
 _LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)?(steps|frames)$")
-"""Other names that lengths may have. Ignoring such a key would cost accuracy without a word."""
+"""Other names that lengths may have: ignoring such a key would silently cost accuracy."""
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
 
@@ -143,6 +143,7 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
 def _check_is_zip(file: Path) -> None:
     with file.open("rb") as opened:
         start = opened.read(6)
+    # `is_zipfile` alone would accept a zip archive that is hidden at the end of another file.
     if start[:2] == b"PK" and zipfile.is_zipfile(file):
         return
     if start == b"\x93NUMPY":
@@ -167,6 +168,8 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
             known[small] = key
     has_lengths = any(key.startswith("lengths") for key in known)
     for key in sorted(set(stored) - set(known.values())):
+        # A similar name is refused instead of ignored: it is more likely a mistake than another
+        # array.
         hint = did_you_mean(key, set(_KEYS) - set(known), cutoff=0.85)
         if hint:
             raise ValueError(f"{file}: unknown key {key!r}{hint}")
@@ -180,7 +183,7 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
 
 
 def _parts(stored: _Stored) -> dict[str, RawPart]:
-    """Returns the splits of a file by name, which is empty for plain X and y."""
+    """Returns the splits of a file by name; plain X and y are named ""."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
@@ -209,6 +212,8 @@ def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> R
     if set(test_parts) not in ({""}, {"test"}):
         raise ValueError(f"{test.file}: found keys {test.found}; expected X and y of test")
     for key in ("class_names", "channel_names"):
+        # The second file need not repeat the names, but other names would be other classes or
+        # channels.
         if key in test.arrays and _names(test, key) != _names(train, key):
             raise ValueError(f"{test.file}: {key} differ from those of {train.file}")
     return next(iter(test_parts.values()))

@@ -34,12 +34,13 @@ def in_common_units(splits: Splits) -> Splits:
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
-    """Scales each channel to mean 0 and standard deviation 1 over the valid steps of train.
+    """Scales each channel to mean 0 and deviation 1 over the valid steps of train.
 
     Args:
         scaling: what has been fitted so far; the result has it with mean and deviation.
     """
     train = splits.train
+    # Padding is left out, because its zeros would pull the means to 0.
     values = train.x[train.valid].astype(np.float64)  # (S, F)
     mean, deviation = values.mean(axis=0), values.std(axis=0)
     # The deviation of a constant channel need not be exactly 0: it is a rounded sum.

@@ -62,6 +62,8 @@ class Sequences:
         if self.x[~self.valid].any():  # NaN counts as not zero
             zeroed = np.where(self.valid[:, :, None], self.x, np.float32(0))
             object.__setattr__(self, "x", zeroed)
+        # They are computed before filling in and scaling, so that the overlap of splits is that of
+        # the raw data.
         if self.digests is None:
             object.__setattr__(self, "digests", _digests(self.x, self.lengths))
 
@@ -110,6 +112,7 @@ class Sequences:
         if self.units is not None:
             head += [self.units.zero.tolist(), self.units.one.tolist()]
         digest = hashlib.sha256(json.dumps(head).encode())
+        # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
         digest.update(self.labels.astype("<i8").tobytes())
         digest.update(self.x[self.valid].astype("<f4").tobytes())
@@ -165,7 +168,7 @@ class Splits:
 
 
 def _width(sequences: Sequences) -> str:
-    """The numbers of channels and of classes, in words."""
+    """Returns the numbers of channels and of classes in words."""
     channels = sequences.input_size
     return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
 
@@ -249,6 +252,7 @@ def make_splits(
     """Checks the splits and gives them common class indices; keys are train, val, test."""
     if class_names is None:
         names = [label_names(part.labels, where=part.where) for part in parts.values()]
+        # The labels of all splits count, because a class may be missing in one of them.
         class_names = label_names(*names)
     # The parts begin with train, whose units the other splits take.
     made: dict[str, Sequences] = {}

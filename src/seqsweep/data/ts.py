@@ -185,7 +185,7 @@ def _declared_steps(tags: _Tags) -> tuple[_Expected | None, bool]:
 
 
 def _flag(tags: _Tags, name: str) -> bool | None:
-    """Returns the value of a tag that is true or false; None where it is missing."""
+    """Returns the value of a boolean tag; None where the tag is missing."""
     if name not in tags:
         return None
     if tags[name].text.lower() not in ("true", "false"):
@@ -194,7 +194,7 @@ def _flag(tags: _Tags, name: str) -> bool | None:
 
 
 def _count(tags: _Tags, name: str) -> _Expected | None:
-    """Returns the value of a tag that is a number; None where it is missing."""
+    """Returns the value of a numeric tag; None where the tag is missing."""
     if name not in tags:
         return None
     line = tags[name]

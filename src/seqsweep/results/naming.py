@@ -27,7 +27,7 @@ def distinguishing_keys(
     choices = choices_among(columns)
     kept: list[str] = []
     for key, column in columns.items():
-        # A key of one choice only is null for the others.
+        # A key that only one choice has is null for the others.
         is_optional = not keep_shared or "null" in column
         is_set_by_choice = is_optional and any(
             key != choice

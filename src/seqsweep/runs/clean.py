@@ -71,6 +71,7 @@ def find_removals(
     _refuse_unknown(wanted, entries)
     removals: list[Removal] = []
     for entry in entries:
+        # A link may lead to a run of another folder, which the user has not named.
         if entry.state == "running" or entry.folder.path.is_symlink():
             continue
         if not all(_matches(entry.config, key, text) for key, text in wanted.items()):
@@ -101,6 +102,7 @@ def delete(removal: Removal) -> str | None:
             remove_empty({path.parent for path in removal.files} - {folder.path})
     except Locked as error:
         return str(error)
+    # The folder can go only now: until the block ended it held the lock file.
     return _remove_folders(removal) if removal.is_whole else None
 
 
@@ -112,6 +114,7 @@ def forget_stacks(folder: Path) -> None:
     for path in matching(folder / _STACKS, "*.json"):
         runs = _runs_of(path)
         if not any((run / _CONFIG).exists() and not _is_done(run) for run in runs):
+            # The second pattern is that of temporary files, whose names begin with a dot.
             remove(path.parent, f"{path.stem}.*", f".{path.stem}.*")
     for path in matching(folder / _STACKS, "*.company"):
         runs = _runs_of(path)
@@ -145,6 +148,7 @@ def freed(paths: Iterable[Path]) -> int:
         except OSError:
             continue
         file = (stat.st_dev, stat.st_ino)
+        # The space is free once all names of a file are gone, and some names may lie elsewhere.
         names[file] = names.get(file, 0) + 1
         if names[file] == stat.st_nlink:
             total += stat.st_blocks * 512
@@ -175,6 +179,8 @@ def _value(text: str) -> Any:
 
     1e-2 is a number, although YAML 1.1 reads it as text.
     """
+    # YAML comes last, because it takes any text: `json.loads` has read true, null and lists by
+    # then.
     for read in (float, json.loads, from_text):
         try:
             return read(text)

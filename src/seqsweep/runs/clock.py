@@ -24,6 +24,8 @@ def _time_in(folder: Path) -> float:
     That clock may be another machine's. Where nothing can be written, this machine's clock is used.
     """
     try:
+        # On a network file system the server sets the times, so only a new file of the same folder
+        # shows its clock.
         with tempfile.TemporaryFile(dir=folder) as file:
             return os.fstat(file.fileno()).st_mtime
     except OSError:

@@ -44,6 +44,7 @@ def from_text(text: str) -> Any:
         yaml.YAMLError: the text is not YAML, or holds more than plain values.
         ValueError: it is nested too deeply, or its aliases stand for too many values.
     """
+    # The size is checked first, because loading itself may exhaust the memory.
     check_size(text)
     return yaml.load(text, _LOADER)
 
@@ -95,6 +96,7 @@ def check_size(text: str, loader: Any = _LOADER) -> None:
     sizes: dict[str, tuple[int, int]] = {}  # for each anchor its number of values and of levels
     opened: list[_Node] = []
     repeated = 0
+    # Events are counted instead of values: they take no memory for what an alias stands for.
     for event in yaml.parse(text, loader):
         line = event.start_mark.line + 1
         if isinstance(event, (MappingStartEvent, SequenceStartEvent)):
@@ -118,6 +120,8 @@ def check_size(text: str, loader: Any = _LOADER) -> None:
                 sizes[event.anchor] = size, depth
         else:
             continue
+        # An alias brings the depth of its anchor with it, so nesting can be too deep without a
+        # bracket.
         if len(opened) + depth > DEEPEST:
             raise TooMuch(f"is nested more than {DEEPEST} levels deep", line)
         if repeated > MOST_REPEATED:

@@ -121,6 +121,7 @@ def _read_names(path: Path, version: tuple[int, ...]) -> Mapping[str, str]:
 
 def write_names(sweep: Path, names: Mapping[str, str]) -> None:
     """Writes the names of a sweep's runs, and moves their event files accordingly."""
+    # The names are written before files move: a run that starts meanwhile uses its new name.
     if dict(read_names(sweep)) != dict(names):
         write_json(sweep / NAMES, dict(names), sync=False)
     for run_id, name in names.items():
@@ -134,6 +135,7 @@ def _move(run: Path, name: str) -> None:
     While a SummaryWriter holds a file open nothing is moved: the writer would begin a second file.
     """
     target = run / name
+    # Made files move along, so that a run never has event files in two folders.
     grown, made = grown_and_made_files(run)
     files = [path for path in grown if path.name.endswith(ROWS)]
     moving = [path for path in [*files, *made] if path.parent != target]

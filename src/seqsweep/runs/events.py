@@ -67,6 +67,7 @@ class EventFile:
         # The file is where it was, unless the run has got another name since.
         if self.path is not None:
             with contextlib.suppress(FileNotFoundError):
+                # The mode `ab` would create a second file in the old place after a move.
                 append_bytes(self.path, data, self._version, mode="r+b")
                 return
         files = event_files(self.folder)
@@ -113,6 +114,7 @@ def append_bytes(
         with file:
             file.write(data if size else header + data)
     except OSError as error:
+        # Half of a record would end the file for TensorBoard, which stops reading there.
         with contextlib.suppress(OSError):
             os.truncate(path, size)
         if error.filename is None:  # as on a full disk
@@ -122,6 +124,7 @@ def append_bytes(
 
 def end_of_step(path: Path, start: int, step: int) -> int:
     """Returns where the events of one step that begin at `start` end."""
+    # A killed process may have left half of a record, so lengths are compared with the file's size.
     size = path.stat().st_size
     with path.open("rb") as file:
         while True:
@@ -264,6 +267,7 @@ def _crc_tables() -> NDArray[np.uint32]:
     last = np.arange(256, dtype=np.uint32)
     for _ in range(8):
         last = last >> one ^ np.uint32(0x82F63B78) * (last & one)
+    # The term of a byte depends on the number of bytes after it, so each position has a table.
     tables = [last]
     for _ in range(_SLICE - 1):
         tables.append(last[tables[-1] & low] ^ tables[-1] >> eight)

@@ -62,6 +62,7 @@ def open_regular(path: Path | str) -> BinaryIO:
 
 def _open_regular(path: Path | str) -> int:
     """Returns the descriptor of a regular file; raises as `open_regular`."""
+    # The path is checked before it is opened too, because opening some devices has effects.
     _check_regular(path, os.stat(path))
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
@@ -111,6 +112,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
         with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
+            # Without this sync the rename may reach the disk before the content does.
             if sync:
                 os.fsync(file.fileno())
             written = os.fstat(file.fileno())
@@ -244,6 +246,7 @@ def link(source: Path, target: Path) -> None:
     temporary = Path(_temporary(target))
     temporary.unlink(missing_ok=True)
     try:
+        # A link cannot replace an existing file, but the rename of a link can.
         temporary.hardlink_to(source)
     except OSError:  # the file system has no hard links
         write_bytes(target, read_bytes(source))

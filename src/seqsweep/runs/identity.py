@@ -10,8 +10,10 @@ SEMANTICS = 3
 """Raised by hand when the same config gives another result, so that old runs stay apart."""
 
 ADDED_LATER: dict[str, Any] = {}
-"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour. A
-key with that value is not hashed, so older runs keep their names."""
+"""Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
+
+A key with that value is not hashed, so older runs keep their names.
+"""
 
 WITHOUT_INFLUENCE = (
     "name",
@@ -96,6 +98,7 @@ def is_one_value(values: Sequence[Any]) -> bool:
     kinds = set(map(type, values))
     if len(kinds) == 1 and kinds <= _PLAIN:  # takes a tenth of the time of the texts below
         return values.count(values[0]) == len(values)
+    # Dicts with another order of keys have other texts here, although they are the same value.
     if len({repr(value) for value in values}) <= 1:
         return True
     return len({json.dumps(value, sort_keys=True) for value in values}) <= 1

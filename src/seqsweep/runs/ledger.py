@@ -55,6 +55,7 @@ def read_folder(folder: Path) -> list[Entry]:
             f"{folder}: no runs in it (a run's folder holds a config.yaml){_below(folder)}"
         )
     sweep = SweepFile.read(folder)
+    # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
     order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
     return [read_run(RunFolder(paths[name])) for name in order if name in paths]
 
@@ -74,6 +75,7 @@ def read_run(folder: RunFolder) -> Entry:
     if state in ("complete", "diverged"):
         record = folder.record()  # it has ended since the first look
     if record is not None:
+        # A process that was killed between its record and the end of its lock leaves the lock file.
         remove_dead_lock(folder.path)
         return Entry(folder, record["status"], record["config"], record, record.get("error"))
     try:

@@ -21,8 +21,11 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
 _held: set[Path] = set()
-"""The lock files that this process holds. They must not be opened again, because closing any
-descriptor of a file drops the process's POSIX locks on it."""
+"""The lock files that this process holds.
+
+They must not be opened again, because closing any descriptor of a file drops the process's POSIX
+locks on it.
+"""
 
 _idle = threading.Event()
 """Set when this process releases its last lock: then the heartbeat thread ends."""
@@ -33,8 +36,10 @@ _removed: list[int] = []
 _MOST_REMOVED = 64
 
 _changing = threading.Lock()
-"""Held while the values above change, and while a lock file is open before its owner is known:
-another thread that opened and closed it meanwhile would drop a lock taken in between."""
+"""The lock of the values above, which is also taken while a lock file is open to be looked at.
+
+A thread that opened and closed the same file meanwhile would drop a lock taken in between.
+"""
 
 
 class Locked(Exception):
@@ -64,6 +69,7 @@ class RunLock:
         with _changing:
             if self.path in _held:
                 raise Locked(f"{self.folder} is being trained by this process")
+            # Each further round means that a holder has removed the file in between.
             while not self._take():
                 pass
             _add_held(self.path)
@@ -87,6 +93,8 @@ class RunLock:
         try:
             fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            # Closing is safe here, although it drops all locks on the file: this process holds
+            # none.
             holder = _holder(descriptor)
             os.close(descriptor)
             raise Locked(f"{self.folder} is being trained by {_who(holder)}") from None

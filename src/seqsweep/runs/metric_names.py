@@ -24,14 +24,15 @@ def is_bounded(metric: str) -> bool:
 
 
 def epoch_score(metrics: Mapping[str, float], monitor: str) -> tuple[float, float]:
-    """Returns what ranks the epochs of a run: the higher, the better, of equal ones the first.
+    """Returns the key that ranks the epochs of a run; a higher key is better.
 
-    The metric of the monitor decides, then `val/loss`.
+    The metric of the monitor decides, then `val/loss`. Of equal epochs the first one is the best.
 
     >>> epoch_score({"train/loss": 0.5, "val/loss": 2.0}, "train/loss")
     (-0.5, -2.0)
     """
     sign = -1 if lower_is_better(monitor) else 1
+    # The loss breaks ties, which are frequent among accuracies of small validation splits.
     return sign * metrics[monitor], -metrics.get("val/loss", 0.0)
 
 
@@ -73,6 +74,7 @@ def compared_metric(monitor: str, available: Collection[str]) -> str:
     'test/f1'
     """
     kind = monitor.rpartition("/")[2]
+    # Losses of different configs may have different scales (see `without_validation`).
     kinds = ["acc", kind] if lower_is_better(kind) else [kind, "acc", "loss"]
     wanted = [f"{split}/{name}" for split in ("test", "val", "train") for name in kinds]
     return next((name for name in wanted if name in available), monitor)

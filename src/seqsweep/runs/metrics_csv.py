@@ -48,9 +48,9 @@ def stat_of(path: str) -> os.stat_result | None:
 class MetricsTail:
     """The number of epochs of a run, and its best value of some metrics.
 
-    Each look reads only what was added since the last one. If the last line that was read is no
-    longer where it was, the file is read from its beginning: a resumed run cuts off the rows behind
-    its checkpoint, and a restarted run writes a new file, which may have the inode of the old one.
+    Each look reads only what was added since the last one. If the last line that was read has
+    moved, the file is read from its beginning: a resumed run cuts off the rows behind its
+    checkpoint, and a restarted run writes a new file, which may have the inode of the old one.
 
     Args:
         path: of the metrics.csv, which need not exist yet.
@@ -97,11 +97,14 @@ class MetricsTail:
             with open_regular(self.path) as file:
                 file.seek(self._offset - len(self._last))
                 data = file.read()
+                # A smaller size would not reveal a restart: the new file may have grown beyond the
+                # old one.
                 if not data.startswith(self._last):
                     self._restart()
                     file.seek(0)
                     data = file.read()
         except (OSError, Damaged):
+            # Without a known state the next look tries again, even if the file has not changed.
             self._state = None
             return []
         new = data[len(self._last) : data.rfind(b"\n") + 1]

@@ -77,6 +77,7 @@ def _code() -> dict[str, str | None]:
     """Returns the commit of the checkout, and a digest of the changes since."""
     if _git("ls-files", "--error-unmatch", __file__) is None:  # installed, not in a checkout
         return {"git_commit": None, "git_diff": None}
+    # Only a digest is kept, because the diff itself may be large and private.
     diff = _git("diff", "HEAD") or ""
     digest = hashlib.sha256(diff.encode()).hexdigest() if diff else None
     return {"git_commit": _git("rev-parse", "HEAD"), "git_diff": digest}

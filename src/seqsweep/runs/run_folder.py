@@ -1,4 +1,4 @@
-"""The folder of one run. A run is done if and only if its record.json says so."""
+"""The folder of one run, which is done only when record.json says so."""
 
 import os
 import traceback
@@ -22,9 +22,12 @@ from seqsweep.runs.lock import is_locked
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
-"""How a run stands. `complete` and `diverged` are done: the same config would end the same way
-again. An `incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run
-has a record.json that is not what was written, and is trained again."""
+"""The state of a run.
+
+`complete` and `diverged` runs are done: the same config would end the same way again. An
+`incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run has a
+record.json that is not what was written, and is trained again.
+"""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
@@ -122,6 +125,7 @@ class RunFolder:
             return record["status"]
         if is_running:
             return "running"
+        # A damaged record counts only now: a running process may be about to replace it.
         if self.damage() is not None:
             return "damaged"
         failure = self.failure()
@@ -162,6 +166,7 @@ class RunFolder:
         """
         if not synced:
             sync([self.path / "metrics.csv", *event_files(self.path)])
+        # A finished run has no failure, so failure.json goes before the record appears.
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
         content = {"status": "complete"} | record

@@ -19,6 +19,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
         ValueError: a number is NaN or infinite.
     """
     unsealed = {key: value for key, value in content.items() if key != DIGEST}
+    # The digest is over sorted keys, so a file that was only formatted again is still valid.
     text = json.dumps(unsealed, sort_keys=True, allow_nan=False)
     return unsealed | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
 

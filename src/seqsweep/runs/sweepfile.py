@@ -16,8 +16,7 @@ from seqsweep.runs.identity import is_one_value
 
 NAME = "sweep.json"
 QUIET_SECONDS = 20.0
-"""A sweep is over if its sweep.json is older than this. A running sweep touches it every five
-seconds."""
+"""The age of the sweep.json of an ended sweep: a running sweep touches it every 5 seconds."""
 
 Config = Mapping[str, Any]
 
@@ -112,6 +111,7 @@ class SweepFile:
         """Adds the members of another sweep that is training in the same folder."""
         done = self.done_before | other.done_before
         beside = (*other.beside, other.started)
+        # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
         costs = {**other.costs, **self.costs}

@@ -85,6 +85,7 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     with global_stream(config["seed"], "init"):
         network = build(config["model"], "model", **sizes_from_data(config["model"], sizes))
+    # A `_target_` may be any function, so what it returned is checked.
     if not isinstance(network, nn.Module):
         target, kind = config["model"]["_target_"], type(network).__name__
         raise TypeError(f"model._target_={target}: must make a torch.nn.Module, got {kind}")
@@ -139,6 +140,7 @@ def class_weights(setting: Any, labels: Any, num_classes: int) -> Tensor | None:
     if setting is None:
         return None
     if setting == "balanced":
+        # No count is 0, because `prepare` refuses a train split that lacks a class.
         counts = torch.bincount(torch.from_numpy(labels), minlength=num_classes)
         return len(labels) / (num_classes * counts.float())
     if len(setting) != num_classes or min(setting) <= 0:
@@ -208,6 +210,7 @@ def numerics(trainer: L.Trainer, kind: str) -> dict[str, Any]:
     Args:
         kind: the engine.
     """
+    # torch tells which BLAS it uses only in this text.
     blas = [line.strip(" -") for line in torch.__config__.show().splitlines() if "BLAS" in line]
     cuda = trainer.strategy.root_device.type == "cuda"
     return {

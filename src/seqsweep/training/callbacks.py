@@ -34,6 +34,7 @@ class EarlyStop(EarlyStopping):
 
     def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Stops a run that was killed after its last epoch."""
+        # With patience=0 the first condition holds for a new run too, so the second one is needed.
         if self.wait_count >= self.patience and self.wait_count > 0:
             trainer.should_stop = True
 
@@ -70,6 +71,7 @@ class StopOnSignal(Callback):
         """
         if "is killed by signal" not in str(error):
             return False
+        # A worker may also be killed for its memory; without a signal that is a failure of the run.
         deadline = time.monotonic() + 1
         while self.received is None and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -86,4 +88,5 @@ class StopOnSignal(Callback):
 
     def _receive(self, signum: int, frame: FrameType | None) -> None:
         self.received = signum
+        # A user who asks twice does not want to wait for the end of the batch.
         signal.signal(signum, signal.SIG_DFL)

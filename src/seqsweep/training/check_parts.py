@@ -24,7 +24,9 @@ def check_parts(run: PlannedRun, root: Path) -> None:
         build_run(run.config, folder)
         return
     _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
+    # The seed is left out, because it would make the section of each member another one.
     _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
+    # Building is the check, so that no rule of a constructor stands twice.
     TrainingMember(run, folder, prepared(run.config), {})
 
 

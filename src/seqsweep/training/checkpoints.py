@@ -103,6 +103,7 @@ class BestAndLast(Checkpoint):
         seconds, self._clock = now - self._clock, now
         is_better = self.best.see(trainer.current_epoch, pl_module.epoch_metrics, seconds)
         folder = Path(trainer.default_root_dir, "checkpoints")
+        # All processes take part in the saving, but only the first one writes a file.
         trainer.save_checkpoint(folder / "next.ckpt")
         if trainer.is_global_zero:
             publish(folder, is_better)
@@ -166,6 +167,7 @@ def resume_point(folder: Path, engine: str) -> Path | None:
         if not {"epoch", "callbacks", "files"} <= checkpoint.keys():
             say(f"{path} is not a checkpoint of a run; resuming from the one before, or the start")
             continue
+        # A run of two engines could not be reproduced to the bit.
         if checkpoint.get("engine", "autograd") != engine:
             say(f"{path} was not made by the {engine} engine; the run is trained from the start")
             return None
@@ -195,6 +197,7 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
+    # A kill may have come before the link to best.ckpt, and this checkpoint is the same file.
     if best_epoch == checkpoint["epoch"]:
         link(path, best)
         return True
@@ -221,6 +224,7 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
         if path is None or path.is_symlink() or path.stat().st_size < size:
             return False
     for path in paths.values():
+        # Such a file was begun after the checkpoint, so all of its rows come again.
         if path.name not in sizes:
             path.unlink()
         elif path.stat().st_size > sizes[path.name]:

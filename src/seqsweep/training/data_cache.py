@@ -35,6 +35,7 @@ def data_fingerprint(config: Config) -> str | None:
         ValueError, TypeError, OSError: the source refuses its arguments or files.
     """
     data = config["data"]
+    # Only training itself reads the data of such a module, so its files cannot be hashed before.
     if data.get("_target_") != DATA_MODULE:
         return None
     if not isinstance(data.get("source"), dict):
@@ -80,6 +81,7 @@ def data_files(data: Config) -> dict[str, str]:
 
 
 def _files(source: Config) -> dict[str, str]:
+    # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in source.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
     return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}

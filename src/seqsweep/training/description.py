@@ -1,4 +1,4 @@
-"""What a checkpoint says beside weights, so that it can be used without the training data.
+"""Describes a run in its checkpoint, which can then be used without the training data.
 
 F features (channels), C classes.
 """
@@ -35,13 +35,14 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     if state is None:
         return None
     arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
+    # Data without units have no such arrays; the two occur together.
     units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
     return Scaling(state["missing"], units, **fitted)
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
-    """`missing`, and of `zero`, `one`, `fill`, `mean` and `deviation` those that there are."""
+    """Returns a scaling as the name of `missing` and one tensor for each fitted array."""
     units = {} if scaling.units is None else scaling.units._asdict()
     arrays = {
         **units,
@@ -49,5 +50,6 @@ def _plain(scaling: Scaling) -> dict[str, Any]:
         "mean": scaling.mean,
         "deviation": scaling.deviation,
     }
+    # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     return {"missing": scaling.missing, **tensors}

@@ -183,6 +183,7 @@ def diagnose_run(
     kind = network_of(config["model"])
     if kind is None:
         return None
+    # The stacked network computes the states, so that autograd and the stacked engine share code.
     shape = stack_shape(kind, kind.hidden_size, splits.input_size, splits.num_classes)
     network = StackedNetwork(shape, [kind.hidden_size], [0.0])
     weights = [parameter.detach().cpu().flatten() for parameter in module.network.parameters()]

@@ -41,8 +41,10 @@ _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module that members of a pool may differ in."""
 
 _LSTM_WIDTH = 32
-"""The widest lstm that the stacked engine trains faster than oneDNN's fused lstm, which autograd
-runs (docs/benchmarks.md)."""
+"""The widest lstm that the stacked engine trains faster than autograd (docs/benchmarks.md).
+
+Autograd runs the fused lstm of oneDNN.
+"""
 
 
 class Network(NamedTuple):
@@ -90,6 +92,7 @@ def why_not_ours(config: Config) -> str | None:
 
 def _why_not_called_back(config: Config) -> str | None:
     callbacks = [node["_target_"] for node in (config["callbacks"] or {}).values() if node]
+    # The joint engines write checkpoints themselves, with the best epoch of this callback.
     if callbacks.count(_CHECKPOINT) != 1:
         return "callbacks without one BestAndLast"
     for target in callbacks:

@@ -82,6 +82,7 @@ class RunTensorBoardLogger(TensorBoardLogger, RowLogger):  # pyright: ignore[rep
     @property
     def experiment(self) -> Any:
         """The SummaryWriter, made when an attribute of it is used."""
+        # Lightning reads `experiment` in every run, only to create it; most runs never write to it.
         return self._experiment or _OnDemand(self._summary_writer)
 
     @rank_zero_only
@@ -156,6 +157,7 @@ class EpochCSVLogger(RowLogger):
 
 def csv_line(row: dict[str, Any]) -> str:
     """Formats a row of numbers as csv.DictWriter does, in half of its time."""
+    # An unknown key would silently be lost, since the header names the columns once for all rows.
     if not _COLUMNS.issuperset(row):
         unknown = ", ".join(sorted(row.keys() - _COLUMNS))
         raise ValueError(f"{unknown}: must be columns of metrics.csv: {', '.join(COLUMNS)}")

@@ -31,6 +31,8 @@ def check_monitors(config: Config, splits: Splits) -> None:
             raise ValueError(f"{key}.monitor={monitor!r}: must be one of {', '.join(known)}{lacks}")
     scheduler = config["scheduler"]
     if scheduler is not None and scheduler["_target_"] == _PLATEAU:
+        # torch's class cannot know the metric, and a wrong mode would lower lr after each
+        # improvement.
         right = "min" if lower_is_better(config["monitor"]) else "max"
         if scheduler["mode"] != right:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The check that a run fits the memory of the machine."""
+"""Checks that a run fits into the memory of the machine."""
 
 import functools
 import os
@@ -30,10 +30,11 @@ def check_network_size(config: Config, splits: Splits) -> None:
     if network is None:
         return
     hidden, layers = network.hidden_size, network.num_layers
+    # Without this check, too many layers would be reported as a too large hidden_size.
     if layers > _MOST_LAYERS:
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
     directions = 2 if network.bidirectional else 1
-    inputs = splits.input_size + (layers - 1) * directions * hidden  # of all layers together
+    inputs = splits.input_size + (layers - 1) * directions * hidden  # the sum over all layers
     # Each gate of a cell has weights for its input and its state, and two biases.
     gates = _GATES.get(network.cell, 1) * hidden * directions
     parameters = gates * (inputs + layers * (hidden + 2))
@@ -44,6 +45,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
             f"model.hidden_size={hidden}: {parameters:,} parameters take {_gigabytes(needed)} with "
             f"their gradients and the optimizer's state, this machine has {_gigabytes(available)}"
         )
+    # The mean length is enough, because this check refuses only what is far too large.
     batch, steps = config["data"]["batch_size"], float(splits.train.lengths.mean())
     states = batch * steps * layers * directions * hidden * _KEPT.get(network.cell, 1) * 4
     if states > available:
@@ -57,6 +59,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
 def _memory() -> int:
     """Returns the bytes of memory of this machine or container."""
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    # In a container the machine's memory is larger than what the processes may use.
     limits = [Path(name).read_text().strip() for name in _CGROUPS if Path(name).is_file()]
     return min([total, *(int(limit) for limit in limits if limit.isdigit())])
 

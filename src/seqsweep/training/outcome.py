@@ -51,12 +51,14 @@ class Outcome:
 def finished(member: PlannedRun, root: Path) -> Outcome | None:
     """Returns the outcome of a finished run, unless `rerun` is set."""
     folder = RunFolder(root / member.run_id)
+    # A run with `rerun` counts as unfinished until it has been trained again.
     record = None if member.config["rerun"] else folder.record()
     return None if record is None else Outcome(folder, record, trained=False)
 
 
 def monitored(record: dict[str, Any]) -> float | None:
     """Returns the run's result as one number, for sweepers that read it."""
+    # A diverged run has no metrics, and a run without validation lacks its monitor.
     return record.get("metrics", {}).get(record["config"]["monitor"])
 
 

@@ -1,4 +1,4 @@
-"""The run_id and the prepared data of a config. Imports no torch."""
+"""Plans runs: the run_id and the prepared data of a config. Imports no torch."""
 
 import functools
 from dataclasses import dataclass
@@ -50,9 +50,11 @@ def plan(config: Config) -> PlannedRun:
         ValueError, TypeError, OSError: the source, `prepare` or `check_batch_size` refuse the data.
     """
     fingerprint = data_fingerprint(config)
+    # A user's own data module reads its data only in training, so nothing is known of them yet.
     if fingerprint is None:
         return PlannedRun(config, run_id(config, None), None)
     splits = prepared(config)
+    # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
     described, lines = _describe(splits)
     return PlannedRun(config, run_id(config, fingerprint), fingerprint, described, lines)

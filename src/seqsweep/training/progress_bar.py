@@ -69,6 +69,7 @@ class RunProgressBar(ProgressBar):
             part: the share of the epoch that is done.
         """
         now = time.monotonic()
+        # A pool calls this for every poll, and autograd for every batch.
         if now - self._last_draw < _SECONDS_BETWEEN_DRAWS:
             return
         self._last_draw = now

@@ -34,6 +34,7 @@ def begin(
         sync: False if the caller syncs the folder before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
+    # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
         folder.tidy()
         folder.forget_interrupt()
@@ -53,12 +54,13 @@ def begin(
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a run that differs in fewer epochs only.
+    """Copies the files of a run that differs only in having fewer epochs.
 
     The epochs of the shorter run must be the first ones of this run. With a scheduler that depends
     on `max_epochs` they are not, which a message says.
     """
     shorter = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
+    # The longest run comes first, because it leaves the fewest epochs to train.
     for path, run in sorted(shorter, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
         if differing == {_LENGTH, _SCHEDULER_LENGTH}:
@@ -73,7 +75,7 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
 
 
 def forget_finished_runs() -> None:
-    """Lets the next run look for shorter ones again, in a program that trains several in turn."""
+    """Clears the cache of finished runs, for a program that trains several runs in turn."""
     _finished_runs.cache_clear()
 
 

@@ -41,6 +41,7 @@ def member_of(config: dict[str, Any], allowed: Sequence[str], where: Path) -> Pl
         ValueError, TypeError, OSError: the config is refused, or names a target that is not
             allowed.
     """
+    # This comes before `check`, which may already import a target to read its signature.
     refuse_foreign_targets(config, [*own_targets(), *allowed], str(where))
     return plan(check(OmegaConf.create(config)))
 
@@ -53,6 +54,7 @@ def saved_data(run: RunFolder, allowed: Sequence[str] = ()) -> PlannedRun:
     """
     config = _config(run)
     data = {"data": config["data"]}
+    # Only the data are built here, so the other targets of the config need no permission.
     refuse_foreign_targets(data, [*own_targets(), *allowed], str(run.path / "config.yaml"))
     fingerprint = fingerprint_of(load_source(config["data"]["source"]))
     if fingerprint != (run.record() or {}).get("data_fingerprint"):

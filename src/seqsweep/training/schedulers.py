@@ -30,6 +30,7 @@ def cosine(
     decay = CosineAnnealingLR(optimizer, T_max=max_epochs - warmup_epochs, eta_min=min_lr)
     if warmup_epochs == 0:
         return decay
+    # torch does not accept a start of 0, so the first epoch has a hundredth of lr.
     warmup = LinearLR(optimizer, start_factor=0.01, total_iters=warmup_epochs)
     return SequentialLR(optimizer, [warmup, decay], milestones=[warmup_epochs])
 
@@ -60,12 +61,14 @@ def plateau(
     if patience < 0:
         raise ValueError(f"scheduler.patience={patience}: must be at least 0 epochs")
     _check_min_lr(optimizer, min_lr)
+    # The mode follows from the metric, so that a config cannot set the wrong one.
     mode = "min" if lower_is_better(monitor) else "max"
     return ReduceLROnPlateau(optimizer, mode, factor, patience, min_lr=min_lr)
 
 
 def _check_min_lr(optimizer: Optimizer, min_lr: float) -> None:
     """Refuses a `min_lr` above the optimizer's lr."""
+    # torch would raise the lr to a larger `min_lr` without a warning.
     lr = min(float(group["lr"]) for group in optimizer.param_groups)
     if not 0 <= min_lr <= lr:
         raise ValueError(

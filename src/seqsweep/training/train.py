@@ -127,6 +127,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
         members = engine.build()
     except (ValueError, TypeError, OSError) as error:
         return [error] * len(engine.runs)
+    # A further process of a distributed run must not take the lock, which the first one holds.
     assisted = engine.assist(members)
     if assisted is not None:
         return [assisted]
@@ -140,6 +141,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
                 contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
             for group in engine.groups(_begin(engine, locked)):
                 alone += _fit_test_record(engine, group)
+    # The locks have been released by now, and training a run alone takes its lock again.
     for run in alone:
         (engine.outcomes[run.run_id],) = train_together(engine.alone(run))
     # The signals are no longer taken here: one may have come after the last record.
@@ -153,6 +155,7 @@ def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
     except (Locked, OSError) as error:
         engine.outcomes[member.run_id] = error
         return False
+    # Another process may have finished the run since it was planned.
     outcome = finished(member.planned, engine.root)
     if outcome is not None:
         engine.outcomes[member.run_id] = outcome
@@ -171,6 +174,7 @@ def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
             continue
         start = path or "the start"
         member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
+        # A single run shows at once where it begins; many would open a file each for one line.
         if engine.is_single:
             member.log.write_lines()
         begun.append(Begun(member, path))
@@ -188,6 +192,7 @@ def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[Plann
             engine.record(ended)
     except (Interrupted, SystemExit) as error:
         # SystemExit is what Lightning makes of a SIGTERM that it sees first, with exit code 0.
+        # A SystemExit without a signal comes from the user's code, and ends the program.
         if engine.stop.received is None:
             raise
         _interrupt(engine, group, error)

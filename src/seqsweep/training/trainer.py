@@ -56,6 +56,7 @@ def build_trainer(
             an argument.
     """
     _check(max_epochs, accelerator, devices, check_val_every_n_epoch)
+    # Lightning accepts 0 and then trains nothing, which would leave a run without an epoch.
     if not limit_train_batches and limit_train_batches is not None:
         raise ValueError(f"trainer.limit_train_batches={limit_train_batches}: must be above 0")
     _check_parts(
@@ -83,6 +84,7 @@ def build_trainer(
     if _is_one_process(devices, strategy, on_gpu):
         plugins.append(LightningEnvironment())
         rank_zero_only.rank = 0  # pyright: ignore[reportFunctionMemberAccess]
+    # A sanity check would validate before training, and belongs to no epoch.
     options: dict[str, Any] = {"num_sanity_val_steps": 0, "enable_model_summary": False} | others
     with _as_value_error():
         return L.Trainer(
@@ -133,6 +135,7 @@ def restored_torch_state(threads: int) -> Generator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
+        # A script that calls `train` keeps its own sequence of random numbers.
         with torch.random.fork_rng():
             yield
     finally:
@@ -181,6 +184,7 @@ def _profiler(kind: str | None, folder: Path) -> Profiler | None:
 def _check_parts(**limits: int | float | None) -> None:
     """Refuses a limit that is neither a count nor a fraction."""
     for name, limit in limits.items():
+        # An int counts batches and a float is a share, as in Lightning: 1 is one batch, 1.0 is all.
         too_large = isinstance(limit, float) and limit > 1
         if limit is not None and (limit < 0 or too_large):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""A trained run as an object: its network, and what is needed to use it without the training data.
+"""Loads a trained run with all that its use needs, except the training data.
 
 B sequences, T time steps, F features (channels).
 """
@@ -29,7 +29,7 @@ _PREFIX = "network."
 
 
 class Inputs(NamedTuple):
-    """What a network takes: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
+    """The input of a network: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
 
     x: Tensor
     lengths: Tensor

@@ -78,7 +78,7 @@ def band(columns: Sequence[Column]) -> Band:
 
 
 def thinned(epochs: Sequence[int], most: int = MOST_POINTS) -> list[int]:
-    """At most `most` epochs: the first, the last, and evenly spaced ones between them.
+    """Returns at most `most` epochs: the first, the last, and evenly spaced ones between.
 
     >>> thinned(range(9), 3)
     [0, 4, 8]

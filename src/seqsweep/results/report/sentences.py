@@ -151,7 +151,7 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
 
 
 def _estimate_words(score: str, value: Estimate) -> str:
-    """`0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
     mean = true_minus(short_number(value.mean))
     if value.n == 1:
         return mean
@@ -187,7 +187,7 @@ def _too_few_sentence(configs: Sequence[Config], by_t: int) -> str:
 
 
 def _count_verdicts(verdicts: Sequence[str]) -> str:
-    """`5 of 23 others differ, 6 are statistically indistinguishable, 12 have too few seeds`."""
+    """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     if len(verdicts) == 1:
         return f"The other config {_VERDICTS[verdicts[0]][0]}"
     parts: list[str] = []

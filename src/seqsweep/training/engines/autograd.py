@@ -33,7 +33,7 @@ class AutogradRun:
     """A run with the parts that Lightning trains it with.
 
     Attributes:
-        log: the lines of train.log about the run; its rows are the loggers' matter.
+        log: the lines of train.log about the run; the loggers write its rows.
         best: the best epoch, known when the fit has ended.
     """
 
@@ -74,6 +74,7 @@ class AutogradEngine(Engine[AutogradRun]):
 
     def assist(self, members: Sequence[AutogradRun]) -> Outcome | None:
         run = self.run
+        # The first process goes the way of every run: it alone locks and writes the folder.
         if run.parts.trainer.is_global_zero:
             return None
         with restored_torch_state(self.torch_threads):
@@ -122,6 +123,7 @@ class AutogradEngine(Engine[AutogradRun]):
         except Diverged as error:
             return [(self.run, error)]
         config, module, splits = self.run.planned.config, self.run.parts.module, self._splits
+        # The loggers are closed by now: a diagnosis may take long, and logs nothing.
         diagnosis = diagnose_run(config, module, splits) if config["diagnostics"] else None
         return [(self.run, Findings(metrics, confusion_of(splits, module.confusions), diagnosis))]
 

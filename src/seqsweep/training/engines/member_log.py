@@ -66,6 +66,7 @@ class MemberLog:
         path = self.folder / "train.log"
         lines, self._lines = self._lines, []
         with contextlib.suppress(OSError):
+            # A link could lead out of the folder, and writing to a FIFO could block for ever.
             if path.is_symlink() or path.is_fifo():
                 path.unlink()
             with path.open("a", encoding="utf-8") as file:

@@ -50,12 +50,13 @@ class Engine(ABC, Generic[M]):
         self.runs = runs
         self.root = root
         self.progress = progress
+        # One object serves all Trainers of the engine, so a signal between two of them is not lost.
         self.stop = StopOnSignal()
         self.outcomes: dict[str, Outcome | BaseException] = {}
 
     @property
     def is_single(self) -> bool:
-        """True for a run by itself, whose files are synced one by one."""
+        """Returns whether the engine has only one run, whose files are synced one by one."""
         return len(self.runs) == 1
 
     @abstractmethod

@@ -161,6 +161,8 @@ class TrainingMember:
         """Returns whether early stopping ends the run after an epoch with these metrics."""
         if self.early_stop is None:
             return False
+        # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
+        # member.
         current = torch.tensor(metrics[self.early_stop.monitor])
         stop, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
         return stop

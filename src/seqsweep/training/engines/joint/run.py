@@ -75,6 +75,7 @@ class JointEngine(Engine[T]):
             if path is not None:
                 try:
                     saved = Saved(load_sealed(path), load_sealed(path.with_name("best.ckpt")))
+                # A checkpoint that only this member needs must not end the others.
                 except OSError as error:
                     self.fail(member, error)
                     continue
@@ -85,5 +86,6 @@ class JointEngine(Engine[T]):
 def start_at_epoch(trainer: L.Trainer, epoch: int) -> None:
     """Makes a Trainer count its epochs from this one."""
     progress = trainer.fit_loop.epoch_progress.current
+    # Lightning derives `current_epoch` from `processed`, and the others must agree with it.
     for stage in ("ready", "started", "processed", "completed"):
         setattr(progress, stage, epoch)

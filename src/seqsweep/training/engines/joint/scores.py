@@ -23,6 +23,7 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=1, axis2=2)
+    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall.
     seen = table.sum(1) + table.sum(2)
     f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
     return {
@@ -38,6 +39,7 @@ def metrics_of(row: Mapping[str, Any]) -> dict[str, float]:
 
 def why_diverged(row: Mapping[str, Any], epoch: int) -> Diverged | None:
     """Returns the error of a row that is not finite, or None."""
+    # The gradient counts too: an infinite one spoils the weights while the losses are still finite.
     for name in ("train/loss", "val/loss", "train/grad_norm"):
         if not math.isfinite(row.get(name, 0.0)):
             return Diverged(name, row[name], epoch)

@@ -37,4 +37,5 @@ class Budget:
         """Measures the write in the block."""
         start = self.clock()
         yield
+        # The running mean follows a disk that becomes slower, but one slow write does not decide.
         self._seconds += (self.clock() - start - self._seconds) / 4

@@ -84,7 +84,7 @@ class PoolMember(TrainingMember):
 
     @property
     def is_at_end(self) -> bool:
-        """Whether the member was killed between its last epoch and its record."""
+        """Returns whether the member was killed between its last epoch and its record."""
         return self.epochs >= self.max_epochs or self.had_stopped()
 
     def work(self) -> Work:
@@ -124,6 +124,7 @@ class PoolMember(TrainingMember):
             metrics: the metrics alone.
             seconds: its duration.
         """
+        # The weights are copied now, because the next epoch changes them in place.
         if self.best.see(self.epochs, metrics, seconds):
             self.best_weights.copy_(self.native.weights)
         self.epochs += 1
@@ -165,6 +166,7 @@ class _Orders:
         # Without a seed the order is that of the data, in every epoch.
         key = (size, seed, epoch if seed is not None else 0)
         if key not in self._orders:
+            # Members train at about the same pace, so old orders are seldom needed again.
             if (len(self._orders) + 1) * size > _ORDERS_HELD:
                 self._orders.clear()
             self._orders[key] = self._draw(size, seed, epoch)

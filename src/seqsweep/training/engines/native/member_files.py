@@ -56,6 +56,7 @@ class MemberFiles:
         if member.epochs == self._epochs:
             return
         last, best = member.checkpoints()
+        # The two files have the same content, so one file with two names saves a write.
         if best["epoch"] == last["epoch"]:
             save_sealed(last, folder / "best.ckpt", sync)
             link(folder / "best.ckpt", folder / "last.ckpt")

@@ -41,9 +41,11 @@ class PoolModule(L.LightningModule):
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool, steps = self.pool, self.pool.steps
+        # Results come in any order, so a round ends when no member is behind.
         behind = set(pool.training)
         while behind:
             behind.difference_update(pool.advance(POLL_SECONDS))
+            # Members that ended or failed in this round have no further epoch to wait for.
             behind.intersection_update(pool.training)
             self.stop.check()
             if self.bar is not None:

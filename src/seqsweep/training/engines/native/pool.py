@@ -24,7 +24,7 @@ POLL_SECONDS = 0.1
 """The longest time for which a signal goes unnoticed and a progress bar is not drawn."""
 
 _FLOPS_OF_A_TASK = 2e7
-"""About a millisecond of computing, so that the overhead of a task is small."""
+"""The size of a task: about a millisecond of computing, so that its overhead is small."""
 
 _LEAST_FLOPS = 1e5
 """The cost of the smallest work, in floating-point operations."""

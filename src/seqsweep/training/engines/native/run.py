@@ -61,10 +61,12 @@ class PoolEngine(JointEngine[PoolMember]):
         members = [begun.member for begun in group]
         data = PoolData(self.data.splits)
         self.pool = Pool(members, data, self.threads, self.is_single, Budget(), self.outcomes)
+        # The threads use the members' memory, so they must end before anything is released.
         with contextlib.closing(self.pool):
             try:
                 yield
             except (Interrupted, SystemExit):
+                # After a signal the finished epochs are saved, so that nothing is trained twice.
                 if self.stop.received is not None:
                     self.pool.settle()
                 raise

@@ -49,6 +49,7 @@ class Workers:
         self.pending = 0
         self._tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Done] = queue.SimpleQueue()
+        # Threads suffice, because the C++ code works without Python's global lock.
         self._threads = [threading.Thread(target=self._work, daemon=True) for _ in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -83,6 +84,7 @@ class Workers:
         self.stop.set()
         self.withdraw()
         for _ in self._threads:
+            # Each thread takes one None, which tells it to end.
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
@@ -91,6 +93,7 @@ class Workers:
         while (task := self._tasks.get()) is not None:
             try:
                 done = Done(task, task.compute())
+            # A thread that died of an error would leave the pool waiting for its result.
             except Exception as error:
                 done = Done(task, error=error)
             self._done.put(done)

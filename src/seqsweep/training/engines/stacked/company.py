@@ -61,6 +61,7 @@ def begun_with(members: Mapping[str, PlannedRun], root: Path) -> list[list[Plann
                 if RunFolder(root / name).record() is None
             ]
         )
+        # A run that an interrupted write has left in two companies trains only once.
         left = {name: left[name] for name in left if name not in company.configs}
     return begun
 

@@ -115,6 +115,7 @@ class EpochBlocks:
         if not self.data.shuffles:
             return torch.arange(size).expand(len(self.data.members), size)
         seeds = [member.shuffle_seed for member in self.data.members]
+        # Members of equal seeds share an order, which is then drawn only once.
         drawn = {
             seed: torch.randperm(size, generator=stream(seed, f"shuffle/{epoch}"))
             for seed in dict.fromkeys(seeds)

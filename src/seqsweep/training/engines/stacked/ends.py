@@ -80,12 +80,14 @@ class StackEnds:
         if not ended:
             return
         for member, _ in ended:
+            # Logs come before the checkpoints, which hold the sizes of the logs.
             self.attempt(member, member.log.flush)
         # A stack of one has its own checkpoints already.
         if self.file is not None:
             self._cut_out(self._left(ended))
         for member, end in self._left(ended):
             self.attempt(member, functools.partial(self._record_one, member, end))
+        # The file goes last: until the records exist, the members may have to resume from it.
         self._remove_file(len(ended))
 
     def attempt(self, member: TrainingMember, action: Callable[[], object]) -> None:

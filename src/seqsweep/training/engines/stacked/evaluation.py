@@ -54,6 +54,7 @@ def _batches(data: StackData, members: int, batch_size: int) -> Iterator[StackBa
     """Yields a split in batches by falling length, for every member."""
     rows = torch.arange(data.count)
     if not data.equal:
+        # Sequences of similar length share a batch, which then has little padding to compute.
         rows = torch.sort(data.lengths, descending=True, stable=True).indices
     for part in rows.split(batch_size):
         alike = part.expand(members, 1, -1)

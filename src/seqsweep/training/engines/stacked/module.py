@@ -22,8 +22,8 @@ class StackModule(L.LightningModule):
     """Trains a stack by manual optimisation and validates it after an epoch.
 
     A `training_step` is a block of batches. The stack has its own optimizer, so Lightning is given
-    none; it counts the steps all the same. What follows from an epoch for the members' files and
-    for the stack is the matter of a callback, `StackCheckpoint`.
+    none; it counts the steps all the same. After an epoch the callback `StackCheckpoint` writes the
+    members' files and changes the stack.
 
     Args:
         stack: the members; none of them has ended.
@@ -77,6 +77,7 @@ class StackModule(L.LightningModule):
                 self._generators(),
             )  # fmt: skip
             self._sums.add(result, batch)
+            # A signal need not wait for the whole block, which may be many steps.
             self.stop.check()
         count_steps(self.trainer, len(block.steps))
 

@@ -58,6 +58,7 @@ class StackEngine(JointEngine[TrainingMember]):
         return [group for _, group in sorted(by_epoch.items())]
 
     def fit(self, group: Sequence[Begun[TrainingMember]]) -> None:
+        # A Trainer counts its epochs on, so each group needs a new one.
         trainer = self.make_trainer() if self._trainer_is_used else self.trainer
         self._trainer_is_used = True
         members = [begun.member for begun in group]

@@ -13,8 +13,6 @@ from seqsweep.training.engines.stacked.module import StackModule
 from seqsweep.training.engines.stacked.stack_file import StackFile
 from seqsweep.training.engines.stacked.state import Stack, cut
 
-"""The share of the time that the logs of a stack may take."""
-
 
 class StackCheckpoint(Checkpoint):
     """Writes a stack's files after an epoch, and ends members early.
@@ -56,6 +54,7 @@ class StackCheckpoint(Checkpoint):
         """Writes the members' logs, in a small share of the time."""
         start = time.perf_counter()
         is_due = start - self._flushed >= pause_after(self._flush_seconds)
+        # The stack's file holds the rows that wait; a run by itself is written after each epoch.
         if self.file is not None and not is_due:
             return
         for member in self.stack.members:

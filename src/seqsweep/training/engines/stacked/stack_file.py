@@ -33,6 +33,7 @@ class StackFile:
         name = hashlib.sha256(names.encode()).hexdigest()[:16]
         file = cls(root / FOLDER / f"{name}.ckpt")
         file.path.parent.mkdir(exist_ok=True)
+        # A state without names would not be found, so the names are written before the first state.
         write_text(file.names, names, sync=False)
         return file
 
@@ -71,6 +72,7 @@ class StackFile:
 
     def remove(self) -> None:
         """Removes the stack's files, also those that a kill has left half written."""
+        # The names of temporary files begin with a dot, hence the star before the stem.
         for path in self.path.parent.glob(f"*{self.path.stem}.*"):
             path.unlink(missing_ok=True)
 
@@ -87,6 +89,7 @@ def extract_members(root: Path, members: Sequence[TrainingMember]) -> None:
         without = [member for member in in_file if not _last(root, member.run_id).exists()]
         if without:
             _extract_members(file, without)
+        # Members of other commands may still need the file, so each name in it counts.
         if in_file and all(_is_out(root, name) for name in file.run_ids()):
             file.remove()
 

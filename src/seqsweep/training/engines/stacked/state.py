@@ -144,6 +144,8 @@ class Stack:
         ):
             self.network.load(index, member.vector(checkpoint["state_dict"]))
             positions = self.network.layout.positions(member.network.hidden_size).to(self.device)
+            # A member's own checkpoint has no padding, so its numbers are put at their places in
+            # the lane.
             self.best[index].zero_()
             self.best[index, positions] = member.vector(best["state_dict"]).to(self.best)
             for name, moment in checkpoint["optimizer"].items():
