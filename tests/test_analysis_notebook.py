@@ -1,4 +1,4 @@
-"""docs/analysis.ipynb does what it shows: every cell runs, and its tables are of the sweep."""
+"""Every cell of docs/analysis.ipynb runs, and its tables show the sweep."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def code() -> list[str]:
     return ["".join(cell["source"]) for cell in cells() if cell["cell_type"] == "code"]
 
 
-def test_it_is_a_small_notebook_with_its_results_and_no_error():
+def test_the_notebook_is_small_and_holds_results_without_errors():
     content = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     assert (content["nbformat"], content["nbformat_minor"] >= 5) == (4, True)
     names = [cell["id"] for cell in cells()]
@@ -33,7 +33,7 @@ def test_it_is_a_small_notebook_with_its_results_and_no_error():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:FigureCanvasAgg is non-interactive")
-def test_every_cell_runs(tmp_path, monkeypatch):
+def test_every_cell_of_the_notebook_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     matplotlib.use("Agg")
     names: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""docs/architecture.md shows the packages as they are: its picture is drawn from the imports."""
+"""The picture in docs/architecture.md shows the current imports of the packages."""
 
 import importlib
 import re
@@ -17,19 +17,19 @@ def architecture(monkeypatch) -> Any:
     return importlib.import_module("architecture")
 
 
-def test_the_page_is_what_the_script_draws(architecture):
+def test_the_architecture_page_is_up_to_date_with_the_script(architecture):
     page = PAGE.read_text(encoding="utf-8")
     sources = architecture.read_package(ROOT / "src")
     assert architecture.redraw(page, sources) == page, "run: python scripts/architecture.py"
 
 
-def test_every_link_of_the_page_leads_to_a_file():
+def test_every_link_of_the_architecture_page_leads_to_a_file():
     links = re.findall(r"\]\(([^)#]+)\)", PAGE.read_text(encoding="utf-8"))
     assert len(links) > 20
     assert [link for link in links if not (PAGE.parent / link).is_file()] == []
 
 
-def test_arrows_are_imports_without_those_that_follow_from_others(architecture, tmp_path):
+def test_arrows_are_the_imports_without_indirect_ones(architecture, tmp_path):
     texts = {
         "seqsweep/top/one.py": "from seqsweep.middle import two\nimport seqsweep.bottom.three\n",
         "seqsweep/middle/two.py": "def f():\n    from seqsweep.bottom.three import g\n",

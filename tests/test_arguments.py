@@ -1,4 +1,4 @@
-"""The options of a command: one line for each mistake, and the nearest right name."""
+"""A wrong option of a command gives one line with the nearest right name."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def parser() -> Parser:
     return made
 
 
-def test_options_may_stand_on_both_sides():
+def test_options_may_stand_before_and_after_the_folder():
     assert parser().parse(["--top", "3", "a"]) == parser().parse(["a", "--top=3"])
 
 
@@ -28,7 +28,9 @@ def test_options_may_stand_on_both_sides():
         ("a --top", "--top: expected one argument"),
     ],
 )
-def test_a_mistake_is_one_line(capsys: pytest.CaptureFixture[str], arguments: str, message: str):
+def test_a_wrong_argument_gives_an_error_of_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: str, message: str
+):
     with pytest.raises(SystemExit) as ended:
         parser().parse(arguments.split())
     printed = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""The figures of a source tree, counted by hand on a small one."""
+"""The figures of a small source tree match those counted by hand."""
 
 import importlib
 from pathlib import Path
@@ -30,7 +30,7 @@ TWO = """def public(x: int) -> int:
 """
 
 
-def test_figures_of_two_modules(tmp_path, monkeypatch):
+def test_the_figures_of_two_modules_are_right(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(SCRIPTS)
     code_figures = importlib.import_module("code_figures")
     package = tmp_path / "pkg"

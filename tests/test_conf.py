@@ -1,4 +1,4 @@
-"""Every option of every group composes and passes the check; the values that others rely on."""
+"""Every option of every config group composes, passes the check and has its fixed values."""
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -17,12 +17,12 @@ NEED_A_FILE = ("data=npz", "data=ts")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_option_composes_and_is_right(option, checked):
-    """What is wrong in one of them, `check` raises."""
+def test_every_config_option_composes_and_passes_the_check(option, checked):
+    """`check` raises an error for a wrong option."""
     checked(option, *(["data.source.path=a.file"] if option in NEED_A_FILE else []))
 
 
-def test_every_group_has_a_default():
+def test_every_config_group_has_a_default():
     defaults = OmegaConf.load(CONF_DIR / "train.yaml").defaults
     groups = {key for default in defaults if not isinstance(default, str) for key in default}
     of_options = {option.partition("=")[0] for option in OPTIONS}
@@ -43,8 +43,8 @@ def test_every_group_has_a_default():
         ),
     ],
 )
-def test_the_notebooks_trainings_have_its_hyper_parameters(experiment, model, checked):
-    """Source: the notebook's cells; input 5, hidden 10, T 6, three sequences in one batch."""
+def test_the_notebook_experiments_have_the_notebooks_hyper_parameters(experiment, model, checked):
+    """The notebook has input size 5, hidden size 10, 6 steps and 3 sequences in one batch."""
     config = checked(f"experiment={experiment}")
     sizes = {"input_size": None, "hidden_size": 10, "num_classes": None}
     assert config["model"] == model | sizes
@@ -73,7 +73,7 @@ def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     assert len({tuple(member) for member in expanded}) == len(expanded) == members
 
 
-def test_debug_wins_over_an_experiment(composed):
+def test_debug_overrides_an_experiment(composed):
     config = composed("experiment=japanese_vowels", "debug=overfit")
     assert (config.name, config.trainer.max_epochs) == ("debug", 100)
     assert config.model.hidden_size == 64

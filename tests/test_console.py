@@ -1,4 +1,4 @@
-"""What is printed is what was meant, and a reader who goes is no failure of ours."""
+"""Paths, control characters and styles are printed as intended, and a closed pipe is handled."""
 
 import io
 from pathlib import Path
@@ -11,12 +11,12 @@ from rich.text import Text
 from seqsweep.console import PlainConsole, joined, place, say, say_error
 
 
-def test_a_path_with_colons_stays_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_path_with_colons_is_printed_unchanged(capsys: pytest.CaptureFixture[str]) -> None:
     PlainConsole().print("seqsweep status a:on:b", soft_wrap=True)
     assert capsys.readouterr().out == "seqsweep status a:on:b\n"
 
 
-def test_a_folder_is_named_from_where_one_stands(
+def test_a_folder_is_named_relative_to_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -25,7 +25,7 @@ def test_a_folder_is_named_from_where_one_stands(
     assert place(tmp_path.parent) == str(tmp_path.parent)
 
 
-def test_a_reader_who_has_gone_is_an_error_that_the_command_line_knows() -> None:
+def test_a_closed_pipe_raises_broken_pipe_error() -> None:
     class Gone(io.StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError
@@ -51,7 +51,7 @@ def test_control_characters_never_reach_a_terminal(capsys: pytest.CaptureFixture
     assert "\x1b" not in printed.out and "\x9b" not in printed.out and "\x7f" not in printed.out
 
 
-def test_a_table_has_room_for_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_table_has_room_for_escaped_characters(capsys: pytest.CaptureFixture[str]) -> None:
     table = Table()
     table.add_column("name")
     table.add_row(HOSTILE)
@@ -61,7 +61,7 @@ def test_a_table_has_room_for_what_is_shown(capsys: pytest.CaptureFixture[str]) 
     assert len(set(map(len, lines))) == 1
 
 
-def test_styles_still_reach_a_terminal() -> None:
+def test_styles_of_rich_reach_a_terminal() -> None:
     console = PlainConsole()
     console.file = io.StringIO()
     console._force_terminal, console._color_system = True, ColorSystem.STANDARD

@@ -1,4 +1,4 @@
-"""Hostile input: no code of it runs, and nothing is written outside the folder of the outputs."""
+"""Hostile input runs no code and writes nothing outside the output folder."""
 
 import io
 import os
@@ -37,7 +37,7 @@ class Said(NamedTuple):
 
 
 class Place:
-    """A folder to work in, with outputs/ for what may be written and a marker for code that ran."""
+    """A working folder with outputs/, the only writable part, and a marker for code that ran."""
 
     def __init__(self, root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.root, self.capsys = root, capsys
@@ -46,7 +46,7 @@ class Place:
         self.marker = root / "marker"
 
     def __call__(self, *arguments: str) -> Said:
-        """`seqsweep ARGUMENTS`, in this process."""
+        """Runs `seqsweep ARGUMENTS` in this process."""
         sys.argv = ["seqsweep", *arguments]
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -56,7 +56,7 @@ class Place:
 
     @contextmanager
     def unharmed(self) -> Generator[None]:
-        """No code has run inside, and all outside of here/outputs is as it was."""
+        """Checks that no code ran and that nothing outside here/outputs changed."""
         before = self.outside()
         yield
         assert not self.marker.exists(), "code of the input has run"
@@ -88,7 +88,7 @@ def place(
 
 
 class Malice:
-    """Unpickled, it makes the marker."""
+    """An object that writes the marker when it is unpickled."""
 
     def __init__(self, marker: Path) -> None:
         self.marker = marker
@@ -134,17 +134,17 @@ NAMES = {
 
 
 def quoted(name: str) -> str:
-    """A value that Hydra's grammar reads as exactly this text, but for interpolations."""
+    """Returns a value that Hydra reads as exactly this text, except for interpolations."""
     backslashed = name.replace("\\", "\\\\") if name.endswith("\\") else name
     return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
 
 
 @pytest.mark.parametrize("key", ["name", "sweep.name"])
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-def test_a_name_leads_nowhere(
+def test_a_name_cannot_lead_out_of_the_output_folder(
     place: Place, monkeypatch: pytest.MonkeyPatch, key: str, name: str
 ) -> None:
-    """Refused in one line, before anything is made."""
+    """The command refuses the name in one line, before it writes anything."""
 
     def never(*_: object, **__: object) -> None:
         raise AssertionError("a run was started")
@@ -164,8 +164,8 @@ def test_a_name_leads_nowhere(
 @pytest.mark.slow
 @pytest.mark.parametrize("key", ["name", "sweep.name", "output_dir"])
 @pytest.mark.parametrize("names", ["good,../../x", "../../x,good", "good,other"])
-def test_a_swept_name_stays_in_the_folder_of_the_sweep(place: Place, key: str, names: str) -> None:
-    """A sweep is one folder: that which it says, with all its runs, or it is refused."""
+def test_a_swept_name_stays_in_the_sweeps_folder(place: Place, key: str, names: str) -> None:
+    """Either the sweep is refused, or one folder, the one it prints, has all its runs."""
     with place.unharmed():
         said = place("train", "-m", *TRAIN, f"{key}={names}")
     assert "did not complete" not in said.out
@@ -176,7 +176,7 @@ def test_a_swept_name_stays_in_the_folder_of_the_sweep(place: Place, key: str, n
     assert {folder.parent for folder in folders} <= {place.here / "outputs" / "sweeps"}
 
 
-def test_a_name_out_of_an_experiment_leads_nowhere(place: Place) -> None:
+def test_a_name_from_an_experiment_cannot_lead_out_of_the_output_folder(place: Place) -> None:
     place.write("mine/experiment/evil.yaml", "# @package _global_\nname: ../../../evil\n")
     with place.unharmed():
         for sweep in ([], ["-m"]):
@@ -186,13 +186,15 @@ def test_a_name_out_of_an_experiment_leads_nowhere(place: Place) -> None:
 
 
 @pytest.mark.parametrize("command", ["train", "plan"])
-def test_a_name_is_seen_before_a_plan(place: Place, command: str) -> None:
+def test_a_hostile_name_is_refused_before_a_plan(place: Place, command: str) -> None:
     with place.unharmed():
         assert place(command, "-m", *TRAIN, "sweep.name=../x", "seed=0,1").code == 2
 
 
 @pytest.mark.parametrize("arguments", [["name="], ["-m", "sweep.name="]], ids=" ".join)
-def test_a_name_too_long_for_a_folder_is_refused(place: Place, arguments: list[str]) -> None:
+def test_a_name_that_is_too_long_for_a_folder_is_refused(
+    place: Place, arguments: list[str]
+) -> None:
     *options, key = arguments
     with place.unharmed():
         said = place("train", *options, *TRAIN, f"{key}{'a' * 300}")
@@ -201,7 +203,7 @@ def test_a_name_too_long_for_a_folder_is_refused(place: Place, arguments: list[s
     assert said.err.count("\n") == 1
 
 
-def test_a_good_name_is_one_folder(place: Place) -> None:
+def test_a_valid_name_is_one_folder(place: Place) -> None:
     with place.unharmed():
         said = place("train", *TRAIN, "name=a.B_c-1")
     assert said.code == 0, said
@@ -223,7 +225,7 @@ def test_a_good_name_is_one_folder(place: Place) -> None:
         "+data.source.path=ROOT/elsewhere",
     ],
 )
-def test_no_argument_sends_a_runs_files_elsewhere(place: Place, argument: str) -> None:
+def test_no_argument_moves_the_files_of_a_run_elsewhere(place: Place, argument: str) -> None:
     with place.unharmed():
         said = place("train", *TRAIN, argument.replace("ROOT", str(place.root)))
     assert said.code in (0, 2), said
@@ -231,7 +233,7 @@ def test_no_argument_sends_a_runs_files_elsewhere(place: Place, argument: str) -
 
 
 @pytest.mark.parametrize("option", ["--experimental-rerun", "--experimental-rerun="])
-def test_no_pickled_job_is_run(place: Place, option: str) -> None:
+def test_a_pickled_job_is_never_loaded(place: Place, option: str) -> None:
     path = place.write("job.pickle", pickle.dumps(Malice(place.marker)))
     arguments = [f"{option}{path}"] if option.endswith("=") else [option, str(path)]
     with place.unharmed():
@@ -249,7 +251,7 @@ TAGS = {
 
 
 @pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
-def test_a_tag_in_a_config_is_not_run(place: Place, tag: str) -> None:
+def test_a_yaml_tag_in_a_config_runs_no_code(place: Place, tag: str) -> None:
     text = f"# @package _global_\nname: {tag.replace('MARKER', str(place.marker))}\n"
     place.write("mine/experiment/evil.yaml", text)
     with place.unharmed():
@@ -263,20 +265,20 @@ def test_a_tag_in_a_config_is_not_run(place: Place, tag: str) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, checked: Callable[..., Config]) -> Path:
-    """A finished run, trained once for all tests. To be copied, not changed."""
+    """A finished run, trained once for all tests. Tests copy it and do not change it."""
     return train(plan(checked(*TRAIN)), tmp_path_factory.mktemp("trained")).folder.path
 
 
 @pytest.fixture
 def run(place: Place, trained: Path) -> Path:
-    """A finished run in here/outputs/runs/default."""
+    """A copy of the finished run in here/outputs/runs/default."""
     folder = place.here / "outputs" / "runs" / "default" / trained.name
     return shutil.copytree(trained, folder)
 
 
 @pytest.mark.parametrize("command", ["status", "leaderboard", "reproduce"])
 @pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
-def test_a_tag_in_a_saved_config_is_not_run(
+def test_a_yaml_tag_in_a_saved_config_runs_no_code(
     place: Place, run: Path, command: str, tag: str
 ) -> None:
     (run / "config.yaml").write_text(f"name: {tag.replace('MARKER', str(place.marker))}\n")
@@ -304,7 +306,7 @@ def test_a_tag_in_a_saved_config_is_not_run(
     ],
     ids=str,
 )
-def test_a_foreign_target_is_not_built(
+def test_a_foreign_target_in_a_saved_config_is_not_built(
     place: Place, run: Path, source: dict[str, Any] | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     evil = place.write("evil.pickle", pickle.dumps(Malice(place.marker)))
@@ -339,10 +341,10 @@ SEALS: dict[str, Callable[[Any], bytes]] = {
 
 @pytest.mark.parametrize("name", ["last", "previous", "best"])
 @pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
-def test_a_checkpoint_with_code_is_not_run_on_the_way_on(
+def test_resuming_runs_no_code_of_a_checkpoint(
     place: Place, run: Path, how: Callable[[Any], bytes], name: str
 ) -> None:
-    """The run seems unfinished, so it goes on from its checkpoints, or from the start."""
+    """The run seems unfinished, so it resumes from a checkpoint or starts again."""
     (run / "record.json").unlink()
     if name == "previous":
         (run / "checkpoints" / "last.ckpt").unlink()
@@ -361,7 +363,7 @@ def test_a_checkpoint_with_code_is_not_run_on_the_way_on(
 
 @pytest.mark.parametrize("name", ["last", "best"])
 @pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
-def test_a_checkpoint_with_code_is_not_run_to_compare(
+def test_reproducing_runs_no_code_of_a_checkpoint(
     place: Place, run: Path, how: Callable[[Any], bytes], name: str
 ) -> None:
     path = run / "checkpoints" / f"{name}.ckpt"
@@ -375,8 +377,8 @@ def test_a_checkpoint_with_code_is_not_run_to_compare(
     assert "weights_only" not in said.err
 
 
-def test_a_list_of_files_leads_nowhere(place: Place, run: Path) -> None:
-    """A checkpoint names the logs that are to be cut, and how far."""
+def test_the_file_list_of_a_checkpoint_cannot_lead_out_of_the_run(place: Place, run: Path) -> None:
+    """A checkpoint names the log files to truncate, and their lengths."""
     victim = place.root / "victim"
     victim.write_bytes(b"not to be cut")
     (run / "record.json").unlink()
@@ -392,7 +394,7 @@ def test_a_list_of_files_leads_nowhere(place: Place, run: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["metrics.csv", "train.log", "config.yaml", "lock"])
-def test_a_link_out_of_the_folder_is_not_written_through(
+def test_a_link_out_of_the_output_folder_is_not_followed(
     place: Place, run: Path, name: str
 ) -> None:
     victim = place.root / "victim"
@@ -408,7 +410,7 @@ def test_a_link_out_of_the_folder_is_not_written_through(
 
 
 @pytest.mark.parametrize("key", ["X", "y", "lengths", "class_names", "more"])
-def test_a_pickled_array_is_not_loaded(place: Place, key: str) -> None:
+def test_a_pickled_array_in_npz_data_is_not_loaded(place: Place, key: str) -> None:
     arrays: dict[str, Any] = {"X": np.ones((10, 4, 2)), "y": np.arange(10) % 2}
     arrays[key] = np.array([Malice(place.marker)] * 10, dtype=object)
     np.savez(place.here / "evil.npz", **arrays)
@@ -426,7 +428,7 @@ def test_a_pickled_array_is_not_loaded(place: Place, key: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["evil.npz", "evil.npy", "evil.csv"])
-def test_a_bare_pickle_is_not_loaded(place: Place, name: str) -> None:
+def test_a_pickle_in_place_of_a_data_file_is_not_loaded(place: Place, name: str) -> None:
     place.write(name, pickle.dumps(Malice(place.marker)))
     with place.unharmed():
         said = place("train", "data=npz", f"data.source.path={name}")

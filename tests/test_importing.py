@@ -1,4 +1,4 @@
-"""The collector is off while torch is imported, and what that makes is out of its sight."""
+"""The garbage collector is off during the import of torch, and ignores its objects later."""
 
 import subprocess
 import sys
@@ -23,7 +23,9 @@ print(inside, gc.isenabled(), gc.get_freeze_count() > 0)
         ("gc.disable()", "False False False"),
     ],
 )
-def test_only_the_first_import_of_torch_turns_the_collector_off(before: str, seen: str) -> None:
+def test_only_the_first_import_of_torch_turns_the_garbage_collector_off(
+    before: str, seen: str
+) -> None:
     code = CODE.format(before=before)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == seen

@@ -1,4 +1,4 @@
-"""`hydra/launcher=stacked` is a launcher as Hydra's own suite wants it, for any Hydra app."""
+"""`hydra/launcher=stacked` passes Hydra's own tests of launchers, for any Hydra app."""
 
 import warnings
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from hydra_plugins.seqsweep_stacked.seqsweep_stacked import StackedLauncher
 from seqsweep.config.hydra_version import VERSION_BASE
 
 
-def test_it_is_found() -> None:
+def test_hydra_finds_the_stacked_launcher() -> None:
     assert StackedLauncher.__name__ in [x.__name__ for x in Plugins.instance().discover(Launcher)]
 
 
@@ -22,11 +22,11 @@ def test_it_is_found() -> None:
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of the apps, on what Hydra will change
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", [])])
 class TestConformance(LauncherTestSuite):
-    """Jobs of other apps, which it hands to Hydra's basic launcher."""
+    """The launcher passes the jobs of other apps to Hydra's basic launcher."""
 
     @pytest.fixture(autouse=True)
     def as_in_a_new_process(self) -> Iterator[None]:
-        """Its apps name no `version_base`, which Hydra 1.3 takes for that of 1.1."""
+        """The apps of the suite set no `version_base`, so Hydra 1.3 uses that of 1.1."""
         before = Singleton.get_state()
         if VERSION_BASE:  # Hydra 1.4 has one set of defaults
             with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Imports point one way: an arrow that runs back, or torch where none belongs, fails here."""
+"""Imports point in one direction, and torch is imported only where it belongs."""
 
 import ast
 import graphlib
@@ -73,7 +73,7 @@ ARRAYS_ONLY = (
 
 
 class Import(NamedTuple):
-    """One import: from which module, of which, and if it happens when the module is loaded."""
+    """One import: the importing module, the imported one, and if it happens at loading."""
 
     module: str
     imported: str
@@ -113,7 +113,7 @@ IMPORTS = [found for module in MODULES for found in imports_of(module)]
 
 
 def below(module: str, *parts: str) -> bool:
-    """Whether a module is one of the parts of seqsweep, or in one."""
+    """Returns whether a module is one of the parts of seqsweep, or inside one."""
     return any(f"{module}.".startswith(f"seqsweep.{part}.") for part in parts)
 
 
@@ -130,8 +130,8 @@ def unwanted(found: Import) -> bool:
     return found.imported not in LEAVES and not below(found.imported, *known)
 
 
-def test_the_imports_are_read():
-    """Guards the tests below against reading nothing."""
+def test_the_reader_of_imports_finds_known_imports():
+    """Ensures that the tests below read any imports at all."""
     assert Import("seqsweep.models.module", "seqsweep.models.metrics", True) in IMPORTS
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in IMPORTS
     assert Import("seqsweep.data.batch", "torch", True) in IMPORTS
@@ -139,17 +139,17 @@ def test_the_imports_are_read():
     assert parts - {"seqsweep_sweeper", "seqsweep_stacked"} == KNOWS.keys()
 
 
-def test_no_arrow_runs_back():
+def test_no_package_imports_one_above_it():
     inside = [found for found in IMPORTS if ours(found) and below(found.module, *KNOWS)]
     assert [found for found in inside if unwanted(found)] == []
 
 
-def test_leaves_know_leaves_alone():
+def test_leaves_import_only_leaves():
     theirs = [found for found in IMPORTS if found.module in LEAVES and ours(found)]
     assert [found for found in theirs if found.imported not in LEAVES] == []
 
 
-def test_the_command_and_the_plugins_import_parts_when_called():
+def test_the_command_and_the_plugins_import_packages_only_when_called():
     starts = [
         found
         for found in IMPORTS
@@ -159,8 +159,8 @@ def test_the_command_and_the_plugins_import_parts_when_called():
     assert [found for found in early if found.imported not in LEAVES] == []
 
 
-def test_there_is_no_cycle():
-    """Only an import at the top counts: another is not there while modules load."""
+def test_the_imports_have_no_cycle():
+    """Only imports at the top count, because others do not run while modules load."""
     graph: dict[str, set[str]] = {}
     for found in IMPORTS:
         if found.at_top and found.imported in MODULES:
@@ -183,7 +183,7 @@ def test_there_is_no_cycle():
         ("sklearn", ("sweeping.baselines",)),
     ],
 )
-def test_a_package_is_imported_where_it_belongs(package, allowed):
+def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):
     users = [found for found in IMPORTS if top(found) == package]
     assert users
     outside = [found for found in users if not below(found.module, *allowed)]
@@ -193,12 +193,12 @@ def test_a_package_is_imported_where_it_belongs(package, allowed):
 
 
 @pytest.mark.parametrize("name", ARRAYS_ONLY)
-def test_data_are_arrays_until_they_are_batched(name):
+def test_modules_of_data_import_no_torch_before_batches(name):
     used = {top(found) for found in imports_of(f"seqsweep.data.{name}")}
     assert used - sys.stdlib_module_names - {"seqsweep"} <= {"numpy"}
 
 
-def test_plugins_are_a_namespace_that_loads_no_torch():
+def test_hydra_plugins_is_a_namespace_package_that_loads_no_torch():
     """An `__init__.py` in hydra_plugins would hide every other package's plugins."""
     assert not (PLUGINS / "__init__.py").exists()
     early = {top(f) for f in IMPORTS if f.module.startswith("hydra_plugins.") and f.at_top}

@@ -1,4 +1,4 @@
-"""The teaching notebook's three classifiers and trainings are ours.
+"""seqsweep reproduces the teaching notebook's three classifiers and trainings.
 
 Source: github.com/dasom222g/learn-LLM, 01_1_RNN_basic.ipynb, as scripts/notebook_parity.py
 restates it.
@@ -34,7 +34,7 @@ notebook = _load_script()
 
 @pytest.fixture
 def x():
-    """(B, T, F) = (3, 6, 5), as the notebook's."""
+    """A batch of the notebook's shape (B, T, F) = (3, 6, 5)."""
     return torch.randn(3, 6, INPUT, generator=torch.Generator().manual_seed(0))
 
 
@@ -46,7 +46,7 @@ def x():
         (BiDirectionalRNN, notebook.BiDirectionalRNN, (INPUT, HIDDEN, LAYERS, CLASSES)),
     ],
 )
-def test_same_weights_same_logits(ours, theirs, sizes, x):
+def test_equal_weights_give_the_notebooks_logits(ours, theirs, sizes, x):
     model, reference = ours(*sizes), theirs(*sizes)
     reference.load_state_dict(model.state_dict())  # the names and shapes are the same
     # Not torch.equal: the notebook's out[:, -1, :] is a view with strides, and the product of the
@@ -55,8 +55,8 @@ def test_same_weights_same_logits(ours, theirs, sizes, x):
     assert torch.equal(model(x), model(x, torch.full((3,), 6)))
 
 
-def test_bidirectional_reads_each_direction_at_its_end(x):
-    """The notebook's first way to join the directions: from the outputs, each at its own end."""
+def test_a_bidirectional_network_reads_each_direction_at_its_end(x):
+    """The notebook first joins the directions from the outputs, each at its own end."""
     model = BiDirectionalRNN(INPUT, HIDDEN, LAYERS, CLASSES)
     output, hidden = model.rnn(x)  # (B, T, 2H), (2L, B, H)
     ends = torch.cat((output[:, -1, :HIDDEN], output[:, 0, HIDDEN:]), dim=1)
@@ -75,14 +75,14 @@ def test_hidden_0_of_several_layers_is_the_first_layer_at_its_end(x):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_same_training_same_losses(variant, tmp_path):
-    """The product's path, Lightning's Trainer and metrics.csv included, against the plain loop."""
+def test_equal_training_gives_the_notebooks_losses(variant, tmp_path):
+    """Compares seqsweep's training, with Trainer and metrics.csv, to the notebook's loop."""
     losses = notebook.parity(variant, tmp_path, seed=3)
     assert len(losses.ours) == 20 and losses.ours[-1] < losses.ours[0] / 5
     assert notebook.largest_difference(losses.ours, losses.notebook) <= notebook.BOUND
 
 
-def test_seeds_are_shown_beside_what_the_notebook_printed(capsys):
+def test_the_parity_script_prints_the_losses_of_seeds_beside_the_notebooks(capsys):
     notebook.print_seeds("bidirectional", notebook.BLOCKS["bidirectional"], seeds=3)
     table = capsys.readouterr().out
     assert re.search(r"printed +2\.2887 +1\.8511 +1\.6225 +1\.4792\n", table)
@@ -92,8 +92,8 @@ def test_seeds_are_shown_beside_what_the_notebook_printed(capsys):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_command_prints_the_notebooks_lines(variant, tmp_path):
-    """Four lines in the notebook's form; their losses are those of metrics.csv."""
+def test_the_parity_script_prints_the_notebooks_lines(variant, tmp_path):
+    """The script prints four lines in the notebook's form, with the losses of metrics.csv."""
     done = subprocess.run(
         [sys.executable, "-m", "seqsweep", "train", f"experiment=notebook_{variant}"],
         cwd=tmp_path,

@@ -1,4 +1,4 @@
-"""`import seqsweep` is instant, and its names are found by Python and by type checkers alike."""
+"""`import seqsweep` is fast, and both Python and type checkers find its names."""
 
 import ast
 import inspect
@@ -31,25 +31,25 @@ NAMES = [
 PACKAGE = Path(seqsweep.__file__).parent
 
 
-def test_the_public_names_are_these():
+def test_the_public_names_of_the_package_are_these():
     assert sorted(seqsweep.__all__) == sorted([*NAMES, "__version__"])
     assert dir(seqsweep) == sorted(seqsweep.__all__)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_public_name_is_of_its_module_and_documented(name):
+def test_a_public_name_comes_from_its_module_and_is_documented(name):
     found = getattr(seqsweep, name)
     assert found.__name__ == name
     assert found.__module__ == f"seqsweep.{seqsweep._MODULES[name]}"
     assert found.__doc__ and found.__doc__.splitlines()[0].endswith((".", "`."))
 
 
-def test_an_unknown_name_is_an_attribute_error():
+def test_an_unknown_name_of_the_package_raises_attribute_error():
     with pytest.raises(AttributeError, match="has no attribute 'trian'"):
         seqsweep.trian  # noqa: B018  # pyright: ignore
 
 
-def test_the_version_is_that_of_the_package():
+def test_the_version_is_that_of_the_installed_package():
     from importlib.metadata import version
 
     assert seqsweep.__version__ == version("seqsweep")
@@ -64,7 +64,7 @@ def test_type_checkers_read_the_imports_that_python_does():
     assert (PACKAGE / "py.typed").is_file()
 
 
-def test_the_import_alone_and_compose_take_no_torch():
+def test_importing_the_package_and_compose_need_no_torch():
     code = """
 import sys
 import seqsweep

@@ -1,4 +1,4 @@
-"""docs/python.md: its examples run in order and print what the page shows."""
+"""The examples of docs/python.md run in order and print what the page shows."""
 
 import re
 from contextlib import redirect_stdout
@@ -13,10 +13,10 @@ import seqsweep
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 PATTERN = r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?"
 BLOCKS = re.findall(PATTERN, PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-"""Code, and what it prints; "" where the page does not show it."""
+"""Pairs of code and its output; the output is "" if the page does not show it."""
 
 
-def test_each_public_name_has_an_example():
+def test_each_public_name_has_an_example_on_the_python_page():
     code = "".join(code for code, _ in BLOCKS)
     names = {name for name in seqsweep.__all__ if not name.startswith("__")}
     assert {name for name in names if f"seqsweep.{name}" not in code} == set()
@@ -24,7 +24,7 @@ def test_each_public_name_has_an_example():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning:lightning")  # its advice on workers and logging
-def test_the_examples_print_what_the_page_shows(tmp_path, monkeypatch):
+def test_the_examples_of_the_python_page_print_what_it_shows(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for number, (code, shown) in enumerate(BLOCKS, start=1):

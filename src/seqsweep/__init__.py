@@ -1,6 +1,6 @@
-"""seqsweep: train RNN sequence classifiers and sweep their configs.
+"""Trains RNN sequence classifiers and sweeps their configs.
 
-The names below are imported when they are first used: `import seqsweep` alone takes no torch.
+The names below are imported when they are first used: `import seqsweep` alone imports no torch.
 """
 
 from importlib import import_module
@@ -42,7 +42,7 @@ __all__ = [
     "train",
 ]
 
-# A type checker reads the imports above, Python this table; a test holds them equal.
+# A type checker reads the imports above, and Python reads this table. A test compares the two.
 _MODULES = {
     "BiDirectionalRNN": "models.classifier",
     "MultiLayerRNN": "models.classifier",

@@ -1,4 +1,4 @@
-"""Parses the options of a command, and names the nearest right one for a wrong one."""
+"""Parses the options of a command. For a wrong option, the error suggests the nearest."""
 
 import argparse
 import re
@@ -12,12 +12,12 @@ from seqsweep.suggest import nearest_or_all
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, with one line for an error: what is wrong, and what is right.
+    """A parser of argparse that prints each error as one line, with a suggestion.
 
     Args:
         command: the word after `seqsweep`.
-        text: what the command does, for its help.
-        usage: in place of the usage that argparse makes from the options.
+        text: what the command does, printed in its help.
+        usage: replaces the usage that argparse makes from the options.
     """
 
     def __init__(self, command: str, text: str, usage: str | None = None) -> None:
@@ -26,7 +26,7 @@ class Parser(argparse.ArgumentParser):
         )
 
     def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Returns the options; exits with code 2 where an argument is wrong."""
+        """Returns the options. Exits with code 2 if an argument is wrong."""
         options, unknown = self.parse_known_args(list(arguments))
         for word in unknown[:1]:
             if word.startswith("-"):
@@ -48,14 +48,15 @@ class Parser(argparse.ArgumentParser):
 
     def _long_options(self) -> list[str]:
         names = [name for name in self._option_string_actions if name.startswith("--")]
-        return [name for name in names if name != "--help"]  # near to every short name
+        # `--help` resembles every short name, so it would often be suggested by mistake.
+        return [name for name in names if name != "--help"]
 
     def _usage_line(self) -> str:
         return " ".join(self.format_usage().split())
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """Returns the type of an option whose value is a whole number of at least `least`."""
+    """Returns an option type: whole numbers that are at least `least`."""
 
     def convert(text: str) -> Any:
         if not re.fullmatch(r"-?\d+", text):
@@ -110,7 +111,10 @@ def tensorboard_parser(host: str) -> Parser:
 
 
 def add_allow(parser: Parser) -> None:
-    """Adds the option that allows targets of the user, for a config that is built again."""
+    """Adds the option `--allow`, which names the `_target_` values that may be built.
+
+    Commands that build a saved config again have this option.
+    """
     parser.add_argument(
         "--allow",
         action="append",

@@ -1,4 +1,4 @@
-"""The command `seqsweep`. Each command imports its part, because most of them need no torch."""
+"""The command `seqsweep`. Each subcommand imports only its part; most need no torch."""
 
 import io
 import os
@@ -23,20 +23,20 @@ usage: seqsweep COMMAND ...
 
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
-  plan [KEY=A,B ...]        what that sweep would train, how long, how much space
-  verify-stack [KEY=A,B ...]  trains some of it by autograd as well: how do the engines differ?
-  status FOLDER             every run of a folder and its state; of outputs: every sweep
-  watch FOLDER              the same while a sweep runs, wherever it was started
-  leaderboard FOLDER        the finished runs of a folder, best first
-  report FOLDER             report.html of a folder, and the same as CSV and JSON
-  compare FOLDER FOLDER     runs or sweeps: what differs in their configs and results
-  tensorboard FOLDER        starts TensorBoard on a folder, with readable names
-  reproduce RUN_FOLDER      trains a run again and compares it, loss by loss and weight by weight
-  clean FOLDER [KEY=VALUE ...]  what could be deleted, how large it is; --yes deletes it
+  plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
+  verify-stack [KEY=A,B ...]  compare the engines: train some runs with autograd as well
+  status FOLDER             list the runs of a folder and their states, or the sweeps below it
+  watch FOLDER              show a running sweep, also one started elsewhere
+  leaderboard FOLDER        list the finished runs of a folder, best first
+  report FOLDER             write report.html, report.csv and report.json
+  compare FOLDER FOLDER     compare configs and results of runs or sweeps
+  tensorboard FOLDER        start TensorBoard on a folder, with readable names
+  reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
-  train --help              all config groups and values
-  help COMMAND              the options of a command, as COMMAND --help
-  --version
+  train --help              list all config groups and values
+  help COMMAND              list the options of a command, like COMMAND --help
+  --version                 print the version and the native engine's build
 """
 
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Runs a command and exits.
 
     The exit code is 0 if all is done, 1 if a run failed, 2 for wrong input, 130 after Ctrl-C, and
-    128 plus its number after any other signal.
+    128 plus the number of any other signal.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     # A terminal with another encoding shows a question mark instead of raising an error.
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except KeyboardInterrupt:
         say_error("interrupted; the same command trains what is missing")
         code = 130
-    except BrokenPipeError:  # the reader of our output, for example head, has gone
+    except BrokenPipeError:  # the reader of the output, for example head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 141
     except (MemoryError, ImportError, OSError, ValueError, TypeError) as error:
@@ -115,7 +115,7 @@ def _plan(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     if {"-h", "--help"} & set(arguments):
-        text = "Says what a sweep would train, how long and in how much space. Trains nothing."
+        text = "Lists the runs of a sweep, with estimated time and disk space. Trains nothing."
         grid_parser("plan", "", text).print_help()
         return 0
     if not {"-m", "--multirun"} & set(arguments):
@@ -141,14 +141,17 @@ def _reproduce(arguments: list[str]) -> int:
     parser = folder_parser("reproduce", text, "a run's folder")
     add_allow(parser)
     options = parser.parse(arguments)
-    # Imported here, once the arguments are known to be right: it needs torch, which takes seconds.
+    # Imported after the arguments are checked, because importing torch takes seconds.
     from seqsweep.sweeping.reproduce import reproduce
 
     return reproduce(options.folder, options.allow)
 
 
 def _complete(arguments: list[str]) -> int:
-    """Answers a shell's TAB. Hydra completes the overrides, but does not know the word `train`."""
+    """Answers a shell's TAB key.
+
+    Hydra completes the overrides, but does not know the word `train`.
+    """
     line = os.environ.get("COMP_LINE", "")
     program, _, rest = line.partition(" ")
     word, _, overrides = rest.partition(" ")
@@ -175,7 +178,7 @@ def _leaderboard(arguments: list[str]) -> None:
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
-        "--top", type=whole_number(1), metavar="N", help="show the first N rows only"
+        "--top", type=whole_number(1), metavar="N", help="show only the first N rows"
     )
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder), PlainConsole()
@@ -190,7 +193,8 @@ def _clean(arguments: list[str]) -> None:
     from seqsweep.results.housekeeping import clean
     from seqsweep.runs.clean import FAILED, INCOMPLETE
 
-    # The options, which have no values, go first: argparse takes positional arguments in one piece.
+    # argparse expects the positional arguments together, so the options, which have no values,
+    # are moved to the front.
     options = clean_parser().parse(sorted(arguments, key=lambda word: not word.startswith("-")))
     for word in options.values:
         if "=" not in word.strip("="):
@@ -206,7 +210,7 @@ def _watch(arguments: list[str]) -> int:
     from seqsweep.console import PlainConsole
     from seqsweep.live.watch import watch
 
-    parser = folder_parser("watch", "Shows a sweep while it runs, wherever it was started.")
+    parser = folder_parser("watch", "Shows a running sweep, also one that was started elsewhere.")
     return watch(parser.parse(arguments).folder, PlainConsole())
 
 

@@ -10,7 +10,7 @@ _options: dict[str, str] = {}
 
 
 def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
-    """Makes sys.argv what Hydra parses: the program, and the arguments after the subcommand."""
+    """Sets sys.argv to what Hydra parses: the program and the arguments of the subcommand."""
     _hidden[:] = [name]
     _options.clear()
     _options.update(options)
@@ -18,12 +18,12 @@ def hide_subcommand(name: str, arguments: list[str], **options: str) -> None:
 
 
 def subcommand() -> str:
-    """Returns the subcommand that `hide_subcommand` has hidden last, else `train`."""
+    """Returns the subcommand that `hide_subcommand` hid last, or `train`."""
     return _hidden[0] if _hidden else "train"
 
 
 def option(name: str, default: str) -> str:
-    """Returns an option of the subcommand that `hide_subcommand` has hidden."""
+    """Returns an option of the subcommand that `hide_subcommand` hid, or the default."""
     return _options.get(name, default)
 
 

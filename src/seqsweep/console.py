@@ -15,7 +15,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def visible(text: str) -> str:
-    r"""Returns the text with control characters as escapes, so that they move no cursor.
+    r"""Returns the text with control characters as escapes, so that they cannot move the cursor.
 
     Names of classes, values of overrides and messages of errors come from files.
 
@@ -39,7 +39,7 @@ class PlainConsole(Console):
     """A console of rich that is safe for paths and pipes.
 
     It prints `:on:` in a path unchanged and control characters as escapes. If the reader of a pipe
-    has gone, it raises BrokenPipeError, because rich's own exit code means something else here.
+    has gone, it raises BrokenPipeError, because rich's own exit code has another meaning here.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class PlainConsole(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            # rich's own control codes, for example of a live table, have no text of ours
+            # Segments with rich's own control codes, for example of a live table, stay as they are.
             yield segment if segment.control else segment._replace(text=visible(segment.text))
 
     def on_broken_pipe(self) -> None:
@@ -73,7 +73,7 @@ def joined(items: Sequence[str], console: Console) -> str:
 
 
 def place(path: Path) -> str:
-    """Returns a path as a person would type it: relative if it is in the current folder."""
+    """Returns a path relative to the current folder if it is inside, else absolute."""
     path = path.absolute()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 

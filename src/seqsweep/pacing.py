@@ -1,11 +1,11 @@
-"""Limits what work beside the training, such as drawing and checkpoints, takes of the time."""
+"""Limits the share of time that work beside the training takes, such as drawing."""
 
 SHARE = 0.05
-"""The largest part of the time that the work takes."""
+"""The largest share of the time that the work may take."""
 
 
 def pause_after(seconds: float, least: float = 0.0) -> float:
-    """Returns the seconds to wait after work, so that it takes at most 5 % of the time.
+    """Returns the seconds to pause after work, so that work takes at most 5 %.
 
     Args:
         seconds: the time that the work took.

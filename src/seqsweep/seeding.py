@@ -1,4 +1,4 @@
-"""Derives independent random streams from the one seed of a run, each by its name.
+"""Derives independent random streams from the seed of a run, each by its name.
 
 Nothing depends on the global random state or on what ran before: the weights come from the stream
 `init`, the order of epoch e from `shuffle/e`, the dropout masks of step s from the seed of the

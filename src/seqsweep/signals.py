@@ -14,10 +14,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def handled(
     signals: Collection[signal.Signals], handler: Callable[[int, FrameType | None], None]
 ) -> Generator[None]:
-    """Calls the handler for the signals in the block, and restores the earlier handlers after it.
+    """Handles the signals in the block, and restores the earlier handlers after it.
 
-    A signal that was ignored when the program was started, as by nohup, stays ignored. Only the
-    main thread of a process can take signals; in another thread nothing is changed.
+    A signal that was ignored when the program was started, for example by nohup, stays ignored.
+    Only the main thread of a process receives signals, so in other threads the handlers stay.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

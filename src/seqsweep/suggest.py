@@ -1,11 +1,11 @@
-"""Finds the nearest right name for an error message."""
+"""Finds the known names nearest to a wrong one, for error messages."""
 
 import difflib
 from collections.abc import Iterable, Sequence
 
 
 def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
-    """Returns the end of a message: the known names nearest to `name`, or nothing.
+    """Returns the end of a message: the nearest names, or an empty text.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "num_layers"])
     "; did you mean 'hidden_size'?"
@@ -16,7 +16,7 @@ def did_you_mean(name: str, known: Iterable[str], cutoff: float = 0.6) -> str:
 
 
 def nearest_or_all(name: str, known: Iterable[str]) -> str:
-    """Returns the end of a message: the nearest known names, or all if none is near."""
+    """Returns the end of a message: the nearest names, or all if none is near."""
     names = sorted(known)
     return did_you_mean(name, names) or (f"; known: {listed(names)}" if names else "")
 

@@ -1,4 +1,4 @@
-"""The command line as a person uses it: a process of its own where something is trained."""
+"""Fixtures that run the command line as a user does, in processes of their own."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from seqsweep.cli import main
 
 @dataclass(frozen=True)
 class Result:
-    """How a command ended and what it printed."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str

@@ -1,4 +1,4 @@
-"""Each wrong input: one message that names what was given and what is right, exit code 2."""
+"""Wrong input gives exit code 2 and one message with the given and a right value."""
 
 import sys
 from collections.abc import Callable
@@ -94,11 +94,13 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("-m optimizer.lr=interval(0,1)", "an interval has no finite grid"),
     ],
 )  # fmt: skip
-def test_config(refused: Refused, arguments: str, message: str) -> None:
+def test_a_wrong_config_value_is_refused(refused: Refused, arguments: str, message: str) -> None:
     assert message in refused("train", *arguments.split())
 
 
-def test_gpu_where_none_is(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_is_refused_on_a_machine_without_one(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     assert "trainer.accelerator=gpu: no GPU is visible to torch" in refused("train", "trainer=gpu")
 
@@ -118,14 +120,16 @@ def test_gpu_where_none_is(refused: Refused, monkeypatch: pytest.MonkeyPatch) ->
         ({"y": np.array([None] * 10, dtype=object)}, "never loaded"),
     ],
 )
-def test_arrays(refused: Refused, tmp_path: Path, arrays: dict[str, object], message: str) -> None:
+def test_wrong_arrays_in_a_file_are_refused(
+    refused: Refused, tmp_path: Path, arrays: dict[str, object], message: str
+) -> None:
     good = {"X": np.ones((10, 5, 2)), "y": [0, 1] * 5}
     _save(tmp_path / "my.npz", good | arrays)
     options = ["data.source.path=my.npz", "data.batch_size=2"]
     assert message in refused("train", "data=npz", *options)
 
 
-def test_class_missing_in_train(refused: Refused, tmp_path: Path) -> None:
+def test_a_class_that_is_missing_in_train_is_refused(refused: Refused, tmp_path: Path) -> None:
     x = np.ones((4, 5, 2))
     splits = {"X_train": x, "y_train": list("abab"), "X_test": x, "y_test": list("abca")}
     _save(tmp_path / "my.npz", splits)
@@ -133,7 +137,7 @@ def test_class_missing_in_train(refused: Refused, tmp_path: Path) -> None:
     assert "no sequence in train for class 'c'" in refused("train", "data=npz", *options)
 
 
-def test_truncated_file(refused: Refused, tmp_path: Path) -> None:
+def test_a_truncated_data_file_is_refused(refused: Refused, tmp_path: Path) -> None:
     path = tmp_path / "my.npz"
     np.savez(path, X=np.ones((10, 5, 2)), y=[0, 1] * 5)
     path.write_bytes(path.read_bytes()[:-100])
@@ -141,7 +145,9 @@ def test_truncated_file(refused: Refused, tmp_path: Path) -> None:
     assert "my.npz is cut off or damaged" in message
 
 
-def test_own_experiment_names_file_and_line(refused: Refused, tmp_path: Path) -> None:
+def test_an_error_in_a_users_experiment_names_file_and_line(
+    refused: Refused, tmp_path: Path
+) -> None:
     experiment = tmp_path / "mine" / "experiment" / "small.yaml"
     experiment.parent.mkdir(parents=True)
     for key, message in (("hidden_sise: 3", "did you mean 'hidden_size'"), ("hidden_size: 0", "1")):
@@ -152,7 +158,9 @@ def test_own_experiment_names_file_and_line(refused: Refused, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("command", ["status", "leaderboard"])
-def test_folders(refused: Refused, tmp_path: Path, command: str) -> None:
+def test_a_command_refuses_a_folder_without_runs(
+    refused: Refused, tmp_path: Path, command: str
+) -> None:
     assert "nowhere: no such folder" in refused(command, "nowhere")
     (tmp_path / "empty").mkdir()
     assert "empty: no runs in it" in refused(command, "empty")
@@ -168,7 +176,7 @@ def test_folders(refused: Refused, tmp_path: Path, command: str) -> None:
         ("def net(): return {}", "net", "must make a torch.nn.Module, got dict"),
     ],
 )
-def test_own_code_that_fails_is_named(
+def test_a_users_code_that_fails_is_named(
     refused: Refused, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str, target: str,
     message: str,
 ) -> None:  # fmt: skip
@@ -186,7 +194,7 @@ def test_own_code_that_fails_is_named(
     monkeypatch.delitem(sys.modules, "own", raising=False)
 
 
-def test_an_own_experiment_that_names_itself(refused: Refused, tmp_path: Path) -> None:
+def test_an_experiment_that_includes_itself_is_refused(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "me.yaml").write_text("defaults: [me]\n")
     said = refused("train", "experiment=me", "--config-dir", "mine", "seed=1")
@@ -194,13 +202,13 @@ def test_an_own_experiment_that_names_itself(refused: Refused, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("command", ["status", "watch", "report", "compare", "reproduce"])
-def test_a_command_without_its_folder(refused: Refused, command: str) -> None:
+def test_a_command_without_its_folder_argument_is_refused(refused: Refused, command: str) -> None:
     assert refused(command).startswith("FOLDER is missing; usage: seqsweep ")
 
 
-def test_escape_sequences_are_shown(refused: Refused) -> None:
+def test_escape_sequences_in_a_message_are_printed_as_text(refused: Refused) -> None:
     assert refused("status", "a\x1b[2Jb").startswith("a\\x1b[2Jb: no such folder")
 
 
-def test_unknown_command(refused: Refused) -> None:
+def test_an_unknown_command_is_refused(refused: Refused) -> None:
     assert refused("trian") == "no command 'trian'; did you mean 'train'?"

@@ -1,4 +1,4 @@
-"""A sweep that is killed again and again ends as the sweep that nobody disturbed."""
+"""A sweep that is killed repeatedly ends like an undisturbed sweep."""
 
 import importlib.util
 import random
@@ -17,7 +17,7 @@ KILLS = 5
 
 @pytest.fixture(scope="module")
 def crash() -> Any:
-    """scripts/bench/crash.py, a program and no package, as a module."""
+    """Imports the script scripts/bench/crash.py as a module."""
     spec = importlib.util.spec_from_file_location("crash", SCRIPT)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -25,7 +25,7 @@ def crash() -> Any:
     return module
 
 
-def test_a_sweep_killed_five_times_equals_one_left_alone(
+def test_a_sweep_killed_five_times_equals_an_undisturbed_one(
     crash: Any, seqsweep: Command, tmp_path: Path
 ) -> None:
     alone, killed = tmp_path / "alone", tmp_path / "killed"

@@ -1,4 +1,4 @@
-"""One damaged file in a folder of runs is named, and hides none of the other runs."""
+"""A damaged file in a folder of runs is named and hides no other run."""
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def config(seed: int) -> dict[str, object]:
 
 @pytest.fixture
 def sweep(tmp_path: Path) -> Path:
-    """Three complete runs, r0 to r2."""
+    """A sweep of three complete runs, r0 to r2."""
     folder = tmp_path / "sweep"
     for seed in range(3):
         run = RunFolder(folder / f"r{seed}")
@@ -39,7 +39,7 @@ def sweep(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ended(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Ended:
-    """Runs a command; returns its exit code, what it printed, and the lines of its errors."""
+    """Runs a command. Returns its exit code, its output and the lines of its errors."""
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments: str) -> tuple[object, str, list[str]]:
@@ -60,7 +60,9 @@ def arguments(reader: str, folder: Path) -> list[str]:
     "content", ['{"status": "complete"}', '{"status": "complete", "metrics": "x"}', DEEP, None],
     ids=["no keys", "metrics", "deep", "fifo"],
 )  # fmt: skip
-def test_a_damaged_record(ended: Ended, sweep: Path, reader: str, content: str | None) -> None:
+def test_a_damaged_record_hides_no_other_run(
+    ended: Ended, sweep: Path, reader: str, content: str | None
+) -> None:
     record = sweep / "r1/record.json"
     record.unlink()
     os.mkfifo(record) if content is None else record.write_text(content)
@@ -75,8 +77,10 @@ def test_a_damaged_record(ended: Ended, sweep: Path, reader: str, content: str |
 @pytest.mark.parametrize("name", ["sweep.json", "baselines.json", "r1/config.yaml",
                                   "r1/metrics.csv", "r1/provenance.json"])  # fmt: skip
 @pytest.mark.parametrize("kind", ["fifo", "deep"])
-def test_another_damaged_file(ended: Ended, sweep: Path, reader: str, name: str, kind: str) -> None:
-    """No reader waits for a FIFO; all three runs are shown, by their records."""
+def test_another_damaged_file_of_a_run_hides_no_other_run(
+    ended: Ended, sweep: Path, reader: str, name: str, kind: str
+) -> None:
+    """No reader blocks on a FIFO, and all three runs are listed from their records."""
     path = sweep / name
     path.unlink(missing_ok=True)
     os.mkfifo(path) if kind == "fifo" else path.write_text(DEEP)

@@ -1,4 +1,4 @@
-"""Engines from the command line: planned, trained, verified, and the same bits in any company."""
+"""The engines are planned, trained and verified, and their bits depend only on the config."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ def _origins(folder: Path) -> dict[str, Any]:
 
 
 @is_native
-def test_plan_shows_the_pool_and_train_trains_it(seqsweep: Command, tmp_path: Path) -> None:
+def test_plan_prints_the_pool_that_train_trains(seqsweep: Command, tmp_path: Path) -> None:
     planned = seqsweep("plan", *GRID)
     assert ": 6 runs: rnn, 1 layer, hidden 4, 8, 40" in planned.out
     assert not list(tmp_path.rglob("config.yaml"))
@@ -39,7 +39,7 @@ def test_plan_shows_the_pool_and_train_trains_it(seqsweep: Command, tmp_path: Pa
     assert not list(tmp_path.rglob(".stacks"))
 
 
-def test_without_the_library_stacks_are_planned_and_trained(
+def test_without_the_native_library_stacks_are_planned_and_trained(
     seqsweep: Command, tmp_path: Path
 ) -> None:
     planned = seqsweep("plan", *GRID, SEQSWEEP_NATIVE="off")
@@ -52,7 +52,7 @@ def test_without_the_library_stacks_are_planned_and_trained(
     assert not list(tmp_path.rglob(".stacks/*"))
 
 
-def test_a_network_of_ones_own_trains_beside_the_others(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_users_network_trains_beside_pools_and_stacks(seqsweep: Command, tmp_path: Path) -> None:
     (tmp_path / "mine_net.py").write_text(
         "from seqsweep.models.classifier import RNNClassifier\n"
         "class Net(RNNClassifier):\n"
@@ -71,7 +71,9 @@ def test_a_network_of_ones_own_trains_beside_the_others(seqsweep: Command, tmp_p
     assert engines == ["autograd", "autograd", ours, ours]
 
 
-def test_verify_stack_says_how_far_they_are_apart(seqsweep: Command, tmp_path: Path) -> None:
+def test_verify_stack_prints_the_differences_between_the_engines(
+    seqsweep: Command, tmp_path: Path
+) -> None:
     result = seqsweep("verify-stack", "--members", "3", *GRID)
     assert result.code == 0, result.err
     assert "3 of 6 members" in result.out
@@ -87,7 +89,7 @@ def test_verify_stack_says_how_far_they_are_apart(seqsweep: Command, tmp_path: P
         ("processes=2", "hydra.launcher.processes: no such key in hydra.launcher; known: "),
     ],
 )
-def test_a_launcher_that_cannot_be(refused: Callable[..., str], argument: str, message: str):
+def test_a_wrong_launcher_is_refused(refused: Callable[..., str], argument: str, message: str):
     assert refused("train", "-m", *GRID, f"hydra.launcher.{argument}").startswith(message)
 
 
@@ -115,7 +117,7 @@ WAYS = {
     "basic": [{}],
     "in parts": [{"seed": ("1",), "model.cell": ("lstm",)}, {"seed": ("0",)}, {}],
 }
-"""Each way of training the grid: a command for each part, with the values that it names."""
+"""Each way to train the grid: a command for each part, with its values."""
 LAUNCHERS = {
     "forwards": "hydra.launcher.threads=2",
     "backwards": "hydra.launcher.threads=1",
@@ -135,7 +137,7 @@ def _command(way: str, named: dict[str, tuple[str, ...]]) -> list[str]:
 
 
 def _results(folder: Path) -> dict[str, Any]:
-    """The metrics and weights of each run by its run_id."""
+    """Returns the metrics and weights of each run by its run_id."""
     return {
         path.parent.name: (
             path.read_text(),
@@ -147,8 +149,8 @@ def _results(folder: Path) -> dict[str, Any]:
 
 
 @is_native
-def test_bits_depend_on_the_config_alone(seqsweep: Command, tmp_path: Path) -> None:
-    """In any order, company and number of parts, by any launcher, on one thread or two."""
+def test_the_bits_of_a_run_depend_only_on_its_config(seqsweep: Command, tmp_path: Path) -> None:
+    """Order, other members, parts, launcher and threads do not change the bits."""
     commands = [_command(way, named) for way, parts in WAYS.items() for named in parts]
     done = subprocess.run(
         [sys.executable, "-c", _COMMANDS, json.dumps(commands)],

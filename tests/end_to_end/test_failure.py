@@ -1,4 +1,4 @@
-"""A run that fails is an outcome: written down, told, and never the end of the others."""
+"""A failed run is recorded and reported, and does not stop the other runs."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from torch import nn
 
 
 class Net(nn.Module):
-    """Cannot be trained with scale 2; with scale 3 at the second attempt only."""
+    """A network that always fails with scale 2, and with scale 3 only at the first attempt."""
 
     def __init__(self, input_size: int, num_classes: int, scale: float = 1.0) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ DIVERGES = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlineari
 
 @pytest.fixture
 def train(seqsweep: Command, tmp_path: Path) -> Command:
-    """Trains, with -m sweeps, the network above."""
+    """Trains the network above; with -m, sweeps it."""
     (tmp_path / "mine.py").write_text(NETWORK)
     (tmp_path / "conf/model").mkdir(parents=True)
     (tmp_path / "conf/model/mine.yaml").write_text("_target_: mine.Net\nscale: 1.0\n")
@@ -60,7 +60,9 @@ def _trained_scales(folder: Path) -> set[float]:
     return {record["config"]["model.scale"] for record in _found(folder, "record.json")}
 
 
-def test_the_others_go_on(train: Command, seqsweep: Command, tmp_path: Path) -> None:
+def test_members_after_a_failed_one_still_train(
+    train: Command, seqsweep: Command, tmp_path: Path
+) -> None:
     sweep = ("-m", "model.scale=2.0,1.0,0.5", "sweep.name=mine")
     first = train(*sweep)
     assert first.code == 1
@@ -93,7 +95,9 @@ def test_the_others_go_on(train: Command, seqsweep: Command, tmp_path: Path) -> 
     assert [failure["attempts"] for failure in _found(tmp_path, "failure.json")] == [2]
 
 
-def test_the_first_failure_stops_the_sweep(train: Command, tmp_path: Path) -> None:
+def test_with_on_error_stop_the_first_failure_stops_the_sweep(
+    train: Command, tmp_path: Path
+) -> None:
     result = train("-m", "model.scale=0.5,2.0,1.0,1.5,1.6,1.7", "sweep.on_error=stop")
     assert result.code == 1
     assert len(_found(tmp_path, "failure.json")) == 1
@@ -102,7 +106,7 @@ def test_the_first_failure_stops_the_sweep(train: Command, tmp_path: Path) -> No
     assert not list(tmp_path.rglob(".stop"))
 
 
-def test_a_failed_run_is_tried_again(train: Command, tmp_path: Path) -> None:
+def test_with_on_error_retry_a_failed_run_is_trained_again(train: Command, tmp_path: Path) -> None:
     result = train("-m", "model.scale=3.0,1.0", "sweep.on_error=retry")
     assert result.code == 0, result.out
     assert "2 of 2 runs complete" in result.out
@@ -110,7 +114,7 @@ def test_a_failed_run_is_tried_again(train: Command, tmp_path: Path) -> None:
     assert not _found(tmp_path, "failure.json")
 
 
-def test_a_run_is_tried_as_often_as_asked(train: Command, tmp_path: Path) -> None:
+def test_a_failing_run_is_tried_as_often_as_the_config_says(train: Command, tmp_path: Path) -> None:
     options = ("sweep.on_error=retry", "sweep.retries=2")
     result = train("-m", "model.scale=1.0,2.0", *options)
     assert result.code == 1
@@ -118,7 +122,7 @@ def test_a_run_is_tried_as_often_as_asked(train: Command, tmp_path: Path) -> Non
     assert [failure["attempts"] for failure in _found(tmp_path, "failure.json")] == [3]
 
 
-def test_a_single_run_that_fails(train: Command, tmp_path: Path) -> None:
+def test_a_single_run_that_fails_leaves_failure_json(train: Command, tmp_path: Path) -> None:
     result = train("model.scale=2.0")
     assert result.code == 1
     (line,) = result.err.splitlines()
@@ -127,7 +131,7 @@ def test_a_single_run_that_fails(train: Command, tmp_path: Path) -> None:
     assert line.endswith(f"(traceback in {path})")
 
 
-def test_a_run_that_diverges_is_done(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_run_that_diverges_counts_as_done(seqsweep: Command, tmp_path: Path) -> None:
     grid = (*DIVERGES, "optimizer.lr=1000,0.01")
     sweep = ("-m", "data=digits", "trainer.max_epochs=2", *grid, "sweep.name=mine")
     first = seqsweep("train", *sweep)
@@ -151,7 +155,7 @@ def test_a_run_that_diverges_is_done(seqsweep: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("sweep", [(), ("-m", "seed=0,1")], ids=["run", "sweep"])
-def test_an_output_folder_that_cannot_be_written(
+def test_an_output_folder_that_cannot_be_written_is_refused(
     seqsweep: Command, tmp_path: Path, sweep: tuple[str, ...]
 ) -> None:
     (tmp_path / "afile").write_text("")

@@ -81,7 +81,7 @@ def _other_filesystems() -> list[str]:
         *[("kill", 3, path) for path in _other_filesystems()],
     ],
 )
-def test_a_fault_at_every_write_call(
+def test_a_run_survives_a_fault_at_every_write_call(
     tmp_path: Path, kind: str, stride: int, temporary: str | None
 ) -> None:
     with tempfile.TemporaryDirectory(dir=temporary or tmp_path) as scratch:

@@ -1,4 +1,4 @@
-"""`tensorboard --logdir` shows each real run once, in a sweep by a readable name."""
+"""`tensorboard --logdir` lists each run once, and runs of a sweep by a readable name."""
 
 import json
 import os
@@ -31,7 +31,7 @@ def check_names(sweep: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_each_run_is_shown_once_while_it_trains_after_a_kill_and_in_a_larger_sweep(
+def test_tensorboard_lists_each_run_once_during_and_after_training(
     seqsweep: Command, tmp_path: Path
 ) -> None:
     sweep = tmp_path / "outputs/sweeps/s"

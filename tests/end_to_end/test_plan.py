@@ -1,4 +1,4 @@
-"""`seqsweep plan` and what it promises: a sweep trains what is missing, and nothing else."""
+"""`seqsweep plan` lists exactly the runs that a sweep then trains."""
 
 import os
 import re
@@ -29,7 +29,7 @@ def without_torch(seqsweep: Command, tmp_path: Path) -> Command:
 
 
 def _states(out: str) -> dict[str, str]:
-    """Of each member, by the last word of its name."""
+    """Returns the state of each member by the last word of its name."""
     rows = [line.split(maxsplit=1)[1] for line in out.splitlines() if "hidden_size=" in line]
     return {row.rpartition("=")[2].strip(): row.partition("  ")[0].strip() for row in rows}
 
@@ -38,7 +38,9 @@ def _records(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("record.json")}
 
 
-def test_a_plan_before_and_after(seqsweep: Command, without_torch: Command, tmp_path: Path) -> None:
+def test_plan_lists_the_members_before_and_after_the_training(
+    seqsweep: Command, without_torch: Command, tmp_path: Path
+) -> None:
     before = without_torch("plan", *SWEEP)
     assert before.code == 0, before.err
     assert _states(before.out) == {"4": "to train", "8": "to train"}
@@ -68,10 +70,10 @@ def test_a_plan_before_and_after(seqsweep: Command, without_torch: Command, tmp_
     assert {path: extended[path] for path in trained} == trained
 
 
-def test_other_runs_of_the_folder_are_said_and_stay(
+def test_plan_and_train_mention_other_runs_of_the_folder_and_keep_them(
     seqsweep: Command, without_torch: Command, tmp_path: Path
 ) -> None:
-    """One table: what the end of a sweep prints is what `leaderboard` shows of its folder."""
+    """The end of a sweep prints the same table as `leaderboard`."""
     named = (*SWEEP, "sweep.name=mine")
     assert seqsweep("train", "-m", *named).code == 0
     (tmp_path / "mine/optimizer").mkdir(parents=True)
@@ -99,7 +101,7 @@ def test_other_runs_of_the_folder_are_said_and_stay(
     assert {path: after[path] for path in trained} == trained
 
 
-def test_runs_of_other_data_and_another_monitor_are_said_to_be_so(
+def test_plan_mentions_runs_with_other_data_or_another_monitor(
     seqsweep: Command, without_torch: Command
 ) -> None:
     named = ("sweep.name=mine", "trainer.max_epochs=1", "model.hidden_size=4,5")
@@ -110,7 +112,7 @@ def test_runs_of_other_data_and_another_monitor_are_said_to_be_so(
     assert "they monitor val/loss, not val/acc: the table ranks by val/acc" in plan.out
 
 
-def test_unnamed_sweeps_of_two_questions_do_not_meet(seqsweep: Command, tmp_path: Path) -> None:
+def test_unnamed_sweeps_of_two_grids_get_two_folders(seqsweep: Command, tmp_path: Path) -> None:
     digits = ("data=digits", "trainer.max_epochs=1")
     sizes = seqsweep("train", "-m", *digits, "model.hidden_size=4,5")
     rates = seqsweep("train", "-m", *digits, "optimizer.lr=0.01,0.02", "model.hidden_size=4")
@@ -124,8 +126,10 @@ def test_unnamed_sweeps_of_two_questions_do_not_meet(seqsweep: Command, tmp_path
         assert seqsweep("leaderboard", place).out in result.out
 
 
-def test_a_run_that_was_begun_is_said_to_go_on(without_torch: Command, tmp_path: Path) -> None:
-    """A folder with a config and no record is what a killed run leaves."""
+def test_plan_says_that_a_run_that_was_begun_resumes(
+    without_torch: Command, tmp_path: Path
+) -> None:
+    """A killed run leaves a folder with a config but without a record."""
     name = without_torch("plan", *SWEEP, "sweep.name=mine").out.split()[0]
     run = tmp_path / "outputs/sweeps/mine" / name
     run.mkdir(parents=True)
@@ -134,7 +138,7 @@ def test_a_run_that_was_begun_is_said_to_go_on(without_torch: Command, tmp_path:
     assert _states(plan.out) == {"4": "incomplete, to resume", "8": "to train"}
 
 
-def test_the_current_folder_does_not_matter(seqsweep: Command, tmp_path: Path) -> None:
+def test_plan_does_not_depend_on_the_current_folder(seqsweep: Command, tmp_path: Path) -> None:
     sweep = ("train", "-m", *SWEEP, f"output_dir={tmp_path}/out")
     assert seqsweep(*sweep).code == 0
     trained = _records(tmp_path)

@@ -1,4 +1,4 @@
-"""`seqsweep reproduce`: a run trained again is the run, however it came about."""
+"""`seqsweep reproduce` trains a run again with the same bits, however it was trained."""
 
 import json
 import os
@@ -37,7 +37,7 @@ def _state(folder: Path) -> dict[Path, int]:
 
 
 def _is_identical(seqsweep: Command, folder: Path, lines: int = 1) -> None:
-    """`identical`, and the folder is only looked at."""
+    """Checks that the run is identical and its folder unchanged."""
     (run,) = (path.parent for path in folder.rglob("record.json"))
     before = _state(folder)
     result = seqsweep("reproduce", str(run.relative_to(folder)))
@@ -48,7 +48,9 @@ def _is_identical(seqsweep: Command, folder: Path, lines: int = 1) -> None:
     assert _state(folder) == before
 
 
-def test_a_run_and_the_same_run_changed(seqsweep: Command, tmp_path: Path) -> None:
+def test_reproduce_accepts_a_run_and_reports_the_same_run_after_a_change(
+    seqsweep: Command, tmp_path: Path
+) -> None:
     assert seqsweep("train", *RUN).code == 0
     _is_identical(seqsweep, tmp_path)
 
@@ -61,7 +63,7 @@ def test_a_run_and_the_same_run_changed(seqsweep: Command, tmp_path: Path) -> No
     assert result.out.splitlines()[0] == "differs from epoch 3 (lr), by at most 1"
 
 
-def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
+def test_reproduce_accepts_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "-m", *RUN, "seed=0,1").code == 0
     first, *_ = sorted(tmp_path.glob("outputs/sweeps/*/*/record.json"))
     first.unlink()  # one record is left
@@ -69,7 +71,9 @@ def test_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path) -> None:
     _is_identical(seqsweep, tmp_path, lines=1 if library() else 2)
 
 
-def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) -> None:
+def test_reproduce_accepts_a_run_that_was_killed_and_resumed(
+    seqsweep: Command, tmp_path: Path
+) -> None:
     run = (*RUN[:-1], "trainer.max_epochs=2000")  # seconds, by the native engine
     process = subprocess.Popen(
         [sys.executable, "-m", "seqsweep", "train", *run],
@@ -92,7 +96,7 @@ def test_a_run_that_was_killed_and_resumed(seqsweep: Command, tmp_path: Path) ->
     _is_identical(seqsweep, tmp_path)
 
 
-def test_two_processes_count_each_sequence_once_and_are_reproduced(
+def test_reproduce_accepts_a_run_of_two_processes_that_counts_each_sequence_once(
     seqsweep: Command, tmp_path: Path
 ) -> None:
     # 359 sequences each: the first process evaluates one batch more than the second.
@@ -121,7 +125,9 @@ def test_two_processes_count_each_sequence_once_and_are_reproduced(
 
 
 @pytest.mark.parametrize("name", ["nowhere", "empty", "unfinished"])
-def test_no_folder_of_a_run(seqsweep: Command, tmp_path: Path, name: str) -> None:
+def test_reproduce_refuses_a_folder_without_a_run(
+    seqsweep: Command, tmp_path: Path, name: str
+) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "unfinished").mkdir()
     (tmp_path / "unfinished/config.yaml").write_text("seed: 0\n")

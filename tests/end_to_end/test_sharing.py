@@ -1,4 +1,4 @@
-"""Two processes with the same work share it: each run is trained by one of them, once."""
+"""Two processes with the same sweep share the work, and each run is trained once."""
 
 import os
 import re
@@ -20,7 +20,7 @@ SWEEP = ("-m", "data=digits", "model.hidden_size=4,5,6,7,8,9", "trainer.max_epoc
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `seqsweep ARGUMENTS`; what still runs when the test ends is killed."""
+    """Starts `seqsweep ARGUMENTS` and kills the process when the test ends."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*arguments: str) -> subprocess.Popen[str]:
@@ -42,7 +42,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 
 def _trained_once(folder: Path) -> int:
-    """How many runs there are; each of them begun once and done once."""
+    """Counts the runs, and checks that each was begun once and finished once."""
     logs = [path.read_text() for path in folder.rglob("train.log")]
     assert [log.count(" INFO done: ") for log in logs] == [1] * len(logs)
     assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * len(logs)
@@ -62,8 +62,10 @@ def test_two_identical_sweeps_share_the_work(start: Start, tmp_path: Path) -> No
     assert _trained_once(tmp_path) == 6
 
 
-def test_a_run_of_another_process_is_waited_for_or_left(start: Start, tmp_path: Path) -> None:
-    """The first process is held up after it has taken the run, so that the others meet it."""
+def test_a_run_that_another_process_trains_is_awaited_or_skipped(
+    start: Start, tmp_path: Path
+) -> None:
+    """The first process pauses after it has locked the run, until the others find the lock."""
     first = start("train", *RUN)
     deadline = time.monotonic() + 100
     while not any(path.read_text() for path in tmp_path.rglob("lock")):

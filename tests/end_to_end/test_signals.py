@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP stop the training, say so, and cost nothing of the result."""
+"""SIGINT, SIGTERM and SIGHUP stop the training with a message and do not change the result."""
 
 import functools
 import os
@@ -26,7 +26,7 @@ LOADED = (*NETWORK, "trainer.max_epochs=25", "engine=autograd")
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a command, in a process group of its own; what runs at the test's end is killed."""
+    """Starts a command in its own process group and kills the group when the test ends."""
     started: list[subprocess.Popen[str]] = []
 
     def begin(*command: str) -> subprocess.Popen[str]:
@@ -51,7 +51,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, seqsweep_in: Command) -> Undisturbed:
-    """metrics.csv of each run of a command that is left alone, by run_id; trained once."""
+    """Returns metrics.csv of each run of an undisturbed command by run_id; trained once."""
 
     @functools.cache
     def train(*arguments: str) -> dict[str, bytes]:
@@ -80,7 +80,7 @@ def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
     [(RUN, "runs/default"), (SWEEP, "sweeps/mine")],
     ids=["run", "sweep"],
 )
-def test_a_signal_stops_and_the_same_command_goes_on(
+def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     seqsweep: Command,
     start: Start,
     undisturbed: Undisturbed,
@@ -115,7 +115,7 @@ def test_a_signal_stops_and_the_same_command_goes_on(
 
 
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
-def test_a_signal_to_the_workers_too(
+def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     seqsweep: Command,
     start: Start,
     undisturbed: Undisturbed,
@@ -123,7 +123,7 @@ def test_a_signal_to_the_workers_too(
     signum: str,
     code: int,
 ) -> None:
-    """A terminal, `timeout` and cluster managers signal the whole group: workers end of it."""
+    """Terminals, `timeout` and cluster managers signal the whole group, so workers end too."""
     arguments = ("train", *LOADED, "data.num_workers=2")
     process = start(sys.executable, "-m", "seqsweep", *arguments)
     _wait_for(tmp_path, "last.ckpt", process)

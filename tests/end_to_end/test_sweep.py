@@ -1,4 +1,4 @@
-"""A sweep from the command line: trained once, told in one line a run, ranked."""
+"""A sweep from the command line is trained once, prints a line for each run and ranks them."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ def _records(folder: Path) -> dict[str, Any]:
 
 
 def _folder(folder: Path) -> Path:
-    """The only sweep's, which was made from its question."""
+    """Returns the folder of the only sweep, whose name was made from the swept keys."""
     (found,) = folder.glob("outputs/sweeps/*")
     return found
 
@@ -55,7 +55,7 @@ def test_a_sweep_is_trained_once_and_extended(seqsweep: Command, tmp_path: Path)
     assert "6 runs, 6 complete" in status.out
 
 
-def test_a_member_has_the_result_of_a_run_on_its_own(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_member_has_the_same_result_as_a_single_run(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", *GRID).code == 0
     single = [option.replace("4,8", "8").replace("0,1", "1") for option in GRID if option != "-m"]
     assert seqsweep("train", *single).code == 0
@@ -77,7 +77,7 @@ def _rows(path: Path) -> list[list[float]]:
     return [[float(value) for value in line.split(",")] for line in lines]
 
 
-def test_equal_members_are_one_run(seqsweep: Command, tmp_path: Path) -> None:
+def test_members_with_equal_configs_are_one_run(seqsweep: Command, tmp_path: Path) -> None:
     lr = "optimizer.lr=0.01,1e-2,0.010"
     result = seqsweep("train", "-m", "data=digits", "trainer.max_epochs=1", lr)
     assert result.code == 0, result.err
@@ -86,7 +86,7 @@ def test_equal_members_are_one_run(seqsweep: Command, tmp_path: Path) -> None:
     assert len(_records(tmp_path)) == 1
 
 
-def test_a_diverging_member_is_an_outcome(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_member_that_diverges_does_not_fail_the_sweep(seqsweep: Command, tmp_path: Path) -> None:
     relu = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
     grid = ("-m", "data=digits", "trainer.max_epochs=1", *relu, "optimizer.lr=1000,0.01")
     result = seqsweep("train", *grid)
@@ -99,15 +99,17 @@ def test_a_diverging_member_is_an_outcome(seqsweep: Command, tmp_path: Path) -> 
     assert "2 done, 0 to train" in again.out
 
 
-def test_hydras_own_sweeper_and_launcher_work_too(seqsweep: Command, tmp_path: Path) -> None:
-    """They train in the folder that ours would make for the same grid."""
+def test_hydras_sweeper_and_launcher_train_the_same_sweep(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    """They train in the folder that seqsweep's sweeper would make for the same grid."""
     result = seqsweep("train", *GRID, "hydra/sweeper=basic", "hydra/launcher=basic")
     assert result.code == 0, result.err
     assert len(_records(tmp_path)) == 4
     assert ": 4 done, 0 to train" in seqsweep("train", *GRID).out
 
 
-def test_reading_a_folder_needs_no_torch(seqsweep: Command, tmp_path: Path) -> None:
+def test_commands_that_read_a_folder_need_no_torch(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", *GRID).code == 0
     (tmp_path / "torch.py").write_text("raise ImportError('torch was imported')")
     for command in ("status", "leaderboard"):

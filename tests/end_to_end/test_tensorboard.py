@@ -208,7 +208,7 @@ def check_curves(pages: Pages, names: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_the_pages_of_a_sweep_in_the_browser(seqsweep, browser, tmp_path):
+def test_tensorboard_shows_the_pages_of_a_sweep_in_a_browser(seqsweep, browser, tmp_path):
     trained = seqsweep("train", "-m", *GRID, "trainer.max_epochs=8", *QUICKLY)
     assert trained.code == 0, trained.err
     folder = tmp_path / "outputs/sweeps/mine"
@@ -269,7 +269,7 @@ def best_first(folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_server_follows_its_runs_and_leaves_nothing_when_it_ends(tmp_path):
+def test_a_server_shows_new_runs_and_leaves_no_files_when_it_ends(tmp_path):
     folder = tmp_path / "runs"
     run = RunFolder(folder / ("0" * 16))
     run.start({"seed": 0, "monitor": "val/acc"}, {}, sync=False)

@@ -1,4 +1,4 @@
-"""What a person sees: help, config, completion, the progress bar."""
+"""Help, config, completion and the progress bar look right on a terminal."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 
 
 @pytest.mark.slow
-def test_help_and_version(seqsweep: Command) -> None:
+def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
     assert "train -m" in seqsweep("--help").out
     assert seqsweep("--version").out.startswith("seqsweep ")
     text = seqsweep("train", "--help").out
@@ -50,7 +50,7 @@ def test_each_command_has_its_help(
 
 
 @pytest.mark.slow
-def test_help_needs_no_torch() -> None:
+def test_the_help_of_a_command_needs_no_torch() -> None:
     code = (
         "import sys; from seqsweep.cli import main; sys.modules['torch'] = None\n"
         "main(['reproduce', '--help'])"
@@ -60,7 +60,7 @@ def test_help_needs_no_torch() -> None:
 
 
 @pytest.mark.slow
-def test_a_reader_who_goes_leaves_no_word_of_hydra(tmp_path: Path) -> None:
+def test_a_closed_pipe_ends_the_command_without_a_message_of_hydra(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     command = [SEQSWEEP, "train", "data=digits", "trainer.max_epochs=1"]
@@ -87,7 +87,7 @@ def test_cfg_job_prints_the_config_and_trains_nothing(seqsweep: Command, tmp_pat
         ("seqsweep le", ["leaderboard"]),
     ],
 )
-def test_bash_completes(line: str, completed: list[str]) -> None:
+def test_bash_completes_commands_and_overrides(line: str, completed: list[str]) -> None:
     words = len(line.split()) - 1
     script = (
         f'eval "$(seqsweep train -sc install=bash)"; COMP_LINE="{line}"; COMP_POINT={len(line)}; '

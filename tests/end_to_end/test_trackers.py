@@ -1,4 +1,4 @@
-"""Weights & Biases and MLflow as loggers: each run of a sweep arrives there whole and ends."""
+"""Weights & Biases and MLflow log each run of a sweep completely and mark its end."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ SWEEP = (
 
 @pytest.fixture
 def sweep(seqsweep: Command, tmp_path: Path) -> Callable[[str], dict[str, dict[str, Any]]]:
-    """Trains two runs with one more logger; their records by run_id."""
+    """Trains two runs with one more logger. Returns their records by run_id."""
 
     def run(logger: str) -> dict[str, dict[str, Any]]:
         (tmp_path / "conf" / "logger").mkdir(parents=True)
@@ -40,7 +40,7 @@ def sweep(seqsweep: Command, tmp_path: Path) -> Callable[[str], dict[str, dict[s
 
 
 def records_of(path: Path) -> list[dict[str, Any]]:
-    """The records of an offline W&B run: a LevelDB log of one block, each a protobuf."""
+    """Returns the protobuf records of an offline W&B run, a LevelDB log of one block."""
     protobufs: Any = importlib.import_module("wandb.proto.wandb_internal_pb2")  # takes a second
     data = path.read_bytes()
     assert len(data) < 32768, "more than one block"
@@ -60,8 +60,10 @@ def history(records: list[dict[str, Any]], name: str) -> list[float]:
 
 
 @pytest.mark.slow
-def test_weights_and_biases_offline(sweep: Callable[..., Any], tmp_path: Path) -> None:
-    """One W&B run for each run, in its folder, though one process trains both."""
+def test_weights_and_biases_logs_each_run_offline(
+    sweep: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Each run has a W&B run in its folder, although one process trains both."""
     trained = sweep("  _target_: lightning.pytorch.loggers.WandbLogger\n  offline: true\n")
     assert len(trained) == 2
     for name, record in trained.items():
@@ -84,7 +86,7 @@ def test_weights_and_biases_offline(sweep: Callable[..., Any], tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_mlflow_on_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
+def test_mlflow_logs_each_run_to_a_local_folder(sweep: Callable[..., Any], tmp_path: Path) -> None:
     trained = sweep(
         "  _target_: lightning.pytorch.loggers.MLFlowLogger\n"
         f"  tracking_uri: file:{tmp_path}/mlruns\n  experiment_name: here\n"
@@ -108,6 +110,6 @@ FINISHED = 3
 
 
 def values(folder: Path, name: str) -> list[float]:
-    """A metric of a run in a file store, whose lines are time, value and step."""
+    """Reads a metric of a run from a file store, whose lines are time, value and step."""
     lines = (folder / "metrics" / name).read_text().splitlines()
     return [float(line.split()[1]) for line in lines]

@@ -1,4 +1,4 @@
-"""One run from the command line: what it prints, what it leaves, what it does when asked again."""
+"""A single run from the command line: its output, its files, and a second call."""
 
 import csv
 import json
@@ -83,7 +83,7 @@ def test_the_files_of_a_run_agree(seqsweep: Command, tmp_path: Path) -> None:
     assert provenance["packages"]["torch"] == torch.__version__
 
 
-def test_a_run_can_be_made_again_to_the_bit(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_run_trained_again_has_the_same_bits(seqsweep: Command, tmp_path: Path) -> None:
     options = (*SHORT, "model.num_layers=2", "model.dropout=0.3", "scheduler=cosine")
     for folder in ("one", "two"):
         assert seqsweep("train", *options, f"output_dir={folder}").code == 0
@@ -109,21 +109,23 @@ def test_a_run_can_be_made_again_to_the_bit(seqsweep: Command, tmp_path: Path) -
         ("data=random", "data.num_workers=2", "optimizer=sgd", "scheduler=step"),
     ],
 )
-def test_every_option_trains(seqsweep: Command, tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_every_option_of_the_config_groups_trains(
+    seqsweep: Command, tmp_path: Path, options: tuple[str, ...]
+) -> None:
     result = seqsweep("train", *SHORT, *options)
     assert result.code == 0, result.err
     assert result.err == ""
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
 
 
-def test_overfit_learns_its_batches_by_heart(seqsweep: Command, tmp_path: Path) -> None:
+def test_the_overfit_experiment_learns_its_batches(seqsweep: Command, tmp_path: Path) -> None:
     assert seqsweep("train", "debug=overfit", "data=digits").code == 0
     assert (
         json.loads((_only_run(tmp_path) / "record.json").read_text())["metrics"]["train/acc"] == 1
     )
 
 
-def test_two_processes_share_the_data(seqsweep: Command, tmp_path: Path) -> None:
+def test_two_processes_of_ddp_share_the_data(seqsweep: Command, tmp_path: Path) -> None:
     options = ("trainer=ddp", "trainer.accelerator=cpu", "data.batch_size=16")
     result = seqsweep("train", *SHORT, *options)
     assert result.code == 0, result.err
@@ -133,7 +135,7 @@ def test_two_processes_share_the_data(seqsweep: Command, tmp_path: Path) -> None
     assert record["steps"] == 3 * math.ceil(share / 16)
 
 
-def test_a_run_that_diverges_says_so(seqsweep: Command, tmp_path: Path) -> None:
+def test_train_reports_a_run_that_diverges(seqsweep: Command, tmp_path: Path) -> None:
     options = ("optimizer=sgd", "optimizer.lr=1000", "trainer.gradient_clip_val=null")
     result = seqsweep("train", *SHORT, *options, "model.nonlinearity=relu")
     assert result.code == 1
@@ -145,7 +147,7 @@ def test_a_run_that_diverges_says_so(seqsweep: Command, tmp_path: Path) -> None:
     assert "metrics" not in record
 
 
-def test_interrupted_by_the_keyboard(tmp_path: Path) -> None:
+def test_ctrl_c_interrupts_train_with_one_message(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "seqsweep", "train", "trainer.max_epochs=100000"]
     with subprocess.Popen(
         command,

@@ -1,4 +1,4 @@
-"""A user's own configs, data and network, from a folder of their own."""
+"""A user's configs, data and network train from the user's own folder."""
 
 import json
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from torch import nn
 
 
 class Mean(nn.Module):
-    """Logits from the mean over time: no recurrence at all."""
+    """A network without recurrence: its logits come from the mean over time."""
 
     def __init__(self, input_size: int, num_classes: int, scale: float = 1.0) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ from seqsweep.data.sequences import make_sequences
 
 
 def sines(num_sequences: int, length: int = 12):
-    """Slow and fast sines."""
+    """A data source of slow and fast sines."""
     rng = np.random.default_rng(0)
     labels = np.arange(num_sequences) % 2
     phase = rng.uniform(0, 6, (num_sequences, 1))
@@ -65,7 +65,7 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_own_network_data_experiment_and_sweep(seqsweep: Command, own: Path) -> None:
+def test_a_users_network_data_experiment_and_sweep_train(seqsweep: Command, own: Path) -> None:
     options = ("--config-dir", "conf", "experiment=mine")
     result = seqsweep("train", *options, PYTHONPATH=".")
     assert result.code == 0, result.err
@@ -76,7 +76,7 @@ def test_own_network_data_experiment_and_sweep(seqsweep: Command, own: Path) -> 
     assert len(list(own.glob("outputs/sweeps/scales/*/record.json"))) == 2
 
 
-def test_own_network_is_checked_like_ours(
+def test_a_users_network_is_checked_like_those_of_seqsweep(
     own: Path, refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(own))
@@ -85,7 +85,7 @@ def test_own_network_is_checked_like_ours(
 
 
 @pytest.mark.slow
-def test_own_arrays(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_users_arrays_train(seqsweep: Command, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(6, 40, 3))  # time first: the notebook's trap
     np.savez(tmp_path / "mine.npz", X=x, y=np.array(["a", "b"] * 20))

@@ -1,4 +1,4 @@
-"""A sweep while it trains: the live table of `train -m`, and `watch` in another process."""
+"""A running sweep shows a live table, in `train -m` and in `watch` of another process."""
 
 import contextlib
 import fcntl
@@ -76,7 +76,9 @@ def leaves_a_cursor(printed: str) -> bool:
 
 
 @pytest.mark.slow
-def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Path) -> None:
+def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
+    tmp_path: Path,
+) -> None:
     more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.threads=2"]
     folder = tmp_path / "outputs/sweeps/mine"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
@@ -103,7 +105,7 @@ def test_a_sweep_on_a_terminal_shows_a_table_and_watch_ends_with_it(tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_ctrl_c_on_a_sweep_leaves_a_cursor_and_the_command(tmp_path: Path) -> None:
+def test_ctrl_c_on_a_sweep_restores_the_cursor_and_prints_the_command(tmp_path: Path) -> None:
     with on_terminal(tmp_path, *ENDLESS) as (process, master):
         printed = read_until(master, "epoch 1")
         process.send_signal(signal.SIGINT)

@@ -20,7 +20,6 @@ from seqsweep.live.watch import WatchedFolder, watch
 from seqsweep.runs import metrics_csv
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.lock import RunLock
-from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
 from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
@@ -114,88 +113,6 @@ def shown(progress: SweepProgress, width: int = 80, is_last: bool = False) -> st
     console = Console(file=io.StringIO(), record=True, width=width)
     console.print(LiveTable(progress, is_last))
     return console.export_text()
-
-
-# metrics.csv
-
-
-def test_only_whole_lines_of_metrics_csv_count(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    metrics = MetricsTail(path, ["val/acc"])
-    metrics.look()
-    assert metrics.epochs == 0
-    whole = HEADER + row(0, 0.25) + row(1, 0.75)
-    for length in range(len(whole) + 1):
-        path.write_text(whole[:length], newline="")
-        metrics.look()
-        assert metrics.epochs == whole[:length].count("\r\n") - 1 * (length >= len(HEADER))
-    assert metrics.best == {"val/acc": 0.75}
-
-
-def test_lines_of_metrics_csv_that_have_been_read_are_not_read_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train(tmp_path, range(1000), header=True)
-    metrics = MetricsTail(tmp_path / "metrics.csv", ["val/acc"])
-    metrics.look()
-    lines: list[str] = []
-    read = MetricsTail._read
-
-    def counted(self: MetricsTail, line: str) -> None:
-        lines.append(line)
-        read(self, line)
-
-    monkeypatch.setattr(MetricsTail, "_read", counted)
-    metrics.look()
-    train(tmp_path, [1000])
-    metrics.look()
-    assert lines == [row(1000).strip()]
-
-
-def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.csv"
-    train(tmp_path, range(3), accuracy=0.9, header=True)
-    metrics = MetricsTail(path, ["val/acc"])
-    metrics.look()
-    path.write_text(HEADER + row(0, 0.2), newline="")
-    metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (1, 0.2)
-    other = tmp_path / "other"
-    other.write_text(HEADER + row(0, 0.1) + row(1, 0.1) + row(2, 0.1) + row(3, 0.1), newline="")
-    other.replace(path)
-    metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (4, 0.1)
-    path.unlink()
-    metrics.look()
-    assert (metrics.epochs, metrics.best) == (0, {})
-
-
-@pytest.mark.parametrize("epochs", [6, 8])
-def test_a_metrics_csv_that_grows_again_after_a_cut_is_read_anew(
-    tmp_path: Path, epochs: int
-) -> None:
-    """The inode is the same, and the file may be longer than at the last look."""
-    train(tmp_path, range(6), accuracy=0.9, header=True)
-    metrics = MetricsTail(tmp_path / "metrics.csv", ["val/acc"])
-    metrics.look()
-    content = HEADER + "".join(row(epoch, 0.2) for epoch in range(epochs))
-    with (tmp_path / "metrics.csv").open("r+", newline="") as file:
-        file.truncate(0)
-        file.write(content)
-    metrics.look()
-    assert (metrics.epochs, metrics.best["val/acc"]) == (epochs, 0.2)
-
-
-@pytest.mark.parametrize(("metric", "best"), [("val/acc", 0.6), ("val/loss", 0.2)])
-def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(
-    tmp_path: Path, metric: str, best: float
-) -> None:
-    rows = ["0,6,0.3,0.4\n", "1,12,,\n", "2,18,0.2,0.6\n", "3,24,nan,nan\n", "4,30,0.5,0.1\n"]
-    (tmp_path / "metrics.csv").write_text("epoch,step,val/loss,val/acc\n" + "".join(rows))
-    metrics = MetricsTail(tmp_path / "metrics.csv", [metric])
-    metrics.look()
-    assert metrics.best[metric] == best
-    assert metrics.epochs == 5
 
 
 # time left

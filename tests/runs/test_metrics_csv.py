@@ -1,20 +1,33 @@
-"""metrics.csv is read as far as it is whole, and nothing that may stand in it raises."""
+"""metrics.csv is read up to its last whole line, and no content of it raises an error."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqsweep.runs.metrics_csv import read_columns, read_rows
+from seqsweep.runs.metrics_csv import MetricsTail, read_columns, read_rows
 
 HEAD = b"epoch,step,train/loss,val/acc\n"
+HEADER = "epoch,step,lr,train/loss,val/loss,val/acc\r\n"
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "metrics.csv"
+
+
+def row(epoch: int, accuracy: float = 0.5) -> str:
+    return f"{epoch},{epoch * 6},0.01,{1 / (epoch + 1)},0.5,{accuracy}\r\n"
+
+
+def add_rows(
+    path: Path, epochs: Sequence[int], accuracy: float = 0.5, header: bool = False
+) -> None:
+    with path.open("a", newline="") as file:
+        file.write((HEADER if header else "") + "".join(row(epoch, accuracy) for epoch in epochs))
 
 
 def test_rows_hold_the_finite_numbers_of_each_epoch(path):
@@ -67,3 +80,74 @@ def test_any_bytes_are_read_without_an_error(tmp_path_factory, content, has_head
     path.write_bytes((HEAD if has_head else b"") + content)
     lengths = {len(column) for column in read_columns(path).values()}
     assert lengths <= {len(read_rows(path))}
+
+
+def test_only_whole_lines_of_metrics_csv_count(path):
+    metrics = MetricsTail(path, ["val/acc"])
+    metrics.look()
+    assert metrics.epochs == 0
+    whole = HEADER + row(0, 0.25) + row(1, 0.75)
+    for length in range(len(whole) + 1):
+        path.write_text(whole[:length], newline="")
+        metrics.look()
+        assert metrics.epochs == whole[:length].count("\r\n") - 1 * (length >= len(HEADER))
+    assert metrics.best == {"val/acc": 0.75}
+
+
+def test_lines_of_metrics_csv_that_have_been_read_are_not_read_again(path, monkeypatch):
+    add_rows(path, range(1000), header=True)
+    metrics = MetricsTail(path, ["val/acc"])
+    metrics.look()
+    lines: list[str] = []
+    read = MetricsTail._read
+
+    def counted(self: MetricsTail, line: str) -> None:
+        lines.append(line)
+        read(self, line)
+
+    monkeypatch.setattr(MetricsTail, "_read", counted)
+    metrics.look()
+    add_rows(path, [1000])
+    metrics.look()
+    assert lines == [row(1000).strip()]
+
+
+def test_a_metrics_csv_that_is_cut_or_replaced_is_read_from_its_beginning(path):
+    add_rows(path, range(3), accuracy=0.9, header=True)
+    metrics = MetricsTail(path, ["val/acc"])
+    metrics.look()
+    path.write_text(HEADER + row(0, 0.2), newline="")
+    metrics.look()
+    assert (metrics.epochs, metrics.best["val/acc"]) == (1, 0.2)
+    other = path.with_name("other")
+    other.write_text(HEADER + row(0, 0.1) + row(1, 0.1) + row(2, 0.1) + row(3, 0.1), newline="")
+    other.replace(path)
+    metrics.look()
+    assert (metrics.epochs, metrics.best["val/acc"]) == (4, 0.1)
+    path.unlink()
+    metrics.look()
+    assert (metrics.epochs, metrics.best) == (0, {})
+
+
+@pytest.mark.parametrize("epochs", [6, 8])
+def test_a_metrics_csv_that_grows_again_after_a_cut_is_read_anew(path, epochs):
+    """The inode is the same, and the file may be longer than at the last look."""
+    add_rows(path, range(6), accuracy=0.9, header=True)
+    metrics = MetricsTail(path, ["val/acc"])
+    metrics.look()
+    content = HEADER + "".join(row(epoch, 0.2) for epoch in range(epochs))
+    with path.open("r+", newline="") as file:
+        file.truncate(0)
+        file.write(content)
+    metrics.look()
+    assert (metrics.epochs, metrics.best["val/acc"]) == (epochs, 0.2)
+
+
+@pytest.mark.parametrize(("metric", "best"), [("val/acc", 0.6), ("val/loss", 0.2)])
+def test_the_best_loss_is_the_lowest_and_empty_cells_are_skipped(path, metric, best):
+    rows = ["0,6,0.3,0.4\n", "1,12,,\n", "2,18,0.2,0.6\n", "3,24,nan,nan\n", "4,30,0.5,0.1\n"]
+    path.write_text("epoch,step,val/loss,val/acc\n" + "".join(rows))
+    metrics = MetricsTail(path, [metric])
+    metrics.look()
+    assert metrics.best[metric] == best
+    assert metrics.epochs == 5

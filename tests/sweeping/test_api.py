@@ -1,4 +1,4 @@
-"""`compose`, `train` and `sweep` do in Python what the commands do, and leave no trace in it."""
+"""`compose`, `train` and `sweep` do what the commands do and change no state of the program."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ def in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def test_a_config_is_that_of_the_command(checked):
+def test_compose_returns_the_config_of_the_command(checked):
     overrides = ["model=bidirectional", "optimizer.lr=0.1", "experiment=digits"]
     assert seqsweep.compose(overrides) == checked(*overrides)
     assert seqsweep.compose() == checked()
@@ -43,12 +43,12 @@ def test_a_config_is_that_of_the_command(checked):
         (["optimizer.lr=[1"], "cannot read the argument"),
     ],
 )
-def test_a_wrong_override_is_one_clear_error(overrides, message):
+def test_compose_raises_one_clear_error_for_a_wrong_override(overrides, message):
     with pytest.raises(ValueError, match=message):
         seqsweep.compose(overrides)
 
 
-def test_a_run_is_trained_once(capsys):
+def test_train_trains_a_complete_run_only_once(capsys):
     config = seqsweep.compose(SMALL)
     record = seqsweep.train(config)
     folder = Path(record.pop("folder"))
@@ -60,7 +60,7 @@ def test_a_run_is_trained_once(capsys):
     assert capsys.readouterr().out == ""
 
 
-def test_ctrl_c_is_a_keyboard_interrupt_and_the_run_can_resume():
+def test_ctrl_c_in_train_raises_keyboard_interrupt_and_the_run_resumes():
     config = seqsweep.compose([*SMALL, "trainer.max_epochs=1000000"])
 
     def interrupt():
@@ -75,7 +75,7 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_the_run_can_resume():
     assert RunFolder(folder).state() == "interrupted"
 
 
-def test_a_value_changed_in_the_config_is_checked():
+def test_train_checks_a_config_that_was_changed_after_compose():
     config = seqsweep.compose(SMALL)
     config["model"]["hidden_size"] = "many"
     with pytest.raises(ValueError, match=r"model.hidden_size='many': must be a whole number"):
@@ -83,7 +83,7 @@ def test_a_value_changed_in_the_config_is_checked():
     assert not Path("outputs").exists()
 
 
-def test_a_run_that_diverges_has_a_record():
+def test_train_returns_the_record_of_a_run_that_diverges():
     diverges = ["optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu"]
     record = seqsweep.train(seqsweep.compose([*SMALL, *diverges, "optimizer.lr=1000"]))
     assert record["status"] == "diverged" and "metrics" not in record
@@ -113,7 +113,7 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert "2 done, 0 to train" in capsys.readouterr().out
 
 
-def test_a_refused_sweep_is_one_clear_error(capsys):
+def test_sweep_raises_one_clear_error_for_a_wrong_override(capsys):
     with pytest.raises(ValueError, match=r"model.hidden_size=0: must be at least 1"):
         seqsweep.sweep([*SMALL, "model.hidden_size=0,4"])
     assert capsys.readouterr().err == ""
@@ -130,7 +130,7 @@ def test_a_sweep_with_a_failed_run_warns_and_returns_its_folder():
     assert len(list(folder.glob("*/record.json"))) == 1
 
 
-def test_a_longer_run_begins_with_the_epochs_of_a_shorter_one_of_the_same_program():
+def test_a_longer_run_continues_a_shorter_one_of_the_same_program():
     seqsweep.train(seqsweep.compose(SMALL))
     longer = seqsweep.train(seqsweep.compose([*SMALL, "trainer.max_epochs=3"]))
     assert "from the start" not in Path(longer["folder"], "train.log").read_text()

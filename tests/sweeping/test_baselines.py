@@ -1,4 +1,4 @@
-"""Baselines: what they reach on data of which it is known, measured once for each data set."""
+"""Baselines match published accuracies, and each data set is measured once."""
 
 import json
 from collections.abc import Callable
@@ -36,8 +36,8 @@ def rows(folder: Path) -> list[dict[str, Any]]:
     return json.loads((folder / "baselines.json").read_text())["baselines"]
 
 
-def test_japanese_vowels_as_published():
-    """Logistic regression .981, 1-NN .941, majority .084, on the official split."""
+def test_baselines_of_japanese_vowels_match_the_published_accuracies():
+    """Expects .981 (logistic regression), .941 (1-NN) and .084 (majority), official split."""
     splits = prepare(
         japanese_vowels(), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
         missing="error",
@@ -51,7 +51,7 @@ def test_japanese_vowels_as_published():
     assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
 
 
-def test_the_nearest_neighbour_knows_its_own_sequences_and_a_longer_test_is_cut():
+def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_are_cut():
     generator = np.random.default_rng(0)
     x = generator.normal(size=(12, 5, 2)).astype("float32")
     labels = np.arange(12) % 3
@@ -65,7 +65,7 @@ def test_the_nearest_neighbour_knows_its_own_sequences_and_a_longer_test_is_cut(
     }  # fmt: skip
 
 
-def test_data_sets_are_measured_once_and_told_apart(planned: Planned, tmp_path: Path) -> None:
+def test_each_data_set_is_measured_once_and_named(planned: Planned, tmp_path: Path) -> None:
     members = [
         planned(f"data.source.seed={data}", f"seed={seed}", f"data.batch_size={size}")
         for data in (0, 1)
@@ -87,7 +87,9 @@ def test_data_sets_are_measured_once_and_told_apart(planned: Planned, tmp_path: 
     assert len({row["of"] for row in rows(tmp_path)}) == 3
 
 
-def test_folders_of_runs_tell_the_same(planned: Planned, tmp_path: Path) -> None:
+def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(
+    planned: Planned, tmp_path: Path
+) -> None:
     members = [planned(f"seed={seed}", "trainer.max_epochs=1") for seed in (0, 1)]
     write_baselines(members, tmp_path)
     expected = rows(tmp_path)
@@ -99,7 +101,7 @@ def test_folders_of_runs_tell_the_same(planned: Planned, tmp_path: Path) -> None
     assert [row["metrics"] for row in found] == [row["metrics"] for row in expected]
 
 
-def test_without_scikit_learn_the_majority_is_left(
+def test_without_scikit_learn_only_the_majority_class_is_measured(
     monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(baselines, "find_spec", lambda name: None)
@@ -113,7 +115,7 @@ def test_without_scikit_learn_the_majority_is_left(
     assert len(rows(tmp_path)) == 3
 
 
-def test_a_data_set_too_large_says_so(
+def test_a_note_says_that_a_data_set_is_too_large_for_scikit_learn(
     monkeypatch: pytest.MonkeyPatch, planned: Planned, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(baselines, "LARGEST", 10)
@@ -121,7 +123,7 @@ def test_a_data_set_too_large_says_so(
     assert "more than 10" in json.loads((tmp_path / "baselines.json").read_text())["notes"][0]
 
 
-def test_a_network_of_ones_own_is_not_built_for_them(planned: Planned, tmp_path: Path) -> None:
+def test_baselines_do_not_build_a_users_network(planned: Planned, tmp_path: Path) -> None:
     folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
     config = folder.path / "config.yaml"
     config.write_text(config.read_text().replace("RNNClassifier", "Boom"))
@@ -129,7 +131,7 @@ def test_a_network_of_ones_own_is_not_built_for_them(planned: Planned, tmp_path:
     assert len(rows(tmp_path)) == 3
 
 
-def test_data_that_have_changed_are_not_measured(planned: Planned, tmp_path: Path) -> None:
+def test_baselines_refuse_data_that_have_changed(planned: Planned, tmp_path: Path) -> None:
     folder = train(planned("trainer.max_epochs=1"), tmp_path).folder
     config = folder.path / "config.yaml"
     config.write_text(config.read_text().replace("num_sequences: 60", "num_sequences: 61"))

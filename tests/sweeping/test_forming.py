@@ -1,4 +1,4 @@
-"""Which runs train together: in a pool those of equal data, in a stack those of equal networks."""
+"""A pool has runs with equal data, and a stack has runs with equal networks."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
 @pytest.fixture
 def formed(checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Formed:
-    """The plan of some members, on a machine with the library."""
+    """Returns the groups of members on a machine with the native library."""
     monkeypatch.setattr(engine, "library", object)
 
     def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Plan:
@@ -49,12 +49,12 @@ OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vow
 
 
 @pytest.mark.parametrize("override", FREE)
-def test_what_members_of_a_stack_may_differ_in(formed: Formed, override: str) -> None:
+def test_members_of_one_stack_may_differ_in_these_keys(formed: Formed, override: str) -> None:
     assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [2]
 
 
 @pytest.mark.parametrize("override", OF_A_STACK)
-def test_what_members_of_a_pool_may_differ_in(formed: Formed, override: str) -> None:
+def test_members_of_one_pool_may_differ_in_these_keys(formed: Formed, override: str) -> None:
     assert sizes(formed((), (override,))) == [2]
     assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
@@ -65,22 +65,22 @@ def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None
     assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
 
-def test_each_engine_gets_its_own(formed: Formed) -> None:
+def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
     found = formed((), ("engine=stacked",), ("engine=autograd",), ("seed=1",))
     assert [len(pool.members) for pool in found.pools] == [2]
     assert [len(stack.members) for stack in found.stacks] == [1]
     assert len(found.alone) == 1
 
 
-def test_company_changes_no_choice(formed: Formed) -> None:
-    """An lstm trains as it does alone, however few or many like it there are."""
+def test_the_engine_of_a_member_does_not_depend_on_other_members(formed: Formed) -> None:
+    """The number of similar lstms does not change how one of them trains."""
     lstm = [("model.cell=lstm", f"seed={seed}") for seed in range(4)]
     for members in (lstm, lstm[:1]):
         assert sizes(formed(*members)) == [len(members)]
         assert not formed(*members).alone
 
 
-def test_the_most_expensive_member_is_first(formed: Formed) -> None:
+def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
     widths = ("model.hidden_size=8", "model.hidden_size=64", "model.hidden_size=16")
     (pool,) = formed(*((width,) for width in widths)).pools
     assert [m.config["model"]["hidden_size"] for m in pool.members] == [64, 16, 8]
@@ -88,7 +88,7 @@ def test_the_most_expensive_member_is_first(formed: Formed) -> None:
     assert [m.config["trainer"]["max_epochs"] for m in more.pools[0].members] == [9, 1]
 
 
-def test_the_order_of_the_arguments_changes_nothing(formed: Formed) -> None:
+def test_groups_do_not_depend_on_the_order_of_the_arguments(formed: Formed) -> None:
     seeds = [(f"seed={seed}",) for seed in range(3)]
     for own in ((), ("engine=stacked",)):
         groups = []
@@ -98,14 +98,14 @@ def test_the_order_of_the_arguments_changes_nothing(formed: Formed) -> None:
         assert groups[0] == groups[1]
 
 
-def test_a_stack_stays_in_the_cache(formed: Formed) -> None:
+def test_a_stack_is_split_to_fit_into_the_cache(formed: Formed) -> None:
     members = [(f"seed={seed}", "engine=stacked", "data.batch_size=512") for seed in range(20)]
     found = formed(*members)
     assert len(found.stacks) > 1
     assert sum(sizes(found)) == 20 and max(sizes(found)) - min(sizes(found)) <= 1
 
 
-def test_groups_say_what_they_are(formed: Formed) -> None:
+def test_the_text_of_a_group_describes_its_networks(formed: Formed) -> None:
     (pool,) = formed((), ("model.hidden_size=10", "model.bidirectional=true")).pools
     assert pool.text() == "2 runs: rnn, 1 layer, one and both directions, hidden 10, 32"
     (stack,) = formed(("engine=stacked", "model.cell=gru", "model.num_layers=2")).stacks

@@ -1,4 +1,4 @@
-"""A signal ends the work in its block, wherever in it the signal comes."""
+"""A signal ends an interruptible block, wherever in the block the signal comes."""
 
 import signal
 
@@ -9,7 +9,9 @@ from seqsweep.training.outcome import Interrupted
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_block_and_the_handlers_are_as_before(signum: signal.Signals) -> None:
+def test_a_signal_ends_the_block_and_the_earlier_handlers_are_restored(
+    signum: signal.Signals,
+) -> None:
     before = signal.getsignal(signum)
     with pytest.raises(Interrupted, match=signum.name) as error, interruptible():
         signal.raise_signal(signum)
@@ -27,7 +29,7 @@ def test_a_signal_whose_exception_is_lost_ends_the_block_at_its_end() -> None:
         Collected()
 
 
-def test_what_was_ignored_stays_ignored() -> None:
+def test_a_signal_that_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with interruptible():

@@ -1,4 +1,4 @@
-"""A run trained again from its own config: identical, or where it first differs."""
+"""`reproduce` finds a run identical, or reports where it first differs."""
 
 import io
 import re
@@ -37,7 +37,7 @@ CONFIG = (
 def trained(
     checked: Callable[..., Config], tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[..., Path]:
-    """The folder of a finished run of the config with these arguments more."""
+    """Trains the config with further overrides and returns the run's folder."""
 
     def call(*overrides: str, data: tuple[str, ...] = DATA) -> Path:
         root = tmp_path_factory.mktemp("runs")
@@ -53,7 +53,7 @@ def original(trained: Callable[..., Path]) -> Path:
 
 @pytest.fixture
 def run(original: Path, tmp_path: Path) -> Path:
-    """A finished run to change."""
+    """A copy of a finished run, which a test may change."""
     return shutil.copytree(original, tmp_path / "runs" / original.name)
 
 
@@ -93,7 +93,7 @@ def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
     ],
     ids=" ".join,
 )
-def test_a_finished_run_is_identical(
+def test_reproduce_finds_an_unchanged_run_identical(
     trained: Callable[..., Path], capsys: pytest.CaptureFixture[str], overrides: tuple[str, ...]
 ) -> None:
     folder = trained(*overrides)
@@ -102,7 +102,7 @@ def test_a_finished_run_is_identical(
     assert capsys.readouterr().out == "identical\n"
 
 
-def test_nothing_is_written_but_in_the_scratch_folder(
+def test_reproduce_writes_only_into_the_scratch_folder(
     run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     scratch, here = tmp_path / "scratch", tmp_path / "here"
@@ -119,7 +119,9 @@ def test_nothing_is_written_but_in_the_scratch_folder(
 
 
 @pytest.mark.parametrize("name", ["best", "last"])
-def test_another_weight_differs(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+def test_reproduce_reports_a_changed_weight(
+    run: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
     def change(content: dict[str, Any]) -> None:
         weight: torch.Tensor = next(iter(content["state_dict"].values()))
         weight.view(-1)[0] += 0.25
@@ -130,7 +132,7 @@ def test_another_weight_differs(run: Path, capsys: pytest.CaptureFixture[str], n
     assert out.startswith(f"differs: the weights of {name}.ckpt, by at most 0.25\n")
 
 
-def test_the_smallest_change_of_a_weight_differs(
+def test_reproduce_reports_the_smallest_change_of_a_weight(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def change(content: dict[str, Any]) -> None:
@@ -142,7 +144,9 @@ def test_the_smallest_change_of_a_weight_differs(
     assert "the weights of best.ckpt" in capsys.readouterr().out
 
 
-def test_a_weight_more_or_less_differs(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reproduce_reports_an_additional_or_a_missing_weight(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def change(content: dict[str, Any]) -> None:
         content["state_dict"]["more"] = torch.zeros(1)
 
@@ -152,7 +156,7 @@ def test_a_weight_more_or_less_differs(run: Path, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(("row", "column"), [(1, "train/loss"), (2, "val/acc"), (4, "lr")])
-def test_another_metric_differs_from_its_epoch_on(
+def test_reproduce_names_the_first_epoch_with_a_changed_metric(
     run: Path, capsys: pytest.CaptureFixture[str], row: int, column: str
 ) -> None:
     path = run / "metrics.csv"
@@ -166,7 +170,7 @@ def test_another_metric_differs_from_its_epoch_on(
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-def test_epochs_that_are_missing_differ(
+def test_reproduce_reports_missing_epochs(
     run: Path, capsys: pytest.CaptureFixture[str], rows: int
 ) -> None:
     path = run / "metrics.csv"
@@ -176,7 +180,7 @@ def test_epochs_that_are_missing_differ(
     assert f"{rows - 1} epochs, and 4 again" in capsys.readouterr().out
 
 
-def test_a_last_checkpoint_that_was_deleted_is_said(
+def test_reproduce_mentions_that_last_ckpt_was_deleted(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (run / "checkpoints/last.ckpt").unlink()
@@ -185,7 +189,7 @@ def test_a_last_checkpoint_that_was_deleted_is_said(
 
 
 @pytest.mark.parametrize("gone", ["metrics.csv", "checkpoints/best.ckpt"])
-def test_a_file_that_is_gone_is_not_identical(
+def test_reproduce_reports_a_deleted_file(
     run: Path, capsys: pytest.CaptureFixture[str], gone: str
 ) -> None:
     (run / gone).unlink()
@@ -193,10 +197,10 @@ def test_a_file_that_is_gone_is_not_identical(
     assert "identical" not in capsys.readouterr().out
 
 
-def test_another_result_in_the_record_is_not_identical(
+def test_reproduce_reports_a_changed_result_in_the_record(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The number that tables show: the test accuracy stands in no other file."""
+    """The record is the only file with the test accuracy, which the tables show."""
     record = read_json(run / "record.json")
     assert record is not None
     record["metrics"]["test/acc"] = 0.99
@@ -205,10 +209,10 @@ def test_another_result_in_the_record_is_not_identical(
     assert "test/acc" in capsys.readouterr().out
 
 
-def test_the_stack_of_a_run_is_looked_for_beside_it_from_inside(
+def test_reproduce_finds_the_stack_of_a_run_from_inside_its_folder(
     run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The report of a run calls it `.`, which has no parent by name."""
+    """The report of a run names the run `.`, a path whose parent has no name."""
     provenance = read_json(run / "provenance.json")
     assert provenance is not None
     stack = {"members": [run.name, "gone"]}
@@ -221,7 +225,7 @@ def test_the_stack_of_a_run_is_looked_for_beside_it_from_inside(
     assert "comparing" not in out  # with what is not there
 
 
-def test_another_seed_differs_from_the_first_epoch_on(
+def test_reproduce_reports_another_seed_from_the_first_epoch(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edit_config(run, "seed", value=1)
@@ -231,7 +235,9 @@ def test_another_seed_differs_from_the_first_epoch_on(
     assert "environment" not in out  # it is not to blame
 
 
-def test_another_environment_is_named(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reproduce_names_a_changed_environment(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     provenance = read_json(run / "provenance.json")
     assert provenance is not None
     provenance["packages"]["torch"] = "1.0"
@@ -247,7 +253,7 @@ def test_another_environment_is_named(run: Path, capsys: pytest.CaptureFixture[s
     assert "started" not in out
 
 
-def test_other_data_are_named(
+def test_reproduce_names_changed_data(
     trained: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rng, path = np.random.default_rng(0), tmp_path / "mine.npz"
@@ -265,13 +271,13 @@ def test_other_data_are_named(
 
 
 @pytest.mark.parametrize("lost", ["config.yaml", "record.json"])
-def test_a_run_that_is_not_complete_is_refused(run: Path, lost: str) -> None:
+def test_reproduce_refuses_a_run_that_is_not_complete(run: Path, lost: str) -> None:
     (run / lost).unlink()
     with pytest.raises(ValueError, match=f"{run.name}: not the folder of a complete run"):
         reproduce(run)
 
 
-def test_a_run_that_diverged_is_refused(run: Path) -> None:
+def test_reproduce_refuses_a_run_that_diverged(run: Path) -> None:
     record = read_json(run / "record.json")
     assert record is not None
     write_sealed(run / "record.json", record | {"status": "diverged", "epoch": 1})
@@ -279,7 +285,9 @@ def test_a_run_that_diverged_is_refused(run: Path) -> None:
         reproduce(run)
 
 
-def test_a_damaged_checkpoint_is_refused(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_reproduce_refuses_a_damaged_checkpoint(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = run / "checkpoints" / "best.ckpt"
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(ValueError, match=r"best\.ckpt is damaged"):
@@ -299,10 +307,10 @@ PLACES = {
 
 @pytest.mark.parametrize("target", FOREIGN)
 @pytest.mark.parametrize("key", PLACES.values(), ids=PLACES)
-def test_a_foreign_target_is_refused(
+def test_reproduce_refuses_a_foreign_target(
     run: Path, monkeypatch: pytest.MonkeyPatch, target: str, key: tuple[str, ...]
 ) -> None:
-    """Before anything is imported for it, let alone built."""
+    """The target is refused before anything is imported or built for it."""
 
     def never(*_: object) -> None:
         raise AssertionError("the config was used")
@@ -317,7 +325,7 @@ def test_a_foreign_target_is_refused(
     assert f"--allow {target}" in message
 
 
-def test_a_run_from_before_a_key_that_decides_nothing_is_reproduced(run: Path) -> None:
+def test_reproduce_accepts_a_run_that_lacks_a_later_key_without_influence(run: Path) -> None:
     path = run / "config.yaml"
     config = yaml.safe_load(path.read_text())
     del config["diagnostics"], config["sweep"]["report"]
@@ -329,20 +337,20 @@ def test_a_run_from_before_a_key_that_decides_nothing_is_reproduced(run: Path) -
         reproduce(run)
 
 
-def test_the_nearest_target_is_named(run: Path) -> None:
+def test_the_error_for_a_foreign_target_suggests_the_nearest_one(run: Path) -> None:
     edit_config(run, "model", "_target_", value=NEAR)
     with pytest.raises(ValueError, match=r"did you mean .*models\.classifier\.RNNClassifier"):
         reproduce(run)
 
 
 @pytest.mark.parametrize("target", [None, 3, ["os.system"], {"_target_": "os.system"}, ""])
-def test_a_target_that_is_no_name_is_refused(run: Path, target: Any) -> None:
+def test_reproduce_refuses_a_target_that_is_not_a_name(run: Path, target: Any) -> None:
     edit_config(run, "model", "_target_", value=target)
     with pytest.raises(ValueError, match=r"model\._target_"):
         reproduce(run)
 
 
-def test_a_target_in_a_list_is_found() -> None:
+def test_a_foreign_target_in_a_list_is_found() -> None:
     config = {"callbacks": {"mine": [{"a": 1}, {"deep": {"_target_": "os.system"}}]}}
     with pytest.raises(ValueError, match=r"here: callbacks\.mine\.1\.deep\._target_=os\.system"):
         refuse_foreign_targets(config, [*own_targets()], "here")
@@ -356,10 +364,10 @@ def test_a_target_in_a_list_is_found() -> None:
     ],
     ids=["create", "decode"],
 )
-def test_a_target_that_an_interpolation_makes_is_refused(
+def test_reproduce_refuses_a_target_made_by_an_interpolation(
     run: Path, tmp_path: Path, node: str
 ) -> None:
-    """A saved config holds values; an interpolation in one was put there by somebody."""
+    """A saved config holds only values, so an interpolation was added later by hand."""
     marker = tmp_path / "marker"
     edit_config(run, "data", "source", value=node.replace("MARKER", str(marker)))
     with pytest.raises((ValueError, TypeError)):
@@ -367,7 +375,7 @@ def test_a_target_that_an_interpolation_makes_is_refused(
     assert not marker.exists()
 
 
-def test_what_is_allowed_is_that_name_only(
+def test_allow_covers_exactly_the_given_name(
     trained: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -398,12 +406,12 @@ def test_what_is_allowed_is_that_name_only(
         reproduce(run, ["mine_allowed.Net"])
 
 
-def test_our_targets_are_ours() -> None:
+def test_the_targets_of_seqsweep_need_no_allow() -> None:
     assert "seqsweep.models.classifier.RNNClassifier" in own_targets()
     assert [name for name in own_targets() if not name.startswith("seqsweep.")] == []
 
 
-def test_a_relative_data_path_is_found_from_any_folder(
+def test_a_relative_data_path_of_a_run_is_found_from_any_folder(
     trained: Callable[..., Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What stands beside the runs for people: renewed when runs end, never in the way of the sweep."""
+"""Baselines, report and view are renewed when runs end and never disturb the sweep."""
 
 import os
 import re
@@ -65,7 +65,7 @@ def test_the_report_is_renewed_when_a_run_has_ended(
     assert report.stat().st_mtime_ns == last
 
 
-def test_what_cannot_be_written_meanwhile_stops_nothing(
+def test_a_renewal_that_cannot_be_written_does_not_stop_the_sweep(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     tried = threading.Event()
@@ -82,10 +82,10 @@ def test_what_cannot_be_written_meanwhile_stops_nothing(
 
 
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # that is what is tested
-def test_a_process_forked_meanwhile_is_free(
+def test_a_process_forked_during_a_renewal_inherits_no_lock(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """The fork waits for a renewal that is under way: a lock that it holds would never be freed."""
+    """A fork waits for a running renewal, because the child could never release its locks."""
     lock, started = threading.Lock(), threading.Event()
 
     def write(folder: Path) -> None:
@@ -109,7 +109,7 @@ def member(checked: Callable[..., Config]) -> PlannedRun:
 
 
 @pytest.mark.slow
-def test_the_end_writes_all(member: PlannedRun, tmp_path: Path) -> None:
+def test_the_summary_writes_baselines_report_and_view(member: PlannedRun, tmp_path: Path) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([member], tmp_path) == []
     names = {"report.html", "report.csv", "report.json", "baselines.json"}
@@ -117,7 +117,9 @@ def test_the_end_writes_all(member: PlannedRun, tmp_path: Path) -> None:
     assert list(tmp_path.glob("a/*.hparams"))
 
 
-def test_what_the_end_cannot_write_is_said(member: PlannedRun, tmp_path: Path) -> None:
+def test_the_summary_returns_a_problem_for_each_part_that_it_cannot_write(
+    member: PlannedRun, tmp_path: Path
+) -> None:
     end_run(tmp_path, "a", 4)
     (tmp_path / "report.html").mkdir()
     (problem,) = write_summary([member], tmp_path)
@@ -126,7 +128,7 @@ def test_what_the_end_cannot_write_is_said(member: PlannedRun, tmp_path: Path) -
 
 
 def summary_of(folder: Path) -> dict[str, str]:
-    """What stands beside the runs, without the folder's own path and what proves it."""
+    """Returns the files of the summary, without the folder's path and the digests."""
     paths = [path for path in folder.iterdir() if path.is_file()]
     found = {path.name: path.read_text() for path in paths if path.name != ".tensorboard"}
     found["report.json"] = re.sub('"made_from": "[0-9a-f]*"', "", found["report.json"])
@@ -136,14 +138,14 @@ def summary_of(folder: Path) -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
-def test_ended_at_every_write_it_is_completed_by_the_next(
+def test_a_summary_interrupted_at_any_write_is_completed_by_the_next_one(
     member: PlannedRun,
     tmp_path: Path,
     at_rename: AtRename,
     monkeypatch: pytest.MonkeyPatch,
     signum: signal.Signals,
 ) -> None:
-    """An extended sweep: what is left behind is of its first runs, or some of it of all runs."""
+    """After an extended sweep, each file holds either only its first runs or all runs."""
     monkeypatch.setattr(time, "strftime", lambda *_: "now")
     monkeypatch.setattr(time, "perf_counter", lambda: 0.0)
     options = {} if signum == signal.SIGKILL else {"act": lambda: signal.raise_signal(signum)}
@@ -173,10 +175,10 @@ def test_ended_at_every_write_it_is_completed_by_the_next(
         assert done == []  # it fits
 
 
-def test_what_two_wrote_at_once_is_made_again(
+def test_a_summary_that_two_processes_wrote_at_once_is_made_again(
     tmp_path: Path,
 ) -> None:
-    """One that began before the last run ended writes a file after the other has ended."""
+    """A process that began before the last run ended writes its file after the other process."""
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
     old = {name: (tmp_path / name).read_bytes() for name in BESIDE}
@@ -193,7 +195,7 @@ def test_what_two_wrote_at_once_is_made_again(
 @pytest.mark.parametrize(
     "lost", ["report.html", "report.csv", "report.json", ".tensorboard", "a/*.hparams"]
 )
-def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, lost: str) -> None:
+def test_a_lost_or_damaged_file_of_the_summary_is_made_again(tmp_path: Path, lost: str) -> None:
     end_run(tmp_path, "a", 4)
     assert write_summary([], tmp_path) == []
     before = summary_of(tmp_path)
@@ -204,7 +206,7 @@ def test_what_is_lost_or_damaged_is_made_again(tmp_path: Path, lost: str) -> Non
     assert path.stat().st_size
 
 
-def test_another_version_of_the_program_makes_it_again(
+def test_another_version_of_the_program_makes_the_summary_again(
     tmp_path: Path, at_rename: AtRename, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     end_run(tmp_path, "a", 4)

@@ -1,4 +1,4 @@
-"""An estimate of time grows with what is to be computed."""
+"""The estimated time grows with the number of operations."""
 
 from collections.abc import Callable
 
@@ -16,7 +16,7 @@ BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=3")
     "more",
     ["model.hidden_size=33", "model.num_layers=2", "model.cell=gru", "model.bidirectional=true"],
 )
-def test_a_larger_network_takes_longer(
+def test_a_larger_network_has_a_longer_estimate(
     checked: Callable[..., Config], engine: str, more: str
 ) -> None:
     small, large = (plan(checked(*BASE, *own)) for own in ((), (more,)))
@@ -24,7 +24,7 @@ def test_a_larger_network_takes_longer(
     assert seconds_of(small, engine) == pytest.approx(3 * epoch_seconds(small, engine))
 
 
-def test_a_network_of_ones_own_has_no_estimate(checked: Callable[..., Config]) -> None:
+def test_a_users_network_has_no_estimate(checked: Callable[..., Config]) -> None:
     member = plan(checked(*BASE))
     member.config["model"] = {"_target_": "mine.Net"}
     assert seconds_of(member, "autograd") == 0

@@ -1,4 +1,4 @@
-"""`verify-stack` tells rounding, however far it has grown, from a fault of an engine."""
+"""`verify-stack` distinguishes amplified rounding errors from a fault of an engine."""
 
 import io
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def verify(checked: Callable[..., Config]) -> Callable[..., tuple[int, str]]:
-    """The exit code and what is printed, of two seeds."""
+    """Verifies two seeds and returns the exit code and the printed text."""
 
     def call(*overrides: str) -> tuple[int, str]:
         members = [plan(checked(*BASE, *overrides, f"seed={seed}")) for seed in (0, 1)]
@@ -40,8 +40,8 @@ def verify(checked: Callable[..., Config]) -> Callable[..., tuple[int, str]]:
     return call
 
 
-def test_rounding_that_training_amplifies_is_no_fault(verify, engine):
-    """relu and a large lr: the losses of one epoch are a tenth apart in float32."""
+def test_rounding_that_training_amplifies_is_not_a_fault(verify, engine):
+    """With relu and a large lr, the losses of one epoch differ by a tenth in float32."""
     own = ("model.num_layers=4", "model.nonlinearity=relu", "optimizer.lr=0.1")
     code, text = verify(f"engine={engine}", *own)
     row = next(line for line in text.splitlines() if "2 runs: rnn" in line)
@@ -51,7 +51,7 @@ def test_rounding_that_training_amplifies_is_no_fault(verify, engine):
     assert "is rounding" in text
 
 
-def test_a_step_that_is_wrong_by_a_thousandth_is_a_fault(verify, engine, monkeypatch):
+def test_an_engine_step_that_is_wrong_by_a_thousandth_is_a_fault(verify, engine, monkeypatch):
     right = Schedule.options
 
     def wrong(self: Schedule, epoch: int) -> dict[str, float]:
@@ -64,12 +64,12 @@ def test_a_step_that_is_wrong_by_a_thousandth_is_a_fault(verify, engine, monkeyp
     assert "the engines do not compute the same" in text
 
 
-def test_a_run_that_diverges_at_once_has_nothing_to_compare(verify):
+def test_verify_refuses_a_run_that_diverges_in_its_first_epoch(verify):
     wild = ("model.nonlinearity=relu", "optimizer.lr=1000", "trainer.gradient_clip_val=null")
     with pytest.raises(ValueError, match="diverges in its first epoch"):
         verify(*wild)
 
 
-def test_autograd_is_not_compared_with_itself(verify):
+def test_verify_refuses_a_sweep_that_autograd_trains(verify):
     with pytest.raises(ValueError, match="expected members of the engines native and stacked"):
         verify("engine=autograd")

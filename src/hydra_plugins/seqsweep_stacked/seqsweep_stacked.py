@@ -20,7 +20,7 @@ _OUR_TASK = "seqsweep.sweeping.app"
 
 @dataclass
 class StackedLauncherConf:
-    """The launcher's config; the arguments are those of StackedLauncher."""
+    """The launcher's config, with the arguments of StackedLauncher."""
 
     _target_: str = "hydra_plugins.seqsweep_stacked.seqsweep_stacked.StackedLauncher"
     threads: int | None = None
@@ -64,12 +64,15 @@ class StackedLauncher(Launcher):
 
     @property
     def launches_runs(self) -> bool:
-        """True for seqsweep's jobs, unless Hydra has callbacks, which belong to single jobs."""
+        """Tells if the jobs are runs of seqsweep without callbacks.
+
+        Callbacks of Hydra belong to single jobs, so they exclude pools and stacks.
+        """
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
     def run_launcher(self) -> Any:
-        """Returns the RunLauncher that trains the runs; seqsweep's own sweeper uses it directly."""
+        """Returns the RunLauncher that trains the runs, for seqsweep's own sweeper as well."""
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.forming import cores
         from seqsweep.sweeping.hydra_jobs import RunLauncher

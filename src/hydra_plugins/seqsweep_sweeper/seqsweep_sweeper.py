@@ -26,8 +26,8 @@ class SeqsweepSweeperConf:
     """The sweeper's config, with `params` as in Hydra's basic sweeper."""
 
     _target_: str = "hydra_plugins.seqsweep_sweeper.seqsweep_sweeper.SeqsweepSweeper"
-    # An empty dict, because with None Hydra answers to
-    # `hydra.sweeper.params={seed:1}` with an AttributeError.
+    # An empty dict, because with None Hydra raises an AttributeError for
+    # `hydra.sweeper.params={seed:1}`.
     params: dict[str, Any] | None = field(default_factory=dict)
 
 
@@ -80,7 +80,7 @@ class SeqsweepSweeper(Sweeper):
                 raise SystemExit(1)
             return
 
-        runs = RunLauncher(launcher)  # another launcher trains single runs, as jobs of Hydra
+        runs = RunLauncher(launcher)  # another launcher trains each run as a job of Hydra
         if isinstance(launcher, StackedLauncher) and launcher.launches_runs:
             runs = launcher.run_launcher()
         code = run_sweep(jobs, composer, runs, folder, PlainConsole())
@@ -88,7 +88,7 @@ class SeqsweepSweeper(Sweeper):
             raise SystemExit(code)
 
     def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
-        """Returns the overrides of each member of the grid; the last argument varies fastest."""
+        """Returns the overrides of each member of the grid. The last argument varies fastest."""
         # Imported here for the reason in the module's docstring.
         from seqsweep.config.grid import check_grid, swept_values
 

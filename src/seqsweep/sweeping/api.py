@@ -1,4 +1,4 @@
-"""The functions that train, for Python: they do what `seqsweep train` does."""
+"""The Python functions `train` and `sweep`, which do what `seqsweep train` does."""
 
 import os
 import signal
@@ -26,16 +26,16 @@ from seqsweep.training.planned_run import plan
 
 
 def train(config: Config) -> dict[str, Any]:
-    """Trains one run, or finds it trained already, in its folder below `output_dir`.
+    """Trains one run in its folder below `output_dir`, unless it is done already.
 
-    Prints what may mislead about the data, as the command does, and on a terminal a progress bar.
+    Prints notes on the data, as the command does, and a progress bar on a terminal.
 
     Args:
-        config: of `compose`; its values may have been changed since.
+        config: the result of `compose`; its values may have been changed since.
 
     Returns:
         The run's record, as in record.json (`status`, `metrics`, `best_epoch`, ...), and its
-        `folder`, which `load_run` takes. A run that diverged has a record too, without metrics.
+        `folder`, which `load_run` takes. The record of a run that diverged has no metrics.
 
     Raises:
         ValueError, TypeError, OSError: the config or the data are refused; nothing was trained.
@@ -55,7 +55,7 @@ def train(config: Config) -> dict[str, Any]:
     if outcome.signum is not None:
         raise _error_of_signal(128 + outcome.signum)
     if outcome.trained:
-        # Imported here: a run that is complete already needs no torch.
+        # Imported here, because a run that is complete already needs no torch.
         from seqsweep.training.resume import forget_finished_runs
 
         forget_finished_runs()  # a longer run may begin with this one
@@ -64,9 +64,10 @@ def train(config: Config) -> dict[str, Any]:
 
 
 def sweep(overrides: Sequence[str]) -> Path:
-    """Trains what is missing of a sweep, as `seqsweep train -m` does, and prints its leaderboard.
+    """Trains the missing runs of a sweep and prints its leaderboard.
 
-    A run that fails does not stop the others: it is a warning, and `load_sweep` has its state.
+    It does what `seqsweep train -m` does. A failed run does not stop the others: it leads to a
+    warning at the end, and `load_sweep` returns its state.
 
     Args:
         overrides: as on the command line; `seed=0,1` and `model.cell=rnn,gru` span a grid.
@@ -90,9 +91,9 @@ def sweep(overrides: Sequence[str]) -> Path:
 
 @contextmanager
 def _as_command() -> Generator[None]:
-    """Lets the block use what belongs to a command: `sys.argv`, and how Hydra shows errors."""
+    """Sets `sys.argv` and Hydra's handling of errors as a command has them, for a block."""
     words, full_error = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
-    # What a person would type, by the path with which ddp can start the program again.
+    # The command that a person would type, with a path that ddp can start the program from.
     sys.argv = [str(Path(sys.executable).with_name("seqsweep"))]
     os.environ["HYDRA_FULL_ERROR"] = "1"  # errors are raised instead of printed
     try:
@@ -105,7 +106,7 @@ def _as_command() -> Generator[None]:
 
 
 def _error_of_signal(exit_code: int) -> BaseException:
-    """The error that ends a program by a signal: Ctrl-C has its own in Python."""
+    """Returns the error for a signal: KeyboardInterrupt for Ctrl-C, else SystemExit."""
     if exit_code == 128 + signal.SIGINT:
         return KeyboardInterrupt()
     return SystemExit(exit_code)

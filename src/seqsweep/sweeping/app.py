@@ -1,4 +1,4 @@
-"""The Hydra application behind `seqsweep train`, with one clear message for wrong input."""
+"""The Hydra application behind `seqsweep train`. Wrong input gives one clear message."""
 
 import os
 import time
@@ -78,7 +78,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except Interrupted as error:
-        return _say(f"{error}; the same command goes on from the last epoch", error.exit_code)
+        return _say(f"{error}; the same command resumes from the last epoch", error.exit_code)
     except (RunFailed, Locked) as error:
         if full_error:
             raise
@@ -91,7 +91,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if full_error:
             raise
         return _refuse("the config is nested too deeply, or a defaults list leads back to itself")
-    except BrokenPipeError:  # the reader of our output has gone; cli.py handles that
+    except BrokenPipeError:  # the reader of the output has gone; cli.py handles this
         raise
     except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
         if full_error:
@@ -106,8 +106,8 @@ def _start_hydra() -> None:
     """Composes the config and calls `task`, or the sweeper.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C, also while Hydra composes, whose cleaning up then raises another
-            error.
+        KeyboardInterrupt: Ctrl-C, also while Hydra composes. Hydra's clean-up may hide it behind
+            another error.
     """
     try:
         hydra.main(config_path=str(CONF_DIR), config_name="train", **VERSION_BASE)(task)()
@@ -124,7 +124,10 @@ def _start_hydra() -> None:
 
 @interruptible()
 def task(config: DictConfig) -> float | None:
-    """Trains the run of one Hydra job. Returns its monitored metric, which some sweepers read."""
+    """Trains the run of one Hydra job and returns its monitored metric.
+
+    Some sweepers read the metric.
+    """
     restore_subcommand()
     hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
@@ -153,7 +156,7 @@ def task(config: DictConfig) -> float | None:
 
 
 _errors: list[Exception] = []
-"""The error of a single run. `run` raises it, because Hydra would print a line of its own first."""
+"""The error of a single run. `run` raises it, because Hydra would first print an extra line."""
 
 
 def _refuse_sweep(hydra_config: DictConfig) -> None:
@@ -171,9 +174,9 @@ def _refuse_sweep(hydra_config: DictConfig) -> None:
 
 
 def _train_member(member: PlannedRun, root: Path) -> float | None:
-    """Trains a run of a sweep. Returns its monitored metric, or None if it was left alone.
+    """Trains a run of a sweep. Returns its monitored metric; None if it was skipped.
 
-    A run is left alone if another process trains it or if the sweep has been stopped. A run that
+    A run is skipped if another process trains it or if the sweep has been stopped. A run that
     cannot be built leaves failure.json, like a run that fails later.
     """
     if (root / STOP_FILE).exists():
@@ -195,7 +198,11 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a single run; waits for another process that trains it, if the config says so."""
+    """Trains a single run. With `locked=wait` it first waits for another process.
+
+    Raises:
+        Locked: another process trains the run, and the config says `locked=skip`.
+    """
     train = _import_train()
     bar = None
     if console.is_terminal:
@@ -219,7 +226,10 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
 
 
 def _import_train() -> Callable[..., Outcome]:
-    """Returns `train`. torch and Lightning take seconds to import, so the config comes first."""
+    """Imports and returns `train`.
+
+    torch and Lightning take seconds to import, so the config is checked first.
+    """
     with without_collections():
         from seqsweep.training.train import train
 

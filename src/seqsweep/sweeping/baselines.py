@@ -1,6 +1,6 @@
-"""Measures baselines without a network on a sweep's data, for the report. Imports no torch.
+"""Measures baselines without a network on a sweep's data, for the report.
 
-S sequences, T steps, F features, C classes.
+Imports no torch. S sequences, T steps, F features, C classes.
 """
 
 import json
@@ -65,8 +65,8 @@ def write_baselines(members: Sequence[PlannedRun], folder: Path) -> None:
 def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     """Returns each baseline's name, metrics and seconds, and notes on those that are missing.
 
-    The majority class is always there; logistic regression (Cox 1958) and the nearest neighbour
-    (Cover and Hart 1967) on the padded, flattened sequences if scikit-learn is installed.
+    The majority class is always measured. Logistic regression (Cox 1958) and the nearest neighbour
+    (Cover and Hart 1967), on the padded and flattened sequences, need scikit-learn.
     """
     if splits.val is None and splits.test is None:
         return [], ["No baselines: there is neither a validation nor a test split."]
@@ -88,7 +88,7 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
 
 
 def majority_shares(splits: Splits) -> dict[str, float]:
-    """Returns the accuracies of always predicting the most frequent class of the training split."""
+    """Returns the accuracies of a prediction of the most frequent class in training."""
     row = _row("", splits, _majority)
     return {name: value for name, value in row["metrics"].items() if name.endswith("acc")}
 
@@ -103,7 +103,7 @@ def _is_current(folder: Path, names: Iterable[str]) -> bool:
 
 
 def _known(folder: Path) -> dict[str, Any]:
-    """Returns the content of the file if it was measured with the installed packages, else {}."""
+    """Returns the content of the file; {} if other package versions measured it."""
     known = read_sealed_or_none(folder / NAME) or {}
     installed = {"seqsweep": version(), "scikit-learn": _has_sklearn()}
     return known if known.items() >= installed.items() else {}
@@ -129,7 +129,7 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
             runs.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not runs or _is_current(folder, runs):
         return
-    # Imported here, because it imports OmegaConf, which a folder with current baselines needs not.
+    # Imported here, because a folder with current baselines does not need OmegaConf.
     from seqsweep.training.saved_config import saved_data
 
     write_baselines([saved_data(run, allowed) for run in runs.values()], folder)
@@ -201,7 +201,7 @@ def _fitted(model: Any, splits: Splits) -> Predict:
 
 
 def _flat(sequences: Sequences, steps: int) -> npt.NDArray[np.float32]:
-    """(S, T, F) -> (S, steps * F): pads with zeros, and cuts steps that training has not seen."""
+    """(S, T, F) -> (S, steps * F): pads with zeros, and cuts steps beyond those of training."""
     kept = sequences.x[:, :steps]
     missing = steps - kept.shape[1]
     return np.pad(kept, ((0, 0), (0, missing), (0, 0))).reshape(len(kept), -1)

@@ -1,6 +1,6 @@
 """Groups the runs of a sweep by the engine that trains them.
 
-Imports no torch, because `seqsweep plan` shows the groups.
+Imports no torch, because `seqsweep plan` prints the groups.
 """
 
 import functools
@@ -65,7 +65,7 @@ def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], b
     """Groups runs by the engine that trains them.
 
     Runs that began in one stack stay together, also with runs of that stack that are not among the
-    members. So they end as if they had never been stopped.
+    members. So their results are as if they had never been stopped.
 
     Args:
         members: the runs to train.
@@ -104,8 +104,8 @@ def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
     groups: list[Sequence[PlannedRun]] = [*begun_with(members, root)]
     taken = {member.run_id for group in groups for member in group}
     fresh: dict[str, list[PlannedRun]] = {}
-    # Sorted, because the index in a stack may decide a last bit, and the order of the
-    # arguments must not.
+    # Sorted by run_id, because the index in a stack may change the last bit of a result, and the
+    # order of the arguments must not.
     for name, member in sorted(members.items()):
         if name in taken:
             continue
@@ -149,7 +149,10 @@ def cores() -> int:
 
 
 def gpu_available(accelerator: str) -> bool:
-    """Returns whether an accelerator is a GPU here; imports torch only if there may be one."""
+    """Returns whether an accelerator is a GPU on this machine.
+
+    Imports torch only if there may be a GPU.
+    """
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
     from seqsweep.training.trainer import takes_gpu
@@ -163,7 +166,7 @@ _DRIVERS = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")
 def _network(member: PlannedRun) -> Network:
     """Returns the architecture of a run that is not trained by autograd."""
     network = network_of(member.config["model"])
-    assert network is not None, "groups have only networks of ours"
+    assert network is not None, "groups have only networks of seqsweep"
     return network
 
 

@@ -1,4 +1,4 @@
-"""Trains the jobs of a Hydra sweep: in groups where that is possible, else one by one."""
+"""Trains the jobs of a Hydra sweep, in groups if possible, else one by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Jobs = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """The road from a sweeper to the runs, whichever sweeper and launcher are chosen.
+    """Trains the runs of a sweeper, in groups or with a launcher of Hydra.
 
     Attributes:
         hydra: a launcher of Hydra, which gets the runs that train as jobs of their own.
@@ -48,7 +48,7 @@ class RunLauncher:
         """
         alone = members
         if self.threads is not None:
-            # Imported here, because it needs torch, and launchers of others may not.
+            # Imported here, because it needs torch, which other launchers may not need.
             with without_collections():
                 from seqsweep.sweeping.train_groups import train_groups
 
@@ -58,7 +58,8 @@ class RunLauncher:
         if not singles:
             return {}
         returned = self.hydra.launch(list(singles.values()), initial_job_idx=first)
-        # Our own sweeper does not use the result, so a launcher may return less than it was given.
+        # seqsweep's sweeper does not use the results, so a launcher may return fewer than it got
+        # jobs.
         return dict(zip(singles, returned, strict=False))
 
 
@@ -90,7 +91,7 @@ def launch_jobs(
 def _job_return(
     overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
 ) -> JobReturn:
-    """Returns what Hydra would have returned for a job, read from the folder of its run."""
+    """Reads the result of a job, as Hydra would return it, from the run's folder."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

@@ -1,4 +1,4 @@
-"""Ends a block of code at once when a signal comes."""
+"""Ends a block of code as soon as a signal comes."""
 
 import signal
 from collections.abc import Collection, Generator
@@ -15,7 +15,7 @@ def interruptible(
 ) -> Generator[None]:
     """Makes the signals raise Interrupted in the block, as Ctrl-C raises KeyboardInterrupt.
 
-    It is for planning and for the summary of a sweep; the training has handlers of its own.
+    It is for the planning and the summary of a sweep. The training has its own handlers.
     """
     received: list[int] = []
 

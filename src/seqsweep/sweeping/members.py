@@ -1,4 +1,7 @@
-"""Plans and checks the members of a sweep before the first one starts. Imports no torch."""
+"""Plans and checks the members of a sweep before the first one starts.
+
+Imports no torch.
+"""
 
 import json
 from collections.abc import Sequence
@@ -25,7 +28,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 def plan_members(
     jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
-    """Returns the distinct members in the order of the sweep; equal configs are one run.
+    """Returns the distinct members in the order of the sweep. Equal configs are one run.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -75,7 +78,7 @@ def say_plan(
     folder: Path,
     console: Console,
 ) -> None:
-    """Prints how many members are done and to be trained, and the notes on the data."""
+    """Prints how many members are done, how many to train, and notes on the data."""
     doubles = jobs - len(members)
     done = len(members) - len(pending)
     line = (
@@ -91,7 +94,7 @@ def say_plan(
 
 
 def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
-    """Describes the other runs in the folder, and what the table shows of them."""
+    """Describes the other runs in the folder, and how the table ranks them."""
     known = {member.folder.run_id for member in members}
     paths = [path for path in folders_with(folder, "record.json") if path.name not in known]
     records = [record for path in paths if (record := RunFolder(path).record()) is not None]
@@ -105,7 +108,7 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     if foreign:
         verb = "has" if foreign == 1 else "have"
         lines.append(f"{foreign} of them {verb} other data: ranked, but not compared")
-    # One table ranks runs that monitor different metrics by one of them.
+    # The runs may monitor different metrics, but one table can rank them by only one.
     ours = [member.planned.flat for member in members]
     theirs = [record["config"] for record in records]
     monitor, others = monitor_of(ours), monitor_of(theirs)

@@ -1,4 +1,4 @@
-"""The commands `plan` and `verify-stack`, from the grid to the output. Imports no torch."""
+"""The commands `plan` and `verify-stack`. Imports no torch at the top."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from seqsweep.sweeping.rounds import SweepMember
 from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
-"""The number of members that are listed at the beginning and at the end of a large sweep."""
+"""The number of members listed from the beginning and from the end of a large sweep."""
 
 
 def show_plan(
@@ -75,7 +75,7 @@ def verify_members(
 
 
 def _describe_groups(planned: Plan) -> list[str]:
-    """Describes the groups of `hydra/launcher=stacked` and the other runs, a line each."""
+    """Describes the groups of `hydra/launcher=stacked` and the other runs in one line each."""
     threads = f" on {count(cores(), 'thread')}"
     lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
     lines += [f"stacked: {stack.text()}" for stack in planned.stacks]
@@ -85,7 +85,10 @@ def _describe_groups(planned: Plan) -> list[str]:
 
 
 def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
-    """Describes the estimated time of the rest, and its disk space by the mean of finished runs."""
+    """Describes the estimated time and disk space of the runs to train.
+
+    The space is estimated as the mean of the finished runs.
+    """
     if not pending:
         return "nothing to train"
     seconds = sum(pool.seconds for pool in planned.pools) / cores()

@@ -1,4 +1,4 @@
-"""`seqsweep reproduce` trains a run again from its own config and compares the two to the bit."""
+"""`seqsweep reproduce` trains a run again from its config and compares every bit."""
 
 import os
 import tempfile
@@ -20,19 +20,21 @@ from seqsweep.training.saved_config import saved_member
 from seqsweep.training.train import train, train_stack
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
-"""The environment variable with the scratch folder of a distributed run. All of its processes read
-the best checkpoint there."""
+"""The environment variable with the scratch folder of a distributed run.
+
+All processes of the run read the best checkpoint there.
+"""
 
 _ENGINES = ("native", "stacked", "autograd")
 _NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
-    """Trains the run again in a scratch folder and prints how the two compare.
+    """Trains a run again in a scratch folder and prints whether both results are identical.
 
     Args:
         folder: the folder of a complete run.
-        allowed: the targets besides ours that its config may build.
+        allowed: the targets outside seqsweep that its config may build.
 
     Returns:
         0 if losses and weights are identical, 1 if they differ.
@@ -49,7 +51,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     member = saved_member(run, allowed)
     engine = read_object(folder / "provenance.json").get("engine")
     engine = engine if engine in _ENGINES else None
-    if not is_first_process():  # the first process started this one, and compares
+    if not is_first_process():  # the first process started this one, and compares the results
         if _SCRATCH not in os.environ:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
         train(member, Path(os.environ[_SCRATCH]), engine=engine)
@@ -84,13 +86,15 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
 def _difference_in_stack(
     folder: Path, member: PlannedRun, alone: str, mates: Sequence[str], allowed: Sequence[str]
 ) -> str | None:
-    """Trains the whole stack of a run again, because its last bits depend on the other runs.
+    """Trains the whole stack of a run again and describes how the run differs.
+
+    The last bits of a run may depend on the other runs of its stack.
 
     Args:
         folder, member: the run.
-        alone: how the run differs if it trains alone.
+        alone: describes how the run differs if it trains alone.
         mates: the run_ids of the stack.
-        allowed: the targets besides ours that the configs may build.
+        allowed: the targets outside seqsweep that the configs may build.
     """
     beside = folder.resolve().parent  # the run may be called `.`
     missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
@@ -136,7 +140,7 @@ def _weights_differ(one: Path, other: Path) -> str | None:
         if not any(exists) or (name == "last.ckpt" and _has_lost_last(one, other)):
             continue
         if not all(exists):
-            return f"differs: {name} is there {'then' if exists[0] else 'again'} only"
+            return f"differs: only the {'first' if exists[0] else 'second'} training has {name}"
         most = weight_difference(one, other, name)
         if most is None:
             return f"differs: the weights of {name} have other names"

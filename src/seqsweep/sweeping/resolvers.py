@@ -1,4 +1,4 @@
-"""The functions that conf/train.yaml and the text of `train --help` call, as `${name:...}`."""
+"""The functions that conf/train.yaml and `train --help` call as `${name:...}`."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from seqsweep.config.question import sweep_name
 from seqsweep.training.data_cache import data_fingerprint
 
 _MADE_NAME = "SEQSWEEP_SWEEP_FOLDER"
-"""The environment variable that passes a sweep's name to its jobs, also in other processes."""
+"""The environment variable that passes a sweep's name to jobs in other processes."""
 
 
 def register_resolvers() -> None:
@@ -27,7 +27,7 @@ def register_resolvers() -> None:
 
 
 def folder_name(name: str, key: str) -> str:
-    """Returns the name if it is the name of one folder.
+    """Returns a name after checking that it names one folder.
 
     Raises:
         ValueError: the name could lead to another folder.
@@ -51,9 +51,9 @@ def absolute_path(path: object) -> str:
 
 
 def _sweep_folder(*, _root_: DictConfig) -> str:
-    """Returns the name of the sweep's folder: `sweep.name`, or a name made from the swept keys.
+    """Returns the name of a sweep's folder: `sweep.name`, or one made from the swept keys.
 
-    The config of a job does not know the swept keys, so the sweep passes the name on to it.
+    The config of a job does not hold the swept keys, so the sweep passes the name to its jobs.
 
     Raises:
         ValueError: the name could lead to another folder, or is missing and cannot be made.
@@ -72,14 +72,14 @@ def _sweep_folder(*, _root_: DictConfig) -> str:
 def _config_groups() -> str:
     """Returns a line for each config group and its options, for `train --help`.
 
-    Hydra's own list has the files as well that only other options read, such as data/_loading.
+    Hydra's own list also has the files that only other options read, such as data/_loading.
     """
     loader = GlobalHydra.instance().config_loader()
     return "\n".join(sorted(_group_lines(loader, "")))
 
 
 def _group_lines(loader: ConfigLoader, parent: str) -> Iterator[str]:
-    """Yields the lines of the groups in a group, and of the groups in these."""
+    """Yields a line for each group below a group, at any depth."""
     for name in loader.get_group_options(parent, ObjectType.GROUP):
         group = f"{parent}/{name}".removeprefix("/")
         if group == "hydra":  # `train --hydra-help` lists these

@@ -18,7 +18,7 @@ from seqsweep.training.planned_run import PlannedRun
 
 @dataclass(frozen=True)
 class SweepMember:
-    """A planned run of a sweep, with its overrides for Hydra, its folder and its label."""
+    """A planned run of a sweep, with its overrides, its folder and its label."""
 
     overrides: Sequence[str]
     planned: PlannedRun
@@ -26,15 +26,15 @@ class SweepMember:
     label: str
 
     def is_done(self) -> bool:
-        """Returns whether the run is complete and `rerun` does not ask for it again."""
+        """Returns whether the run is done and `rerun` does not ask for it again."""
         return finished(self.planned, self.folder.path.parent) is not None
 
 
 class Rounds:
     """Launches members until each is done or has failed too often.
 
-    A member that another process is training is left out of a round and checked again after it. So
-    two sweeps of one folder share the work, and both end with the whole table.
+    A round leaves out members that another process is training, and checks them again afterwards.
+    So two sweeps of one folder share the work, and both end with the whole table.
 
     Args:
         members: the members that are not done.
@@ -100,7 +100,7 @@ class Rounds:
             time.sleep(0.2)
 
     def _is_done(self, member: SweepMember) -> bool:
-        """Returns whether a member is done; with `rerun`, if its record is newer than the sweep."""
+        """Returns whether a member is done. With `rerun`, only a record of this sweep counts."""
         if not self.reruns:
             return member.is_done()
         return _time_of_record(member) != self.records_before[member.folder.run_id]
@@ -116,6 +116,6 @@ class Rounds:
 
 
 def _time_of_record(member: SweepMember) -> int | None:
-    """Returns when a member's record was written; None while there is no record."""
+    """Returns when a member's record was written; None if it has no record."""
     path = member.folder.path / "record.json"
     return path.stat().st_mtime_ns if path.is_file() else None

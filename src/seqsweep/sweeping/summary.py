@@ -1,4 +1,4 @@
-"""Writes a sweep's baselines, report and TensorBoard view, from the run folders alone.
+"""Writes a sweep's baselines, report and TensorBoard view from its run folders.
 
 Report and view are renewed while the sweep runs, and completed when it ends. Imports no torch.
 """
@@ -24,8 +24,11 @@ SECONDS_BETWEEN = 15.0
 _ATTEMPTS = 3
 
 _renewing = threading.Lock()
-"""The lock of a thread that writes. It is taken before a fork as well, because a process that is
-forked while the thread holds locks would inherit them, and nothing would release them."""
+"""The lock of a thread that writes.
+
+A fork takes the lock as well: a process that is forked while the thread holds other locks would
+inherit them, and nothing would release them.
+"""
 
 os.register_at_fork(
     before=_renewing.acquire, after_in_parent=_renewing.release, after_in_child=_renewing.release
@@ -33,11 +36,11 @@ os.register_at_fork(
 
 
 class Renewing:
-    """Renews report and view while the block runs, each time that more runs have ended.
+    """Renews report and view during the block whenever more runs have ended.
 
     Args:
         folder: the sweep's folder.
-        every: the least seconds between two renewals. The pause is longer if a renewal takes long.
+        every: the shortest pause in seconds. The pause is longer if a renewal takes long.
     """
 
     def __init__(self, folder: Path, every: float = SECONDS_BETWEEN) -> None:
@@ -96,9 +99,10 @@ def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
 
 
 def _renew_report(folder: Path) -> None:
-    """Writes the report until it matches the records, because a run may end meanwhile.
+    """Writes the report until it matches the records.
 
-    Other processes that train in the folder write it again when they end.
+    A run may end while the report is written. Other processes that train in the folder write the
+    report again when they end.
     """
     for _ in range(_ATTEMPTS):
         if is_report_fresh(folder, _digest(folder)):
@@ -111,7 +115,7 @@ def _renew_report(folder: Path) -> None:
 
 
 def _renew_view(folder: Path) -> None:
-    """Writes the TensorBoard view until it matches the records, like the report."""
+    """Writes the TensorBoard view until it matches the records."""
     for _ in range(_ATTEMPTS):
         made = _digest(folder)  # read first, so that a record that is written later makes it stale
         if is_view_fresh(folder, made):
@@ -127,7 +131,7 @@ def _digest(folder: Path) -> str:
 
 
 def _write(folder: Path) -> None:
-    """Writes report and view of a sweep that is still running, without the pictures."""
+    """Writes report and view of a running sweep, without the pictures."""
     # Imported here, because a sweep may end before the first renewal.
     from seqsweep.results.report.write import write_report
     from seqsweep.results.tensorboard.view import renew

@@ -1,4 +1,7 @@
-"""Runs a sweep, from the configs of its members to the leaderboard. Imports no torch at the top."""
+"""Runs a sweep, from the configs of its members to the leaderboard.
+
+Imports no torch at the top.
+"""
 
 import contextlib
 import shlex
@@ -55,7 +58,7 @@ def run_sweep(
         that ended the sweep.
 
     Raises:
-        ValueError, TypeError, OSError: a member's config or data are refused; nothing was started.
+        ValueError, TypeError, OSError: a member's config or data are refused; nothing was trained.
     """
     restore_subcommand()
     started = time.monotonic()
@@ -91,8 +94,8 @@ def _train_pending(
     others = before if before is not None and is_alive(folder) else None
     file = _sweep_file(members, pending)
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
-    # A sweep without work leaves sweep.json as it is, if it names these runs and its last sweep has
-    # ended or is still running.
+    # A sweep without work leaves sweep.json as it is if the file names these runs and the sweep
+    # that wrote it has ended or is still running.
     if not pending and before is not None and is_known and (others or before.ended is not None):
         return 0
     if others is not None:
@@ -123,10 +126,10 @@ def _read_begun(folder: Path) -> list[Entry]:
 
 
 def _name_runs(folder: Path, console: Console) -> None:
-    """Writes readable names of the runs for TensorBoard, which else shows their ids."""
+    """Writes readable names of the runs for TensorBoard, which otherwise shows their ids."""
     try:
         name_runs(folder)
-    except (OSError, ValueError) as error:  # not raised, because names are not worth a sweep
+    except (OSError, ValueError) as error:  # not raised, because a sweep must not fail for names
         console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
 
 
@@ -136,14 +139,14 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
     configs = {m.folder.run_id: m.planned.flat for m in members}
     done = frozenset(name for name in configs if name not in left)
     costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
-    is_known = all(costs.values())  # the cost of a network that is not ours is unknown
+    is_known = all(costs.values())  # the cost of a user's network is unknown
     return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
 
 
 def _train_rounds(
     pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
-    """Trains the members in rounds. Returns the exit code, after a message for an error."""
+    """Trains the members in rounds. Prints an error and returns the exit code."""
     reports = pending[0].planned.config["sweep"]["report"]
     try:
         with Renewing(folder) if reports else contextlib.nullcontext():

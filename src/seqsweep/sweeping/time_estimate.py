@@ -10,19 +10,19 @@ from seqsweep.training.engine import network_of
 from seqsweep.training.planned_run import PlannedRun
 
 _RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
-"""The floating-point operations per second on one core, about as docs/benchmarks.md measures."""
+"""The floating-point operations per second on one core, rounded from docs/benchmarks.md."""
 
 _EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}
-"""The time that an epoch takes apart from its operations: metrics, logs, Lightning."""
+"""The seconds of an epoch apart from its operations: metrics, logs, Lightning."""
 
 
 def seconds_of(member: PlannedRun, engine: str) -> float:
-    """Returns the estimated seconds of a run on one core; 0 for a network that is not ours."""
+    """Returns the estimated seconds of a run on one core; 0 for a user's network."""
     return epoch_seconds(member, engine) * member.config["trainer"]["max_epochs"]
 
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
-    """Returns the estimated seconds of an epoch on one core; 0 for a network that is not ours."""
+    """Returns the estimated seconds of an epoch on one core; 0 for a user's network."""
     network = network_of(member.config["model"])
     if network is None or member.data_fingerprint is None:
         return 0.0

@@ -1,4 +1,4 @@
-"""Trains the runs of a sweep that train together, one pool or stack after another."""
+"""Trains the groups of a sweep, one pool or stack after another."""
 
 import contextlib
 import resource
@@ -22,10 +22,10 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 
 def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> list[PlannedRun]:
-    """Trains the pools and stacks of a sweep; the result of a run is its folder.
+    """Trains the pools and stacks of a sweep into the folders of their runs.
 
     Args:
-        members: checked, identified; those that are complete are left out.
+        members: the planned runs; those that are complete are left out.
         root: the folder of the runs.
         threads: the number of members of a pool that train side by side.
 
@@ -34,12 +34,12 @@ def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> lis
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
-        Interrupted: a signal came; every run resumes from its last epoch next time.
+        Interrupted: a signal came; the next call resumes every run from its last epoch.
     """
     _allow_many_files()
     forget_finished_runs()
     root.mkdir(parents=True, exist_ok=True)
-    # By run_id, because the jobs of another sweeper may be equal.
+    # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
     planned = form(list(pending.values()), root, takes_gpu)
     for group in (*planned.pools, *planned.stacks):
@@ -61,7 +61,7 @@ def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> lis
 def _record_errors(
     members: Sequence[PlannedRun], outcomes: Sequence[Outcome | BaseException], root: Path
 ) -> None:
-    """Writes the failure of each run that was refused, and asks for a stop if configured.
+    """Writes failure.json for each refused run, and asks for a stop if configured.
 
     Raises:
         Interrupted: a signal came during the training or after its last record.
@@ -80,7 +80,7 @@ def _record_errors(
 
 
 def _allow_many_files() -> None:
-    """Raises the limit of open files, because each member holds a lock and so an open file."""
+    """Raises the limit of open files, because each member's lock is an open file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < 4096 and (hard == resource.RLIM_INFINITY or hard > soft):
         most = 4096 if hard == resource.RLIM_INFINITY else min(4096, hard)

@@ -26,13 +26,16 @@ _RATIO = 30.0
 """The largest ratio of the rounding errors of two engines that round in different orders."""
 
 _STEPS, _LARGEST_BATCH = 3, 2048
-"""The size of the comparison with float64. Many steps would amplify rounding errors, in one engine
-sooner than in another, until they look like a fault."""
+"""The size of the comparison with float64.
+
+Many steps would amplify rounding errors, in one engine sooner than in another, until the errors
+look like a fault.
+"""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest differences of each kind between a member's training by its engine and others."""
+    """The largest differences between a member's training by its engine and by others."""
 
     first_loss: float
     """The largest difference of training and validation loss to autograd in the first epoch."""
@@ -49,15 +52,15 @@ class Difference:
 
     @property
     def is_fault(self) -> bool:
-        """True if the engine is farther from float64 than rounding explains."""
+        """Tells if the engine is farther from float64 than rounding explains."""
         return self.exact > _RATIO * max(_ROUNDING, self.rounding)
 
 
 def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) -> int:
-    """Trains `count` members of the sweep by both engines and prints the differences.
+    """Trains `count` members of the sweep by their engine and by autograd, and compares.
 
-    A few steps are trained in float64 as well. An engine that computes the same is then about as
-    far from float64 as autograd in float32 is.
+    A few steps are trained in float64 as well. If an engine is correct, it is about as far from
+    float64 as autograd in float32 is.
 
     Returns:
         The exit code: 0, or 1 if the engines do not compute the same.
@@ -117,7 +120,7 @@ def _differences(group: Group, root: Path) -> list[Difference]:
 
 
 def _train_group(engine: str, members: Sequence[PlannedRun], root: Path) -> None:
-    """Trains a group, and raises the error of a member that failed."""
+    """Trains a group. Raises the error of a member that failed."""
     outcomes = train_pool(members, root, 1) if engine == "native" else train_stack(members, root)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):

@@ -1,0 +1,135 @@
+"""The page reports failed, missing and repeated runs, and grids that are not full."""
+
+import csv
+
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweepfile import SweepFile
+
+SIZE, LAYERS = "model.hidden_size", "model.num_layers"
+
+
+def test_failures_are_listed_with_folded_tracebacks(tmp_path, started, grid, page):
+    grid(tmp_path, [8, 16], [1], 1)
+    for seed in range(2):
+        started(tmp_path, {SIZE: 99, LAYERS: 1, "seed": seed}).fail(
+            RuntimeError("no <b>memory</b>")
+        )
+    started(tmp_path, {SIZE: 98, LAYERS: 1, "seed": 0}).interrupt(KeyboardInterrupt("SIGINT"))
+    started(tmp_path, {SIZE: 97, LAYERS: 1, "seed": 0})
+    run = started(tmp_path, {SIZE: 96, LAYERS: 1, "seed": 0})
+    config = {SIZE: 96, LAYERS: 1, "seed": 0}
+    run.finish({"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}})
+    found = page(tmp_path)
+    assert "failed: RuntimeError: no <b>memory</b>" in found.text
+    for words in ("interrupted: SIGINT", "incomplete: killed", "diverged: loss is", "2 failed"):
+        assert words in found.text
+    inside = [tag for tag, _ in found.elements]
+    assert inside.count("details") == 4  # two rows; one traceback for two; which runs are missing
+    assert "hidden_size=99 seed=1" in found.text
+
+
+def test_a_report_without_a_complete_run_says_why(tmp_path, started, page):
+    failed, going = tmp_path / "failed", tmp_path / "going"
+    for seed in range(3):
+        RunFolder(failed / f"{seed}").refuse({"seed": seed}, ValueError("wrong"))
+    found = page(failed)
+    assert "All 3 runs failed." in found.text
+    assert found.headings == ["Failures", "Run it again"]
+
+    run = started(going, {SIZE: 8, "seed": 0})
+    configs = {
+        name: {"monitor": "val/acc", SIZE: size, "seed": 0}
+        for name, size in ((run.run_id, 8), ("other", 16))
+    }
+    SweepFile(["seqsweep", "train", "-m", f"{SIZE}=8,16"], 0.0, configs).write(going)
+    with RunLock(run.path):
+        found = page(going)
+    assert "No run is complete yet: 1 running, 1 not started." in found.text
+    assert "1 run still training (hidden_size=8), 1 run not started" in found.text
+    assert found.headings == ["Learning curves", "Run it again"]
+    assert "seqsweep train -m model.hidden_size=8,16" in found.text
+
+
+def test_runs_that_are_missing_are_listed(tmp_path, grid, page):
+    grid(tmp_path, [8, 16], [1, 2], 2)
+    (tmp_path / f"{0:016x}" / "record.json").unlink()
+    found = page(tmp_path)
+    assert "1 of the 8 runs of this sweep is not complete (1 incomplete)" in found.text
+    assert "hidden_size=8 num_layers=1 seed=0" in found.text
+
+
+def test_the_page_counts_runs_repeated_by_a_newer_one(tmp_path, trained, page, data):
+    for _ in range(2):
+        trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    found = page(tmp_path)
+    assert "1 run left out: a newer run has the same config, data and seed" in found.text
+    assert "over 2 seeds" not in found.text
+    assert data(tmp_path)["left_out"] == 1
+
+
+def test_a_config_whose_seeds_diverged_is_marked(tmp_path, started, grid, page):
+    grid(tmp_path, [8, 16], [1], 2)
+    config = {"monitor": "val/acc", SIZE: 16, LAYERS: 1, "seed": 5}
+    ended = started(tmp_path, config)
+    ended.finish(
+        {"status": "diverged", "error": "loss is infinite", "config": config, "metrics": {}}
+    )
+    found = page(tmp_path)
+    assert "1 of 3 diverged" in found.text and "seeds lost" in found.text
+    source = (tmp_path / "report.html").read_text(encoding="utf-8").split('<table id="board"')[1]
+    head, body = source.split("</tr>", 2)[:2]
+    assert head.count("<th ") == body.count("<td")
+    rows = list(csv.DictReader((tmp_path / "report.csv").read_text().splitlines()))
+    assert [row["lost"] for row in rows] == ["1 of 3 diverged", ""]
+
+
+def test_the_page_says_interrupted_once(tmp_path, started, page):
+    started(tmp_path, {SIZE: 8}).interrupt(KeyboardInterrupt("interrupted by SIGINT"))
+    assert "interrupted: by SIGINT" in page(tmp_path).text
+
+
+def test_confounded_effects_are_named_and_have_no_share(tmp_path, trained, page):
+    for sizes, cells, rates in (((4, 8), "rg", (1, 2)), ((8, 16), "gl", (1, 4))):
+        for size in sizes:
+            for cell in cells:
+                for rate in rates:
+                    config = {SIZE: size, "model.cell": cell, "lr": rate, "seed": 0}
+                    trained(tmp_path, config, val__acc=size / 40 + rate / 99)
+    found = page(tmp_path)
+    assert "the means are over all configs, and other keys may explain them" in found.text
+    assert found.text.count("confounded with other keys") == 3
+    assert "share of the variance between configs that" not in found.text
+    assert "not a full grid: 15 of 27 combinations of its values have" in found.text
+
+
+def test_a_folder_that_is_not_a_full_grid_is_reported(tmp_path, trained, page):
+    for number in range(5):
+        config = {SIZE: 2**number, "lr": 1 / (number + 1), "seed": 0}
+        trained(tmp_path, config | {"a": number % 3}, val__acc=number / 9)
+    text = page(tmp_path).text
+    assert "This folder is not a full grid: 5 of 15 combinations of its values have" in text
+
+
+def test_an_effect_on_some_configs_states_their_number(tmp_path, trained, page):
+    for size, depth in ((8, 1), (8, 2), (16, 1), (16, 2), (32, 1)):
+        trained(tmp_path, {SIZE: size, LAYERS: depth, "seed": 0}, val__acc=size / 40 + depth / 9)
+    text = page(tmp_path).text
+    assert ", on 4 of 5 configs" in text and "on 3 of 5 configs" in text
+
+
+def test_the_page_states_split_sizes_and_overlaps_with_train(tmp_path, trained, page, data):
+    run = trained(tmp_path, {SIZE: 8, "seed": 0}, val__acc=0.9, test__acc=0.8)
+    assert page(tmp_path) and data(tmp_path)["splits"] == {}
+    splits = {
+        "train": {"sequences": 1216, "fingerprint": "a"},
+        "val": {"sequences": 30, "fingerprint": "b", "also_in_train": 0},
+        "test": {"sequences": 54, "fingerprint": "c", "also_in_train": 12},
+    }
+    run.finish((run.record() or {}) | {"splits": splits}, synced=True)
+    text = page(tmp_path).text
+    assert "1,216 training, 30 validation and 54 test sequences." in text
+    words = "12 of 54 test sequences are also in train, so the test accuracy is optimistic."
+    assert words in text
+    assert data(tmp_path)["splits"] == splits
+    assert data(tmp_path)["overlaps"] == [words]

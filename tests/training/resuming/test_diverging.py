@@ -1,0 +1,53 @@
+"""A run that diverges has a record, whether it was interrupted or not."""
+
+import pytest
+
+from seqsweep.runs.sealed import sealed
+from seqsweep.training.train import train
+
+
+def test_a_run_whose_loss_is_nan_has_diverged(
+    planned, tmp_path, at, epochs_in_log, files, diverging
+):
+    member = planned(*diverging)
+    first = train(member, tmp_path)
+    assert first.trained
+    assert first.folder.state() == "diverged"
+    epoch = first.record["epoch"]
+    assert first.record["status"] == "diverged"
+    assert f"in epoch {epoch}" in first.record["error"]
+    assert epochs_in_log(first.folder.path) == list(range(epoch))
+    assert files(first.folder.path) >= {"record.json", "config.yaml", "provenance.json"}
+    assert not (first.folder.path / "failure.json").exists()
+    second = train(member, tmp_path, at("on_fit_start", 1))
+    assert (second.trained, second.record) == (False, sealed(first.record))
+
+
+def test_a_diverging_run_diverges_after_an_interruption(
+    planned, tmp_path, at, interrupt, diverging
+):
+    member = planned(*diverging)
+    expected = train(member, tmp_path / "undisturbed").record
+    assert expected["epoch"] > 0
+    interrupt(member, tmp_path, at("on_train_batch_end", expected["epoch"]))
+    interrupt(member, tmp_path, at("on_train_epoch_end", expected["epoch"]))
+    assert train(member, tmp_path).record == expected
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("model.num_layers=3",),  # NaN in test only
+        ("model.num_layers=3", "data.val_fraction=0.2", "data.test_fraction=0"),
+        # The loss is 4.7e22 and its gradient's norm too large for float32.
+        ("model.num_layers=3", "data.test_fraction=0", "data.batch_size=20",
+         "data.source.length=12"),
+    ],
+    ids=["test", "val", "gradient"],
+)  # fmt: skip
+def test_a_run_that_breaks_in_its_last_step_has_a_record(planned, tmp_path, options, diverging):
+    """Whichever value is not finite, the same command must not train the run again."""
+    member = planned(*diverging, *options, "trainer.max_epochs=1")
+    outcome = train(member, tmp_path)
+    assert outcome.folder.record() == sealed(outcome.record)
+    assert not train(member, tmp_path).trained

@@ -1,0 +1,339 @@
+"""A run that was interrupted at any moment and resumed equals an undisturbed run to the bit."""
+
+import csv
+import itertools
+import multiprocessing
+import os
+import random
+import signal
+import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import pytest
+
+from seqsweep.data.batch import Batch
+from seqsweep.models.module import SequenceClassifier
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sealed import sealed
+from seqsweep.training.outcome import Interrupted, RunFailed
+from seqsweep.training.train import train
+
+AtRename = Callable[..., AbstractContextManager[list[str]]]
+
+
+STEPS_PER_EPOCH, EPOCHS = 3, 5
+
+
+CONFIGS: dict[str, tuple[str, ...]] = {
+    "dropout": ("model.num_layers=2", "model.dropout=0.4"),
+    "plateau": ("scheduler=plateau", "scheduler.patience=0", "scheduler.factor=0.5"),
+    "cosine": ("scheduler=cosine", "scheduler.warmup_epochs=2"),
+    "step": ("scheduler=step", "scheduler.step_size=2", "scheduler.gamma=0.5"),
+    "momentum": ("optimizer=sgd", "optimizer.nesterov=true"),
+    "rmsprop": ("optimizer=rmsprop", "optimizer.momentum=0.9"),
+    "seldom validated": ("trainer.check_val_every_n_epoch=2",),
+    "never validated": ("data.val_fraction=0", "monitor=train/loss"),
+    "never tested": ("data.test_fraction=0",),
+    "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1"),
+    "gru": ("model.cell=gru", "model.bidirectional=true", "loss.class_weights=balanced"),
+    "one log": ("logger=csv",),
+}
+
+
+EARLY = (
+    "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=2",
+    "data.source.seed=5", "trainer.max_epochs=20",
+)  # fmt: skip
+
+
+class Broken(RuntimeError):
+    """An error that ends a run."""
+
+
+def test_an_undisturbed_run_leaves_these_files_and_no_other(planned, undisturbed):
+    found = undisturbed(planned())
+    assert found["files"] == {
+        "config.yaml", "provenance.json", "record.json", "metrics.csv", "train.log", "events",
+        "diagnostics.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+    }  # fmt: skip
+    steps = [STEPS_PER_EPOCH * (epoch + 1) for epoch in range(EPOCHS)]
+    assert [int(row["step"]) for row in csv.DictReader(found["csv"].decode().splitlines())] == steps
+    assert [step for step, _ in found["curves"]["val/acc"]] == steps
+
+
+@pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
+def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
+    planned, undisturbed, tmp_path, step, at, interrupt, result, assert_equal, epochs_in_log
+):
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
+    assert not (tmp_path / member.run_id / "record.json").exists()
+    outcome = train(member, tmp_path)
+    assert outcome.trained
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+    # Whole epochs are kept: none is trained twice but the one that was interrupted.
+    whole = (step - 1) // STEPS_PER_EPOCH
+    assert epochs_in_log(outcome.folder.path) == [*range(whole), *range(whole, EPOCHS)]
+
+
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
+    planned, undisturbed, tmp_path, name, seed, at, interrupt, result, assert_equal, files
+):
+    """The interruption is at a random step of an early, a middle and a late epoch."""
+    member = planned(*CONFIGS[name])
+    steps = 2 if name == "few batches" else STEPS_PER_EPOCH
+    epoch = (seed * EPOCHS) // 3 + 1
+    step = epoch * steps - random.Random(f"{name} {seed}").randrange(steps)
+    interrupt(member, tmp_path, at("on_train_batch_end", step))
+    outcome = train(member, tmp_path)
+    if name == "one log":
+        assert "events" not in files(outcome.folder.path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+HOOKS = [
+    ("on_fit_start", 1), ("on_train_start", 1), ("on_train_epoch_start", 1),
+    ("on_train_epoch_start", 3), ("on_train_batch_start", 7), ("on_validation_start", 2),
+    ("on_validation_batch_end", 1), ("on_validation_batch_end", 6), ("on_validation_end", 4),
+    ("on_validation_end", 5), ("on_train_epoch_end", 1), ("on_train_epoch_end", 3),
+    ("on_train_epoch_end", 5), ("on_train_end", 1), ("on_fit_end", 1), ("on_test_start", 1),
+    ("on_test_batch_end", 1), ("on_test_batch_end", 2), ("on_test_end", 1), ("teardown", 1),
+    ("teardown", 2),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
+def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
+    planned, undisturbed, tmp_path, hook, n, at, interrupt, result, assert_equal
+):
+    """The interruption is between epochs, in validation, in test or before the record."""
+    member = planned(*CONFIGS["dropout"], *CONFIGS["plateau"])
+    interrupt(member, tmp_path, at(hook, n))
+    outcome = train(member, tmp_path)
+    assert outcome.trained
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+class LostWorker(RuntimeError):
+    """The error of torch for a worker that a signal ended; its own signal may come later."""
+
+    signals = True
+
+    def __init__(self, _: str) -> None:
+        super().__init__("DataLoader worker (pid 1) is killed by signal: Terminated. ")
+        if self.signals:
+            threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+
+class LostAlone(LostWorker):
+    signals = False
+
+
+def test_a_run_whose_worker_was_ended_by_a_signal_is_interrupted_and_not_failed(
+    planned, tmp_path, at, interrupt
+):
+    member = planned()
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostWorker), Interrupted)
+    assert (RunFolder(tmp_path / member.run_id).failure() or {})["kind"] == "interrupted"
+    interrupt(member, tmp_path, at("on_train_batch_end", 2, LostAlone), RunFailed)
+
+
+@pytest.mark.parametrize("step", [2, 7])
+def test_a_failed_run_resumes(
+    planned, undisturbed, tmp_path, step, at, interrupt, result, assert_equal
+):
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, at("on_train_batch_end", step, Broken), RunFailed)
+    interrupt(member, tmp_path, at("on_train_batch_end", 1, Broken), RunFailed)
+    outcome_of_failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
+    assert '"attempts": 2' in outcome_of_failure
+    assert "Broken: here" in outcome_of_failure
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
+def test_a_run_stopped_by_a_signal_resumes(
+    planned, undisturbed, tmp_path, signum, hook, at: Any, result, assert_equal
+):
+    class Signal(at):
+        def count(self, *_: object, **__: object) -> None:
+            self.left -= 1
+            if self.left == 0:
+                signal.raise_signal(signum)
+
+    member = planned(*CONFIGS["dropout"])
+    handlers = [signal.getsignal(number) for number in (2, 15, 1)]
+    with pytest.raises(Interrupted, match=signum.name) as stopped:
+        train(member, tmp_path, Signal(hook, 5))
+    assert stopped.value.exit_code == 128 + signum
+    assert [signal.getsignal(number) for number in (2, 15, 1)] == handlers
+    folder = tmp_path / member.run_id
+    assert '"interrupted"' in (folder / "failure.json").read_text(encoding="utf-8")
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(planned, tmp_path, monkeypatch):
+    """It is the validation with the best weights, which no callback of a user sees."""
+    step, last = SequenceClassifier.validation_step, iter(range(2 * EPOCHS + 1))
+
+    def signal_in_the_last(self: SequenceClassifier, batch: Batch, batch_idx: int) -> None:
+        if next(last) == 2 * EPOCHS:
+            signal.raise_signal(signal.SIGTERM)
+        step(self, batch, batch_idx)
+
+    monkeypatch.setattr(SequenceClassifier, "validation_step", signal_in_the_last)
+    member = planned()
+    with pytest.raises(Interrupted):
+        train(member, tmp_path)
+    failure = (tmp_path / member.run_id / "failure.json").read_text(encoding="utf-8")
+    assert '"interrupted"' in failure
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
+    planned, undisturbed, tmp_path, seed, at, killed, result, assert_equal
+):
+    name = ("dropout", "plateau", "cosine", "seldom validated")[seed]
+    member, rng = planned(*CONFIGS[name]), random.Random(seed)
+    for _ in range(5):
+        hook, n = rng.choice([("on_train_batch_end", rng.randint(1, 6)), rng.choice(HOOKS)])
+        try:
+            train(member, tmp_path, at(hook, n))
+        except killed:
+            continue
+        break  # it had less left than that
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
+    planned, undisturbed, tmp_path, at_rename, after, result, assert_equal
+):
+    """Every file of seqsweep gets its name by a rename; the process is killed at the n-th."""
+    member = planned(*CONFIGS["dropout"], *CONFIGS["step"])
+    expected = undisturbed(member)
+    n = 0
+    for n in itertools.count(1):
+        root = tmp_path / str(n)
+        with at_rename(n, after) as renamed:
+            train(member, root)
+        outcome = train(member, root)
+        assert_equal(result(outcome.folder.path), expected)
+        if len(renamed) < n:
+            break
+    assert n > 2 + 3 * EPOCHS
+
+
+def test_early_stopping_of_an_interrupted_run_stops_in_the_same_epoch(
+    planned, undisturbed, tmp_path, at, interrupt, result, assert_equal
+):
+    member = planned(*EARLY)
+    expected = undisturbed(member)
+    assert 2 < expected["record"]["epochs"] < 20
+    for step in range(2, expected["record"]["steps"] + 1, 3):
+        root = tmp_path / str(step)
+        interrupt(member, root, at("on_train_batch_end", step))
+        assert_equal(result(train(member, root).folder.path), expected)
+
+
+@pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
+def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
+    planned, undisturbed, tmp_path, hook, at, interrupt, result, assert_equal
+):
+    member = planned(*EARLY)
+    interrupt(member, tmp_path, at(hook, 1))
+    interrupt(member, tmp_path, at("on_test_start", 1))
+    assert_equal(result(train(member, tmp_path).folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_early_stopping_that_was_interrupted_in_the_last_epoch_still_stops(
+    planned, undisturbed, tmp_path, every, at, interrupt, result, assert_equal
+):
+    """The interruption is before the epoch's checkpoint, so the decision is taken again."""
+    member = planned(*EARLY, f"trainer.check_val_every_n_epoch={every}")
+    expected = undisturbed(member)
+    assert expected["record"]["epochs"] < 20
+    epochs = expected["record"]["epochs"]
+    interrupt(member, tmp_path, at("on_validation_end", epochs // every))
+    interrupt(member, tmp_path, at("on_train_epoch_end", 1))
+    assert_equal(result(train(member, tmp_path).folder.path), expected)
+
+
+WORKERS = "ignore:.*(use of fork|DataLoader will create).*"  # Python 3.12; a machine of one core
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings(WORKERS)
+@pytest.mark.parametrize(
+    "moments",
+    [
+        [("on_train_batch_end", 2)],
+        [("on_train_batch_end", 5)],
+        [("on_train_epoch_start", 3)],
+        [("on_validation_batch_end", 3), ("on_train_batch_end", 4)],
+    ],
+    ids=["first epoch", "second epoch", "epoch boundary", "twice"],
+)
+def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
+    planned, undisturbed, tmp_path, moments, at, interrupt, result, assert_equal
+):
+    """The run equals one without workers, because workers are not part of the run_id."""
+    member = planned(*CONFIGS["dropout"], "data.num_workers=2")
+    alone = planned(*CONFIGS["dropout"])
+    assert member.run_id == alone.run_id
+    others = multiprocessing.active_children()
+    for hook, n in moments:
+        interrupt(member, tmp_path, at(hook, n))
+        assert multiprocessing.active_children() == others  # none is left behind
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(alone))
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
+def test_a_damaged_file_of_a_run_costs_only_time(
+    planned, undisturbed, tmp_path, name, at, interrupt, result, assert_equal, epochs_in_log
+):
+    member = planned(*CONFIGS["dropout"])
+    interrupt(member, tmp_path, at("on_train_batch_end", 11))
+    (path,) = (tmp_path / member.run_id).rglob(f"{name}*")
+    path.write_bytes(path.read_bytes()[:-40])
+    outcome = train(member, tmp_path)
+    assert_equal(result(outcome.folder.path), undisturbed(member))
+    again = 2 if name == "last.ckpt" else 0
+    assert epochs_in_log(outcome.folder.path)[-EPOCHS + again :] == list(range(again, EPOCHS))
+
+
+def test_a_complete_run_is_not_trained_again(planned, tmp_path, at):
+    member = planned()
+    first = train(member, tmp_path)
+    times = {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")}
+    second = train(member, tmp_path, at("on_fit_start", 1))
+    assert (first.trained, second.trained) == (True, False)
+    assert second.record == sealed(first.record)
+    assert {path: path.stat().st_mtime_ns for path in first.folder.path.rglob("*")} == times
+
+
+def test_a_run_with_rerun_starts_again(
+    planned, undisturbed, tmp_path, at, interrupt, result, assert_equal, epochs_in_log
+):
+    """Both a complete and an interrupted run start again from the first epoch."""
+    train(planned(), tmp_path)
+    again = planned("rerun=true")
+    assert again.run_id == planned().run_id
+    for _ in range(2):
+        interrupt(again, tmp_path, at("on_train_batch_end", 8))
+        assert epochs_in_log(tmp_path / again.run_id)[-2:] == [0, 1]
+    outcome = train(again, tmp_path)
+    assert outcome.trained
+    assert epochs_in_log(outcome.folder.path)[-EPOCHS:] == list(range(EPOCHS))
+    assert_equal(result(outcome.folder.path), undisturbed(again))
