@@ -1,4 +1,4 @@
-"""Parses the options of a command, and names the nearest right one for a wrong one."""
+"""Parses the options of a command, and suggests corrections for wrong ones."""
 
 import argparse
 import re

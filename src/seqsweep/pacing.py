@@ -1,4 +1,4 @@
-"""Limits what work beside the training, such as drawing and checkpoints, takes of the time."""
+"""Limits the time of work beside the training, such as drawing and checkpoints."""
 
 SHARE = 0.05
 """The largest part of the time that the work takes."""

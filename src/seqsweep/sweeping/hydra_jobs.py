@@ -21,10 +21,10 @@ Jobs = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """The road from a sweeper to the runs, whichever sweeper and launcher are chosen.
+    """Trains the runs of any sweeper, with pools, stacks or any launcher of Hydra.
 
     Attributes:
-        hydra: a launcher of Hydra, which gets the runs that train as jobs of their own.
+        hydra: a launcher of Hydra, for the runs that need a job of their own.
         threads: the number of members of a pool that train side by side; None if every run trains
             as a job of its own.
     """
@@ -48,7 +48,7 @@ class RunLauncher:
         """
         alone = members
         if self.threads is not None:
-            # Imported here, because it needs torch, and launchers of others may not.
+            # Imported here, because this module needs torch, and other launchers may not need it.
             with without_collections():
                 from seqsweep.sweeping.train_groups import train_groups
 
@@ -58,7 +58,7 @@ class RunLauncher:
         if not singles:
             return {}
         returned = self.hydra.launch(list(singles.values()), initial_job_idx=first)
-        # Our own sweeper does not use the result, so a launcher may return less than it was given.
+        # A launcher may return fewer results than it got jobs; our own sweeper does not use them.
         return dict(zip(singles, returned, strict=False))
 
 
@@ -90,7 +90,7 @@ def launch_jobs(
 def _job_return(
     overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
 ) -> JobReturn:
-    """Returns what Hydra would have returned for a job, read from the folder of its run."""
+    """Returns a job's result as Hydra would, read from the folder of the run."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

@@ -29,8 +29,9 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 Outcomes = list[Outcome | BaseException]
 
 _LARGEST_POOL = 500
-"""The most members of a pool. Each holds a lock and so an open file, and systems allow about a
-thousand."""
+"""The most members of a pool.
+
+Each holds a lock and so an open file, and systems allow about a thousand."""
 
 
 def train(

@@ -36,8 +36,9 @@ _GRACE_SECONDS = 2.0
 """The time in which works may finish after a signal."""
 
 _MOST_ENDS = 100
-"""The most members whose records are written at once. Meanwhile the threads may run out of
-tasks."""
+"""The most members whose records are written at once.
+
+Meanwhile the threads may run out of tasks."""
 
 
 class Pool:
