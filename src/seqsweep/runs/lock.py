@@ -21,8 +21,10 @@ BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
 _held: set[Path] = set()
-"""The lock files that this process holds. They must not be opened again, because closing any
-descriptor of a file drops the process's POSIX locks on it."""
+"""The lock files that this process holds.
+
+They must not be opened again, because closing any descriptor of a file drops the process's POSIX
+locks on this file."""
 
 _idle = threading.Event()
 """Set when this process releases its last lock: then the heartbeat thread ends."""

@@ -1,4 +1,7 @@
-"""The folder of one run. A run is done if and only if its record.json says so."""
+"""The folder of one run.
+
+A run is done if and only if it has a sound record.json.
+"""
 
 import os
 import traceback

@@ -1,4 +1,4 @@
-"""Trains the jobs of a Hydra sweep: in groups where that is possible, else one by one."""
+"""Trains the jobs of a Hydra sweep, in groups if possible, else one by one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidire
 
 
 def analyse(folder: Path) -> Report:
-    """Returns the content of the report on the folder of a sweep or of a run.
+    """Returns the report on the folder of a sweep or of a run.
 
     Raises:
         FileNotFoundError: The folder does not exist.

@@ -55,7 +55,7 @@ class Engine(ABC, Generic[M]):
 
     @property
     def is_single(self) -> bool:
-        """True for a run by itself, whose files are synced one by one."""
+        """Returns whether this is a single run, whose files are synced one by one."""
         return len(self.runs) == 1
 
     @abstractmethod
