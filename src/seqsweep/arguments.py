@@ -1,4 +1,4 @@
-"""Parses the options of a command. For a wrong option, the error suggests the nearest."""
+"""Parses the options of a command, and suggests corrections for wrong ones."""
 
 import argparse
 import re

@@ -1,4 +1,4 @@
-"""The command `seqsweep`. Each subcommand imports only its part; most need no torch."""
+"""The command `seqsweep`. Each subcommand imports only what it needs; most need no torch."""
 
 import io
 import os

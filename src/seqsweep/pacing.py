@@ -1,4 +1,4 @@
-"""Limits the share of time that work beside the training takes, such as drawing."""
+"""Limits the time of work beside the training, such as drawing and checkpoints."""
 
 SHARE = 0.05
 """The largest share of the time that the work may take."""

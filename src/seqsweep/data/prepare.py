@@ -29,7 +29,7 @@ def prepare(
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
-    The result's `scaling` is what was fitted on train.
+    The `scaling` of the result holds the values that were fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
@@ -111,8 +111,8 @@ def _stratified(
     """Draws `size` sequences, the classes in proportion: (N,), True where drawn.
 
     At least one sequence of each class is not drawn. The result does not depend on the names of the
-    classes, nor on their order: the sequences are shuffled without their labels, and of classes
-    with equal remainders the one that comes first in the shuffled order gets the next sequence.
+    classes, nor on their order: the sequences are shuffled without their labels, and if two classes
+    have equal remainders, the class that comes first in the shuffled order gets the next sequence.
     """
     shuffled = rng.permutation(len(labels))
     values, first, counts = np.unique(labels[shuffled], return_index=True, return_counts=True)
@@ -146,7 +146,7 @@ def _largest_remainder(counts: npt.NDArray[np.int64], size: int) -> npt.NDArray[
 
 
 def _check_classes(splits: Splits, where: str) -> None:
-    """Refuses splits of which train lacks a class: a network could not learn it."""
+    """Refuses splits whose train part lacks a class, which no network could learn."""
     counts = {
         name: np.bincount(part.labels, minlength=splits.num_classes)
         for name, part in splits.parts.items()
@@ -165,7 +165,7 @@ def _check_classes(splits: Splits, where: str) -> None:
 
 
 def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.float32] | None:
-    """Returns the replacement of missing values, (F,); None if `missing` is `error`."""
+    """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
     if missing != "zero":
@@ -177,7 +177,7 @@ def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
-    """Returns the splits with a value for each NaN."""
+    """Returns the splits with every NaN filled in."""
     holed = {name: part for name, part in splits.parts.items() if np.isnan(part.x).any()}
     if not holed or scaling.fill is None:
         return splits

@@ -1,6 +1,6 @@
 """The display of a sweep: a table, or a line for each run.
 
-A table needs a terminal; any other output gets a line for each run that ends. `Display` shows the
+A terminal shows a table. Any other output gets a line for each run that ends. `Display` shows the
 sweep that this process trains, from a thread that reads the runs' folders. `seqsweep watch` shows
 any sweep with the same `LiveView`.
 """
@@ -27,8 +27,8 @@ from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
-# DataLoader workers are forked while a sweep is displayed, but never while the display draws: the
-# child would inherit a locked console, and nothing would ever release its lock.
+# DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
+# drawn: otherwise the child would inherit a locked console, and nothing would release its lock.
 _drawing = threading.RLock()
 os.register_at_fork(
     before=_drawing.acquire, after_in_parent=_drawing.release, after_in_child=_drawing.release
@@ -56,7 +56,7 @@ class LiveView:
         self.progress = progress
         self.console = console
         self._drawing = drawing
-        # A table shows epochs, lines only the ends of runs.
+        # A table shows epochs and is renewed more often; lines show only the ends of runs.
         self._pause = 0.5 if drawing is None else 0.25
         self._ended: list[RunProgress] = []
         self._printed: set[str] = set()

@@ -50,8 +50,8 @@ class SequenceClassifier(L.LightningModule):
     compared.
 
     All metrics of an epoch are logged together, by `logger.log_epoch` if the logger has it, else by
-    `log_metrics`. Callbacks find them in `trainer.callback_metrics` from their hooks
-    `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end` on.
+    `log_metrics`. Callbacks can read them in `trainer.callback_metrics` in their hooks
+    `on_train_epoch_end`, `on_validation_epoch_end` and `on_test_epoch_end`.
 
     Optimization is manual: for small networks, Lightning's automatic loop takes as long as the
     network itself (docs/benchmarks.md). Accumulation, clipping and loss scaling do the same as in
@@ -71,7 +71,8 @@ class SequenceClassifier(L.LightningModule):
             only evaluated.
         scheduler: makes the learning-rate scheduler from the optimizer; stepped after each epoch.
         class_weights: (C,) the weight of each class in the training loss.
-        label_smoothing: of the training loss, in [0, 1), as in `torch.nn.CrossEntropyLoss`.
+        label_smoothing: the smoothing of the training loss, in [0, 1), as in
+            `torch.nn.CrossEntropyLoss`.
         gradient_clip_val: the largest norm of the whole gradient; None does not clip.
         gradient_clip_algorithm: `value` clamps each value of the gradient instead.
         accumulate_grad_batches: batches of one optimizer step, at least 1.
@@ -206,8 +207,8 @@ class SequenceClassifier(L.LightningModule):
         Args:
             checkpoint_path: the file.
             map_location: the device, as in `torch.load`.
-            arguments: of the constructor, such as the optimizer of a training that follows; a
-                network of your own has to be given here.
+            arguments: arguments of the constructor, such as an optimizer to train further. A
+                network of your own must be given here.
 
         Raises:
             ValueError: the checkpoint does not describe a network of `models.classifier`.
@@ -263,7 +264,7 @@ class SequenceClassifier(L.LightningModule):
     def _seed_dropout(self, position: int) -> None:
         """Seeds the dropout masks of a step, a function of (seed, step) alone.
 
-        So masks are equal after a resume, and in any stack.
+        So a resumed run draws the same masks, and so does a run in a stack.
 
         Args:
             position: the index of the batch among those of its optimizer step.

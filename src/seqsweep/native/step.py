@@ -1,4 +1,4 @@
-"""The training, evaluation and tracing of networks by the native library.
+"""Trains, evaluates and traces networks with the native library.
 
 Networks are processed one after another.
 
@@ -49,7 +49,7 @@ class Work(NamedTuple):
     Attributes:
         order: (S,) int64, the order of the training sequences in this epoch.
         options: the hyperparameters, named as in `seqsweep.stacked.optimizers.hyperparameters`.
-        dropout_seed: the seed of the masks; that of step n is `dropout_seed + n`.
+        dropout_seed: the seed of the masks; the seed of step n is `dropout_seed + n`.
         validates: whether the network is evaluated after the epoch.
     """
 
@@ -91,8 +91,8 @@ class Trace(NamedTuple):
         gradients: (L, D, T) the norms of dL/dh_t, by the number of steps that follow t. Index 0 is
             the last step of each sequence. The loss is that of one sequence, and each norm is a
             mean over the sequences that are long enough.
-        states: (R, D * H) of the last layer, in the order of `PackedSequence`; the reverse
-            direction is in its own order of time.
+        states: (R, D * H) of the last layer, in the order of `PackedSequence`; the states of the
+            reverse direction are in the order in which it reads the steps.
     """
 
     gradients: npt.NDArray[np.float64]
@@ -216,7 +216,7 @@ def _prepare(work: Work, train: Data, val: Data | None) -> npt.NDArray[np.int64]
         setattr(options, name, work.options[name])
     classes = network.shape.num_classes
     confusions = np.zeros((2, classes, classes), dtype=np.int64)
-    # Both matrices lie in one array: that of validation follows that of training.
+    # Both matrices are in one array: the one of training, then the one of validation.
     task.confusion = address = confusions.ctypes.data
     task.val_confusion = address + classes * classes * 8
     task.trains = 1

@@ -1,7 +1,7 @@
 """Ranks the configs of a folder of runs by their mean over seeds.
 
-The validation metric ranks the configs. On the test metric each config is then compared with the
-first one, seed by seed. Runs of one config on other data are a row of their own.
+The validation metric ranks the configs. Then each config is compared with the first one on the test
+metric, seed by seed. Runs of the same config on other data have their own row.
 """
 
 import math
@@ -53,9 +53,9 @@ class Row:
     Args:
         entries: The runs, one per seed, ordered by seed.
         samples: The values of each metric by seed.
-        difference: The difference to the first row in the compared metric. None if the two were
-            evaluated on different sequences, so that their scores are not pairs.
-        apart: The reason for a missing difference, as `other test set`.
+        difference: The difference to the first row in the compared metric. None if the two rows
+            were evaluated on different sequences, because their scores are then not paired.
+        apart: The reason for a missing difference, such as `other test set`.
         lost: The number of further seeds that diverged or failed, by state.
     """
 
@@ -88,12 +88,12 @@ class Leaderboard:
     """The rows, best first by `monitor`, and the keys in which the configs differ.
 
     Args:
-        compared: The metric in which the rows are compared with the first one. It is of the test
-            split if there is one, since that has not chosen the first.
+        compared: The metric in which the rows are compared with the first one. It is a test metric
+            if there is a test split, because the test split has no part in the ranking.
         grid: The combinations of the keys' values and the seeds, and the missing runs.
         left_out: The number of runs that repeat the config, data and seed of a newer run.
-        epoch: The epoch of the metrics: the best one by the monitor; the last one, if what a run
-            monitors was not logged; or the one that each run's own monitor has chosen.
+        epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
+            monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
     """
 
@@ -159,7 +159,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     groups = [newest(group) for group in group_by(complete, partial(_point, keys)).values()]
     lost = count_lost_seeds(entries)
     rows = [_row(group, keys, datasets, lost) for group in groups]
-    # Rank by what the runs monitored, or by training if nothing of it was logged.
+    # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
@@ -179,7 +179,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
 
 
 def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
-    """A run's values of the keys and its data set."""
+    """Returns a run's values of the keys, and its data set."""
     return value_key([entry.config.get(key) for key in keys]), data_key(entry)
 
 
@@ -202,7 +202,7 @@ def _row(
 
 
 def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
-    """Sorts the best first. Equal rows are ordered by their configs, whoever reads them."""
+    """Sorts the rows, best first; equal rows are ordered by their configs."""
     sign = 1 if lower_is_better(monitor) else -1
     means = [row.metrics[monitor].mean if monitor in row.metrics else None for row in rows]
     ties = [row.metrics[TIE_BREAKER].mean if TIE_BREAKER in row.metrics else 0.0 for row in rows]
@@ -227,7 +227,7 @@ def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
 
 
 def _check_sets(row: Row, metric: str, first: Mapping[int, Sets]) -> tuple[Row, dict[int, float]]:
-    """Returns the row with a reason against comparison, and its comparable values.
+    """Returns the row, with a reason if it cannot be compared, and its comparable values.
 
     Args:
         first: The sets of sequences of the first row, by seed.
@@ -249,11 +249,11 @@ def _sets_by_seed(row: Row) -> dict[int, Sets]:
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:
-    """The epoch from which the runs that have the metric take it."""
+    """Returns the epoch that the runs' values of the metric are from."""
     epochs: set[Epoch] = set()
     for entry in complete:
         own, logged = entry.config.get("monitor") or DEFAULT_MONITOR, numbers(entry)
         if monitor in logged:
-            # Without its own monitor a run keeps the last epoch.
+            # A run that never logged its own monitor keeps its last epoch.
             epochs.add("last" if own not in logged else "best" if own == monitor else "own")
     return epochs.pop() if len(epochs) == 1 else "own" if epochs else "best"

@@ -24,8 +24,7 @@ _held: set[Path] = set()
 """The lock files that this process holds.
 
 They must not be opened again, because closing any descriptor of a file drops the process's POSIX
-locks on it.
-"""
+locks on this file."""
 
 _idle = threading.Event()
 """Set when this process releases its last lock: then the heartbeat thread ends."""
@@ -36,10 +35,8 @@ _removed: list[int] = []
 _MOST_REMOVED = 64
 
 _changing = threading.Lock()
-"""The lock of the values above, which is also taken while a lock file is open to be looked at.
-
-A thread that opened and closed the same file meanwhile would drop a lock taken in between.
-"""
+"""Held while the values above change, and from the opening of a lock file until its owner is known.
+If another thread opened and closed the same file in between, it would drop the lock."""
 
 
 class Locked(Exception):
@@ -49,10 +46,10 @@ class Locked(Exception):
 class RunLock:
     """A context manager that holds `folder`/lock while its block runs.
 
-    It is a POSIX record lock. The system drops it the moment its process ends, however it ends, and
-    forked DataLoader workers do not inherit it. The file names host, process and time, and is
-    touched every few seconds, its heartbeat. So a lock of another host counts until its last
-    heartbeat is a minute old, also where a shared file system does not share locks.
+    It is a POSIX record lock: the system drops it when the process ends, in whatever way, and
+    forked DataLoader workers do not inherit it. The file names host, process and time. A heartbeat
+    touches the file every few seconds. A lock of another host counts until its last heartbeat is a
+    minute old, even if a shared file system does not share locks.
 
     Raises:
         Locked: another process holds the lock.
@@ -76,7 +73,8 @@ class RunLock:
         return self
 
     def __exit__(self, *error: object) -> None:
-        # Until the lock is dropped: a look in between would drop it, and leave its file.
+        # `_changing` is held until the lock is dropped. If `is_locked` opened the file in between,
+        # it would drop the lock and leave the file.
         with _changing:
             if _discard_held(self.path):
                 self._drop(self._descriptor)
@@ -84,7 +82,7 @@ class RunLock:
                 os.close(self._descriptor)
 
     def _take(self) -> bool:
-        """Takes the lock; returns False where the file was removed meanwhile: try again."""
+        """Takes the lock; returns False if its file was removed meanwhile."""
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         descriptor = os.open(self.path, flags, 0o644)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -174,7 +172,7 @@ def _close_later(descriptor: int) -> None:
         return
     descriptors, _removed = _removed, []
     if len(descriptors) > 1:  # a single descriptor is not worth a thread
-        with contextlib.suppress(RuntimeError):  # no new thread is possible, at exit for one
+        with contextlib.suppress(RuntimeError):  # no new thread can start, for example at exit
             threading.Thread(target=_close, args=(descriptors,), daemon=True).start()
             return
     _close(descriptors)
@@ -222,7 +220,7 @@ def _lock_path(folder: Path) -> Path:
 def _is_held(descriptor: int) -> bool:
     """Returns whether another process has locked the file.
 
-    F_GETLK asks without taking the lock, which would keep others from it for a moment.
+    F_GETLK only asks. Taking the lock would block other processes for a moment.
     """
     if sys.platform == "darwin":
         layout, query = "qqihh", (0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)

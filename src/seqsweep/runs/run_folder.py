@@ -1,4 +1,7 @@
-"""The folder of one run, which is done only when record.json says so."""
+"""The folder of one run.
+
+A run is done if and only if it has a sound record.json.
+"""
 
 import os
 import traceback
@@ -24,10 +27,9 @@ from seqsweep.runs.sealed import read_sealed, write_sealed
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
 """The state of a run.
 
-`complete` and `diverged` runs are done: the same config would end the same way again. An
-`incomplete` run was killed: no process trains it, and none recorded why. A `damaged` run has a
-record.json that is not what was written, and is trained again.
-"""
+`complete` and `diverged` runs are done: the same config would end in the same way again. An
+`incomplete` run was killed: no process trains it, and no file says why it ended. The record.json of
+a `damaged` run has changed since it was written; the run is trained again."""
 
 _OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
 """The keys of a record that hold a JSON object, by status."""
@@ -65,7 +67,7 @@ class RunFolder:
             return None
 
     def damage(self) -> str | None:
-        """Returns how record.json is damaged; None where it is whole or missing."""
+        """Returns what is wrong with record.json; None if it is sound or missing."""
         try:
             _read_record(self.path / "record.json")
         except Damaged as error:
@@ -82,7 +84,7 @@ class RunFolder:
             return None
         texts = (failure.get("error"), failure.get("traceback", ""))
         attempts = failure.get("attempts", 0)
-        # The file may be damaged or of another program; all readers rely on these types.
+        # The file may be damaged or written by another program. All readers rely on these types.
         is_ours = all(isinstance(text, str) for text in texts) and isinstance(attempts, int)
         if is_ours and failure.get("kind") in ("failed", "interrupted", "incomplete"):
             return failure
@@ -117,7 +119,7 @@ class RunFolder:
         return None
 
     def state(self) -> State:
-        """Returns how the run stands now."""
+        """Returns the current state of the run."""
         # The lock is read first: a run writes its record before it releases its lock.
         is_running = is_locked(self.path)
         record = self.record()
@@ -136,7 +138,8 @@ class RunFolder:
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
-            (self.path / "record.json").unlink(missing_ok=True)  # first: then the run is not done
+            # The record goes first, so that the run no longer counts as done.
+            (self.path / "record.json").unlink(missing_ok=True)
             remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
             remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
@@ -160,8 +163,8 @@ class RunFolder:
         The logs, which grow without a sync, are forced to disk before the record appears.
 
         Args:
-            record: its `status` is complete where it gives none.
-            synced: all other files are on disk already. Then the record is not synced either: if
+            record: the content; its `status` is `complete` if none is given.
+            synced: whether all other files are on disk already. Then the record is not synced: if
                 the power fails, a damaged record counts as missing.
         """
         if not synced:
@@ -201,7 +204,7 @@ class RunFolder:
 
 
 def _read_record(path: Path) -> dict[str, Any]:
-    """Returns the content of a record.json, which must not be changed.
+    """Returns the content of a record.json; callers must not change it.
 
     Raises:
         OSError: the file does not exist, or cannot be read.

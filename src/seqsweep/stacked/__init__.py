@@ -1,1 +1,1 @@
-"""Many small networks as one program: torch alone, no configs, no folders, no Lightning."""
+"""Trains many small networks as one PyTorch program, without configs, folders and Lightning."""

@@ -1,7 +1,8 @@
 """The forward and backward pass of K recurrent classifiers, as batched products.
 
 K members, D directions, N = K*D lanes, T steps, B batch, R rows (of all steps, packed: see
-`batches`), F features, H hidden (padded), L layers, C classes, P numbers of a lane.
+`batches`), F features, I inputs of a layer, H hidden (padded), L layers, C classes, P weights of a
+lane.
 """
 
 from collections.abc import Sequence
@@ -69,7 +70,7 @@ class StackedNetwork:
         self.gradient = torch.zeros_like(self.flat)
         self.compute_dtype = dtype if compute_dtype is None else compute_dtype
         self.buffers = Buffers(self.compute_dtype, self.device)
-        # With another compute dtype each forward pass first copies the weights to it.
+        # If the compute dtype differs, each forward pass first copies the weights into `_computed`.
         self._computed = self.flat
         if self.compute_dtype != dtype:
             self._computed = torch.zeros_like(self.flat, dtype=self.compute_dtype)
@@ -111,8 +112,8 @@ class StackedNetwork:
         """Returns the logits (K, B, C).
 
         Args:
-            generators: one for each member, to draw its dropout from; without them nothing is
-                dropped.
+            generators: one for each member, which draws its dropout masks; without generators
+                nothing is dropped.
         """
         if self._computed is not self.flat:
             self._computed.copy_(self.flat)
@@ -142,7 +143,7 @@ class StackedNetwork:
             inputs = self._layer_backward(layer, outer, final_only, batch, parts)
             if layer:
                 outer, final_only = self._below(layer, inputs, batch), False
-        # The order of the blocks is the order of the row.
+        # A row of `gradient` holds the blocks in the order of the layout.
         pieces = [piece for name in self.layout.blocks for piece in parts[name]]
         if self._computed is self.flat:
             torch.cat(pieces, 1, out=self.gradient)

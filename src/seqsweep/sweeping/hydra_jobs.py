@@ -21,10 +21,10 @@ Jobs = Sequence[Sequence[str]]
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Trains the runs of a sweeper, in groups or with a launcher of Hydra.
+    """Trains the runs of any sweeper, with pools, stacks or any launcher of Hydra.
 
     Attributes:
-        hydra: a launcher of Hydra, which gets the runs that train as jobs of their own.
+        hydra: a launcher of Hydra, for the runs that need a job of their own.
         threads: the number of members of a pool that train side by side; None if every run trains
             as a job of its own.
     """
@@ -48,7 +48,7 @@ class RunLauncher:
         """
         alone = members
         if self.threads is not None:
-            # Imported here, because it needs torch, which other launchers may not need.
+            # Imported here, because this module needs torch, and other launchers may not need it.
             with without_collections():
                 from seqsweep.sweeping.train_groups import train_groups
 
@@ -91,7 +91,7 @@ def launch_jobs(
 def _job_return(
     overrides: Sequence[str], config: DictConfig, member: PlannedRun, root: Path
 ) -> JobReturn:
-    """Reads the result of a job, as Hydra would return it, from the run's folder."""
+    """Returns a job's result as Hydra would, read from the folder of the run."""
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()

@@ -18,7 +18,7 @@ from seqsweep.training.planned_run import PlannedRun
 
 @dataclass(frozen=True)
 class SweepMember:
-    """A planned run of a sweep, with its overrides, its folder and its label."""
+    """A planned run of a sweep, with its Hydra overrides, folder and label."""
 
     overrides: Sequence[str]
     planned: PlannedRun
@@ -33,8 +33,8 @@ class SweepMember:
 class Rounds:
     """Launches members until each is done or has failed too often.
 
-    A round leaves out members that another process is training, and checks them again afterwards.
-    So two sweeps of one folder share the work, and both end with the whole table.
+    A member that another process is training is left out of a round and checked again after it. So
+    two commands that sweep into one folder share the work, and both end with the whole table.
 
     Args:
         members: the members that are not done.
@@ -77,8 +77,8 @@ class Rounds:
                 members = list(self.members)
                 while members:
                     self.launches.update(member.folder.run_id for member in members)
-                    # The config of a single job cannot know the folder, which is named after the
-                    # swept keys.
+                    # Hydra composes a job from its own overrides, but the folder is named after the
+                    # swept keys. So each job gets the folder as an override.
                     folder = f"hydra.sweep.dir='{self.folder}'"
                     jobs = [[*member.overrides, folder] for member in members]
                     self.launcher.launch(jobs, [m.planned for m in members], self.folder)
@@ -100,7 +100,10 @@ class Rounds:
             time.sleep(0.2)
 
     def _is_done(self, member: SweepMember) -> bool:
-        """Returns whether a member is done. With `rerun`, only a record of this sweep counts."""
+        """Returns whether a member is done.
+
+        With `rerun`, a member is done if its record is newer than the sweep.
+        """
         if not self.reruns:
             return member.is_done()
         return _time_of_record(member) != self.records_before[member.folder.run_id]

@@ -1,6 +1,6 @@
 """Runs a sweep, from the configs of its members to the leaderboard.
 
-Imports no torch at the top.
+The module imports no torch at the top.
 """
 
 import contextlib
@@ -94,8 +94,8 @@ def _train_pending(
     others = before if before is not None and is_alive(folder) else None
     file = _sweep_file(members, pending)
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
-    # A sweep without work leaves sweep.json as it is if the file names these runs and the sweep
-    # that wrote it has ended or is still running.
+    # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
+    # sweep that wrote it has ended or is still running.
     if not pending and before is not None and is_known and (others or before.ended is not None):
         return 0
     if others is not None:
@@ -126,10 +126,10 @@ def _read_begun(folder: Path) -> list[Entry]:
 
 
 def _name_runs(folder: Path, console: Console) -> None:
-    """Writes readable names of the runs for TensorBoard, which otherwise shows their ids."""
+    """Writes readable names of the runs for TensorBoard, which would otherwise show their ids."""
     try:
         name_runs(folder)
-    except (OSError, ValueError) as error:  # not raised, because a sweep must not fail for names
+    except (OSError, ValueError) as error:  # not raised, because a sweep works without names
         console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
 
 
@@ -167,7 +167,7 @@ def _train_rounds(
 def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
-    It is 0, 1 if a part could not be written, or 128 plus the number of a signal.
+    The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
     """
     try:
         with interruptible(ENDING):

@@ -1,1 +1,1 @@
-"""The training of a run: its parts and its story."""
+"""The training of a run, from its config to its record."""

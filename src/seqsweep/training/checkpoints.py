@@ -1,4 +1,4 @@
-"""Checkpoints, sealed with a digest, from which runs resume after any kill.
+"""Writes and reads checkpoints, each sealed with a digest, to resume from after a kill.
 
 A checkpoint is torch's own zip file with one addition: the zip comment, which readers ignore, holds
 the sha256 of everything before it. So one rename publishes content and digest together,
@@ -31,7 +31,7 @@ _DIGEST_LENGTH = 64
 
 
 def seal(archive: bytes) -> bytes:
-    """Returns a zip archive without a comment with its digest as the comment."""
+    """Returns the zip archive with its digest added as the zip comment."""
     assert archive[-2:] == b"\0\0"  # the length of the comment ends the archive
     content = archive[:-2] + _DIGEST_LENGTH.to_bytes(2, "little")
     return content + hashlib.sha256(content).hexdigest().encode()
@@ -42,7 +42,7 @@ def load_sealed(path: Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: there is no such file.
-        Damaged: the content does not match its digest, or holds anything else.
+        Damaged: the content does not match its digest, or holds more than tensors and plain values.
     """
     sealed = read_bytes(path)
     content, digest = sealed[:-_DIGEST_LENGTH], sealed[-_DIGEST_LENGTH:]
@@ -65,8 +65,9 @@ def save_sealed(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> No
 class SealedCheckpointIO(TorchCheckpointIO):
     """Writes and reads sealed checkpoints for Lightning's Trainer.
 
-    Lightning's own class goes through the system's temporary folder (on another filesystem a kill
-    leaves half a file under the final name), ignores a failed save, and reads from the network.
+    Lightning's own class writes to the system's temporary folder first: if that is on another file
+    system, a kill leaves half a file under the final name. The class also ignores a failed save,
+    and reads from the network.
     """
 
     def save_checkpoint(
@@ -82,9 +83,9 @@ class SealedCheckpointIO(TorchCheckpointIO):
 class BestAndLast(Checkpoint):
     """Keeps `checkpoints/best.ckpt` and `checkpoints/last.ckpt` of the run's folder.
 
-    While the run trains there is also `previous.ckpt`, the last but one. They are written at the
-    ends of epochs only: there the order of the next epoch follows from (seed, epoch) and its
-    dropout from (seed, step). So a resumed run equals the uninterrupted one to the last bit.
+    While the run trains, `previous.ckpt` is the checkpoint before the last. Checkpoints are written
+    only at the end of an epoch. The order of the next epoch follows from (seed, epoch) and its
+    dropout from (seed, step), so a resumed run equals the uninterrupted one to the last bit.
 
     Args:
         monitor: see `BestEpoch`.
@@ -111,7 +112,7 @@ class BestAndLast(Checkpoint):
     def on_save_checkpoint(
         self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the sizes of the run's other files, to which resuming cuts them."""
+        """Adds the sizes of the run's logs; resuming cuts the logs to these sizes."""
         checkpoint["files"] = sizes_of_logs(Path(trainer.default_root_dir))
         # Lightning logs the end of an epoch under the index of its last batch.
         batches = trainer.fit_loop.epoch_loop._batches_that_stepped  # pyright: ignore[reportPrivateUsage]
@@ -136,7 +137,7 @@ def sizes_of_logs(folder: Path) -> dict[str, int]:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Returns the checkpoint that `resume_point` has chosen in the run's first process."""
+    """Returns the checkpoint that `resume_point` has chosen in the first of several processes."""
     paths = [folder / "checkpoints" / name for name in ("last.ckpt", "previous.ckpt")]
     for path in paths:
         try:
@@ -181,8 +182,9 @@ def resume_point(folder: Path, engine: str) -> Path | None:
 def publish(folder: Path, is_better: bool) -> None:
     """Renames next.ckpt to last.ckpt, and links it as best.ckpt if it is better.
 
-    The best comes first: a kill in between leaves a best checkpoint of an epoch that is then
-    trained again, with the same result. The other way round an old best would stay for good.
+    best.ckpt is linked first. A kill between the two steps then leaves the best checkpoint of an
+    epoch that is trained again, with the same result. In the opposite order, an old best.ckpt could
+    stay forever.
     """
     new, last = folder / "next.ckpt", folder / "last.ckpt"
     if is_better:
@@ -193,7 +195,7 @@ def publish(folder: Path, is_better: bool) -> None:
 
 
 def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
-    """Returns whether best.ckpt belongs to this checkpoint, or to an epoch trained again."""
+    """Returns whether best.ckpt belongs to this checkpoint, or to a later epoch."""
     states = [s for name, s in checkpoint["callbacks"].items() if name.startswith("BestAndLast")]
     best_epoch = states[0]["best_epoch"] if states else None
     best = path.with_name("best.ckpt")
@@ -214,8 +216,8 @@ def _has_best(path: Path, checkpoint: dict[str, Any]) -> bool:
 def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
     """Cuts each log to its size at the checkpoint; False if impossible.
 
-    Lightning writes what callbacks log at the end of an epoch after the epoch's checkpoint. These
-    events of the epoch's last step stay.
+    Values that callbacks log at the end of an epoch are written after the epoch's checkpoint. These
+    events have the index of the epoch's last step and are kept.
     """
     sizes = checkpoint["files"]
     paths = {path.name: path for path in logs(folder)}  # by name: the folder may have been renamed

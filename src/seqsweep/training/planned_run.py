@@ -1,4 +1,4 @@
-"""Plans runs: the run_id and the prepared data of a config. Imports no torch."""
+"""Plans a run: computes its run_id and describes its data. Imports no torch."""
 
 import functools
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class PlannedRun:
     run_id: str
     data_fingerprint: str | None
     splits: dict[str, dict[str, Any]] | None = None
-    """The `contents` of each split; None for data that are only read in training."""
+    """The `contents` of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
 

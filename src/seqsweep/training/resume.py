@@ -30,7 +30,7 @@ def begin(
     Without a checkpoint the folder is emptied, and config.yaml and provenance.json are written.
 
     Args:
-        engine: what decides the last bits of the results, for provenance.json.
+        engine: the engine, and what else decides the last bits of the results; for provenance.json.
         sync: False if the caller syncs the folder before its first checkpoint.
     """
     is_new = not (folder.path / "config.yaml").exists()
@@ -46,7 +46,7 @@ def begin(
         origin = provenance(member.config["threads"], member.data_fingerprint, engine, files)
         folder.start(member.config, origin, sync)
         if not reruns and take_over_shorter_run(member, folder.path):
-            # The copied files may be damaged, or those of another engine.
+            # The copied files may be damaged or come from another engine.
             checkpoint = resume_point(folder.path, kind)
             if checkpoint is None:
                 folder.start(member.config, origin, sync)
@@ -54,10 +54,10 @@ def begin(
 
 
 def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
-    """Copies the files of a run that differs only in having fewer epochs.
+    """Copies the files of a run of the same config with fewer epochs, if any.
 
-    The epochs of the shorter run must be the first ones of this run. With a scheduler that depends
-    on `max_epochs` they are not, which a message says.
+    The epochs of the shorter run must equal the first epochs of this run. They differ if the
+    scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
     shorter = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
     # The longest run comes first, because it leaves the fewest epochs to train.
@@ -75,7 +75,7 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
 
 
 def forget_finished_runs() -> None:
-    """Clears the cache of finished runs, for a program that trains several runs in turn."""
+    """Clears the list of finished runs, so that the next run reads them again."""
     _finished_runs.cache_clear()
 
 
@@ -83,8 +83,8 @@ def forget_finished_runs() -> None:
 def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
     """Returns the complete runs of a folder and its namesakes, read once.
 
-    Runs of another version of the training are left out: their run_id differs from the one that
-    their config has now.
+    Runs that another version of the training made are left out: with this version, their config has
+    a different run_id.
     """
     folders = (root, *namesakes(root))
     paths = [path for folder in folders for path in folders_with(folder, "record.json")]
@@ -108,7 +108,7 @@ def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:
 
 
 def _differing(one: dict[str, Any], other: dict[str, Any]) -> set[str]:
-    """Returns the keys with influence on the result in which two configs differ."""
+    """Returns the keys that differ between two configs and influence the result."""
     keys = {key for key in (*one, *other) if not is_below(key, WITHOUT_INFLUENCE)}
     return {key for key in keys if one.get(key) != other.get(key)}
 

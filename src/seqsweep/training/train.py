@@ -1,6 +1,6 @@
-"""The story of a run: lock, begin, fit, test, record.
+"""Trains runs: locks, begins, fits, tests and records each of them.
 
-It is the same for one run and for many, and for every engine: see `train_together`.
+The steps are the same for one run and for many, and for every engine: see `train_together`.
 """
 
 import contextlib
@@ -29,7 +29,9 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 Outcomes = list[Outcome | BaseException]
 
 _LARGEST_POOL = 500
-"""Members of a pool: each holds a lock, so an open file, and systems allow about a thousand."""
+"""The most members of a pool.
+
+Each holds a lock and so an open file, and systems allow about a thousand."""
 
 
 def train(
@@ -38,7 +40,7 @@ def train(
     progress: Callback | None = None,
     engine: str | None = None,
 ) -> Outcome:
-    """Trains one run in `root`/run_id, from its last checkpoint if any.
+    """Trains one run in `root`/run_id, from its last checkpoint if it has one.
 
     Args:
         run: a checked and identified config.
@@ -73,11 +75,11 @@ def train_pool(
 ) -> Outcomes:
     """Trains runs of one data set with the native engine.
 
-    The results of a run depend on its config alone, whatever its company and its threads. For what
-    comes back see `train_together`.
+    The results of a run depend on its config alone, not on the other runs or the number of threads.
+    `train_together` describes the outcomes.
 
     Args:
-        runs: checked configs; their `data` sections are equal but for seed, batch_size and
+        runs: checked configs; their `data` sections may differ only in seed, batch_size and
             num_workers.
         root: the folder of the runs.
         threads: the number of threads that train members, at least 1.
@@ -98,10 +100,10 @@ def train_pool(
 def train_stack(
     runs: Sequence[PlannedRun], root: Path, progress: Callback | None = None
 ) -> Outcomes:
-    """Trains runs of one `engine.stack_key` with the stacked engine.
+    """Trains runs with the same `engine.stack_key` with the stacked engine.
 
-    Every run ends as it would alone, within rounding: another's failure, early stop or divergence
-    changes nothing. For what comes back see `train_together`.
+    A run has the same results as alone, within rounding. A failure, early stop or divergence of
+    another run does not change them. `train_together` describes the outcomes.
 
     Args:
         runs: checked configs.
@@ -116,12 +118,14 @@ def train_stack(
 def train_together(engine: Engine[M]) -> Outcomes:
     """Trains the runs of an engine, each from its config to its record.
 
-    The steps are those of a single run. Of several runs, one that ends before the others is tested
-    and recorded while they train, inside `Engine.fit`; the last ones are tested and recorded here.
+    The steps are the same as for a single run. A run that ends before the others is tested and
+    recorded inside `Engine.fit`, while the others train. The runs that end last are tested and
+    recorded here.
 
     Returns:
-        The outcome of each run, or why it has none: Locked, Interrupted, RunFailed, or what
-        refused its config (ValueError, TypeError, OSError; nothing has been written then).
+        The outcome of each run, or an error in its place: Locked, Interrupted, RunFailed, or the
+        ValueError, TypeError or OSError that refused its config. Nothing has been written for a
+        refused config.
     """
     try:
         members = engine.build()
@@ -144,7 +148,7 @@ def train_together(engine: Engine[M]) -> Outcomes:
     # The locks have been released by now, and training a run alone takes its lock again.
     for run in alone:
         (engine.outcomes[run.run_id],) = train_together(engine.alone(run))
-    # The signals are no longer taken here: one may have come after the last record.
+    # Signals are not handled from here on. One may have come after the last record.
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
@@ -179,7 +183,7 @@ def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
             member.log.write_lines()
         begun.append(Begun(member, path))
     if not engine.is_single:
-        os.sync()  # hundreds of small files at once, before a checkpoint can outlive them
+        os.sync()  # all small files at once; a power failure must not keep only the checkpoints
     return begun
 
 
@@ -232,7 +236,7 @@ def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> lis
 
 
 def _left(engine: Engine[M], group: Sequence[Begun[M]]) -> list[M]:
-    """Returns the members of a group that have no outcome yet."""
+    """Returns the members of a group without an outcome."""
     return [member for member, _ in group if member.run_id not in engine.outcomes]
 
 

@@ -1,1 +1,1 @@
-"""Trained runs outside of training."""
+"""Loads trained runs, to use their networks."""

@@ -27,11 +27,11 @@ from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
-"""The keys that name a config which differs from no other."""
+"""The keys whose values name a config if no key distinguishes the configs."""
 
 
 def analyse(folder: Path) -> Report:
-    """The content of the report on a sweep's folder or a run's own folder.
+    """Returns the report on the folder of a sweep or of a run.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -39,7 +39,8 @@ def analyse(folder: Path) -> Report:
     """
     entries = read_folder(folder)
     sweep = SweepFile.read(folder)
-    # Before anything else is read: a later change makes the report stale.
+    # The digest is taken before anything else is read, so that a later change makes the report
+    # stale.
     made_from = freshness.made_from(folder, entries)
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
@@ -151,7 +152,7 @@ def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Inter
 def _add_words(
     configs: Sequence[Config], names: Mapping[str, str], board: Leaderboard
 ) -> list[Config]:
-    """Adds to each config the values that distinguish it, or those of its network."""
+    """Adds to each config the values that distinguish it, or else its network's settings."""
     if names:
         words = [formatting.run_label(config.keys, names) for config in configs]
     else:
@@ -166,7 +167,7 @@ def _add_words(
 def _answer(
     configs: Sequence[Config], board: Leaderboard, baselines: Sequence[Baseline]
 ) -> Answer | None:
-    """The first sentences, if the best config has a score."""
+    """Returns the answer in sentences; None if the best config has no score."""
     if not configs or board.compared not in configs[0].metrics:
         return None
     best = board.rows[0].entries[0]

@@ -170,7 +170,8 @@ class LSTM:
         to_gates, to_new = weights["sigmoid"].transpose(1, 2), weights["tanh"].transpose(1, 2)
         factors = self._factors(states, steps)
         views = _views_of_steps(steps, (gradient, all_gates, all_new), factors)
-        # dL/dc of all sequences; the rows that a step does not have yet stay zero.
+        # dL/dc of all sequences. The loop runs backward in time: the row of a shorter sequence
+        # stays zero until its last step.
         memory = self.buffers("memory_gradient", lanes, steps.batch, width)
         memory.zero_()
         total: Tensor | None = None
@@ -228,7 +229,7 @@ class LSTM:
 def _views_of_steps(
     steps: Steps, tensors: Iterable[Tensor], blocks: Iterable[Tensor]
 ) -> list[tuple[Tensor, ...]]:
-    """Returns the views of each step of packed tensors and of memory for `Steps.blocks`."""
+    """Returns for each step its views of packed tensors and of step-wise blocks."""
     return list(zip(*map(steps.split, tensors), *map(steps.blocks, blocks), strict=True))
 
 
@@ -241,7 +242,7 @@ def _saved(buffers: Buffers, layer: int, states: Tensor, **gates: int) -> dict[s
 def _state_gradient(
     buffers: Buffers, outer: Tensor, later: Tensor | None, final_only: bool
 ) -> Tensor:
-    """Returns the gradient of a step's states, that of the later step included."""
+    """Returns the gradient of a step's states, including the part from the later step."""
     if later is None:
         return outer
     if final_only:

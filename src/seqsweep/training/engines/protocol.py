@@ -1,4 +1,4 @@
-"""The steps that every engine has in a run's story, which `training.train` tells."""
+"""The interface of an engine: the steps that `training.train` calls."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Sequence
@@ -17,7 +17,7 @@ from seqsweep.training.planned_run import PlannedRun
 M = TypeVar("M", bound=Member)
 
 Ended = tuple[M, Findings | Diverged]
-"""A member that has ended, with what its best weights achieve or why it diverged."""
+"""A member that has ended, with the findings on its best weights or its divergence."""
 
 
 class Begun(NamedTuple, Generic[M]):
@@ -30,8 +30,8 @@ class Begun(NamedTuple, Generic[M]):
 class Engine(ABC, Generic[M]):
     """Trains one or more runs of one data set together.
 
-    A member that ends before the others is tested and recorded while they train. `fit` leaves
-    those that end last to `test` and `record`.
+    A member that ends before the others is tested and recorded inside `fit`. The members that end
+    last are tested and recorded by `test` and `record`.
 
     Args:
         runs: checked configs; at least one.
@@ -40,8 +40,8 @@ class Engine(ABC, Generic[M]):
 
     Attributes:
         torch_threads: the number of threads that torch uses.
-        stop: takes the signals; a callback of every Trainer.
-        outcomes: the outcome of each run that has one, or the error, by run_id.
+        stop: handles the signals; it is a callback of every Trainer.
+        outcomes: the outcome or the error of each run that has ended, by run_id.
     """
 
     torch_threads = 1
@@ -56,7 +56,7 @@ class Engine(ABC, Generic[M]):
 
     @property
     def is_single(self) -> bool:
-        """Returns whether the engine has only one run, whose files are synced one by one."""
+        """Returns whether this is a single run, whose files are synced one by one."""
         return len(self.runs) == 1
 
     @abstractmethod
@@ -68,7 +68,7 @@ class Engine(ABC, Generic[M]):
         """
 
     def assist(self, members: Sequence[M]) -> Outcome | None:
-        """Trains as a further process of a distributed run, or returns None.
+        """Trains in a further process of a distributed run; otherwise returns None.
 
         The first process locks, begins and records the run.
         """
@@ -76,15 +76,15 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def prepare(self, members: Sequence[M]) -> dict[str, Any]:
-        """Returns what decides the last bits of these members' results, for provenance.json."""
+        """Returns the settings that decide the last bits of the results, for provenance.json."""
 
     def groups(self, begun: Sequence[Begun[M]]) -> list[Sequence[Begun[M]]]:
-        """Splits members into groups of which each trains together."""
+        """Splits members into groups; the members of a group train together."""
         return [begun] if begun else []
 
     @contextmanager
     def running(self, group: Sequence[Begun[M]]) -> Generator[None]:
-        """Holds what the engine needs while a group is fitted, tested and recorded."""
+        """Holds the engine's resources while a group is fitted, tested and recorded."""
         yield
 
     @abstractmethod
@@ -101,7 +101,7 @@ class Engine(ABC, Generic[M]):
 
     @abstractmethod
     def alone(self, run: PlannedRun) -> "Engine[M]":
-        """Returns an engine for one of the runs by itself."""
+        """Returns an engine that trains only this run."""
 
     def fail(self, member: M, error: Exception) -> None:
         """Writes that a member has failed."""

@@ -21,22 +21,24 @@ from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.outcome import Outcome
 
 POLL_SECONDS = 0.1
-"""The longest time for which a signal goes unnoticed and a progress bar is not drawn."""
+"""The longest time until a signal is noticed and a progress bar is drawn again."""
 
 _FLOPS_OF_A_TASK = 2e7
-"""The size of a task: about a millisecond of computing, so that its overhead is small."""
+"""The cost of a full task: about a millisecond, so that the overhead of a task is small."""
 
 _LEAST_FLOPS = 1e5
 """The cost of the smallest work, in floating-point operations."""
 
 _TASKS_OF_A_THREAD = 2
-"""One task that the thread computes, and one that waits."""
+"""The most tasks of a thread: one that it computes, and one that waits."""
 
 _GRACE_SECONDS = 2.0
-"""The time that works have to finish after a signal."""
+"""The time in which works may finish after a signal."""
 
 _MOST_ENDS = 100
-"""Members whose records are written at once, while the threads may run out of tasks."""
+"""The most members whose records are written at once.
+
+Meanwhile the threads may run out of tasks."""
 
 
 class Pool:
@@ -48,7 +50,7 @@ class Pool:
         threads: the number of threads that train and test members.
         is_single: whether this is a run by itself, whose files are synced one by one.
         budget: limits the time for checkpoints and logs.
-        outcomes: filled, by run_id, with those of the members that have ended.
+        outcomes: gets the outcome of each member that has ended, by run_id.
 
     Attributes:
         training: the members that have not finished their last epoch.
@@ -78,7 +80,7 @@ class Pool:
         now = budget.clock()
         self.files = {member: MemberFiles(member, now) for member in members}
         self._recorded = now
-        # Members that were killed before their record have only their test left.
+        # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
         self._ready = deque(self.training)
         self._untested = [member for member in members if member.is_at_end]
@@ -210,7 +212,7 @@ class Pool:
         return []
 
     def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
-        """Writes the records of members that have ended, each for itself."""
+        """Writes the records of members that have ended; one failure does not stop the others."""
         if not ended:
             return
         with self.ending.measuring():
@@ -243,7 +245,7 @@ class Pool:
         self._try(member, lambda: files.save(self.budget.clock(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """Calls an action for a member, which fails if its folder cannot be written."""
+        """Calls an action for a member; the member fails if its folder cannot be written."""
         try:
             action()
         except OSError as error:

@@ -21,21 +21,21 @@ from seqsweep.training.trainer import count_steps
 class StackModule(L.LightningModule):
     """Trains a stack by manual optimisation and validates it after an epoch.
 
-    A `training_step` is a block of batches. The stack has its own optimizer, so Lightning is given
-    none; it counts the steps all the same. After an epoch the callback `StackCheckpoint` writes the
-    members' files and changes the stack.
+    A `training_step` trains a block of batches. The stack has its own optimizer, so Lightning gets
+    none, but Lightning still counts the steps. After an epoch the callback `StackCheckpoint`
+    updates the members' files and the stack.
 
     Args:
-        stack: the members; none of them has ended.
+        stack: the stack; none of its members has ended.
         data: the members' data.
-        max_epochs: of each.
+        max_epochs: the number of epochs of each member.
         check_val_every_n_epoch: as in `lightning.Trainer`.
         stop: takes the signals.
 
     Attributes:
         diverged: the members that diverged in the last epoch.
-        better: the members whose best epoch so far is the last one.
-        stopping: the members for which the last epoch is the last one of all.
+        better: the members whose best epoch so far is this one.
+        stopping: the members that end with this epoch.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class StackModule(L.LightningModule):
         share = (now - self._clock) / len(rows)
         self._clock = now
         self.diverged = [(m, why) for m, row in rows.items() if (why := why_diverged(row, epoch))]
-        # A diverged epoch counts neither as the best one nor for the schedule or the log.
+        # The best epoch, the schedule and the log ignore a diverged epoch.
         gone = {member for member, _ in self.diverged}
         sound = [member for member in rows if member not in gone]
         self.better = {m for m in sound if m.best.see(epoch, metrics_of(rows[m]), share)}
