@@ -1,11 +1,11 @@
-"""A fault at every write call of a run, in SQLite's manner.
+"""A run survives a fault at each of its write calls, as SQLite tests it.
 
 A small run is trained once for each of its calls that change a file, and that call fails: the
-process is killed before it or in the middle of it, the disk is full from there on, or permission is
-denied. After each fault only whole files may stand under their final names, and an error must have
-been raised; then the same run, trained again, must equal one that nothing ever happened to.
+process is killed before or during the call, the disk is full from this call on, or permission is
+denied. After each fault only whole files may have their final names, and an error must have been
+raised. Then the same run is trained again and must equal an undisturbed run.
 
-Run as a program this file is the driver: one thread, torch imported once, a fork for each run.
+As a program, this file is the driver: it has one thread, imports torch once and forks each run.
 """
 
 import builtins
@@ -61,7 +61,7 @@ NEED_SPACE = ("open", "write", "mkdir", "link", "fsync")
 
 
 def _other_filesystems() -> list[str]:
-    """A writable folder on another filesystem than the tests', where the machine has one."""
+    """Returns a writable folder on another filesystem than the tests', if there is one."""
     here = os.stat(tempfile.gettempdir()).st_dev
     return [
         path
@@ -108,7 +108,7 @@ def test_a_run_survives_a_fault_at_every_write_call(
 
 
 class Faults:
-    """Counts the calls of this process that change a file; from `install` on, one of them fails.
+    """Counts the calls of this process that change a file, and makes one of them fail.
 
     Args:
         kind: `kill` ends the process before the call, `kill-half` in the middle of a write;
@@ -123,7 +123,7 @@ class Faults:
         self.calls: list[tuple[str, str]] = []
 
     def install(self) -> None:
-        """From now on; pathlib, csv, logging and TensorBoard all go through these."""
+        """Replaces the functions that pathlib, csv, logging and TensorBoard call to write."""
         for module, name, broken in (
             (io, "open", self._open),
             (builtins, "open", self._open),
@@ -137,7 +137,7 @@ class Faults:
             setattr(module, name, functools.partial(broken, name, original))
 
     def call(self, what: str, where: Any, half: Callable[[], Any] | None = None) -> None:
-        """Before a call: lets it pass, or does what is to go wrong with it."""
+        """Causes the fault if this is the call that must fail; else returns."""
         number = len(self.calls)
         self.calls.append((what, _name(where)))
         if number == self.at and self.kind in ("kill", "kill-half"):
@@ -218,7 +218,7 @@ def _name(where: Any) -> str:
 
 
 class Driver:
-    """Trains one run over and over in `root`, each time in a process of its own."""
+    """Trains one run repeatedly in `root`, each time in its own process."""
 
     def __init__(self, root: Path) -> None:
         with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
@@ -232,7 +232,7 @@ class Driver:
         return self.root / name / self.member.run_id
 
     def train(self, name: str, faults: Faults) -> tuple[int, str]:
-        """Returns how the process ended, negative for a signal, and what it printed."""
+        """Returns the exit code of the process, negative for a signal, and its output."""
         assert threading.active_count() == 1  # or a fork would be half a process
         printed = self.root / f"{name}.txt"
         pid = os.fork()
@@ -267,7 +267,7 @@ class Driver:
         return FINISHED
 
     def try_fault(self, kind: str, at: int, call: tuple[str, str]) -> list[str]:
-        """What is wrong after the call `at` has failed, and after the run was then finished."""
+        """Returns the problems after the call `at` failed, and after the run was finished."""
         name = f"{kind}-{at}"
         code, printed = self.train(name, Faults(kind, at))
         found = [*self._ended_badly(kind, call, code, name), *self._broken(name, kind, call)]
@@ -283,7 +283,7 @@ class Driver:
         return [f"{kind} at call {at} ({' '.join(call)}): {what}" for what in found]
 
     def _ended_badly(self, kind: str, call: tuple[str, str], code: int, name: str) -> list[str]:
-        """A kill kills; otherwise an error is raised, or the run is whole in spite of it."""
+        """Returns a problem unless the process was killed, an error raised or the run is whole."""
         if kind.startswith("kill"):
             return [] if code == -signal.SIGKILL else [f"ended with {code} and was not killed"]
         if code == RAISED:
@@ -300,7 +300,7 @@ class Driver:
         return self._unequal(name)
 
     def _broken(self, name: str, kind: str, call: tuple[str, str]) -> list[str]:
-        """Files that stand under their final names and are not whole."""
+        """Returns the files that have their final names and are not whole."""
         folder = self.folder(name)
         found: list[str] = []
         for path in folder.rglob("*.json"):
@@ -341,7 +341,7 @@ def _half_rows(path: Path) -> list[str]:
 
 
 def _wait(pid: int, seconds: float = 30) -> int:
-    """The exit code of a child, STUCK where it had to be killed."""
+    """Waits for a child. Returns its exit code, or STUCK if it had to be killed."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         ended, status = os.waitpid(pid, os.WNOHANG)
@@ -362,7 +362,7 @@ def _load(path: Path) -> Any:
 
 
 def drive(root: Path, kind: str, stride: int) -> None:
-    """Prints, as JSON, how many calls a run makes, how many of them failed and what was found."""
+    """Prints as JSON the number of calls of a run, the number of faults and the problems."""
     root.mkdir()
     driver = Driver(root)
     code, printed = driver.train("reference", Faults("none"))

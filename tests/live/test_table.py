@@ -1,0 +1,181 @@
+"""The live table shows the best, running and failed runs at any width."""
+
+import io
+
+import pytest
+from rich.console import Console
+from rich.live import Live
+
+from seqsweep.live.display import LiveView
+from seqsweep.runs.lock import RunLock
+
+
+def test_the_table_shows_the_best_five_complete_and_running_runs(sweep, config, train, shown):
+    found = sweep(*(config(seed, model={"hidden_size": 8 * (seed % 2 + 1)}) for seed in range(8)))
+    progress = found.progress()
+    for index in range(6):
+        found.start(index)
+        found.finish(index, accuracy=0.1 * index)
+    train(found.start(6).path, range(4), accuracy=0.45)
+    train(found.start(7).path, range(4), accuracy=0.99)  # No process trains it.
+    with RunLock(found.run(6).path):
+        progress.look()
+        lines = shown(progress).splitlines()
+    rows = [line.strip("│ ").split() for line in lines if "done" in line or "epoch" in line]
+    assert rows[1:] == [
+        ["1", "16", "5", "0.5000", "done"],
+        ["2", "8", "6", "0.4500", "epoch", "4/10"],
+        ["3", "8", "4", "0.4000", "done"],
+        ["4", "16", "3", "0.3000", "done"],
+        ["5", "8", "2", "0.2000", "done"],
+    ]
+    assert rows[0][:2] == ["6", "done"]
+
+
+def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sweep, config):
+    found = sweep(config(0, monitor="val/loss"), config(1, monitor="val/loss"))
+    progress = found.progress()
+    for index, loss in enumerate((0.7, 0.4)):
+        found.start(index)
+        found.finish(index, metrics={"val/loss": loss, "train/loss": 1 - loss})
+    progress.look()
+    assert [score for _, score in progress.best(5)] == [0.4, 0.7]
+    for index, loss in enumerate((0.7, 0.4)):
+        found.finish(index, metrics={"train/loss": 1 - loss})
+    progress = found.progress()
+    progress.look()
+    assert progress.monitor == "train/loss"
+    assert [score for _, score in progress.best(1)] == [pytest.approx(0.3)]
+
+
+def test_the_table_shows_five_failed_runs_with_their_error_in_one_line(sweep, config, shown):
+    found = sweep(*(config(seed) for seed in range(8)))
+    progress = found.progress()
+    for index in range(8):
+        found.start(index).fail(ValueError(f"[red]no\nluck\x1b[2J {index} " + "x" * 200))
+    progress.look()
+    text = shown(progress)
+    lines = text.splitlines()
+    assert sum("ValueError: [red]no luck" in line for line in lines) == 5
+    assert "and 3 more" in text
+    assert "\x1b" not in text
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_no_line_of_the_table_is_wrapped_at_any_width(sweep, width, config, shown):
+    keys = {"hidden_size": 8, "num_layers": 2, "bidirectional": True, "label_smoothing": 0.1}
+    models = [keys, {name: str(value) * 9 for name, value in keys.items()}]
+    found = sweep(*(config(seed, model=models[seed % 2]) for seed in range(12)))
+    progress = found.progress()
+    for index in range(12):
+        found.start(index)
+        if index % 2:
+            found.finish(index)
+        else:
+            found.run(index).fail(ValueError("word " * 50))
+    progress.look()
+    lines = shown(progress, width).splitlines()
+    assert len(lines) <= 22
+    assert {len(line) for line in lines} == {min(width, 100)}
+    assert all(line.startswith(("│", "╭", "╰")) for line in lines)
+
+
+def test_a_narrow_terminal_shows_short_names_where_labels_do_not_fit(sweep, config, shown):
+    sizes = [{"hidden_size": 128, "num_layers": n, "a_long_option": n} for n in (1, 2, 4)]
+    found = sweep(*(config(seed, model=size) for size in sizes for seed in (0, 1)))
+    for index in range(6):
+        found.start(index)
+        if index < 5:
+            found.finish(index)
+    found.run(5).fail(ValueError("why"))
+    progress = found.progress()
+    progress.look()
+    names = progress.short_names.values()
+    assert len(set(names)) == 6
+    for width in (40, 50):
+        assert all(name in shown(progress, width) for name in names)
+    assert not any(name in shown(progress, 100) for name in names)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_without_unicode_shows_a_table(sweep, encoding, config):
+    found = sweep(config(0, model={"hidden_size": "long " * 9, "a": "日本"}), config(1))
+    progress = found.progress()
+    found.start(0)
+    found.run(0).fail(ValueError("word … " * 50))
+    progress.look()
+    raw = io.BytesIO()
+    with io.TextIOWrapper(raw, encoding) as file:
+        console = Console(file=file, force_terminal=True, width=36)
+        view = LiveView(progress, console, Live(console=console, auto_refresh=False))
+        view.start()
+        view.draw()
+        view.stop()
+        file.flush()
+        text = raw.getvalue().decode(encoding)
+    assert "\x1b[2m+---" in text
+    assert "ValueError: word ~" in text
+
+
+def test_markup_in_a_config_value_is_printed_unchanged(sweep, config):
+    found = sweep(config(0, model={"a": "[red]x[/]"}), config(1, model={"a": "\\[b"}))
+    out = io.StringIO()
+    view = LiveView(found.progress(), Console(file=out, width=200), None)
+    for index in range(2):
+        found.start(index)
+        found.finish(index)
+    view.look()
+    view.stop()
+    first, second = out.getvalue().splitlines()
+    assert first.startswith("[1/2] a=[red]x[/] seed=0  ")
+    assert second.startswith("[2/2] a=\\[b seed=1  ")
+
+
+def test_the_last_table_leaves_out_the_best_runs(sweep, config, shown):
+    found = sweep(config(0), config(1))
+    progress = found.progress()
+    for index in range(2):
+        found.start(index)
+    found.finish(0)
+    found.run(1).fail(ValueError("no luck"))
+    progress.look()
+    text = shown(progress, is_last=True)
+    assert "100 %" in text
+    assert "no luck" in text
+    assert "0.9000" not in text
+
+
+def test_without_a_table_each_ended_run_has_one_line_with_its_result(sweep, config):
+    found = sweep(*(config(seed) for seed in range(4)))
+    found.start(3)
+    found.finish(3)
+    out = io.StringIO()
+    view = LiveView(found.progress(done_before=["run3"]), Console(file=out, width=40), None)
+    view.look()
+    for index in range(3):
+        found.start(index)
+    found.finish(0)
+    found.finish(1, status="diverged", error="nan", epoch=3, metrics={})
+    view.look()
+    view.draw()
+    found.run(2).fail(ValueError("no luck"))
+    view.look()
+    view.stop()
+    assert out.getvalue().splitlines() == [
+        "[1/3] seed=0  val/acc 0.9000  test/acc 0.8000  1.5 s" + "  0:00 left",
+        "[2/3] seed=1  diverged in epoch 3  0:00 left",
+        "[3/3] seed=2  failed ValueError: no luck",
+    ]
+
+
+def test_the_cursor_is_visible_after_the_last_table(sweep, config):
+    found = sweep(config())
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80)
+    view = LiveView(found.progress(), console, Live(console=console, auto_refresh=False))
+    view.start()
+    view.look()
+    view.draw()
+    assert "╯" in out.getvalue()
+    view.stop()
+    assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l")
