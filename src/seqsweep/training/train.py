@@ -230,7 +230,9 @@ def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> lis
             engine.fail(member, error)
         return []
     for member in left:
-        member.log.say(f"its company failed ({error}); it trains alone", level="WARNING")
+        member.log.say(
+            f"the runs trained together failed ({error}); this one trains alone", level="WARNING"
+        )
         member.log.write_lines()
     return [member.planned for member in left]
 

@@ -85,7 +85,10 @@ def test_a_pool_that_fails_as_a_whole_trains_its_runs_alone(
     members = members_of()
     outcomes = train_pool(members, tmp_path / "pool", 2, at("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
-    assert "its company failed" in (tmp_path / "pool" / members[0].run_id / "train.log").read_text()
+    assert (
+        "the runs trained together failed"
+        in (tmp_path / "pool" / members[0].run_id / "train.log").read_text()
+    )
     assert_undisturbed(members, tmp_path / "pool")
 
 

@@ -333,7 +333,7 @@ def test_a_stack_that_fails_as_a_whole_trains_its_runs_alone(
     outcomes = train_stack(members, tmp_path, at("on_train_epoch_end", 2, RuntimeError))
     assert all(isinstance(outcome, Outcome) for outcome in outcomes), outcomes
     log = (tmp_path / members[0].run_id / "train.log").read_text()
-    assert "its company failed" in log
+    assert "the runs trained together failed" in log
 
 
 def test_a_longer_stacked_run_begins_where_a_shorter_one_ended(
