@@ -22,7 +22,7 @@ def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
     assert "train -m" in seqsweep("--help").out
     assert seqsweep("--version").out.startswith("seqsweep ")
     text = seqsweep("train", "--help").out
-    assert "sweep: architecture, none, seeds" in text
+    assert "sweep: architecture, seeds" in text
     assert "data: digits, japanese_vowels" in text  # and not the file that these options read
     assert "hidden_size: 32" in text
     assert "--top N" in seqsweep("leaderboard", "--help").out

@@ -118,13 +118,27 @@ def test_rows_start_no_thread_and_no_summary_writer(tmp_path: Path) -> None:
     assert [path.suffix for path in tmp_path.iterdir()] == [".rows"]
 
 
+def count_writer_threads() -> int:
+    """Returns the number of threads that SummaryWriters have started and not ended."""
+    return sum(type(thread).__name__ == "_AsyncWriterThread" for thread in threading.enumerate())
+
+
+def test_a_summary_writer_is_counted_by_its_thread(tmp_path: Path) -> None:
+    """Guards the test below against counting nothing."""
+    logger = RunTensorBoardLogger(str(tmp_path))
+    before = count_writer_threads()
+    logger.experiment.add_scalar("mine", 7.0, 5)
+    assert count_writer_threads() == before + 1
+    logger.experiment.close()
+
+
 def test_a_whole_run_makes_no_summary_writer(
     tmp_path: Path, checked: Callable[..., Config]
 ) -> None:
-    threads = threading.active_count()
+    before = count_writer_threads()
     config = checked("data=random", "trainer.max_epochs=2", "trainer.progress_bar=false")
     folder = train(plan(config), tmp_path).folder.path
-    assert threading.active_count() == threads
+    assert count_writer_threads() == before
     assert [path.suffix for path in folder.glob("events.*")] == [".rows"]
     with (folder / "metrics.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
