@@ -52,7 +52,8 @@ class RunProgressBar(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        self.draw(trainer, (batch_idx + 1) / int(trainer.num_training_batches))
+        # A loader without a length has infinitely many batches, and the bar then moves by epochs.
+        self.draw(trainer, (batch_idx + 1) / trainer.num_training_batches)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         self.progress.stop()
