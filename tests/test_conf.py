@@ -1,12 +1,15 @@
 """Every option of every config group composes, passes the check and has its fixed values."""
 
 import pytest
+from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
 from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.instantiate import build
+from seqsweep.config.schema import check
 
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF_DIR)}={path.stem}"
@@ -17,9 +20,14 @@ NEED_A_FILE = ("data=npz", "data=ts")
 
 
 @pytest.mark.parametrize("option", OPTIONS)
-def test_every_config_option_composes_and_passes_the_check(option, checked):
-    """`check` raises an error for a wrong option."""
-    checked(option, *(["data.source.path=a.file"] if option in NEED_A_FILE else []))
+def test_every_config_option_composes_and_passes_the_check(option):
+    """`check` raises an error for a wrong option.
+
+    The option belongs to the command and not to a job of a sweep: `sweep=` configures the sweeper.
+    """
+    overrides = [option, *(["data.source.path=a.file"] if option in NEED_A_FILE else [])]
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        check(compose("train", overrides))
 
 
 def test_every_config_group_has_a_default():
