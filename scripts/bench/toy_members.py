@@ -5,8 +5,8 @@
 The program trains the notebook's network with many seeds by `seqsweep train -m`, in a separate
 process with one thread. For each part it prints the CPU and wall milliseconds of a member, without
 the parts that it calls, and the number of calls. `other threads` is the CPU time of all threads but
-the main one. Imports count for no part. `start` is the CPU time of a sweep of one member, in
-another process. The last line is the cost that each further member adds. Compare two versions only
+the main one. Imports count nowhere. `start` is the CPU time of a sweep of one member, in another
+process. The last line is the cost that each further member adds. Compare two versions only
 on the same machine.
 """
 
@@ -141,13 +141,12 @@ def train(arguments: list[str], members: int, start: float) -> None:
     """Trains the sweep in this process and prints the table of its parts.
 
     Args:
-        start: the CPU seconds of a sweep of one member; 0 to measure and print them instead.
+        start: the CPU seconds of a sweep of one member, without imports; 0 to measure them.
     """
     with without_collections():
         for module in MODULES:
             importlib.import_module(f"seqsweep.{module}")
 
-    imports = time.process_time()
     clock = Clock()
     watch(clock)
     cpu, wall = time.process_time(), time.perf_counter()
@@ -160,7 +159,7 @@ def train(arguments: list[str], members: int, start: float) -> None:
     clock.switch()
     cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
     if not start:
-        print(imports + cpu)
+        print(cpu)
         return
     print(f"start {start:.2f} CPU s; {members} members\n")
     print(f"{'ms a member':26} {'CPU':>7} {'wall':>7} {'calls':>7}")
@@ -170,7 +169,7 @@ def train(arguments: list[str], members: int, start: float) -> None:
     rest = cpu - sum(part.cpu for part in clock.parts.values())
     print(f"{'other threads':26} {rest / members * 1e3:7.2f}")
     print(f"{'in all':26} {cpu / members * 1e3:7.2f} {wall / members * 1e3:7.2f}")
-    further = (imports + cpu - start) / max(1, members - 1)
+    further = (cpu - start) / max(1, members - 1)
     print(f"{'a further member':26} {further * 1e3:7.2f}")
 
 
