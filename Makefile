@@ -8,7 +8,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 # Tests marked browser open pages in Chromium, which CI installs.
 BROWSER := $(shell command -v chromium)
 
-.PHONY: sweep test check bench native native-check wheels wheel-check hydra-check clean
+.PHONY: sweep test check types fast-tests bench native native-check wheels wheel-check hydra-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -20,7 +20,12 @@ test: native  ## the whole suite
 check: native  ## style, types, fast tests
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	@$(MAKE) --no-print-directory -j 2 types fast-tests
+
+types:
 	$(BIN)/pyright
+
+fast-tests:
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 bench: native  ## the cost of one run

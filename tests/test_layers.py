@@ -1,6 +1,7 @@
 """Imports point in one direction, and torch is imported only where it belongs."""
 
 import ast
+import functools
 import graphlib
 import subprocess
 import sys
@@ -109,7 +110,10 @@ def imports_of(module: str) -> Iterator[Import]:
             yield Import(module, name, node not in inner)
 
 
-IMPORTS = [found for module in MODULES for found in imports_of(module)]
+@functools.cache
+def all_imports() -> list[Import]:
+    """Reads the imports of every module, when the first test asks for them."""
+    return [found for module in MODULES for found in imports_of(module)]
 
 
 def below(module: str, *parts: str) -> bool:
@@ -132,27 +136,27 @@ def unwanted(found: Import) -> bool:
 
 def test_the_reader_of_imports_finds_known_imports():
     """Ensures that the tests below read any imports at all."""
-    assert Import("seqsweep.models.module", "seqsweep.models.metrics", True) in IMPORTS
-    assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in IMPORTS
-    assert Import("seqsweep.data.batch", "torch", True) in IMPORTS
+    assert Import("seqsweep.models.module", "seqsweep.models.metrics", True) in all_imports()
+    assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
+    assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
     assert parts - {"seqsweep_sweeper", "seqsweep_stacked"} == KNOWS.keys()
 
 
 def test_no_package_imports_one_above_it():
-    inside = [found for found in IMPORTS if ours(found) and below(found.module, *KNOWS)]
+    inside = [found for found in all_imports() if ours(found) and below(found.module, *KNOWS)]
     assert [found for found in inside if unwanted(found)] == []
 
 
 def test_leaves_import_only_leaves():
-    theirs = [found for found in IMPORTS if found.module in LEAVES and ours(found)]
+    theirs = [found for found in all_imports() if found.module in LEAVES and ours(found)]
     assert [found for found in theirs if found.imported not in LEAVES] == []
 
 
 def test_the_command_and_the_plugins_import_packages_only_when_called():
     starts = [
         found
-        for found in IMPORTS
+        for found in all_imports()
         if found.module == "seqsweep.cli" or found.module.startswith("hydra_plugins.")
     ]
     early = [found for found in starts if found.at_top and ours(found)]
@@ -162,7 +166,7 @@ def test_the_command_and_the_plugins_import_packages_only_when_called():
 def test_the_imports_have_no_cycle():
     """Only imports at the top count, because others do not run while modules load."""
     graph: dict[str, set[str]] = {}
-    for found in IMPORTS:
+    for found in all_imports():
         if found.at_top and found.imported in MODULES:
             graph.setdefault(found.module, set()).add(found.imported)
     graphlib.TopologicalSorter(graph).prepare()
@@ -184,7 +188,7 @@ def test_the_imports_have_no_cycle():
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):
-    users = [found for found in IMPORTS if top(found) == package]
+    users = [found for found in all_imports() if top(found) == package]
     assert users
     outside = [found for found in users if not below(found.module, *allowed)]
     if package in ("hydra", "omegaconf", "rich"):  # the plugins are Hydra's
@@ -201,7 +205,7 @@ def test_modules_of_data_import_no_torch_before_batches(name):
 def test_hydra_plugins_is_a_namespace_package_that_loads_no_torch():
     """An `__init__.py` in hydra_plugins would hide every other package's plugins."""
     assert not (PLUGINS / "__init__.py").exists()
-    early = {top(f) for f in IMPORTS if f.module.startswith("hydra_plugins.") and f.at_top}
+    early = {top(f) for f in all_imports() if f.module.startswith("hydra_plugins.") and f.at_top}
     assert early - sys.stdlib_module_names <= {"hydra", "omegaconf", "hydra_plugins"}
 
 

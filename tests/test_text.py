@@ -1,6 +1,7 @@
 """What a program can see of plain English: how docstrings begin, and words that puzzle a reader."""
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,8 +60,13 @@ def modules() -> list[Path]:
     return [path for folder in FOLDERS for path in sorted(folder.rglob("*.py"))]
 
 
-def first_lines(attributes: bool = True) -> Iterator[Line]:
-    """Yields the first line of each docstring; of those below an attribute only on request."""
+@functools.cache
+def first_lines(attributes: bool = True) -> list[Line]:
+    """Returns the first line of each docstring; of those below an attribute only on request."""
+    return list(_first_lines(attributes))
+
+
+def _first_lines(attributes: bool) -> Iterator[Line]:
     for path in modules():
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
