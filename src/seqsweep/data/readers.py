@@ -221,10 +221,10 @@ def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> R
 
 def _unjoined(part: RawPart, layout: str) -> RawPart:
     """Pads x where the file stores its sequences one after the other."""
-    x, labels, lengths, where = part
+    x, lengths, where = part.x, part.lengths, part.where
     if lengths is None or layout == "time_first" or x.ndim not in (1, 2):
         return part
-    count = len(label_array(labels, where))
+    count = len(label_array(part.needed_labels(), where))
     steps = check_lengths(lengths, count, None, where)
     if len(x) == steps.sum():
         return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))

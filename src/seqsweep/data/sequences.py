@@ -174,12 +174,30 @@ def _width(sequences: Sequences) -> str:
 
 
 class RawPart(NamedTuple):
-    """One split as read from a file, before `make_sequences` checks it."""
+    """One split as read from a file, before `make_sequences` checks it.
+
+    Attributes:
+        labels: (N,); None where the file has none, which only a prediction accepts.
+        ids: (N,) the names that the file gives its sequences.
+        groups: (N,) sequences of one group never straddle a split.
+    """
 
     x: Array
-    labels: Array
+    labels: Array | None
     lengths: Array | None
     where: str
+    ids: Array | None = None
+    groups: Array | None = None
+
+    def needed_labels(self) -> Array:
+        """Returns the labels (N,).
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.labels is None:
+            raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
+        return self.labels
 
 
 def make_sequences(
@@ -250,8 +268,9 @@ def make_splits(
     layout: Layout = "batch_first",
 ) -> Splits:
     """Checks the splits and gives them common class indices; keys are train, val, test."""
+    labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:
-        names = [label_names(part.labels, where=part.where) for part in parts.values()]
+        names = [label_names(labels[split], where=part.where) for split, part in parts.items()]
         # The labels of all splits count, because a class may be missing in one of them.
         class_names = label_names(*names)
     # The parts begin with train, whose units the other splits take.
@@ -259,7 +278,7 @@ def make_splits(
     for split, part in parts.items():
         made[split] = make_sequences(
             part.x,
-            part.labels,
+            labels[split],
             part.lengths,
             class_names=class_names,
             channel_names=channel_names,
