@@ -69,7 +69,7 @@ TORCH = (
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+    "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
 )  # fmt: skip
 
 
