@@ -32,6 +32,7 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
   train --help              list all config groups and values
@@ -256,6 +257,12 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _explain_network(arguments: list[str]) -> int:
+    from seqsweep.using.explain_command import explain_command
+
+    return explain_command(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -273,5 +280,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "explain": _explain_network,
     "clean": _clean,
 }
