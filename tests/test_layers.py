@@ -67,7 +67,7 @@ TORCH = (
     "using",
     "seeding",
 )
-HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
+HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding",

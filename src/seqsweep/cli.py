@@ -35,6 +35,8 @@ usage: seqsweep COMMAND ...
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
+  doctor                    check the installation, and say how to mend it
+
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
   --version                 print the version and the native engine's build
@@ -263,6 +265,12 @@ def _explain_network(arguments: list[str]) -> int:
     return explain_command(arguments)
 
 
+def _doctor(arguments: list[str]) -> int:
+    from seqsweep.sweeping.doctor import doctor
+
+    return doctor(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -282,4 +290,5 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "reproduce": _reproduce,
     "explain": _explain_network,
     "clean": _clean,
+    "doctor": _doctor,
 }
