@@ -40,7 +40,7 @@ _TRIAL = (
 
 
 class Finding(NamedTuple):
-    """The result of one check: what is there, and for a fault what to do about it."""
+    """The result of one check, with the cure of a fault."""
 
     state: State
     name: str
@@ -48,7 +48,7 @@ class Finding(NamedTuple):
 
 
 def doctor(arguments: Sequence[str]) -> int:
-    """Prints a line for each check. Returns 1 if one of them has found a fault."""
+    """Prints a line for each finding. Returns 1 after a fault."""
     text = "Checks the installation and trains a small network in a temporary folder."
     parser = Parser("doctor", text)
     words = "where runs will be written (outputs)"
@@ -75,7 +75,7 @@ def doctor(arguments: Sequence[str]) -> int:
 
 
 def _guarded(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """Yields the findings of a check; an error of the check itself is a fault too."""
+    """Yields the findings of a check; its own error is a fault too."""
     try:
         yield from check()
     except Exception as error:  # a broken installation can fail in any way

@@ -59,7 +59,7 @@ class Block(NamedTuple):
 
 
 class Unrolled(NamedTuple):
-    """What a picture of the unrolled network needs to know."""
+    """The shape of a network that is unrolled over time."""
 
     num_layers: int
     bidirectional: bool
@@ -68,7 +68,7 @@ class Unrolled(NamedTuple):
 
 
 class Explanation(NamedTuple):
-    """A network and one forward pass; `unrolled` is None for a network of the user's own."""
+    """A network and one forward pass; a user's network has no `unrolled`."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -121,7 +121,7 @@ def _input(batch: Batch) -> Block:
 
 
 def _rnn_blocks(network: RNNClassifier, batch: Batch) -> Iterator[Block]:
-    """Yields a block for each direction of each layer, for the read-out and for the head."""
+    """Yields a block for each direction of each layer, and one for the head."""
     rnn, x, source = network.rnn, batch.x, "x"
     for layer in range(rnn.num_layers):
         output = _layer_output(rnn, layer, x, batch.lengths)  # (B, T, D*H)
@@ -196,7 +196,7 @@ def _head(network: RNNClassifier, count: int) -> Block:
 
 
 def _module_blocks(network: nn.Module, batch: Batch) -> Iterator[Block]:
-    """Yields a block for each innermost module of a network of the user's own, as it is called."""
+    """Yields a block for each innermost module of a user's network."""
     called: list[Block] = []
 
     def record(name: str, module: nn.Module, result: Any) -> None:
