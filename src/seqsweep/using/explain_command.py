@@ -22,7 +22,7 @@ of a config and runs one batch through it; trains nothing.
 
 
 def explain_command(arguments: Sequence[str]) -> int:
-    """Prints a forward pass of a config's network, and writes it as a page with `--html`."""
+    """Prints a forward pass; with `--html` writes a page too."""
     parser = Parser("explain", _TEXT, "seqsweep explain [KEY=VALUE ...] [--html FILE]")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as in seqsweep train")
     parser.add_argument(

@@ -64,7 +64,7 @@ def _block(block: Block) -> str:
 
 
 def _picture(unrolled: Unrolled) -> str:
-    """Returns the network unrolled over time: a column for each step, a row for each direction."""
+    """Returns the unrolled network: steps as columns, directions as rows."""
     columns = _columns(unrolled.steps)
     names = _row_names(unrolled)
     height = _ROW * (len(names) + 2)
