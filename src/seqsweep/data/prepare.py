@@ -1,4 +1,4 @@
-"""Prepares splits for a run: cuts, fills in, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, reshapes, scales. Fits on train alone.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -12,6 +12,9 @@ import numpy.typing as npt
 from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms import of_splits
+from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -25,10 +28,13 @@ def prepare(
     split_seed: int,
     standardize: bool,
     missing: Missing,
+    transform: TransformOptions | None = None,
     where: str = "data",
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
+    A transform crops before the cut, downsamples before the missing values are filled in, and
+    frames before the standardisation, which is that of the resulting channels.
     The `scaling` of the result holds the values that were fitted on train.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
@@ -43,6 +49,8 @@ def prepare(
         missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
+        transform: the steps that change lengths and channels; None for none. Its `jitter` and
+            `time_mask` are checked here, but change only what training reads.
         where: the config group of the options, which begins every error message.
 
     Raises:
@@ -51,6 +59,11 @@ def prepare(
     if missing not in _MISSING:
         hint = did_you_mean(missing, _MISSING)
         raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
+    wanted = _checked(transform, missing, where)
+    shaping = Shaping(
+        splits.train.channel_names, wanted.first, wanted.last, wanted.downsample, (), wanted.frame
+    )
+    splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, where)
@@ -60,9 +73,28 @@ def prepare(
     cut = in_common_units(cut)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
+    if wanted.reshapes:
+        cut = of_splits.shorten(cut, shaping, where)
+        shaping, lines = of_splits.with_masks(shaping, wanted, cut)
+        cut = replace(cut, notes=(*cut.notes, *lines))
     scaling = Scaling(missing, units, _fill_value(cut, missing, where))
     whole = _without_missing(cut, scaling)
+    if wanted.reshapes:
+        scaling = replace(scaling, shaping=shaping)
+        whole = of_splits.widen(cut, whole, shaping, where)
+    of_splits.check_augmentation(wanted, whole.train, where)
     return standardized(whole, scaling, where) if standardize else replace(whole, scaling=scaling)
+
+
+def _checked(options: TransformOptions | None, missing: Missing, where: str) -> Transform:
+    """Returns the checked transform; one that marks missing values needs them to be accepted."""
+    transform = transform_of(options, where)
+    if transform.impute is not None and missing == "error":
+        raise ValueError(
+            f"{where}.transform.impute={transform.impute}: must be null with {where}.missing=error;"
+            f" set {where}.missing=mean|zero|forward"
+        )
+    return transform
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
