@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from seqsweep.data.checks import Array, finite_float32
 from seqsweep.data.precision import Float32, Float64, Mask, Units, converted, in_units
@@ -75,8 +74,10 @@ class Scaling:
         missing = np.isnan(values)
         if self.fill is not None and missing.any():
             values = filled(values, self.fill, forward=self.missing == "forward")
-        return (values, lengths) if self.shaping is None else self.shaping.widen(
-            values, missing, lengths
+        return (
+            (values, lengths)
+            if self.shaping is None
+            else self.shaping.widen(values, missing, lengths)
         )
 
     def standardize(self, x: Float32, valid: Mask) -> Float32:

@@ -117,7 +117,9 @@ def _kept_steps(given: Mapping[str, Any], key: str) -> tuple[int, int | None]:
     if crop is None:
         return 0, None if count is None else _whole(f"{key}.truncate", count, 1)
     if count is not None:
-        raise ValueError(f"{key}.truncate={count}: must be null where crop is given; crop cuts both")
+        raise ValueError(
+            f"{key}.truncate={count}: must be null where crop is given, which cuts both ends"
+        )
     if not isinstance(crop, (list, tuple)) or len(crop) != 2:
         raise ValueError(f"{key}.crop={crop!r}: must be [a, b], which keeps the steps a to b - 1")
     first, last = (_whole(f"{key}.crop[{i}]", step, 0) for i, step in enumerate(crop))

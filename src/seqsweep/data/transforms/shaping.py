@@ -101,7 +101,8 @@ class Shaping:
     def from_state(cls, state: Mapping[str, Any]) -> Self:
         """Returns the shaping whose `state` a checkpoint holds."""
         names, masked = tuple(state["channel_names"]), tuple(state["masked"])
-        return cls(**{**state, "channel_names": names, "masked": masked})
+        values: dict[str, Any] = {**state, "channel_names": names, "masked": masked}
+        return cls(**values)
 
 
 def count_steps(number: int) -> str:
