@@ -9,6 +9,7 @@ from seqsweep.data.batch import augment_seed
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits, make_sequences
 from seqsweep.data.transforms.augment import Augmentation, augmentation_of
+from seqsweep.data.transforms.options import TransformOptions
 from seqsweep.data.transforms.shaping import Shaping
 
 N, T, F = 400, 12, 3
@@ -72,7 +73,7 @@ def test_channels_that_mark_missing_values_get_no_noise():
 def test_a_data_module_gives_each_epoch_its_own_draws_to_training_alone(shuffle):
     x, lengths = sequences()
     source = Splits(make_sequences(x + np.arange(N)[:, None, None], np.arange(N) % 3, lengths))
-    options = {"jitter": 0.1, "time_mask": 2}
+    options: TransformOptions = {"jitter": 0.1, "time_mask": 2}
     data = SequenceDataModule(source, 32, transform=options, seed=3, shuffle=shuffle)
     assert data.augmentation == Augmentation(0.1, 2)
     train = data.splits.train

@@ -1,6 +1,7 @@
 """An option outside its range has one message, which names the option and what is allowed."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from seqsweep.data.sequences import Splits, make_sequences
 from seqsweep.data.transforms.options import Transform, of_splits, transform_of
 
 
-def refuse(options, message, error=ValueError, missing="error"):
+def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> None:
     """`prepare` refuses the options for sequences of 3 to 8 steps."""
     rng = np.random.default_rng(0)
     lengths = np.array([8, 3, 5, 4, 6, 7])
@@ -18,7 +19,7 @@ def refuse(options, message, error=ValueError, missing="error"):
     with pytest.raises(error, match=f"^{re.escape(message)}"):
         prepare(
             Splits(train), val_fraction=0, test_fraction=0, split_seed=0, standardize=True,
-            missing=missing, transform=options,
+            missing="error", transform=options,
         )  # fmt: skip
 
 
@@ -73,14 +74,19 @@ def test_a_value_of_another_type_is_refused(options, message):
 
 
 def test_an_option_that_is_null_or_absent_changes_nothing():
-    nothing = [None, {}, {"frame": None, "crop": None}, {"frame": 1, "jitter": 0, "downsample": 1}]
+    nothing: list[Any] = [
+        None,
+        {},
+        {"frame": None, "crop": None},
+        {"frame": 1, "jitter": 0, "downsample": 1},
+    ]
     assert {transform_of(options) for options in nothing} == {Transform()}
     assert not Transform().reshapes and not Transform().augments
 
 
 def test_the_order_of_the_keys_does_not_matter():
-    one = {"frame": 2, "crop": [1, 7], "downsample": 3}
-    other = dict(reversed(one.items()))
+    one: Any = {"frame": 2, "crop": [1, 7], "downsample": 3}
+    other: Any = dict(reversed(one.items()))
     assert list(one) != list(other)
     assert transform_of(one) == transform_of(other) == Transform(1, 7, downsample=3, frame=2)
 

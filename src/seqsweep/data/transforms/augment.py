@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.precision import Float32
+from seqsweep.data.precision import Float32, Float64, Mask
 from seqsweep.data.transforms.options import TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.transforms.steps import Lengths
@@ -40,29 +39,34 @@ class Augmentation:
             rows: (B,) the index of each sequence in the training split.
             seed: that of the stream `augment/<epoch>`.
         """
-        result = x.copy()
+        noise = np.zeros_like(x)
+        places = np.zeros((len(x), 2))
         bits = np.random.Philox(key=seed)
         random = np.random.Generator(bits)
         # Each sequence has a block of the counter to itself. A new generator for each sequence
         # would take seven times as long as setting the counter.
         state = bits.state
-        for sequence, length, row in zip(result, lengths.tolist(), rows, strict=True):
+        for index, (row, length) in enumerate(zip(rows, lengths.tolist(), strict=True)):
             state["state"]["counter"][2] = row
             bits.state = state
-            self._change(sequence[:length], random)
+            # The span is drawn first, so that it is the same with and without noise.
+            if self.time_mask > 0:
+                random.random(out=places[index])
+            if self.jitter > 0:
+                random.standard_normal(dtype=np.float32, out=noise[index, :length])
+        noise *= np.float32(self.jitter)
+        noise[:, :, list(self.exact)] = 0
+        result = x + noise
+        result[self._spans(places, lengths, x.shape[1])] = 0
         return result
 
-    def _change(self, sequence: npt.NDArray[np.float32], random: np.random.Generator) -> None:
-        # The span is drawn first, so that it is the same with and without noise.
-        most = min(self.time_mask, len(sequence) - 1)
-        width = int(random.integers(0, most, endpoint=True))
-        start = int(random.integers(0, len(sequence) - width, endpoint=True))
-        if self.jitter > 0:
-            noise = random.standard_normal(sequence.shape, dtype=np.float32)
-            noise *= np.float32(self.jitter)
-            noise[:, list(self.exact)] = 0
-            sequence += noise
-        sequence[start : start + width] = 0
+    def _spans(self, places: Float64, lengths: Lengths, longest: int) -> Mask:
+        """Returns the masked steps (B, T), from two numbers in [0, 1) a sequence."""
+        widest = np.minimum(self.time_mask, lengths - 1)
+        widths = (places[:, 0] * (widest + 1)).astype(np.int64)
+        starts = (places[:, 1] * (lengths - widths + 1)).astype(np.int64)
+        steps = np.arange(longest) - starts[:, None]
+        return (steps >= 0) & (steps < widths[:, None])
 
 
 def augmentation_of(

@@ -48,7 +48,7 @@ def shorten(splits: Splits, shaping: Shaping, where: str) -> Splits:
 
 
 def with_masks(shaping: Shaping, transform: Transform, splits: Splits) -> tuple[Shaping, list[str]]:
-    """Fits the channels that get a mask, on train; returns a note where there are none."""
+    """Fits the channels with a mask on train; notes if there are none."""
     if transform.impute is None:
         return shaping, []
     if transform.impute == "all":

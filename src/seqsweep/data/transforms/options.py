@@ -53,7 +53,7 @@ class Transform:
 
     @property
     def reshapes(self) -> bool:
-        """Whether the prepared splits differ from those without a transform."""
+        """Returns whether the prepared splits differ from those without a transform."""
         return self != Transform(jitter=self.jitter, time_mask=self.time_mask)
 
     @property

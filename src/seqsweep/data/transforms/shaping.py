@@ -79,7 +79,7 @@ class Shaping:
 
     @property
     def is_mask(self) -> npt.NDArray[np.bool_]:
-        """True for each resulting channel that is a mask; masks keep their 0 and 1."""
+        """The resulting channels that are masks, as truth values; masks keep their 0 and 1."""
         one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
         return np.array(one_step * self.frame)
 
