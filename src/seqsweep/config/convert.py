@@ -96,10 +96,6 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
     options = typing.get_args(annotation)
     if value is None and type(None) in options:
         return None
-    # An error in a group names a key inside it, so it must not be merged with others.
-    groups = [option for option in options if typing.is_typeddict(option)]
-    if groups and isinstance(value, dict):
-        return convert(value, groups[0], key)
     messages: list[str] = []
     # The value's own type is tried first, so that 1.0 stays a float in `int | float`.
     for option in sorted(options, key=lambda option: option is not type(value)):
@@ -107,6 +103,10 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
             try:
                 return convert(value, option, key)
             except ValueError as error:
+                # An error of a list's item or a group's key names its own place.
+                is_inside = not str(error).startswith(f"{key}=")
+                if is_inside and set(options) == {option, type(None)}:
+                    raise
                 # Only what each option allows is kept, for one message that names the key once.
                 messages.append(str(error).split(": must be ", 1)[-1])
     allowed = [*messages, "null"] if type(None) in options else messages

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from seqsweep.data.batch import augment_seed
+from seqsweep.data.batch import EpochBatches, augment_seed
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Splits, make_sequences
 from seqsweep.data.transforms.augment import Augmentation, augmentation_of
@@ -75,14 +75,17 @@ def test_a_data_module_gives_each_epoch_its_own_draws_to_training_alone(shuffle)
     source = Splits(make_sequences(x + np.arange(N)[:, None, None], np.arange(N) % 3, lengths))
     options: TransformOptions = {"jitter": 0.1, "time_mask": 2}
     data = SequenceDataModule(source, 32, transform=options, seed=3, shuffle=shuffle)
-    assert data.augmentation == Augmentation(0.1, 2)
+    augmentation = Augmentation(0.1, 2)
+    assert data.augmentation == augmentation
     train = data.splits.train
     for epoch in (0, 2):
         loader = data.train_dataloader()
-        loader.batch_sampler.set_epoch(epoch)  # pyright: ignore[reportAttributeAccessIssue]
-        order = list(itertools.chain.from_iterable(loader.batch_sampler))  # pyright: ignore[reportArgumentType]
+        sampler = loader.batch_sampler
+        assert isinstance(sampler, EpochBatches)
+        sampler.set_epoch(epoch)
+        order = list(itertools.chain.from_iterable(sampler))
         seed = augment_seed(3, epoch)
-        expected = data.augmentation.apply(train.x, train.lengths, range(len(train)), seed)
+        expected = augmentation.apply(train.x, train.lengths, range(len(train)), seed)
         found = [(one, n) for b in loader for one, n in zip(b.x, b.lengths, strict=True)]
         for (one, length), index in zip(found, order, strict=True):
             assert one[:length].numpy().tobytes() == expected[index % len(train), :length].tobytes()
