@@ -88,6 +88,11 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         ("xyz", Cell, "key='xyz': must be one of rnn, gru, lstm"),
         (None, Cell, "key=null: must be one of rnn, gru, lstm"),
         ("x", int | None, "key='x': must be a whole number or null"),
+        (
+            "gro",
+            Cell | None,
+            "key='gro': must be one of rnn, gru, lstm or null; did you mean 'gru'?",
+        ),
         (1, None, "key=1: must be null"),
         (3, list[int], "key=3: must be a list"),
         ("abc", list[str], "key='abc': must be a list"),

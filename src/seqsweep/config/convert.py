@@ -97,6 +97,7 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
     if value is None and type(None) in options:
         return None
     messages: list[str] = []
+    hints: list[str] = []
     # The value's own type is tried first, so that 1.0 stays a float in `int | float`.
     for option in sorted(options, key=lambda option: option is not type(value)):
         if option is not type(None):
@@ -108,9 +109,11 @@ def _union(value: Any, annotation: Any, key: str) -> Any:
                 if is_inside and set(options) == {option, type(None)}:
                     raise
                 # Only what each option allows is kept, for one message that names the key once.
-                messages.append(str(error).split(": must be ", 1)[-1])
+                allowed, semicolon, hint = str(error).split(": must be ", 1)[-1].partition(";")
+                messages.append(allowed)
+                hints.append(semicolon + hint)
     allowed = [*messages, "null"] if type(None) in options else messages
-    return _refuse(key, value, " or ".join(allowed))
+    return _refuse(key, value, " or ".join(allowed), "".join(hints))
 
 
 def _sequence(value: Any, arguments: Sequence[Any], is_tuple: bool, key: str) -> Any:
