@@ -69,7 +69,9 @@ TORCH = (
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding",
+    "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
+    "transforms.augment",
 )  # fmt: skip
 
 

@@ -13,8 +13,7 @@ from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import of_splits
-from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
-from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms.options import TransformOptions
 from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -59,14 +58,11 @@ def prepare(
     if missing not in _MISSING:
         hint = did_you_mean(missing, _MISSING)
         raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
-    wanted = _checked(transform, missing, where)
-    shaping = Shaping(
-        splits.train.channel_names, wanted.first, wanted.last, wanted.downsample, (), wanted.frame
-    )
+    wanted, shaping = of_splits.checked(transform, splits, missing, where)
     splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
-        _refuse_missing(splits, where)
+        _refuse_missing(splits, shaping.first, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
@@ -84,17 +80,6 @@ def prepare(
         whole = of_splits.widen(cut, whole, shaping, where)
     of_splits.check_augmentation(wanted, whole.train, where)
     return standardized(whole, scaling, where) if standardize else replace(whole, scaling=scaling)
-
-
-def _checked(options: TransformOptions | None, missing: Missing, where: str) -> Transform:
-    """Returns the checked transform; one that marks missing values needs them to be accepted."""
-    transform = transform_of(options, where)
-    if transform.impute is not None and missing == "error":
-        raise ValueError(
-            f"{where}.transform.impute={transform.impute}: must be null with {where}.missing=error;"
-            f" set {where}.missing=mean|zero|forward"
-        )
-    return transform
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
@@ -234,8 +219,12 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
     return means.astype(np.float32)
 
 
-def _refuse_missing(splits: Splits, where: str) -> None:
-    """Refuses NaN; the message names the first one and the ways to replace it."""
+def _refuse_missing(splits: Splits, first: int, where: str) -> None:
+    """Refuses NaN; the message names the first one and the ways to replace it.
+
+    Args:
+        first: the step of the source at which the splits begin.
+    """
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:
@@ -244,6 +233,6 @@ def _refuse_missing(splits: Splits, where: str) -> None:
     n, t, f = np.argwhere(hole)[0]
     ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
     raise ValueError(
-        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {t},"
+        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {first + t},"
         f" channel {splits.train.channel_names[f]!r}; set {where}.missing=mean|zero|forward{ends}"
     )

@@ -8,7 +8,7 @@ import pytest
 
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Splits, make_sequences
-from seqsweep.data.transforms.options import Transform, of_splits, transform_of
+from seqsweep.data.transforms.options import Transform, shaping_options, transform_of
 
 
 def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> None:
@@ -49,8 +49,8 @@ def refuse(options: Any, message: str, error: type[Exception] = ValueError) -> N
         ),
         ({"impute": "al"}, "data.transform.impute='al': must be one of missing, all; did you mean"),
         ({"impute": "all"}, "data.transform.impute=all: must be null with data.missing=error"),
-        ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be at least 0"),
-        ({"jitter": float("nan")}, "data.transform.jitter=nan: must be at least 0"),
+        ({"jitter": -0.1}, "data.transform.jitter=-0.1: must be between 0 and"),
+        ({"jitter": float("nan")}, "data.transform.jitter=nan: must be between 0 and"),
         ({"time_mask": -1}, "data.transform.time_mask=-1: must be at least 0"),
         ({"time_mask": 8}, "data.transform.time_mask=8: must be below 8, the steps of the longest"),
         ({"fram": 2}, "data.transform.fram: no such transform; did you mean 'frame'?"),
@@ -93,5 +93,5 @@ def test_the_order_of_the_keys_does_not_matter():
 
 def test_what_only_training_reads_is_no_option_of_the_splits():
     shaping = {"crop": None, "truncate": None, "downsample": None, "impute": None, "frame": 2}
-    assert of_splits({"frame": 2, "jitter": 0.1, "time_mask": 3}) == shaping
-    assert of_splits(None) == shaping | {"frame": None}
+    assert shaping_options({"frame": 2, "jitter": 0.1, "time_mask": 3}) == shaping
+    assert shaping_options(None) == shaping | {"frame": None}

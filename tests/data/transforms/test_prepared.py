@@ -129,9 +129,15 @@ def test_the_channels_with_masks_are_those_with_missing_values_in_train():
 def test_missing_values_that_are_cropped_away_are_no_reason_to_refuse_data():
     x, lengths = raw(0, holes=0)
     x[:, 0] = np.nan
+    x[1, 5, 1] = np.nan
     source = Splits(make_sequences(x, np.arange(N) % 3, lengths))
     with pytest.raises(ValueError, match="missing values"):
         ready(source, missing="error")
+    # The message counts steps as the source does.
+    with pytest.raises(ValueError, match=r"1 missing values .*sequence 1, step 5, channel"):
+        ready(source, {"crop": [1, 11]}, missing="error")
+    x[1, 5, 1] = 0
+    source = Splits(make_sequences(x, np.arange(N) % 3, lengths))
     splits = ready(source, {"crop": [1, 11]}, missing="error")
     assert splits.scaling is not None
     values, steps = splits.scaling.apply(x, lengths)

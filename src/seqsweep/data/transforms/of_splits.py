@@ -7,9 +7,28 @@ from dataclasses import replace
 
 import numpy as np
 
+from seqsweep.data.fitted import Missing
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.data.transforms.options import Transform
+from seqsweep.data.transforms.options import Transform, TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping, count_steps
+
+
+def checked(
+    options: TransformOptions | None, splits: Splits, missing: Missing, where: str
+) -> tuple[Transform, Shaping]:
+    """Returns the checked options, and the shaping as far as nothing must be fitted.
+
+    Raises:
+        ValueError, TypeError: names the option, its value, and what is allowed.
+    """
+    wanted = transform_of(options, where)
+    if wanted.impute is not None and missing == "error":
+        raise ValueError(
+            f"{where}.transform.impute={wanted.impute}: must be null with {where}.missing=error;"
+            f" set {where}.missing=mean|zero|forward"
+        )
+    names = splits.train.channel_names
+    return wanted, Shaping(names, wanted.first, wanted.last, wanted.downsample, frame=wanted.frame)
 
 
 def crop(splits: Splits, shaping: Shaping, where: str) -> Splits:

@@ -1,6 +1,5 @@
 """The keys of `data.transform`, and their checks. Nothing is fitted here."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict, get_args
@@ -11,6 +10,10 @@ Impute = Literal["missing", "all"]
 """The channels that get a mask channel: those with missing values in train, or all."""
 
 _IMPUTE: tuple[str, ...] = get_args(Impute)
+
+
+_MOST_NOISE = 1e30
+"""The largest standard deviation whose noise certainly fits into float32."""
 
 
 class TransformOptions(TypedDict, total=False):
@@ -78,8 +81,8 @@ def transform_of(options: TransformOptions | None, where: str = "data") -> Trans
         hint = did_you_mean(str(impute), _IMPUTE)
         raise ValueError(f"{key}.impute={impute!r}: must be one of {listed(_IMPUTE)}{hint}")
     jitter = given.get("jitter", 0.0)
-    if not 0 <= _number(f"{key}.jitter", jitter) < math.inf:
-        raise ValueError(f"{key}.jitter={jitter}: must be at least 0 and finite")
+    if not 0 <= _number(f"{key}.jitter", jitter) <= _MOST_NOISE:
+        raise ValueError(f"{key}.jitter={jitter}: must be between 0 and {_MOST_NOISE:g}")
     return Transform(
         first,
         last,
@@ -91,7 +94,7 @@ def transform_of(options: TransformOptions | None, where: str = "data") -> Trans
     )
 
 
-def of_splits(options: Mapping[str, Any] | None) -> dict[str, Any]:
+def shaping_options(options: Mapping[str, Any] | None) -> dict[str, Any]:
     """Returns the options that prepared splits depend on, with null for those not given."""
     given = options or {}
     names = TransformOptions.__annotations__
