@@ -31,7 +31,8 @@ def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
-        env=variables,
+        # The server must have no thread, and pyarrow, which sklearn imports, would start one.
+        env={**variables, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
