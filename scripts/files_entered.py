@@ -24,7 +24,7 @@ OURS = (f"{PACKAGE}{os.sep}", f"{PACKAGE.parent / 'hydra_plugins'}{os.sep}")
 
 
 def trace(arguments: list[str]) -> Counter[tuple[str, str]]:
-    """Runs a command and returns how often it called each of our functions, by file and name."""
+    """Runs a command; returns how often it called each function, by file and name."""
     calls: Counter[tuple[str, str]] = Counter()
 
     def note(frame: FrameType, event: str, _: Any) -> None:

@@ -22,8 +22,8 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
-from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
 

@@ -13,8 +13,9 @@ from typing import Self
 
 from seqsweep.pacing import pause_after
 from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
-from seqsweep.runs.files import folders_with, remove_temporary
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.removing import remove_temporary
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import PlannedRun
 

@@ -21,8 +21,8 @@ from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
 from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
+from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweepfile import SweepFile, is_alive
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
