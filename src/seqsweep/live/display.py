@@ -161,6 +161,7 @@ class Display:
     def _sweep(self) -> SweepFile:
         """Returns sweep.json, or a substitute if it does not list all runs."""
         sweep = SweepFile.read(self._folder)
+        # A sweep of an older version, or one whose file another process has replaced since.
         if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
             return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
         return sweep.current()
@@ -168,6 +169,7 @@ class Display:
     def _show(self, view: LiveView) -> None:
         try:
             pause = 0.0
+            # The last look comes after the loop, because runs end between two looks.
             while not self._ended.wait(pause):
                 pause = view.renew()
             view.look()
@@ -185,6 +187,7 @@ def shows_table(console: Console) -> bool:
 
 def _keep_touching(path: Path, ended: threading.Event) -> None:
     while True:
+        # A folder that is deleted while it trains is the training's problem, not the display's.
         with contextlib.suppress(OSError):
             os.utime(path)
         if ended.wait(BEAT_SECONDS):
