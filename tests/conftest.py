@@ -32,6 +32,9 @@ faster_hydra.install()
 # Each of Lightning's Trainers looks through all installed packages for callbacks.
 importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_points)
 
+# Files of tests need not survive a power failure, and a test may wait for the disk a hundred times.
+os.fsync = lambda *_: None
+
 gc.disable()  # while test files import torch and Lightning
 
 
