@@ -15,7 +15,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
+
 import seqsweep
+from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
+
+SUPPORT = Path(__file__).parents[1] / "support"
 
 LATE = (
     "lightning.pytorch", "sklearn.linear_model", "sklearn.neighbors",
@@ -37,12 +43,24 @@ def become(request: dict[str, Any]) -> None:
         os.close(opened)
 
 
+def compose_faster() -> None:
+    """Reads the config files once for all forks; see tests/support/faster_hydra.py."""
+    sys.path.insert(0, str(SUPPORT))
+    import faster_hydra
+
+    sys.path.remove(str(SUPPORT))
+    faster_hydra.install()
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        compose("train", [])
+
+
 def serve() -> None:
     """Runs commands until stdin ends; a fork returns when its command has ended."""
     modules = [found.name for found in pkgutil.walk_packages(seqsweep.__path__, "seqsweep.")]
     for name in (*LATE, *modules):
         if name != "seqsweep.__main__":  # which would start the command
             importlib.import_module(name)
+    compose_faster()
     gc.freeze()  # a collection in a fork would copy every page
     threads = list(Path("/proc/self/task").iterdir())
     assert len(threads) == 1, "a fork has only the thread that forks"

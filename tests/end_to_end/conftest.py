@@ -37,17 +37,21 @@ def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     }
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
-        env=variables,
+        # The server must have no thread, and pyarrow, which sklearn imports, would start one.
+        env={**variables, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
 
-    def run(folder: Path, *arguments: str) -> Result:
+    def run(folder: Path, *arguments: str, **environment: str) -> Result:
         assert server.stdin and server.stdout
         outputs = tmp_path_factory.mktemp("outputs")
         out, err = outputs / "out", outputs / "err"
-        command = {"arguments": arguments, "environment": {**os.environ, **variables}}
+        command = {
+            "arguments": arguments,
+            "environment": {**os.environ, **variables, **environment},
+        }
         files = {"cwd": str(folder), "out": str(out), "err": str(err)}
         server.stdin.write(json.dumps(command | files) + "\n")
         server.stdin.flush()
@@ -62,16 +66,16 @@ def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
 def seqsweep(tmp_path: Path, seqsweep_in: Command) -> Command:
     """Runs `seqsweep ARGUMENTS` as a process of its own, in the test's folder.
 
-    With environment variables of its own it is a new Python, which reads them when it starts. A
-    sweep writes a report only where its arguments say so: it takes seconds.
+    With a PYTHONPATH of its own it is a new Python, which reads it when it starts. A sweep writes a
+    report only where its arguments say so: it takes seconds.
     """
 
     def run(*arguments: str, **environment: str) -> Result:
         is_sweep = arguments[:2] == ("train", "-m")
         if is_sweep and not any(a.startswith("sweep.report=") for a in arguments):
             arguments = (*arguments, "sweep.report=false")
-        if not environment:
-            return seqsweep_in(tmp_path, *arguments)
+        if "PYTHONPATH" not in environment:
+            return seqsweep_in(tmp_path, *arguments, **environment)
         done = subprocess.run(
             [sys.executable, "-m", "seqsweep", *arguments],
             cwd=tmp_path,

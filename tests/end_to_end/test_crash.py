@@ -37,11 +37,11 @@ def test_a_sweep_killed_five_times_equals_an_undisturbed_one(
         "data.batch_size=64",
         "callbacks.early_stopping.patience=100",
     )
-    crash.finish(alone, overrides)
+    assert seqsweep("train", f"output_dir={alone}", *overrides).code == 0
     training = 0.3 * crash.training_seconds(alone)  # the machine may be quicker the next time
     kills, in_write = crash.disturb(killed, overrides, KILLS, random.Random(0), training)
     assert (kills, in_write > 0) == (KILLS, True)
-    crash.finish(killed, overrides)
+    assert seqsweep("train", f"output_dir={killed}", *overrides).code == 0
     assert len(crash.runs(killed)) == 12
     assert crash.mismatches(killed, alone) == []
 

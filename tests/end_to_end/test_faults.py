@@ -53,7 +53,7 @@ OVERRIDES = (
     "scheduler=plateau",
     "optimizer.lr=0.03",
     "trainer.max_epochs=3",
-    "trainer.limit_train_batches=5",
+    "trainer.limit_train_batches=2",
     "trainer.progress_bar=false",
 )
 FINISHED, RAISED, WRONG, STUCK = 0, 3, 4, 5

@@ -67,11 +67,11 @@ def own(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_a_users_network_data_experiment_and_sweep_train(seqsweep: Command, own: Path) -> None:
     options = ("--config-dir", "conf", "experiment=mine")
-    result = seqsweep("train", *options, PYTHONPATH=".")
+    result = seqsweep("train", *options)
     assert result.code == 0, result.err
     (record,) = own.glob("outputs/runs/mine/*/record.json")
     assert json.loads(record.read_text())["params"] == 4
-    swept = seqsweep("train", "-m", *options, "sweep=scales", PYTHONPATH=".")
+    swept = seqsweep("train", "-m", *options, "sweep=scales")
     assert swept.code == 0, swept.err
     assert len(list(own.glob("outputs/sweeps/scales/*/record.json"))) == 2
 

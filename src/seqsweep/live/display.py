@@ -158,6 +158,7 @@ class Display:
     def _sweep(self) -> SweepFile:
         """Returns sweep.json, or a substitute if it does not list all runs."""
         sweep = SweepFile.read(self._folder)
+        # A sweep of an older version, or one whose file another process has replaced since.
         if sweep is None or not set(self._run_ids) <= sweep.configs.keys():
             return SweepFile((), time.time(), {run_id: {} for run_id in self._run_ids})
         return sweep.current()
@@ -165,6 +166,7 @@ class Display:
     def _show(self, view: LiveView) -> None:
         try:
             pause = 0.0
+            # The last look comes after the loop, because runs end between two looks.
             while not self._ended.wait(pause):
                 pause = view.renew()
             view.look()

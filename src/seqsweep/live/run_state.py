@@ -105,6 +105,7 @@ class RunProgress:
         stat = stat_of(f"{self.folder}/record.json")
         if stat is None:
             return False
+        # With `rerun` the record of the earlier training stays until the new one replaces it.
         if self.config.get("rerun") and is_first and stat.st_mtime < self.since:
             self._old_record = _version(stat)
         if _version(stat) == self._old_record:
@@ -126,6 +127,7 @@ class RunProgress:
             return False
         self._failure = _version(stat)
         failure = RunFolder(self.folder).failure() or {}
+        # A failure that an earlier sweep has left says nothing about this one.
         is_old = is_first and stat.st_mtime < self.since
         kind = "" if is_old else failure.get("kind", "")
         self._unlocked_state = _STATES_AFTER.get(kind, "waiting")

@@ -91,6 +91,7 @@ class SweepProgress:
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self._pending = {run.folder.name: run for run in self.runs}
+        # The first look tells what was done before from what this sweep does.
         self._is_first = True
 
     def _run(self, name: str, config: Mapping[str, Any]) -> RunProgress:
@@ -108,6 +109,7 @@ class SweepProgress:
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self.is_running, self._is_first)]
         self._is_first = False
+        # A failed run stays, because another process or a retry may resume it.
         self._pending = {name: run for name, run in self._pending.items() if run.record is None}
         trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
         left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
@@ -155,6 +157,7 @@ class SweepProgress:
     def monitor(self) -> str:
         """The metric that ranks the runs; without validation a training metric."""
         other = self._without_validation
+        # Decided by what the runs have logged, since the data may lack a validation split.
         has_any = any(run.score(self._monitor) is not None for run in self.runs)
         has_other = any(run.score(other) is not None for run in self.runs)
         return other if has_other and not has_any else self._monitor

@@ -30,6 +30,7 @@ class Screen:
     """
 
     def __init__(self) -> None:
+        # A copy that keeps leading to the terminal when descriptor 1 leads to the relay.
         self._terminal = os.dup(_OUT)
         encoding = sys.stdout.encoding
         file = os.fdopen(self._terminal, "w", encoding=encoding, errors="replace", closefd=False)
@@ -44,6 +45,7 @@ class Screen:
         Raises:
             OSError: there is no process or descriptor left for a table.
         """
+        # What was printed before must not come out of the buffers into the pipe.
         _flush()
         self._printed, writer = os.pipe()
         self._relay = subprocess.Popen(
@@ -56,6 +58,7 @@ class Screen:
             start_new_session=True,  # Ctrl-C must not reach the relay, which ends last.
         )
         for descriptor in (_OUT, _ERR):
+            # Output that goes to a file or a pipe does not disturb the table, and stays there.
             if os.isatty(descriptor):
                 self._saved[descriptor] = os.dup(descriptor)
                 os.dup2(writer, descriptor)
@@ -98,6 +101,7 @@ class Screen:
         The relay ends with the last process that has inherited the redirected descriptors.
         """
         self.restore()
+        # The last frame is waited for; all others may be left out.
         os.set_blocking(self._messages.fileno(), True)
         self._send(terminal_process.LAST)
         assert self._relay.stdout is not None

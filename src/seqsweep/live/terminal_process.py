@@ -49,10 +49,12 @@ class Table:
 
     def print_above(self, data: bytes) -> None:
         """Prints whole lines above the table and keeps an unfinished line."""
+        # After the last frame there is nothing to keep free of other output.
         if not self.is_shown:
             self._write(data)
             return
         *lines, self._rest = (self._rest + data).split(b"\n")
+        # A progress bar without newlines would otherwise be kept for ever.
         if len(self._rest) > _MOST:
             lines, self._rest = [*lines, self._rest], b""
         if lines:

@@ -84,6 +84,7 @@ class WatchedFolder:
         if self.sweep is not None:
             return SweepProgress(self.folder, self.sweep.current())
         paths = {entry.folder.path.absolute(): entry.config for entry in read_folder(self.folder)}
+        # Without sweep.json the runs that lie there are all that is known.
         configs = {path.name: config for path, config in paths.items()}
         return SweepProgress(next(iter(paths)).parent, SweepFile((), time.time(), configs))
 
@@ -99,6 +100,7 @@ class WatchedFolder:
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
+        # The same sweep writes its end into the file; what has been read of its runs stays valid.
         if self.sweep is None or sweep.started != self.sweep.started:
             self.progress = SweepProgress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep

@@ -47,6 +47,7 @@ class Side:
 
     @property
     def is_run(self) -> bool:
+        # Only the folder of a run has one; a sweep's folder has a folder for each run.
         return (self.folder / "config.yaml").is_file()
 
 
@@ -105,6 +106,7 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
         side.label: [entry for entry in side.entries if entry.state == "complete"] for side in sides
     }
     if fixed := _keys_between_sweeps(list(complete.values())):
+        # These keys are constant within a sweep, so any run shows their values.
         firsts = [entries[0].config if entries else None for entries in complete.values()]
         print_table(console, _config_table("the sweeps differ in", sides, fixed, firsts))
     compare_configs(complete, fixed, console, TOP)
@@ -121,6 +123,7 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
     cells = {
         key: [environment.get(key, "") for environment in environments]
         for key in dict.fromkeys(key for environment in environments for key in environment)
+        # What is equal everywhere explains no difference.
         if len({environment.get(key) for environment in environments}) > 1
     }
     if not cells:
@@ -138,6 +141,7 @@ def _print_incomparable(sides: Sequence[Side], console: Console) -> None:
     first = sets_of(sides[0].entries[0])
     for side in sides[1:TOP]:
         entry = side.entries[0]
+        # A run without a record has no scores that could mislead.
         if entry.record and (why := why_apart(first, sets_of(entry))):
             line = f"[yellow]{escape(side.label)}: {why}, so its scores are not compared[/]"
             console.print(line, soft_wrap=True, highlight=False)
@@ -190,6 +194,7 @@ def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, l
     costs = {name: value for name, value in values[0].items() if name in _COSTS}
     firsts: list[dict[str, float]] = [{}]
     for entry in entries[1:]:
+        # Parameters and seconds can be compared whatever the sequences were.
         firsts.append(costs if why_apart(sets_of(entries[0]), sets_of(entry)) else values[0])
     return {
         name: [_cell(name, v.get(name), f.get(name)) for v, f in zip(values, firsts, strict=True)]

@@ -37,6 +37,7 @@ class _Match:
 
     def differences(self, label: str, first: str) -> dict[int, float]:
         """The differences by seed, for seeds evaluated on the same sequences in both sweeps."""
+        # Paired by seed, which affects both runs in the same way, by the data or the order.
         ours, theirs = self.samples.get(label, {}), self.samples.get(first, {})
         apart = self.apart(label, first)
         shared = sorted(ours.keys() & theirs.keys() - apart.keys())
@@ -70,6 +71,7 @@ def compare_configs(
         return
     runs = [entry for entries in sweeps.values() for entry in entries]
     keys = distinguishing_keys([entry.config for entry in runs])
+    # A key that distinguishes the sweeps would leave no config that both have.
     keys = [key for key in keys if key != "seed" and key not in fixed]
     # Data that differ only between the sweeps do not distinguish the configs of one sweep.
     datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
@@ -189,6 +191,7 @@ def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> s
     differences = [d for match in shared if (d := match.differences(label, first))]
     names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
     if not differences:
+        # If the sequences differ, `_apart_words` says so; two lines would say it twice.
         is_apart = any(match.apart(label, first) for match in shared)
         return "" if is_apart else f"{names}: no config and seed in both"
     configs = count(len(differences), "config")
@@ -226,6 +229,7 @@ def _unmatched(matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[
     lines: list[str] = []
     names = key_names(keys)
     for label in labels:
+        # Otherwise a reader would look for these configs in the table.
         alone = [match.config for match in matches if list(match.samples) == [label]]
         if not alone:
             continue

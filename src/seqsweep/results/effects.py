@@ -86,6 +86,7 @@ def main_effects(configs: Sequence[Config], scores: Sequence[float]) -> list[Eff
         scores: The mean over seeds of each config.
     """
     table = _table(configs)
+    # Confounded effects come last, because what they show may be the effect of another key.
     effects = filter(None, (_effect(table, key, scores) for key in table.columns))
     return sorted(effects, key=lambda effect: (effect.confounded, -(effect.share or 0.0)))
 
@@ -175,9 +176,11 @@ def _table(configs: Sequence[Config]) -> _Table:
     choices = choices_among(columns)
     kept: dict[str, list[str]] = {}
     for key, column in columns.items():
+        # A choice such as the optimizer decides keys of its own, which would repeat its effect.
         is_choice = key in choices
         if not is_choice and any(follows(columns[choice], column) for choice in choices):
             continue
+        # Two keys that change together are one factor: nothing can tell their effects apart.
         if any(follows(other, column) and follows(column, other) for other in kept.values()):
             continue
         kept[key] = column
@@ -198,12 +201,14 @@ def _effect(table: _Table, key: str, scores: Sequence[float]) -> Effect | None:
     # Without complete settings the means of all configs are used.
     confounded = not used
     if confounded:
+        # With a value of its own in every config, the key would explain all of the variance.
         if len(values) == len(scores):
             return None
         used = list(range(len(scores)))
     cells = _cells(table, [key], scores, used)
     chosen = [scores[i] for i in used]
     mean = _mean(chosen)
+    # The sum of squares between the values, as in a one-way analysis of variance.
     between = math.fsum(len(cell) * (_mean(cell) - mean) ** 2 for cell in cells.values())
     means = [_mean(cells[(text,)]) for text in values]
     is_alone = _differs_alone(table, key, used)
@@ -235,6 +240,7 @@ def _interaction(
         for row, line in zip(by_row, means, strict=True)
         for column, value in zip(by_column, line, strict=True)
     )
+    # Each cell counts with the mean number of its configs, so that both sums are of configs.
     share = _share(squares * len(used) / len(cells), [scores[i] for i in used])
     return Interaction(pair, (list(rows.values()), list(columns.values())), means, share)
 

@@ -22,8 +22,8 @@ from seqsweep.runs.clean import (
     forget_stacks,
     freed,
 )
-from seqsweep.runs.files import remove
 from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -59,6 +59,7 @@ def print_status(folder: Path, console: Console) -> None:
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
+    # A member that has not started has no folder, so only sweep.json knows it.
     waiting = 0 if sweep is None else len(sweep.configs.keys() - started)
     if waiting:
         have = "has" if waiting == 1 else "have"
@@ -117,6 +118,7 @@ def clean(
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     size = size_text(freed([path for removal in removals for path in removal.files]))
     summary = _summary(removals)
+    # Said even if other runs are deleted: whoever chose them may miss these.
     running = sum(entry.state == "running" for entry in entries)
     if running:
         console.print(f"{count(running, 'run')} in use: not deleted", highlight=False)
@@ -184,6 +186,7 @@ def size_text(size: float) -> str:
 def _search(folder: Path, depth: int) -> Iterator[Path]:
     """Yields the folders that contain runs, down to a depth."""
     with os.scandir(folder) as items:
+        # A link may lead back to a folder above.
         below = [Path(item.path) for item in items if item.is_dir(follow_symlinks=False)]
     below = sorted(path for path in below if not path.name.startswith("."))
     # A folder of runs has no folders of runs below it.

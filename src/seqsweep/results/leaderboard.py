@@ -149,8 +149,10 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
             if only one of its values has a complete run.
         planned: The configs of the sweep's members, including those that have not started.
     """
+    # A run that diverged or is training has no score that could be ranked.
     complete = [entry for entry in entries if entry.state == "complete"]
     planned = list(planned)
+    # A damaged config is empty, and would make every key look swept.
     wanted = [config for config in (*(e.config for e in entries), *planned) if config]
     swept = distinguishing_keys(wanted)
     keys = [key for key in swept if key != "seed"]
@@ -164,6 +166,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
     rows = _ordered(rows, monitor)
+    # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     grid = find_missing([entry.config for entry in complete], swept, wanted)
     return Leaderboard(
@@ -210,6 +213,7 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
     first = ranks_by_size([math.inf if mean is None else sign * mean for mean in means])
     second = ranks_by_size(ties)
     keys = [
+        # The config comes last in the key, so that equal rows keep their order from look to look.
         (rank, tie, value_key(row.config))
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]

@@ -113,6 +113,7 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     """Prints the leaderboard and its notes."""
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
+    # A shortened table must not look like the whole.
     if top is not None and len(board.rows) > top:
         console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
     for note in leaderboard_notes(board, signs):
@@ -137,6 +138,7 @@ def status_table(entries: Sequence[Entry]) -> Table:
     _add_columns(table, ["run"])
     table.keys = _add_columns(table, key_names(keys).values(), style="cyan")
     table.add_column("state")
+    # The state ends with the error, the one text that may be broken into lines.
     table.long = len(table.columns) - 1
     *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
     # The validation score is the last to go.
@@ -225,6 +227,7 @@ def _seed_notes(board: Leaderboard) -> list[str]:
     words = too_few_words([difference.n for difference in undecided], seeds, by_t)
     if words is None:
         return []
+    # One seed each is usual and deserves no warning: nothing was meant to be tested.
     if any(n > 1 for n in seeds):
         return [f"[yellow]{words}[/]"]
     return [f"[dim]{words}: {seeds_override(len(seeds))}[/]"]

@@ -14,9 +14,10 @@ import yaml
 
 from seqsweep.runs.config_text import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
-from seqsweep.runs.files import TEMPORARY, matching, read_json, remove
+from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.removing import TEMPORARY, matching, remove
 from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
 

@@ -3,18 +3,13 @@
 import json
 import math
 import os
-import re
 import stat
 import threading
 from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seqsweep.console import say_error
-
-TEMPORARY = ".*.tmp"
-"""The names of files that a process is writing, or was writing when it was killed."""
 
 DEEPEST = 50
 """The most levels of nested lists and mappings in a JSON or YAML file. Ours have six at most."""
@@ -273,12 +268,6 @@ def sync(paths: Iterable[Path]) -> None:
             os.fsync(file.fileno())
 
 
-def remove(folder: Path, *patterns: str) -> None:
-    """Removes the files of a folder whose names match one of the patterns."""
-    for path in matching(folder, *patterns):
-        path.unlink(missing_ok=True)
-
-
 def folders_with(folder: Path, name: str) -> list[Path]:
     """Returns the subfolders that hold a file of this name, sorted by name."""
     try:
@@ -286,33 +275,3 @@ def folders_with(folder: Path, name: str) -> list[Path]:
     except OSError:
         return []
     return [folder / sub for sub in names if os.path.exists(f"{folder}/{sub}/{name}")]
-
-
-def matching(folder: Path, *patterns: str) -> list[Path]:
-    """Returns the files of a folder whose names match one of the patterns."""
-    try:
-        names = os.listdir(folder)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return [folder / name for name in names if any(fnmatchcase(name, p) for p in patterns)]
-
-
-def remove_temporary(folder: Path) -> None:
-    """Removes temporary files of killed processes; those of living processes stay."""
-    for path in matching(folder, TEMPORARY):
-        if not _is_being_written(path):
-            path.unlink(missing_ok=True)
-
-
-def _is_being_written(temporary: Path) -> bool:
-    """Returns whether the process that made a temporary file is alive."""
-    match = re.search(r"\.(\d{1,9})-\d+\.tmp$", temporary.name)
-    if match is None:
-        return False
-    try:
-        os.kill(int(match[1]), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # the process of another user
-        return True
-    return True

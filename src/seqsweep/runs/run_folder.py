@@ -10,18 +10,9 @@ from typing import Any, Literal
 
 from seqsweep.runs.config_text import read_yaml, to_text
 from seqsweep.runs.eventfiles import event_files, remove_event_files
-from seqsweep.runs.files import (
-    TEMPORARY,
-    Damaged,
-    read_object,
-    remove,
-    remove_temporary,
-    say_once,
-    sync,
-    write_json,
-    write_text,
-)
+from seqsweep.runs.files import Damaged, read_object, say_once, sync, write_json, write_text
 from seqsweep.runs.lock import is_locked
+from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
 State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]

@@ -34,6 +34,7 @@ class Group:
 
     def text(self) -> str:
         """Describes the group in one line."""
+        # Members of a pool may differ in all of these; those of a stack share them.
         networks = [_network(member) for member in self.members]
         cells = ", ".join(sorted({network.cell for network in networks}))
         layers = sorted({network.num_layers for network in networks})
@@ -75,6 +76,8 @@ def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], b
     Raises:
         ValueError: a config asks for an engine that cannot train it.
     """
+    # Pools and stacks are keyed differently: members of a pool share the data alone, those of a
+    # stack the network and the batches as well, because one operation computes all of them.
     pools: dict[str, list[PlannedRun]] = {}
     stacked: dict[str, PlannedRun] = {}
     alone: list[PlannedRun] = []
@@ -96,6 +99,7 @@ def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], b
 
 def _by_length(member: PlannedRun) -> tuple[float, str]:
     """Returns a sort key that puts long runs first."""
+    # The run_id makes the order unique, whatever the order of the arguments.
     return -seconds_of(member, "native"), member.run_id
 
 
@@ -109,6 +113,7 @@ def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
     for name, member in sorted(members.items()):
         if name in taken:
             continue
+        # A run that began alone goes on alone; in company its last bits could become others.
         if not member.config["rerun"] and _began_alone(root / name):
             groups.append([member])
         else:
@@ -128,6 +133,7 @@ def _parts(members: Sequence[PlannedRun]) -> list[Sequence[PlannedRun]]:
     first = members[0]
     network = _network(first)
     lanes = network.num_layers * (2 if network.bidirectional else 1)
+    # The backward pass needs the states of all steps, so the longest sequence counts.
     rows = _longest(prepared(first.config)) * first.config["data"]["batch_size"]
     parts: list[Sequence[PlannedRun]] = []
     begin = 0
@@ -145,6 +151,7 @@ def _longest(splits: Splits) -> int:
 
 def cores() -> int:
     """Returns the number of cores that this process may use."""
+    # A container or a batch system may allow fewer cores than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -153,6 +160,7 @@ def gpu_available(accelerator: str) -> bool:
 
     Imports torch only if there may be a GPU.
     """
+    # Without a driver there is no GPU, and importing torch to ask for one takes a second.
     if accelerator == "cpu" or (sys.platform == "linux" and not any(map(os.path.exists, _DRIVERS))):
         return accelerator == "gpu"
     from seqsweep.training.trainer import takes_gpu

@@ -53,6 +53,7 @@ class RunLauncher:
                 from seqsweep.sweeping.train_groups import train_groups
 
             alone = train_groups(members, root, self.threads)
+        # Runs are matched by their ids, because pools and stacks have taken some of the jobs.
         names = {member.run_id for member in alone}
         singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
         if not singles:
@@ -79,6 +80,7 @@ def launch_jobs(
         Hydra's JobReturn of each job, with the monitored metric as its return value.
     """
     composer = MemberComposer(loader, master)
+    # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
     returned = launcher.launch(jobs, members, root, first)
@@ -95,6 +97,7 @@ def _job_return(
     result = JobReturn(overrides=overrides, cfg=config, working_dir=str(root))
     folder = RunFolder(root / member.run_id)
     record = folder.record()
+    # A run that diverged has a record too, but no metric: the sweeper gets None.
     if record is not None:
         result.status, result.return_value = JobStatus.COMPLETED, monitored(record)
     else:

@@ -31,6 +31,7 @@ def show_plan(
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.is_done()]
     to_train = {member.folder.run_id for member in pending}
+    # The first key changes slowest, so one end of a long list would show one value of it.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
     lines = [_line(member, to_train) for member in first]
     if left_out := len(members) - len(first) - len(last):
@@ -91,9 +92,11 @@ def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
     """
     if not pending:
         return "nothing to train"
+    # Members of a pool train side by side; stacks come one after another.
     seconds = sum(pool.seconds for pool in planned.pools) / cores()
     seconds += sum(stack.seconds for stack in planned.stacks)
     alone = [seconds_of(member, "autograd") for member in planned.alone]
+    # The cost of a network of the user's own is unknown and counts as zero.
     least = "at least" if 0.0 in alone else "about"
     time = duration(seconds + sum(alone))
     text = f"{pending} to train, {least} {time} (by floating-point operations)"

@@ -49,6 +49,7 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
     if record is None or record["status"] != "complete":
         raise ValueError(f"{folder}: not the folder of a complete run (its state: {run.state()})")
     member = saved_member(run, allowed)
+    # Another engine rounds differently, so it could not give equal bits.
     engine = read_object(folder / "provenance.json").get("engine")
     engine = engine if engine in _ENGINES else None
     if not is_first_process():  # the first process started this one, and compares the results
@@ -56,15 +57,18 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
             raise ValueError("LOCAL_RANK is set: reproduce starts the other processes by itself")
         train(member, Path(os.environ[_SCRATCH]), engine=engine)
         return 0
+    # Said before training, because it explains whatever differs afterwards.
     if member.data_fingerprint != record["data_fingerprint"]:
         say("the data have changed since the run was trained")
     with tempfile.TemporaryDirectory() as scratch:
+        # Processes that Lightning starts for ddp inherit the variable.
         os.environ[_SCRATCH] = scratch
         again = train(member, Path(scratch), engine=engine).folder.path
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
     mates = run.company() or []
+    # Alone first: that takes less time, and often gives the same bits.
     if difference and len(mates) > 1:
         difference = _difference_in_stack(folder, member, difference, mates, allowed)
     say(
@@ -136,6 +140,7 @@ def _epochs_differ(one: Path, other: Path) -> str | None:
 def _weights_differ(one: Path, other: Path) -> str | None:
     """Names the first checkpoint whose weights differ, and their largest difference."""
     for name in ("best.ckpt", "last.ckpt"):
+        # `clean --checkpoints` may have deleted last.ckpt of the first training.
         exists = [(folder / "checkpoints" / name).is_file() for folder in (one, other)]
         if not any(exists) or (name == "last.ckpt" and _has_lost_last(one, other)):
             continue

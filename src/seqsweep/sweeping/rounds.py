@@ -56,10 +56,12 @@ class Rounds:
         self.console = console
         config = members[0].planned.config
         self.on_error = config["sweep"]["on_error"]
+        # Only `on_error=retry` reads the number of retries.
         self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
         self.waits = config["when_locked"] == "wait"
         self.reruns = config["rerun"]
         self.records_before = {m.folder.run_id: _time_of_record(m) for m in members}
+        # Failures of earlier sweeps do not count against the tries of this one.
         self.failures_before = {m.folder.run_id: m.folder.attempts() for m in members}
         self.launches: Counter[str] = Counter()
 
@@ -71,6 +73,7 @@ class Rounds:
             ValueError, TypeError, OSError: the members could not be launched.
         """
         stop_file = self.folder / STOP_FILE
+        # A sweep that was killed may have left the file, and this one would stop at once.
         stop_file.unlink(missing_ok=True)
         try:
             with Display([member.folder for member in self.members], self.console):
@@ -92,9 +95,11 @@ class Rounds:
             left = [
                 m for m in self.members if not self._is_done(m) and self._failures(m) < self.tries
             ]
+            # Runs that were already training when one failed have been completed by now.
             if self.on_error == "stop" and any(self._failures(m) for m in self.members):
                 return []
             free = [member for member in left if not is_locked(member.folder.path)]
+            # Another process trains what is left: its results are waited for, or left to it.
             if free or not left or not self.waits:
                 return [member for member in free if self._may_start(member)]
             time.sleep(0.2)
@@ -104,6 +109,7 @@ class Rounds:
 
         With `rerun`, a member is done if its record is newer than the sweep.
         """
+        # A record that was there before the sweep does not count with `rerun`.
         if not self.reruns:
             return member.is_done()
         return _time_of_record(member) != self.records_before[member.folder.run_id]
@@ -114,6 +120,7 @@ class Rounds:
 
     def _may_start(self, member: SweepMember) -> bool:
         """Returns False after two launches that left neither a record nor failure.json."""
+        # A launch that leaves nothing, as when a worker was killed, must not go on for ever.
         silent = self.launches[member.folder.run_id] - self._failures(member)
         return silent < 2 or is_locked(member.folder.path)
 

@@ -13,8 +13,9 @@ from typing import Self
 
 from seqsweep.pacing import pause_after
 from seqsweep.results.report.freshness import is_report_fresh, is_view_fresh, made_from, prove_view
-from seqsweep.runs.files import folders_with, remove_temporary
+from seqsweep.runs.files import folders_with
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.removing import remove_temporary
 from seqsweep.sweeping.baselines import write_baselines
 from seqsweep.training.planned_run import PlannedRun
 
@@ -48,6 +49,7 @@ class Renewing:
         self.every = every
         self.stopped = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
+        # What has ended before the sweep is in the report already, or is added at its end.
         self._counted = self._count_ended()
 
     def __enter__(self) -> Self:
@@ -68,6 +70,7 @@ class Renewing:
                     continue
                 self._counted = ended
                 _write(self.folder)
+            # Writing competes with the training for the cores.
             wait = pause_after(time.perf_counter() - start, self.every)
 
     def _count_ended(self) -> int:
@@ -92,6 +95,7 @@ def write_summary(members: Sequence[PlannedRun], folder: Path) -> list[str]:
     for name, write in parts.items():
         try:
             write()
+        # Each part is tried, because an error in one must not cost the others.
         except Exception as error:
             kind = "" if isinstance(error, (OSError, ValueError)) else f"{type(error).__name__}: "
             problems.append(f"no {name}: {kind}{error}")
@@ -110,6 +114,7 @@ def _renew_report(folder: Path) -> None:
         # Imported here, because a report that is up to date needs no plotting.
         from seqsweep.results.report.write import write_report
 
+        # An earlier attempt may have been killed while it wrote.
         remove_temporary(folder)
         write_report(folder)
 

@@ -21,13 +21,9 @@ from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
 from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
-from seqsweep.runs.sweep_lock import (
-    is_sweep_running,
-    remove_dead_sweep_locks,
-    sweep_lock,
-)
+from seqsweep.runs.removing import remove_temporary
+from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -66,9 +62,11 @@ def run_sweep(
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was trained.
     """
     restore_subcommand()
+    # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
     pending = [member for member in members if not member.is_done()]
+    # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
     say_plan(members, pending, len(jobs), folder, console)
@@ -76,8 +74,10 @@ def run_sweep(
     seconds = time.monotonic() - started
     begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
+    # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].planned.config["sweep"]["report"]
+    # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
         code = _summarise(members, folder, console)
     failed = _conclude(entries, folder, console, seconds)
@@ -96,6 +96,7 @@ def _train_pending(
     Returns the exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
     before = SweepFile.read(folder)
+    # Another process may be training a sweep in this folder at this moment.
     others = before if is_sweep_running(folder) else None
     file = _sweep_file(members, pending)
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
@@ -104,6 +105,7 @@ def _train_pending(
     if not pending and before is not None and is_known and (others or before.ended is not None):
         return 0
     if others is not None:
+        # Whoever watches the folder sees the runs of both sweeps.
         file = file.joined(others)
     elif before is not None:
         file = file.after(before)
@@ -163,6 +165,7 @@ def _train_rounds(
     except KeyboardInterrupt:
         return 130
     except (ValueError, TypeError, OSError) as error:
+        # provenance.json is written when a run begins, so its absence shows that none has begun.
         if not any((member.folder.path / "provenance.json").exists() for member in pending):
             raise  # nothing was trained, so the input is refused as a whole
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
@@ -189,6 +192,7 @@ def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -
 
 def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds: float) -> int:
     """Prints the result files and the next command. Returns how many members are not done."""
+    # A run that diverged is done: the same config would diverge again.
     states = Counter(entry.state for entry in entries)
     diverged = f", {states['diverged']} diverged" if states["diverged"] else ""
     quoted = escape(shlex.quote(place(folder)))
@@ -202,6 +206,7 @@ def _conclude(entries: Sequence[Entry], folder: Path, console: Console, seconds:
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
         ended = Counter(entry.state for entry in started)
+        # What is left in the counter are the reasons why a run did not complete.
         ended.subtract({"complete": states["complete"], "diverged": states["diverged"]})
         ended["not started"] = len(entries) - len(started)
         why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)

@@ -76,6 +76,7 @@ def verify_stack(members: Sequence[PlannedRun], count: int, console: Console) ->
                 f"verify-stack: expected members of the engines native and stacked, got "
                 f"{len(members)} that autograd trains; give a sweep without engine=autograd"
             )
+        # Evenly spread over the grid, since neighbours differ in a value or two.
         every = max(1, len(able) / count)
         chosen = [able[int(index * every)] for index in range(min(count, len(able)))]
         differences = {group: _differences(group, root) for group in _groups(chosen, root)}
@@ -108,6 +109,7 @@ def _groups(members: Sequence[PlannedRun], root: Path) -> list[Group]:
 
 def _differences(group: Group, root: Path) -> list[Difference]:
     """Trains a group by its engine and by autograd. Returns the differences of each member."""
+    # Trained together as in the sweep, because that is what is to be verified.
     short = [_for_few_steps(member, "32") for member in group.members]
     _train_group(group.engine, group.members, root / "engine")
     _train_group(group.engine, short, root / "short/engine")
@@ -143,6 +145,7 @@ def _compare(root: Path, run_id: str) -> Difference:
     losses = _losses(engine, autograd)
     weight = accuracy = math.nan
     records = [RunFolder(folder).record() or {} for folder in (engine, autograd)]
+    # A run that diverged has no metrics, and no weights of a last epoch.
     if all(record.get("status") == "complete" for record in records):
         weight = weight_difference(engine, autograd, "last.ckpt")
         assert weight is not None, "both engines train the same network"
@@ -191,6 +194,7 @@ def _table(by_group: Mapping[Group, Sequence[Difference]]) -> Table:
     for title in columns.values():
         table.add_column(title, justify="right")
     for group, differences in by_group.items():
+        # The largest difference of the group: a mean would hide one wrong member.
         worst = (max(getattr(each, name) for each in differences) for name in columns)
         table.add_row(group.engine, group.text(), *(f"{value:.1e}" for value in worst))
     return table

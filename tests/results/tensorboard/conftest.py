@@ -19,7 +19,7 @@ from tensorboard.plugins.hparams import backend_context, list_session_groups
 from seqsweep.results.tensorboard.made_files import link_all
 from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.results.tensorboard.view import renew
-from seqsweep.runs.eventfiles import NAMES
+from seqsweep.runs.eventfiles import MADE, NAMES
 from seqsweep.runs.events import EventFile
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -255,3 +255,13 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Grid:
     links = tmp_path_factory.mktemp("links")
     link_all(links, renew(made.folder, images=3).files)
     return Grid(made.folder, best, read_logdir(links))
+
+
+@pytest.fixture
+def made() -> Callable[..., dict[str, str]]:
+    """Returns the run's name of each file that a renewal has made, of one kind or of all."""
+
+    def call(folder: Path, kind: str = "") -> dict[str, str]:
+        return {path.name: path.parent.name for path in folder.rglob(f"*{MADE}*{kind}")}
+
+    return call

@@ -45,10 +45,12 @@ def analyse(folder: Path) -> Report:
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
     labels = _labels(entries, planned)
+    # Every run that has started has a label.
     waiting = len(planned.keys() - labels.keys())
 
     board = leaderboard(entries, planned.values())
     counted = board.entries
+    # The environment is that of a run that the numbers are computed from, if there is one.
     representative = (counted or entries)[0]
 
     # Planned runs are included, so a name does not change when more runs start.
@@ -145,6 +147,7 @@ def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Inter
     """The main effects of the keys on a score, and their strongest interaction."""
     scored = _scored(configs, score)
     keys = [config.keys for config in scored]
+    # Each config counts once, whatever its number of seeds, so that no config weighs more.
     means = [config.metrics[score].mean for config in scored]
     return main_effects(keys, means), strongest_interaction(keys, means)
 
@@ -171,6 +174,7 @@ def _answer(
     if not configs or board.compared not in configs[0].metrics:
         return None
     best = board.rows[0].entries[0]
+    # A baseline on another data set would make the networks look better or worse than they are.
     comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
     tested = tested_sequences(best.record or {}, board.compared)
     return sentences.answer(configs, board, comparable, tested)

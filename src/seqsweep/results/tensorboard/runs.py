@@ -72,6 +72,7 @@ class Run:
         """The start of the run in seconds since 1970."""
         started = read_object(self.folder / "provenance.json").get("started", "")
         try:
+            # Written by the run itself; a file's time changes when a folder is copied.
             return datetime.strptime(started, "%Y-%m-%dT%H:%M:%S%z").timestamp()
         except (TypeError, ValueError):
             return _modified(self.folder / "config.yaml")
@@ -173,6 +174,7 @@ def read_runs(folder: Path) -> Runs:
     values: dict[str, list[Any]] = {}
     displayed: dict[str, dict[str, Any]] = {}
     for key in keys:
+        # Members that have not started count too, so that columns stay the same meanwhile.
         raw = [config[key] for config in configs.values() if key in config]
         values[key] = column_values(key, raw)
         displayed[key] = dict(zip(map(value_key, raw), values[key], strict=True))

@@ -23,7 +23,9 @@ def scores(counts: npt.NDArray[Any]) -> dict[str, Array]:
     """
     table = counts.astype(np.float64)
     hits = np.diagonal(table, axis1=1, axis2=2)
-    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall.
+    # F1 is 2 TP / (labelled + predicted), which needs neither precision nor recall. It is that of
+    # `models.metrics` and of the baselines, which add up in another order: to share one of them
+    # would change the last bit of every fourth score.
     seen = table.sum(1) + table.sum(2)
     f1 = np.divide(2 * hits, seen, out=np.zeros_like(hits), where=seen > 0)
     return {

@@ -1,0 +1,130 @@
+"""HParams shows the swept keys, the metrics and the rows, read by TensorBoard's own backend."""
+
+import statistics
+
+import pytest
+
+from seqsweep.results.tensorboard.view import renew
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.sweepfile import SweepFile
+
+METRICS = ["best val acc", "test acc", "test f1", "train seconds", "parameters", "samples/s"]
+
+
+def test_hparams_has_the_swept_keys_and_the_metrics_in_their_order(grid):
+    found = grid.shown.experiment()
+    columns = [(info.name, info.display_name, info.type) for info in found.hparam_infos]
+    assert columns == [
+        ("model.bidirectional", "bidirectional", 2),  # bool
+        ("model.hidden_size", "hidden_size", 3),  # number
+        ("model.num_layers", "num_layers", 3),
+    ]
+    ticks = [
+        [value.bool_value if info.type == 2 else value.number_value for value in domain]
+        for info in found.hparam_infos
+        for domain in [info.domain_discrete.values]
+    ]
+    assert ticks == [[False, True], [8, 16, 128], [1, 2]]
+    assert [info.display_name for info in found.metric_infos] == METRICS
+
+
+def test_the_ranking_metric_is_the_first_metric_of_hparams(sweep, shown):
+    sweep.done("0", {"h": 0, "monitor": "val/loss"}, 0.9)
+    sweep.done("1", {"h": 1, "monitor": "val/loss"}, 0.8)
+    found = shown(sweep.folder)
+    names = [info.display_name for info in found.experiment().metric_infos]
+    assert names == ["best val loss", *METRICS]
+    assert [group.metric_values[0].name.tag for group in found.groups()] == [
+        "summary/best_val_loss"
+    ] * 2
+    assert renew(sweep.folder, images=0).monitor == "val/loss"
+
+
+def test_a_row_of_hparams_is_a_config_with_the_mean_of_its_seeds(grid):
+    groups = grid.shown.groups()
+    assert len(groups) == 12
+    for group in groups:
+        names = [f"{group.name}-s0", f"{group.name}-s1"]
+        assert [session.name for session in group.sessions] == names
+        means = {value.name.tag: value.value for value in group.metric_values}
+        mean = statistics.fmean(grid.best[name] for name in names)
+        assert means["summary/best_val_acc"] == pytest.approx(mean)
+        assert means["summary/test_acc"] == pytest.approx(mean - 0.01)
+        assert means["summary/params"] == 1234
+        values = group.hparams
+        assert values["model.bidirectional"].bool_value is ("-bi" in group.name)
+        assert values["model.hidden_size"].number_value == int(group.name[1:4])
+
+
+def test_hparams_sorted_by_the_best_accuracy_has_the_best_config_first(grid):
+    best = grid.best
+    groups = grid.shown.groups(sort_by="summary/best_val_acc")
+    configs = {name.removesuffix("-s0") for name in best if name.endswith("-s0")}
+    expected = sorted(configs, key=lambda name: -best[f"{name}-s0"] - best[f"{name}-s1"])
+    assert [group.name for group in groups] == expected
+
+
+def test_hparams_shows_how_each_run_ended(sweep, shown):
+    sweep.done("0", {"h": 0}, 0.9)
+    sweep.finish(sweep.add("1", {"h": 1}, [0.1]), [0.1], status="diverged")
+    sweep.add("2", {"h": 2}, [0.2]).fail(ValueError("no"))
+    sweep.add("3", {"h": 3}, [0.3]).interrupt(KeyboardInterrupt())
+    sweep.add("4", {"h": 4}, [0.4])
+    with RunLock(sweep.add("5", {"h": 5}, [0.5]).path):
+        found = shown(sweep.folder)
+    assert found.statuses() == {
+        "h0": "success", "h1": "failure", "h2": "failure",
+        "h3": "unknown", "h4": "unknown", "h5": "unknown",
+    }  # fmt: skip
+
+
+def test_a_failed_run_that_was_resumed_and_completed_is_a_success(sweep, shown):
+    run = sweep.add("0", {"h": 0}, [0.7, 0.8])
+    sweep.done("1", {"h": 1}, 0.5)
+    run.fail(ValueError("no"))
+    assert shown(sweep.folder).statuses()["h0"] == "failure"
+    run.interrupt(KeyboardInterrupt())
+    assert shown(sweep.folder).statuses()["h0"] == "unknown"
+    sweep.train(run, [0.9, 0.85], first=2)
+    sweep.finish(run, [0.7, 0.8, 0.9, 0.85])
+    found = shown(sweep.folder)
+    assert found.statuses()["h0"] == "success"
+    assert found.points("h0", "val/acc") == [(6, 0.7), (12, 0.8), (18, 0.9), (24, 0.85)]
+    assert found.points("h0", "summary/best_val_acc") == [(18, 0.9)]
+
+
+def test_names_and_columns_cover_the_whole_sweep_from_its_start(sweep, shown):
+    configs = {
+        f"{n:016x}": {"seed": 0, "h": h, "monitor": "val/acc"} for n, h in enumerate((4, 8, 128))
+    }
+    SweepFile(["seqsweep"], 0.0, configs).write(sweep.folder)
+    sweep.done(f"{0:016x}", configs[f"{0:016x}"], 0.9)
+    found = shown(sweep.folder)
+    assert found.runs == ["h004"]
+    (column,) = found.experiment().hparam_infos
+    assert [value.number_value for value in column.domain_discrete.values] == [4, 8, 128]
+
+
+def test_a_swept_class_is_one_column_with_the_last_part_of_its_name(sweep, shown):
+    """The column is not called `_target_`, and the keys that follow from the class are absent."""
+    sweep.done("0", {"optimizer._target_": "torch.optim.SGD", "optimizer.momentum": 0.9}, 0.5)
+    sweep.done("1", {"optimizer._target_": "torch.optim.Adam"}, 0.9)
+    found = shown(sweep.folder)
+    (column,) = found.experiment().hparam_infos
+    assert column.display_name == "optimizer"
+    assert [value.string_value for value in column.domain_discrete.values] == ["Adam", "SGD"]
+
+
+def test_hparams_shows_values_of_any_type(sweep, shown):
+    """Mixed types become texts, many numbers a range. The seed of the data is an ordinary key."""
+    for n in range(30):
+        config = {"h": n, "x": [None, 0.5, "a"][n % 3], "y": [[1], [2]][n % 2], "data.seed": n % 2}
+        sweep.add(f"{n:02}", config, [0.5])
+    found = shown(sweep.folder)
+    infos = {info.name: info for info in found.experiment().hparam_infos}
+    kinds = {"data.seed": "seed", "h": "h", "x": "x", "y": "y"}
+    assert {name: info.display_name for name, info in infos.items()} == kinds
+    assert (infos["h"].domain_interval.min_value, infos["h"].domain_interval.max_value) == (0, 29)
+    assert [v.string_value for v in infos["x"].domain_discrete.values] == ["0.5", "a", "null"]
+    values = {group.hparams["x"].string_value for group in found.groups()}
+    assert values == {"0.5", "a", "null"}

@@ -1,0 +1,77 @@
+"""The best runs have pictures in TensorBoard, as many as are asked for."""
+
+import pytest
+
+from seqsweep.results.tensorboard.canvas import HEIGHT, WIDTH, Plot
+from seqsweep.results.tensorboard.view import renew
+
+
+def test_a_picture_moves_with_its_run(sweep, made):
+    for size in (4, 8):
+        sweep.done(f"{size}", {"h": size}, 0.9)
+    sweep.plan()
+    renew(sweep.folder, images=2)
+    before = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
+    sweep.done("16", {"h": 16}, 0.1)
+    sweep.plan()
+    renew(sweep.folder, images=2)
+    after = {path.name: path.stat().st_ino for path in sweep.folder.rglob("*.images")}
+    assert len(after) == 2
+    assert after == before
+    assert set(made(sweep.folder, "images").values()) == {"h04", "h08"}
+
+
+def test_the_best_runs_have_pictures_of_the_promised_size(grid):
+    found = grid.shown
+    pictured = [name for name in found.runs if found.tags(name, "images")]
+    assert pictured == sorted(sorted(grid.best, key=grid.best.__getitem__)[-3:])
+    tags = ["visual/confusion", "visual/gradient_through_time", "visual/states"]
+    assert found.tags(pictured[0], "images") == tags
+    for tag in tags:
+        (event,) = found.events.Tensors(pictured[0], tag)
+        width, height, png = event.tensor_proto.string_val
+        assert (int(width), int(height)) == (WIDTH, HEIGHT)
+        assert png.startswith(b"\x89PNG\r\n")
+        assert event.step == 18
+
+
+def test_without_a_number_the_number_of_pictures_stays(sweep, made):
+    for size in (8, 16, 32):
+        sweep.done(f"{size:02}", {"h": size}, size / 100)
+    renew(sweep.folder, images=None)
+    assert made(sweep.folder, "images") == {}
+    renew(sweep.folder, images=2)
+    two = made(sweep.folder, "images")
+    renew(sweep.folder, images=None)
+    assert len(two) == 2 and made(sweep.folder, "images") == two
+
+
+def test_with_zero_images_no_picture_is_drawn(sweep, shown, monkeypatch, made):
+    sweep.grid()
+    monkeypatch.setattr(Plot, "png", lambda _: pytest.fail("drawn"))
+    renew(sweep.folder, images=0)
+    assert made(sweep.folder, "images") == {}
+
+
+def test_a_run_without_confusion_and_diagnosis_has_no_pictures(sweep, made):
+    """The run is of an earlier version, and its diagnosis is damaged."""
+    run = sweep.add("0", {"h": 0}, [0.5])
+    sweep.finish(run, [0.5], confusion={}, classes=[])
+    (run.path / "diagnostics.json").write_text('{"gradient": ')
+    renew(sweep.folder)
+    assert made(sweep.folder, "images") == {}
+
+
+def test_with_diagnostics_off_a_run_has_no_pictures(sweep, made):
+    """It has not even the confusion, which the record contains in any case."""
+    sweep.done("0", {"h": 0, "diagnostics": False}, 0.9)
+    sweep.done("1", {"h": 1, "diagnostics": True}, 0.5)
+    sweep.plan()
+    renew(sweep.folder)
+    assert list(made(sweep.folder, "images").values()) == ["h1"]
+
+
+def test_a_negative_number_of_images_is_refused(sweep):
+    sweep.done("0", {"h": 1}, 0.9)
+    with pytest.raises(ValueError, match="images=-1: must be at least 0"):
+        renew(sweep.folder, images=-1)

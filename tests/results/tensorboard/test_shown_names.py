@@ -1,0 +1,95 @@
+"""TensorBoard shows each run once, under a readable name."""
+
+import shutil
+
+from seqsweep.results.tensorboard.view import renew
+from seqsweep.runs.eventfiles import NAMES
+from seqsweep.runs.events import EventFile
+
+
+def test_the_view_has_readable_run_names_and_no_other_run(grid):
+    assert grid.shown.runs == sorted(grid.best)
+
+
+def test_plain_tensorboard_shows_each_run_once_with_its_name(sweep, runs_at):
+    best = sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    names = {path.parent.name: path.name for path in sweep.folder.glob("*/h*")}
+    assert sorted(names.values()) == sorted(best)
+    assert runs_at(sweep.folder) == sorted(f"{run}/{name}" for run, name in names.items())
+    above = runs_at(sweep.folder.parent)
+    assert above == [f"sweep/{run}" for run in runs_at(sweep.folder)]
+    run, name = min(names.items())
+    assert runs_at(sweep.folder / run) == [name]
+
+
+def test_a_copied_run_is_shown_wherever_it_lies(sweep, runs_at, shown, tmp_path):
+    sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    copy = shutil.copytree(sweep.folder / f"{0:016x}", tmp_path / "copies" / "mine")
+    assert runs_at(copy) == ["h008-L1-uni-s0"]
+    assert shown(copy).runs == ["run-mine"]
+    assert not (tmp_path / "copies" / NAMES).exists()
+
+
+def test_a_run_of_a_sweep_has_its_name_when_it_is_shown_alone(sweep, shown):
+    sweep.grid()
+    sweep.plan()
+    run = sweep.folder / f"{0:016x}"
+    assert shown(run).runs == ["h008-L1-uni-s0"]
+    columns = [info.display_name for info in shown(run).experiment().hparam_infos]
+    assert columns == ["bidirectional", "hidden_size", "num_layers"]
+
+
+def test_runs_outside_of_a_sweep_are_shown_once_by_their_run_id(sweep, runs_at):
+    """They get no readable names, because each new run would change the names of all."""
+    sweep.done("0" * 16, {"h": 0}, 0.9)
+    sweep.add("1" * 16, {"h": 1}, [])  # It has no curves.
+    renew(sweep.folder, images=1)
+    assert runs_at(sweep.folder) == ["0" * 16, "1" * 16]
+
+
+def test_curves_of_the_users_own_logger_are_shown_as_the_runs(sweep, runs_at, shown):
+    run = sweep.add("0" * 16, {"h": 0}, [])
+    sweep.done("1" * 16, {"h": 1}, 0.5)
+    sweep.plan()
+    mine = run.path / "lightning_logs" / "version_0"
+    mine.mkdir(parents=True)
+    EventFile(mine).write([(6, 1.7e9, {"val/acc": 0.5})])
+    (file,) = mine.iterdir()
+    file.rename(file.with_suffix(""))
+    assert shown(sweep.folder).runs == ["h0", "h1"]
+    assert runs_at(sweep.folder) == [f"{'0' * 16}/lightning_logs/version_0", f"{'1' * 16}/h1"]
+    assert shown(sweep.folder).points("h0", "val/acc") == [(6, 0.5)]
+
+
+def test_two_loggers_of_a_run_are_shown_as_two_runs(sweep, shown):
+    run = sweep.done("0" * 16, {"h": 0}, 0.9)
+    sweep.plan()
+    mine = run.path / "version_0"
+    mine.mkdir()
+    EventFile(mine).write([(6, 1.7e9, {"loss": 0.5})])
+    (file,) = mine.iterdir()
+    file.rename(file.with_suffix(""))
+    assert shown(sweep.folder).runs == ["run-00000000", "run-00000000/version_0"]
+
+
+def test_a_single_run_has_a_view(sweep, shown):
+    run = sweep.done("1522e41eb9badfd5", {"h": 0}, 0.9)
+    for folder in (sweep.folder, run.path):
+        found = shown(folder)
+        assert found.runs == ["run-1522e41e"]
+        assert found.points("run-1522e41e", "val/acc")[0] == (6, 0.7)
+        assert found.statuses() == {"run-1522e41e": "success"}
+
+
+def test_a_moved_sweep_is_shown_as_before(sweep, runs_at):
+    sweep.grid()
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    before = runs_at(sweep.folder)
+    moved = sweep.folder.with_name("moved")
+    sweep.folder.rename(moved)
+    assert runs_at(moved) == before

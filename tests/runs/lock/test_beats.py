@@ -1,0 +1,102 @@
+"""A lock's file is touched while its process lives, by one thread for all locks."""
+
+import os
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from lock_programs import FORK_INSIDE, HOLD, Start, line, tell
+
+from seqsweep.runs import lock
+from seqsweep.runs.lock import RunLock, is_locked
+
+
+def test_the_holder_of_a_lock_touches_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    with RunLock(folder):
+        os.utime(folder / "lock", (1, 1))
+        ends = time.monotonic() + 10
+        while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
+            time.sleep(0.01)
+        assert time.time() - (folder / "lock").stat().st_mtime < 60
+
+
+def beaten(folder: Path, seconds: float = 10) -> bool:
+    """Whether the lock's file, made old, is touched within some time."""
+    os.utime(folder / "lock", (1, 1))
+    ends = time.monotonic() + seconds
+    while (folder / "lock").stat().st_mtime == 1 and time.monotonic() < ends:
+        time.sleep(0.01)
+    return (folder / "lock").stat().st_mtime != 1
+
+
+def beating() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.endswith("(_beat)")}
+
+
+def test_one_thread_beats_for_all_locks_while_there_are_any(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    before = beating()  # those of earlier tests may be about to end
+    folders = [tmp_path / name for name in "abcd"]
+    with ExitStack() as stack:
+        for folder in folders:
+            stack.enter_context(RunLock(folder))
+        (thread,) = beating() - before
+        assert thread.daemon
+        assert all(beaten(folder) for folder in folders)
+        (folders[0] / "lock").unlink()  # by whomever: the others go on
+        with RunLock(tmp_path / "e"):
+            assert all(beaten(folder) for folder in (*folders[1:], tmp_path / "e"))
+        assert beating() - before == {thread}
+    thread.join(10)
+    assert not thread.is_alive()
+    with RunLock(folders[0]):  # and again
+        assert beaten(folders[0])
+
+
+def test_locks_of_many_threads_are_all_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them is the first, and though others give theirs back."""
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+
+    def take(name: str) -> None:
+        for _ in range(50):
+            with RunLock(tmp_path / name):
+                pass
+        with RunLock(tmp_path / name):
+            results.append(beaten(tmp_path / name))
+
+    results: list[bool] = []
+    threads = [threading.Thread(target=take, args=(name,)) for name in "abcdef"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [True] * len(threads)
+
+
+@pytest.mark.slow
+def test_a_forked_child_leaves_its_parents_lock_and_beats_for_its_own(
+    tmp_path: Path, start: Start
+) -> None:
+    parent = start(FORK_INSIDE, tmp_path)
+    assert line(parent) == "the parent's is locked by its parent, its own is taken and beaten"
+    assert line(parent) == "ended"
+    assert is_locked(tmp_path / "parent")
+    tell(parent)
+    assert line(parent) == "released"
+    assert not (tmp_path / "parent" / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_program_ends_with_its_locks_held(folder: Path, start: Start) -> None:
+    """The thread does not keep the interpreter alive, nor print anything at its end."""
+    program = "lock = RunLock(Path(sys.argv[1])).__enter__()\n"
+    holder = start(HOLD.split("with ")[0] + program, folder)
+    assert holder.wait(60) == 0
+    assert not is_locked(folder)

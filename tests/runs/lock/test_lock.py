@@ -1,0 +1,132 @@
+"""One writer: a lock that goes with its holder, whatever lies in its place."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from lock_programs import (
+    HOLD,
+    TRY,
+    Start,
+    leave_lock_of,
+    line,
+)
+
+from seqsweep.runs import lock
+from seqsweep.runs.ledger import read_run
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.run_folder import RunFolder
+
+
+def test_a_lock_names_its_holder_and_goes_with_it(folder: Path) -> None:
+    assert not is_locked(folder)
+    assert not (folder / "lock").exists()
+    before = time.time()
+    with RunLock(folder):
+        assert is_locked(folder)
+        holder = json.loads((folder / "lock").read_bytes())  # ours is dropped by this reading
+    assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
+    assert before <= holder["since"] <= time.time()
+    assert not is_locked(folder)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_lock_makes_the_folder_of_its_run(tmp_path: Path) -> None:
+    with RunLock(tmp_path / "a" / "b"):
+        assert is_locked(tmp_path / "a" / "b")
+
+
+def test_an_error_inside_the_block_releases_the_lock(folder: Path) -> None:
+    with pytest.raises(RuntimeError, match="inside"), RunLock(folder):
+        raise RuntimeError("inside")
+    assert not (folder / "lock").exists()
+    with RunLock(folder):
+        pass
+
+
+def test_a_process_does_not_lock_a_run_twice(folder: Path) -> None:
+    with RunLock(folder):
+        for _ in range(2):
+            with pytest.raises(Locked, match=r"0123456789abcdef is .* by this process"):
+                RunLock(folder).__enter__()
+        assert is_locked(folder)
+    with RunLock(folder):
+        pass
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["fifo", "folder"])
+def test_a_lock_that_is_not_a_file_is_named(folder: Path, make: Callable[[Path], None]) -> None:
+    make(folder / "lock")
+    assert not is_locked(folder)
+    with pytest.raises(OSError, match=str(folder / "lock")), RunLock(folder):
+        pass
+
+
+def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with monkeypatch.context() as patch:
+        with RunLock(folder):
+            patch.setattr(Path, "unlink", refused)
+        assert (folder / "lock").exists()
+        assert not is_locked(folder)
+
+
+def test_the_dead_lock_of_a_complete_run_goes_and_a_living_one_stays(
+    folder: Path, start: Start
+) -> None:
+    run = RunFolder(folder)
+    run.start({}, {})
+    run.finish({"config": {}, "metrics": {}})
+    leave_lock_of(socket.gethostname(), folder, age=0)
+    assert read_run(run).state == "complete"
+    assert not (folder / "lock").exists()
+    holder = start(HOLD, folder)
+    assert line(holder) == "held"
+    assert read_run(run).state == "complete"
+    assert is_locked(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\0", b"[1]", b'"text"', b"7", b"null", b"{}"])
+def test_a_lock_file_that_says_nothing_holds_nothing(folder: Path, content: bytes) -> None:
+    (folder / "lock").write_bytes(content)
+    os.utime(folder / "lock", (1, 1))
+    with RunLock(folder):
+        assert is_locked(folder)
+    assert not (folder / "lock").exists()
+
+
+@pytest.mark.slow
+def test_a_lock_that_cannot_be_written_holds_nothing(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        with pytest.raises(OSError, match="No space"), RunLock(folder):
+            pass
+    other = start(TRY, folder)
+    assert [line(other), line(other)] == ["False", "taken"]
+
+
+def test_descriptors_of_removed_locks_are_closed(tmp_path: Path) -> None:
+    """A sweep of thousands must not run out of them."""
+    before = len(os.listdir("/dev/fd"))
+    with RunLock(tmp_path / "held"):
+        for index in range(3 * lock._MOST_REMOVED):
+            with RunLock(tmp_path / str(index)):
+                pass
+        assert len(lock._removed) < lock._MOST_REMOVED
+    ends = time.monotonic() + 30
+    while len(os.listdir("/dev/fd")) > before and time.monotonic() < ends:
+        time.sleep(0.01)
+    assert len(os.listdir("/dev/fd")) <= before

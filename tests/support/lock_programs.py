@@ -1,0 +1,156 @@
+"""Programs that hold, ask for or race for the lock of a run, and what tests say to them."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+Start = Callable[..., "subprocess.Popen[str]"]
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import RunLock
+with RunLock(Path(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.readline()
+print("released", flush=True)
+sys.stdin.readline()
+"""
+
+
+ASK = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import is_locked
+for line in sys.stdin:
+    print(is_locked(Path(line.strip())), flush=True)
+"""
+
+
+HOLD_WITH_CHILDREN = """
+import os, sys, time
+from pathlib import Path
+from seqsweep.runs.lock import RunLock
+with RunLock(Path(sys.argv[1])):
+    first = os.fork()
+    if first == 0:
+        os._exit(0)
+    os.waitpid(first, 0)
+    second = os.fork()
+    if second == 0:
+        time.sleep(60)
+        os._exit(0)
+    print(second, flush=True)
+    sys.stdin.readline()
+"""
+
+
+# A child of a fork that ends by way of the block in which its parent holds the lock.
+FORK_INSIDE = """
+import os, sys, time
+from pathlib import Path
+from seqsweep.runs import lock
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+root = Path(sys.argv[1])
+lock.BEAT_SECONDS = 0.02
+class Child(Exception): pass
+def child():
+    said = f"the parent's is {'locked' if is_locked(root / 'parent') else 'free'} by "
+    try:
+        RunLock(root / "parent").__enter__()
+    except Locked as error:
+        said += "its parent" if f"process {os.getppid()} " in str(error) else str(error)
+    with RunLock(root / "child"):
+        os.utime(root / "child/lock", (1, 1))
+        ends = time.monotonic() + 10
+        while os.stat(root / "child/lock").st_mtime == 1 and time.monotonic() < ends:
+            time.sleep(0.01)
+        beaten = os.stat(root / "child/lock").st_mtime != 1
+    print(said + ", its own is taken and" + (" beaten" if beaten else " silent"), flush=True)
+try:
+    with RunLock(root / "parent"):
+        if (pid := os.fork()) == 0:
+            child()
+            raise Child
+        os.waitpid(pid, 0)
+        print("ended", flush=True)
+        sys.stdin.readline()
+    print("released", flush=True)
+    sys.stdin.readline()
+except Child:
+    os._exit(0)
+"""
+
+
+TRY = """
+import sys
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock, is_locked
+print(is_locked(Path(sys.argv[1])), flush=True)
+try:
+    with RunLock(Path(sys.argv[1])):
+        print("taken", flush=True)
+except Locked as error:
+    print(error, flush=True)
+"""
+
+
+# Takes the lock of each folder at the moment it is told; keeps what it got until all are done.
+RACE = """
+import contextlib, sys, time
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock
+print("ready", flush=True)
+with contextlib.ExitStack() as stack:
+    for folder in sorted(Path(sys.argv[1]).iterdir()):
+        moment = float(sys.stdin.readline())
+        while time.time() < moment:
+            pass
+        try:
+            stack.enter_context(RunLock(folder))
+            print(folder.name, flush=True)
+        except Locked:
+            print("locked", flush=True)
+    sys.stdin.readline()
+"""
+
+
+# Takes and gives back one lock again and again: how often does it find another at work?
+TAKE = """
+import os, sys
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock
+folder, refused = Path(sys.argv[1]), 0
+for _ in range(int(sys.argv[2])):
+    (folder / "lock").write_text('{"host": "gone", "pid": 1}')
+    os.utime(folder / "lock", (1, 1))
+    try:
+        with RunLock(folder):
+            pass
+    except Locked:
+        refused += 1
+print(refused, flush=True)
+"""
+
+
+def line(process: "subprocess.Popen[str]") -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()
+
+
+def tell(process: "subprocess.Popen[str]", text: str = "") -> None:
+    assert process.stdin is not None
+    process.stdin.write(f"{text}\n")
+    process.stdin.flush()
+
+
+def leave_lock_of(host: str, folder: Path, age: float) -> None:
+    """The lock file of a process that is not there, beaten `age` seconds ago."""
+    content = {"host": host, "pid": 4711, "since": time.time() - 1000}
+    (folder / "lock").write_text(json.dumps(content), encoding="utf-8")
+    then = time.time() - age
+    os.utime(folder / "lock", (then, then))
