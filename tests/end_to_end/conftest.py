@@ -37,8 +37,7 @@ def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     }
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
-        # The server must have no thread, and pyarrow, which sklearn imports, would start one.
-        env={**variables, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+        env=variables,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
