@@ -1,5 +1,6 @@
 """The scores equal those of scikit-learn, and the intervals cover what they should."""
 
+import itertools
 import json
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_the_calibration_error_is_the_weighted_gap_of_its_bins():
     confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
     edges = np.linspace(0, 1, BINS + 1)
     gap = 0.0
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         inside = (confidence > low) & (confidence <= high)
         if inside.any():
             gap += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
