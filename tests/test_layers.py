@@ -50,7 +50,7 @@ KNOWS = {
         "runs",
         "config",
     },
-    "using": {"using", "training", "data", "runs", "config"},
+    "using": {"using", "training", "results", "data", "runs", "config"},
 }
 """What a part may import besides the leaves."""
 
@@ -67,6 +67,7 @@ TORCH = (
     "using",
     "seeding",
 )
+PROGRAM = ("cli", "console")
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
@@ -179,7 +180,10 @@ def test_the_imports_have_no_cycle():
         ("lightning", ("data.datamodule", "models.epochs", "models.module", "training")),
         ("hydra", ("config", *HYDRA_APP)),
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
-        ("rich", ("results", "live", "sweeping", "training.progress_bar", "cli", "console")),
+        (
+            "rich",
+            ("results", "live", "sweeping", "training.progress_bar", "using", "cli", "console"),
+        ),
         ("tensorboard", ("results.tensorboard",)),
         ("PIL", ("results.tensorboard.canvas",)),
         ("jinja2", ("results.report.write",)),

@@ -32,6 +32,9 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
+  evaluate RUN [DATA]       score a run on labelled sequences, with intervals
+  bundle RUN OUT.zip        write one file to pass on: weights, config, model card
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
   train --help              list all config groups and values
@@ -256,6 +259,24 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _predict(arguments: list[str]) -> int:
+    from seqsweep.using.predict import predict
+
+    return predict(arguments)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from seqsweep.using.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
+def _bundle(arguments: list[str]) -> int:
+    from seqsweep.using.bundle import bundle
+
+    return bundle(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -273,5 +294,8 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "predict": _predict,
+    "evaluate": _evaluate,
+    "bundle": _bundle,
     "clean": _clean,
 }

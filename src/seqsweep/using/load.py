@@ -35,6 +35,9 @@ _PREFIX = "network."
 """Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
 
 
+Checkpoint = Literal["best", "last"]
+
+
 class Inputs(NamedTuple):
     """The input of a network: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
 
@@ -68,6 +71,18 @@ class LoadedRun:
         name = type(self.network).__name__
         classes, channels = len(self.class_names), len(self.channel_names)
         return f"LoadedRun({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run; None for a checkpoint or a bundle that lies elsewhere."""
+        folder = self.checkpoint.parent
+        is_inside = folder.name == "checkpoints" and (folder.parent / "config.yaml").is_file()
+        return folder.parent if is_inside else None
+
+    @property
+    def source_channels(self) -> tuple[str, ...]:
+        """The names of the channels that `prepare` takes."""
+        return self.channel_names
 
     def prepare(
         self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
@@ -159,7 +174,7 @@ class LoadedRun:
 
 def load_run(
     folder: Path | str,
-    checkpoint: Literal["best", "last"] = "best",
+    checkpoint: Checkpoint = "best",
     allow: Sequence[str] = (),
 ) -> LoadedRun:
     """Loads the network of a run with its weights, scaling, class names and config.
