@@ -123,7 +123,7 @@ def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
     count = None if needs_data else "?"
     parser.add_argument("data", metavar="DATA", nargs=count, help=words)
     words = "options to read DATA, such as layout=channels_first"
-    parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help=words)
+    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
     words = "which split of DATA (its only one, or test)"
     parser.add_argument("--split", metavar="NAME", help=words)
     words = "best or last: which weights of the run (best)"

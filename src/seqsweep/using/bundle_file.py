@@ -1,6 +1,7 @@
-"""Writes and reads bundles: a trained run as one zip file of weights and plain text.
+"""Writes and reads bundles: a trained run in one zip file.
 
-`config.json` holds the config and the digests of the other files that a network is made from.
+A bundle holds tensors and plain text, and no code. `config.json` holds the config, and the digests
+of the other files that a network is made from.
 """
 
 import hashlib
@@ -37,7 +38,7 @@ _WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal ru
 
 
 def is_bundle(path: Path) -> bool:
-    """Returns whether a file is a zip with the files of a bundle; a checkpoint is not."""
+    """Returns whether a file is a bundle; a checkpoint is another kind of zip."""
     if not zipfile.is_zipfile(path):
         return False
     try:
@@ -96,15 +97,9 @@ def read_bundle(path: Path) -> dict[str, Any]:
     for name, digest in config["sha256"].items():
         if hashlib.sha256(files.get(name, b"")).hexdigest() != digest:
             raise Damaged(f"{path}: {name} does not match its digest in {CONFIG}")
-    try:
-        names = parse_json_of(files[LABELS], path / LABELS)
-        scaling = parse_json_of(files[SCALING], path / SCALING)
-        content = {key: [str(name) for name in names[key]] for key in NAMES}
-        content |= {key: _tensors(scaling[key]) for key in _scaling_keys()}
-    except (KeyError, TypeError, RuntimeError) as error:
-        raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
-    weights = _weights(files[WEIGHTS], path)
-    return {**content, **{key: config[key] for key in ("epoch", "config")}, "state_dict": weights}
+    description = _description(files, path)
+    kept = {key: config[key] for key in ("epoch", "config")}
+    return {**description, **kept, "state_dict": _weights(files[WEIGHTS], path)}
 
 
 def read_files(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
@@ -126,7 +121,7 @@ def read_files(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
 
 
 def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
-    """Refuses other names, which could lead out of a folder, and files that grow too large."""
+    """Refuses names that are not of a bundle, and files that grow too large."""
     names = [entry.filename for entry in entries]
     for entry in entries:
         name = entry.filename
@@ -140,7 +135,11 @@ def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
 
 def _config(data: bytes, path: Path) -> dict[str, Any]:
     config = parse_json_of(data, path / CONFIG)
-    if not isinstance(config, dict) or config != sealed(config):
+    try:
+        is_sound = isinstance(config, dict) and config == sealed(config)
+    except ValueError:  # a number that is not finite, which `sealed` never writes
+        is_sound = False
+    if not is_sound:
         raise Damaged(f"{path}: {CONFIG} does not match its {DIGEST}")
     if config.get("format") != FORMAT:
         expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
@@ -151,6 +150,17 @@ def _config(data: bytes, path: Path) -> dict[str, Any]:
     if not has_all or not is_config or not isinstance(config.get("epoch"), int):
         raise Damaged(f"{path}: {CONFIG} does not describe a run")
     return config
+
+
+def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
+    """Returns the names and the scaling of a run."""
+    names = parse_json_of(files[LABELS], path / LABELS)
+    scaling = parse_json_of(files[SCALING], path / SCALING)
+    try:
+        content: dict[str, Any] = {key: [str(name) for name in names[key]] for key in NAMES}
+        return content | {key: _tensors(scaling[key]) for key in _scaling_keys()}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
 
 
 def _weights(data: bytes, path: Path) -> dict[str, Tensor]:

@@ -26,11 +26,12 @@ def probabilities_of(
     for x, lengths in data.batches(batch_size):
         rows = slice(start, start + len(x))
         try:
-            yield rows, run.apply(run.prepare(x, lengths))
-        except ValueError as error:
+            probabilities = run.apply(run.prepare(x, lengths))
+        except (ValueError, TypeError) as error:
             # The message counts sequences from the start of the batch.
             here = f"{data.name}, sequences {start} to {rows.stop - 1}"
             raise ValueError(f"{here} (counted from {start}): {error}") from None
+        yield rows, probabilities
         start = rows.stop
 
 

@@ -1,4 +1,4 @@
-"""Finds the run that a command is to use: in a sweep's folder, the best by validation."""
+"""Finds the run that a command is to use, also in a sweep's folder."""
 
 import argparse
 import math
@@ -46,10 +46,11 @@ def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
 
 
 def find_run(path: Path) -> FoundRun:
-    """Returns the run of a folder or file; of a sweep's folder, the best by validation.
+    """Returns the run of a folder or file.
 
-    As on the leaderboard, the config with the best mean over its seeds comes first. Of its runs,
-    the one with the best value is taken. The test split has no part in the choice.
+    Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
+    best mean over its seeds comes first. Of its runs, the one with the best value is taken. The
+    test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or no complete run in it.
@@ -86,7 +87,7 @@ def replicates_of(folder: Path) -> Row | None:
 
 
 def _best_of(row: Row, monitor: str) -> Entry:
-    """Returns the run of a config with the best value; of equal runs, the one of the first seed."""
+    """Returns the run of a config with the best value, the first of equal ones."""
     sample = row.samples.get(monitor, {})
     if not sample:  # no run has logged the metric
         return row.entries[0]

@@ -141,7 +141,7 @@ def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
 
 
 def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
-    """Returns the class name of each sequence, also of classes that the run does not know."""
+    """Returns the class name of each sequence, which the run need not know."""
     labels = label_array(part.needed_labels(), part.where)
     if stored.class_names is not None:
         indices = class_indices(labels, stored.class_names, part.where)

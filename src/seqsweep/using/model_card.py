@@ -1,6 +1,7 @@
-"""Writes the model card of a bundle: what the network is, and how good it is.
+"""Writes the model card of a bundle.
 
-The form is that of model hubs: Markdown after a head in YAML.
+It says what the network is and how good it is. The form is that of model hubs: Markdown after a
+head in YAML.
 """
 
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ _PATHS = {"path", "test_path", "labels_path"}
 
 
 class Origin(NamedTuple):
-    """What is known of a run beside its weights.
+    """The origin of a run: its record, its replicates and how it was chosen.
 
     Attributes:
         record: its record; None where only its checkpoint is there.

@@ -21,7 +21,7 @@ from seqsweep.using.scores import Float64
 def own_split(
     run: LoadedRun, split: str | None, batch_size: int, allow: Sequence[str]
 ) -> tuple[str, Iterator[Float64], npt.NDArray[np.int64]]:
-    """Returns the name of a run's own split, the probabilities of its batches, and its labels.
+    """Returns the name, the probabilities by batch, and the labels of a run's split.
 
     Args:
         split: train, val or test; None for test.

@@ -40,7 +40,7 @@ class Predictions(NamedTuple):
 
 
 class Header(NamedTuple):
-    """What is known before the first batch.
+    """The description of a classifier, known before its first batch.
 
     Attributes:
         class_names: C names.
@@ -91,9 +91,12 @@ class CsvWriter(Writer):
     def __init__(self, header: Header, file: TextIO) -> None:
         super().__init__(header)
         self._csv = csv.writer(file, lineterminator="\n")
-        self._csv.writerow(header.columns)
+        self._has_head = False
 
     def write(self, rows: Predictions) -> None:
+        if not self._has_head:  # nothing is printed before the first batch has succeeded
+            self._csv.writerow(self.header.columns)
+            self._has_head = True
         self._csv.writerows(zip(*self.columns_of(rows), strict=True))
 
 

@@ -142,7 +142,7 @@ def _with_intervals(values: Float64, drawn: Float64) -> list[Score | None]:
 
 
 class _Cases:
-    """What is known of each sequence; `measure` scores them with any weights."""
+    """The predictions and labels of all sequences, which `measure` scores with any weights."""
 
     def __init__(self, probabilities: Float64, labels: Int64) -> None:
         count, self.classes = probabilities.shape
