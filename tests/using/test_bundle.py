@@ -104,8 +104,10 @@ def test_the_model_card_has_a_head_and_intervals_over_seeds(command, trained, bu
     row = next(line for line in text.splitlines() if line.startswith("| test/acc"))
     assert f"| {accuracy:.4f} | {mean:.4f} |" in row
     assert "best by val/acc of 4 complete runs" in text
-    assert "15 fall" not in text and "`fall`, `rise`, `still`" in text
-    assert "`path=train.npz`" in text and str(trained.folder) not in card
+    assert "- sequences: 48 train, 12 val, 45 test" in text
+    assert "- classes: `fall`, `rise`, `still`" in text
+    assert "- source: `seqsweep.data.readers.npz`, `path=train.npz`" in text
+    assert str(trained.folder) not in card
 
 
 def test_the_example_of_a_model_card_runs(bundle, tmp_path, monkeypatch, capsys):

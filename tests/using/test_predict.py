@@ -172,6 +172,9 @@ def test_aeon_writes_the_results_file_of_the_archive(command, trained):
     p = np.array([[float(value) for value in cell[3:]] for cell in cells])
     assert np.array_equal(p.argmax(axis=1), [int(cell[1]) for cell in cells])
     assert np.allclose(p.sum(axis=1), 1, atol=1e-6)
+    source = trained.folder / "train.npz"
+    done = command("predict", trained.run, source, "--split", "train", "--format", "aeon")
+    assert done.out.startswith("train,RNNClassifier,TRAIN,0,MILLISECONDS,")
 
 
 def test_an_output_that_fails_leaves_the_older_file(command, trained, new_data, tmp_path):

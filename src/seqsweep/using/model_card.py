@@ -144,14 +144,15 @@ The sequences are given raw: the scaling of the training data is in the bundle."
 def _data(run: LoadedRun, config: Mapping[str, Any], record: Mapping[str, Any]) -> str:
     options: list[str] = []
     for key, value in config.items():
-        if key.startswith("data.source.") and value is not None:
-            name = key.removeprefix("data.source.")
+        name = key.removeprefix("data.source.")
+        if name not in (key, "_target_") and value is not None:
             # A path of the machine of training would tell nothing elsewhere.
             shown = Path(str(value)).name if name in _PATHS else plain_text(value)
             options.append(f"`{name}={shown}`")
     splits = record.get("splits") or {}
     sizes = [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]
-    lines = [f"- source: {', '.join(options) or 'a data module of its own'}"]
+    target = str(config.get("data.source._target_", config.get("data._target_")))
+    lines = [f"- source: {', '.join([f'`{target}`', *options])}"]
     if sizes:
         lines.append(f"- sequences: {', '.join(sizes)}")
     lines.append(f"- classes: {', '.join(f'`{name}`' for name in run.class_names)}")

@@ -38,7 +38,8 @@ def predict(arguments: Sequence[str]) -> int:
         known_labels(data, run)
     for note in data.notes:
         say_error(note)
-    with writing(options.out, kind, _header(options.data, data, run)) as writer:
+    header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
+    with writing(options.out, kind, header) as writer:
         hits = _write(writer, data, run, options.batch_size)
     say_error(_summary(data, hits, options.out))
     return 0
@@ -54,12 +55,12 @@ def _parser() -> Parser:
     return parser
 
 
-def _header(path: str, data: InputData, run: LoadedRun) -> Header:
+def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
     # A set of the archive consists of files such as GunPoint_TEST.ts.
     name = re.sub(r"_(TRAIN|TEST)$", "", Path(path.removeprefix("aeon:")).name.partition(".")[0])
     settings = ", ".join(f"{key}={value}" for key, value in run.config["model"].items())
     classifier = type(run.network).__name__
-    return Header(run.class_names, data.labels is not None, name, classifier, settings)
+    return Header(run.class_names, data.labels is not None, name, classifier, settings, split)
 
 
 def _write(writer: Writer, data: InputData, run: LoadedRun, batch_size: int) -> int:

@@ -45,7 +45,7 @@ class Header(NamedTuple):
     Attributes:
         class_names: C names.
         has_labels: whether the true classes are known.
-        data, classifier: their names, in the results files of the archive.
+        data, classifier, split: their names, in the results files of the archive.
         settings: the config of the classifier in one line.
     """
 
@@ -54,6 +54,7 @@ class Header(NamedTuple):
     data: str = ""
     classifier: str = ""
     settings: str = ""
+    split: str = "TEST"
 
     @property
     def columns(self) -> list[str]:
@@ -167,7 +168,11 @@ class AeonWriter(Writer):
     def close(self) -> None:
         classes = len(self.header.class_names)
         names = " ".join(f"{index}={name}" for index, name in enumerate(self.header.class_names))
-        first = [*map(_one_field, (self.header.data, self.header.classifier)), "TEST", "0"]
+        first = [
+            *map(_one_field, (self.header.data, self.header.classifier)),
+            self.header.split,
+            "0",
+        ]
         # Times, the benchmark's and the memory are not measured: -1, as in the format's own files.
         third = [str(self._hits / self._count), *["-1"] * 4, str(classes), "N/A", "-1", "-1"]
         self._file.write(f"{','.join(first)},MILLISECONDS,classes: {_one_line(names)}\n")
