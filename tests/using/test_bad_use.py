@@ -37,6 +37,7 @@ def files(trained, tmp_path, monkeypatch):
         "empty.npz": {"X": x[:0], "y": y[:0]},
         "objects.npz": {"X": x, "y": y, "ids": np.array([None] * 6, dtype=object)},
         "no_x.npz": {"y": y},
+        "ids.npz": {"X": x, "y": y, "ids": ["a", "b"]},
         "two.npz": {"X_train": x, "y_train": y, "X_val": x, "y_val": y},
     }
     for name, arrays in contents.items():
@@ -100,9 +101,12 @@ CASES = [
     ("predict run bad.ts", "bad.ts:5: channel 0: 'x' is not a number"),
     (
         "predict run channels.npz",
-        "channels.npz: has 1 channels, but .* was trained on 2: left, right",
+        "channels.npz: has 1 channel, but .* was trained on 2: left, right",
     ),
-    ("predict run turned.npz", "turned.npz: has 9 channels, but .* was trained on 2"),
+    (
+        "predict run turned.npz",
+        "has 9 channels, .* trained on 2: left, right; it looks like channels first",
+    ),
     ("predict run names.npz", "names.npz: has other channels: up, down; .* left, right"),
     ("predict run order.npz", "has its channels in another order: right, left"),
     ("predict run holes.npz", "holes.npz, sequences 0 to 5 .*1 value is missing"),
@@ -113,6 +117,7 @@ CASES = [
     ("predict run text.npz", "text.npz, sequences 0 to 5 .*expected real numbers"),
     ("predict run empty.npz", "no dimension may be 0"),
     ("predict run objects.npz", "key ids holds pickled Python objects, which are never loaded"),
+    ("predict run ids.npz", r"ids.npz: ids has shape \(2,\); must be \(6,\)"),
     ("predict run no_x.npz", "key x is missing"),
     ("predict run unlabelled.npz --format aeon", "key y is missing"),
     ("predict run odd.npz --format aeon", "sequence 2 has label 'stil'; .* did you mean 'still'"),
