@@ -69,7 +69,8 @@ CASES = [
     ("predict nothing good.npz", "nothing: no runs in it"),
     ("predict sweeps good.npz", "there are runs in its folder small"),
     ("predict alone good.npz", r"alone: has no complete run \(1: incomplete\)"),
-    ("predict good.npz good.npz", "good.npz is damaged|good.npz"),
+    ("predict good.npz run", "good.npz: is a file of sequences; expected a run's folder, a sweep"),
+    ("predict data.txt good.npz", "data.txt is damaged"),
     ("predict not.zip good.npz", "not.zip is damaged"),
     ("predict run good.npz --checkpoint worst", "checkpoint='worst': must be best or last"),
     (
@@ -140,7 +141,7 @@ CASES = [
     ("bundle run no/out.zip", "no/out.zip: there is no folder no"),
     ("bundle nothing out.zip", "nothing: no runs in it"),
     ("bundle run out.zip more", "more: one argument too many"),
-    ("bundle good.npz out.zip", "good.npz"),
+    ("bundle good.npz out.zip", "good.npz: is a file of sequences; expected a run's folder"),
 ]
 
 

@@ -22,6 +22,8 @@ _READERS = {
 }
 """The module of this package whose `read` reads files with this ending."""
 
+ENDINGS = tuple(_READERS)
+
 _FOLDERS = "mapped"
 _ARCHIVE = "aeon:"
 """Begins the name of a set of the archive, which is read with the aeon package."""
