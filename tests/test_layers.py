@@ -69,7 +69,9 @@ TORCH = (
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding",
+    "mapped", "mapped_sequences", "mapped_fit", "values_file", "moments", "folder_files",
+    "folder_meta", "convert",
 )  # fmt: skip
 
 

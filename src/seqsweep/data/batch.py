@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
 
@@ -53,6 +55,37 @@ class SequenceDataset(Dataset[Batch]):
         if not self.equal_lengths:
             x = x[:, : int(lengths.max())]
         return Batch(x, lengths, self.labels[rows])
+
+
+class MappedDataset(Dataset[Batch]):
+    """Sequences in a file, which are read for each batch.
+
+    The batches are equal to those of the same sequences in memory.
+    """
+
+    def __init__(self, sequences: MappedSequences) -> None:
+        self.sequences = sequences
+        self.lengths = torch.from_numpy(sequences.lengths)
+        self.labels = torch.from_numpy(sequences.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Batch:
+        x = self.sequences.batch(np.array([index]), self.sequences.max_length)
+        return Batch(torch.from_numpy(x[0]), self.lengths[index], self.labels[index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Returns the batch of these rows, cut to its longest sequence."""
+        rows = torch.tensor(indices)
+        x = torch.from_numpy(self.sequences.batch(rows.numpy()))
+        return Batch(x, self.lengths[rows], self.labels[rows])
+
+
+def dataset_of(sequences: Sequences) -> SequenceDataset | MappedDataset:
+    """Returns the batches of sequences, in memory or in a file."""
+    is_mapped = isinstance(sequences, MappedSequences)
+    return MappedDataset(sequences) if is_mapped else SequenceDataset(sequences)
 
 
 def as_is(batch: Batch) -> Batch:

@@ -8,7 +8,7 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
+from seqsweep.data.batch import Batch, EpochBatches, as_is, dataset_of
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.signals import ENDING
@@ -116,7 +116,7 @@ class SequenceDataModule(L.LightningDataModule):
             current: Any = trainer.fit_loop.epoch_progress.current
             batches.set_epoch(current.processed)
         return DataLoader(
-            SequenceDataset(split),
+            dataset_of(split),
             batch_sampler=batches,
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,

@@ -45,8 +45,19 @@ class Scaling:
         valid = np.arange(x.shape[1]) < lengths[:, None]
         rounded = finite_float32(x, valid, where)
         values = rounded if self.units is None else in_units(x, rounded, valid, self.units)
+        result = self.apply_in_units(values, valid, where)
+        if not np.isfinite(result).all():
+            raise ValueError(f"{where}: has values too far from those of the training split")
+        return result
+
+    def apply_in_units(self, values: Float32, valid: Mask, where: str = "x") -> Float32:
+        """Returns the input of a network for values (N, T, F) in the units of the source.
+
+        Raises:
+            ValueError: a value is missing where `missing` is `error`.
+        """
         # Without standardisation the network takes the values themselves, not those in units.
-        if self.mean is None:
+        if self.mean is None and self.units is not None:
             values = converted(values, valid, self.units, None)
         if np.isnan(values).any():
             if self.fill is None:
@@ -56,10 +67,7 @@ class Scaling:
                     f"{where}: {subject} missing (NaN), which data.missing=error refuses"
                 )
             values = filled(values, self.fill, forward=self.missing == "forward")
-        result = self.standardize(values, valid)
-        if not np.isfinite(result).all():
-            raise ValueError(f"{where}: has values too far from those of the training split")
-        return result
+        return self.standardize(values, valid)
 
     def standardize(self, x: Float32, valid: Mask) -> Float32:
         """Returns each channel of x less its mean, by its deviation; padding is 0."""

@@ -10,9 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Missing, Scaling, filled
-from seqsweep.data.scaling import as_given, in_common_units, standardized
+from seqsweep.data.mapped_fit import fit_by_parts, missing_in
+from seqsweep.data.mapped_sequences import MappedSequences
+from seqsweep.data.scaling import (
+    as_given,
+    in_common_units,
+    mean_values,
+    standardized,
+    zero_in_units,
+)
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.suggest import did_you_mean
 
 _MISSING: tuple[str, ...] = get_args(Missing)
 
@@ -56,6 +64,8 @@ def prepare(
         _refuse_missing(splits, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
+    if isinstance(cut.train, MappedSequences):
+        return fit_by_parts(cut, standardize, missing, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
     units = cut.train.units
@@ -168,12 +178,9 @@ def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.
     """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
-    if missing != "zero":
-        return _present_means(splits.train, where)
-    units = splits.train.units
-    zeros = np.zeros(splits.input_size)
-    # This is the value 0 in the channel's units.
-    return (zeros if units is None else -units.zero / units.one).astype(np.float32)
+    if missing == "zero":
+        return zero_in_units(splits.train)
+    return _present_means(splits.train, where)
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
@@ -190,27 +197,20 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
     """Returns the mean of each channel over its present values in train, (F,)."""
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
-    empty = [train.channel_names[f] for f in np.flatnonzero(~present.any(axis=0))]
-    if empty:
-        names = listed(empty)
-        raise ValueError(
-            f"{where}: channel {names} has no value in train, so it has no mean; leave it out,"
-            f" or set {where}.missing=zero"
-        )
     # The sums are in float64, because float32 loses digits over millions of steps.
-    means = values.sum(axis=0, dtype=np.float64, where=present) / present.sum(axis=0)
-    return means.astype(np.float32)
+    sums = values.sum(axis=0, dtype=np.float64, where=present)
+    return mean_values(sums, present.sum(axis=0), train, where)
 
 
 def _refuse_missing(splits: Splits, where: str) -> None:
     """Refuses NaN; the message names the first one and the ways to replace it."""
-    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
-    total = sum(int(hole.sum()) for hole in holes.values())
+    holes = {name: missing_in(part) for name, part in splits.parts.items()}
+    total = sum(hole.total for hole in holes.values())
     if total == 0:
         return
-    name, hole = next((name, hole) for name, hole in holes.items() if hole.any())
-    n, t, f = np.argwhere(hole)[0]
-    ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
+    name, hole = next((name, hole) for name, hole in holes.items() if hole.total)
+    n, t, f = hole.first
+    ends = " or give lengths, if the ends are padding" if hole.reaches_end else ""
     raise ValueError(
         f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {t},"
         f" channel {splits.train.channel_names[f]!r}; set {where}.missing=mean|zero|forward{ends}"

@@ -5,7 +5,7 @@ N sequences, T steps of the longest, F features (channels), C classes.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
@@ -106,17 +106,24 @@ class Sequences:
             digests=self.digests[rows],
         )
 
+    def in_memory(self) -> "Sequences":
+        """Returns the sequences with all values in memory."""
+        return self
+
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of the values, lengths, labels and names, without padding."""
+        digest = hashlib.sha256(self.fingerprint_head())
+        digest.update(self.x[self.valid].astype("<f4").tobytes())
+        return digest.hexdigest()
+
+    def fingerprint_head(self) -> bytes:
+        """Returns what a fingerprint hashes before the values."""
         head: list[Any] = [len(self), self.input_size, "<f4", self.class_names, self.channel_names]
         if self.units is not None:
             head += [self.units.zero.tolist(), self.units.one.tolist()]
-        digest = hashlib.sha256(json.dumps(head).encode())
         # The byte order is fixed, so that a fingerprint is the same on every machine.
-        digest.update(self.lengths.astype("<i8").tobytes())
-        digest.update(self.labels.astype("<i8").tobytes())
-        digest.update(self.x[self.valid].astype("<f4").tobytes())
-        return digest.hexdigest()
+        lengths, labels = self.lengths.astype("<i8"), self.labels.astype("<i8")
+        return json.dumps(head).encode() + lengths.tobytes() + labels.tobytes()
 
 
 @dataclass(frozen=True, eq=False)
@@ -295,18 +302,17 @@ def make_splits(
 
 
 def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Returns the first eight bytes of each sequence's hash, (N,).
+    rows = zip(np.ascontiguousarray(x), lengths.tolist(), strict=True)
+    return digests_of(row[:length] for row, length in rows)
+
+
+def digests_of(sequences: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.uint64]:
+    """Returns the first eight bytes of the hash of each sequence (t, F), (N,).
 
     Among a million sequences, two agree by chance once in 4e7 data sets.
     """
-    rows = zip(np.ascontiguousarray(x), lengths.tolist(), strict=True)
-    return np.array(
-        [
-            int.from_bytes(hashlib.blake2b(row[:length], digest_size=8).digest(), "little")
-            for row, length in rows
-        ],
-        dtype=np.uint64,
-    )
+    digests = (hashlib.blake2b(values.data, digest_size=8).digest() for values in sequences)
+    return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
 
 
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:

@@ -25,6 +25,7 @@ WITHOUT_INFLUENCE = (
     "diagnostics",
     "logger",
     "data.num_workers",
+    "data.source.in_memory_mb",
     "trainer.progress_bar",
     "trainer.profiler",
 )
