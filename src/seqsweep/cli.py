@@ -33,6 +33,8 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
+  data info SOURCE          describe data: sizes, channels, classes, duplicates
+  data convert SOURCE OUT   write a folder that a run reads in bounded memory
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -256,6 +258,12 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _data(arguments: list[str]) -> int:
+    from seqsweep.using.data_command import data
+
+    return data(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -274,4 +282,5 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
     "clean": _clean,
+    "data": _data,
 }

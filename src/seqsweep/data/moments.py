@@ -38,7 +38,8 @@ def channel_sums(parts: Iterable[Float64], steps: int, channels: int) -> Float64
 def present_sums(parts: Iterable[Float32], channels: int) -> tuple[Float64, Float64]:
     """Returns the sum and the number of present values of each channel.
 
-    A value is present if it is not NaN. The sums are those of `values.sum(axis=0, dtype=np.float64, where=~np.isnan(values))`.
+    A value is present if it is not NaN. The sums are those of
+    `values.sum(axis=0, dtype=np.float64, where=~np.isnan(values))`.
     """
     total, count = np.zeros(channels), np.zeros(channels)
     for part in _of_buffers(parts) if channels == 1 else parts:
