@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from seqsweep.data.convert import Block, write_folder
+from seqsweep.data.convert import Block, InUnits, write_folder
 from seqsweep.data.folder_meta import Names
 
 STEPS, CHANNELS, CLASSES = 1000, 16, 4
@@ -75,8 +75,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="seqsweep-") as temporary:
         folder = Path(temporary) / "big"
         start = time.perf_counter()
-        names = Names(tuple("abcd"), tuple(f"c{f}" for f in range(CHANNELS)), None)
-        write_folder({"train": blocks(sequences)}, names, folder)
+        names = Names(tuple("abcd"), tuple(f"c{f}" for f in range(CHANNELS)))
+        write_folder({"train": InUnits(blocks(sequences), None)}, names, folder)
         written = (folder / "x.bin").stat().st_size
         print(
             f"{sequences:,} sequences of {STEPS} steps with {CHANNELS} channels:"

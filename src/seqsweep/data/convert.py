@@ -23,7 +23,7 @@ from seqsweep.data.folder_files import (
 )
 from seqsweep.data.folder_meta import Names, describe
 from seqsweep.data.mapped_sequences import MappedSequences, Rows
-from seqsweep.data.precision import Float32
+from seqsweep.data.precision import Float32, Units
 from seqsweep.data.sequences import Sequences, Splits, digests_of
 
 _AT_ONCE = 1 << 20
@@ -43,6 +43,13 @@ class Block(NamedTuple):
     labels: npt.NDArray[np.int64]
 
 
+class InUnits(NamedTuple):
+    """The sequences of a split, and the units of their channels, as in `Sequences`."""
+
+    blocks: Iterable[Block]
+    units: Units | None
+
+
 def convert(splits: Splits, out: Path, replace: bool = False) -> Meta:
     """Writes splits into a new folder, which has its name only when it is whole.
 
@@ -54,11 +61,9 @@ def convert(splits: Splits, out: Path, replace: bool = False) -> Meta:
         FileExistsError: there is something at `out`.
         OSError: the folder cannot be written.
     """
-    train = splits.train
-    names = Names(train.class_names, train.channel_names, train.units)
-    return write_folder(
-        {n: blocks_of(part) for n, part in splits.parts.items()}, names, out, replace
-    )
+    names = Names(splits.train.class_names, splits.train.channel_names)
+    blocks = {name: InUnits(blocks_of(part), part.units) for name, part in splits.parts.items()}
+    return write_folder(blocks, names, out, replace)
 
 
 def blocks_of(part: Sequences) -> Iterator[Block]:
@@ -70,19 +75,21 @@ def blocks_of(part: Sequences) -> Iterator[Block]:
     count = max(1, _AT_ONCE // (part.max_length * part.input_size))
     for start in range(0, len(part), count):
         rows = slice(start, start + count)
-        values = part.x[rows][part.valid[rows]]
-        yield Block(values, part.lengths[rows], part.labels[rows])
+        lengths = part.lengths[rows]
+        valid = np.arange(part.max_length) < lengths[:, None]
+        yield Block(part.x[rows][valid], lengths, part.labels[rows])
 
 
 def write_folder(
-    splits: Mapping[str, Iterable[Block]], names: Names, out: Path, replace: bool = False
+    splits: Mapping[str, InUnits], names: Names, out: Path, replace: bool = False
 ) -> Meta:
     """Writes blocks of sequences as `convert` does; the splits come in their usual order."""
     check_target(out, replace)
     with _new_folder(out, replace) as folder:
-        rows = _write_values(folder, splits, names)
+        rows = _write_values(folder, splits)
         _write_arrays(folder, rows)
-        meta = describe(folder, rows, names)
+        units = {name: split.units for name, split in splits.items()}
+        meta = describe(folder, rows, names, units)
         # The file that makes the folder one of sequences is written last.
         _write(folder / META, meta.text().encode())
     return meta
@@ -133,18 +140,16 @@ def _umask() -> int:
     return mask
 
 
-def _write_values(
-    folder: Path, splits: Mapping[str, Iterable[Block]], names: Names
-) -> dict[str, Rows]:
+def _write_values(folder: Path, splits: Mapping[str, InUnits]) -> dict[str, Rows]:
     """Writes x.bin. Returns what the other files hold of each split."""
     rows: dict[str, Rows] = {}
     first = 0
     with (folder / VALUES).open("wb") as file:
-        for name, blocks in splits.items():
+        for name, split in splits.items():
             lengths: list[npt.NDArray[np.int64]] = []
             labels: list[npt.NDArray[np.int64]] = []
             digests: list[npt.NDArray[np.uint64]] = []
-            for block in blocks:
+            for block in split.blocks:
                 file.write(np.ascontiguousarray(block.values, dtype="<f4").data)
                 lengths.append(block.lengths)
                 labels.append(block.labels)

@@ -35,6 +35,9 @@ class SplitMeta(NamedTuple):
     """The description of a split in meta.json.
 
     The lists have an entry for each channel, in the units of the values.
+
+    Attributes:
+        units: zero point and unit of each channel; None where x.bin holds the values themselves.
     """
 
     sequences: int
@@ -46,12 +49,20 @@ class SplitMeta(NamedTuple):
     mean: list[float | None]
     std: list[float | None]
     missing: list[int]
+    units: list[list[float]] | None
 
     @property
     def extremes(self) -> Extremes:
         """The range of each channel, as arrays."""
         least, most = (np.array(ends, dtype=np.float64) for ends in (self.min, self.max))
         return Extremes(least, most, np.array(self.missing, dtype=np.int64))
+
+    def channel_units(self) -> Units | None:
+        """Returns the units, as arrays."""
+        if self.units is None:
+            return None
+        zero, one = (np.array(unit, dtype=np.float64) for unit in self.units)
+        return Units(zero, one)
 
 
 class Meta(NamedTuple):
@@ -65,7 +76,6 @@ class Meta(NamedTuple):
 
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
-    units: Units | None
     splits: dict[str, SplitMeta]
     fingerprint: str
     digests: dict[str, str]
@@ -73,10 +83,9 @@ class Meta(NamedTuple):
 
     def text(self) -> str:
         """Returns the text of the file."""
-        units = None if self.units is None else [unit.tolist() for unit in self.units]
         splits = {name: split._asdict() for name, split in self.splits.items()}
-        content = {"format": FORMAT, "version": VERSION, **self._asdict()}
-        return json.dumps(content | {"units": units, "splits": splits}, indent=2) + "\n"
+        content = {"format": FORMAT, "version": VERSION, **self._asdict(), "splits": splits}
+        return json.dumps(content, indent=2) + "\n"
 
 
 def is_folder(path: Path) -> bool:
@@ -142,22 +151,19 @@ def read_meta(folder: Path) -> Meta:
 
 
 def _meta(content: dict[str, Any]) -> Meta:
-    units = content["units"]
-    splits = {name: SplitMeta(**content["splits"][name]) for name in content["splits"]}
+    splits = {name: SplitMeta(**split) for name, split in content["splits"].items()}
     if "train" not in splits or not set(splits) <= set(SPLITS):
         raise ValueError(f"its splits are {', '.join(splits) or 'none'}")
     meta = Meta(
         tuple(map(str, content["class_names"])),
         tuple(map(str, content["channel_names"])),
-        None if units is None else Units(*(np.array(unit, dtype=np.float64) for unit in units)),
         {name: splits[name] for name in SPLITS if name in splits},
         str(content["fingerprint"]),
         {name: str(content["digests"][name]) for name in ARRAYS},
         [int(number) for number in content["written"]],
     )
     channels = len(meta.channel_names)
-    lists = [of for split in splits.values() for of in (*split.extremes, split.mean)]
-    lists += [] if meta.units is None else [*meta.units]
+    lists = [of for s in splits.values() for of in (*s.extremes, *(s.channel_units() or ()))]
     if not channels or any(len(of) != channels for of in lists):
         raise ValueError("its lists have not one entry for each channel")
     return meta

@@ -27,22 +27,26 @@ from seqsweep.data.values_file import ValuesFile
 
 
 class Names(NamedTuple):
-    """The names and units that all splits of a folder share."""
+    """The names that all splits of a folder share."""
 
     classes: tuple[str, ...]
     channels: tuple[str, ...]
-    units: Units | None
 
 
-def describe(folder: Path, rows: Mapping[str, Rows], names: Names) -> Meta:
-    """Returns the content of meta.json, from the other files, which have been written."""
+def describe(
+    folder: Path, rows: Mapping[str, Rows], names: Names, units: Mapping[str, Units | None]
+) -> Meta:
+    """Returns the content of meta.json, from the other files, which have been written.
+
+    Args:
+        units: of the values of each split.
+    """
     file = ValuesFile(folder / VALUES, len(names.channels))
-    splits = {name: _describe_split(file, part, names) for name, part in rows.items()}
+    splits = {name: _describe_split(file, part, names, units[name]) for name, part in rows.items()}
     prints = [splits[name].fingerprint if name in splits else None for name in SPLITS]
     return Meta(
         names.classes,
         names.channels,
-        names.units,
         splits,
         hashlib.sha256(json.dumps(prints).encode()).hexdigest(),
         {name: file_digest(folder / f"{name}.npy") for name in ARRAYS},
@@ -50,10 +54,10 @@ def describe(folder: Path, rows: Mapping[str, Rows], names: Names) -> Meta:
     )
 
 
-def _describe_split(file: ValuesFile, rows: Rows, names: Names) -> SplitMeta:
+def _describe_split(file: ValuesFile, rows: Rows, names: Names, units: Units | None) -> SplitMeta:
     longest, channels = int(rows.lengths.max()), len(names.channels)
     unknown = Extremes(np.zeros(channels), np.zeros(channels), np.zeros(channels, np.int64))
-    store = Store(file, names.classes, names.channels, names.units, longest, unknown, "", {})
+    store = Store(file, names.classes, names.channels, units, longest, unknown, "", {})
     part = MappedSequences(store, rows)
     moments = _moments(part)
     return SplitMeta(
@@ -66,6 +70,7 @@ def _describe_split(file: ValuesFile, rows: Rows, names: Names) -> SplitMeta:
         mean=_plain(moments.mean, moments.counts),
         std=_plain(moments.deviation, moments.counts),
         missing=(rows.lengths.sum() - moments.counts).astype(int).tolist(),
+        units=None if units is None else [unit.tolist() for unit in units],
     )
 
 

@@ -129,8 +129,8 @@ def _contradictions(splits: Splits) -> int:
 
 def _values(splits: Splits, *names: str) -> Iterator[Float64]:
     """Yields the steps (s, F) of some splits in float64, some at a time."""
-    units = splits.train.units
     for name in names:
+        units = splits.parts[name].units
         for block in blocks_of(splits.parts[name]):
             values = block.values.astype(np.float64)
             yield values if units is None else units.zero + units.one * values

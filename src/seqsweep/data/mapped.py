@@ -107,7 +107,7 @@ def _parts(place: Path, meta: Meta) -> dict[str, MappedSequences]:
             file,
             meta.class_names,
             meta.channel_names,
-            meta.units,
+            split.channel_units(),
             split.longest,
             split.extremes,
             split.fingerprint,

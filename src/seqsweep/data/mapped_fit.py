@@ -19,6 +19,7 @@ from seqsweep.data.moments import channel_sums, present_sums
 from seqsweep.data.precision import Float32, Float64, Units, converted
 from seqsweep.data.scaling import (
     COARSE,
+    have_same_units,
     mean_values,
     note_on_constant,
     too_coarse,
@@ -71,6 +72,9 @@ def fit_by_parts(splits: Splits, standardize: bool, missing: Missing, where: str
     The arguments are those of `prepare`, and so are the results.
     """
     train = _mapped(splits.train)
+    # A split has its own units if only its values need them.
+    others = {n: p for n, p in splits.parts.items() if not have_same_units(p, train)}
+    splits = replace(splits, **{n: _mapped(p).in_units(train.units) for n, p in others.items()})
     # A command prepares its data more than once, and each fit reads the whole file.
     key = f"{sha256(train.rows.starts.tobytes()).hexdigest()} {missing} {standardize}"
     fits = train.store.fits
@@ -171,9 +175,9 @@ def _check_range(splits: Splits, scaling: Scaling, where: str) -> None:
     """Refuses a channel whose standardised values exceed float32."""
     for name, part in splits.parts.items():
         part = _mapped(part)
-        # The whole file's range holds for each part of it, so most data need no look at all.
+        # The whole split's range holds for each part of it, so most data need no look at all.
         ends = [*part.store.extremes[:2], *([] if scaling.fill is None else [scaling.fill])]
-        if _exceeding(np.stack(ends), scaling) is None:
+        if part.converts is None and _exceeding(np.stack(ends), scaling) is None:
             continue
         for _, values in part.scaled(replace(scaling, mean=None, units=None)).parts():
             f = _exceeding(values, scaling)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Float32, Units
+from seqsweep.data.precision import Float32, Units, converted
 from seqsweep.data.sequences import Sequences, join_padded
 from seqsweep.data.values_file import ValuesFile
 
@@ -72,6 +72,12 @@ class Store(NamedTuple):
     fits: dict[str, Any]
 
 
+class Converts(NamedTuple):
+    """The units into which every read converts; None for the values themselves."""
+
+    units: Units | None
+
+
 class MappedSequences(Sequences):
     """Labelled sequences that are read from a file when they are used.
 
@@ -79,17 +85,26 @@ class MappedSequences(Sequences):
 
     Args:
         store: the split in its file.
-        rows: the sequences, in any order; None where they are given as values of `store`.
-        scaling: applied to what is read; None for the values as they are stored, in `units`.
+        rows: the sequences, in any order.
+        scaling: applied to what is read; None for the values in `units`.
+        is_whole: whether these are all sequences of the split, in its order.
+        converts: the units of what is read; None for those of the file.
     """
 
     def __init__(
-        self, store: Store, rows: Rows, scaling: Scaling | None = None, is_whole: bool = False
+        self,
+        store: Store,
+        rows: Rows,
+        scaling: Scaling | None = None,
+        is_whole: bool = False,
+        converts: Converts | None = None,
     ) -> None:
         self.store = store
         self.rows = rows
         self.scaling = scaling
         self.is_whole = is_whole
+        self.converts = converts
+        units = store.units if converts is None else converts.units
         # The class is not a dataclass: `x`, a field of the base, is a property here.
         fields = {
             "lengths": rows.lengths,
@@ -97,7 +112,7 @@ class MappedSequences(Sequences):
             "digests": rows.digests,
             "class_names": store.class_names,
             "channel_names": store.channel_names,
-            "units": store.units if scaling is None else None,
+            "units": units if scaling is None else None,
         }
         for name, value in fields.items():
             object.__setattr__(self, name, value)
@@ -127,8 +142,10 @@ class MappedSequences(Sequences):
         """
         lengths = self.rows.lengths[index]
         values = join_padded(self.store.file.read(self.rows.starts[index], lengths), lengths)
+        valid = np.arange(values.shape[1]) < lengths[:, None]
+        if self.converts is not None:
+            values = converted(values, valid, self.store.units, self.converts.units)
         if self.scaling is not None:
-            valid = np.arange(values.shape[1]) < lengths[:, None]
             values = self.scaling.apply_in_units(values, valid)
         missing = 0 if steps is None else steps - values.shape[1]
         return np.pad(values, ((0, 0), (0, missing), (0, 0))) if missing else values
@@ -143,11 +160,16 @@ class MappedSequences(Sequences):
     def select(self, index: npt.ArrayLike) -> Self:
         positions = np.asarray(index)
         assert positions.ndim == 1 and positions.dtype.kind in "iu"
-        return type(self)(self.store, self.rows.at(positions), self.scaling)
+        rows = self.rows.at(positions)
+        return type(self)(self.store, rows, self.scaling, converts=self.converts)
 
     def scaled(self, scaling: Scaling) -> Self:
         """Returns the sequences with a scaling that every read applies."""
-        return type(self)(self.store, self.rows, scaling, self.is_whole)
+        return type(self)(self.store, self.rows, scaling, self.is_whole, self.converts)
+
+    def in_units(self, units: Units | None) -> Self:
+        """Returns the sequences in other units, before any scaling."""
+        return type(self)(self.store, self.rows, None, self.is_whole, Converts(units))
 
     def in_memory(self) -> Sequences:
         return Sequences(
@@ -161,7 +183,7 @@ class MappedSequences(Sequences):
         )
 
     def fingerprint(self) -> str:
-        if self.is_whole and self.scaling is None:
+        if self.is_whole and self.scaling is None and self.converts is None:
             return self.store.fingerprint
         digest = hashlib.sha256(self.fingerprint_head())
         for _, values in self.parts():

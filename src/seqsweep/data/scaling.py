@@ -24,7 +24,7 @@ def in_common_units(splits: Splits) -> Splits:
     A custom source may give each split its own units.
     """
     units = splits.train.units
-    others = {name: p for name, p in splits.parts.items() if not _have_same_units(p, splits.train)}
+    others = {name: p for name, p in splits.parts.items() if not have_same_units(p, splits.train)}
     return replace(
         splits,
         **{
@@ -126,7 +126,8 @@ def too_coarse(part: Sequences, f: int, units: Units, deviation: float, where: s
     )
 
 
-def _have_same_units(one: Sequences, other: Sequences) -> bool:
+def have_same_units(one: Sequences, other: Sequences) -> bool:
+    """Returns whether the values of two splits are in the same units."""
     if one.units is None or other.units is None:
         return one.units is other.units
     return all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))

@@ -1,16 +1,20 @@
 """The command `seqsweep data`, which describes and converts data. Imports no torch."""
 
 import json
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.arguments import Parser
-from seqsweep.console import PlainConsole, say
+from seqsweep.console import PlainConsole, print_notes, say
 from seqsweep.data.convert import check_target, convert
+from seqsweep.data.convert_stream import convert_stream
+from seqsweep.data.folder_files import Meta
 from seqsweep.data.info import describe
+from seqsweep.data.streams import STREAMS
 from seqsweep.suggest import nearest_or_all
 from seqsweep.using.data_proposal import propose, too_small
-from seqsweep.using.data_source import overrides_for, read_source, train_command
+from seqsweep.using.data_source import Chosen, choose, overrides_for, train_command
 from seqsweep.using.info_view import print_info
 
 _USAGE = """\
@@ -44,10 +48,11 @@ def _info(arguments: Sequence[str]) -> int:
     parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help=_KEYS)
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     options = parser.parse(_flags_first(arguments))
-    read = read_source(options.source, options.options)
-    info = describe(read.splits)
-    proposal = propose(read, info)
-    notes = [*too_small(read, info, proposal.overrides), *proposal.notes]
+    chosen = choose(options.source, options.options)
+    splits = chosen.read()
+    info = describe(splits)
+    proposal = propose(chosen, splits, info)
+    notes = [*too_small(chosen, splits, info, proposal.overrides), *proposal.notes]
     command = train_command(proposal.overrides)
     if options.json:
         content = {"source": options.source, **info.plain(), "notes": notes}
@@ -71,12 +76,27 @@ def _convert(arguments: Sequence[str]) -> int:
     out: Path = options.out.expanduser()
     # Checked before the data are read, which may take long.
     check_target(out, options.replace)
-    splits = read_source(options.source, options.options).splits
-    meta = convert(splits, out, options.replace)
+    chosen = choose(options.source, options.options)
+    meta, notes = _write(chosen, out, options.replace)
+    print_notes(notes, PlainConsole())
     sizes = ", ".join(f"{name} {split.sequences:,}" for name, split in meta.splits.items())
     say(f"{out}: {sizes} sequences, {meta.written[0]:,} bytes of values")
     say(train_command(overrides_for(str(options.out))))
     return 0
+
+
+def _write(chosen: Chosen, out: Path, replace: bool) -> tuple[Meta, tuple[str, ...]]:
+    """Writes the folder. Returns its description, and the notes on the data."""
+    arguments = dict(chosen.config["source"])
+    opened = STREAMS.get(arguments.pop("_target_"))
+    if opened is None:
+        splits = chosen.read()
+        return convert(splits, out, replace), splits.notes
+    # The scratch files may be as large as the data, so they are not in a folder in memory.
+    parent = out.absolute().parent
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=parent) as scratch:
+        stream = opened(Path(scratch), **arguments)
+        return convert_stream(stream, out, replace), stream.notes
 
 
 def _flags_first(arguments: Sequence[str]) -> list[str]:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from seqsweep.config.from_overrides import compose
 from seqsweep.data.info import Info
+from seqsweep.data.sequences import Splits
 from seqsweep.training.planned_run import plan
-from seqsweep.using.data_source import Read
+from seqsweep.using.data_source import Chosen
 
 
 class Proposal(NamedTuple):
@@ -22,22 +23,22 @@ class Proposal(NamedTuple):
     problem: str | None
 
 
-def propose(read: Read, info: Info) -> Proposal:
+def propose(chosen: Chosen, splits: Splits, info: Info) -> Proposal:
     """Returns the overrides that read a data set, and as few others as it needs."""
     problem = None
-    for added in _candidates(read, info):
-        overrides = [*read.overrides, *added]
+    for added in _candidates(chosen, splits, info):
+        overrides = [*chosen.overrides, *added]
         try:
             return Proposal(overrides, plan(compose(overrides)).notes, None)
         except (ValueError, TypeError) as error:
             problem = str(error)
-    return Proposal(read.overrides, read.splits.notes, problem)
+    return Proposal(chosen.overrides, splits.notes, problem)
 
 
-def _candidates(read: Read, info: Info) -> Iterator[list[str]]:
+def _candidates(chosen: Chosen, splits: Splits, info: Info) -> Iterator[list[str]]:
     """Yields the overrides to try, the first that works being the answer."""
-    others = _for_its_size(read, info)
-    if read.config["missing"] != "error" or not any(of.missing for of in info.channels):
+    others = _for_its_size(chosen, splits, info)
+    if chosen.config["missing"] != "error" or not any(of.missing for of in info.channels):
         yield others
         return
     # A channel without a value in train has no mean.
@@ -45,13 +46,13 @@ def _candidates(read: Read, info: Info) -> Iterator[list[str]]:
         yield [f"data.missing={missing}", *others]
 
 
-def _for_its_size(read: Read, info: Info) -> list[str]:
+def _for_its_size(chosen: Chosen, splits: Splits, info: Info) -> list[str]:
     """Returns the overrides for data with few sequences."""
-    config, given = read.config, len(read.splits.train)
+    config, given = chosen.config, len(splits.train)
     classes = sum(of.sequences["train"] > 0 for of in info.classes)
     left, overrides = given, list[str]()
     for split in ("test", "val"):
-        if split in read.splits.parts or not config[f"{split}_fraction"]:
+        if split in splits.parts or not config[f"{split}_fraction"]:
             continue
         size = round(config[f"{split}_fraction"] * given)
         # A cut takes a sequence or more, and leaves one of each class.
@@ -62,13 +63,13 @@ def _for_its_size(read: Read, info: Info) -> list[str]:
     return [*overrides, *([f"data.batch_size={left}"] if config["batch_size"] > left else [])]
 
 
-def too_small(read: Read, info: Info, overrides: Sequence[str]) -> list[str]:
+def too_small(chosen: Chosen, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
     """Returns a line on classes that cannot have a sequence in each split after the cuts."""
     cuts = [
         split
         for split in ("val", "test")
-        if split not in read.splits.parts
-        and read.config[f"{split}_fraction"]
+        if split not in splits.parts
+        and chosen.config[f"{split}_fraction"]
         and f"data.{split}_fraction=0" not in overrides
     ]
     least = 1 + len(cuts)

@@ -29,35 +29,40 @@ _PLAIN = re.compile(r"[A-Za-z_./][\w./-]*")
 """The values that Hydra reads as text without quotes."""
 
 
-class Read(NamedTuple):
-    """A data set with the overrides that make a run read it.
+class Chosen(NamedTuple):
+    """A data set that a run could read.
 
     Attributes:
         overrides: of `seqsweep train`.
         config: the checked section `data` of that run.
-        splits: the data as the source gives them.
     """
 
     overrides: list[str]
     config: Config
-    splits: Splits
+
+    @translate_memory_errors()
+    def read(self) -> Splits:
+        """Returns the data as the source gives them, read once.
+
+        Raises:
+            ValueError, TypeError, OSError: the source refuses them.
+        """
+        return load_source(self.config["source"])
 
 
-@translate_memory_errors()
-def read_source(source: str, options: Sequence[str]) -> Read:
-    """Reads a data set.
+def choose(source: str, options: Sequence[str]) -> Chosen:
+    """Finds a data set.
 
     Args:
         source: a file, a folder of converted sequences, the name of bundled data, or `aeon:NAME`.
         options: KEY=VALUE, a key of the source or of `data`.
 
     Raises:
-        ValueError, TypeError, OSError: the source, an option or the data are refused.
+        ValueError, TypeError, OSError: there is no such source, or an option is refused.
     """
     overrides = overrides_for(source)
     overrides += [_override(option) for option in options]
-    config = compose(overrides)["data"]
-    return Read(overrides, config, load_source(config["source"]))
+    return Chosen(overrides, compose(overrides)["data"])
 
 
 def overrides_for(source: str) -> list[str]:
