@@ -137,7 +137,8 @@ def test_a_split_may_have_units_of_its_own(tmp_path):
     """Units are those of train where it has any; else each split has the units that it needs."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(20, 5, 2))
-    far = x + [0, 1e9]
+    far = x.copy()
+    far[:, :, 1] += 1e9
     far[0, 0, 0] = np.nan
     labels = np.arange(20) % 2
     source = make_splits({n: RawPart(v, labels, None, n) for n, v in (("train", x), ("val", far))})
@@ -282,7 +283,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_is_named(tmp_path):
     convert(made(), tmp_path / "a")
     train = mapped(str(tmp_path / "a")).train
     os.truncate(tmp_path / "a" / "x.bin", 8)
-    with pytest.raises(ValueError, match="x.bin is shorter than before"):
+    with pytest.raises(ValueError, match=r"x\.bin is shorter than before"):
         train.select([N - 1]).in_memory()
 
 

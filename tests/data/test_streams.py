@@ -139,9 +139,13 @@ def test_a_ts_file_is_converted_as_in_memory(end, tmp_path):
 def test_bad_arrays_are_refused(arrays, message, tmp_path):
     np.savez(tmp_path / "a.npz", **arrays)
     (tmp_path / "scratch").mkdir()
-    with pytest.raises((ValueError, TypeError), match=message):
+
+    def converted() -> None:
         stream = npz_stream(tmp_path / "scratch", str(tmp_path / "a.npz"))
         convert_stream(stream, tmp_path / "out")
+
+    with pytest.raises((ValueError, TypeError), match=message):
+        converted()
     assert not (tmp_path / "out").exists()
 
 

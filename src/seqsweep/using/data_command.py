@@ -45,7 +45,7 @@ def data(arguments: Sequence[str]) -> int:
 def _info(arguments: Sequence[str]) -> int:
     parser = Parser("data info", "Describes data, and names the command that trains on them.")
     parser.add_argument("source", metavar="SOURCE", help="a file, a folder, a name or aeon:NAME")
-    parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help=_KEYS)
+    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=_KEYS)
     parser.add_argument("--json", action="store_true", help="print all of it as JSON")
     options = parser.parse(_flags_first(arguments))
     chosen = choose(options.source, options.options)
@@ -70,7 +70,7 @@ def _convert(arguments: Sequence[str]) -> int:
     parser = Parser("data convert", "Writes data into a folder for `data=folder`.")
     parser.add_argument("source", metavar="SOURCE", help="a file, a folder, a name or aeon:NAME")
     parser.add_argument("out", type=Path, metavar="OUT", help="the folder to write")
-    parser.add_argument("options", nargs="*", metavar="KEY=VALUE", help=_KEYS)
+    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=_KEYS)
     parser.add_argument("--replace", action="store_true", help="write an existing folder again")
     options = parser.parse(_flags_first(arguments))
     out: Path = options.out.expanduser()
