@@ -21,10 +21,14 @@ from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
 
 N, F = 90, 3
-OPTIONS: dict[str, Any] = {
-    "val_fraction": 0.2, "test_fraction": 0.2, "split_seed": 1, "standardize": True,
-    "missing": "error",
-}  # fmt: skip
+
+
+def options(**others: Any) -> dict[str, Any]:
+    """Returns the arguments of `prepare`."""
+    return {
+        "val_fraction": 0.2, "test_fraction": 0.2, "split_seed": 1, "standardize": True,
+        "missing": "error", **others,
+    }  # fmt: skip
 
 
 def made(kind: str = "plain", channels: int = F, equal: bool = False) -> Splits:
@@ -87,11 +91,11 @@ def test_what_is_prepared_by_parts_has_the_bits_of_what_is_prepared_in_memory(
 ):
     source = made(kind, channels)
     convert(source, tmp_path / "a")
-    options = OPTIONS | {"standardize": standardize, "missing": missing}
+    chosen = options(standardize=standardize, missing=missing)
     results: list[Splits | str] = []
     for splits in (source, mapped(str(tmp_path / "a"))):
         try:
-            results.append(prepare(splits, **options))
+            results.append(prepare(splits, **chosen))
         except ValueError as error:
             results.append(str(error))
     one, other = results
@@ -107,9 +111,9 @@ def test_what_is_prepared_by_parts_has_the_bits_of_what_is_prepared_in_memory(
 def test_batches_from_a_file_are_those_from_memory(equal, tmp_path):
     source = made("holes", equal=equal)
     convert(source, tmp_path / "a")
-    options = OPTIONS | {"missing": "forward"}
-    one = dataset_of(prepare(source, **options).train)
-    other = dataset_of(prepare(mapped(str(tmp_path / "a")), **options).train)
+    chosen = options(missing="forward")
+    one = dataset_of(prepare(source, **chosen).train)
+    other = dataset_of(prepare(mapped(str(tmp_path / "a")), **chosen).train)
     # Another process, such as a worker of a DataLoader, gets a copy.
     copy = pickle.loads(pickle.dumps(other))
     assert len(one) == len(other)
@@ -130,7 +134,7 @@ def test_given_splits_stay_splits_and_share_the_units_of_train(tmp_path):
     source = make_splits(parts)
     convert(source, tmp_path / "a")
     assert mapped(str(tmp_path / "a")).fingerprint() == source.fingerprint()
-    assert_equal(prepare(mapped(str(tmp_path / "a")), **OPTIONS), prepare(source, **OPTIONS))
+    assert_equal(prepare(mapped(str(tmp_path / "a")), **options()), prepare(source, **options()))
 
 
 def test_a_split_may_have_units_of_its_own(tmp_path):
@@ -146,8 +150,8 @@ def test_a_split_may_have_units_of_its_own(tmp_path):
     convert(source, tmp_path / "a")
     assert mapped(str(tmp_path / "a")).fingerprint() == source.fingerprint()
     for standardize in (True, False):
-        options = OPTIONS | {"missing": "mean", "standardize": standardize}
-        assert_equal(prepare(mapped(str(tmp_path / "a")), **options), prepare(source, **options))
+        chosen = options(missing="mean", standardize=standardize)
+        assert_equal(prepare(mapped(str(tmp_path / "a")), **chosen), prepare(source, **chosen))
 
 
 def test_a_value_too_far_from_train_is_refused_as_in_memory(tmp_path):
@@ -162,11 +166,11 @@ def test_a_value_too_far_from_train_is_refused_as_in_memory(tmp_path):
         }
     )
     convert(source, tmp_path / "a")
-    options = OPTIONS | {"val_fraction": 0}
+    chosen = options(val_fraction=0)
     messages: list[str] = []
     for splits in (source, mapped(str(tmp_path / "a"))):
         with pytest.raises(ValueError, match="of test is too far") as caught:
-            prepare(splits, **options)
+            prepare(splits, **chosen)
         messages.append(str(caught.value))
     assert messages[0] == messages[1]
 
@@ -176,7 +180,7 @@ def test_constant_channels_are_noted(tmp_path):
     x[:, :, 1] = 0.1
     source = Splits(make_sequences(x, np.arange(20) % 2))
     convert(source, tmp_path / "a")
-    one, other = prepare(source, **OPTIONS), prepare(mapped(str(tmp_path / "a")), **OPTIONS)
+    one, other = prepare(source, **options()), prepare(mapped(str(tmp_path / "a")), **options())
     assert "constant in train" in one.notes[0]
     assert_equal(one, other)
 
