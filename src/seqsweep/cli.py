@@ -32,9 +32,11 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
   data convert SOURCE OUT   write a folder that a run reads in bounded memory
+  doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -264,6 +266,18 @@ def _data(arguments: list[str]) -> int:
     return data(arguments)
 
 
+def _explain_network(arguments: list[str]) -> int:
+    from seqsweep.using.explain_command import explain_command
+
+    return explain_command(arguments)
+
+
+def _doctor(arguments: list[str]) -> int:
+    from seqsweep.sweeping.doctor import doctor
+
+    return doctor(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -281,6 +295,8 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "explain": _explain_network,
     "clean": _clean,
     "data": _data,
+    "doctor": _doctor,
 }
