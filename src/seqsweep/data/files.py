@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -61,36 +61,46 @@ def read_file(
             format does not have.
     """
     name = os.path.expanduser(path)
-    module = importlib.import_module(f"seqsweep.data.{_reader_of(name)}")
+    module, _, function = reader_of(name).rpartition(".")
+    read: Callable[..., Stored] = getattr(importlib.import_module(module), function)
     if layout != "batch_first":
         options["layout"] = layout
-    _check_options(module.read, options, name)
+    check_options(options, inspect.signature(read).parameters, name)
     # The name of a set follows the prefix.
-    stored: Stored = module.read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
+    stored = read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
     if labelled:
         for part in stored.parts.values():
             part.needed_labels()
     return stored
 
 
-def _reader_of(name: str) -> str:
-    """Returns the module that reads a file or folder."""
+def reader_of(path: str | Path) -> str:
+    """Returns the dotted name of the function that reads a file or folder.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such file, or its ending is not known.
+    """
+    name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
-        return "aeon_sets"
+        return _function("aeon_sets")
     if os.path.isdir(name):
-        return _FOLDERS
+        return _function(_FOLDERS)
     lowered = name.lower()
     for ending, module in _READERS.items():
         if lowered.endswith(ending):
-            return module
+            return _function(module)
     existing_file(name)  # a file that is not there is the nearer mistake
     raise ValueError(f"{name}: unknown ending; expected {listed(list(_READERS))}, or a folder")
 
 
-def _check_options(read: Callable[..., Stored], options: dict[str, Any], name: str) -> None:
-    """Refuses an option that the reader of this format does not have."""
-    known = set(inspect.signature(read).parameters) - {"path", "labelled"}
+def check_options(options: Iterable[str], parameters: Iterable[str], name: str) -> None:
+    """Refuses an option that is not among the parameters of the reader of this file."""
+    known = set(parameters) - {"path", "labelled"}
     for key in options:
         if key not in known:
             hint = nearest_or_all(key, known) or "; it has none"
             raise ValueError(f"{key}: no such option to read {name}{hint}")
+
+
+def _function(module: str) -> str:
+    return f"seqsweep.data.{module}.read"
