@@ -25,6 +25,7 @@ from seqsweep.data.checks import (
     label_names,
 )
 from seqsweep.data.fitted import Scaling
+from seqsweep.data.memory import check_memory
 from seqsweep.data.precision import Units, in_units, units_for
 
 
@@ -42,6 +43,8 @@ class Sequences:
             where x holds the values themselves.
         digests: (N,) a hash of each sequence as its source gave it; None computes them. Filling in
             and scaling keep them.
+        groups: (N,) int64; sequences of one group never straddle a split. They are numbered by
+            first appearance: their names decide nothing. None where every sequence stands alone.
     """
 
     x: npt.NDArray[np.float32]
@@ -51,12 +54,14 @@ class Sequences:
     channel_names: tuple[str, ...]
     units: Units | None = None
     digests: npt.NDArray[np.uint64] | None = None
+    groups: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count, longest, channels = self.x.shape
         assert self.x.dtype == np.float32 and count > 0 and channels == len(self.channel_names)
         assert self.lengths.dtype == np.int64 and self.labels.dtype == np.int64
         assert self.lengths.shape == self.labels.shape == (count,)
+        assert self.groups is None or self.groups.shape == (count,)
         assert self.lengths.min() >= 1 and self.lengths.max() <= longest
         assert self.labels.min() >= 0 and self.labels.max() < len(self.class_names)
         if self.x[~self.valid].any():  # NaN counts as not zero
@@ -104,6 +109,7 @@ class Sequences:
             lengths=self.lengths[rows],
             labels=self.labels[rows],
             digests=self.digests[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
     def fingerprint(self) -> str:
@@ -111,6 +117,8 @@ class Sequences:
         head: list[Any] = [len(self), self.input_size, "<f4", self.class_names, self.channel_names]
         if self.units is not None:
             head += [self.units.zero.tolist(), self.units.one.tolist()]
+        if self.groups is not None:
+            head.append(self.groups.tolist())
         digest = hashlib.sha256(json.dumps(head).encode())
         # The byte order is fixed, so that a fingerprint is the same on every machine.
         digest.update(self.lengths.astype("<i8").tobytes())
@@ -209,6 +217,7 @@ def make_sequences(
     channel_names: Sequence[str] | None = None,
     layout: Layout = "batch_first",
     units: Units | None = None,
+    groups: npt.ArrayLike | None = None,
     where: str = "the arrays",
 ) -> Sequences:
     """Checks raw arrays and turns them into `Sequences`.
@@ -223,6 +232,7 @@ def make_sequences(
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T).
         units: those of the train split, for another split of the same data; without them they are
             chosen so that float32 keeps every channel.
+        groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
         where: begins every error message; for instance the name of the file.
 
     Raises:
@@ -257,7 +267,17 @@ def make_sequences(
         class_names=classes,
         channel_names=named,
         units=units,
+        groups=None if groups is None else _group_indices(groups, len(targets), where),
     )
+
+
+def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> npt.NDArray[np.int64]:
+    """Returns the groups (N,) numbered by first appearance."""
+    names = np.asarray(groups)
+    if names.shape != (count,):
+        raise ValueError(f"{where}: groups has shape {names.shape}; must be ({count},)")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(str(name), len(numbers)) for name in names], dtype=np.int64)
 
 
 def make_splits(
@@ -284,6 +304,7 @@ def make_splits(
             channel_names=channel_names,
             layout=layout,
             units=made["train"].units if split != "train" else None,
+            groups=part.groups,
             where=part.where,
         )
         if made[split].input_size != made["train"].input_size:
@@ -312,6 +333,8 @@ def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.
 def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
     """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
     longest = int(lengths.max())
+    size = len(lengths) * longest * rows[:1].nbytes
+    check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
     padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
     padded[np.arange(longest) < lengths[:, None]] = rows
     return padded
