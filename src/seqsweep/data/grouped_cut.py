@@ -1,4 +1,4 @@
-"""Draws a split of whole groups, such as patients, near the wanted size and class balance.
+"""Draws a split of whole groups, near the wanted size and class balance.
 
 N sequences, G groups, C classes.
 """

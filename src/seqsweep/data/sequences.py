@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,7 @@ from seqsweep.data.checks import (
     label_names,
 )
 from seqsweep.data.fitted import Scaling
+from seqsweep.data.lists import is_list_of_sequences, pad_list
 from seqsweep.data.memory import check_memory
 from seqsweep.data.precision import Units, in_units, units_for
 
@@ -209,7 +210,7 @@ class RawPart(NamedTuple):
 
 
 def make_sequences(
-    x: npt.ArrayLike,
+    x: npt.ArrayLike | Sequence[npt.ArrayLike],
     labels: npt.ArrayLike,
     lengths: npt.ArrayLike | None = None,
     *,
@@ -223,13 +224,15 @@ def make_sequences(
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel; any real type. NaN marks a missing value.
+        x: (N, T, F), or (N, T) for one channel; any real type. NaN marks a missing value. Or a list
+            of N sequences (T, F) or (T,) that differ in T, whose lengths are not given.
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
         lengths: (N,) integers in 1..T; without them every sequence has T steps.
         class_names: the possible labels, in the order of the class indices; without them, the
             labels that occur (see `label_names`).
-        layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T).
+        layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
+            or each sequence of a list (F, T).
         units: those of the train split, for another split of the same data; without them they are
             chosen so that float32 keeps every channel.
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
@@ -239,7 +242,15 @@ def make_sequences(
         ValueError, TypeError: names the argument, its value, what is allowed, and the place.
     """
     targets = label_array(labels, where)
-    values = as_array(x, "x", "biuf", "real numbers", where)
+    if is_list_of_sequences(x):
+        if lengths is not None:
+            raise ValueError(
+                f"{where}: x is a list of sequences of different shapes, which have their own"
+                " lengths; leave out lengths, or give x as one padded array"
+            )
+        x, lengths = pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
+        layout = "batch_first"
+    values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
     values = batch_first(values, len(targets), layout, where)
     count, longest, channels = values.shape
     steps = np.full(count, longest, dtype=np.int64)

@@ -1,4 +1,4 @@
-"""Finds the label, split and group of each sequence, in its table or in a second file.
+"""Finds the label, split and group of each sequence.
 
 N sequences.
 """

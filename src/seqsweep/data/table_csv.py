@@ -33,7 +33,7 @@ _VALUE = re.compile(r"invalid value '(.*)'", re.DOTALL)
 
 
 class CsvTable:
-    """A csv file in memory, as text; its first line holds the names of the columns."""
+    """A csv file in memory, as text; its first line names the columns."""
 
     has_text_cells = True
 
@@ -136,7 +136,7 @@ class CsvTable:
         return first
 
     def _rows(self) -> Iterator[int]:
-        """Yields the line on which each row begins, from 1 at the end of the header's line."""
+        """Yields the line on which each row begins; the header's line ends line 0."""
         body = io.BytesIO(self._content[self._end :])
         text = io.TextIOWrapper(body, "utf-8", errors="replace", newline="")
         reader = csv.reader(text, delimiter=self._delimiter)

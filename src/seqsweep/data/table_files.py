@@ -1,4 +1,4 @@
-"""Opens csv and parquet files as tables whose errors can name the line or the row.
+"""Opens csv and parquet files as tables that know the place of a row.
 
 Columns are read only if they have a purpose. S rows.
 """

@@ -1,4 +1,4 @@
-"""Assembles sequences from the rows of a table: long, wide, or a row of lists each.
+"""Assembles sequences from the rows of a table in long, wide or list form.
 
 S rows, N sequences, T steps, F features (channels).
 """
@@ -49,7 +49,7 @@ class Assembled(NamedTuple):
 
 
 def form_of(table: Table, data: Columns, roles: Roles, given: Form | None, is_wide: bool) -> Form:
-    """Returns the form of a table: lists in its cells, steps or repeated ids, else wide.
+    """Returns the form: `lists`, `long` for steps or repeated ids, else `wide`.
 
     Args:
         is_wide: an argument that only wide tables have is given.
@@ -102,7 +102,7 @@ def assemble_long(table: Table, data: Columns, roles: Roles) -> Assembled:
 
 
 def _order(table: Table, data: Columns, roles: Roles, codes: Int64) -> Int64 | None:
-    """Returns the order of the rows by sequence and step; None where they have it already."""
+    """Returns the order of the rows by sequence and step; None if sorted."""
     if roles.step is None:
         is_sorted = bool((codes[1:] >= codes[:-1]).all())
         return None if is_sorted else np.argsort(codes, kind="stable")
@@ -155,7 +155,7 @@ def _lengths(table: Table, name: str, column: Column, longest: int) -> Int64:
 
 
 def assemble_lists(table: Table, data: Columns, roles: Roles) -> Assembled:
-    """Assembles sequences of a table with a row for each and a list for each channel."""
+    """Assembles sequences of a table with a list for each channel."""
     first = roles.features[0]
     joined = {name: pa.concat_arrays(data.column(name).chunks) for name in roles.features}
     lengths = _list_lengths(joined[first])

@@ -1,4 +1,4 @@
-"""Decides what each column of a table is for: by the given names, else by unambiguous ones."""
+"""Decides the role of each column by given names, else by unambiguous ones."""
 
 import fnmatch
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ ROLES = tuple(_GUESSES)
 
 @dataclass(frozen=True)
 class Wanted:
-    """The names that the user gave: None is guessed, `none` means that there is no such column."""
+    """The names that the user gave; None is guessed, `none` is no column."""
 
     id: str | None = None
     step: str | None = None

@@ -108,7 +108,7 @@ def _as_arrow(dataframe: Any) -> Columns:
 
 
 def _as_in(main: _Read, second: Table) -> Wanted:
-    """Returns the roles of the first file for a second one, which is one split as a whole."""
+    """Returns the roles of the first file for one that is a whole split."""
     named = {"id": main.roles.id, "step": main.roles.step, "length": main.roles.length}
     optional = {"group": main.roles.group}
     if main.form != "long":
@@ -154,7 +154,7 @@ def _assembled(opened: Table, data: Columns, roles: Roles, form: Form, shape: Sh
 
 
 def _steps_and_channels(opened: Table, roles: Roles, shape: Shape) -> tuple[int, int] | None:
-    """Returns the steps and channels of a row of a wide table; None for one channel."""
+    """Returns the steps and channels of a wide row; None for one channel."""
     width = len(roles.features)
     columns = f"{opened.where} has {width} feature columns ({','.join(roles.features[:3])},...)"
     if shape.frame is not None and shape.reshape is not None:
@@ -222,7 +222,7 @@ def _labelled(
 
 
 def _divided(whole: RawPart, split: Attribute | None) -> dict[str, RawPart]:
-    """Divides a part by the split of each sequence; without a split column all are in train."""
+    """Divides a part by the split of each sequence; without one all are in train."""
     if split is None:
         return {"train": whole}
     split.check_present(whole.ids)

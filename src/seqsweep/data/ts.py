@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.files import Stored
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
 from seqsweep.suggest import did_you_mean, listed
@@ -73,6 +74,12 @@ def ts(path: str, test_path: str | None = None) -> Splits:
         return make_splits({"train": train}, class_names=label_names(classes))
     test, more = _read(test_path)
     return make_splits({"train": train, "test": test}, class_names=label_names(classes, more))
+
+
+def read(path: str) -> Stored:
+    """Reads a .ts file as `ts` does, but checks only its own content."""
+    part, classes = _read(path)
+    return Stored({"train": part}, label_names(classes))
 
 
 def _read(path: str) -> tuple[RawPart, list[str]]:
@@ -147,7 +154,8 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
             raise line.error(f"unknown tag @{name}{hint}")
     small = "dimensions" if small == "dimension" else small
     before = tags.setdefault(small, line)
-    if before.text != line.text:
+    # The name of the problem decides nothing, and some archive files have two.
+    if before.text != line.text and small != "problemname":
         raise line.error(
             f"@{name} {_short(line.text)}, but line {before.number} says {_short(before.text)}"
         )

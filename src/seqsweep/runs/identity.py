@@ -32,8 +32,11 @@ WITHOUT_INFLUENCE = (
 
 
 _LAYOUT = "data.source.layout"
-_TABLE = "seqsweep.data.tables.table"
-"""A source whose arguments only say how its files are read, so the fingerprint replaces them."""
+_READERS = {
+    ("data.source._target_", "seqsweep.data.tables.table"),
+    ("data.source._target_", "seqsweep.data.aeon_sets.archive"),
+}
+"""Sources whose arguments only say how files are read, so the fingerprint replaces them all."""
 
 _PLAIN = {str, int, bool, type(None)}
 """Types whose equal values are the same value, unlike 0.0 and -0.0."""
@@ -64,14 +67,14 @@ def decisive(
     # Left out are keys without influence, files that the fingerprint replaces, and later keys that
     # keep the old behaviour.
     flat = flatten(config)
-    is_table = ("data.source._target_", _TABLE) in flat
+    is_reader = any(pair in flat for pair in _READERS)
     values = {
         key: value
         for key, value in sorted(flat)
         if not is_below(key, WITHOUT_INFLUENCE)
         and key not in without
         and not (data_fingerprint and (is_path(key) or key == _LAYOUT))
-        and not (data_fingerprint and is_table and _is_argument(key))
+        and not (data_fingerprint and is_reader and _is_argument(key))
         and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
     return {"config": values, "data": data_fingerprint}
