@@ -1,5 +1,7 @@
 """A cut by groups keeps each group together, near the wanted size and class balance."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,8 +10,6 @@ from hypothesis import strategies as st
 from seqsweep.data.grouped_cut import grouped
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Splits, make_sequences
-
-OPTIONS = {"standardize": False, "missing": "error"}
 
 
 def draw(labels, groups, size, seed=0):
@@ -20,8 +20,8 @@ def draw(labels, groups, size, seed=0):
 def cut(labels, groups, seed=0, **fractions):
     x = np.arange(len(labels))[:, None] * np.ones((1, 2))  # the value is the position
     source = make_sequences(x, labels, groups=groups)
-    fractions = {"val_fraction": 0.2, "test_fraction": 0.2} | fractions
-    return prepare(Splits(source), split_seed=seed, **fractions, **OPTIONS)
+    options: Any = {"val_fraction": 0.2, "test_fraction": 0.2} | fractions
+    return prepare(Splits(source), split_seed=seed, standardize=False, missing="error", **options)
 
 
 @given(st.integers(0, 1000), st.integers(4, 30), st.integers(2, 4))

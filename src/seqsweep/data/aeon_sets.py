@@ -1,4 +1,4 @@
-"""Finds data sets of the UEA and UCR archives in the aeon package or a folder.
+"""Finds sets of the UEA and UCR archives in aeon or in a folder.
 
 The files are read by `seqsweep.data.ts`, which names the line of an error. aeon itself is imported
 only for a download.

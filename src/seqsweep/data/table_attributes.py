@@ -3,6 +3,7 @@
 N sequences.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -70,13 +71,28 @@ def open_joined(table: Table, wanted: Wanted, id_name: str | None) -> Joined:
     return Joined(table, roles, data, row_of)
 
 
-def found_in(joined: Joined | None, wanted: Wanted) -> Wanted:
-    """Returns what the first file is asked for: not what the second one has."""
+def asked_of_first(wanted: Wanted, joined: Joined | None) -> Wanted:
+    """Returns the names that the first file is asked for, beside a second one."""
     if joined is None:
         return wanted
-    given = {name: getattr(wanted, name) for name in wanted.__dataclass_fields__}
-    has = {role: NONE for role in OF_A_SEQUENCE if getattr(joined.roles, role) is not None}
-    return Wanted(**{**given, **has})
+    # Where the first file has such a column too, it is found by its usual name: not a feature.
+    return replace(wanted, **dict.fromkeys(_roles_of(joined), None))
+
+
+def without_joined(roles: Roles, joined: Joined | None, where: str) -> tuple[Roles, list[str]]:
+    """Returns the roles of the first file without those that the second one has, and notes."""
+    if joined is None:
+        return roles, []
+    twice = [role for role in _roles_of(joined) if getattr(roles, role) is not None]
+    notes = [
+        f"{where}: column {getattr(roles, role)!r} is not used: {joined.table.where} has the {role}"
+        for role in twice
+    ]
+    return roles._replace(**dict.fromkeys(twice, None)), notes
+
+
+def _roles_of(joined: Joined) -> list[str]:
+    return [role for role in OF_A_SEQUENCE if getattr(joined.roles, role) is not None]
 
 
 class Attribute(NamedTuple):

@@ -23,6 +23,11 @@ _DELIMITERS = ",\t;|"
 _MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
 """Texts that mean a missing number. A label may be any of them except the empty one."""
 
+# pyarrow compares whole cells, and files with a space after each comma are common.
+_CELLS_MISSING = [
+    f"{before}{text}{after}" for text in _MISSING for before in ("", " ") for after in ("", " ")
+]
+
 _COMPRESSION = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _CHUNK = 1 << 20
 
@@ -53,7 +58,8 @@ class CsvTable:
 
     def read(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
         """Reads these columns: `numbers` as float64, the others as text."""
-        column = {name: str(self.names.index(name)) for name in (*numbers, *others)}
+        position = {name: str(index) for index, name in enumerate(self.names)}
+        column = {name: position[name] for name in (*numbers, *others)}
         kinds = {column[name]: pa.float64() for name in numbers}
         kinds |= {column[name]: pa.string() for name in others}
         try:
@@ -98,7 +104,7 @@ class CsvTable:
                 delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
             ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=kinds, include_columns=list(kinds), null_values=list(_MISSING)
+                column_types=kinds, include_columns=list(kinds), null_values=_CELLS_MISSING
             ),
         )
         read: list[Any] = []

@@ -56,7 +56,7 @@ def form_of(table: Table, data: Columns, roles: Roles, given: Form | None, is_wi
     """
     lists = [name for name in roles.features if table.is_list(name)]
     if lists and len(lists) < len(roles.features):
-        other = next(name for name in roles.features if name not in lists)
+        other = next(name for name in roles.features if not table.is_list(name))
         raise ValueError(
             f"{table.where}: column {lists[0]!r} holds lists, column {other!r} does not; expected"
             " one kind of feature columns; data.source.features=[...] chooses them"
@@ -130,10 +130,7 @@ def assemble_wide(
         shape: steps and channels of a row; None for one channel.
     """
     count, width = len(data), len(roles.features)
-    kinds = {
-        name: numbers(table, name, data.column(name)) for name in dict.fromkeys(roles.features)
-    }
-    x = np.stack([kinds[name] for name in roles.features], axis=1)
+    x = np.stack([numbers(table, name, data.column(name)) for name in roles.features], axis=1)
     x = x.reshape(count, *(shape or (width, 1)))
     lengths = None
     if roles.length is not None:

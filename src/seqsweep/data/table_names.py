@@ -28,7 +28,7 @@ ROLES = tuple(_GUESSES)
 
 @dataclass(frozen=True)
 class Wanted:
-    """The names that the user gave; None is guessed, `none` is no column."""
+    """The names that the user gave: None is guessed, `none` means no such column."""
 
     id: str | None = None
     step: str | None = None
@@ -108,17 +108,16 @@ def choose_roles(
         if name is not None:
             chosen[role] = None if name == NONE else find_column(where, real, role, name)
     features = _given_features(where, real, wanted.features)
-    taken = [name for name in (*chosen.values(), *(features or ())) if name is not None]
-    twice = next((name for name in taken if taken.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"{where}: column {twice!r} is given for two purposes; give each once")
+    taken = _distinct(where, [*chosen.values(), *(features or ())])
     guessed: set[str] = set()
     for role in ROLES:
-        if role not in chosen:
-            free = [name for name in real if name not in taken]
-            chosen[role] = _guess(where, free, role)
-            guessed |= {role} if chosen[role] is not None else set()
-            taken += [name for name in [chosen[role]] if name is not None]
+        if role in chosen:
+            continue
+        name = _guess(where, [name for name in real if name not in taken], role)
+        chosen[role] = name
+        if name is not None:
+            guessed.add(role)
+            taken.add(name)
     if not needs_features:
         features = ()
     elif features is None:
@@ -126,11 +125,21 @@ def choose_roles(
         features = tuple(name for name in real if name not in taken)
         if not features:
             raise ValueError(
-                f"{where}: has no feature column beside {listed(taken)}; data.source.features=[...]"
-                " names them"
+                f"{where}: has no feature column beside {listed(sorted(taken))};"
+                " data.source.features=[...] names them"
             )
     unnamed = len(names) - len(real)
     return Roles(**chosen, features=features, guessed=frozenset(guessed), unnamed=unnamed)
+
+
+def _distinct(where: str, names: Sequence[str | None]) -> set[str]:
+    """Returns the given columns; refuses one that is given for two purposes."""
+    taken: set[str] = set()
+    for name in names:
+        if name in taken:
+            raise ValueError(f"{where}: column {name!r} is given for two purposes; give each once")
+        taken |= set() if name is None else {name}
+    return taken
 
 
 def find_column(where: str, names: Sequence[str], argument: str, name: str) -> str:
@@ -163,9 +172,11 @@ def _given_features(
     if given is None:
         return None
     features: list[str] = []
+    known = set(names)
     for pattern in [given] if isinstance(given, str) else given:
-        is_pattern = pattern not in names and "*" in pattern
-        matching = fnmatch.filter(names, pattern) if is_pattern else []
+        is_pattern = pattern not in known and "*" in pattern
+        matching = [pattern] if pattern in known else []
+        matching = fnmatch.filter(names, pattern) if is_pattern else matching
         features += matching or [find_column(where, names, "features", pattern)]
     if not features:
         raise ValueError(f"{where}: data.source.features=[]: must name at least one column")

@@ -12,7 +12,14 @@ import pyarrow as pa
 
 from seqsweep.data.files import Stored
 from seqsweep.data.sequences import RawPart
-from seqsweep.data.table_attributes import Attribute, Joined, attribute, found_in, open_joined
+from seqsweep.data.table_attributes import (
+    Attribute,
+    Joined,
+    asked_of_first,
+    attribute,
+    open_joined,
+    without_joined,
+)
 from seqsweep.data.table_files import ArrowTable, Columns, Table, open_table
 from seqsweep.data.table_forms import (
     Assembled,
@@ -70,7 +77,7 @@ def read_files(
         joined = open_joined(open_table(labels_path, delimiter), wanted, labels_id)
     elif labels_id is not None:
         raise ValueError(f"data.source.labels_id={labels_id}: needs data.source.labels_path")
-    main = _read(opened, found_in(joined, wanted), shape, joined, labelled)
+    main = _read(opened, asked_of_first(wanted, joined), shape, joined, labelled)
     parts, notes = main.parts, main.notes
     if test_path is not None:
         if "test" in parts:
@@ -124,6 +131,7 @@ def _read(
 ) -> _Read:
     """Reads one table and divides it by its split column."""
     roles = choose_roles(opened.where, opened.names, wanted)
+    roles, unused = without_joined(roles, joined, opened.where)
     data = opened.read(roles.features, roles.others)
     if len(data) == 0:
         raise ValueError(f"{opened.where}: has no rows")
@@ -132,7 +140,7 @@ def _read(
         argument = "frame" if shape.frame is not None else "reshape"
         raise ValueError(f"{opened.where}: data.source.{argument} is for form=wide, not {form}")
     made = _assembled(opened, data, roles, form, shape)
-    notes = roles.note(opened.where, form)
+    notes = [*roles.note(opened.where, form), *unused]
     if joined is not None:
         if made.ids is None:
             raise ValueError(

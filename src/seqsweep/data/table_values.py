@@ -18,6 +18,8 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported
 _LONGEST_TEXT = 1000
 """A label is a short text: an array of texts takes the space of its longest for each."""
 
+_LARGEST = float(np.finfo(np.float32).max)
+
 Int64 = npt.NDArray[np.int64]
 
 
@@ -54,12 +56,12 @@ def numbers(table: Table, name: str, column: Column) -> Array:
     present = values.fill_null(0).to_numpy().astype(np.float32 if float32 else np.float64)
     if column.null_count:
         present[column.is_null().to_numpy()] = np.nan
-    infinite = np.isinf(present)
-    if infinite.any():
-        row = int(infinite.argmax())
+    too_large = np.abs(present) > _LARGEST
+    if too_large.any():
+        row = int(too_large.argmax())
         raise ValueError(
-            f"{table.place(row)}: column {name!r} is {present[row]}; must be a finite number, or"
-            " empty where it is missing"
+            f"{table.place(row)}: column {name!r} is {present[row]}; must be a number within"
+            " float32, or empty where it is missing"
         )
     return present
 
