@@ -69,7 +69,8 @@ TORCH = (
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding",
+    "files", "memory", "lists", "grouped_cut", "tables", "table_names",
 )  # fmt: skip
 
 
@@ -185,6 +186,7 @@ def test_the_imports_have_no_cycle():
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines",)),
+        ("pyarrow", ("data",)),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

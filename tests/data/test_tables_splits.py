@@ -70,7 +70,7 @@ def test_labels_splits_and_groups_of_a_second_table_are_joined_by_id(write):
     assert splits.train.groups is not None and splits.train.groups.tolist() == [0, 1]
     assert splits.notes == (
         f"{path}: long form, id=id, step=step, features=x",
-        f"{labels}: labels form, id=case, label=class, split=split, group=subject",
+        f"{labels}: id=case, label=class, split=split, group=subject",
     )
 
 

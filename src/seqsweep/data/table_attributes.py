@@ -80,7 +80,7 @@ def asked_of_first(wanted: Wanted, joined: Joined | None) -> Wanted:
 
 
 def without_joined(roles: Roles, joined: Joined | None, where: str) -> tuple[Roles, list[str]]:
-    """Returns the roles of the first file without those that the second one has, and notes."""
+    """Drops roles of the first file that the second one has; returns notes too."""
     if joined is None:
         return roles, []
     twice = [role for role in _roles_of(joined) if getattr(roles, role) is not None]

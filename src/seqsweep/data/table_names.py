@@ -64,14 +64,15 @@ class Roles(NamedTuple):
         named = (self.id, self.step, self.label, self.split, self.group, self.length)
         return [name for name in named if name is not None]
 
-    def note(self, where: str, form: str) -> list[str]:
+    def note(self, where: str, form: str | None) -> list[str]:
         """Returns a line that says how the columns were understood, where any was guessed."""
         lines: list[str] = []
         if self.guessed:
             roles = [(role, getattr(self, role)) for role in ROLES]
             said = [f"{role}={name}" for role, name in roles if name is not None]
             said += [f"features={shortened(self.features)}"] if self.features else []
-            lines.append(f"{where}: {form} form, {', '.join(said)}")
+            said = [f"{form} form", *said] if form else said
+            lines.append(f"{where}: {', '.join(said)}")
         if self.unnamed:
             columns = "1 column" if self.unnamed == 1 else f"{self.unnamed} columns"
             lines.append(f"{where}: {columns} without a name not used (an index?)")

@@ -147,7 +147,7 @@ def _read(
                 f"{opened.where}: data.source.id=COLUMN names the id column, by which to find a"
                 f" sequence in {joined.table.where}; columns: {listed(opened.names)}"
             )
-        notes += [*joined.roles.note(joined.table.where, "labels"), *_unused(joined, made)]
+        notes += [*joined.roles.note(joined.table.where, None), *_unused(joined, made)]
     whole = _labelled(opened, data, roles, made, joined, labelled, notes)
     split = attribute("split", opened, data, roles, made, joined)
     return _Read(_divided(whole, split), roles, form, notes)

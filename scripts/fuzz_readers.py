@@ -1,0 +1,231 @@
+"""Feeds the readers of data files with random, mutated and generated input.
+
+Every file must be read, or be refused by one message: no other error, no hang, bounded memory.
+
+    python scripts/fuzz_readers.py --seconds 60                     each reader by hypothesis
+    python scripts/fuzz_readers.py --seconds 60 --engine atheris    coverage guided (pip install atheris)
+    python scripts/fuzz_readers.py --seconds 60 npz csv             only these
+"""
+
+import argparse
+import faulthandler
+import gzip
+import io
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from pyarrow import parquet
+
+from seqsweep.data.readers import npz
+from seqsweep.data.tables import table
+from seqsweep.data.ts import ts
+
+ALLOWED = (ValueError, TypeError, FileNotFoundError)
+MEMORY = 4 << 30
+"""The address space, in bytes, in which every input must be handled; the libraries take 1 GB."""
+
+SLOWEST = 10.0
+"""The seconds after which an input counts as a hang."""
+
+Read = Callable[[str], object]
+
+
+class Counts:
+    """What became of the inputs of one reader."""
+
+    def __init__(self, name: str, read: Read) -> None:
+        self.name, self.read = name, read
+        self.total = self.accepted = 0
+        self.refused = Counter[str]()
+        self.slowest = 0.0
+        handle, self.path = tempfile.mkstemp(suffix=f".{name}")
+        os.close(handle)
+
+    def feed(self, content: bytes) -> None:
+        """Reads one input; what must not happen ends the process with the input on disk."""
+        Path(self.path).write_bytes(content)
+        self.total += 1
+        start = time.monotonic()
+        faulthandler.dump_traceback_later(SLOWEST, exit=True)  # a hang shows where it is
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                self.read(self.path)
+            self.accepted += 1
+        except ALLOWED as error:
+            if "\n" in str(error) or len(str(error)) > 2000:
+                raise AssertionError(f"not one line: {error}") from error
+            self.refused[type(error).__name__] += 1
+        except Exception as error:
+            kept = Path(tempfile.gettempdir()) / f"fuzz-{self.name}-{os.getpid()}.{self.name}"
+            kept.write_bytes(content)
+            raise AssertionError(f"{type(error).__name__}; the input is {kept}") from error
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+        self.slowest = max(self.slowest, time.monotonic() - start)
+
+    def __str__(self) -> str:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        refused = ", ".join(f"{number:,} {kind}" for kind, number in self.refused.items())
+        return (
+            f"{self.name}: {self.total:,} inputs, {self.accepted:,} read, refused: {refused or 0};"
+            f" slowest {self.slowest:.2f} s, peak {peak:,.0f} MB"
+        )
+
+
+def _npz_file() -> bytes:
+    content = io.BytesIO()
+    x, y = np.arange(24.0).reshape(3, 4, 2), np.array([0, 1, 0])
+    np.savez(content, X=x, y=y, lengths=[4, 2, 3], class_names=["a", "b"])
+    return content.getvalue()
+
+
+def _parquet_file(**columns: Any) -> bytes:
+    content = io.BytesIO()
+    parquet.write_table(pa.table(columns), content)
+    return content.getvalue()
+
+
+LONG = b"case,time,x,y,class\np,0,1.5,2,a\np,1,?,3,a\nq,0,4,5,b\nq,1,1e3,5,b\n"
+WIDE = b"a;b;c;lengths;split;subject;label\n1;2;3;3;train;s1;x\n4;5;6;2;val;s2;y\n"
+TS = (
+    b"#c\n@problemName n\n@timeStamps false\n@dimensions 2\n@equalLength false\n"
+    b"@classLabel true left right\n@data\n1,2,?:4,5,6:left\n7,8:9,10:right\n"
+)
+SEEDS: dict[str, list[bytes]] = {
+    "npz": [_npz_file()],
+    "ts": [TS, b"@classLabel true a b\n@data\n(1,2),(2,3):a\n(1,2):b\n"],
+    "csv": [LONG, WIDE, gzip.compress(LONG), b'x,"label"\n"1","a\nb"\n2,c\n'],
+    "parquet": [
+        _parquet_file(id=["p", "p", "q"], step=[0, 1, 0], x=[1.0, None, 3], label=["a", "a", "b"]),
+        _parquet_file(x=[[1, 2], [3]], y=[[1.0, 2.0], [3.0]], label=[True, False]),
+        _parquet_file(id=pa.array(["p", "q"]).dictionary_encode(), x=[1, 2], label=[0.0, 1.0]),
+    ],
+}
+READERS: dict[str, Read] = {"npz": npz, "ts": ts, "csv": table, "parquet": table}
+
+PIECES = {
+    "ts": [b"@data\n", b"@classLabel true a b\n", b"@dimensions 1\n", b":a\n", b"1,2", b"?", b"("],
+    "csv": [b"id", b"step", b"label", b"x", b",", b"\n", b"1", b"nan", b"inf", b'"', b";", b"a"],
+}
+"""Parts of which whole texts are put together."""
+
+
+def inputs(name: str) -> st.SearchStrategy[bytes]:
+    """Returns random bytes, changed files and, for texts, files of random parts."""
+    changed = st.builds(
+        _changed,
+        st.sampled_from(SEEDS[name]),
+        st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=12),
+        st.one_of(st.none(), st.tuples(st.integers(0, 1 << 16), st.integers(0, 1 << 16))),
+    )
+    kinds = [changed, changed, st.binary(max_size=200)]
+    if name in PIECES:
+        kinds.append(st.lists(st.sampled_from(PIECES[name]), max_size=60).map(b"".join))
+        kinds.append(st.text(max_size=100).map(lambda text: text.encode("utf-8", "replace")))
+    return st.one_of(kinds)
+
+
+def _changed(seed: bytes, bytes_to: list[tuple[int, int]], cut: tuple[int, int] | None) -> bytes:
+    """Returns a file with some bytes replaced and a part cut out."""
+    content = bytearray(seed)
+    for position, value in bytes_to:
+        content[position % len(content)] = value
+    if cut is not None:
+        start, end = sorted(position % len(content) for position in cut)
+        del content[start:end]
+    return bytes(content)
+
+
+def by_hypothesis(counts: Counts, seconds: float) -> None:
+    """Feeds inputs of hypothesis, which makes a failing one small."""
+    until = time.monotonic() + seconds
+
+    @settings(
+        max_examples=2000, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(inputs(counts.name))
+    def feed(content: bytes) -> None:
+        if time.monotonic() < until:
+            counts.feed(content)
+
+    while time.monotonic() < until:
+        feed()
+
+
+def by_atheris(counts: Counts, seconds: float) -> None:
+    """Feeds inputs that reach code that no input has reached; ends the process."""
+    import atheris  # pyright: ignore[reportMissingImports]
+
+    corpus = tempfile.mkdtemp()
+    for number, seed in enumerate(SEEDS[counts.name]):
+        Path(corpus, str(number)).write_bytes(seed)
+    options = [f"-max_total_time={seconds:.0f}", "-max_len=4096", "-rss_limit_mb=4096", corpus]
+    atheris.instrument_all()
+    atheris.Setup([sys.argv[0], *options], counts.feed)
+    # libFuzzer leaves the process without a return, so the counts are printed at exit.
+    import atexit
+
+    atexit.register(lambda: print(counts, flush=True))
+    atheris.Fuzz()
+
+
+def fuzz(name: str, engine: str, seconds: float) -> None:
+    """Fuzzes one reader in this process."""
+    counts = Counts(name, READERS[name])
+    for seed in SEEDS[name]:
+        counts.read(_written(counts.path, seed))  # a seed that is refused would test little
+    if engine == "atheris":
+        by_atheris(counts, seconds)
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        by_hypothesis(counts, seconds)
+        print(counts, flush=True)
+
+
+def _written(path: str, content: bytes) -> str:
+    Path(path).write_bytes(content)
+    return path
+
+
+def main() -> int:
+    """Fuzzes each reader in a process of its own."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("readers", nargs="*", help=", ".join(READERS))
+    parser.add_argument("--seconds", type=float, default=60, help="for each reader")
+    parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    given_arguments = parser.parse_args()
+    names = given_arguments.readers or list(READERS)
+    unknown = [name for name in names if name not in READERS]
+    if unknown:
+        parser.error(f"{unknown[0]}: must be one of {', '.join(READERS)}")
+    if given_arguments.inside:
+        fuzz(names[0], given_arguments.engine, given_arguments.seconds)
+        return 0
+    options = [f"--seconds={given_arguments.seconds}", f"--engine={given_arguments.engine}"]
+    codes = [
+        subprocess.run([sys.executable, __file__, "--inside", *options, name]).returncode
+        for name in names
+    ]
+    failed = [name for name, code in zip(names, codes, strict=True) if code]
+    print(f"failed: {', '.join(failed)}" if failed else "no failure")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
