@@ -2,14 +2,16 @@
 
 Every file must be read, or be refused by one message: no other error, no hang, bounded memory.
 
-    python scripts/fuzz_readers.py --seconds 60                     each reader by hypothesis
-    python scripts/fuzz_readers.py --seconds 60 --engine atheris    coverage guided (pip install atheris)
-    python scripts/fuzz_readers.py --seconds 60 npz csv             only these
+    python scripts/fuzz_readers.py --seconds 60            each reader by hypothesis
+    python scripts/fuzz_readers.py --seconds 60 npz csv    only these
+    python scripts/fuzz_readers.py --engine atheris        guided by coverage: pip install atheris
 """
 
 import argparse
+import atexit
 import faulthandler
 import gzip
+import importlib
 import io
 import os
 import resource
@@ -123,6 +125,41 @@ PIECES = {
 }
 """Parts of which whole texts are put together."""
 
+NAMES = ("id", "case", "step", "t", "label", "y", "split", "group", "lengths", "x", "z", "", "0")
+CELLS = ("0", "1", "2", "1.5", "-1e3", "", "nan", "inf", "a", "b", "train", "test", "2020-01-01")
+NUMBERS = ("0.5", "1", "-2e3")
+LIKELY = {
+    "id": ("p", "q", "r"), "case": ("p", "p", "q"), "label": ("a", "b", "a"), "y": ("1", "0", "1"),
+    "split": ("train", "train", "test"), "group": ("g", "h", "i"), "lengths": ("1", "1", "1"),
+}  # fmt: skip
+"""The cells of a column in its first rows."""
+
+COLUMNS: list[Callable[[int], Any]] = [
+    lambda n: [f"s{i // 2}" for i in range(n)],
+    lambda n: ["train", "val", "test", "train"][:n] + ["train"] * max(0, n - 4),
+    lambda n: pa.array([f"s{i % 2}" for i in range(n)]).dictionary_encode(),
+    lambda n: list(range(n)),
+    lambda n: [i % 2 for i in range(n)],
+    lambda n: [None, *range(1, n)][:n],
+    lambda n: [float(i) if i % 3 else float("nan") for i in range(n)],
+    lambda n: [float("inf")] * n,
+    lambda n: [bool(i % 2) for i in range(n)],
+    lambda n: [None] * n,
+    lambda n: [[float(i)] * (i % 3 + 1) for i in range(n)],
+    lambda n: [[[i]] for i in range(n)],
+    lambda n: [{"a": i} for i in range(n)],
+    lambda n: pa.array(range(n), pa.timestamp("us", "UTC")),
+    lambda n: pa.array(range(n), pa.date32()),
+    lambda n: pa.array(range(n), pa.time64("ns")),
+    lambda n: pa.array(range(n), pa.uint64()),
+    lambda n: pa.array(range(n), pa.float16()),
+    lambda n: pa.array(range(n), pa.duration("s")),
+    lambda n: pa.array([b"\xff"] * n),
+    lambda n: pa.array(range(n)).cast(pa.decimal128(25, 2)),
+    lambda n: pa.array([[1, 2]] * n, pa.list_(pa.int8(), 2)),
+]
+"""Makers of columns of n rows."""
+
 
 def inputs(name: str) -> st.SearchStrategy[bytes]:
     """Returns random bytes, changed files and, for texts, files of random parts."""
@@ -133,10 +170,65 @@ def inputs(name: str) -> st.SearchStrategy[bytes]:
         st.one_of(st.none(), st.tuples(st.integers(0, 1 << 16), st.integers(0, 1 << 16))),
     )
     kinds = [changed, changed, st.binary(max_size=200)]
+    if name == "csv":
+        kinds += [_csv_tables()] * 3
+    if name == "parquet":
+        kinds += [_parquet_tables()] * 3
+    if name == "npz":
+        kinds += [_npz_files()] * 2
     if name in PIECES:
         kinds.append(st.lists(st.sampled_from(PIECES[name]), max_size=60).map(b"".join))
         kinds.append(st.text(max_size=100).map(lambda text: text.encode("utf-8", "replace")))
     return st.one_of(kinds)
+
+
+def _csv_tables() -> st.SearchStrategy[bytes]:
+    """Returns tables of likely names and cells, most of them with rows of one width."""
+    header = st.lists(st.sampled_from(NAMES), min_size=1, max_size=4, unique=True)
+    rows = st.integers(0, 8)
+
+    def write(names: list[str], count: int, odd: list[tuple[int, int, str]]) -> bytes:
+        names = [*names, "x"] if "x" not in names else names
+        lines = [[LIKELY.get(name, NUMBERS)[row % 3] for name in names] for row in range(count)]
+        for row, column, cell in odd:
+            if lines:
+                lines[row % count][column % len(names)] = cell
+        return "\n".join(",".join(line) for line in [names, *lines]).encode()
+
+    cells = st.sampled_from([*CELLS, "1,1", '"', '"a"', " "])
+    odd = st.lists(st.tuples(st.integers(0, 8), st.integers(0, 5), cells), max_size=2)
+    return st.builds(write, header, rows, odd)
+
+
+def _parquet_tables() -> st.SearchStrategy[bytes]:
+    """Returns tables of likely names and columns of all types."""
+
+    def write(columns: dict[str, Callable[[int], Any]], rows: int) -> bytes:
+        return _parquet_file(**{name: make(rows) for name, make in columns.items()})
+
+    columns = st.dictionaries(st.sampled_from(NAMES), st.sampled_from(COLUMNS), max_size=4)
+    labels = st.sampled_from([{}, {"label": COLUMNS[4], "x": COLUMNS[3]}])
+    return st.builds(lambda a, b, n: write(b | a, n), columns, labels, st.integers(0, 6))
+
+
+def _npz_files() -> st.SearchStrategy[bytes]:
+    """Returns files of arrays of any type and shape under the known keys."""
+    key = st.sampled_from(["X", "y", "lengths", "X_train", "y_train", "X_test", "class_names"])
+    kind = st.sampled_from(["f8", "f4", "f2", "i8", "u1", "?", "U3", "S2", "c8", "M8[s]"])
+    shape = st.lists(st.integers(0, 4), max_size=4).map(tuple)
+
+    base = {"X": ("f8", (2, 3), 4), "y": ("i8", (2,), 2)}
+
+    def write(arrays: dict[str, tuple[str, tuple[int, ...], int]]) -> bytes:
+        content = io.BytesIO()
+        made = {
+            key: (np.arange(int(np.prod(shape))) % modulus).reshape(shape).astype(kind)
+            for key, (kind, shape, modulus) in (base | arrays).items()
+        }
+        np.savez(content, **made)  # pyright: ignore[reportArgumentType]
+        return content.getvalue()
+
+    return st.dictionaries(key, st.tuples(kind, shape, st.integers(1, 4))).map(write)
 
 
 def _changed(seed: bytes, bytes_to: list[tuple[int, int]], cut: tuple[int, int] | None) -> bytes:
@@ -156,7 +248,7 @@ def by_hypothesis(counts: Counts, seconds: float) -> None:
 
     @settings(
         max_examples=2000, deadline=None, database=None, phases=[Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow],
     )  # fmt: skip
     @given(inputs(counts.name))
     def feed(content: bytes) -> None:
@@ -169,7 +261,8 @@ def by_hypothesis(counts: Counts, seconds: float) -> None:
 
 def by_atheris(counts: Counts, seconds: float) -> None:
     """Feeds inputs that reach code that no input has reached; ends the process."""
-    import atheris  # pyright: ignore[reportMissingImports]
+    # It is installed only on the machine that fuzzes.
+    atheris: Any = importlib.import_module("atheris")
 
     corpus = tempfile.mkdtemp()
     for number, seed in enumerate(SEEDS[counts.name]):
@@ -178,8 +271,6 @@ def by_atheris(counts: Counts, seconds: float) -> None:
     atheris.instrument_all()
     atheris.Setup([sys.argv[0], *options], counts.feed)
     # libFuzzer leaves the process without a return, so the counts are printed at exit.
-    import atexit
-
     atexit.register(lambda: print(counts, flush=True))
     atheris.Fuzz()
 
@@ -204,7 +295,7 @@ def _written(path: str, content: bytes) -> str:
 
 def main() -> int:
     """Fuzzes each reader in a process of its own."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Fuzzes the readers of data files.")
     parser.add_argument("readers", nargs="*", help=", ".join(READERS))
     parser.add_argument("--seconds", type=float, default=60, help="for each reader")
     parser.add_argument("--engine", choices=("hypothesis", "atheris"), default="hypothesis")

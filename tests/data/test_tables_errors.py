@@ -58,6 +58,7 @@ BAD_CSV = {
         {},
         r"my.csv:5: the label \(column 'class'\) is missing, of sequence 'run_1'$",
     ),
+    "label nan": ("x,label\n1,a\n2,b\n3,nan\n", {}, r"my.csv:4: the label .* is missing"),
     "label missing in a step": (
         swap("-0.4,run", "-0.4,"),
         {},
@@ -123,6 +124,8 @@ BAD_CSV = {
     "long without ids": ("x,label\n0,a\n1,b\n", {"form": "long"}, "form=long means a row for each"),
     "no names": ("2,1,0.5,7\n1,2,3,4\n", {}, r"the first line has only numbers \(2,1,0.5,7\); exp"),
     "no rows": ("x,label\n", {}, "has no row below the names of its columns"),
+    "no rows, no line end": ("x,label", {}, "has no row below the names of its columns"),
+    "length a text": ("a,b,lengths,label\n1,2,x,y\n", {}, "'lengths'. is 'x'; must be a whole"),
     "empty": ("", {}, "my.csv: is empty"),
     "blank": ("\n \n\n", {}, "my.csv"),
     "one class": ("x,label\n1,a\n2,a\n", {}, "only one class"),
@@ -152,7 +155,7 @@ BAD_CSV = {
     "length": (
         "a,b,lengths,label\n1,2,3,x\n",
         {},
-        r"my.csv:2: the length \(column 'lengths'\) is 3; must be a whole number from 1 to 2",
+        r"my.csv:2: the length \(column 'lengths'\) is '3'; must be a whole number from 1 to 2",
     ),
     "split": (
         "a,split,label\n1,train,x\n2,tset,y\n",
@@ -213,6 +216,14 @@ BAD_PARQUET = {
         {},
         "column 'y' holds lists, column 'x' does not",
     ),
+    "texts that are not UTF-8": (
+        {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())},
+        {},
+        "is cut off or damaged",
+    ),
+    "length of lists": ({"lengths": [[1], [1], [1]]}, {"form": "wide"}, "'lengths' holds list"),
+    "length a fraction": ({"n": [1.5, 1, 1]}, {"length": "n"}, "the length .* is 1.5; must be"),
+    "length missing": ({"n": [None, 1, 1]}, {"length": "n"}, "the length .* is None; must be"),
     "delimiter": ({}, {"delimiter": ";"}, "delimiter=';': .* is a parquet file"),
 }  # fmt: skip
 

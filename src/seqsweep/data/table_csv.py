@@ -28,6 +28,7 @@ _CELLS_MISSING = [
     f"{before}{text}{after}" for text in _MISSING for before in ("", " ") for after in ("", " ")
 ]
 
+_NO_ROWS = "has no row below the names of its columns"
 _COMPRESSION = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 _CHUNK = 1 << 20
 
@@ -67,7 +68,7 @@ class CsvTable:
         except pa.ArrowInvalid as error:
             self._raise_with_line(str(error))
         if len(table) == 0:
-            raise ValueError(f"{self.where}: has no row below the names of its columns")
+            raise ValueError(f"{self.where}: {_NO_ROWS}")
         return table.rename_columns(list(column))
 
     def is_list(self, name: str) -> bool:
@@ -117,6 +118,8 @@ class CsvTable:
         """Raises what pyarrow has found in terms of the file."""
         row, column = _IN_ROW.search(message), _IN_COLUMN.search(message)
         place = self.place(int(row[1]) - 1) if row else self.where
+        if message == "Empty CSV file":
+            raise ValueError(f"{self.where}: {_NO_ROWS}")
         cells, value = _CELLS.search(message), _VALUE.search(message)
         if cells:
             raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the header")

@@ -110,7 +110,9 @@ class ParquetTable:
 
         def read() -> Any:
             with self._open() as opened:
-                return opened.read(columns=columns)
+                whole = opened.read(columns=columns)
+                whole.validate(full=True)  # finds texts that are not UTF-8, too
+                return whole
 
         table = self._call(read)
         if len(table) != self._rows or set(table.column_names) != set(columns):

@@ -73,8 +73,8 @@ def form_of(table: Table, data: Columns, roles: Roles, given: Form | None, is_wi
         return "long"
     if roles.id is None:
         return "wide"
-    ids = data.column(roles.id)
-    return "long" if pc.count_distinct(ids, mode="all").as_py() < len(ids) else "wide"
+    ids = encoded(texts(table, roles.id, data.column(roles.id)))
+    return "long" if len(ids.values) < len(ids.codes) else "wide"
 
 
 def assemble_long(table: Table, data: Columns, roles: Roles) -> Assembled:
@@ -141,14 +141,23 @@ def assemble_wide(
 
 def _lengths(table: Table, name: str, column: Column, longest: int) -> Int64:
     """Returns the number of valid steps of each row."""
-    values = column.cast(pa.string()).to_pylist()
-    for row, value in enumerate(values):
-        if value is None or not value.strip().isdecimal() or not 1 <= int(value) <= longest:
-            raise ValueError(
-                f"{table.place(row)}: the length (column {name!r}) is {value}; must be a whole"
-                f" number from 1 to {longest}; data.source.length=none means no such column"
-            )
-    return np.array([int(value) for value in values], dtype=np.int64)
+    codes, values = encoded(texts(table, name, column))
+    whole = np.array([_whole(value) for value in values] + [0], dtype=np.int64)
+    lengths = whole[codes]  # a missing value has code -1, the last one
+    wrong = (lengths < 1) | (lengths > longest)
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise ValueError(
+            f"{table.place(row)}: the length (column {name!r}) is {column[row].as_py()!r}; must be"
+            f" a whole number from 1 to {longest}; data.source.length=none means no such column"
+        )
+    return lengths
+
+
+def _whole(value: Any) -> int:
+    """Returns a whole number of at most 18 digits, or 0 for anything else."""
+    text = str(value).removesuffix(".0")
+    return int(text) if text.isdecimal() and len(text) <= 18 else 0
 
 
 def assemble_lists(table: Table, data: Columns, roles: Roles) -> Assembled:

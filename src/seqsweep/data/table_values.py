@@ -18,6 +18,9 @@ pc: Any = pyarrow.compute  # its functions are made when it is imported
 _LONGEST_TEXT = 1000
 """A label is a short text: an array of texts takes the space of its longest for each."""
 
+_ABSENT = ("", "nan", "NaN")
+"""Texts that are never a label or an id: pandas writes the latter two for missing ones."""
+
 _LARGEST = float(np.finfo(np.float32).max)
 
 Int64 = npt.NDArray[np.int64]
@@ -87,7 +90,8 @@ def texts(table: Table, name: str, column: Column) -> Column:
         ) from None
     if table.has_text_cells:
         values = pc.utf8_trim_whitespace(values)
-    return pc.if_else(pc.equal(values, ""), pa.scalar(None, pa.large_string()), values)
+    missing = pc.is_in(values, pa.array(_ABSENT, pa.large_string()))
+    return pc.if_else(missing, pa.scalar(None, pa.large_string()), values)
 
 
 def encoded(column: Column) -> Codes:
