@@ -73,6 +73,7 @@ ARRAYS_ONLY = (
     "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
     "moments", "folder_files", "folder_meta", "convert", "convert_stream", "streams", "info",
+    "files", "memory", "lists", "grouped_cut", "tables", "table_names",
 )  # fmt: skip
 
 
@@ -191,6 +192,13 @@ def test_the_imports_have_no_cycle():
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines",)),
+        (
+            "pyarrow",
+            (
+                "using.prediction_files",
+                "data",
+            ),
+        ),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

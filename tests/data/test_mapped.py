@@ -58,7 +58,7 @@ def assert_equal(one: Splits, other: Splits) -> None:
     for name, part in one.parts.items():
         twin = other.parts[name]
         assert part.x.tobytes() == twin.x.tobytes() and part.x.shape == twin.x.shape
-        for field in ("lengths", "labels", "digests"):
+        for field in ("lengths", "labels", "digests", "groups"):
             assert np.array_equal(getattr(part, field), getattr(twin, field))
         assert part.class_names == twin.class_names and part.channel_names == twin.channel_names
     assert (one.scaling is None) == (other.scaling is None)
@@ -154,6 +154,29 @@ def test_a_split_may_have_units_of_its_own(tmp_path):
         assert_equal(prepare(mapped(str(tmp_path / "a")), **chosen), prepare(source, **chosen))
 
 
+@pytest.mark.parametrize("names", [("train",), ("train", "test")])
+def test_groups_stay_together(names, tmp_path):
+    """A split may have groups where another has none."""
+    rng = np.random.default_rng(0)
+    groups = np.arange(60) // 4
+    labels = np.arange(60) % 2
+    source = make_splits(
+        {
+            name: RawPart(
+                rng.normal(size=(60, 5, 1)), labels, None, name,
+                groups=groups if name == "train" else None,
+            )
+            for name in names
+        }
+    )  # fmt: skip
+    convert(source, tmp_path / "a")
+    splits = mapped(str(tmp_path / "a"))
+    assert splits.fingerprint() == source.fingerprint()
+    assert_equal(prepare(splits, **options()), prepare(source, **options()))
+    for name, part in folder(str(tmp_path / "a")).parts.items():
+        assert (part.groups is None) == (name == "test")
+
+
 def test_a_value_too_far_from_train_is_refused_as_in_memory(tmp_path):
     x = np.random.default_rng(0).normal(size=(20, 5, 1)).astype(np.float32) * 1e-30
     far = x.copy()
@@ -241,7 +264,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     "a channel more": (
         lambda p: change_meta(p, "channel_names", list("abcd")), "not one entry for each channel"
     ),
-    "no digests": (lambda p: change_meta(p, "digests", {}), "key 'lengths' is missing"),
+    "no digests": (lambda p: change_meta(p, "digests", {}), "lacks the digest of digests, labels"),
     "no values": (lambda p: (p / "x.bin").unlink(), "x.bin is missing; convert the data again"),
     "values cut off": (lambda p: os.truncate(p / "x.bin", 8), "x.bin has 8 bytes; expected"),
     "a value changed": (lambda p: flip(p / "x.bin"), "x.bin is not the file that was written"),

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from seqsweep.data.folder_files import (
     ARRAYS,
     META,
+    NO_GROUP,
     VALUES,
     Meta,
     is_folder,
@@ -35,12 +36,13 @@ class Block(NamedTuple):
 
     Attributes:
         values: (S, F), their steps, one sequence after the other.
-        lengths, labels: an entry for each sequence.
+        lengths, labels, groups: an entry for each sequence.
     """
 
     values: Float32
     lengths: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64] | None = None
 
 
 class InUnits(NamedTuple):
@@ -70,14 +72,18 @@ def blocks_of(part: Sequences) -> Iterator[Block]:
     """Yields the sequences of a split, some at a time."""
     if isinstance(part, MappedSequences):
         for index, values in part.parts():
-            yield Block(values, part.lengths[index], part.labels[index])
+            yield Block(values, part.lengths[index], part.labels[index], _groups(part, index))
         return
     count = max(1, _AT_ONCE // (part.max_length * part.input_size))
     for start in range(0, len(part), count):
         rows = slice(start, start + count)
         lengths = part.lengths[rows]
         valid = np.arange(part.max_length) < lengths[:, None]
-        yield Block(part.x[rows][valid], lengths, part.labels[rows])
+        yield Block(part.x[rows][valid], lengths, part.labels[rows], _groups(part, rows))
+
+
+def _groups(part: Sequences, rows: slice | npt.NDArray[np.int64]) -> npt.NDArray[np.int64] | None:
+    return None if part.groups is None else part.groups[rows]
 
 
 def write_folder(
@@ -149,15 +155,23 @@ def _write_values(folder: Path, splits: Mapping[str, InUnits]) -> dict[str, Rows
             lengths: list[npt.NDArray[np.int64]] = []
             labels: list[npt.NDArray[np.int64]] = []
             digests: list[npt.NDArray[np.uint64]] = []
+            groups: list[npt.NDArray[np.int64]] = []
             for block in split.blocks:
                 file.write(np.ascontiguousarray(block.values, dtype="<f4").data)
                 lengths.append(block.lengths)
                 labels.append(block.labels)
+                groups += [] if block.groups is None else [block.groups]
                 ends = np.cumsum(block.lengths)[:-1]
                 digests.append(digests_of(np.split(np.ascontiguousarray(block.values), ends)))
             steps = np.concatenate(lengths)
             starts = first + np.cumsum(steps) - steps
-            rows[name] = Rows(starts, steps, np.concatenate(labels), np.concatenate(digests))
+            rows[name] = Rows(
+                starts,
+                steps,
+                np.concatenate(labels),
+                np.concatenate(digests),
+                np.concatenate(groups) if groups else None,
+            )
             first += int(steps.sum())
         file.flush()
         os.fsync(file.fileno())
@@ -166,7 +180,13 @@ def _write_values(folder: Path, splits: Mapping[str, InUnits]) -> dict[str, Rows
 
 def _write_arrays(folder: Path, rows: Mapping[str, Rows]) -> None:
     for name, dtype in ARRAYS.items():
-        joined = np.concatenate([getattr(part, name) for part in rows.values()]).astype(dtype)
+        arrays = [getattr(part, name) for part in rows.values()]
+        if all(array is None for array in arrays):
+            continue
+        # Only groups may be missing, in some splits or in all of them.
+        none = (np.full(len(part.lengths), NO_GROUP) for part in rows.values())
+        filled = [a if a is not None else n for a, n in zip(arrays, none, strict=True)]
+        joined = np.concatenate(filled).astype(dtype)
         with (folder / f"{name}.npy").open("wb") as file:
             np.save(file, joined, allow_pickle=False)
 

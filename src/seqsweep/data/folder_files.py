@@ -7,6 +7,7 @@ N sequences of all splits, S steps together, F features (channels), C classes.
     lengths.npy   (N,) int64, the sequences of train first, then val, then test
     labels.npy    (N,) int64, positions in the class names
     digests.npy   (N,) uint64, a hash of each sequence
+    groups.npy    (N,) int64, where the sequences have groups
 """
 
 import hashlib
@@ -25,8 +26,11 @@ from seqsweep.suggest import did_you_mean
 FORMAT = "seqsweep sequences"
 VERSION = 1
 META, VALUES, CHECKED = "meta.json", "x.bin", "checked.json"
-ARRAYS = {"lengths": "<i8", "labels": "<i8", "digests": "<u8"}
-"""The files NAME.npy, (N,) each, with their types."""
+ARRAYS = {"lengths": "<i8", "labels": "<i8", "digests": "<u8", "groups": "<i8"}
+"""The files NAME.npy, (N,) each, with their types. Only the groups may be missing."""
+
+NO_GROUP = -1
+"""The group of sequences in a split without groups, where another split has groups."""
 
 SPLITS = ("train", "val", "test")
 
@@ -102,8 +106,13 @@ def files_at(path: Path) -> list[Path]:
         return [path]
     if not is_folder(path):
         return []
-    names = (META, VALUES, *(f"{name}.npy" for name in ARRAYS))
-    return [path / name for name in names if (path / name).is_file()]
+    files = [path / META, path / VALUES, *arrays_in(path)]
+    return [file for file in files if file.is_file()]
+
+
+def arrays_in(folder: Path) -> list[Path]:
+    """Returns the paths of the .npy files that a folder has."""
+    return [path for name in ARRAYS if (path := folder / f"{name}.npy").is_file()]
 
 
 def existing_folder(path: str) -> Path:
@@ -159,9 +168,11 @@ def _meta(content: dict[str, Any]) -> Meta:
         tuple(map(str, content["channel_names"])),
         {name: splits[name] for name in SPLITS if name in splits},
         str(content["fingerprint"]),
-        {name: str(content["digests"][name]) for name in ARRAYS},
+        {name: str(digest) for name, digest in content["digests"].items() if name in ARRAYS},
         [int(number) for number in content["written"]],
     )
+    if lacking := set(ARRAYS) - {"groups"} - set(meta.digests):
+        raise ValueError(f"it lacks the digest of {', '.join(sorted(lacking))}")
     channels = len(meta.channel_names)
     lists = [of for s in splits.values() for of in (*s.extremes, *(s.channel_units() or ()))]
     if not channels or any(len(of) != channels for of in lists):
@@ -170,12 +181,12 @@ def _meta(content: dict[str, Any]) -> Meta:
 
 
 def read_arrays(folder: Path, meta: Meta) -> dict[str, npt.NDArray[Any]]:
-    """Returns the lengths, labels and digests of all sequences, (N,) each.
+    """Returns the arrays of all sequences by name, (N,) each.
 
     Raises:
         ValueError: a file is missing, or not the one that was written.
     """
-    return {name: _read_array(folder / f"{name}.npy", meta.digests[name]) for name in ARRAYS}
+    return {name: _read_array(folder / f"{name}.npy", of) for name, of in meta.digests.items()}
 
 
 def _read_array(path: Path, digest: str) -> npt.NDArray[Any]:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 
 from seqsweep.data.folder_files import (
-    ARRAYS,
     SPLITS,
     VALUES,
     Meta,
     SplitMeta,
+    arrays_in,
     file_digest,
     state_of,
 )
@@ -49,7 +49,7 @@ def describe(
         names.channels,
         splits,
         hashlib.sha256(json.dumps(prints).encode()).hexdigest(),
-        {name: file_digest(folder / f"{name}.npy") for name in ARRAYS},
+        {path.stem: file_digest(path) for path in arrays_in(folder)},
         state_of(folder / VALUES),
     )
 

@@ -10,6 +10,7 @@ import numpy as np
 from seqsweep.data.files import Stored
 from seqsweep.data.folder_files import (
     CHECKED,
+    NO_GROUP,
     VALUES,
     Meta,
     check_size,
@@ -68,7 +69,9 @@ def read(path: str, labelled: bool = True) -> Stored:
             valid = part.valid
             x = np.where(valid[:, :, None], part.units.zero + part.units.one * x, 0)
         names = np.array(part.class_names)
-        parts[name] = RawPart(x, names[part.labels], part.lengths, f"{path} ({name})")
+        parts[name] = RawPart(
+            x, names[part.labels], part.lengths, f"{path} ({name})", groups=part.groups
+        )
     return Stored(parts, splits.class_names, splits.train.channel_names)
 
 
@@ -114,7 +117,10 @@ def _parts(place: Path, meta: Meta) -> dict[str, MappedSequences]:
             {},
         )
         last = first + split.sequences
-        parts[name] = MappedSequences(store, rows.at(slice(first, last)), is_whole=True)
+        of_split = rows.at(slice(first, last))
+        if "groups" in arrays and arrays["groups"][first] != NO_GROUP:
+            of_split = of_split._replace(groups=arrays["groups"][first:last])
+        parts[name] = MappedSequences(store, of_split, is_whole=True)
         first = last
     return parts
 

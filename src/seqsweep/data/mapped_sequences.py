@@ -35,13 +35,14 @@ class Rows(NamedTuple):
 
     Attributes:
         starts: (N,) the first step of each sequence in the file.
-        lengths, labels, digests: (N,), see `Sequences`.
+        lengths, labels, digests, groups: (N,), see `Sequences`.
     """
 
     starts: npt.NDArray[np.int64]
     lengths: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     digests: npt.NDArray[np.uint64]
+    groups: npt.NDArray[np.int64] | None = None
 
     def at(self, positions: npt.NDArray[np.integer] | slice) -> Self:
         """Returns some of the sequences."""
@@ -50,6 +51,7 @@ class Rows(NamedTuple):
             lengths=self.lengths[positions],
             labels=self.labels[positions],
             digests=self.digests[positions],
+            groups=None if self.groups is None else self.groups[positions],
         )
 
 
@@ -110,6 +112,7 @@ class MappedSequences(Sequences):
             "lengths": rows.lengths,
             "labels": rows.labels,
             "digests": rows.digests,
+            "groups": rows.groups,
             "class_names": store.class_names,
             "channel_names": store.channel_names,
             "units": units if scaling is None else None,
@@ -180,6 +183,7 @@ class MappedSequences(Sequences):
             self.channel_names,
             self.units,
             self.digests,
+            self.groups,
         )
 
     def fingerprint(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Missing, Scaling, filled
+from seqsweep.data.grouped_cut import grouped
 from seqsweep.data.mapped_fit import fit_by_parts, missing_in
 from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.scaling import (
@@ -41,7 +42,8 @@ def prepare(
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
-    A given val or test split is never cut, and its fraction has no effect.
+    A given val or test split is never cut, and its fraction has no effect. Where the sequences have
+    groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
 
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
@@ -108,11 +110,22 @@ def _cut(
         size = round(fraction * given)
         option = f"{where}.{split}_fraction={fraction} of {given} sequences"
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
-        taken = _stratified(splits.train.labels, size, rng, option)
-        part = splits.train.select(np.flatnonzero(taken))
-        rest = splits.train.select(np.flatnonzero(~taken))
+        train = splits.train
+        if train.groups is None:
+            taken = _stratified(train.labels, size, rng, option)
+        else:
+            taken = grouped(train.labels, train.groups, size, rng, option)
+            splits = replace(splits, notes=(*splits.notes, _group_note(train, taken, split, size)))
+        part, rest = train.select(np.flatnonzero(taken)), train.select(np.flatnonzero(~taken))
         splits = replace(splits, train=rest, **{split: part})
     return splits
+
+
+def _group_note(train: Sequences, taken: npt.NDArray[np.bool_], split: str, size: int) -> str:
+    """Returns a line that says how large a cut by groups is."""
+    assert train.groups is not None
+    number, total = len(np.unique(train.groups[taken])), len(np.unique(train.groups))
+    return f"{split}: {number} of {total} groups, {taken.sum()} sequences (asked for {size})"
 
 
 def _stratified(
