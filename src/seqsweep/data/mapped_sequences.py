@@ -145,11 +145,11 @@ class MappedSequences(Sequences):
         """
         lengths = self.rows.lengths[index]
         values = join_padded(self.store.file.read(self.rows.starts[index], lengths), lengths)
-        valid = np.arange(values.shape[1]) < lengths[:, None]
         if self.converts is not None:
+            valid = np.arange(values.shape[1]) < lengths[:, None]
             values = converted(values, valid, self.store.units, self.converts.units)
         if self.scaling is not None:
-            values = self.scaling.apply_in_units(values, valid)
+            values, _ = self.scaling.apply_in_units(values, lengths)
         missing = 0 if steps is None else steps - values.shape[1]
         return np.pad(values, ((0, 0), (0, missing), (0, 0))) if missing else values
 

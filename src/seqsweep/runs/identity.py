@@ -9,7 +9,16 @@ from typing import Any
 SEMANTICS = 3
 """Raised by hand when the same config gives another result, so that old runs stay apart."""
 
-ADDED_LATER: dict[str, Any] = {}
+ADDED_LATER: dict[str, Any] = {
+    "data.transform": None,
+    "data.transform.crop": None,
+    "data.transform.truncate": None,
+    "data.transform.downsample": None,
+    "data.transform.impute": None,
+    "data.transform.frame": None,
+    "data.transform.jitter": None,
+    "data.transform.time_mask": None,
+}
 """Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
 
 A key with that value is not hashed, so older runs keep their names.
