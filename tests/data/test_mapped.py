@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from seqsweep.data import mapped_sequences
-from seqsweep.data.batch import EpochBatches, dataset_of
+from seqsweep.data.batch import AugmentedDataset, EpochBatches, dataset_of
 from seqsweep.data.contents import contents
 from seqsweep.data.convert import convert
 from seqsweep.data.mapped import folder, is_on_disk, mapped, read
 from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+from seqsweep.data.transforms.augment import augmentation_of
 
 N, F = 90, 3
 
@@ -345,3 +346,29 @@ def test_a_conversion_that_ends_early_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         convert(made(), tmp_path / "a")
     assert os.listdir(tmp_path) == []
+
+
+def test_augmented_batches_from_a_file_are_those_from_memory(tmp_path):
+    source = made("holes")
+    convert(source, tmp_path / "a")
+    chosen = options(missing="mean")
+    augmentation = augmentation_of({"jitter": 0.1, "time_mask": 2}, None)
+    assert augmentation is not None
+    one, other = (
+        AugmentedDataset(prepare(splits, **chosen).train, augmentation, seed=3)
+        for splits in (source, mapped(str(tmp_path / "a")))
+    )
+    plain = dataset_of(prepare(source, **chosen).train)
+    rows = [len(one) + row for row in (5, 2, 9)]  # of the second epoch
+    assert one.__getitems__(rows).x.equal(other.__getitems__(rows).x)
+    assert not one.__getitems__(rows).x.equal(plain.__getitems__([5, 2, 9]).x)
+
+
+@pytest.mark.parametrize("key", ["crop", "downsample", "impute", "frame"])
+def test_a_transform_of_values_on_disk_is_refused(key, tmp_path):
+    convert(made(), tmp_path / "a")
+    value = {"crop": [0, 3], "impute": "all"}.get(key, 2)
+    chosen = options(missing="zero", transform={key: value})
+    with pytest.raises(ValueError, match=r"must be null for values that stay on disk; raise data"):
+        prepare(mapped(str(tmp_path / "a")), **chosen)
+    prepare(folder(str(tmp_path / "a")), **chosen)

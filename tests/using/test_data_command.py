@@ -121,6 +121,8 @@ def test_small_classes_repeats_and_notes_are_said(run, tmp_path):
     assert "too few sequences to be in train, val and test (3 needed): '7' (1), '8' (1)" in out
     assert "duplicates: 1 within train" in out
     assert "equal values with different labels: 2 sequences" in out
+    assert out.count("constant in train") == 1
+    _, out, _ = run("info", "b.npz", "standardize=false")
     assert "constant in train: 'channel_1'" in out
     assert "keys not used: more" in out
     assert "largest class '2' 20, smallest '7' 1 (20 : 1)" in out

@@ -47,7 +47,7 @@ def folder(path: str, in_memory_mb: int = 256) -> Splits:
         parts = {name: part.in_memory() for name, part in splits.parts.items()}
         return replace(splits, **parts)
     note = (
-        f"{path}: {size / MEBIBYTE:,.0f} MiB of values stay on disk (data.source.in_memory_mb="
+        f"{path}: {size / MEBIBYTE:,.1f} MiB of values stay on disk (data.source.in_memory_mb="
         f"{in_memory_mb}), so only engine=autograd trains on them"
     )
     return replace(splits, notes=(*splits.notes, note))

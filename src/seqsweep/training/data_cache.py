@@ -82,7 +82,7 @@ def why_on_disk(data: Config) -> str | None:
     splits = load_source(source)
     if not is_on_disk(splits):
         return None
-    size = f"{padded_size(splits) / 2**20:,.0f} MiB"
+    size = f"{padded_size(splits) / 2**20:,.1f} MiB"
     return f"data.source.path={source['path']}, whose values stay on disk ({size})"
 
 

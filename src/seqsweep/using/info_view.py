@@ -30,7 +30,7 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
         _say(console, "")
         console.print(table)
     _say(console, "")
-    for line in (*_left_out(info), _balance(info), *_duplicates(info)):
+    for line in (*_left_out(info), _balance(info), *_duplicates(info), *_constant(info, notes)):
         _say(console, line)
     print_notes(notes, console)
 
@@ -121,18 +121,25 @@ def _balance(info: Info) -> str:
 
 
 def _duplicates(info: Info) -> list[str]:
-    """Returns lines on repeated sequences and constant channels."""
+    """Returns lines on repeated sequences."""
     repeated = [line for split in info.splits for line in _repeated(split)]
     lines = [f"duplicates: {'; '.join(repeated) if repeated else 'none'}"]
     if info.contradictions:
         lines.append(f"equal values with different labels: {info.contradictions:,} sequences")
+    return lines
+
+
+def _constant(info: Info, notes: Sequence[str]) -> list[str]:
+    """Returns a line on constant channels, unless a note names them."""
     constant = [channel for channel in info.channels if channel.is_constant]
-    return lines + [f"constant in train: {_names(constant)}"] * bool(constant)
+    if not constant or any("constant in train" in note for note in notes):
+        return []
+    return [f"constant in train: {_names(constant)}"]
 
 
 def _names(channels: Sequence[ChannelInfo]) -> str:
-    more = f" and {len(channels) - _NAME} more" if len(channels) > _NAME else ""
-    return ", ".join(repr(channel.name) for channel in channels[:_NAME]) + more
+    more = f" and {len(channels) - _MOST_ROWS} more" if len(channels) > _MOST_ROWS else ""
+    return ", ".join(repr(channel.name) for channel in channels[:_MOST_ROWS]) + more
 
 
 def _repeated(split: SplitInfo) -> list[str]:
