@@ -15,6 +15,7 @@ from seqsweep.data import mapped_sequences
 from seqsweep.data.batch import AugmentedDataset, EpochBatches, dataset_of
 from seqsweep.data.contents import contents
 from seqsweep.data.convert import convert
+from seqsweep.data.files import read_file
 from seqsweep.data.mapped import folder, is_on_disk, mapped, read
 from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.prepare import prepare
@@ -210,19 +211,29 @@ def test_constant_channels_are_noted(tmp_path):
 
 
 def test_read_gives_the_values_themselves(tmp_path):
-    source = made("offset")
-    convert(source, tmp_path / "a")
+    source = made("offset").train
+    convert(Splits(source), tmp_path / "a")
     stored = read(str(tmp_path / "a"), labelled=False)
-    part = stored.parts["train"]
-    again = make_sequences(
-        part.x, part.needed_labels(), part.lengths, class_names=stored.class_names
-    )
     assert stored.class_names == ("a", "b", "c")
-    units = source.train.units
-    assert units is not None
-    values = units.zero + units.one * source.train.x
-    assert np.array_equal(np.asarray(part.x)[source.train.valid], values[source.train.valid])
-    assert np.array_equal(again.labels, source.train.labels)
+    part = stored.parts["train"]
+    assert source.units is not None
+    values = source.units.zero + source.units.one * source.x
+    assert np.array_equal(part.x, values[source.valid])
+    assert part.lengths is not None and part.lengths.tolist() == source.lengths.tolist()
+    assert part.needed_labels().tolist() == [source.class_names[c] for c in source.labels]
+
+
+def test_read_maps_each_split_of_the_file(tmp_path):
+    x = np.random.default_rng(0).normal(size=(20, 5, 2)).astype(np.float32)
+    parts = {
+        name: RawPart(x + i, np.arange(20) % 2, None, name)
+        for i, name in enumerate(("train", "test"))
+    }
+    convert(make_splits(parts), tmp_path / "a")
+    stored = read_file(tmp_path / "a")
+    for i, name in enumerate(("train", "test")):
+        assert isinstance(stored.parts[name].x, np.memmap)
+        assert np.array_equal(stored.parts[name].x, (x + i).reshape(-1, 2))
 
 
 def test_a_copied_folder_is_read_once_and_then_known(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored
 from seqsweep.data.folder_files import (
     CHECKED,
@@ -54,24 +55,29 @@ def folder(path: str, in_memory_mb: int = 256) -> Splits:
 
 
 def read(path: str, labelled: bool = True) -> Stored:
-    """Reads the splits of a folder into memory, for `read_file`.
+    """Opens the splits of a folder, for `read_file`.
+
+    Each x is (S, F), the sequences one after the other: a map of the file, of which only the steps
+    that are used come into memory.
 
     Args:
         path: see `folder`.
         labelled: has no effect, because the folder always has labels.
     """
     splits = mapped(path)
+    steps = np.memmap(existing_folder(path) / VALUES, "<f4", "r").reshape(-1, splits.input_size)
     parts: dict[str, RawPart] = {}
+    first = 0
     for name, part in splits.parts.items():
-        x = part.x
+        last = first + int(part.lengths.sum())
+        x: Array = steps[first:last]
         # A reader gives the values themselves, not those in units of the channels.
         if part.units is not None:
-            valid = part.valid
-            x = np.where(valid[:, :, None], part.units.zero + part.units.one * x, 0)
-        names = np.array(part.class_names)
-        parts[name] = RawPart(
-            x, names[part.labels], part.lengths, f"{path} ({name})", groups=part.groups
-        )
+            x = part.units.zero + part.units.one * x
+        labels = np.array(part.class_names)[part.labels]
+        where = f"{path} ({name})"
+        parts[name] = RawPart(x, labels, part.lengths, where, groups=part.groups)
+        first = last
     return Stored(parts, splits.class_names, splits.train.channel_names)
 
 
