@@ -32,10 +32,14 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
   bundle RUN OUT.zip        write one file to pass on: weights, config, model card
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
+  data info SOURCE          describe data: sizes, channels, classes, duplicates
+  data convert SOURCE OUT   write a folder that a run reads in bounded memory
+  doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -260,6 +264,24 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _data(arguments: list[str]) -> int:
+    from seqsweep.using.data_command import data
+
+    return data(arguments)
+
+
+def _explain_network(arguments: list[str]) -> int:
+    from seqsweep.using.explain_command import explain_command
+
+    return explain_command(arguments)
+
+
+def _doctor(arguments: list[str]) -> int:
+    from seqsweep.sweeping.doctor import doctor
+
+    return doctor(arguments)
+
+
 def _predict(arguments: list[str]) -> int:
     from seqsweep.using.predict import predict
 
@@ -295,8 +317,11 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "explain": _explain_network,
     "predict": _predict,
     "evaluate": _evaluate,
     "bundle": _bundle,
     "clean": _clean,
+    "data": _data,
+    "doctor": _doctor,
 }

@@ -32,6 +32,12 @@ def id_of(checked):
         ([], ["logger=none"]),
         ([], ["threads=2", "rerun=true", "data.num_workers=2"]),
         ([], ["trainer.progress_bar=false", "trainer.profiler=simple"]),
+        ([], ["data.transform=null"]),
+        ([], ["~data.transform"]),
+        (
+            ["data.transform.frame=2", "data.transform.jitter=1"],
+            ["data.transform={jitter:1.0,frame:2}"],
+        ),
         (["optimizer.lr=1"], ["optimizer.lr=1.0"]),
         (["optimizer.lr=1"], ["optimizer.lr=1e0"]),
         (["model.hidden_size=8"], ["model.hidden_size=8.0"]),
@@ -49,6 +55,7 @@ def test_what_decides_the_result_makes_another_run(id_of):
         [], ["seed=1"], ["monitor=val/loss"], ["model.hidden_size=8"], ["model.cell=gru"],
         ["model=simple"], ["optimizer.lr=0.004"], ["optimizer=sgd"], ["scheduler=cosine"],
         ["data.batch_size=2"], ["data.shuffle=false"], ["data.source.seed=1"],
+        ["data.transform.frame=2"], ["data.transform.jitter=0.1"], ["data.transform.crop=[0,5]"],
         ["data.source.num_test=9"], ["trainer.max_epochs=2"], ["trainer.gradient_clip_val=null"],
         ["loss.label_smoothing=0.1"], ["loss.class_weights=balanced"], ["callbacks=early_stopping"],
     ]  # fmt: skip

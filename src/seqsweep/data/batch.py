@@ -7,12 +7,15 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
+from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.sequences import Sequences
-from seqsweep.seeding import stream
+from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
@@ -55,6 +58,75 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(x, lengths, self.labels[rows])
 
 
+class MappedDataset(Dataset[Batch]):
+    """Sequences in a file, which are read for each batch.
+
+    The batches are equal to those of the same sequences in memory.
+    """
+
+    def __init__(self, sequences: MappedSequences) -> None:
+        self.sequences = sequences
+        self.lengths = torch.from_numpy(sequences.lengths)
+        self.labels = torch.from_numpy(sequences.labels)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Batch:
+        x = self.sequences.batch(np.array([index]), self.sequences.max_length)
+        return Batch(torch.from_numpy(x[0]), self.lengths[index], self.labels[index])
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        """Returns the batch of these rows, cut to its longest sequence."""
+        rows = torch.tensor(indices)
+        x = torch.from_numpy(self.sequences.batch(rows.numpy()))
+        return Batch(x, self.lengths[rows], self.labels[rows])
+
+
+def dataset_of(sequences: Sequences) -> SequenceDataset | MappedDataset:
+    """Returns the batches of sequences, in memory or in a file."""
+    is_mapped = isinstance(sequences, MappedSequences)
+    return MappedDataset(sequences) if is_mapped else SequenceDataset(sequences)
+
+
+class AugmentedDataset(Dataset[Batch]):
+    """The training sequences, changed anew in each epoch.
+
+    The indices count on through the epochs: row n of epoch e has the index e * N + n. So processes
+    that load batches know the epoch too.
+
+    Args:
+        seed: the seed of the run.
+    """
+
+    def __init__(self, sequences: Sequences, augmentation: Augmentation, seed: int) -> None:
+        self.plain = dataset_of(sequences)
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.plain)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.plain[index % len(self)]
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        epoch = indices[0] // len(self)
+        rows = [index % len(self) for index in indices]
+        batch = self.plain.__getitems__(rows)
+        seed = augment_seed(self.seed, epoch)
+        x = self.augmentation.apply(batch.x.numpy(), batch.lengths.numpy(), rows, seed)
+        return batch._replace(x=torch.from_numpy(x))
+
+
+BatchDataset = SequenceDataset | MappedDataset | AugmentedDataset
+
+
+def augment_seed(seed: int, epoch: int) -> int:
+    """Returns the seed of an epoch's augmentation."""
+    return stream_seed(seed, f"augment/{epoch}")
+
+
 def as_is(batch: Batch) -> Batch:
     """Returns the batch unchanged: the `collate_fn` for a dataset with `__getitems__`."""
     return batch
@@ -74,6 +146,7 @@ class EpochBatches(Sampler[list[int]]):
         seed: the run's; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
         fills_up: whether all processes get the same number of rows.
+        counts_epochs: whether the indices count on through the epochs, see `AugmentedDataset`.
     """
 
     def __init__(
@@ -84,6 +157,7 @@ class EpochBatches(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         fills_up: bool = True,
+        counts_epochs: bool = False,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
@@ -91,6 +165,7 @@ class EpochBatches(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.fills_up = fills_up
+        self.counts_epochs = counts_epochs
         self.epoch = 0
 
     @property
@@ -104,6 +179,8 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self._order()
+        if self.counts_epochs:
+            order = [self.epoch * self.size + row for row in order]
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
 

@@ -6,6 +6,7 @@ them; channels from 0, as NumPy counts them.
 
 import codecs
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -92,15 +93,51 @@ def read(path: str, labelled: bool = True) -> Stored:
 
 def _read(path: str, labelled: bool = True) -> tuple[RawPart, list[str]]:
     """Returns the cases of a file, and the classes that it declares."""
+    opened = open_cases(path, labelled)
+    rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
+    labels: list[str] = []
+    for values, label in opened.cases:
+        rows.append(values)
+        labels.append(label)
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    x = join_padded(np.concatenate(rows), lengths)
+    targets = np.array(labels) if opened.classes else None
+    return RawPart(x, targets, lengths, str(opened.file)), opened.classes
+
+
+class Cases(NamedTuple):
+    """An open file: the classes that it declares, and its cases, which are read one at a time.
+
+    Attributes:
+        cases: the values (t, F) and the label of each case.
+    """
+
+    file: Path
+    classes: list[str]
+    cases: Iterator[tuple[npt.NDArray[np.float64], str]]
+
+
+def open_cases(path: str, labelled: bool = True) -> Cases:
+    """Opens a .ts file and reads its tags.
+
+    Raises:
+        FileNotFoundError, ValueError: see `ts`; also while the cases are read.
+    """
     file = existing_file(path)
-    tags, cases = _read_header(file, _lines(file))
+    lines = _lines(file)
+    tags = _read_header(file, lines)
     classes = _classes(file, tags, labelled)
+    return Cases(file, classes, _cases(lines, tags, classes))
+
+
+def _cases(
+    lines: Iterator[_Line], tags: _Tags, classes: list[str]
+) -> Iterator[tuple[npt.NDArray[np.float64], str]]:
     channels = _declared_channels(tags)
     steps, equal = _declared_steps(tags)
     stamped = _flag(tags, "timestamps")
-    rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
-    labels: list[str] = []
-    for case in cases:
+    case = None
+    for case in lines:
         values, label = _read_case(case, stamped, bool(classes))
         # The first case decides what no tag declares.
         channels = channels or _Expected(len(values), f"line {case.number} has")
@@ -109,49 +146,50 @@ def _read(path: str, labelled: bool = True) -> tuple[RawPart, list[str]]:
         if classes and label not in classes:
             hint = did_you_mean(label, classes)
             raise case.error(f"label {_short(label)}: must be one of {listed(classes)}{hint}")
-        rows.append(np.array(values).T)
-        labels.append(label)
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    x = join_padded(np.concatenate(rows), lengths)
-    return RawPart(x, np.array(labels) if classes else None, lengths, str(file)), classes
+        yield np.array(values).T, label
+    if case is None:
+        raise tags["data"].error("there is no case after @data")
 
 
-def _lines(file: Path) -> list[_Line]:
-    """Returns the stripped lines of a file, without blank lines and comments.
+def _lines(file: Path) -> Iterator[_Line]:
+    """Yields the stripped lines of a file, without blank lines and comments.
 
     Comments are not decoded: those of older files have other encodings.
     """
-    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
-    raw = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    lines: list[_Line] = []
-    for number, line in enumerate(raw, start=1):
+    for number, line in enumerate(_raw_lines(file), start=1):
         line = line.strip()
         if not line or line[:1] in b"#%":
             continue
         try:
-            lines.append(_Line(file, number, line.decode("utf-8").strip()))
+            yield _Line(file, number, line.decode("utf-8").strip())
         except UnicodeDecodeError:
             text = _short(line.decode("utf-8", "backslashreplace"))
             message = f"{file}:{number}: {text} is not UTF-8; save the file as UTF-8"
             raise ValueError(message) from None
-    return lines
 
 
-def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
-    """Returns the tags, and the lines after @data, at least one."""
+def _raw_lines(file: Path) -> Iterator[bytes]:
+    """Yields the lines of a file; they end with LF, CR LF, or CR alone."""
+    with file.open("rb") as opened:
+        for number, line in enumerate(opened):
+            text = line if number else line.removeprefix(codecs.BOM_UTF8)
+            yield from text.removesuffix(b"\n").removesuffix(b"\r").split(b"\r")
+
+
+def _read_header(file: Path, lines: Iterator[_Line]) -> _Tags:
+    """Reads the lines up to @data. Returns the tags, @data among them."""
     tags: _Tags = {}
-    for index, line in enumerate(lines):
+    line = None
+    for line in lines:
         if not line.text.startswith("@"):
             raise line.error(f"{_short(line.text)}; expected a tag such as @classLabel, or @data")
         name, *values = line.text[1:].split() or [""]
         if name.lower() == "data":
-            if index + 1 == len(lines):
-                raise line.error("there is no case after @data")
-            return tags, lines[index + 1 :]
+            return tags | {"data": line}
         _add_tag(tags, name, line._replace(text=" ".join(values)))
-    if not lines:
+    if line is None:
         raise ValueError(f"{file} is empty; expected tags such as @classLabel, @data and cases")
-    raise lines[-1].error("the file ends before @data")
+    raise line.error("the file ends before @data")
 
 
 def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
@@ -162,7 +200,8 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
             raise line.error(f"unknown tag @{name}{hint}")
     small = "dimensions" if small == "dimension" else small
     before = tags.setdefault(small, line)
-    if before.text != line.text:
+    # The name of the problem decides nothing, and some archive files have two.
+    if before.text != line.text and small != "problemname":
         raise line.error(
             f"@{name} {_short(line.text)}, but line {before.number} says {_short(before.text)}"
         )

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
+from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.training.data_cache import DATA_MODULE
+from seqsweep.training.data_cache import DATA_MODULE, why_on_disk
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
@@ -78,6 +79,8 @@ def why_not_ours(config: Config) -> str | None:
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
+    if reason := why_on_disk(config["data"]):
+        return reason
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
         return f"optimizer={config['optimizer']['_target_']}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():
@@ -181,6 +184,7 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
     """Returns the key that configs of one pool share: that of their prepared data."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
+    data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
     return json.dumps((data_fingerprint, data), sort_keys=True)
 
 

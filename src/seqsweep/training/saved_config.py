@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
+from seqsweep.data.folder_files import files_at
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.run_folder import RunFolder
@@ -82,18 +83,23 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
     for key, path in recorded.items():
         # A path that leads to a file from here is the user's choice and stays.
         given = source.get(key)
-        if isinstance(given, str) and not Path(given).expanduser().is_file():
+        if isinstance(given, str) and not files_at(Path(given).expanduser()):
             source[key] = path
 
 
+_RENAMED = {"locked": "when_locked"}
+"""Former names of keys without influence, and today's."""
+
+
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config with the defaults of newer keys without influence.
+    """Returns a config with the defaults and the names of newer keys without influence.
 
     A newer key that influences the result stays missing, and the config is refused later: the run
     was a different one.
     """
     filled = {
-        key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
+        _RENAMED.get(key, key): dict(value) if isinstance(value, dict) else value
+        for key, value in config.items()
     }
     base = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
     for key, value in flatten(base):

@@ -39,6 +39,7 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1"),
     "gru": ("model.cell=gru", "model.bidirectional=true", "loss.class_weights=balanced"),
     "one log": ("logger=csv",),
+    "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
 }
 
 
