@@ -42,6 +42,7 @@ def files(trained, tmp_path, monkeypatch):
     }
     for name, arrays in contents.items():
         np.savez(tmp_path / name, **arrays)
+    (tmp_path / "table.csv").write_text("name,value\na,1\na,2\n")
     (tmp_path / "data.txt").write_text("1,2,3")
     (tmp_path / "bad.ts").write_text(HEADER + "1,2:3,4:fall\n1,x:3,4:fall\n")
     (tmp_path / "cut.npz").write_bytes((tmp_path / "good.npz").read_bytes()[:-50])
@@ -98,6 +99,11 @@ CASES = [
     ("predict run nope.npz", "no file nope.npz"),
     ("predict run god.npz", "no file god.npz .*; did you mean 'good.npz'"),
     ("predict run data.txt", r"data.txt: unknown ending; expected .npz, .ts"),
+    ("predict run nothing", "nothing"),
+    ("predict run run", "run"),
+    ("predict run table.csv id=nmae", "no such column; columns: name, value"),
+    ("predict run table.csv names=a", "names: no such option to read table.csv"),
+    ("predict run aeon:Nope", "no Nope_TRAIN.ts"),
     ("predict run cut.npz", "cut.npz is cut off or damaged"),
     ("predict run bad.ts", "bad.ts:5: channel 0: 'x' is not a number"),
     (
