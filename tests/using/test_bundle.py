@@ -19,7 +19,8 @@ import seqsweep.cli
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import sealed
 from seqsweep.training.checkpoints import load_sealed, save_sealed
-from seqsweep.using.bundle_file import read_bundle, write_bundle
+from seqsweep.using.bundle_file import encode, read_bundle, write_bundle
+from seqsweep.using.load import read_content
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
 NEEDED = ["config.json", "labels.json", "scaling.json", "model.safetensors"]
@@ -69,6 +70,15 @@ def test_a_bundle_holds_tensors_and_text(bundle, trained):
     scaling = json.loads(files["scaling.json"])["scaling"]
     assert scaling["missing"] == "error" and len(scaling["mean"]["values"]) == 2
     assert not any(b"pickle" in data or b"\x80\x04" in data[:2] for data in files.values())
+
+
+def test_keys_of_some_runs_are_kept(trained, tmp_path):
+    _, content = read_content(trained.run)
+    vocabulary = {"symbols": ["a", "\u00e9"], "by": "character"}
+    write_bundle(tmp_path / "texts.zip", encode(content | {"vocabulary": vocabulary}))
+    assert read_bundle(tmp_path / "texts.zip")["vocabulary"] == vocabulary
+    write_bundle(tmp_path / "numbers.zip", encode(content))
+    assert "vocabulary" not in read_bundle(tmp_path / "numbers.zip")
 
 
 def test_equal_runs_give_equal_bytes(command, trained, bundle, tmp_path):

@@ -26,6 +26,9 @@ CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json",
 CARD, PROVENANCE, ONNX = "README.md", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
+_OF_SOME = ("vocabulary",)
+"""The keys that only the checkpoints of some runs have."""
+
 _PREFIX = "network."
 _FILES = {CONFIG, LABELS, SCALING, WEIGHTS, CARD, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
@@ -56,7 +59,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
     """
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
-        SCALING: _json({key: _plain(content[key]) for key in _scaling_keys()}),
+        SCALING: _json(_plain({key: content[key] for key in _scaling_keys(content)})),
         WEIGHTS: _safetensors("save")(
             # Tensors that share memory are refused, so each one is copied.
             {n.removeprefix(_PREFIX): w.clone() for n, w in content["state_dict"].items()},
@@ -158,7 +161,7 @@ def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
     scaling = parse_json_of(files[SCALING], path / SCALING)
     try:
         content: dict[str, Any] = {key: [str(name) for name in names[key]] for key in NAMES}
-        return content | {key: _tensors(scaling[key]) for key in _scaling_keys()}
+        return content | {key: _tensors(scaling[key]) for key in _scaling_keys(scaling)}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
 
@@ -182,9 +185,10 @@ def _safetensors(name: str) -> Callable[..., Any]:
     return getattr(safetensors.torch, name)
 
 
-def _scaling_keys() -> list[str]:
-    """Returns the keys of a description whose values may hold tensors."""
-    return [key for key in KEYS if key not in ("config", *NAMES)]
+def _scaling_keys(content: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of a description that turn raw values into a network's input."""
+    needed = [key for key in KEYS if key not in ("config", *NAMES)]
+    return [*needed, *(key for key in _OF_SOME if key in content)]
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
