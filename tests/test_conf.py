@@ -16,7 +16,16 @@ OPTIONS = sorted(
     for path in CONF_DIR.glob("*/*.yaml")
     if not path.stem.startswith("_")
 )
-NEED_A_FILE = ("data=npz", "data=ts")
+FILE = "data.source.path=a.file"
+NEEDED = {
+    "data=folder": FILE,
+    "data=npz": FILE,
+    "data=ts": FILE,
+    "data=csv": FILE,
+    "data=parquet": FILE,
+    "data=aeon": "data.source.name=GunPoint",
+}
+"""The value that an option cannot do without."""
 
 
 @pytest.mark.parametrize("option", OPTIONS)
@@ -25,7 +34,7 @@ def test_every_config_option_composes_and_passes_the_check(option):
 
     The option belongs to the command and not to a job of a sweep: `sweep=` configures the sweeper.
     """
-    overrides = [option, *(["data.source.path=a.file"] if option in NEED_A_FILE else [])]
+    overrides = [option, *([NEEDED[option]] if option in NEEDED else [])]
     with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
         check(compose("train", overrides))
 

@@ -50,7 +50,7 @@ KNOWS = {
         "runs",
         "config",
     },
-    "using": {"using", "training", "models", "data", "runs", "config"},
+    "using": {"using", "training", "models", "results", "data", "runs", "config"},
 }
 """What a part may import besides the leaves."""
 
@@ -67,10 +67,13 @@ TORCH = (
     "using",
     "seeding",
 )
+PROGRAM = ("cli", "console")
 HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "padding",
+    "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
+    "moments", "folder_files", "folder_meta", "convert", "convert_stream", "streams", "info",
+    "files", "memory", "lists", "grouped_cut", "tables", "table_names",
     "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",
 )  # fmt: skip
@@ -191,6 +194,13 @@ def test_the_imports_have_no_cycle():
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines",)),
+        (
+            "pyarrow",
+            (
+                "using.prediction_files",
+                "data",
+            ),
+        ),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

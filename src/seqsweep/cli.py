@@ -33,8 +33,12 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
+  predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
+  evaluate RUN [DATA]       score a run on labelled sequences, with intervals
+  bundle RUN OUT.zip        write one file to pass on: weights, config, model card
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
-
+  data info SOURCE          describe data: sizes, channels, classes, duplicates
+  data convert SOURCE OUT   write a folder that a run reads in bounded memory
   doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
@@ -56,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:
-        say_error("interrupted; the same command trains what is missing")
+        trains = arguments[:1] == ["train"]
+        say_error(f"interrupted{'; the same command trains what is missing' * trains}")
         code = 130
     except BrokenPipeError:  # the reader of the output, for example head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -259,6 +264,12 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _data(arguments: list[str]) -> int:
+    from seqsweep.using.data_command import data
+
+    return data(arguments)
+
+
 def _explain_network(arguments: list[str]) -> int:
     from seqsweep.using.explain_command import explain_command
 
@@ -269,6 +280,24 @@ def _doctor(arguments: list[str]) -> int:
     from seqsweep.sweeping.doctor import doctor
 
     return doctor(arguments)
+
+
+def _predict(arguments: list[str]) -> int:
+    from seqsweep.using.predict import predict
+
+    return predict(arguments)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from seqsweep.using.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
+def _bundle(arguments: list[str]) -> int:
+    from seqsweep.using.bundle import bundle
+
+    return bundle(arguments)
 
 
 def _refuse(message: str) -> int:
@@ -289,6 +318,10 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
     "explain": _explain_network,
+    "predict": _predict,
+    "evaluate": _evaluate,
+    "bundle": _bundle,
     "clean": _clean,
+    "data": _data,
     "doctor": _doctor,
 }

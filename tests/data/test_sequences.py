@@ -185,7 +185,56 @@ def test_one_class_occurs_but_two_are_named():
     assert make(labels=["b", "b", "b"], class_names=["a", "b"]).labels.tolist() == [1, 1, 1]
 
 
+ROWS = [np.arange(6.0).reshape(3, 2), np.ones((1, 2)), np.zeros((2, 2))]
+
+
+@pytest.mark.parametrize("layout", ["batch_first", "channels_first"])
+def test_a_list_of_sequences_is_padded(layout):
+    x = [row.T for row in ROWS] if layout == "channels_first" else ROWS
+    made = make_sequences(x, [0, 1, 0], layout=layout)
+    assert made.lengths.tolist() == [3, 1, 2] and made.x.shape == (3, 3, 2)
+    padded = np.zeros((3, 3, 2))
+    for n, row in enumerate(ROWS):
+        padded[n, : len(row)] = row
+    assert made.fingerprint() == make_sequences(padded, [0, 1, 0], [3, 1, 2]).fingerprint()
+
+
+def test_a_list_of_sequences_of_one_channel():
+    made = make_sequences([[1.0, 2.0], [3.0]], ["a", "b"])
+    assert made.x[:, :, 0].tolist() == [[1, 2], [3, 0]] and made.lengths.tolist() == [2, 1]
+
+
+def test_a_list_of_equal_sequences_is_an_array():
+    assert make(x=list(X)).fingerprint() == make(x=X).fingerprint()
+
+
 BAD = {
+    "a list with lengths": (
+        {"x": ROWS, "lengths": [3, 1, 2]},
+        "x is a list of sequences of different shapes.* leave out lengths",
+    ),
+    "a list, time first": (
+        {"x": ROWS, "layout": "time_first"},
+        "layout=time_first: x is a list of sequences",
+    ),
+    "a list with other channels": (
+        {"x": [*ROWS[:2], np.zeros((2, 3))]},
+        "sequence 2 has 3 channels, but sequence 0 has 2; both must be equal$",
+    ),
+    "a list, channels first": (
+        {"x": [row.T for row in ROWS]},
+        "sequence 1 has 1 channels, .*it looks like channels first, set layout=channels_first",
+    ),
+    "a list with an empty sequence": (
+        {"x": [*ROWS[:2], np.zeros((0, 2))]},
+        r"sequence 2: x has shape \(0, 2\); no dimension may be 0",
+    ),
+    "a list of texts": ({"x": ["ab", np.ones(2), np.ones(3)]}, "sequence 0: x has dtype <U2"),
+    "a list of cubes": (
+        {"x": [np.ones((2, 2, 2)), np.ones(2), np.ones(3)]},
+        r"sequence 0: x has shape \(2, 2, 2\); must be \(T, F\) or \(T,\)",
+    ),
+    "too few labels for a list": ({"x": ROWS[:2]}, "2 sequences, but there are 3 labels"),
     "too few labels": ({"labels": [0, 1]}, r"x has shape \(3, 4, 2\).* 3 sequences.* 2 labels"),
     "time first": (
         {"x": X.swapaxes(0, 1)},
@@ -198,7 +247,7 @@ BAD = {
     "layout": ({"layout": "time-first"}, "layout='time-first'.*did you mean 'time_first'"),
     "no channel": ({"x": X[:, :, :0]}, r"shape \(3, 4, 0\); no dimension may be 0"),
     "one dimension": ({"x": X[0, 0]}, r"x has shape \(2,\); must be \(N, T, F\)"),
-    "ragged": ({"x": [[1.0], [1.0, 2.0]]}, "x is ragged; pad it and give lengths"),
+    "ragged": ({"x": [[[1.0], [1.0, 2.0]], [1.0]]}, "x is ragged; pad it and give lengths"),
     "object": ({"x": X.astype(object)}, "x has dtype object; expected real numbers"),
     "complex": ({"x": X * 1j}, "x has dtype complex128; expected real numbers"),
     "text": ({"x": X.astype(str)}, "x has dtype <U.*; expected real numbers"),

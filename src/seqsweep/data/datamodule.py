@@ -8,7 +8,14 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from seqsweep.data.batch import AugmentedDataset, Batch, EpochBatches, SequenceDataset, as_is
+from seqsweep.data.batch import (
+    AugmentedDataset,
+    Batch,
+    BatchDataset,
+    EpochBatches,
+    as_is,
+    dataset_of,
+)
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.augment import augmentation_of
@@ -90,7 +97,7 @@ class SequenceDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         train = self.splits.train
         if self.augmentation is None:
-            return self._loader(SequenceDataset(train), self.batch_size, self.shuffle_seed)
+            return self._loader(dataset_of(train), self.batch_size, self.shuffle_seed)
         augmented = AugmentedDataset(train, self.augmentation, self.seed)
         return self._loader(augmented, self.batch_size, self.shuffle_seed, counts_epochs=True)
 
@@ -116,10 +123,10 @@ class SequenceDataModule(L.LightningDataModule):
         # Lightning takes an empty list for a stage without data.
         if split is None:
             return []
-        return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
+        return self._loader(dataset_of(split), self.eval_batch_size, None, fills_up=False)
 
     def _loader(
-        self, data: SequenceDataset, batch_size: int, seed: int | None, **options: bool
+        self, data: BatchDataset, batch_size: int, seed: int | None, **options: bool
     ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)

@@ -54,18 +54,30 @@ class Scaling:
         valid = np.arange(x.shape[1]) < lengths[:, None]
         rounded = finite_float32(x, valid, where)
         values = rounded if self.units is None else in_units(x, rounded, valid, self.units)
+        result, lengths = self.apply_in_units(values, lengths, where)
+        if not np.isfinite(result).all():
+            raise ValueError(f"{where}: has values too far from those of the training split")
+        return result, lengths
+
+    def apply_in_units(
+        self, values: Float32, lengths: Lengths, where: str = "x"
+    ) -> tuple[Float32, Lengths]:
+        """Returns what `apply` returns, for values (N, T, F) in the units of the source.
+
+        Raises:
+            ValueError: a value is missing where `missing` is `error`.
+        """
         # Without standardisation the network takes the values themselves, not those in units.
-        if self.mean is None:
+        if self.mean is None and self.units is not None:
+            valid = np.arange(values.shape[1]) < lengths[:, None]
             values = converted(values, valid, self.units, None)
         if self.shaping is not None:
             values, lengths = self.shaping.crop(values, lengths, where)
         if self.fill is None:
             _refuse_missing(values, where)
         values, lengths = self._reshaped(values, lengths)
-        result = self.standardize(values, np.arange(values.shape[1]) < lengths[:, None])
-        if not np.isfinite(result).all():
-            raise ValueError(f"{where}: has values too far from those of the training split")
-        return result, lengths
+        valid = np.arange(values.shape[1]) < lengths[:, None]
+        return self.standardize(values, valid), lengths
 
     def _reshaped(self, values: Float32, lengths: Lengths) -> tuple[Float32, Lengths]:
         """Fills in missing values, between the steps of the transform."""

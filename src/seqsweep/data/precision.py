@@ -12,7 +12,7 @@ Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-_SMALL = 1e-6
+SMALL = 1e-6
 """The rounding that float32 data usually have, relative to the deviation of the channel."""
 
 
@@ -49,7 +49,7 @@ def units_for(x: npt.NDArray[Any], rounded: Float32, valid: Mask) -> Units | Non
         if not len(values) or values.min() == values.max():
             continue
         rounding = np.abs(rounded[:, :, f][valid][present] - values).max()
-        if rounding > _SMALL * values.std():
+        if rounding > SMALL * values.std():
             # The median, because one outlier must not reduce the precision of all other values.
             units.zero[f] = np.median(values)
             farthest = np.abs(values - units.zero[f]).max()

@@ -10,11 +10,20 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Missing, Scaling, filled
-from seqsweep.data.scaling import as_given, in_common_units, standardized
+from seqsweep.data.grouped_cut import grouped
+from seqsweep.data.mapped_fit import fit_by_parts, missing_in
+from seqsweep.data.mapped_sequences import MappedSequences
+from seqsweep.data.scaling import (
+    as_given,
+    in_common_units,
+    mean_values,
+    standardized,
+    zero_in_units,
+)
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms import of_splits
 from seqsweep.data.transforms.options import TransformOptions
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.suggest import did_you_mean
 
 _MISSING: tuple[str, ...] = get_args(Missing)
 
@@ -38,7 +47,8 @@ def prepare(
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
-    A given val or test split is never cut, and its fraction has no effect.
+    A given val or test split is never cut, and its fraction has no effect. Where the sequences have
+    groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
 
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
@@ -59,12 +69,21 @@ def prepare(
         hint = did_you_mean(missing, _MISSING)
         raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
     wanted, shaping = of_splits.checked(transform, splits, missing, where)
+    if wanted.reshapes and isinstance(splits.train, MappedSequences):
+        raise ValueError(
+            f"{where}.transform: crop, downsample, impute and frame must be null for values that"
+            f" stay on disk; raise {where}.source.in_memory_mb, or transform the data before"
+            " converting them"
+        )
     splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
+    if isinstance(cut.train, MappedSequences):
+        of_splits.check_augmentation(wanted, cut.train, where)
+        return fit_by_parts(cut, standardize, missing, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
     units = cut.train.units
@@ -115,11 +134,22 @@ def _cut(
         size = round(fraction * given)
         option = f"{where}.{split}_fraction={fraction} of {given} sequences"
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(stream,)))
-        taken = _stratified(splits.train.labels, size, rng, option)
-        part = splits.train.select(np.flatnonzero(taken))
-        rest = splits.train.select(np.flatnonzero(~taken))
+        train = splits.train
+        if train.groups is None:
+            taken = _stratified(train.labels, size, rng, option)
+        else:
+            taken = grouped(train.labels, train.groups, size, rng, option)
+            splits = replace(splits, notes=(*splits.notes, _group_note(train, taken, split, size)))
+        part, rest = train.select(np.flatnonzero(taken)), train.select(np.flatnonzero(~taken))
         splits = replace(splits, train=rest, **{split: part})
     return splits
+
+
+def _group_note(train: Sequences, taken: npt.NDArray[np.bool_], split: str, size: int) -> str:
+    """Returns a line that says how large a cut by groups is."""
+    assert train.groups is not None
+    number, total = len(np.unique(train.groups[taken])), len(np.unique(train.groups))
+    return f"{split}: {number} of {total} groups, {taken.sum()} sequences (asked for {size})"
 
 
 def _stratified(
@@ -185,12 +215,9 @@ def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.
     """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
-    if missing != "zero":
-        return _present_means(splits.train, where)
-    units = splits.train.units
-    zeros = np.zeros(splits.input_size)
-    # This is the value 0 in the channel's units.
-    return (zeros if units is None else -units.zero / units.one).astype(np.float32)
+    if missing == "zero":
+        return zero_in_units(splits.train)
+    return _present_means(splits.train, where)
 
 
 def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
@@ -207,16 +234,9 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
     """Returns the mean of each channel over its present values in train, (F,)."""
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
-    empty = [train.channel_names[f] for f in np.flatnonzero(~present.any(axis=0))]
-    if empty:
-        names = listed(empty)
-        raise ValueError(
-            f"{where}: channel {names} has no value in train, so it has no mean; leave it out,"
-            f" or set {where}.missing=zero"
-        )
     # The sums are in float64, because float32 loses digits over millions of steps.
-    means = values.sum(axis=0, dtype=np.float64, where=present) / present.sum(axis=0)
-    return means.astype(np.float32)
+    sums = values.sum(axis=0, dtype=np.float64, where=present)
+    return mean_values(sums, present.sum(axis=0), train, where)
 
 
 def _refuse_missing(splits: Splits, first: int, where: str) -> None:
@@ -225,13 +245,13 @@ def _refuse_missing(splits: Splits, first: int, where: str) -> None:
     Args:
         first: the step of the source at which the splits begin.
     """
-    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
-    total = sum(int(hole.sum()) for hole in holes.values())
+    holes = {name: missing_in(part) for name, part in splits.parts.items()}
+    total = sum(hole.total for hole in holes.values())
     if total == 0:
         return
-    name, hole = next((name, hole) for name, hole in holes.items() if hole.any())
-    n, t, f = np.argwhere(hole)[0]
-    ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
+    name, hole = next((name, hole) for name, hole in holes.items() if hole.total)
+    n, t, f = hole.first
+    ends = " or give lengths, if the ends are padding" if hole.reaches_end else ""
     raise ValueError(
         f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
         f" {first + t}, channel {splits.train.channel_names[f]!r};"

@@ -4,16 +4,17 @@ S valid steps of all sequences together, F features (channels).
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import converted
+from seqsweep.data.precision import Float32, Units, converted
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
-_COARSE = 1e-3
+COARSE = 1e-3
 """A channel is refused where float32 rounds it by more than this part of its standard deviation."""
 
 
@@ -23,7 +24,7 @@ def in_common_units(splits: Splits) -> Splits:
     A custom source may give each split its own units.
     """
     units = splits.train.units
-    others = {name: p for name, p in splits.parts.items() if not _have_same_units(p, splits.train)}
+    others = {name: p for name, p in splits.parts.items() if not have_same_units(p, splits.train)}
     return replace(
         splits,
         **{
@@ -56,14 +57,9 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
         x = scaling.standardize(part.x, part.valid)
         if not np.isfinite(x).all():
             f = int(np.argwhere(~np.isfinite(x))[0, 2])
-            zero, one = (0.0, 1.0) if train.units is None else (u[f] for u in train.units)
-            raise ValueError(
-                f"{where}: channel {part.channel_names[f]!r} of {name} is too far from train's for"
-                f" float32 (mean {zero + one * mean[f]:.3g}, deviation {one * deviation[f]:.3g});"
-                " check its unit"
-            )
+            raise too_far(part, f, name, scaling, where)
         scaled[name] = replace(part, x=x, units=None)
-    notes = (*splits.notes, *_note_on_constant(train, constant))
+    notes = (*splits.notes, *note_on_constant(train, constant))
     return replace(splits, **scaled, notes=notes, scaling=scaling)
 
 
@@ -84,23 +80,64 @@ def as_given(splits: Splits, where: str) -> Splits:
         for f in units.changed:
             rounding = np.abs(back[:, :, f].astype(np.float64) - part.x[:, :, f])
             deviation = np.nanstd(splits.train.x[:, :, f][splits.train.valid], dtype=np.float64)
-            if (rounding > _COARSE * deviation).any():  # a missing value compares as False
-                raise ValueError(
-                    f"{where}.standardize=false: channel {part.channel_names[f]!r} has values near"
-                    f" {units.zero[f]:.10g} with a deviation of {units.one[f] * deviation:.3g},"
-                    " which float32 cannot hold; set it to true, or subtract a constant"
-                )
+            if (rounding > COARSE * deviation).any():  # a missing value compares as False
+                raise too_coarse(part, f, units, float(deviation), where)
         parts[name] = replace(part, x=x, units=None)
     return replace(splits, **parts)
 
 
-def _have_same_units(one: Sequences, other: Sequences) -> bool:
+def zero_in_units(train: Sequences) -> Float32:
+    """Returns the value 0 in the channels' units, (F,)."""
+    units, zeros = train.units, np.zeros(train.input_size)
+    return (zeros if units is None else -units.zero / units.one).astype(np.float32)
+
+
+def mean_values(
+    sums: npt.NDArray[Any], counts: npt.NDArray[Any], train: Sequences, where: str
+) -> Float32:
+    """Returns the mean of each channel, (F,).
+
+    Args:
+        sums, counts: (F,) of the present values.
+    """
+    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
+    if empty:
+        raise ValueError(
+            f"{where}: channel {listed(empty)} has no value in train, so it has no mean; leave it"
+            f" out, or set {where}.missing=zero"
+        )
+    return (sums / counts).astype(np.float32)
+
+
+def too_far(part: Sequences, f: int, split: str, scaling: Scaling, where: str) -> ValueError:
+    """Returns the error for a channel whose standardised values exceed float32."""
+    assert scaling.mean is not None and scaling.deviation is not None
+    units = scaling.units
+    zero, one = (0.0, 1.0) if units is None else (u[f] for u in units)
+    mean, deviation = zero + one * scaling.mean[f], one * scaling.deviation[f]
+    return ValueError(
+        f"{where}: channel {part.channel_names[f]!r} of {split} is too far from train's for"
+        f" float32 (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
+    )
+
+
+def too_coarse(part: Sequences, f: int, units: Units, deviation: float, where: str) -> ValueError:
+    """Returns the error for a channel whose values float32 rounds too much."""
+    return ValueError(
+        f"{where}.standardize=false: channel {part.channel_names[f]!r} has values near"
+        f" {units.zero[f]:.10g} with a deviation of {units.one[f] * deviation:.3g},"
+        " which float32 cannot hold; set it to true, or subtract a constant"
+    )
+
+
+def have_same_units(one: Sequences, other: Sequences) -> bool:
+    """Returns whether the values of two splits are in the same units."""
     if one.units is None or other.units is None:
         return one.units is other.units
     return all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))
 
 
-def _note_on_constant(train: Sequences, constant: npt.NDArray[np.bool_]) -> list[str]:
+def note_on_constant(train: Sequences, constant: npt.NDArray[np.bool_]) -> list[str]:
     names = [repr(train.channel_names[f]) for f in np.flatnonzero(constant)]
     if not names:
         return []

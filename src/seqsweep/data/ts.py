@@ -6,12 +6,14 @@ them; channels from 0, as NumPy counts them.
 
 import codecs
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.files import Stored
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
 from seqsweep.suggest import did_you_mean, listed
@@ -75,68 +77,119 @@ def ts(path: str, test_path: str | None = None) -> Splits:
     return make_splits({"train": train, "test": test}, class_names=label_names(classes, more))
 
 
-def _read(path: str) -> tuple[RawPart, list[str]]:
+def read(path: str, labelled: bool = True) -> Stored:
+    """Reads the cases of a .ts file, for `read_file`.
+
+    Args:
+        path: see `ts`.
+        labelled: False accepts a file without labels: `@classLabel false`, or no such tag.
+
+    Raises:
+        FileNotFoundError, ValueError: see `ts`.
+    """
+    part, classes = _read(path, labelled)
+    return Stored({"train": part}, label_names(classes) if classes else None)
+
+
+def _read(path: str, labelled: bool = True) -> tuple[RawPart, list[str]]:
     """Returns the cases of a file, and the classes that it declares."""
+    opened = open_cases(path, labelled)
+    rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
+    labels: list[str] = []
+    for values, label in opened.cases:
+        rows.append(values)
+        labels.append(label)
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    x = join_padded(np.concatenate(rows), lengths)
+    targets = np.array(labels) if opened.classes else None
+    return RawPart(x, targets, lengths, str(opened.file)), opened.classes
+
+
+class Cases(NamedTuple):
+    """An open file: the classes that it declares, and its cases, which are read one at a time.
+
+    Attributes:
+        cases: the values (t, F) and the label of each case.
+    """
+
+    file: Path
+    classes: list[str]
+    cases: Iterator[tuple[npt.NDArray[np.float64], str]]
+
+
+def open_cases(path: str, labelled: bool = True) -> Cases:
+    """Opens a .ts file and reads its tags.
+
+    Raises:
+        FileNotFoundError, ValueError: see `ts`; also while the cases are read.
+    """
     file = existing_file(path)
-    tags, cases = _read_header(file, _lines(file))
-    classes = _classes(file, tags)
+    lines = _lines(file)
+    tags = _read_header(file, lines)
+    classes = _classes(file, tags, labelled)
+    return Cases(file, classes, _cases(lines, tags, classes))
+
+
+def _cases(
+    lines: Iterator[_Line], tags: _Tags, classes: list[str]
+) -> Iterator[tuple[npt.NDArray[np.float64], str]]:
     channels = _declared_channels(tags)
     steps, equal = _declared_steps(tags)
     stamped = _flag(tags, "timestamps")
-    rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
-    labels: list[str] = []
-    for case in cases:
-        values, label = _read_case(case, stamped)
+    case = None
+    for case in lines:
+        values, label = _read_case(case, stamped, bool(classes))
         # The first case decides what no tag declares.
         channels = channels or _Expected(len(values), f"line {case.number} has")
         _check_shape(case, values, channels, steps)
         steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)
-        if label not in classes:
+        if classes and label not in classes:
             hint = did_you_mean(label, classes)
             raise case.error(f"label {_short(label)}: must be one of {listed(classes)}{hint}")
-        rows.append(np.array(values).T)
-        labels.append(label)
-    lengths = np.array([len(row) for row in rows], dtype=np.int64)
-    x = join_padded(np.concatenate(rows), lengths)
-    return RawPart(x, np.array(labels), lengths, str(file)), classes
+        yield np.array(values).T, label
+    if case is None:
+        raise tags["data"].error("there is no case after @data")
 
 
-def _lines(file: Path) -> list[_Line]:
-    """Returns the stripped lines of a file, without blank lines and comments.
+def _lines(file: Path) -> Iterator[_Line]:
+    """Yields the stripped lines of a file, without blank lines and comments.
 
     Comments are not decoded: those of older files have other encodings.
     """
-    content = file.read_bytes().removeprefix(codecs.BOM_UTF8)
-    raw = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-    lines: list[_Line] = []
-    for number, line in enumerate(raw, start=1):
+    for number, line in enumerate(_raw_lines(file), start=1):
         line = line.strip()
         if not line or line[:1] in b"#%":
             continue
         try:
-            lines.append(_Line(file, number, line.decode("utf-8").strip()))
+            yield _Line(file, number, line.decode("utf-8").strip())
         except UnicodeDecodeError:
             text = _short(line.decode("utf-8", "backslashreplace"))
             message = f"{file}:{number}: {text} is not UTF-8; save the file as UTF-8"
             raise ValueError(message) from None
-    return lines
 
 
-def _read_header(file: Path, lines: list[_Line]) -> tuple[_Tags, list[_Line]]:
-    """Returns the tags, and the lines after @data, at least one."""
+def _raw_lines(file: Path) -> Iterator[bytes]:
+    """Yields the lines of a file; they end with LF, CR LF, or CR alone."""
+    with file.open("rb") as opened:
+        for number, line in enumerate(opened):
+            text = line if number else line.removeprefix(codecs.BOM_UTF8)
+            yield from text.removesuffix(b"\n").removesuffix(b"\r").split(b"\r")
+
+
+def _read_header(file: Path, lines: Iterator[_Line]) -> _Tags:
+    """Reads the lines up to @data. Returns the tags, @data among them."""
     tags: _Tags = {}
-    for index, line in enumerate(lines):
+    line = None
+    for line in lines:
         if not line.text.startswith("@"):
             raise line.error(f"{_short(line.text)}; expected a tag such as @classLabel, or @data")
         name, *values = line.text[1:].split() or [""]
         if name.lower() == "data":
-            if index + 1 == len(lines):
-                raise line.error("there is no case after @data")
-            return tags, lines[index + 1 :]
+            return tags | {"data": line}
         _add_tag(tags, name, line._replace(text=" ".join(values)))
-    if not lines:
+    if line is None:
         raise ValueError(f"{file} is empty; expected tags such as @classLabel, @data and cases")
-    raise lines[-1].error("the file ends before @data")
+    raise line.error("the file ends before @data")
 
 
 def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
@@ -147,17 +200,21 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
             raise line.error(f"unknown tag @{name}{hint}")
     small = "dimensions" if small == "dimension" else small
     before = tags.setdefault(small, line)
-    if before.text != line.text:
+    # The name of the problem decides nothing, and some archive files have two.
+    if before.text != line.text and small != "problemname":
         raise line.error(
             f"@{name} {_short(line.text)}, but line {before.number} says {_short(before.text)}"
         )
 
 
-def _classes(file: Path, tags: _Tags) -> list[str]:
-    """Returns the class names that the tag @classLabel declares."""
+def _classes(file: Path, tags: _Tags, labelled: bool) -> list[str]:
+    """Returns the class names that the tag @classLabel declares; none where labels may lack."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")
+    has_labels = "classlabel" in tags and tags["classlabel"].text.lower() != "false"
+    if not has_labels and not labelled:
+        return []
     if "classlabel" not in tags:
         raise ValueError(f"{file}: there is no @classLabel; expected @classLabel true, then names")
     flag, *classes = tags["classlabel"].text.split() or [""]
@@ -203,13 +260,15 @@ def _count(tags: _Tags, name: str) -> _Expected | None:
     return _Expected(int(line.text), f"line {line.number} says")
 
 
-def _read_case(case: _Line, stamped: bool | None) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label."""
+def _read_case(case: _Line, stamped: bool | None, has_label: bool) -> tuple[list[list[float]], str]:
+    """Returns the values of each channel, and the label, "" where the file has none."""
     stamps = "(" in case.text
     if stamped is not None and stamped != stamps:
         kinds = ("plain values", "values with time stamps")
         raise case.error(f"{kinds[stamps]}, but @timeStamps {str(stamped).lower()}")
     parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
+    if not has_label:
+        parts.append("")
     if len(parts) < 2:
         raise case.error(f"{_short(case.text)} is not a case: there is no ':' before a label")
     split = _stamped_values if stamps else _plain_values

@@ -35,6 +35,7 @@ WITHOUT_INFLUENCE = (
     "diagnostics",
     "logger",
     "data.num_workers",
+    "data.source.in_memory_mb",
     "trainer.progress_bar",
     "trainer.profiler",
 )
@@ -42,6 +43,12 @@ WITHOUT_INFLUENCE = (
 
 
 _LAYOUT = "data.source.layout"
+_READERS = {
+    ("data.source._target_", "seqsweep.data.tables.table"),
+    ("data.source._target_", "seqsweep.data.aeon_sets.archive"),
+}
+"""Sources whose arguments only say how files are read, so the fingerprint replaces them all."""
+
 _PLAIN = {str, int, bool, type(None)}
 """Types whose equal values are the same value, unlike 0.0 and -0.0."""
 
@@ -51,8 +58,8 @@ def run_id(config: dict[str, Any], data_fingerprint: str | None) -> str:
 
     Args:
         config: the checked config, plain values.
-        data_fingerprint: the hash of the sequences, which replaces the paths and the layout of the
-            source. None for data that cannot be read beforehand.
+        data_fingerprint: the hash of the sequences, which replaces the paths, the layout and the
+            column names of the source. None for data that cannot be read beforehand.
     """
     values = decisive(config, data_fingerprint)
     identity = {**values, "semantics": SEMANTICS}
@@ -70,12 +77,15 @@ def decisive(
     """
     # Left out are keys without influence, files that the fingerprint replaces, and later keys that
     # keep the old behaviour.
+    flat = flatten(config)
+    is_reader = any(pair in flat for pair in _READERS)
     values = {
         key: value
-        for key, value in sorted(flatten(config))
+        for key, value in sorted(flat)
         if not is_below(key, WITHOUT_INFLUENCE)
         and key not in without
         and not (data_fingerprint and (is_path(key) or key == _LAYOUT))
+        and not (data_fingerprint and is_reader and _is_argument(key))
         and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
     return {"config": values, "data": data_fingerprint}
@@ -95,6 +105,11 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
         else:
             leaves.append((name, value))
     return leaves
+
+
+def _is_argument(key: str) -> bool:
+    """Returns whether a dotted key is an argument of the source."""
+    return key.startswith("data.source.") and key != "data.source._target_"
 
 
 @functools.lru_cache(maxsize=4096)

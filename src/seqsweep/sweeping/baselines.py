@@ -75,7 +75,8 @@ def measure(splits: Splits) -> tuple[list[dict[str, Any]], list[str]]:
     if not _has_sklearn():
         missing = "scikit-learn is not installed: pip install 'seqsweep[baselines]'"
         return rows, [f"no logistic regression and no nearest neighbour: {missing}"]
-    size = splits.train.x.size
+    train = splits.train
+    size = len(train) * train.max_length * train.input_size
     if size > LARGEST:
         why = f"a training set of {size:,} numbers, more than {LARGEST:,}"
         return rows, [f"no logistic regression and no nearest neighbour: {why}"]

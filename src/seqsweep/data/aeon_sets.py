@@ -1,0 +1,128 @@
+"""Finds sets of the UEA and UCR archives in aeon or in a folder.
+
+The files are read by `seqsweep.data.ts`, which names the line of an error. aeon itself is imported
+only for a download.
+"""
+
+import importlib.util
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from seqsweep.data import ts
+from seqsweep.data.files import Stored
+from seqsweep.data.sequences import Splits, label_names, make_splits
+from seqsweep.suggest import did_you_mean, listed
+
+_NAME = re.compile(r"[A-Za-z0-9][\w-]*")
+_DECLARES_CLASSES = re.compile(rb"^\s*@classLabel\s+true\b", re.IGNORECASE | re.MULTILINE)
+
+
+class _Files(NamedTuple):
+    """The two files of a data set: the official splits."""
+
+    train: Path
+    test: Path
+
+
+def archive(name: str, folder: str | None = None, download: bool = False) -> Splits:
+    """Reads a data set of the archives with its official train and test splits.
+
+    Args:
+        name: such as GunPoint.
+        folder: where the files are, `NAME/NAME_TRAIN.ts` or `NAME_TRAIN.ts`; by default the folder
+            of the aeon package, which holds a few sets.
+        download: fetches a set that the folder lacks, by aeon, into the folder.
+
+    Raises:
+        FileNotFoundError: the set is not there; the error has the names of those that are.
+        ModuleNotFoundError: aeon is not installed and no folder is given.
+        ValueError: what is wrong, in which line of which file.
+    """
+    stored = read(name, folder, download)
+    return make_splits(stored.parts, class_names=stored.class_names)
+
+
+def read(name: str, folder: str | None = None, download: bool = False) -> Stored:
+    """Reads a data set of the archives as `archive` does, but checks only the files."""
+    files = _find(name, folder, download)
+    train, test = ts.read(str(files.train)), ts.read(str(files.test))
+    assert train.class_names is not None and test.class_names is not None
+    classes = label_names(list(train.class_names), list(test.class_names))
+    return Stored({"train": train.parts["train"], "test": test.parts["train"]}, classes)
+
+
+def available(folder: str | None = None) -> list[str]:
+    """Returns the names of the classification sets in a folder or in aeon."""
+    names: set[str] = set()
+    root = _root(folder)
+    for train in sorted({*root.glob("*_TRAIN.ts"), *root.glob("*/*_TRAIN.ts")}):
+        name = train.name.removesuffix("_TRAIN.ts")
+        if _files(root, name) and _DECLARES_CLASSES.search(_header(train)):
+            names.add(name)
+    return sorted(names)
+
+
+def _find(name: str, folder: str | None, download: bool) -> _Files:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"data.source.name={name}: must be the name of a data set: GunPoint")
+    root = _root(folder)
+    files = _files(root, name)
+    if files is None and download:
+        files = _downloaded(name, root, folder)
+    if files is None:
+        names = available(folder)
+        raise FileNotFoundError(
+            f"data.source.name={name}: no {name}_TRAIN.ts and {name}_TEST.ts in {root}; available:"
+            f" {listed(names) or 'none'}{did_you_mean(name, names)}"
+        )
+    return files
+
+
+def _root(folder: str | None) -> Path:
+    if folder is None:
+        found = importlib.util.find_spec("aeon")
+        if found is None or not found.submodule_search_locations:
+            raise ModuleNotFoundError(
+                "data=aeon: needs aeon: pip install 'seqsweep[aeon]', or data.source.folder=FOLDER"
+            )
+        return Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    root = Path(folder).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"data.source.folder={folder}: no such folder (in {Path.cwd()})")
+    return root
+
+
+def _files(root: Path, name: str) -> _Files | None:
+    for base in (root / name, root):
+        files = _Files(base / f"{name}_TRAIN.ts", base / f"{name}_TEST.ts")
+        if files.train.is_file() and files.test.is_file():
+            return files
+    return None
+
+
+def _header(file: Path) -> bytes:
+    """Returns a file up to its first case."""
+    lines: list[bytes] = []
+    with file.open("rb") as opened:
+        for line in opened:
+            if line.strip().lower().startswith(b"@data"):
+                break
+            lines.append(line)
+    return b"".join(lines)
+
+
+def _downloaded(name: str, root: Path, folder: str | None) -> _Files | None:
+    """Lets aeon fetch a data set into the folder."""
+    if folder is None:
+        raise ValueError("data.source.download=true: needs data.source.folder=FOLDER to keep them")
+    if importlib.util.find_spec("aeon") is None:
+        raise ModuleNotFoundError("data.source.download=true: pip install 'seqsweep[aeon]'")
+    from aeon.datasets import load_classification
+
+    try:
+        load_classification(name, extract_path=str(root))
+    except (ValueError, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise OSError(f"data.source.name={name}: cannot be downloaded: {reason}") from None
+    return _files(root, name)

@@ -1,0 +1,82 @@
+"""Pads a list of sequences that differ in length.
+
+N sequences, T steps of the longest, F features (channels).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.checks import Array, Layout, as_array
+from seqsweep.data.memory import check_memory
+
+
+def is_list_of_sequences(x: Any) -> bool:
+    """Returns whether x is a list or tuple whose items differ in shape.
+
+    Items of one shape are an array, whatever holds them.
+    """
+    if not isinstance(x, list | tuple):
+        return False
+    return len({_shape(item) for item in x}) > 1
+
+
+def pad_list(
+    x: Sequence[npt.ArrayLike], layout: Layout, where: str
+) -> tuple[Array, npt.NDArray[np.int64]]:
+    """Returns x (N, T, F), padded with zeros, and lengths (N,).
+
+    Args:
+        x: N sequences (T, F) or (T,), or (F, T) where the layout is `channels_first`.
+
+    Raises:
+        ValueError, TypeError: names the sequence.
+    """
+    if layout == "time_first":
+        raise ValueError(
+            f"{where}: layout=time_first: x is a list of sequences, (T, F) each; must be"
+            " batch_first or channels_first"
+        )
+    rows = [_turned(item, layout, f"{where}: sequence {n}") for n, item in enumerate(x)]
+    channels = rows[0].shape[1]
+    for n, row in enumerate(rows):
+        if row.shape[1] != channels:
+            hint = ""
+            if layout == "batch_first" and len({len(one) for one in rows}) == 1:
+                hint = "; it looks like channels first, set layout=channels_first"
+            raise ValueError(
+                f"{where}: sequence {n} has {row.shape[1]} channels, but sequence 0 has"
+                f" {channels}; both must be equal{hint}"
+            )
+    lengths = np.array([len(row) for row in rows], dtype=np.int64)
+    kind = np.result_type(*{row.dtype for row in rows})
+    size = len(rows) * int(lengths.max()) * channels * kind.itemsize
+    check_memory(size, where, f"{len(rows):,} sequences, padded to {lengths.max():,} steps,")
+    padded = np.zeros((len(rows), int(lengths.max()), channels), dtype=kind)
+    for n, row in enumerate(rows):
+        padded[n, : len(row)] = row
+    return padded, lengths
+
+
+def _turned(item: npt.ArrayLike, layout: Layout, where: str) -> Array:
+    """Returns one sequence as (T, F)."""
+    values = as_array(item, "x", "biuf", "real numbers", where)
+    if values.ndim == 1:
+        values = values[:, None]
+    elif values.ndim == 2 and layout == "channels_first":
+        values = values.T
+    if values.ndim != 2:
+        raise ValueError(f"{where}: x has shape {values.shape}; must be (T, F) or (T,)")
+    if 0 in values.shape:
+        raise ValueError(f"{where}: x has shape {values.shape}; no dimension may be 0")
+    return values
+
+
+def _shape(item: Any) -> tuple[int, ...]:
+    """Returns the shape of an item; (-1,) where it is ragged itself."""
+    try:
+        return np.shape(item)
+    except ValueError:
+        return (-1,)

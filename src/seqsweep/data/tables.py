@@ -1,0 +1,149 @@
+"""Reads labelled sequences from csv and parquet files, and from DataFrames.
+
+N sequences, T steps, F features (channels).
+"""
+
+import importlib.util
+from dataclasses import replace
+from typing import Any, Literal
+
+from seqsweep.data.files import Stored
+from seqsweep.data.sequences import Splits, make_splits
+from seqsweep.data.table_names import Wanted
+from seqsweep.suggest import listed
+
+
+def table(
+    path: str,
+    id: str | None = None,
+    step: str | None = None,
+    label: str | None = None,
+    features: str | list[str] | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    length: str | None = None,
+    form: Literal["long", "wide", "lists"] | None = None,
+    frame: int | None = None,
+    reshape: list[int] | None = None,
+    delimiter: str | None = None,
+    test_path: str | None = None,
+    labels_path: str | None = None,
+    labels_id: str | None = None,
+) -> Splits:
+    """Reads a csv or parquet file; a csv file may be compressed (.gz, .zst).
+
+    In long form each row is a step, in wide form each row is a sequence, and in the form `lists`
+    each row is a sequence whose feature columns hold lists. A column that is not named is found by
+    its name where only one has a usual one; `none` means that there is no such column.
+
+    Args:
+        path: the file; `~` is the home folder.
+        id: the column that names the sequence of a row.
+        step: the column that orders the rows of a sequence: numbers or dates. Without it the rows
+            keep the order of the file.
+        label: the column of the class, one for each sequence.
+        features: the columns of values, in the order of the channels; `x*` is each that begins with
+            x. By default all that have no other purpose.
+        split: a column of train, val and test.
+        group: a column; sequences of one group never straddle a split, also where splits are cut.
+        length: in wide form, a column with the number of valid steps of each row.
+        form: by default `long` where there is a step column or an id repeats, else `wide`.
+        frame: in wide form, so many columns in a row are the channels of one step.
+        reshape: in wide form, [T, F]: the columns are T steps of F channels each.
+        delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|`.
+        test_path: a second file with the same columns, which is the test split.
+        labels_path: a file with a row for each sequence, found by its id, that has the label, and
+            perhaps split and group.
+        labels_id: the id column of that file, where its name differs.
+
+    Raises:
+        FileNotFoundError: with the nearest names in that folder.
+        ModuleNotFoundError: pyarrow is not installed.
+        ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
+    """
+    stored = read(
+        path, id, step, label, features, split, group, length, form, frame, reshape, delimiter,
+        test_path, labels_path, labels_id,
+    )  # fmt: skip
+    return _checked(stored)
+
+
+def read(
+    path: str,
+    id: str | None = None,
+    step: str | None = None,
+    label: str | None = None,
+    features: str | list[str] | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    length: str | None = None,
+    form: Literal["long", "wide", "lists"] | None = None,
+    frame: int | None = None,
+    reshape: list[int] | None = None,
+    delimiter: str | None = None,
+    test_path: str | None = None,
+    labels_path: str | None = None,
+    labels_id: str | None = None,
+    *,
+    labelled: bool = True,
+) -> Stored:
+    """Reads a csv or parquet file as `table` does, but checks only its own content.
+
+    Args:
+        labelled: False accepts a file without labels; a part then has none where any is missing.
+    """
+    _require_pyarrow(path)
+    from seqsweep.data.table_read import Shape, read_files
+
+    return read_files(
+        path,
+        Wanted(id, step, label, features, split, group, length),
+        Shape(form, frame, reshape),
+        delimiter,
+        test_path,
+        labels_path,
+        labels_id,
+        labelled,
+    )
+
+
+def from_frame(
+    dataframe: Any,
+    id: str | None = None,
+    step: str | None = None,
+    label: str | None = None,
+    features: str | list[str] | None = None,
+    split: str | None = None,
+    group: str | None = None,
+    length: str | None = None,
+    form: Literal["long", "wide", "lists"] | None = None,
+    frame: int | None = None,
+    reshape: list[int] | None = None,
+) -> Splits:
+    """Returns the sequences of a pandas DataFrame, or of a pyarrow Table.
+
+    The arguments are those of `table`. Levels of an index that have names count as columns. Without
+    a split column all sequences are in `train`.
+    """
+    _require_pyarrow("from_frame")
+    from seqsweep.data.table_read import Shape, read_frame
+
+    wanted = Wanted(id, step, label, features, split, group, length)
+    try:
+        return _checked(read_frame(dataframe, wanted, Shape(form, frame, reshape)))
+    except (ValueError, TypeError) as error:
+        # In Python the arguments have no config before their names.
+        raise type(error)(str(error).replace("data.source.", "")) from None
+
+
+def _require_pyarrow(what: str) -> None:
+    if importlib.util.find_spec("pyarrow") is None:
+        raise ModuleNotFoundError(f"{what}: needs pyarrow: pip install 'seqsweep[data]'")
+
+
+def _checked(stored: Stored) -> Splits:
+    if "train" not in stored.parts:
+        only = next(iter(stored.parts.values()))
+        raise ValueError(f"{only.where}: no sequence is in train; found {listed([*stored.parts])}")
+    splits = make_splits(stored.parts, channel_names=stored.channel_names)
+    return replace(splits, notes=stored.notes)

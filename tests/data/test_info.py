@@ -1,0 +1,89 @@
+"""The description of a data set counts what is in it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from seqsweep.data.bundled import japanese_vowels
+from seqsweep.data.convert import convert
+from seqsweep.data.info import describe
+from seqsweep.data.mapped import mapped
+from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+
+
+def made() -> Splits:
+    """Train with a repeated sequence, test with two of train's, one under another label."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(20, 6, 3))
+    x[1] = x[0]
+    x[3, 2, 0] = np.nan
+    x[:, :, 2] = 5
+    labels = np.array([0, 0, *np.arange(18) % 2])
+    test, test_labels = x[[0, 5, 2]].copy(), np.array([0, 1 - labels[5], labels[2]])
+    test[2] += 9
+    return make_splits(
+        {
+            "train": RawPart(x, labels, np.r_[3, 3, np.full(18, 6)], "train"),
+            "test": RawPart(test, test_labels, np.array([3, 6, 6]), "test"),
+        }
+    )
+
+
+def test_sizes_and_lengths_are_counted():
+    train, test = describe(made()).splits
+    assert (train.name, train.sequences, train.steps) == ("train", 20, 6 + 18 * 6)
+    assert (train.shortest, train.median, train.longest) == (3, 6.0, 6)
+    assert train.lengths == [2, *[0] * 14, 18]
+    assert test.name == "test" and sum(test.lengths) == 3
+
+
+def test_duplicates_and_contradictions_are_counted():
+    info = describe(made())
+    train, test = info.splits
+    assert (train.repeated, train.also_in_train) == (1, None)
+    assert (test.repeated, test.also_in_train) == (0, 2)
+    assert info.contradictions == 2  # sequence 5, in train and in test
+
+
+def test_channels_are_measured_over_the_valid_steps_of_all_splits():
+    splits = made()
+    info = describe(splits)
+    values = np.concatenate([part.x[part.valid] for part in splits.parts.values()])
+    for f, channel in enumerate(info.channels):
+        column = values[:, f].astype(np.float64)
+        expected = (np.nanmin(column), np.nanmax(column), np.nanmean(column), np.nanstd(column))
+        assert (channel.min, channel.max, channel.mean, channel.std) == pytest.approx(expected)
+        assert channel.missing == np.isnan(column).sum()
+        assert sum(channel.values) + channel.missing == len(values)
+    assert [channel.is_constant for channel in info.channels] == [False, False, True]
+    counts, _ = np.histogram(values[:, 1].astype(np.float64), 16)
+    assert info.channels[1].values == counts.tolist()
+
+
+def test_a_channel_without_a_value_has_no_range():
+    x = np.random.default_rng(0).normal(size=(6, 4, 2)).astype(np.float32)
+    x[:, :, 1] = np.nan
+    (_, empty) = describe(Splits(make_sequences(x, np.arange(6) % 2))).channels
+    assert (empty.min, empty.max, empty.mean, empty.std, empty.missing) == (*[None] * 4, 24)
+    assert sum(empty.values) == 0 and not empty.is_constant
+
+
+def test_channels_in_units_are_described_by_their_values():
+    x = np.random.default_rng(0).normal(1.7e9, 1, size=(20, 6, 1))
+    (channel,) = describe(Splits(make_sequences(x, np.arange(20) % 2))).channels
+    assert channel.mean == pytest.approx(x.mean(), abs=1e-5)
+    assert channel.std == pytest.approx(x.std(), rel=1e-5)
+
+
+def test_classes_are_counted_by_split():
+    info = describe(japanese_vowels())
+    assert [of.total for of in info.classes][:3] == [61, 65, 118]
+    assert info.classes[0].sequences == {"train": 30, "test": 31}
+
+
+def test_a_folder_is_described_as_its_source(tmp_path):
+    convert(made(), tmp_path / "a")
+    one, other = describe(made()).plain(), describe(mapped(str(tmp_path / "a"))).plain()
+    assert one == other
+    json.dumps(one, allow_nan=False)

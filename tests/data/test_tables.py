@@ -1,0 +1,309 @@
+"""csv, parquet and DataFrames give the sequences that the same arrays give."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from seqsweep.data.sequences import make_sequences
+from seqsweep.data.tables import from_frame, read, table
+
+EXAMPLES = Path(__file__).parent / "tables"
+LONG = (EXAMPLES / "long.csv").read_text()
+NAN = float("nan")
+
+X = np.array(
+    [
+        [[0.1, 1.5], [0.2, 1.4], [0.3, 1.6]],
+        [[2.5, -0.5], [2.6, -0.4], [0, 0]],
+        [[0.2, 1.3], [NAN, 1.2], [0, 0]],
+        [[2.4, -0.6], [2.2, -0.2], [2.3, -0.1]],
+    ]
+)
+LENGTHS = [3, 2, 2, 3]
+Y = ["walk", "run", "walk", "run"]
+EXPECTED = make_sequences(X, Y, LENGTHS, channel_names=["x", "y"])
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content: str | bytes, name="my.csv") -> str:
+        content = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path):
+    """`store(x=[1, 2])`: a parquet file with these columns."""
+
+    def store(columns=None, name="my.parquet", **more) -> str:
+        parquet.write_table(pa.table((columns or {}) | more), tmp_path / name, row_group_size=4)
+        return str(tmp_path / name)
+
+    return store
+
+
+def frame() -> pd.DataFrame:
+    return pd.read_csv(EXAMPLES / "long.csv")
+
+
+def zstd(content: bytes) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(content)
+    return sink.getvalue().to_pybytes()
+
+
+def test_the_long_example():
+    splits = table(str(EXAMPLES / "long.csv"))
+    assert splits.train.fingerprint() == EXPECTED.fingerprint()
+    assert splits.class_names == ("run", "walk") and splits.train.channel_names == ("x", "y")
+    assert splits.notes == (
+        f"{EXAMPLES / 'long.csv'}: long form, id=case, step=time, label=class, features=x,y",
+    )
+
+
+def test_the_wide_example():
+    splits = table(str(EXAMPLES / "wide.csv"), id="name")
+    assert splits.train.x[:, :, 0].tolist() == [[1, 2, 3, 4], [4, 3, 2, 1], [0, 2, 4, 6]]
+    assert splits.train.channel_names == ("channel_0",) and splits.class_names == ("down", "up")
+    framed = table(str(EXAMPLES / "wide.csv"), id="name", frame=2).train
+    assert framed.x[0].tolist() == [[1, 2], [3, 4]]
+    shaped = table(str(EXAMPLES / "wide.csv"), id="name", reshape=[1, 4]).train
+    assert shaped.x[0].tolist() == [[1, 2, 3, 4]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "\ufeff" + LONG,
+        LONG.replace("\n", "\r\n"),
+        LONG.replace("\n", "\r"),
+        LONG.replace("\n", "\n\n"),
+        "\n\n" + LONG,
+        LONG.removesuffix("\n"),
+        LONG.replace(",", ";"),
+        LONG.replace(",", "\t"),
+        LONG.replace(",", "|"),
+        LONG.replace(",", ", "),
+        LONG.replace(",,", ",?,"),
+        LONG.replace(",,", ",NA,"),
+        LONG.replace(",,", ",NaN,"),
+        LONG.replace("walk_1", '"walk_1"').replace("case", '"case"'),
+        LONG.replace("walk_1", '"walk\n1"'),
+        LONG.replace("case", "CASE").replace("class", "Label"),
+        LONG.replace("0.1,", "1e-1,").replace("2.5", " 2.5 "),
+        "\n".join([LONG.splitlines()[0], *LONG.splitlines()[:0:-1][::-1]]),
+    ],
+)
+def test_spellings_of_one_csv_file_are_read_alike(write, content):
+    assert table(write(content)).train.fingerprint() == EXPECTED.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["my.csv.gz", "my.csv.zst", "my.csv"])
+def test_compressed_files_are_known_by_their_content(write, name):
+    for content in (gzip.compress(LONG.encode()), zstd(LONG.encode())):
+        assert table(write(content, name)).train.fingerprint() == EXPECTED.fingerprint()
+    two = gzip.compress(LONG[:50].encode()) + gzip.compress(LONG[50:].encode())
+    assert table(write(two)).train.fingerprint() == EXPECTED.fingerprint()
+
+
+def test_rows_in_any_order_are_ordered_by_step(write):
+    header, *rows = LONG.splitlines()
+    first = ["walk_1", "run_1", "walk_2", "run_2"]
+    rows.sort(key=lambda row: (first.index(row.split(",")[0]), -int(row.split(",")[1])))
+    assert table(write("\n".join([header, *rows]))).train.fingerprint() == EXPECTED.fingerprint()
+    interleaved = sorted(rows, key=lambda row: row.split(",")[1])
+    train = table(write("\n".join([header, *interleaved]))).train
+    assert train.fingerprint() == EXPECTED.fingerprint()
+
+
+def test_without_a_step_column_rows_keep_the_order_of_the_file(write):
+    content = "\n".join(",".join(np.delete(row.split(","), 1)) for row in LONG.splitlines())
+    splits = table(write(content))
+    assert splits.train.fingerprint() == EXPECTED.fingerprint()
+    assert "long form, id=case, label=class, features=x,y" in splits.notes[0]
+
+
+def test_parquet_and_frames_are_the_same_data(store):
+    columns = pa.Table.from_pandas(frame(), preserve_index=False)
+    path = store(dict(zip(columns.column_names, columns.columns, strict=True)))
+    assert table(path).train.fingerprint() == EXPECTED.fingerprint()
+    assert from_frame(frame()).train.fingerprint() == EXPECTED.fingerprint()
+    assert from_frame(columns).train.fingerprint() == EXPECTED.fingerprint()
+    indexed = frame().set_index(["case", "time"])
+    assert from_frame(indexed).train.fingerprint() == EXPECTED.fingerprint()
+    categories = frame().astype({"case": "category", "class": "category"})
+    assert from_frame(categories).train.fingerprint() == EXPECTED.fingerprint()
+
+
+def test_a_pandas_index_in_a_file_is_not_a_feature(tmp_path):
+    frame().to_csv(tmp_path / "my.csv")
+    splits = table(str(tmp_path / "my.csv"))
+    assert splits.train.fingerprint() == EXPECTED.fingerprint()
+    assert splits.notes[1].endswith("my.csv: 1 column without a name not used (an index?)")
+    frame()[frame().time < 9].to_parquet(tmp_path / "my.parquet")
+    assert table(str(tmp_path / "my.parquet")).train.fingerprint() == EXPECTED.fingerprint()
+
+
+def test_lists_in_the_cells_of_parquet(store):
+    lists = {"case": ["a", "b"], "x": [[1.0, 2.0, 3.0], [4.0, None]], "y": [[5, 6, 7], [8, 9]]}
+    splits = table(store(lists | {"label": [True, False]}))
+    expected = make_sequences(
+        [np.array([[1, 5], [2, 6], [3, 7.0]]), np.array([[4, 8], [NAN, 9]])],
+        ["True", "False"],
+        channel_names=["x", "y"],
+    )
+    assert splits.train.fingerprint() == expected.fingerprint()
+    assert splits.notes[0].endswith("lists form, id=case, label=label, features=x,y")
+    fixed = pa.array([[1.0, 2.0], [3.0, 4.0]], pa.list_(pa.float32(), 2))
+    assert table(store(x=fixed, y=[0, 1])).train.x[1, :, 0].tolist() == [3, 4]
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        (["b", "a"], ("a", "b")),
+        ([10, 9], ("9", "10")),
+        ([1.0, 0.0], ("0", "1")),
+        ([True, False], ("False", "True")),
+        (pa.array(["b", "a"]).dictionary_encode(), ("a", "b")),
+        (pa.array(["b", "a"], pa.large_string()), ("a", "b")),
+        (pa.array([b"b", b"a"]), ("a", "b")),
+        (pa.array([1, 0], pa.date32()), ("1970-01-01", "1970-01-02")),
+        (pa.array([10, 9], pa.uint8()), ("9", "10")),
+        (pa.array([1, 2]).cast(pa.decimal128(19, 0)), ("1", "2")),
+    ],
+)
+def test_labels_of_any_kind(store, values, names):
+    splits = table(store(id=["p", "q"], x=[1, 2], label=values))
+    assert splits.class_names == names
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (("true", "false"), ("False", "True")),
+        (("1.0", "0.0"), ("0", "1")),
+        (("1.0", "x"), ("1.0", "x")),
+        (("01", "1"), ("01", "1")),
+        (("NA", "EU"), ("EU", "NA")),
+        (("2020-01-02", "2020-01-01"), ("2020-01-01", "2020-01-02")),
+        (("-1", "1"), ("-1", "1")),
+    ],
+)
+def test_labels_of_a_csv_file_have_the_names_of_the_same_values(write, texts, names):
+    assert table(write("x,label\n1,{}\n2,{}\n".format(*texts))).class_names == names
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        ("10", "9"),
+        ("1e3", "9.5"),
+        ("2020-01-02", "2020-01-01"),
+        ("2020-01-01 10:00:00", "2020-01-01 09:59:59.5"),
+        ("2020-01-01T10:00:00+02:00", "2020-01-01T07:00:00Z"),
+        ("1700000000000000001", "1700000000000000000"),
+    ],
+)
+def test_steps_are_numbers_or_dates(write, steps):
+    rows = f"a,{steps[0]},2,0\na,{steps[1]},1,0\nb,{steps[0]},3,1\n"
+    assert table(write("id,t,x,y\n" + rows)).train.x[0, :, 0].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        pa.array([2, 1, 2], pa.timestamp("us", "Europe/Berlin")),
+        pa.array([2, 1, 2], pa.date32()),
+        pa.array([2, 1, 2], pa.time32("s")),
+        pa.array([2, 1, 2], pa.duration("ms")),
+        pa.array([2.5, 1, 2], pa.float16()),
+        pa.array(["2", "1", "2"]).dictionary_encode(),
+    ],
+)
+def test_steps_of_parquet_have_any_ordered_type(store, steps):
+    path = store(id=["a", "a", "b"], time=steps, x=[2, 1, 3], label=[0, 0, 1])
+    assert table(path).train.x[0, :, 0].tolist() == [1, 2]
+
+
+def test_a_wide_table_may_have_lengths(store):
+    columns = {"a": [1, 2], "b": [3, 4], "c": [5, 6], "label": [0, 1]}
+    train = table(store(columns | {"lengths": [2, 3]})).train
+    assert train.lengths.tolist() == [2, 3] and train.x[:, :, 0].tolist() == [[1, 3, 0], [2, 4, 6]]
+    path = store(columns | {"n": [2, 2]})
+    train = table(path, length="n").train
+    assert train.lengths.tolist() == [2, 2] and train.max_length == 2
+
+
+def test_number_types_that_fit_into_float32_need_no_units(store):
+    """A csv file has the same values as float64; the type of a column must not lose digits."""
+    big = [1.7e9 + 0.25, 1.7e9 + 0.5]
+    splits = table(store(x=big, y=[0, 1]))
+    assert splits.train.units is not None
+    for kind in (pa.float32(), pa.int16(), pa.bool_(), pa.float16()):
+        made = table(store(x=pa.array([0, 1]).cast(kind), y=[0, 1])).train
+        assert made.units is None and made.x[:, 0, 0].tolist() == [0, 1]
+
+
+def test_features_are_chosen_by_names_and_patterns(write):
+    content = "id,step,acc_x,acc_y,note,label\na,0,1,2,hi,0\na,1,3,4,hi,0\nb,0,5,6,hi,1\n"
+    path = write(content)
+    assert table(path, features=["acc_y", "acc_x"]).train.channel_names == ("acc_y", "acc_x")
+    assert table(path, features="acc_*").train.channel_names == ("acc_x", "acc_y")
+    assert table(path, features=["acc_*", "acc_x"]).train.input_size == 2
+    assert table(path, features="acc_y").train.x[0, :, 0].tolist() == [2, 4]
+
+
+def test_none_means_that_there_is_no_such_column(write):
+    content = "id,time,label\n1,5,0\n2,6,1\n"
+    assert table(write(content), step="none", id="none").train.x[0, :, 0].tolist() == [1, 5]
+
+
+def test_numbers_as_names_of_columns(write):
+    assert table(write("0,1,2,label\n5,6,7,a\n8,9,10,b\n")).train.x[0, :, 0].tolist() == [5, 6, 7]
+
+
+def test_read_keeps_ids_and_accepts_a_file_without_labels(write):
+    path = write("id,t,x\nb,0,1\na,0,2\na,1,3\n")
+    stored = read(path, labelled=False)
+    part = stored.parts["train"]
+    assert part.labels is None and part.ids is not None and part.lengths is not None
+    assert part.ids.tolist() == ["b", "a"] and part.lengths.tolist() == [1, 2]
+    assert stored.channel_names == ("x",)
+    with pytest.raises(ValueError, match=r"data.source.label=COLUMN names the label column"):
+        read(path)
+
+
+def test_read_uses_labels_only_if_none_is_missing(write):
+    assert (
+        read(write("x,y,label\n1,2,a\n3,4,b\n"), labelled=False).parts["train"].labels is not None
+    )
+    stored = read(write("x,y,label\n1,2,a\n3,4,\n"), labelled=False)
+    assert stored.parts["train"].labels is None
+    assert "1 labels are missing; none is used" in stored.notes[1]
+
+
+def test_a_row_of_many_columns_and_a_large_file(write):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3, 20_000))
+    content = ",".join(f"x{i}" for i in range(20_000)) + ",label\n"
+    content += "".join(",".join(map(repr, row.tolist())) + f",{n % 2}\n" for n, row in enumerate(x))
+    train = table(write(content)).train
+    assert train.fingerprint() == make_sequences(x, [0, 1, 0]).fingerprint()
+
+
+def test_the_columns_of_a_file_have_any_order(write):
+    rows = [row.split(",") for row in LONG.splitlines()]
+    swapped = "\n".join(",".join([*row[::-1]]) for row in rows)
+    splits = table(write(swapped))
+    assert splits.train.channel_names == ("y", "x")
+    assert np.array_equal(splits.train.x[..., ::-1], EXPECTED.x, equal_nan=True)

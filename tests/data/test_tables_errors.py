@@ -1,0 +1,323 @@
+"""What is wrong with a table is one message that names the place and the way out."""
+
+import gzip
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from seqsweep.data.tables import from_frame, table
+
+LONG = (Path(__file__).parent / "tables" / "long.csv").read_text()
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content: str | bytes, name="my.csv") -> str:
+        content = content.encode() if isinstance(content, str) else content
+        (tmp_path / name).write_bytes(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+def swap(old: str, new: str) -> str:
+    assert old in LONG
+    return LONG.replace(old, new, 1)
+
+
+BAD_CSV = {
+    "text in a feature": (
+        swap("2.6", "fast"),
+        {},
+        r"my.csv:6: column 'x': 'fast' is not a number; data.source.features=\[...\] chooses",
+    ),
+    "text below a line break in quotes": (
+        swap("walk_1", '"walk\n1"').replace("2.6", "fast").replace("walk_1", '"walk\n1"'),
+        {},
+        r"my.csv:9: column 'x': 'fast' is not a number",
+    ),
+    "text below empty lines": (
+        "\n" + swap("2.6", "fast").replace("\n", "\n\n"),
+        {},
+        r"my.csv:12: column 'x': 'fast'",
+    ),
+    "a decimal comma": (
+        "x;label\n1,5;a\n",
+        {},
+        "column 'x': '1,5' is not a number .decimal comma: write a point",
+    ),
+    "infinite": (swap("2.6", "inf"), {}, "my.csv:6: column 'x' is inf; must be a number"),
+    "too large": (swap("2.6", "1e400"), {}, "my.csv:6: column 'x' is inf"),
+    "beyond float32": (swap("2.6", "1e300"), {}, r"csv:6: column 'x' is 1e\+300; must be"),
+    "an underscore": (swap("2.6", "2_6"), {}, "my.csv:6: column 'x': '2_6' is not a number"),
+    "missing label": (
+        swap("-0.5,run", "-0.5,").replace("-0.4,run", "-0.4,"),
+        {},
+        r"my.csv:5: the label \(column 'class'\) is missing, of sequence 'run_1'$",
+    ),
+    "label nan": ("x,label\n1,a\n2,b\n3,nan\n", {}, r"my.csv:4: the label .* is missing"),
+    "label missing in a step": (
+        swap("-0.4,run", "-0.4,"),
+        {},
+        r"my.csv:6: sequence 'run_1' has label missing \(column 'class'\), but 'run' at .*:5;",
+    ),
+    "label that changes": (
+        swap("-0.4,run", "-0.4,walk"),
+        {},
+        r"my.csv:6: sequence 'run_1' has label 'walk' .*, but 'run' at .*my.csv:5; must be one",
+    ),
+    "step twice": (
+        swap("run_1,1", "run_1,0"),
+        {},
+        "my.csv:6: sequence 'run_1' has step 0 a second time; the first is at .*my.csv:5",
+    ),
+    "step twice, written otherwise": (swap("run_1,1", "run_1,0.0"), {}, "my.csv:6: .* second time"),
+    "step missing": (swap("run_1,1", "run_1,"), {}, r"my.csv:6: the step \(column 'time'\) is m"),
+    "step no number": (
+        swap("run_1,1", "run_1,late"),
+        {},
+        r"my.csv:6: the step \(column 'time'\) 'late' is neither a number nor a date",
+    ),
+    "steps of two kinds": (swap("run_1,1", "run_1,2020-01-01"), {}, "mixture of numbers and dates"),
+    "id missing": (
+        swap("run_1,1", ",1"),
+        {},
+        r"my.csv:6: the id \(column 'case'\) is missing$",
+    ),
+    "a cell too many": (
+        swap("-0.4,run", "-0.4,run,9"),
+        {},
+        "my.csv:6: 6 cells; expected 5, as in the header",
+    ),
+    "a cell too few": (swap("2.6,", ""), {}, "my.csv:6: 4 cells; expected 5"),
+    "an open quote": (swap("run_1", '"run_1'), {}, "a quoted cell does not end"),
+    "no such column": (
+        LONG,
+        {"label": "clas"},
+        "data.source.label=clas: has no such column; columns: case, time, x, y, class; did you mean"
+        " 'class'",
+    ),
+    "no such feature": (LONG, {"features": ["x", "z"]}, "data.source.features=z: has no such"),
+    "no such pattern": (LONG, {"features": "acc*"}, r"data.source.features=acc\*: has no such"),
+    "no features": (LONG, {"features": []}, r"features=\[\]: must name at least one"),
+    "a column for two purposes": (LONG, {"id": "case", "label": "case"}, "'case' is given for two"),
+    "two columns of one name": ("x,x,label\n1,2,a\n", {}, "has two columns 'x'"),
+    "two that may be ids": (
+        "id,case,x,label\na,a,1,0\n",
+        {},
+        "'id' and 'case' may each be the id column; data.source.id=id chooses one, id=none neither",
+    ),
+    "only labels": ("id,label\na,b\n", {}, "has no feature column beside id, label"),
+    "no label": (
+        "id,x\na,1\nb,2\n",
+        {},
+        "data.source.label=COLUMN names the label column; columns: id, x; data.source.labels_path=",
+    ),
+    "steps without ids": (
+        "t,x,label\n0,1,a\n1,2,b\n",
+        {},
+        "step=t means a row for each step, but no column names the sequence; set data.source.id",
+    ),
+    "long without ids": ("x,label\n0,a\n1,b\n", {"form": "long"}, "form=long means a row for each"),
+    "no names": ("2,1,0.5,7\n1,2,3,4\n", {}, r"the first line has only numbers \(2,1,0.5,7\); exp"),
+    "no rows": ("x,label\n", {}, "has no row below the names of its columns"),
+    "no rows, no line end": ("x,label", {}, "has no row below the names of its columns"),
+    "length a text": ("a,b,lengths,label\n1,2,x,y\n", {}, "'lengths'. is 'x'; must be a whole"),
+    "empty": ("", {}, "my.csv: is empty"),
+    "blank": ("\n \n\n", {}, "my.csv"),
+    "one class": ("x,label\n1,a\n2,a\n", {}, "only one class"),
+    "latin-1": (
+        swap("run_1", "r\xfcn_1").encode("latin-1"),
+        {},
+        "my.csv:5: column 'case' is not UTF-8; save the file as UTF-8",
+    ),
+    "latin-1 in the header": (swap("class", "classe\xe9").encode("latin-1"), {}, "csv:1: .*UTF-8"),
+    "UTF-16": (LONG.encode("utf-16"), {}, "my.csv: is UTF-16; save the file as UTF-8"),
+    "binary": (b"x,label\n\0\0\1,2\n", {}, "is not a text; expected csv or parquet"),
+    "gzip cut off": (gzip.compress(LONG.encode())[:-20], {}, "is cut off or damaged"),
+    "gzip damaged": (b"\x1f\x8b" + b"a" * 30, {}, "is cut off or damaged"),
+    "zstd damaged": (b"\x28\xb5\x2f\xfd" + b"a" * 30, {}, "is cut off or damaged"),
+    "parquet cut off": (b"PAR1" + b"a" * 30, {}, "is cut off or damaged"),
+    "delimiter": (LONG, {"delimiter": "::"}, "delimiter='::': must be one character"),
+    "frame": ("a,b,c,label\n1,2,3,x\n", {"frame": 2}, r"frame=2: must divide .* 3 feature columns"),
+    "frame 0": ("a,b,c,label\n1,2,3,x\n", {"frame": 0}, "frame=0: must divide"),
+    "reshape": (
+        "a,b,c,label\n1,2,3,x\n",
+        {"reshape": [2, 2]},
+        r"reshape=\[2, 2\]: expected 4 columns; .* has 3 feature columns",
+    ),
+    "reshape of three": ("a,label\n1,x\n", {"reshape": [1, 1, 1]}, r"must be \[steps, channels\]"),
+    "frame and reshape": ("a,label\n1,x\n", {"reshape": [1, 1], "frame": 1}, "give only one"),
+    "frame of a long table": (LONG, {"form": "long", "frame": 2}, "source.frame is for form=wide"),
+    "length": (
+        "a,b,lengths,label\n1,2,3,x\n",
+        {},
+        r"my.csv:2: the length \(column 'lengths'\) is '3'; must be a whole number from 1 to 2",
+    ),
+    "split": (
+        "a,split,label\n1,train,x\n2,tset,y\n",
+        {},
+        r"csv:3: split 'tset' \(column 'split'\): must be train, val or test; did you mean 'test'",
+    ),
+    "split missing": ("a,split,label\n1,train,x\n2,,y\n", {}, r"my.csv:3: the split .* is missing"),
+    "no train": ("a,split,label\n1,test,x\n2,val,y\n", {}, "no sequence is in train; found val"),
+    "split that changes": (
+        "id,t,a,split,label\np,0,1,train,x\np,1,1,test,x\n",
+        {},
+        "my.csv:3: sequence 'p' has split 'test'",
+    ),
+    "group missing": ("a,group,label\n1,p,x\n2,,y\n", {}, r"my.csv:3: the group .* is missing"),
+    "group in two splits": (
+        "a,group,split,label\n1,p,train,x\n2,p,test,y\n",
+        {},
+        "group 'p' is in train and in test; a group must be in one split; data.source.group=none",
+    ),
+    "labels_id alone": (LONG, {"labels_id": "x"}, "labels_id=x: needs data.source.labels_path"),
+    "a long label": ("a,label\n1," + "x" * 1001 + "\n2,y\n", {}, "label of 1,001 characters"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "options", "message"), BAD_CSV.values(), ids=BAD_CSV)
+def test_a_bad_csv_file_is_refused_with_its_line(write, content, options, message):
+    with pytest.raises((ValueError, TypeError), match=message) as error:
+        table(write(content), **options)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+GOOD = {"id": ["a", "a", "b"], "step": [0, 1, 0], "x": [1.0, 2.0, 3.0], "label": [0, 0, 1]}
+BAD_PARQUET = {
+    "a feature of texts": (
+        {"x": ["a", "b", "c"]},
+        {},
+        r"column 'x' holds string; expected numbers; data.source.features",
+    ),
+    "infinite": ({"x": [1, 2, float("inf")]}, {}, "my.parquet: row 2: column 'x' is inf"),
+    "label missing": (
+        {"label": [0, 0, None]},
+        {},
+        r"my.parquet: row 2: the label \(column 'label'\) is missing, of sequence 'b'",
+    ),
+    "label NaN": ({"label": [0, 0, float("nan")]}, {}, "row 2: the label .* is missing"),
+    "label a fraction": ({"label": [0.5, 0.5, 1]}, {}, "sequence 0 has label 0.5: .*regression"),
+    "label of lists": ({"label": [[0], [0], [1]]}, {}, "'label' holds list<.*; expected texts"),
+    "label of bytes": ({"label": [b"\xff", b"\xff", b"a"]}, {}, "not readable as text"),
+    "label changes": ({"label": [0, 1, 1]}, {}, "row 1: sequence 'a' has label '1' .* but '0' at"),
+    "step twice": ({"step": [1, 1, 0]}, {}, "row 1: sequence 'a' has step 1 a second .*row 0"),
+    "step missing": ({"step": [1, None, 0]}, {}, "row 1: the step .* is missing"),
+    "step NaN": ({"step": [1, float("nan"), 0]}, {}, "row 1: the step .* is missing"),
+    "step of booleans": ({"step": [True, False, True]}, {}, "row 0: the step .* is neither"),
+    "id missing": ({"id": ["a", None, "b"]}, {}, r"row 1: the id \(column 'id'\) is missing"),
+    "all ids missing": ({"id": [None] * 3}, {}, r"row 0: the id .* \(3 such rows\)"),
+    "lists beside numbers": (
+        {"y": [[1], [2], [3]]},
+        {},
+        "column 'y' holds lists, column 'x' does not",
+    ),
+    "texts that are not UTF-8": (
+        {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())},
+        {},
+        "is cut off or damaged",
+    ),
+    "length of lists": ({"lengths": [[1], [1], [1]]}, {"form": "wide"}, "'lengths' holds list"),
+    "length a fraction": ({"n": [1.5, 1, 1]}, {"length": "n"}, "the length .* is 1.5; must be"),
+    "length missing": ({"n": [None, 1, 1]}, {"length": "n"}, "the length .* is None; must be"),
+    "delimiter": ({}, {"delimiter": ";"}, "delimiter=';': .* is a parquet file"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "options", "message"), BAD_PARQUET.values(), ids=BAD_PARQUET)
+def test_a_bad_parquet_file_is_refused_with_its_row(tmp_path, columns, options, message):
+    parquet.write_table(pa.table(GOOD | columns), tmp_path / "my.parquet")
+    with pytest.raises((ValueError, TypeError), match=message) as error:
+        table(str(tmp_path / "my.parquet"), **options)
+    assert "\n" not in str(error.value)
+
+
+BAD_LISTS = {
+    "unequal": ({"x": [[1, 2], [3]], "y": [[1, 2], [3, 4]]}, "row 1: column 'y' has 2 steps, but"),
+    "empty": ({"x": [[1, 2], []]}, "row 1: column 'x' has no steps"),
+    "null": ({"x": [[1, 2], None]}, "row 1: column 'x' has no steps"),
+    "infinite": ({"x": [[1, 2], [float("inf"), 1]]}, "row 1: column 'x' is inf"),
+    "texts": ({"x": [["a"], ["b"]]}, "column 'x' holds string; expected numbers"),
+    "lists of lists": ({"x": [[[1]], [[2]]]}, "column 'x' holds list<.*; expected numbers"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("columns", "message"), BAD_LISTS.values(), ids=BAD_LISTS)
+def test_bad_lists_are_refused_with_their_row(tmp_path, columns, message):
+    parquet.write_table(pa.table(columns | {"label": [0, 1]}), tmp_path / "my.parquet")
+    with pytest.raises((ValueError, TypeError), match=message):
+        table(str(tmp_path / "my.parquet"))
+
+
+def test_lists_have_no_other_form(tmp_path):
+    parquet.write_table(pa.table({"x": [[1], [2]], "label": [0, 1]}), tmp_path / "my.parquet")
+    with pytest.raises(ValueError, match="form=wide: its features are lists"):
+        table(str(tmp_path / "my.parquet"), form="wide")
+
+
+def test_a_parquet_file_cut_off_anywhere_is_refused(tmp_path):
+    parquet.write_table(pa.table(GOOD), tmp_path / "whole.parquet")
+    content = (tmp_path / "whole.parquet").read_bytes()
+    for size in range(4, len(content) - 1, 97):
+        (tmp_path / "my.parquet").write_bytes(content[:size])
+        with pytest.raises(ValueError, match="is cut off or damaged"):
+            table(str(tmp_path / "my.parquet"))
+
+
+def test_a_small_file_that_stands_for_a_large_table_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.data.memory._physical_memory", lambda: 1 << 20)
+    zeros = pa.table({"x": pa.repeat(0.0, 1 << 20), "label": pa.repeat(0, 1 << 20)})
+    parquet.write_table(zeros, tmp_path / "my.parquet")
+    assert (tmp_path / "my.parquet").stat().st_size < 1 << 16
+    with pytest.raises(ValueError, match=r"its 1,048,576 rows of 2 columns need 0.0 GB in memory"):
+        table(str(tmp_path / "my.parquet"))
+    (tmp_path / "my.csv.gz").write_bytes(gzip.compress(b"x,label\n" + b"0,0\n" * (1 << 19)))
+    with pytest.raises(ValueError, match="its decompressed bytes need"):
+        table(str(tmp_path / "my.csv.gz"))
+
+
+def test_padding_to_one_long_sequence_is_refused_if_it_cannot_fit(write, monkeypatch):
+    rows = "".join(f"id{i},{i}\n" for i in range(1000)) + "long,1\n" * 1000
+    path = write("id,x\n" + rows)
+    monkeypatch.setattr("seqsweep.data.memory._physical_memory", lambda: 1_000_000)
+    with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GB"):
+        table(path, form="long")
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "message"),
+    [
+        (
+            pd.DataFrame({"x": [1], "label": [0]}),
+            {"id": "case"},
+            "^the DataFrame: id=case: has no such",
+        ),
+        (pd.DataFrame({"x": [1, "a"], "label": [0, 1]}), {}, "the DataFrame: a column mixes types"),
+        (
+            pd.DataFrame({"x": [1.0, 2.0]}),
+            {},
+            "^the DataFrame: label=COLUMN names the label column",
+        ),
+        (pd.DataFrame({"x": [], "label": []}), {}, "the DataFrame: has no rows"),
+        ([1, 2], {}, "expected a pandas DataFrame, got list"),
+    ],
+)
+def test_a_bad_frame_is_refused_in_terms_of_python(frame, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        from_frame(frame, **options)
+
+
+def test_without_pyarrow_the_message_says_how_to_install_it(write, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError, match=r"needs pyarrow: pip install 'seqsweep\[data\]'"):
+        table(write(LONG))
+
+
+def test_a_wrong_path_is_refused(tmp_path, write):
+    write(LONG)
+    with pytest.raises(FileNotFoundError, match=r"did you mean 'my.csv'"):
+        table(str(tmp_path / "my.cvs"))

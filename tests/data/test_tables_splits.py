@@ -1,0 +1,165 @@
+"""Splits, groups and labels come from columns, from a second table, or from a cut."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from seqsweep.data.prepare import prepare
+from seqsweep.data.tables import from_frame, read, table
+
+ROWS = "id,step,x\na,0,1\na,1,2\nb,0,3\nc,0,4\nd,0,5\nd,1,6\n"
+LABELS = "case,class,split,subject\nd,up,test,s1\nc,up,val,s2\nb,down,train,s3\na,up,train,s4\n"
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(content: str, name="my.csv") -> str:
+        (tmp_path / name).write_text(content)
+        return str(tmp_path / name)
+
+    return write
+
+
+def values(part) -> list[list[float]]:
+    return [
+        row[:length].tolist() for row, length in zip(part.x[:, :, 0], part.lengths, strict=True)
+    ]
+
+
+def test_a_split_column_divides_the_sequences(write):
+    rows = (
+        "id,t,x,split,label\na,0,1,train,0\na,1,2,train,0\nb,0,3,Valid,1\n"
+        "c,0,4,train,1\nd,0,5,test,0\n"
+    )
+    splits = table(write(rows))
+    assert splits.val is not None and splits.test is not None
+    assert values(splits.train) == [[1, 2], [4]]
+    assert values(splits.val) == [[3]] and values(splits.test) == [[5]]
+    stored = read(write(rows)).parts
+    assert {name: part.ids.tolist() for name, part in stored.items() if part.ids is not None} == {
+        "train": ["a", "c"], "val": ["b"], "test": ["d"],
+    }  # fmt: skip
+
+
+def test_a_second_file_is_the_test_split(write):
+    main = write("id,t,x,y,label\na,0,1,2,p\nb,0,3,4,q\nb,1,5,6,q\n")
+    # Its columns have another order, and its groups or splits are not asked for.
+    test = write("label,y,x,t,id,split\nq,20,10,0,a,train\n", "test.csv")
+    splits = table(main, test_path=test)
+    assert splits.test is not None
+    assert splits.test.x[0].tolist() == [[10, 20]] and splits.test.labels.tolist() == [1]
+    with pytest.raises(ValueError, match=r"test.csv: data.source.features=y: has no such column"):
+        table(main, test_path=write("id,t,x,label\na,0,1,p\n", "test.csv"))
+    with pytest.raises(ValueError, match="has a test split; give only one"):
+        table(write("x,split,label\n1,train,a\n2,test,b\n"), test_path=test)
+
+
+def test_a_long_test_file_with_one_row_for_each_sequence_is_long(write):
+    main = write("id,x,y,label\na,1,2,p\na,3,4,p\nb,3,4,q\n")
+    test = write("id,x,y,label\na,1,2,p\nb,3,4,q\n", "test.csv")
+    splits = table(main, test_path=test)
+    assert splits.test is not None and splits.test.x.shape == (2, 1, 2)
+
+
+def test_labels_splits_and_groups_of_a_second_table_are_joined_by_id(write):
+    path, labels = write(ROWS), write(LABELS, "labels.csv")
+    splits = table(path, labels_path=labels)
+    assert splits.val is not None and splits.test is not None
+    assert values(splits.train) == [[1, 2], [3]] and values(splits.test) == [[5, 6]]
+    assert [splits.class_names[label] for label in splits.train.labels] == ["up", "down"]
+    assert splits.train.groups is not None and splits.train.groups.tolist() == [0, 1]
+    assert splits.notes == (
+        f"{path}: long form, id=id, step=step, features=x",
+        f"{labels}: id=case, label=class, split=split, group=subject",
+    )
+
+
+def test_a_label_column_of_the_second_table_wins_and_may_be_named(write):
+    path = write(
+        ROWS.replace("x\n", "x,label\n", 1).replace("\n", ",z\n").replace("label,z", "label")
+    )
+    labels = write(LABELS + "e,up,train,s9\n", "labels.csv")
+    splits = table(path, label="class", split="none", labels_path=labels, labels_id="case")
+    assert splits.class_names == ("down", "up") and len(splits.train) == 4
+    assert splits.train.channel_names == ("x",)
+    assert splits.notes[1] == f"{path}: column 'label' is not used: {labels} has the label"
+    assert splits.notes[-1] == f"{labels}: 1 id is not used"
+
+
+def test_ids_are_joined_as_texts(write):
+    path = write("id,x\n1,5\n1,6\n2,7\n")
+    assert table(path, labels_path=write("id,y\n2,a\n1,b\n", "l.csv")).train.labels.tolist() == [
+        1,
+        0,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (LABELS.replace("a,up,train,s4\n", ""), "labels.csv: has no row for sequence 'a'$"),
+        (
+            LABELS.replace("a,up", "a,"),
+            r"labels.csv:5: the label \(column 'class'\) is missing, of",
+        ),
+        (LABELS + "a,down,train,s4\n", "labels.csv:6: id 'a' a second time; the first is at .*:5"),
+        (LABELS.replace("case", "nr"), "labels.csv: data.source.labels_id=COLUMN names the id"),
+        (
+            LABELS.replace("class", "kind"),
+            "my.csv: data.source.label=COLUMN names the label column",
+        ),
+        (LABELS.replace("s4", "s1"), "group 's1' is in train and in test"),
+    ],
+)
+def test_a_bad_second_table_is_refused(write, labels, message):
+    with pytest.raises(ValueError, match=message):
+        table(write(ROWS), labels_path=write(labels, "labels.csv"))
+
+
+def test_a_table_without_ids_cannot_be_joined(write):
+    with pytest.raises(ValueError, match=r"data.source.id=COLUMN names the id column, by which"):
+        table(write("x\n1\n2\n"), labels_path=write(LABELS, "labels.csv"))
+
+
+def grouped_frame() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    patients = rng.integers(12, size=80)
+    columns = {"a": rng.normal(size=80), "b": np.arange(80.0), "patient": patients}
+    return pd.DataFrame(columns | {"label": np.arange(80) % 2})
+
+
+def test_a_group_column_keeps_its_sequences_together_in_a_cut():
+    frame = grouped_frame()
+    splits = from_frame(frame)
+    assert splits.train.groups is not None
+    cut = prepare(
+        splits,
+        val_fraction=0.2,
+        test_fraction=0.2,
+        split_seed=0,
+        standardize=False,
+        missing="error",
+    )
+    of = {name: set(frame.patient[part.x[:, 1, 0].astype(int)]) for name, part in cut.parts.items()}
+    assert of.keys() == {"train", "val", "test"} and sum(map(len, of.values())) == 12
+
+
+def test_groups_decide_the_fingerprint_and_their_names_do_not():
+    frame = grouped_frame()
+    plain = from_frame(frame, group="none", features=["a", "b"])
+    renamed = from_frame(frame.assign(patient=frame.patient.map(lambda p: f"p{100 - p}")))
+    other = from_frame(frame.assign(patient=np.arange(80) // 2))
+    assert from_frame(frame).fingerprint() == renamed.fingerprint()
+    assert len({from_frame(frame).fingerprint(), other.fingerprint(), plain.fingerprint()}) == 3
+
+
+def test_a_cut_without_groups_is_the_one_of_before():
+    """These positions are those of the version before groups."""
+    frame = grouped_frame()
+    cut = prepare(
+        from_frame(frame, group="none", features=["a", "b"]),
+        val_fraction=0.1, test_fraction=0.1, split_seed=0, standardize=False, missing="error",
+    )  # fmt: skip
+    assert cut.val is not None and cut.test is not None
+    assert cut.test.x[:, 1, 0].tolist() == [7, 9, 15, 28, 30, 39, 46, 58]
+    assert cut.val.x[:, 1, 0].tolist() == [4, 29, 31, 40, 54, 59, 73, 76]

@@ -1,0 +1,110 @@
+"""The same data as npz, ts, csv and parquet are the same run to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from seqsweep.training.planned_run import plan
+from seqsweep.training.train import train
+
+COUNT = 40
+TRAIN = (
+    "data.batch_size=8", "data.missing=forward", "optimizer.lr=0.02", "trainer.max_epochs=3",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false", "model.hidden_size=5",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ...]]:
+    """The arguments that read each of the files, whose data are the same."""
+    folder = tmp_path_factory.mktemp("formats")
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(2, 9, COUNT)
+    labels = np.array(["left", "right", "up"])[np.arange(COUNT) % 3]
+    x = rng.normal(size=(COUNT, 8, 2)) * [1, 1e3] + [0, 1.7e9]  # the second one needs units
+    x[rng.random(x.shape) < 0.05] = np.nan
+    np.savez(folder / "my.npz", X=x, y=labels, lengths=lengths)
+    sequences = [row[:length] for row, length in zip(x, lengths, strict=True)]
+    (folder / "my.ts").write_text(_ts(sequences, labels))
+    long = pd.DataFrame(
+        {
+            "case": np.repeat([f"c{n}" for n in range(COUNT)], lengths),
+            "time": np.concatenate([np.arange(length) for length in lengths]),
+            "class": np.repeat(labels, lengths),
+            "channel_0": np.concatenate(sequences)[:, 0],
+            "channel_1": np.concatenate(sequences)[:, 1],
+        }
+    )
+    long.to_csv(folder / "my.csv", index=False)
+    with pa.CompressedOutputStream(str(folder / "my.csv.zst"), "zstd") as stream:
+        stream.write((folder / "my.csv").read_bytes())
+    long.drop(columns="class").rename(columns={"case": "nr"}).to_csv(
+        folder / "values.csv.gz", index=False
+    )
+    pd.DataFrame({"case": [f"c{n}" for n in range(COUNT)], "class": labels}).to_csv(
+        folder / "labels.csv", index=False
+    )
+    long.to_parquet(folder / "my.parquet")
+    lists = {f"channel_{f}": [row[:, f] for row in sequences] for f in (0, 1)}
+    pd.DataFrame(lists | {"class": labels}).to_parquet(folder / "lists.parquet")
+    wide = pd.DataFrame(x.reshape(COUNT, 16)).assign(n=lengths, label=labels)
+    wide.to_csv(folder / "wide.csv", index=False)
+    wide.rename(columns=str).to_parquet(folder / "wide.parquet")
+    path = f"data.source.path={folder}"
+    framed = ("data.source.length=n", "data.source.frame=2")
+    return {
+        "npz": ("data=npz", f"{path}/my.npz"),
+        "ts": ("data=ts", f"{path}/my.ts"),
+        "csv": ("data=csv", f"{path}/my.csv"),
+        "zst": ("data=csv", f"{path}/my.csv.zst"),
+        "labels": (
+            "data=csv", f"{path}/values.csv.gz", "data.source.id=nr",
+            f"data.source.labels_path={folder}/labels.csv",
+        ),
+        "parquet": ("data=parquet", f"{path}/my.parquet"),
+        "lists": ("data=parquet", f"{path}/lists.parquet"),
+        "wide csv": ("data=csv", f"{path}/wide.csv", *framed),
+        "wide parquet": ("data=parquet", f"{path}/wide.parquet", *framed),
+    }  # fmt: skip
+
+
+def _ts(sequences: list[Any], labels: Any) -> str:
+    lines = ["@dimensions 2", "@classLabel true left right up", "@data"]
+    for row, label in zip(sequences, labels, strict=True):
+        channels = [",".join(map(repr, row[:, f].tolist())) for f in (0, 1)]
+        lines.append(":".join([*channels, label]))
+    return "\n".join(lines) + "\n"
+
+
+def test_all_formats_have_one_fingerprint_and_all_tables_one_run_id(written, checked):
+    planned = {name: plan(checked(*source, *TRAIN)) for name, source in written.items()}
+    assert len({one.data_fingerprint for one in planned.values()}) == 1
+    # npz and ts are sources of their own, and the source is part of the identity.
+    tables = {one.run_id for name, one in planned.items() if name not in ("npz", "ts")}
+    assert len(tables) == 1
+    assert len({one.run_id for one in planned.values()}) == 3
+
+
+def test_columns_that_make_other_data_make_another_run(written, checked):
+    source = written["csv"]
+    one = plan(checked(*source, *TRAIN))
+    other = plan(checked(*source, *TRAIN, "data.source.features=[channel_1,channel_0]"))
+    assert one.run_id != other.run_id
+
+
+@pytest.mark.slow
+def test_all_formats_train_the_same_run_to_the_bit(written, checked, result_of, tmp_path):
+    results: dict[str, dict[str, Any]] = {}
+    for name in ("npz", "ts", "csv", "parquet", "lists", "wide csv"):
+        planned = plan(checked(*written[name], *TRAIN, f"output_dir={tmp_path / name}"))
+        train(planned, tmp_path / name)
+        results[name] = result_of(Path(tmp_path / name / planned.run_id))
+    assert len(results["npz"]["rows"]) == 4 and results["npz"]["weights"]
+    for name, result in results.items():
+        assert result["rows"] == results["npz"]["rows"], name
+        assert result["weights"] == results["npz"]["weights"], name
+        assert result["record"]["metrics"] == results["npz"]["record"]["metrics"], name

@@ -1,0 +1,254 @@
+"""`seqsweep data` prints what is in a data set, and refuses wrong input in one line."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.cli import main
+from seqsweep.config.from_overrides import compose
+from seqsweep.data.mapped import mapped
+from seqsweep.data.readers import npz
+from seqsweep.training.data_cache import load_source
+from seqsweep.training.planned_run import plan
+from seqsweep.using.data_source import choose, overrides_for, train_command
+
+Run = Callable[..., tuple[int, str, str]]
+X = np.random.default_rng(0).normal(size=(60, 7, 2)).astype(np.float32)
+Y = np.arange(60) % 3
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `seqsweep data ARGUMENTS`. Returns the exit code and what it printed."""
+    np.savez(tmp_path / "a.npz", X=X, y=Y)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(["data", *arguments])
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return ended.value.code, printed.out, printed.err
+
+    return call
+
+
+def overrides_in(command: str) -> list[str]:
+    """Returns the overrides of a printed command, without the quotes of the shell."""
+    import shlex
+
+    words = shlex.split(command)
+    assert words[:2] == ["seqsweep", "train"]
+    return words[2:]
+
+
+@pytest.mark.parametrize("source", ["a.npz", "digits", "japanese_vowels", "temporal_order"])
+def test_info_fits_80_columns_and_ends_with_a_command_that_reads_the_data(source, run):
+    code, out, err = run("info", source)
+    lines = out.rstrip().splitlines()
+    assert (code, err) == (0, "")
+    assert max(map(len, lines)) <= 80
+    config = compose(overrides_in(lines[-1]))
+    assert plan(config).data_fingerprint == load_source(config["data"]["source"]).fingerprint()
+    assert lines[0].startswith(f"{source}: ")
+
+
+def small(**arrays: Any) -> dict[str, Any]:
+    return {"X": X[:12], "y": Y[:12]} | arrays
+
+
+def with_holes(channels: Any) -> np.ndarray[Any, Any]:
+    x = X.copy()
+    x[3:, :, channels] = np.nan
+    return x
+
+
+NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
+    "nothing": ({"X": X, "y": Y}, []),
+    "missing values": ({"X": with_holes(0), "y": Y}, ["data.missing=mean"]),
+    "a channel without values": (
+        {"X": np.where([True, False], X, np.nan), "y": Y}, ["data.missing=zero"]
+    ),
+    "few sequences": (small(), ["data.batch_size=8"]),
+    "one sequence a class": (
+        {"X": X[:3], "y": Y[:3]},
+        ["data.test_fraction=0", "data.val_fraction=0", "data.batch_size=3"],
+    ),
+    "no room for both cuts": (
+        {"X": X[:5], "y": [0, 1, 2, 3, 0]}, ["data.val_fraction=0", "data.batch_size=4"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("need", NEEDS)
+def test_the_command_has_the_options_that_the_data_need(need, run, tmp_path):
+    arrays, expected = NEEDS[need]
+    np.savez(tmp_path / "need.npz", **arrays)
+    code, out, _ = run("info", "need.npz")
+    *_, command = out.rstrip().splitlines()
+    overrides = overrides_in(command)
+    assert code == 0
+    assert overrides == ["data=npz", "data.source.path=need.npz", *expected]
+    plan(compose(overrides))
+
+
+def test_data_that_no_run_can_train_on_are_described_all_the_same(run, tmp_path):
+    x = X.copy()
+    x[:, :, 1] = x[:, :, 1] * 1e-30
+    far = x[:6].copy()
+    far[0, 0, 1] = 1e30
+    np.savez(tmp_path / "far.npz", X_train=x, y_train=Y, X_test=far, y_test=Y[:6])
+    code, out, _ = run("info", "far.npz")
+    assert code == 0
+    assert "no run can train on these data: data: channel 'channel_1' of test is too far" in out
+    assert "seqsweep train" not in out
+
+
+def test_small_classes_repeats_and_notes_are_said(run, tmp_path):
+    x, y = X.copy(), Y.copy()
+    y[:2] = 7, 8
+    x[10] = x[11]
+    x[:, :, 1] = 0
+    np.savez(tmp_path / "b.npz", X=x, y=y, more=y)
+    _, out, _ = run("info", "b.npz")
+    assert "too few sequences to be in train, val and test (3 needed): '7' (1), '8' (1)" in out
+    assert "duplicates: 1 within train" in out
+    assert "equal values with different labels: 2 sequences" in out
+    assert out.count("constant in train") == 1
+    _, out, _ = run("info", "b.npz", "standardize=false")
+    assert "constant in train: 'channel_1'" in out
+    assert "keys not used: more" in out
+    assert "largest class '2' 20, smallest '7' 1 (20 : 1)" in out
+
+
+def test_json_holds_everything(run):
+    code, out, _ = run("info", "a.npz", "--json", "val_fraction=0.1")
+    content = json.loads(out)
+    assert code == 0 and content["source"] == "a.npz" and content["problem"] is None
+    assert content["fingerprint"] == npz("a.npz").fingerprint()
+    assert [split["sequences"] for split in content["splits"]] == [60]
+    assert [of["name"] for of in content["classes"]] == ["0", "1", "2"]
+    assert content["command"].endswith("data.val_fraction=0.1")
+
+
+def test_many_channels_and_classes_are_listed_in_part(run, tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 3, 30))
+    np.savez(tmp_path / "wide.npz", X=x, y=np.arange(60) % 25)
+    _, out, _ = run("info", "wide.npz")
+    assert "not listed: 10 more channels, 5 more classes (--json lists all)" in out
+    assert "looks like channels first" in out
+
+
+def test_names_from_a_file_cannot_style_or_move_the_cursor(run, tmp_path):
+    names = ["[red]a", "\x1b[2J", "c"]
+    np.savez(tmp_path / "n.npz", X=X, y=Y, class_names=names, channel_names=["[b]", "d"])
+    _, out, _ = run("info", "n.npz")
+    assert "[red]a" in out and "[b]" in out and "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", ["with space.npz", "a,b=c.npz", 'it\'s "1".npz', "1e5.npz"])
+def test_any_path_can_be_named(name, run, tmp_path):
+    os.rename(tmp_path / "a.npz", tmp_path / name)
+    code, out, _ = run("info", name)
+    overrides = overrides_in(out.rstrip().splitlines()[-1])
+    assert code == 0
+    assert compose(overrides)["data"]["source"]["path"] == name
+
+
+def test_convert_writes_a_folder_and_prints_the_command_that_trains_on_it(run):
+    code, out, _ = run("convert", "a.npz", "folder")
+    assert code == 0
+    assert out.splitlines()[0] == "folder: train 60 sequences, 3,360 bytes of values"
+    overrides = overrides_in(out.splitlines()[-1])
+    assert plan(compose(overrides)).data_fingerprint == npz("a.npz").fingerprint()
+    assert run("info", "folder")[1].splitlines()[1:-1] == run("info", "a.npz")[1].splitlines()[1:-1]
+
+
+@pytest.mark.parametrize("source", ["a.npz", "digits", "folder"])
+def test_every_source_can_be_converted(source, run):
+    run("convert", "a.npz", "folder")
+    assert run("convert", source, "out", "--replace")[0] == 0
+    expected = choose(source, []).read().fingerprint()
+    assert mapped("out").fingerprint() == expected
+    assert sorted(os.listdir()) == ["a.npz", "folder", "out"]  # no temporary files
+
+
+BAD: list[tuple[str, str]] = [
+    ("inf", "no command 'data inf'; did you mean 'info'?"),
+    ("info", "SOURCE is missing; usage: seqsweep data info"),
+    ("info --jsn a.npz", "--jsn: no such option of seqsweep data info; did you mean '--json'?"),
+    ("info b.npz", "no file b.npz (current folder: "),
+    ("info aa.npz", "; did you mean 'a.npz'?"),
+    ("info missing/a.npz", "there is no folder missing"),
+    ("info digit", "is neither a file nor the name of bundled data; did you mean 'digits'?"),
+    ("info text.txt", "text.txt: unknown ending; expected .npz, .ts, "),
+    ("info empty.npz", "empty.npz is not an .npz file: it is empty"),
+    ("info empty", "empty has no meta.json; expected a folder that"),
+    ("info .", ". has no meta.json"),
+    ("info a.npz layout=time_first", "it looks like batch first"),
+    ("info a.npz layout=time", "layout='time': must be one of batch_first, time_first"),
+    ("info a.npz layot=time_first", "data.source.layot: no such key in data.source"),
+    ("info a.npz time_first", "time_first: must be KEY=VALUE, as in layout=time_first"),
+    ("info a.npz =3", "=3: must be KEY=VALUE"),
+    ("info a.npz missing=men", "data.missing='men': must be one of"),
+    ("info a.npz val_fraction=x", "data.val_fraction='x': must be a number"),
+    ("info a.npz test_path=b.npz", "no file b.npz"),
+    ("info digits length=3", "data.source.length: no such key in data.source"),
+    ("info temporal_order length=3", "length=3"),
+    ("info fifo.npz", "fifo.npz is a pipe (FIFO)"),
+    ("info bad.ts", "bad.ts:1: "),
+    ("info damaged", "meta.json is damaged"),
+    ("convert", "SOURCE, OUT is missing; usage: seqsweep data convert"),
+    ("convert a.npz", "OUT is missing; usage: seqsweep data convert"),
+    ("convert b.npz out", "no file b.npz"),
+    ("convert a.npz out/deep", "out/deep: there is no folder "),
+    ("convert a.npz text.txt", "text.txt exists and is not a folder of sequences"),
+    ("convert a.npz mine", "mine exists and is not a folder of sequences; give another name"),
+    ("convert a.npz mine --replace", "mine exists and is not a folder of sequences"),
+    ("convert a.npz done", "done exists; give --replace to write it again"),
+    ("convert a.npz out layout=time_first", "it looks like batch first"),
+    ("convert a.npz out --replaec", "did you mean '--replace'?"),
+    ("convert one_class.npz out", "one_class.npz: there is only one class"),
+    ("convert infinite.npz out", "infinite.npz: x is inf at sequence 4, step 1, channel 0"),
+    ("convert pickled.npz out", "holds pickled Python objects, which are never loaded"),
+    ("convert damaged out", "meta.json is damaged"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), BAD)
+def test_wrong_input_is_refused_in_one_line(arguments, message, run, tmp_path):
+    for name in ("empty", "mine", "damaged"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("")
+    (tmp_path / "damaged" / "meta.json").write_text("{")
+    (tmp_path / "text.txt").write_text("")
+    (tmp_path / "empty.npz").write_text("")
+    (tmp_path / "bad.ts").write_text("1,2:a\n")
+    os.mkfifo(tmp_path / "fifo.npz")
+    infinite = X.copy()
+    infinite[4, 1, 0] = np.inf
+    np.savez(tmp_path / "infinite.npz", X=infinite, y=Y)
+    np.savez(tmp_path / "one_class.npz", X=X, y=Y * 0)
+    np.savez(tmp_path / "pickled.npz", X=np.array([X[0], None], dtype=object), y=Y[:2])
+    run("convert", "a.npz", "done")
+    before = sorted(os.listdir())
+    code, out, err = run(*arguments.split())
+    assert code == 2 and out == ""
+    assert message in err and err.startswith("seqsweep: ") and err.count("\n") == 1
+    assert sorted(os.listdir()) == before
+
+
+def test_a_name_of_the_archive_is_an_override():
+    assert overrides_for("aeon:GunPoint") == ["data=aeon", "data.source.name=GunPoint"]
+
+
+def test_the_command_is_quoted_for_the_shell():
+    overrides = ["data=npz", 'data.source.path="a b.npz"']
+    assert train_command(overrides) == "seqsweep train data=npz 'data.source.path=\"a b.npz\"'"
