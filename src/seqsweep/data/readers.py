@@ -104,7 +104,7 @@ def npz(
 
 
 def read_raw(path: str, test_path: str | None = None, load: Load | None = None) -> Stored:
-    """Returns the arrays of .npz files as they are, not padded and in their own layout.
+    """Returns the arrays of .npz files, not padded and in their own layout.
 
     Args:
         path, test_path: see `npz`.
