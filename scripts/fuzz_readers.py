@@ -46,7 +46,7 @@ Read = Callable[[str], object]
 
 
 class Counts:
-    """What became of the inputs of one reader."""
+    """The number of inputs of one reader that were read, and that were refused."""
 
     def __init__(self, name: str, read: Read) -> None:
         self.name, self.read = name, read

@@ -21,6 +21,7 @@ from seqsweep.data.checks import (
     check_lengths,
     label_array,
 )
+from seqsweep.data.memory import check_memory
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
 from seqsweep.suggest import did_you_mean
@@ -115,6 +116,9 @@ def _read(path: str) -> _Stored:
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
+        if stored.zip is not None:  # compressed zeros take a thousandth of their space
+            size = sum(entry.file_size for entry in stored.zip.infolist())
+            check_memory(size, str(file), "its arrays")
         known = _known_keys(file, stored.files)
         for small, key in known.items():
             arrays[small] = _read_array(file, stored, key)
