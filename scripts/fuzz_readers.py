@@ -282,7 +282,8 @@ def by_atheris(counts: Counts, seconds: float) -> None:
             print(counts, flush=True)
             os._exit(0)  # libFuzzer has no other way to end than a failure
 
-    options = ["-max_len=4096", "-rss_limit_mb=4096", "-verbosity=0", corpus]
+    options = ["-max_len=4096", "-rss_limit_mb=4096", "-verbosity=0"]
+    options += [f"-artifact_prefix={tempfile.gettempdir()}/", corpus]
     atheris.Setup([sys.argv[0], *options], feed)
     atheris.Fuzz()
 

@@ -24,7 +24,7 @@ from seqsweep.data.checks import (
 from seqsweep.data.memory import check_memory
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")
 _OF_A_SPLIT = ("x", "y", "lengths")
@@ -56,7 +56,11 @@ class _Stored(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        return [f"{self.file}: keys not used: {', '.join(self.unused)}"] if self.unused else []
+        return (
+            [f"{self.file}: keys not used: {', '.join(map(printable, self.unused))}"]
+            if self.unused
+            else []
+        )
 
 
 def npz(
@@ -123,11 +127,11 @@ def _read(path: str) -> _Stored:
         for small, key in known.items():
             arrays[small] = _read_array(file, stored, key)
         unused = [key for key in stored.files if key not in known.values()]
-        return _Stored(file, arrays, ", ".join(stored.files) or "none", unused)
+        return _Stored(file, arrays, ", ".join(map(printable, stored.files)) or "none", unused)
 
 
 def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
-    damaged = f"{file}: key {key} is cut off or damaged; make or copy the file again"
+    damaged = f"{file}: key {printable(key)} is cut off or damaged; make or copy the file again"
     try:
         array = cast(object, stored[key])
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
@@ -135,12 +139,13 @@ def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     except ValueError as error:
         if "Object arrays" in str(error):
             raise ValueError(
-                f"{file}: key {key} holds pickled Python objects, which are never loaded: they can"
-                " run code; store numbers or strings, padded, with lengths in a key of its own"
+                f"{file}: key {printable(key)} holds pickled Python objects, which are never"
+                " loaded: they can run code; store numbers or strings, padded, with lengths in a"
+                " key of its own"
             ) from None
         raise ValueError(damaged) from None
     if not isinstance(array, np.ndarray):  # other files in the archive come as bytes
-        raise ValueError(f"{file}: key {key} is not a NumPy array")
+        raise ValueError(f"{file}: key {printable(key)} is not a NumPy array")
     return cast(Array, array)
 
 

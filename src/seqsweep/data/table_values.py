@@ -22,8 +22,6 @@ _LONGEST_TEXT = 1000
 _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
 
-_LARGEST = float(np.finfo(np.float32).max)
-
 Int64 = npt.NDArray[np.int64]
 
 
@@ -60,7 +58,8 @@ def numbers(table: Table, name: str, column: Column) -> Array:
     present = values.fill_null(0).to_numpy().astype(np.float32 if float32 else np.float64)
     if column.null_count:
         present[column.is_null().to_numpy()] = np.nan
-    too_large = np.abs(present) > _LARGEST
+    with np.errstate(over="ignore"):
+        too_large = np.isinf(present.astype(np.float32))
     if too_large.any():
         row = int(too_large.argmax())
         raise ValueError(
