@@ -60,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         code = _dispatch(arguments)
     except KeyboardInterrupt:
-        say_error("interrupted; the same command trains what is missing")
+        trains = arguments[:1] == ["train"]
+        say_error(f"interrupted{'; the same command trains what is missing' * trains}")
         code = 130
     except BrokenPipeError:  # the reader of the output, for example head, has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -37,6 +37,7 @@ def files(trained, tmp_path, monkeypatch):
         "empty.npz": {"X": x[:0], "y": y[:0]},
         "objects.npz": {"X": x, "y": y, "ids": np.array([None] * 6, dtype=object)},
         "no_x.npz": {"y": y},
+        "ids.npz": {"X": x, "y": y, "ids": ["a", "b"]},
         "two.npz": {"X_train": x, "y_train": y, "X_val": x, "y_val": y},
     }
     for name, arrays in contents.items():
@@ -68,7 +69,8 @@ CASES = [
     ("predict nothing good.npz", "nothing: no runs in it"),
     ("predict sweeps good.npz", "there are runs in its folder small"),
     ("predict alone good.npz", r"alone: has no complete run \(1: incomplete\)"),
-    ("predict good.npz good.npz", "good.npz is damaged|good.npz"),
+    ("predict good.npz run", "good.npz: is a file of sequences; expected a run's folder, a sweep"),
+    ("predict data.txt good.npz", "data.txt is damaged"),
     ("predict not.zip good.npz", "not.zip is damaged"),
     ("predict run good.npz --checkpoint worst", "checkpoint='worst': must be best or last"),
     (
@@ -100,9 +102,12 @@ CASES = [
     ("predict run bad.ts", "bad.ts:5: channel 0: 'x' is not a number"),
     (
         "predict run channels.npz",
-        "channels.npz: has 1 channels, but .* was trained on 2: left, right",
+        "channels.npz: has 1 channel, but .* was trained on 2: left, right",
     ),
-    ("predict run turned.npz", "turned.npz: has 9 channels, but .* was trained on 2"),
+    (
+        "predict run turned.npz",
+        "has 9 channels, .* trained on 2: left, right; it looks like channels first",
+    ),
     ("predict run names.npz", "names.npz: has other channels: up, down; .* left, right"),
     ("predict run order.npz", "has its channels in another order: right, left"),
     ("predict run holes.npz", "holes.npz, sequences 0 to 5 .*1 value is missing"),
@@ -113,6 +118,7 @@ CASES = [
     ("predict run text.npz", "text.npz, sequences 0 to 5 .*expected real numbers"),
     ("predict run empty.npz", "no dimension may be 0"),
     ("predict run objects.npz", "key ids holds pickled Python objects, which are never loaded"),
+    ("predict run ids.npz", r"ids.npz: ids has shape \(2,\); must be \(6,\)"),
     ("predict run no_x.npz", "key x is missing"),
     ("predict run unlabelled.npz --format aeon", "key y is missing"),
     ("predict run odd.npz --format aeon", "sequence 2 has label 'stil'; .* did you mean 'still'"),
@@ -135,7 +141,7 @@ CASES = [
     ("bundle run no/out.zip", "no/out.zip: there is no folder no"),
     ("bundle nothing out.zip", "nothing: no runs in it"),
     ("bundle run out.zip more", "more: one argument too many"),
-    ("bundle good.npz out.zip", "good.npz"),
+    ("bundle good.npz out.zip", "good.npz: is a file of sequences; expected a run's folder"),
 ]
 
 

@@ -12,6 +12,7 @@ import torch
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 import seqsweep
 import seqsweep.cli
@@ -145,6 +146,33 @@ def test_a_network_of_the_users_own_needs_permission(command, trained, bundle, t
     with pytest.raises(ValueError, match=r"model._target_=os.system is not a target of seqsweep"):
         seqsweep.load_run(tmp_path / "own.zip")
     assert not (tmp_path / "hacked").exists()
+
+
+class Mean(nn.Module):
+    """A network of the user's own."""
+
+    def __init__(self, input_size: int, num_classes: int) -> None:
+        super().__init__()
+        self.fc = nn.Linear(input_size, num_classes)
+
+    def forward(self, x, lengths):
+        return self.fc(x.sum(dim=1) / lengths[:, None])
+
+
+def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.models.classifier.Mean", Mean, raising=False)
+    target = "seqsweep.models.classifier.Mean"
+    options = ["data=npz", f"data.source.path={trained.folder}/train.npz", "trainer.max_epochs=1"]
+    config = seqsweep.compose([*options, f"output_dir={tmp_path}/own"])
+    folder = seqsweep.train(config | {"model": {"_target_": target}})["folder"]
+    refused = command("bundle", folder, "own.zip")
+    assert refused.code == 2 and f"give --allow {target}" in refused.err
+    assert command("bundle", folder, "own.zip", "--allow", target).code == 0
+    assert "model.onnx" not in files_of(tmp_path / "own.zip")
+    assert command("predict", "own.zip", new_data).code == 2
+    done = command("predict", "own.zip", new_data, "--allow", target)
+    assert done.code == 0
+    assert done.out == command("predict", folder, new_data, "--allow", target).out
 
 
 def changed(path, target, name, data):

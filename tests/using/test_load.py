@@ -214,6 +214,26 @@ def test_a_network_of_the_users_own_is_built_only_if_allowed(tmp_path, monkeypat
     assert all(torch.equal(ours[name], w) for name, w in loaded.network.state_dict().items())
 
 
+def test_a_network_that_returns_nan_is_reported(tmp_path):
+    folder, data = trained(tmp_path)
+    loaded = seqsweep.load_run(folder)
+    with torch.no_grad():
+        next(loaded.network.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"best\.ckpt: the network returns NaN for sequence 0"):
+        loaded.predict(data["X_test"], data["lengths_test"])
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    folder, _ = trained(tmp_path)
+    path = folder / "checkpoints" / "best.ckpt"
+    content = load_sealed(path)
+    model = content["config"]["model"] | {"hidden_size": 7}
+    copy = tmp_path / "mine.ckpt"
+    save_sealed(content | {"config": content["config"] | {"model": model}}, copy)
+    with pytest.raises(ValueError, match=r"mine\.ckpt: the weights do not fit the network: size"):
+        seqsweep.load_run(copy)
+
+
 @pytest.mark.parametrize("name", ["nowhere", "."])
 def test_a_folder_without_a_checkpoint_is_named(tmp_path, name):
     with pytest.raises(FileNotFoundError, match=r"no such file|not the folder of a run"):

@@ -95,6 +95,28 @@ def test_forms_of_the_data_give_the_same_predictions(command, trained):
     assert done.out == expected
 
 
+@pytest.mark.parametrize(
+    ("ids", "expected"),
+    [
+        ([7, 5], [7, 5]),
+        ([b"a", b"b"], ["a", "b"]),
+        (np.array(["2020-01-02", "2021-01-01"], "datetime64[D]"), ["2020-01-02", "2021-01-01"]),
+        ([0.5, 1.5], ["0.5", "1.5"]),
+    ],
+)
+def test_ids_of_any_type_are_written(command, trained, tmp_path, ids, expected):
+    data = trained.make_data(2, 2)
+    np.savez("ids.npz", X=data["X"], lengths=data["lengths"], ids=ids)
+    for ending in ("jsonl", "parquet", "csv"):
+        assert command("predict", trained.run, "ids.npz", "--out", f"p.{ending}").code == 0
+    lines = (tmp_path / "p.jsonl").read_text().splitlines()
+    assert [json.loads(line)["id"] for line in lines] == expected
+    assert pyarrow.parquet.read_table("p.parquet")["id"].to_pylist() == expected
+    assert [row["id"] for row in rows_of((tmp_path / "p.csv").read_text())] == list(
+        map(str, expected)
+    )
+
+
 def test_one_split_of_a_file_is_chosen(command, trained):
     source = trained.folder / "train.npz"
     done = command("predict", trained.run, source)

@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,6 +21,8 @@ _READERS = {
     ".parquet": "tables",
 }
 """The module of this package whose `read` reads files with this ending."""
+
+ENDINGS = tuple(_READERS)
 
 _FOLDERS = "mapped"
 _ARCHIVE = "aeon:"
@@ -65,9 +67,12 @@ def read_file(
     read: Callable[..., Stored] = getattr(importlib.import_module(module), function)
     if layout != "batch_first":
         options["layout"] = layout
-    check_options(options, inspect.signature(read).parameters, name)
+    parameters = list(inspect.signature(read).parameters)
+    check_options(options, parameters, name)
+    if "labelled" in parameters:  # a format in which labels cannot lack has no such argument
+        options["labelled"] = labelled
     # The name of a set follows the prefix.
-    stored = read(name.removeprefix(_ARCHIVE), labelled=labelled, **options)
+    stored = read(name.removeprefix(_ARCHIVE), **options)
     if labelled:
         for part in stored.parts.values():
             part.needed_labels()
@@ -93,9 +98,13 @@ def reader_of(path: str | Path) -> str:
     raise ValueError(f"{name}: unknown ending; expected {listed(list(_READERS))}, or a folder")
 
 
-def check_options(options: Iterable[str], parameters: Iterable[str], name: str) -> None:
-    """Refuses an option that is not among the parameters of the reader of this file."""
-    known = set(parameters) - {"path", "labelled"}
+def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:
+    """Refuses an option that is not among the parameters of a file's reader.
+
+    Args:
+        parameters: the first of them takes the path.
+    """
+    known = set(parameters[1:]) - {"labelled"}
     for key in options:
         if key not in known:
             hint = nearest_or_all(key, known) or "; it has none"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqsweep.console import say_error
+from seqsweep.data.files import ENDINGS
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Row, leaderboard
 from seqsweep.results.run_numbers import seed_of
@@ -55,6 +56,9 @@ def find_run(path: Path) -> FoundRun:
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or no complete run in it.
     """
+    if path.is_file() and path.name.lower().endswith(ENDINGS):
+        expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
+        raise ValueError(f"{path}: is a file of sequences; {expected}")
     if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
         return FoundRun(path)
     entries = read_folder(path)

@@ -4,7 +4,7 @@ N sequences, T steps, F features (channels), S the sum of all lengths.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
 from seqsweep.data.sequences import RawPart, join_padded
+from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.load import LoadedRun
 
@@ -42,10 +43,13 @@ class InputData:
     @property
     def ids(self) -> list[Any]:
         """The names that the file gives its sequences, or their positions."""
-        if self.part.ids is None:
+        ids = self.part.ids
+        if ids is None:
             return list(range(len(self)))
-        ids = self.part.ids.tolist()
-        return [one.decode(errors="replace") if isinstance(one, bytes) else one for one in ids]
+        if ids.dtype.kind == "S":
+            return np.char.decode(ids, "utf-8", "replace").tolist()
+        # Other types, such as dates, have no form in JSON.
+        return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
 
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
         """Yields the sequences in order: x (B, T, F), and lengths (B,) if the file has any."""
@@ -81,9 +85,12 @@ def open_data(
     name = _chosen(stored, split, path)
     part = stored.parts[name]
     _check_channels(stored, part, run)
+    data = InputData(path, part, None, stored.notes)
+    if part.ids is not None and part.ids.shape != (len(data),):
+        raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({len(data)},)")
     labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
     where = f"{path} ({name})" if len(stored.parts) > 1 else path
-    return InputData(where, part, labels, stored.notes)
+    return replace(data, name=where, labels=labels)
 
 
 def reading_options(words: Sequence[str], path: str) -> dict[str, Any]:
@@ -98,7 +105,7 @@ def reading_options(words: Sequence[str], path: str) -> dict[str, Any]:
         key, equals, text = word.partition("=")
         if not equals or not key:
             raise ValueError(f"{word}: must be KEY=VALUE, an option to read {path}")
-        check_options([key], parameters, path)
+        check_options([key], list(parameters), path)
         try:
             value = yaml.safe_load(text)
         except yaml.YAMLError:
@@ -121,11 +128,13 @@ def _chosen(stored: Stored, split: str | None, path: str) -> str:
 
 def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
     """Refuses other channels than those that the run was trained on."""
-    channels = 1 if part.x.ndim == 1 else part.x.shape[-1]
-    if channels != len(run.source_channels):
+    channels, expected = part.x.shape[-1], len(run.source_channels)
+    if channels != expected:
+        is_turned = part.x.ndim == 3 and part.x.shape[1] == expected
+        hint = "; it looks like channels first: layout=channels_first" if is_turned else ""
         raise ValueError(
-            f"{part.where}: has {channels} channels, but {run.checkpoint} was trained on"
-            f" {len(run.source_channels)}: {listed(run.source_channels)}"
+            f"{part.where}: has {count(channels, 'channel')}, but {run.checkpoint} was trained on"
+            f" {expected}: {listed(run.source_channels)}{hint}"
         )
     names = stored.channel_names
     default = tuple(f"channel_{index}" for index in range(channels))

@@ -35,6 +35,9 @@ def own_split(
         raise ValueError(
             f"{run.checkpoint}: DATA is missing; only the folder of a run knows its own data"
         )
+    if not isinstance(run.config["data"].get("source"), dict):
+        target = run.config["data"].get("_target_")
+        raise ValueError(f"{folder}: {target} reads its data by itself; give DATA")
     splits = prepared(saved_data(RunFolder(folder), allow).config).parts
     name = split or "test"
     if name not in splits:

@@ -1,0 +1,59 @@
+"""The run of a folder is found; among several, validation decides."""
+
+import json
+
+import pytest
+
+import seqsweep
+from seqsweep.using.find_run import find_run, replicates_of
+
+
+@pytest.fixture(scope="module")
+def by_loss(trained, tmp_path_factory):
+    """Three runs that differ in their seed, with the loss as their monitor."""
+    folder = tmp_path_factory.mktemp("by_loss")
+    overrides = [
+        "data=npz", f"data.source.path={trained.folder}/train.npz", "model.hidden_size=4",
+        "monitor=val/loss", "seed=0,1,2", "trainer.max_epochs=3", "sweep.name=loss",
+        "sweep.report=false", "diagnostics=false", f"output_dir={folder}/outputs",
+    ]  # fmt: skip
+    seqsweep.sweep(overrides)
+    return folder / "outputs" / "sweeps" / "loss"
+
+
+def metrics_of(run):
+    return json.loads((run / "record.json").read_text())["metrics"]
+
+
+def test_the_lowest_loss_is_the_best(by_loss):
+    runs = [path.parent for path in by_loss.glob("*/record.json")]
+    losses = {run: metrics_of(run)["val/loss"] for run in runs}
+    found = find_run(by_loss)
+    assert len(losses) == 3 and found.path == min(losses, key=lambda run: losses[run])
+    assert found.choice is not None
+    assert found.choice.startswith("best by val/loss of 3 complete runs (seed=")
+
+
+def test_a_run_and_a_checkpoint_are_not_chosen_among_others(trained):
+    for path in (trained.run, trained.run / "checkpoints", trained.run / "checkpoints/best.ckpt"):
+        assert find_run(path) == (path, None)
+
+
+def test_a_folder_of_one_run_says_so(trained, tmp_path):
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / trained.run.name).symlink_to(trained.run)
+    found = find_run(tmp_path / "runs")
+    assert found.path == tmp_path / "runs" / trained.run.name
+    assert found.choice is not None and found.choice.startswith("the only complete run (")
+
+
+def test_replicates_differ_in_their_seed_alone(trained, by_loss, monkeypatch):
+    row = replicates_of(trained.run)
+    assert row is not None and row.n == 2
+    sizes = {entry.config["model.hidden_size"] for entry in row.entries}
+    assert len(sizes) == 1
+    assert trained.run in [entry.folder.path for entry in row.entries]
+    run = find_run(by_loss).path
+    monkeypatch.chdir(run)  # a run's folder may be given as "."
+    row = replicates_of(run.relative_to(run))
+    assert row is not None and row.n == 3

@@ -1,0 +1,68 @@
+"""The sequences of a file come in batches, of which only one is in memory."""
+
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqsweep
+from seqsweep.data.sequences import RawPart
+from seqsweep.using.input_data import InputData, open_data, reading_options
+
+LENGTHS = np.array([4, 1, 3, 2, 4])
+X = np.arange(1.0, 41.0).reshape(5, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
+JOINED = np.concatenate([row[:length] for row, length in zip(X, LENGTHS, strict=True)])
+
+
+def data_of(x, lengths):
+    return InputData("mine", RawPart(x, None, lengths, "mine"), None, ())
+
+
+@pytest.mark.parametrize("x", [X, JOINED])
+@pytest.mark.parametrize("size", [1, 2, 5, 9])
+def test_batches_hold_all_sequences_in_order(x, size):
+    data = data_of(x, LENGTHS)
+    assert len(data) == 5 and data.ids == [0, 1, 2, 3, 4]
+    rows: list[list[list[float]]] = []
+    for batch, lengths in data.batches(size):
+        assert len(batch) <= size and lengths is not None
+        assert batch.shape[1] == lengths.max()
+        rows += [row[:n].tolist() for row, n in zip(batch, lengths, strict=True)]
+    assert rows == [row[:n].tolist() for row, n in zip(X, LENGTHS, strict=True)]
+
+
+def test_batches_without_lengths_are_whole():
+    (batch, lengths), *others = data_of(X, None).batches(3)
+    assert np.array_equal(batch, X[:3]) and lengths is None and len(others) == 1
+
+
+@pytest.mark.parametrize("is_joined", [True, False])
+def test_a_mapped_file_is_read_batch_by_batch(tmp_path, is_joined):
+    shape = (200_000, 8) if is_joined else (20_000, 10, 8)
+    x = np.memmap(tmp_path / "x.bin", np.float64, "w+", shape=shape)  # 12 MB
+    lengths = np.full(20_000, 10)
+    tracemalloc.start()
+    for batch, _ in data_of(x, lengths).batches(100):
+        batch.sum()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2e6
+
+
+def test_options_have_the_types_of_the_reader(tmp_path):
+    np.savez(tmp_path / "a.npz", X=X)
+    path = str(tmp_path / "a.npz")
+    assert reading_options(["layout=channels_first"], path) == {"layout": "channels_first"}
+    with pytest.raises(ValueError, match=r"layout='3': must be one of|layout=3: must be one of"):
+        reading_options(["layout=3"], path)
+
+
+def test_names_of_channels_are_compared_only_where_both_have_some(trained, tmp_path):
+    run = seqsweep.load_run(trained.run)
+    data = trained.make_data(3, 0)
+    named: list[dict[str, Any]] = [{}, {"channel_names": run.channel_names}]
+    for names in named:
+        path = tmp_path / "named.npz"
+        np.savez(path, X=data["X"], lengths=data["lengths"], **names)
+        assert len(open_data(str(path), [], run, None, labelled=False)) == 3
