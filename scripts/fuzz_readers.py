@@ -8,7 +8,6 @@ Every file must be read, or be refused by one message: no other error, no hang, 
 """
 
 import argparse
-import atexit
 import faulthandler
 import gzip
 import importlib
@@ -42,11 +41,11 @@ MEMORY = 4 << 30
 SLOWEST = 10.0
 """The seconds after which an input counts as a hang."""
 
-Read = Callable[[str], object]
+Read = Callable[[str], Any]
 
 
 class Counts:
-    """What became of the inputs of one reader."""
+    """The number of inputs of one reader that were read, and that were refused."""
 
     def __init__(self, name: str, read: Read) -> None:
         self.name, self.read = name, read
@@ -263,26 +262,40 @@ def by_atheris(counts: Counts, seconds: float) -> None:
     """Feeds inputs that reach code that no input has reached; ends the process."""
     # It is installed only on the machine that fuzzes.
     atheris: Any = importlib.import_module("atheris")
+    # The readers are imported a second time, because what is imported already reports no coverage.
+    for name in [name for name in sys.modules if name.startswith("seqsweep.data")]:
+        del sys.modules[name]
+    module, function = counts.read.__module__, counts.read.__name__
+    with atheris.instrument_imports(include=["seqsweep"]):
+        counts.read = getattr(importlib.import_module(module), function)
+        for seed in SEEDS[counts.name]:
+            counts.read(_written(counts.path, seed))  # imports what a reader imports when called
 
     corpus = tempfile.mkdtemp()
     for number, seed in enumerate(SEEDS[counts.name]):
         Path(corpus, str(number)).write_bytes(seed)
-    options = [f"-max_total_time={seconds:.0f}", "-max_len=4096", "-rss_limit_mb=4096", corpus]
-    atheris.instrument_all()
-    atheris.Setup([sys.argv[0], *options], counts.feed)
-    # libFuzzer leaves the process without a return, so the counts are printed at exit.
-    atexit.register(lambda: print(counts, flush=True))
+    until = time.monotonic() + seconds
+
+    def feed(content: bytes) -> None:
+        counts.feed(content)
+        if time.monotonic() > until:
+            print(counts, flush=True)
+            os._exit(0)  # libFuzzer has no other way to end than a failure
+
+    options = ["-max_len=4096", "-rss_limit_mb=4096", "-verbosity=0"]
+    options += [f"-artifact_prefix={tempfile.gettempdir()}/", corpus]
+    atheris.Setup([sys.argv[0], *options], feed)
     atheris.Fuzz()
 
 
 def fuzz(name: str, engine: str, seconds: float) -> None:
     """Fuzzes one reader in this process."""
     counts = Counts(name, READERS[name])
-    for seed in SEEDS[name]:
-        counts.read(_written(counts.path, seed))  # a seed that is refused would test little
     if engine == "atheris":
         by_atheris(counts, seconds)
     else:
+        for seed in SEEDS[name]:
+            counts.read(_written(counts.path, seed))  # a seed that is refused would test little
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         by_hypothesis(counts, seconds)
         print(counts, flush=True)

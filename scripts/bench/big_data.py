@@ -1,4 +1,4 @@
-"""Trains on more values than memory should hold, and prints the most memory that it took.
+"""Trains on 4 GiB of values and prints the most memory that it took.
 
     python scripts/bench/big_data.py [--gigabytes 4] [--batches 200] [--workers 0] [--in-memory]
 

@@ -23,4 +23,13 @@ def nearest_or_all(name: str, known: Iterable[str]) -> str:
 
 def listed(names: Sequence[str]) -> str:
     """Returns the first twenty names, separated by commas."""
-    return ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return ", ".join(map(printable, names[:20])) + (", ..." if len(names) > 20 else "")
+
+
+def printable(name: str) -> str:
+    """Returns a name on one line: one from a damaged file may hold any characters.
+
+    >>> printable("a\\nb")
+    'a\\\\nb'
+    """
+    return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")

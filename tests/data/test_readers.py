@@ -295,3 +295,16 @@ def test_a_missing_file_names_its_neighbours(save, tmp_path, monkeypatch):
         npz(str(tmp_path))
     with pytest.raises(ValueError, match="path is empty"):
         npz("")
+
+
+def test_compressed_zeros_that_cannot_fit_into_memory_are_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "my.npz", X=np.zeros((100, 1000, 10)), y=np.arange(100) % 2)
+    monkeypatch.setattr("seqsweep.data.memory._physical_memory", lambda: 1 << 20)
+    with pytest.raises(ValueError, match=r"my.npz: its arrays need 0.0 GB in memory, but this"):
+        npz(str(tmp_path / "my.npz"))
+
+
+def test_keys_of_a_damaged_file_do_not_break_the_line(save):
+    with pytest.raises(ValueError, match=r"found keys a\\nb; expected X and y") as error:
+        npz(save(**{"a\nb": X}))
+    assert "\n" not in str(error.value)

@@ -2,11 +2,14 @@
 
 import gzip
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pyarrow import parquet
 
 from seqsweep.data.sequences import make_sequences
@@ -290,6 +293,45 @@ def test_read_uses_labels_only_if_none_is_missing(write):
     stored = read(write("x,y,label\n1,2,a\n3,4,\n"), labelled=False)
     assert stored.parts["train"].labels is None
     assert "1 labels are missing; none is used" in stored.notes[1]
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.sampled_from("abc")), min_size=2, max_size=8),
+    st.integers(1, 3),
+    st.integers(0, 1 << 30),
+)
+@settings(max_examples=25, deadline=None)
+def test_any_sequences_come_back_as_they_were_written(tmp_path_factory, shapes, channels, seed):
+    """The rows are shuffled, and each number is written in as few digits as tell it apart."""
+    folder = tmp_path_factory.mktemp("tables")
+    random = Random(seed)
+    values = [0.0, -0.0, 1e-45, 3.4e38, -1 / 3, 0.1, NAN, 1e16, random.random(), random.gauss(0, 1)]
+    sequences = [
+        np.array([[random.choice(values) for _ in range(channels)] for _ in range(length)])
+        for length, _ in shapes
+    ]
+    names = [f"x{f}" for f in range(channels)]
+    labels = [label for _, label in shapes]
+    labels[:2] = ["a", "b"]
+    expected = make_sequences(
+        sequences if len({len(one) for one in sequences}) > 1 else np.stack(sequences),
+        labels,
+        channel_names=names,
+    )
+    rows = [
+        {"id": n, "step": step, **dict(zip(names, row, strict=True)), "label": labels[n]}
+        for n, one in enumerate(sequences)
+        for step, row in enumerate(one.tolist())
+    ]
+    heads = [row for row in rows if row["step"] == 0]  # ids keep the order of appearance
+    rest = [row for row in rows if row["step"] != 0]
+    random.shuffle(rest)
+    written = pd.DataFrame([*heads, *rest])
+    written.to_csv(folder / "my.csv", index=False)
+    written.to_parquet(folder / "my.parquet")
+    for name in ("my.csv", "my.parquet"):
+        made = table(str(folder / name), form="long").train
+        assert made.fingerprint() == expected.fingerprint()
 
 
 def test_a_row_of_many_columns_and_a_large_file(write):

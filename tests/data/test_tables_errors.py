@@ -176,7 +176,8 @@ BAD_CSV = {
         "group 'p' is in train and in test; a group must be in one split; data.source.group=none",
     ),
     "labels_id alone": (LONG, {"labels_id": "x"}, "labels_id=x: needs data.source.labels_path"),
-    "a long label": ("a,label\n1," + "x" * 1001 + "\n2,y\n", {}, "label of 1,001 characters"),
+    "a long id": ("id,x,label\n" + "x" * 1001 + ",1,a\nb,1,b\n", {}, "'id' has a text of 1,001"),
+    "a long label": ("a,label\n1," + "x" * 1001 + "\n2,y\n", {}, "has a text of 1,001 characters"),
 }  # fmt: skip
 
 

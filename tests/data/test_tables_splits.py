@@ -94,6 +94,13 @@ def test_ids_are_joined_as_texts(write):
     ]
 
 
+def test_ids_are_joined_whatever_their_type(tmp_path, write):
+    frame = pd.DataFrame({"id": [1.0, 1.0, 2.0], "x": [5, 6, 7]})
+    frame.to_parquet(tmp_path / "my.parquet")
+    labels = write("id,y\n2,a\n1,b\n", "l.csv")
+    assert table(str(tmp_path / "my.parquet"), labels_path=labels).train.labels.tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("labels", "message"),
     [

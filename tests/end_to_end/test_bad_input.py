@@ -135,6 +135,54 @@ def test_wrong_arrays_in_a_file_are_refused(
     assert message in refused("train", "data=npz", *options)
 
 
+TABLE = "case,time,x,label\na,0,1,up\na,1,2,up\nb,0,3,down\nb,1,4,down\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (
+            TABLE,
+            "data.source.id=cas",
+            "data.source.id=cas: has no such column; columns: case, time",
+        ),
+        (TABLE, "data.source.idd=case", "data.source.idd: no such key in data.source"),
+        (TABLE, "data.source.form=tall", "data.source.form='tall': must be one of long, wide, li"),
+        (TABLE, "data.source.features=3", "data.source.features=3: has no such column"),
+        (TABLE, "data.source.frame=two", "data.source.frame='two': must be a whole number"),
+        (TABLE, "data.source.test_path=my.cvs", "no file my.cvs"),
+        (TABLE, "data.source.labels_path=nope.csv", "no file nope.csv"),
+        (TABLE.replace("3,d", "three,d"), "", "my.csv:4: column 'x': 'three' is not a number"),
+        (TABLE.replace("4,down", "4,up"), "", "my.csv:5: sequence 'b' has label 'up'"),
+        (TABLE.replace("b,1", "b,0"), "", "my.csv:5: sequence 'b' has step 0 a second time"),
+        (TABLE.replace("4,down", "4,down,5"), "", "my.csv:5: 5 cells; expected 4"),
+        ("", "", "my.csv: is empty"),
+    ],
+)
+def test_a_wrong_table_is_refused(
+    refused: Refused, tmp_path: Path, content: str, arguments: str, message: str
+) -> None:
+    (tmp_path / "my.csv").write_text(content)
+    path = "data.source.path=my.csv"
+    assert message in refused("train", "data=csv", path, *arguments.split())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("data=csv", "data.source.path needs a value"),
+        ("data=parquet data.source.path=nope.parquet", "no file nope.parquet"),
+        ("data=aeon", "data.source.name needs a value"),
+        ("data=aeon data.source.name=GunPont", "did you mean 'GunPoint'?"),
+        ("data=aeon data.source.name=GunPoint data.source.folder=nope", "no such folder"),
+    ],
+)
+def test_a_wrong_name_of_a_source_is_refused(
+    refused: Refused, arguments: str, message: str
+) -> None:
+    assert message in refused("train", *arguments.split())
+
+
 def test_a_class_that_is_missing_in_train_is_refused(refused: Refused, tmp_path: Path) -> None:
     x = np.ones((4, 5, 2))
     splits = {"X_train": x, "y_train": list("abab"), "X_test": x, "y_test": list("abca")}

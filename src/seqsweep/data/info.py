@@ -20,7 +20,13 @@ BINS = 16
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """The size of a split, and a histogram of its lengths from the shortest to the longest."""
+    """The size of a split, and a histogram of its lengths.
+
+    Attributes:
+        lengths: the histogram, from the shortest to the longest.
+        repeated: the sequences whose values an earlier sequence of the split has.
+        also_in_train: the sequences whose values train has; None for train itself.
+    """
 
     name: str
     sequences: int
@@ -30,14 +36,17 @@ class SplitInfo:
     longest: int
     lengths: list[int]
     repeated: int
-    """The sequences whose values an earlier sequence of the split has."""
     also_in_train: int | None
-    """The sequences whose values train has; None for train itself."""
 
 
 @dataclass(frozen=True)
 class ChannelInfo:
-    """The values of a channel in all splits, and a histogram from the least to the greatest."""
+    """The values of a channel in all splits, and a histogram of them.
+
+    Attributes:
+        values: the histogram, from the least value to the greatest.
+        is_constant: whether all values in train are equal.
+    """
 
     name: str
     min: float | None
@@ -47,7 +56,6 @@ class ChannelInfo:
     missing: int
     values: list[int]
     is_constant: bool
-    """Whether all values in train are equal."""
 
 
 @dataclass(frozen=True)

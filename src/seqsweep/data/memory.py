@@ -1,6 +1,10 @@
 """Refuses data that cannot fit into memory, before they fill it."""
 
 import os
+from pathlib import Path
+
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+"""The limit of a container on Linux: a number, or `max`."""
 
 
 def check_memory(needed: int, where: str, what: str) -> None:
@@ -22,4 +26,10 @@ def check_memory(needed: int, where: str, what: str) -> None:
 
 
 def _physical_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    """Returns the bytes of the machine, or of the container that this process is in."""
+    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    try:
+        limit = _CONTAINER.read_text().strip()
+    except OSError:
+        return machine
+    return min(machine, int(limit)) if limit.isdecimal() else machine

@@ -23,9 +23,10 @@ from seqsweep.data.checks import (
     label_array,
 )
 from seqsweep.data.files import Stored
+from seqsweep.data.memory import check_memory
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")
 _OF_A_SPLIT = ("x", "y", "lengths", "ids")
@@ -61,7 +62,11 @@ class _Content(NamedTuple):
 
     @property
     def notes(self) -> list[str]:
-        return [f"{self.file}: keys not used: {', '.join(self.unused)}"] if self.unused else []
+        return (
+            [f"{self.file}: keys not used: {', '.join(map(printable, self.unused))}"]
+            if self.unused
+            else []
+        )
 
 
 def npz(
@@ -104,7 +109,7 @@ def npz(
 
 
 def read_raw(path: str, test_path: str | None = None, load: Load | None = None) -> Stored:
-    """Returns the arrays of .npz files as they are, not padded and in their own layout.
+    """Returns the arrays of .npz files, not padded and in their own layout.
 
     Args:
         path, test_path: see `npz`.
@@ -167,13 +172,17 @@ def _read(path: str, with_ids: bool = False, load: Load | None = None) -> _Conte
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
+        # Compressed zeros take a thousandth of their space. Other loaders need no memory.
+        if stored.zip is not None and load is None:
+            size = sum(entry.file_size for entry in stored.zip.infolist())
+            check_memory(size, str(file), "its arrays")
         known = _known_keys(file, stored.files)
         for small, key in known.items():
             if small.startswith("ids") and not with_ids:
                 continue
             arrays[small] = (load or read_array)(file, stored, key)
         unused = [key for key in stored.files if key not in known.values()]
-        return _Content(file, arrays, ", ".join(stored.files) or "none", unused)
+        return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", unused)
 
 
 def read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
@@ -182,7 +191,7 @@ def read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     Raises:
         ValueError: it is damaged, or not an array of plain values.
     """
-    damaged = f"{file}: key {key} is cut off or damaged; make or copy the file again"
+    damaged = f"{file}: key {printable(key)} is cut off or damaged; make or copy the file again"
     try:
         array = cast(object, stored[key])
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OSError, MemoryError):
@@ -190,12 +199,13 @@ def read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     except ValueError as error:
         if "Object arrays" in str(error):
             raise ValueError(
-                f"{file}: key {key} holds pickled Python objects, which are never loaded: they can"
-                " run code; store numbers or strings, padded, with lengths in a key of its own"
+                f"{file}: key {printable(key)} holds pickled Python objects, which are never"
+                " loaded: they can run code; store numbers or strings, padded, with lengths in a"
+                " key of its own"
             ) from None
         raise ValueError(damaged) from None
     if not isinstance(array, np.ndarray):  # other files in the archive come as bytes
-        raise ValueError(f"{file}: key {key} is not a NumPy array")
+        raise ValueError(f"{file}: key {printable(key)} is not a NumPy array")
     return cast(Array, array)
 
 

@@ -12,7 +12,7 @@ from seqsweep.data.checks import Array
 from seqsweep.data.table_files import Columns, Table
 from seqsweep.data.table_forms import Assembled, per_sequence
 from seqsweep.data.table_names import NONE, Roles, Wanted, choose_roles
-from seqsweep.data.table_values import Codes, Int64, encoded, labels, texts, without_missing
+from seqsweep.data.table_values import Codes, Int64, encoded, labels, names, texts, without_missing
 from seqsweep.suggest import did_you_mean, listed
 
 _SPLITS = {
@@ -67,7 +67,8 @@ def open_joined(table: Table, wanted: Wanted, id_name: str | None) -> Joined:
             f"{table.place(again)}: id {str(values[codes[again]])!r} a second time; the first is at"
             f" {table.place(int(first[codes[again]]))}"
         )
-    row_of = {str(value): int(row) for value, row in zip(values, first, strict=True)}
+    known = names(table, roles.id, values).tolist()
+    row_of = {name: int(row) for name, row in zip(known, first, strict=True)}
     return Joined(table, roles, data, row_of)
 
 
@@ -124,7 +125,7 @@ class Attribute(NamedTuple):
         if not len(self.missing):
             return
         first = int(self.missing[0])
-        name_of = f"sequence {ids[first]!r}" if ids is not None else f"sequence {first}"
+        name_of = f"sequence {str(ids[first])!r}" if ids is not None else f"sequence {first}"
         others = f" ({len(self.missing)} such sequences)" if len(self.missing) > 1 else ""
         if self.rows[first] < 0:
             raise ValueError(f"{self.table.where}: has no row for {name_of}{others}")
@@ -137,11 +138,11 @@ class Attribute(NamedTuple):
         return labels(self.table, self.name, self.values)[self.codes]
 
     def as_texts(self) -> Array:
-        return np.array([str(value) for value in self.values], dtype=object)[self.codes]
+        return names(self.table, self.name, self.values)[self.codes]
 
     def as_splits(self) -> Array:
         """Returns train, val or test for each sequence."""
-        names: list[str] = []
+        splits: list[str] = []
         for code, value in enumerate(self.values):
             split = _SPLITS.get(str(value).lower())
             if split is None:
@@ -151,8 +152,8 @@ class Attribute(NamedTuple):
                     f" test{did_you_mean(str(value), _SPLITS)}; data.source.split=none means no"
                     " such column"
                 )
-            names.append(split)
-        return np.array(names, dtype=object)[self.codes]
+            splits.append(split)
+        return np.array(splits, dtype=np.str_)[self.codes]
 
 
 def attribute(

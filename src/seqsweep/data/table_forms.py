@@ -17,6 +17,7 @@ from seqsweep.data.table_values import (
     Codes,
     Int64,
     encoded,
+    names,
     numbers,
     pc,
     steps,
@@ -97,8 +98,7 @@ def assemble_long(table: Table, data: Columns, roles: Roles) -> Assembled:
     values = np.stack(kinds, axis=1)  # (S, F)
     x = join_padded(values if order is None else values[order], lengths)
     rows = np.unique(ids.codes, return_index=True)[1]
-    names = np.array([str(value) for value in ids.values], dtype=object)
-    return Assembled(x, lengths, rows, ids.codes, names)
+    return Assembled(x, lengths, rows, ids.codes, names(table, roles.id, ids.values))
 
 
 def _order(table: Table, data: Columns, roles: Roles, codes: Int64) -> Int64 | None:
@@ -213,7 +213,7 @@ def _ids(table: Table, data: Columns, name: str | None) -> Array | None:
         return None
     codes, values = encoded(texts(table, name, data.column(name)))
     without_missing(table, "id", name, codes)
-    return np.array([str(value) for value in values], dtype=object)[codes]
+    return names(table, name, values)[codes]
 
 
 def per_sequence(table: Table, data: Columns, role: str, name: str, made: Assembled) -> Codes:
@@ -224,7 +224,9 @@ def per_sequence(table: Table, data: Columns, role: str, name: str, made: Assemb
     if differs.any():
         row = int(differs.argmax())
         sequence = int(made.of_row[row])
-        name_of = f"sequence {made.ids[sequence]!r}" if made.ids is not None else "its sequence"
+        name_of = (
+            f"sequence {str(made.ids[sequence])!r}" if made.ids is not None else "its sequence"
+        )
         kept, other = (values[code] if code >= 0 else None for code in (own[sequence], codes[row]))
         raise ValueError(
             f"{table.place(row)}: {name_of} has {role} {_said(other)} (column {name!r}), but"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from seqsweep.suggest import did_you_mean, listed
+from seqsweep.suggest import did_you_mean, listed, printable
 
 NONE = "none"
 """The value of an argument that stands for: the table has no such column, do not guess one."""
@@ -69,7 +69,7 @@ class Roles(NamedTuple):
         lines: list[str] = []
         if self.guessed:
             roles = [(role, getattr(self, role)) for role in ROLES]
-            said = [f"{role}={name}" for role, name in roles if name is not None]
+            said = [f"{role}={printable(name)}" for role, name in roles if name is not None]
             said += [f"features={shortened(self.features)}"] if self.features else []
             said = [f"{form} form", *said] if form else said
             lines.append(f"{where}: {', '.join(said)}")
@@ -86,8 +86,9 @@ def shortened(names: Sequence[str]) -> str:
     'x0,x1,...,x6 (7 columns)'
     """
     if len(names) <= 6:
-        return ",".join(names)
-    return f"{names[0]},{names[1]},...,{names[-1]} ({len(names)} columns)"
+        return ",".join(map(printable, names))
+    first, second, last = map(printable, (names[0], names[1], names[-1]))
+    return f"{first},{second},...,{last} ({len(names)} columns)"
 
 
 def choose_roles(

@@ -11,17 +11,16 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array
+from seqsweep.data.memory import check_memory
 from seqsweep.data.table_csv import short
 from seqsweep.data.table_files import Column, DataType, Table
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported
 _LONGEST_TEXT = 1000
-"""A label is a short text: an array of texts takes the space of its longest for each."""
+"""Labels and ids are short: an array of texts takes the space of the longest for each."""
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
-
-_LARGEST = float(np.finfo(np.float32).max)
 
 Int64 = npt.NDArray[np.int64]
 
@@ -59,7 +58,8 @@ def numbers(table: Table, name: str, column: Column) -> Array:
     present = values.fill_null(0).to_numpy().astype(np.float32 if float32 else np.float64)
     if column.null_count:
         present[column.is_null().to_numpy()] = np.nan
-    too_large = np.abs(present) > _LARGEST
+    with np.errstate(over="ignore"):
+        too_large = np.isinf(present.astype(np.float32))
     if too_large.any():
         row = int(too_large.argmax())
         raise ValueError(
@@ -123,19 +123,28 @@ def labels(table: Table, name: str, values: Array) -> Array:
     """
     if values.dtype.kind != "O":
         return values
-    known = [str(value) for value in values]
-    longest = max(map(len, known), default=0)
-    if longest > _LONGEST_TEXT:
-        raise ValueError(
-            f"{table.where}: column {name!r} has a label of {longest:,} characters"
-            f" ({short(max(known, key=len))}); expected at most {_LONGEST_TEXT:,}"
-        )
+    known = names(table, name, values).tolist()
     if table.has_text_cells and known:
         folded = [text.lower() for text in known]
         if set(folded) <= {"true", "false"}:
             known = [text.capitalize() for text in folded]
         elif all(_is_whole_float(text) for text in known):
             known = [text.partition(".")[0] for text in known]
+    return np.array(known, dtype=np.str_)
+
+
+def names(table: Table, name: str, values: Array) -> npt.NDArray[np.str_]:
+    """Returns distinct ids, groups or labels as texts; whole numbers have no point."""
+    known = [str(value).removesuffix(".0") for value in values.tolist()]
+    if values.dtype.kind == "O":
+        known = [str(value) for value in values]
+    longest = max(map(len, known), default=0)
+    if longest > _LONGEST_TEXT:
+        raise ValueError(
+            f"{table.where}: column {name!r} has a text of {longest:,} characters"
+            f" ({short(max(known, key=len))}); expected at most {_LONGEST_TEXT:,}"
+        )
+    check_memory(4 * longest * len(known), table.where, f"the texts of column {name!r}")
     return np.array(known, dtype=np.str_)
 
 

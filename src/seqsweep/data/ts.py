@@ -106,9 +106,10 @@ def _read(path: str, labelled: bool = True) -> tuple[RawPart, list[str]]:
 
 
 class Cases(NamedTuple):
-    """An open file: the classes that it declares, and its cases, which are read one at a time.
+    """An open file, whose cases are read one at a time.
 
     Attributes:
+        classes: the names that the file declares.
         cases: the values (t, F) and the label of each case.
     """
 

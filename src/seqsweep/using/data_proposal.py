@@ -1,4 +1,4 @@
-"""Finds the command that trains on a data set, with the options that its content asks for."""
+"""Finds the command that trains on a data set, with the options it needs."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -64,7 +64,7 @@ def _for_its_size(chosen: Chosen, splits: Splits, info: Info) -> list[str]:
 
 
 def too_small(chosen: Chosen, splits: Splits, info: Info, overrides: Sequence[str]) -> list[str]:
-    """Returns a line on classes that cannot have a sequence in each split after the cuts."""
+    """Returns a line on classes that are too small for every cut."""
     cuts = [
         split
         for split in ("val", "test")

@@ -1,4 +1,4 @@
-"""Finds and reads the data that `seqsweep data` is asked about, as a run would read them."""
+"""Finds and reads the source of a `seqsweep data` command, as a run would."""
 
 import re
 import shlex

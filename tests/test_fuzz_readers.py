@@ -1,0 +1,26 @@
+"""The script that fuzzes the readers runs, and finds nothing in a second for each."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "fuzz_readers.py"
+
+
+@pytest.mark.slow
+def test_the_readers_are_fuzzed_for_a_second_each():
+    command = [sys.executable, str(SCRIPT), "--seconds", "1"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    counts = re.findall(r"^(\w+): ([\d,]+) inputs", done.stdout, re.MULTILINE)
+    assert [name for name, _ in counts] == ["npz", "ts", "csv", "parquet"]
+    assert all(int(number.replace(",", "")) > 5 for _, number in counts)
+
+
+@pytest.mark.slow
+def test_an_unknown_reader_is_refused():
+    done = subprocess.run([sys.executable, str(SCRIPT), "xml"], capture_output=True, text=True)
+    assert done.returncode == 2 and "xml: must be one of npz, ts, csv, parquet" in done.stderr
