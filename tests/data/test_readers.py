@@ -308,3 +308,13 @@ def test_keys_of_a_damaged_file_do_not_break_the_line(save):
     with pytest.raises(ValueError, match=r"found keys a\\nb; expected X and y") as error:
         npz(save(**{"a\nb": X}))
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("point", [0x110000, 0xFFFFFFFF, 0xD800])
+@pytest.mark.parametrize("key", ["class_names", "y"])
+def test_texts_of_numbers_that_are_not_characters_are_damage(save, key, point):
+    texts = np.array([point, 98, 97], np.uint32).view("U1")
+    with pytest.raises(ValueError, match=f"key {key} is cut off or damaged"):
+        npz(save(**{"X": X, "y": Y, key: texts}))
+    swapped = np.array(["a", "b", "a"], ">U1" if np.little_endian else "<U1")
+    assert npz(save(X=X, y=swapped)).class_names == ("a", "b")

@@ -206,7 +206,18 @@ def read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
         raise ValueError(damaged) from None
     if not isinstance(array, np.ndarray):  # other files in the archive come as bytes
         raise ValueError(f"{file}: key {printable(key)} is not a NumPy array")
+    if array.dtype.kind == "U" and not _are_characters(cast(Array, array)):
+        raise ValueError(damaged)
     return cast(Array, array)
+
+
+def _are_characters(texts: Array) -> bool:
+    """Returns whether texts hold only characters: Python cannot make a string of other numbers."""
+    if texts.size == 0 or texts.itemsize == 0:
+        return True
+    native = np.ascontiguousarray(texts, dtype=texts.dtype.newbyteorder("="))
+    points = native.reshape(-1).view(np.uint32)
+    return not ((points > 0x10FFFF) | ((points >= 0xD800) & (points <= 0xDFFF))).any()
 
 
 def _check_is_zip(file: Path) -> None:
