@@ -32,7 +32,10 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
+
+  doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -256,6 +259,18 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _explain_network(arguments: list[str]) -> int:
+    from seqsweep.using.explain_command import explain_command
+
+    return explain_command(arguments)
+
+
+def _doctor(arguments: list[str]) -> int:
+    from seqsweep.sweeping.doctor import doctor
+
+    return doctor(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -273,5 +288,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "explain": _explain_network,
     "clean": _clean,
+    "doctor": _doctor,
 }
