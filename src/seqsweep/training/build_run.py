@@ -23,6 +23,7 @@ from seqsweep.training.data_cache import load_source, translate_memory_errors
 from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.monitors import check_monitors
+from seqsweep.training.symbols import check_symbols
 
 _SIZES = {
     "input_size": "features per step",
@@ -89,6 +90,7 @@ def build_data(config: Config) -> Any:
 def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier:
     """Builds the LightningModule; the network draws its weights from the stream `init`."""
     splits = data.splits
+    check_symbols(config, splits)
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
     if splits.vocabulary is not None:
         sizes["num_embeddings"] = len(splits.vocabulary)
