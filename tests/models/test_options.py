@@ -259,9 +259,9 @@ def test_an_embedding_is_a_table_of_rows_and_the_axis_of_features_may_be_left_ou
     [
         ({"pooling": "attenton"}, "pooling='attenton': must be one of last, mean, max, attention"),
         ({"recurrent_init": "eye"}, "recurrent_init='eye': must be one of uniform, orthogonal"),
-        ({"forget_bias": 1.0}, "forget_bias=1.0 with cell='rnn': must be None, because only the"),
+        ({"forget_bias": 1.0}, "forget_bias=1.0 with cell='rnn': must be left out, because"),
         ({"forget_bias": 1.0, "cell": "gru"}, "forget_bias=1.0 with cell='gru': "),
-        ({"num_embeddings": 4}, "num_embeddings=4: must be None without embedding_dim"),
+        ({"num_embeddings": 4}, "num_embeddings=4: must be left out without embedding_dim"),
         ({"embedding_dim": 2}, "num_embeddings=None: must be a number with embedding_dim=2"),
         ({"embedding_dim": 0, "num_embeddings": 4}, "embedding_dim=0: must be at least 1"),
         ({"embedding_dim": 2, "num_embeddings": 0}, "num_embeddings=0: must be at least 1"),

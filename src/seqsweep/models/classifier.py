@@ -195,7 +195,7 @@ def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedd
     """Returns the embedding, or None without `embedding_dim`."""
     if dim is None:
         if count is not None:
-            raise ValueError(f"num_embeddings={count}: must be None without embedding_dim")
+            raise ValueError(f"num_embeddings={count}: must be left out without embedding_dim")
         return None
     _check_at_least(1, embedding_dim=dim)
     if count is None:
@@ -217,7 +217,7 @@ def _check_cell(cell: Cell, nonlinearity: str, forget_bias: float | None) -> Non
         )
     if cell != "lstm" and forget_bias is not None:
         raise ValueError(
-            f"forget_bias={forget_bias} with cell={cell!r}: must be None, because "
+            f"forget_bias={forget_bias} with cell={cell!r}: must be left out, because "
             "only the cell lstm has a forget gate"
         )
 

@@ -24,6 +24,7 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.description import KEYS, description, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
+from seqsweep.using.texts import encoded
 
 _PREFIX = "network."
 """Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
@@ -88,7 +89,8 @@ class LoadedRun:
                 f"{self.checkpoint}: holds no scaling; {target} prepares its sequences"
             )
         if self.vocabulary is not None:
-            return _encoded(self.vocabulary, x, lengths)
+            indices, steps = encoded(self.vocabulary, x, lengths)
+            return Inputs(torch.from_numpy(indices), torch.from_numpy(steps))
         values, steps = padded(x, lengths)
         if values.shape[2] != len(self.channel_names):
             raise ValueError(
@@ -135,27 +137,6 @@ def load_run(
         content["epoch"],
         vocabulary_of(content),
     )
-
-
-def _encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> Inputs:
-    """Returns texts as the network takes them.
-
-    Raises:
-        ValueError, TypeError: x is not a list of texts, or a text has no symbols.
-    """
-    if isinstance(x, str):
-        raise TypeError("x: must be a list of texts, got one text")
-    texts = list(x)
-    for index, one in enumerate(texts):
-        if not isinstance(one, str):
-            kind = type(one).__name__
-            raise TypeError(f"x[{index}]: must be a text, because the run reads texts; got {kind}")
-    if not texts:
-        raise ValueError("x: must be at least one text")
-    if lengths is not None:
-        raise ValueError("lengths: must be left out with texts, which have their own")
-    values, steps = vocabulary.encode(texts, lambda index: f"x[{index}]")
-    return Inputs(torch.from_numpy(values), torch.from_numpy(steps))
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:
