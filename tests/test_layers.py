@@ -50,7 +50,7 @@ KNOWS = {
         "runs",
         "config",
     },
-    "using": {"using", "training", "models", "data", "runs", "config"},
+    "using": {"using", "training", "models", "results", "data", "runs", "config"},
 }
 """What a part may import besides the leaves."""
 
@@ -67,6 +67,7 @@ TORCH = (
     "using",
     "seeding",
 )
+PROGRAM = ("cli", "console")
 HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",

@@ -25,9 +25,14 @@ class Parser(argparse.ArgumentParser):
             prog=f"seqsweep {command}", description=text, usage=usage, allow_abbrev=False
         )
 
-    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
-        """Returns the options. Exits with code 2 if an argument is wrong."""
-        options, unknown = self.parse_known_args(list(arguments))
+    def parse(self, arguments: Sequence[str], intermixed: bool = False) -> argparse.Namespace:
+        """Returns the options. Exits with code 2 if an argument is wrong.
+
+        Args:
+            intermixed: options may stand between positional arguments.
+        """
+        parse = self.parse_known_intermixed_args if intermixed else self.parse_known_args
+        options, unknown = parse(list(arguments))
         for word in unknown[:1]:
             if word.startswith("-"):
                 name = word.partition("=")[0]
@@ -108,6 +113,25 @@ def tensorboard_parser(host: str) -> Parser:
     words = f"the address to listen on ({host}); 0.0.0.0 lets other machines connect"
     parser.add_argument("--host", default=host, metavar="ADDRESS", help=words)
     return parser
+
+
+def add_use_of_run(parser: Parser, needs_data: bool = True) -> None:
+    """Adds the arguments of a command that applies a trained run to data."""
+    words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
+    parser.add_argument("run", type=Path, metavar="RUN", help=words)
+    words = "a file or folder of sequences: .npz, .ts, .csv, .parquet, or aeon:NAME"
+    count = None if needs_data else "?"
+    parser.add_argument("data", metavar="DATA", nargs=count, help=words)
+    words = "options to read DATA, such as layout=channels_first"
+    parser.add_argument("options", nargs="*", default=[], metavar="KEY=VALUE", help=words)
+    words = "which split of DATA (its only one, or test)"
+    parser.add_argument("--split", metavar="NAME", help=words)
+    words = "best or last: which weights of the run (best)"
+    parser.add_argument("--checkpoint", metavar="NAME", help=words)
+    words = "sequences that are computed at once (512)"
+    number = whole_number(1)
+    parser.add_argument("--batch-size", type=number, default=512, metavar="N", help=words)
+    add_allow(parser)
 
 
 def add_allow(parser: Parser) -> None:

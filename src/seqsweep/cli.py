@@ -33,6 +33,9 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
+  predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
+  evaluate RUN [DATA]       score a run on labelled sequences, with intervals
+  bundle RUN OUT.zip        write one file to pass on: weights, config, model card
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
   doctor                    check the installation, and say how to mend it
@@ -271,6 +274,24 @@ def _doctor(arguments: list[str]) -> int:
     return doctor(arguments)
 
 
+def _predict(arguments: list[str]) -> int:
+    from seqsweep.using.predict import predict
+
+    return predict(arguments)
+
+
+def _evaluate(arguments: list[str]) -> int:
+    from seqsweep.using.evaluate import evaluate
+
+    return evaluate(arguments)
+
+
+def _bundle(arguments: list[str]) -> int:
+    from seqsweep.using.bundle import bundle
+
+    return bundle(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -289,6 +310,9 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
     "explain": _explain_network,
+    "predict": _predict,
+    "evaluate": _evaluate,
+    "bundle": _bundle,
     "clean": _clean,
     "doctor": _doctor,
 }

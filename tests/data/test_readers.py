@@ -193,7 +193,7 @@ BAD_ARRAYS = {
     ),
     "sum of lengths": (
         {"X": JOINED[:6], "y": Y, "lengths": LENGTHS},
-        r"X has 6 rows; expected 3 \(padded, one for each label\) or 7 \(one for each step",
+        r"X has 6 rows; expected 3 \(padded, one for each sequence\) or 7 \(one for each step",
     ),
     "length 0": ({"X": JOINED, "y": Y, "lengths": [5, 0, 2]}, "sequence 1 has length 0"),
     "time first": ({"X": X.swapaxes(0, 1), "y": Y}, "set data.source.layout=time_first"),

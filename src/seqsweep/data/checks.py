@@ -26,7 +26,7 @@ def label_names(*arrays: npt.ArrayLike, where: str = "labels") -> tuple[str, ...
 
     The caller passes the labels of all splits, so that a class has the same index in each.
     """
-    texts = {str(t) for a in arrays for t in np.unique(_texts(label_array(a, where), where))}
+    texts = {str(t) for a in arrays for t in np.unique(label_texts(label_array(a, where), where))}
     if all(_NUMBER.fullmatch(text) for text in texts):
         return tuple(sorted(texts, key=lambda text: (float(text), text)))
     return tuple(sorted(texts))
@@ -160,7 +160,7 @@ def label_array(labels: npt.ArrayLike, where: str) -> Array:
     return array
 
 
-def _texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
+def label_texts(labels: Array, where: str) -> npt.NDArray[np.str_]:
     """Returns (N,) labels as texts: whole numbers without a point, bytes decoded as UTF-8."""
     kind = labels.dtype.kind
     if kind == "f":
@@ -187,7 +187,7 @@ def class_indices(labels: Array, class_names: tuple[str, ...], where: str) -> np
     else:
         position = {name: i for i, name in enumerate(class_names)}
         allowed = f"one of {listed(class_names)}"
-    texts = _texts(labels, where)
+    texts = label_texts(labels, where)
     # Each distinct label is looked up once, since classes are far fewer than sequences.
     values, index = np.unique(texts, return_inverse=True)
     for value in map(str, values):

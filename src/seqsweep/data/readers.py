@@ -17,16 +17,18 @@ from seqsweep.data.checks import (
     Array,
     Layout,
     as_array,
+    batch_first,
     channels_first_note,
     check_lengths,
     label_array,
 )
+from seqsweep.data.files import Stored
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
 from seqsweep.suggest import did_you_mean
 
 _SPLITS = ("train", "val", "test")
-_OF_A_SPLIT = ("x", "y", "lengths")
+_OF_A_SPLIT = ("x", "y", "lengths", "ids")
 _KEYS = (
     *_OF_A_SPLIT,
     *(f"{key}_{split}" for split in _SPLITS for key in _OF_A_SPLIT),
@@ -38,7 +40,7 @@ _LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
 
 
-class _Stored(NamedTuple):
+class _Content(NamedTuple):
     """The content of one .npz file.
 
     Attributes:
@@ -71,6 +73,7 @@ def npz(
         X (S, F) or (S,), y (N,), lengths (N,)         one split; X one sequence after the other
         X_train, y_train, lengths_train, X_val, ..., X_test, ...    several splits
         class_names (C,), channel_names (F,)           optional strings
+        ids (N,), ids_train, ...                       names of the sequences, for predictions
 
     Args:
         path: the file; `~` is the home folder.
@@ -102,8 +105,39 @@ def npz(
     return replace(splits, notes=tuple(notes))
 
 
-def _read(path: str) -> _Stored:
+def read(path: str, layout: Layout = "batch_first", labelled: bool = True) -> Stored:
+    """Reads the splits of an .npz file, each with x (N, T, F), for `read_file`.
+
+    Args:
+        path, layout: see `npz`.
+        labelled: False accepts splits without y.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: see `npz`.
+    """
+    content = _read(path, with_ids=True)
+    parts = {split or "train": part for split, part in _parts(content, labelled).items()}
+    if not parts:
+        raise ValueError(f"{content.file}: found keys {content.found}; expected {_EXPECTED}")
+    turned = {name: _turned(_unjoined(part, layout), layout) for name, part in parts.items()}
+    class_names, channel_names = (_names(content, f"{key}_names") for key in ("class", "channel"))
+    return Stored(turned, class_names, channel_names, tuple(content.notes))
+
+
+def _turned(part: RawPart, layout: str) -> RawPart:
+    """Returns the part with x as (N, T, F) and checked lengths."""
+    shape = (*part.x.shape, 0, 0)  # `batch_first` names a shape of too few dimensions
+    count = shape[layout == "time_first"] if part.labels is None else len(part.labels)
+    x = batch_first(part.x, count, layout, part.where)
+    if part.lengths is None:
+        return part._replace(x=x)
+    return part._replace(x=x, lengths=check_lengths(part.lengths, len(x), x.shape[1], part.where))
+
+
+def _read(path: str, with_ids: bool = False) -> _Content:
     """Reads the known arrays of an .npz file.
+
+    Only predictions need the ids. A run must not fail on ids that cannot be read.
 
     Each array is read once: an NpzFile reads its file again at every index.
     """
@@ -117,9 +151,11 @@ def _read(path: str) -> _Stored:
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
         known = _known_keys(file, stored.files)
         for small, key in known.items():
+            if small.startswith("ids") and not with_ids:
+                continue
             arrays[small] = _read_array(file, stored, key)
         unused = [key for key in stored.files if key not in known.values()]
-        return _Stored(file, arrays, ", ".join(stored.files) or "none", unused)
+        return _Content(file, arrays, ", ".join(stored.files) or "none", unused)
 
 
 def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
@@ -182,29 +218,29 @@ def _known_keys(file: Path, stored: list[str]) -> dict[str, str]:
     return known
 
 
-def _parts(stored: _Stored) -> dict[str, RawPart]:
+def _parts(stored: _Content, labelled: bool = True) -> dict[str, RawPart]:
     """Returns the splits of a file by name; plain X and y are named ""."""
     parts: dict[str, RawPart] = {}
     for split in ("", *_SPLITS):
         keys = [f"{key}_{split}" if split else key for key in _OF_A_SPLIT]
-        x, y, lengths = (stored.arrays.get(key) for key in keys)
+        x, y, lengths, ids = (stored.arrays.get(key) for key in keys)
         if x is None and y is None and lengths is None:
             continue
-        if x is None or y is None:
+        if x is None or (y is None and labelled):
             lacking = keys[0 if x is None else 1]
             raise ValueError(
                 f"{stored.file}: key {lacking} is missing; found keys {stored.found}; expected"
                 f" {_EXPECTED}"
             )
         where = f"{stored.file} ({split})" if split else str(stored.file)
-        parts[split] = RawPart(x, y, lengths, where)
+        parts[split] = RawPart(x, y, lengths, where, ids)
     # X beside X_train: it is not clear which one to train on.
     if "" in parts and len(parts) > 1:
         raise ValueError(f"{stored.file}: found keys {stored.found}; expected either {_EXPECTED}")
     return parts
 
 
-def _test_part(test: _Stored, train: _Stored, parts: Mapping[str, RawPart]) -> RawPart:
+def _test_part(test: _Content, train: _Content, parts: Mapping[str, RawPart]) -> RawPart:
     """Returns the only split of the file given as test_path."""
     if "test" in parts:
         raise ValueError(f"test_path={test.file}, but {train.file} has a test split; give only one")
@@ -224,19 +260,19 @@ def _unjoined(part: RawPart, layout: str) -> RawPart:
     x, lengths, where = part.x, part.lengths, part.where
     if lengths is None or layout == "time_first" or x.ndim not in (1, 2):
         return part
-    count = len(label_array(part.needed_labels(), where))
+    count = len(lengths if part.labels is None else label_array(part.labels, where))
     steps = check_lengths(lengths, count, None, where)
     if len(x) == steps.sum():
         return part._replace(x=join_padded(x if x.ndim == 2 else x[:, None], steps))
     if x.ndim == 1 or len(x) != count:
         raise ValueError(
-            f"{where}: X has {len(x)} rows; expected {count} (padded, one for each label) or"
+            f"{where}: X has {len(x)} rows; expected {count} (padded, one for each sequence) or"
             f" {steps.sum()} (one for each step, the sum of lengths)"
         )
     return part  # x is (N, T): padded, with one channel
 
 
-def _names(stored: _Stored, key: str) -> tuple[str, ...] | None:
+def _names(stored: _Content, key: str) -> tuple[str, ...] | None:
     """Returns class_names or channel_names of a file; None where it has none."""
     if key not in stored.arrays:
         return None

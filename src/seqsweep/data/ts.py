@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.files import Stored
 from seqsweep.data.paths import existing_file
 from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
 from seqsweep.suggest import did_you_mean, listed
@@ -75,30 +76,44 @@ def ts(path: str, test_path: str | None = None) -> Splits:
     return make_splits({"train": train, "test": test}, class_names=label_names(classes, more))
 
 
-def _read(path: str) -> tuple[RawPart, list[str]]:
+def read(path: str, labelled: bool = True) -> Stored:
+    """Reads the cases of a .ts file, for `read_file`.
+
+    Args:
+        path: see `ts`.
+        labelled: False accepts a file without labels: `@classLabel false`, or no such tag.
+
+    Raises:
+        FileNotFoundError, ValueError: see `ts`.
+    """
+    part, classes = _read(path, labelled)
+    return Stored({"train": part}, label_names(classes) if classes else None)
+
+
+def _read(path: str, labelled: bool = True) -> tuple[RawPart, list[str]]:
     """Returns the cases of a file, and the classes that it declares."""
     file = existing_file(path)
     tags, cases = _read_header(file, _lines(file))
-    classes = _classes(file, tags)
+    classes = _classes(file, tags, labelled)
     channels = _declared_channels(tags)
     steps, equal = _declared_steps(tags)
     stamped = _flag(tags, "timestamps")
     rows: list[npt.NDArray[np.float64]] = []  # (t, F) each
     labels: list[str] = []
     for case in cases:
-        values, label = _read_case(case, stamped)
+        values, label = _read_case(case, stamped, bool(classes))
         # The first case decides what no tag declares.
         channels = channels or _Expected(len(values), f"line {case.number} has")
         _check_shape(case, values, channels, steps)
         steps = steps or (_Expected(len(values[0]), f"line {case.number} has") if equal else None)
-        if label not in classes:
+        if classes and label not in classes:
             hint = did_you_mean(label, classes)
             raise case.error(f"label {_short(label)}: must be one of {listed(classes)}{hint}")
         rows.append(np.array(values).T)
         labels.append(label)
     lengths = np.array([len(row) for row in rows], dtype=np.int64)
     x = join_padded(np.concatenate(rows), lengths)
-    return RawPart(x, np.array(labels), lengths, str(file)), classes
+    return RawPart(x, np.array(labels) if classes else None, lengths, str(file)), classes
 
 
 def _lines(file: Path) -> list[_Line]:
@@ -153,11 +168,14 @@ def _add_tag(tags: _Tags, name: str, line: _Line) -> None:
         )
 
 
-def _classes(file: Path, tags: _Tags) -> list[str]:
-    """Returns the class names that the tag @classLabel declares."""
+def _classes(file: Path, tags: _Tags, labelled: bool) -> list[str]:
+    """Returns the class names that the tag @classLabel declares; none where labels may lack."""
     target = tags.get("targetlabel")
     if target is not None and target.text.lower() != "false":
         raise target.error("@targetLabel means numbers to predict (regression); expected classes")
+    has_labels = "classlabel" in tags and tags["classlabel"].text.lower() != "false"
+    if not has_labels and not labelled:
+        return []
     if "classlabel" not in tags:
         raise ValueError(f"{file}: there is no @classLabel; expected @classLabel true, then names")
     flag, *classes = tags["classlabel"].text.split() or [""]
@@ -203,13 +221,15 @@ def _count(tags: _Tags, name: str) -> _Expected | None:
     return _Expected(int(line.text), f"line {line.number} says")
 
 
-def _read_case(case: _Line, stamped: bool | None) -> tuple[list[list[float]], str]:
-    """Returns the values of each channel, and the label."""
+def _read_case(case: _Line, stamped: bool | None, has_label: bool) -> tuple[list[list[float]], str]:
+    """Returns the values of each channel, and the label, "" where the file has none."""
     stamps = "(" in case.text
     if stamped is not None and stamped != stamps:
         kinds = ("plain values", "values with time stamps")
         raise case.error(f"{kinds[stamps]}, but @timeStamps {str(stamped).lower()}")
     parts = _BETWEEN_CHANNELS.split(case.text) if stamps else case.text.split(":")
+    if not has_label:
+        parts.append("")
     if len(parts) < 2:
         raise case.error(f"{_short(case.text)} is not a case: there is no ':' before a label")
     split = _stamped_values if stamps else _plain_values

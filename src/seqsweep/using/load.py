@@ -1,6 +1,6 @@
 """Loads a trained run with all that its use needs, except the training data.
 
-B sequences, T time steps, F features (channels).
+B sequences, T time steps, F features (channels), C classes.
 """
 
 from collections.abc import Sequence
@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
+from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.padding import padded
 from seqsweep.data.vocabulary import Vocabulary
@@ -24,10 +26,18 @@ from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.description import KEYS, description, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
+from seqsweep.using.bundle_file import is_bundle, read_bundle
+from seqsweep.using.scores import Evaluation, Float64, evaluate
 from seqsweep.using.texts import encoded
+
+BATCH_SIZE = 512
+"""The sequences of a batch; it changes no result but its last bits."""
 
 _PREFIX = "network."
 """Begins the names of the weights in a checkpoint: the attribute of `SequenceClassifier`."""
+
+
+Checkpoint = Literal["best", "last"]
 
 
 class Inputs(NamedTuple):
@@ -66,6 +76,18 @@ class LoadedRun:
         classes, channels = len(self.class_names), len(self.channel_names)
         return f"LoadedRun({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of the run; None for a checkpoint or a bundle that lies elsewhere."""
+        folder = self.checkpoint.parent
+        is_inside = folder.name == "checkpoints" and (folder.parent / "config.yaml").is_file()
+        return folder.parent if is_inside else None
+
+    @property
+    def source_channels(self) -> tuple[str, ...]:
+        """The names of the channels that `prepare` takes."""
+        return self.channel_names
+
     def prepare(
         self,
         x: npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str],
@@ -100,10 +122,68 @@ class LoadedRun:
         scaled = self.scaling.apply(values, steps)
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
+    def predict(
+        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
+    ) -> npt.NDArray[np.str_]:
+        """Returns the class name of each raw sequence, (B,); takes what `prepare` takes."""
+        return np.array(self.class_names)[self.predict_proba(x, lengths).argmax(axis=1)]
+
+    def predict_proba(
+        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
+    ) -> Float64:
+        """Returns the probabilities of the classes, (B, C), in the order of `class_names`."""
+        return self.apply(self.prepare(x, lengths))
+
+    def evaluate(
+        self,
+        x: npt.ArrayLike | Sequence[npt.ArrayLike],
+        labels: npt.ArrayLike,
+        lengths: npt.ArrayLike | None = None,
+        resamples: int = 1000,
+        seed: int = 0,
+    ) -> Evaluation:
+        """Predicts raw sequences and scores the predictions against their labels.
+
+        Args:
+            x, lengths: see `prepare`.
+            labels: (B,) class names; whole numbers are positions in `class_names` where no class
+                name is a number.
+            resamples: of the bootstrap, which gives the intervals; 0 for none.
+            seed: decides the resamples.
+
+        Raises:
+            ValueError, TypeError: see `prepare`, or a label is not a class of the run.
+        """
+        probabilities = self.predict_proba(x, lengths)
+        given = label_array(labels, "labels")
+        if len(given) != len(probabilities):
+            raise ValueError(f"labels: expected {len(probabilities)}, got {len(given)}")
+        indices = class_indices(given, self.class_names, "labels")
+        return evaluate(probabilities, indices, self.class_names, resamples, seed)
+
+    def apply(self, inputs: Inputs, batch_size: int = BATCH_SIZE) -> Float64:
+        """Returns the probabilities (B, C) for prepared sequences, computed batch by batch.
+
+        Raises:
+            ValueError: the network returns NaN.
+        """
+        parts: list[Float64] = []
+        with torch.inference_mode():
+            for start in range(0, len(inputs.x), batch_size):
+                lengths = inputs.lengths[start : start + batch_size]
+                x = inputs.x[start : start + batch_size, : int(lengths.max())]
+                # Softmax in double precision, so that small probabilities are not rounded to 0.
+                parts.append(self.network(x, lengths).double().softmax(dim=1).numpy())
+        probabilities = np.concatenate(parts)
+        if np.isnan(probabilities).any():
+            row = int(np.isnan(probabilities).any(axis=1).argmax())
+            raise ValueError(f"{self.checkpoint}: the network returns NaN for sequence {row}")
+        return probabilities
+
 
 def load_run(
     folder: Path | str,
-    checkpoint: Literal["best", "last"] = "best",
+    checkpoint: Checkpoint = "best",
     allow: Sequence[str] = (),
 ) -> LoadedRun:
     """Loads the network of a run with its weights, scaling, class names and config.
@@ -112,7 +192,7 @@ def load_run(
     has written takes scaling and names from the data.
 
     Args:
-        folder: a run's folder, or a checkpoint file wherever it lies.
+        folder: a run's folder, or a checkpoint file or a bundle (.zip) wherever it lies.
         checkpoint: which of the folder's two.
         allow: dotted names of your own networks, which a config out of a file may build.
 
@@ -120,13 +200,14 @@ def load_run(
         FileNotFoundError: no checkpoint is there.
         ValueError: the file is damaged, something is missing in it, or its network is not allowed.
     """
-    path = _checkpoint_file(Path(folder), checkpoint)
-    content = load_sealed(path)
-    run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
-    content = _described(content, run, path, allow)
-    weights = content["state_dict"]
+    path, content = read_content(folder, checkpoint, allow)
     network = _network(content, path, allow)
-    network.load_state_dict({name.removeprefix(_PREFIX): w for name, w in weights.items()})
+    weights = content["state_dict"]
+    try:
+        network.load_state_dict({name.removeprefix(_PREFIX): w for name, w in weights.items()})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path}: the weights do not fit the network: {reason}") from None
     return LoadedRun(
         path,
         content["config"],
@@ -137,6 +218,22 @@ def load_run(
         content["epoch"],
         vocabulary_of(content),
     )
+
+
+def read_content(
+    folder: Path | str, checkpoint: str = "best", allow: Sequence[str] = ()
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the file that `load_run` takes, and what it holds: weights, epoch, description.
+
+    Raises:
+        FileNotFoundError, ValueError: see `load_run`.
+    """
+    path = _checkpoint_file(Path(folder), checkpoint)
+    if is_bundle(path):
+        return path, read_bundle(path)
+    content = load_sealed(path)
+    run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
+    return path, _described(content, run, path, allow)
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:

@@ -1,0 +1,100 @@
+"""The command `bundle`: writes a trained run as one file to pass on."""
+
+import importlib
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqsweep.arguments import Parser, add_allow
+from seqsweep.console import place, say, say_error
+from seqsweep.runs.files import read_object
+from seqsweep.runs.provenance import version
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.using.bundle_file import CARD, ONNX, PROVENANCE, encode, is_bundle, write_bundle
+from seqsweep.using.find_run import open_run, replicates_of
+from seqsweep.using.load import LoadedRun, read_content
+from seqsweep.using.model_card import Origin, model_card
+from seqsweep.using.prediction_files import check_output
+
+_OF_RECORD = (
+    *("run_id", "status", "metrics", "best_epoch", "epochs", "confusion", "splits"),
+    "data_fingerprint",
+)
+
+
+def bundle(arguments: Sequence[str]) -> int:
+    """Writes a run with its model card into a zip file. Returns the exit code."""
+    options = _parser().parse(arguments)
+    check_output(options.out)
+    if options.out.suffix.lower() != ".zip":
+        raise ValueError(f"{options.out}: must end with .zip")
+    if options.run.is_file() and is_bundle(options.run):
+        raise ValueError(f"{options.run}: is a bundle already; copy it")
+    run, choice = open_run(options)
+    files, note = bundled_files(run, choice, options.allow)
+    if note:
+        say_error(note)
+    write_bundle(options.out, files)
+    say(f"{place(options.out)}: {', '.join(files)} ({options.out.stat().st_size:,} bytes)")
+    return 0
+
+
+def bundled_files(
+    run: LoadedRun, choice: str | None, allow: Sequence[str] = ()
+) -> tuple[dict[str, bytes], str | None]:
+    """Returns the files of a run's bundle, and why one is missing, if so.
+
+    Args:
+        choice: how the run was chosen among others.
+        allow: see `load_run`.
+    """
+    _, content = read_content(run.checkpoint, allow=allow)
+    folder = run.folder
+    record = None if folder is None else RunFolder(folder).record()
+    replicates = None if folder is None else replicates_of(folder)
+    onnx, note = _onnx(run)
+    card = model_card(run, Origin(record, replicates, choice), has_onnx=bool(onnx))
+    files = encode(content) | {CARD: card.encode(), PROVENANCE: _provenance(run, record)}
+    return files | onnx, note
+
+
+def _parser() -> Parser:
+    text = "Writes one file to pass on: weights, config, class names, scaling and a model card."
+    parser = Parser("bundle", text)
+    words = "a run's folder, a sweep's (its best run by validation), or a checkpoint"
+    parser.add_argument("run", type=Path, metavar="RUN", help=words)
+    parser.add_argument("out", type=Path, metavar="OUT.zip", help="the file to write")
+    words = "best or last: which weights of the run (best)"
+    parser.add_argument("--checkpoint", metavar="NAME", help=words)
+    add_allow(parser)
+    return parser
+
+
+def _onnx(run: LoadedRun) -> tuple[dict[str, bytes], str | None]:
+    """Returns the network as an ONNX file, or nothing and the reason."""
+    try:
+        package: Any = importlib.import_module("seqsweep.using.export")
+        export: Callable[[LoadedRun, Path], float] = package.export
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / ONNX
+            export(run, path)
+            return {ONNX: path.read_bytes()}, None
+    except (ImportError, ValueError, TypeError) as error:
+        return {}, f"without {ONNX}: {error}"
+
+
+def _provenance(run: LoadedRun, record: dict[str, Any] | None) -> bytes:
+    """Returns the origin of the weights as JSON, without paths of this machine."""
+    folder = run.folder
+    training = {} if folder is None else read_object(folder / "provenance.json")
+    files = training.pop("data_files", {})
+    content = {
+        "bundled_by": f"seqsweep {version()}",
+        "epoch": run.epoch,
+        "data_files": {key: Path(str(path)).name for key, path in files.items()},
+        "training": training,
+        "record": {key: value for key, value in (record or {}).items() if key in _OF_RECORD},
+    }
+    return (json.dumps(content, indent=1) + "\n").encode()

@@ -1,0 +1,213 @@
+"""Writes and reads bundles: a trained run in one zip file.
+
+A bundle holds tensors and plain text, and no code. `config.json` holds the config, and the digests
+of the other files that a network is made from.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, write_bytes
+from seqsweep.runs.provenance import version
+from seqsweep.runs.sealed import DIGEST, sealed
+from seqsweep.training.description import KEYS
+
+FORMAT = 1
+CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "model.safetensors"
+CARD, PROVENANCE, ONNX = "README.md", "provenance.json", "model.onnx"
+NAMES = ("class_names", "channel_names")
+
+_PREFIX = "network."
+_FILES = {CONFIG, LABELS, SCALING, WEIGHTS, CARD, PROVENANCE, ONNX}
+_NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
+_LARGEST = {WEIGHTS: 1 << 32, ONNX: 1 << 32}
+_LARGEST_TEXT = 1 << 26
+_RATIO = 100
+"""The most that a file may be larger than it is in the zip; weights hardly shrink at all."""
+
+_WRITTEN = (1980, 1, 1, 0, 0, 0)  # the earliest time of a zip, so that equal runs give equal bytes
+
+
+def is_bundle(path: Path) -> bool:
+    """Returns whether a file is a bundle; a checkpoint is another kind of zip."""
+    if not zipfile.is_zipfile(path):
+        return False
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return CONFIG in archive.namelist()
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return False
+
+
+def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
+    """Returns the files that hold the content of a checkpoint, see `read_content`.
+
+    Raises:
+        ValueError: the package safetensors is missing.
+    """
+    files = {
+        LABELS: _json({key: content[key] for key in NAMES}),
+        SCALING: _json({key: _plain(content[key]) for key in _scaling_keys()}),
+        WEIGHTS: _safetensors("save")(
+            # Tensors that share memory are refused, so each one is copied.
+            {n.removeprefix(_PREFIX): w.clone() for n, w in content["state_dict"].items()},
+            {"format": "pt"},
+        ),
+    }
+    config = {
+        "format": FORMAT,
+        "seqsweep": version(),
+        "epoch": content["epoch"],
+        "sha256": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
+        "config": content["config"],
+    }
+    return {CONFIG: _json(sealed(config)), **files}
+
+
+def write_bundle(path: Path, files: Mapping[str, bytes]) -> None:
+    """Writes the files into a zip; equal files give equal bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            entry = zipfile.ZipInfo(name, _WRITTEN)
+            entry.create_system, entry.external_attr = 3, 0o644 << 16
+            archive.writestr(entry, data)
+    write_bytes(path, buffer.getvalue())
+
+
+def read_bundle(path: Path) -> dict[str, Any]:
+    """Returns what a checkpoint of the same run holds: weights, epoch, description.
+
+    Nothing is extracted, and no code out of the file is run.
+
+    Raises:
+        Damaged: a file is missing, too large, or does not match its digest.
+    """
+    files = read_files(path, _NEEDED)
+    config = _config(files[CONFIG], path)
+    for name, digest in config["sha256"].items():
+        if hashlib.sha256(files.get(name, b"")).hexdigest() != digest:
+            raise Damaged(f"{path}: {name} does not match its digest in {CONFIG}")
+    description = _description(files, path)
+    kept = {key: config[key] for key in ("epoch", "config")}
+    return {**description, **kept, "state_dict": _weights(files[WEIGHTS], path)}
+
+
+def read_files(path: Path, names: tuple[str, ...]) -> dict[str, bytes]:
+    """Returns the files of a bundle with these names.
+
+    Raises:
+        Damaged: one is missing, or the zip holds something else than the files of a bundle.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(read_bytes(path))) as archive:
+            entries = archive.infolist()
+            _check_entries(entries, path)
+            missing = set(names) - {entry.filename for entry in entries}
+            if missing:
+                raise Damaged(f"{path}: {', '.join(sorted(missing))} is missing in the bundle")
+            return {name: archive.read(name) for name in names}
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, OverflowError) as error:
+        raise Damaged(f"{path}: is damaged, copy it again: {error}") from None
+
+
+def _check_entries(entries: list[zipfile.ZipInfo], path: Path) -> None:
+    """Refuses names that are not of a bundle, and files that grow too large."""
+    names = [entry.filename for entry in entries]
+    for entry in entries:
+        name = entry.filename
+        if name not in _FILES or names.count(name) > 1:
+            raise Damaged(f"{path}: {name!r} is not a file of a bundle, or is in it twice")
+        most = _LARGEST.get(name, _LARGEST_TEXT)
+        # An empty or tiny file may shrink by any factor.
+        if entry.file_size > min(most, _RATIO * entry.compress_size + 4096):
+            raise Damaged(f"{path}: {name} has {entry.file_size:,} bytes, too many for a bundle")
+
+
+def _config(data: bytes, path: Path) -> dict[str, Any]:
+    config = parse_json_of(data, path / CONFIG)
+    try:
+        is_sound = isinstance(config, dict) and config == sealed(config)
+    except ValueError:  # a number that is not finite, which `sealed` never writes
+        is_sound = False
+    if not is_sound:
+        raise Damaged(f"{path}: {CONFIG} does not match its {DIGEST}")
+    if config.get("format") != FORMAT:
+        expected = f"expected {FORMAT}; it was written by seqsweep {config.get('seqsweep')}"
+        raise Damaged(f"{path}: {CONFIG} has format {config.get('format')!r}, {expected}")
+    digests, inner = config.get("sha256"), config.get("config")
+    has_all = isinstance(digests, dict) and set(digests) == {LABELS, SCALING, WEIGHTS}
+    is_config = isinstance(inner, dict) and isinstance(inner.get("model"), dict)
+    if not has_all or not is_config or not isinstance(config.get("epoch"), int):
+        raise Damaged(f"{path}: {CONFIG} does not describe a run")
+    return config
+
+
+def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
+    """Returns the names and the scaling of a run."""
+    names = parse_json_of(files[LABELS], path / LABELS)
+    scaling = parse_json_of(files[SCALING], path / SCALING)
+    try:
+        content: dict[str, Any] = {key: [str(name) for name in names[key]] for key in NAMES}
+        return content | {key: _tensors(scaling[key]) for key in _scaling_keys()}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
+
+
+def _weights(data: bytes, path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+
+    try:
+        return _safetensors("load")(data)
+    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        raise Damaged(f"{path}: {WEIGHTS} cannot be read: {error}") from None
+
+
+def _safetensors(name: str) -> Callable[..., Any]:
+    try:
+        import safetensors.torch
+    except ImportError:
+        raise ValueError(
+            "a bundle needs the package safetensors: pip install 'seqsweep[export]'"
+        ) from None
+    return getattr(safetensors.torch, name)
+
+
+def _scaling_keys() -> list[str]:
+    """Returns the keys of a description whose values may hold tensors."""
+    return [key for key in KEYS if key not in ("config", *NAMES)]
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _plain(value: Any) -> Any:
+    """Returns the value with each tensor as a mapping; decimals give back its exact bits."""
+    if torch.is_tensor(value):
+        kind = str(value.dtype).removeprefix("torch.")
+        return {"dtype": kind, "shape": list(value.shape), "values": value.flatten().tolist()}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _tensors(value: Any) -> Any:
+    """Returns the value that `_plain` was given."""
+    if isinstance(value, dict):
+        if value.keys() == {"dtype", "shape", "values"}:
+            kind = getattr(torch, value["dtype"], None)
+            if not isinstance(kind, torch.dtype):
+                raise TypeError(f"no type {value['dtype']!r}")
+            return torch.tensor(value["values"], dtype=kind).reshape(value["shape"])
+        return {key: _tensors(item) for key, item in value.items()}
+    return [_tensors(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,117 @@
+"""The command `evaluate`: scores a trained run on labelled sequences."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from seqsweep.arguments import Parser, add_use_of_run, whole_number
+from seqsweep.console import PlainConsole, say_error
+from seqsweep.results.formatting import count
+from seqsweep.runs.files import write_json
+from seqsweep.using.classify import known_labels, probabilities_of
+from seqsweep.using.find_run import open_run
+from seqsweep.using.input_data import open_data
+from seqsweep.using.own_split import own_split
+from seqsweep.using.prediction_files import check_output
+from seqsweep.using.scores import LEVEL, OF_A_CLASS, Evaluation, Score
+from seqsweep.using.scores import evaluate as evaluate_probabilities
+
+_WORDS = {"calibration_error": "calibration error", "roc_auc": "ROC AUC", "macro_f1": "macro F1"}
+_MOST_CLASSES = 20
+"""The most classes of a confusion matrix in the terminal; the JSON file has any number."""
+
+
+def evaluate(arguments: Sequence[str]) -> int:
+    """Prints the scores of a run on labelled sequences. Returns the exit code."""
+    options = _parser().parse(arguments, intermixed=True)
+    if options.json is not None:
+        check_output(options.json)
+    run, _ = open_run(options)
+    if options.data is None:
+        if options.options:
+            raise ValueError(f"{options.options[0]}: is an option to read DATA, which is not given")
+        name, parts, labels = own_split(run, options.split, options.batch_size, options.allow)
+    else:
+        data = open_data(options.data, options.options, run, options.split, labelled=True)
+        for note in data.notes:
+            say_error(note)
+        name, labels = data.name, known_labels(data, run)
+        parts = (part for _, part in probabilities_of(run, data, options.batch_size))
+    probabilities = np.concatenate(list(parts))
+    result = evaluate_probabilities(
+        probabilities, labels, run.class_names, options.resamples, options.seed
+    )
+    print_evaluation(result, f"{name}: {count(len(labels), 'sequence')}", PlainConsole())
+    if options.json is not None:
+        settings = {"level": LEVEL, "resamples": options.resamples, "seed": options.seed}
+        head = {"run": str(run.checkpoint), "epoch": run.epoch, "data": name}
+        write_json(options.json, head | result.as_json() | {"intervals": settings})
+    return 0
+
+
+def _parser() -> Parser:
+    text = "Scores a run on labelled sequences; without DATA, on its own test split."
+    parser = Parser("evaluate", text)
+    add_use_of_run(parser, needs_data=False)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
+    words = "resamples of the bootstrap, which gives the intervals (1000); 0 for none"
+    number = whole_number(0)
+    parser.add_argument("--resamples", type=number, default=1000, metavar="N", help=words)
+    parser.add_argument("--seed", type=number, default=0, metavar="N", help="of the resamples (0)")
+    return parser
+
+
+def print_evaluation(result: Evaluation, title: str, console: Console) -> None:
+    """Prints the scores, those of each class, and the confusion matrix."""
+    console.print(escape(title), highlight=False, soft_wrap=True)
+    console.print(_metrics_table(result))
+    console.print(_classes_table(result))
+    if len(result.class_names) <= _MOST_CLASSES:
+        console.print(_confusion_table(result))
+    if any(score.low is not None for score in result.metrics.values()):
+        note = f"in brackets: {LEVEL:.0%} intervals, percentiles of the bootstrap over sequences"
+        console.print(note, highlight=False, soft_wrap=True)
+
+
+def _metrics_table(result: Evaluation) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for name, score in result.metrics.items():
+        table.add_row(_WORDS.get(name, name.replace("_", " ")), *_texts(score))
+    return table
+
+
+def _classes_table(result: Evaluation) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("class")
+    for key in ("precision", "recall", "F1", "", "support"):
+        table.add_column(key, justify="right")
+    support = result.support
+    for name, scores in result.classes.items():
+        values = [f"{scores[key].value:.3f}" for key in OF_A_CLASS]
+        # The JSON file has the intervals of all three, which would be too wide here.
+        table.add_row(escape(name), *values, _texts(scores["f1"], digits=3)[1], str(support[name]))
+    return table
+
+
+def _confusion_table(result: Evaluation) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("true \\ predicted")
+    for name in result.class_names:
+        table.add_column(escape(name), justify="right")
+    for index, name in enumerate(result.class_names):
+        cells = [str(number) if number else "." for number in result.confusion[index].tolist()]
+        cells[index] = f"[bold]{cells[index]}[/]"
+        table.add_row(escape(name), *cells)
+    return table
+
+
+def _texts(score: Score, digits: int = 4) -> tuple[str, str]:
+    """Returns the value, and its interval in brackets."""
+    value = f"{score.value:.{digits}f}"
+    if score.low is None or score.high is None:
+        return value, ""
+    return value, escape(f"[{score.low:.{digits}f}, {score.high:.{digits}f}]")

@@ -1,0 +1,95 @@
+"""Finds the run that a command is to use, also in a sweep's folder."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+from seqsweep.console import say_error
+from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.leaderboard import Row, leaderboard
+from seqsweep.results.run_numbers import seed_of
+from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.using.load import LoadedRun, load_run
+
+
+class FoundRun(NamedTuple):
+    """A run that can be loaded.
+
+    Attributes:
+        path: its folder, checkpoint or bundle.
+        choice: how it was chosen, in one line; None where there was no choice.
+    """
+
+    path: Path
+    choice: str | None = None
+
+
+def open_run(options: argparse.Namespace) -> tuple[LoadedRun, str | None]:
+    """Loads the run of a command by its options `run`, `checkpoint` and `allow`.
+
+    Returns how it was chosen too, which is said on stderr.
+
+    Raises:
+        FileNotFoundError, ValueError: see `find_run` and `load_run`.
+    """
+    found = find_run(options.run)
+    if options.checkpoint is not None and found.path.is_file():
+        raise ValueError(
+            f"--checkpoint={options.checkpoint}: {found.path} is a file, which holds one network"
+        )
+    run = load_run(found.path, options.checkpoint or "best", options.allow)
+    if found.choice is not None:
+        say_error(f"{found.path}: {found.choice}")
+    return run, found.choice
+
+
+def find_run(path: Path) -> FoundRun:
+    """Returns the run of a folder or file.
+
+    Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
+    best mean over its seeds comes first. Of its runs, the one with the best value is taken. The
+    test split has no part in the choice.
+
+    Raises:
+        FileNotFoundError, ValueError: there is no such folder, or no complete run in it.
+    """
+    if path.is_file() or (path / "checkpoints").is_dir() or list(path.glob("*.ckpt")):
+        return FoundRun(path)
+    entries = read_folder(path)
+    board = leaderboard(entries)
+    if not board.rows:
+        states = sorted({entry.state for entry in entries})
+        raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
+    row, monitor = board.rows[0], board.monitor
+    best = _best_of(row, monitor)
+    values = row.config | {"seed": best.config.get("seed")}
+    settings = run_label(values, key_names(values))
+    runs = sum(entry.state == "complete" for entry in entries)
+    score = (best.record or {})["metrics"].get(monitor)
+    shown = "" if score is None else f", {monitor} {score:.4f}"
+    of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
+    return FoundRun(best.folder.path, f"{of} ({settings}{shown})")
+
+
+def replicates_of(folder: Path) -> Row | None:
+    """Returns the runs beside this one that differ from it in their seed alone.
+
+    Returns None where the run is not complete or has no folder.
+    """
+    folder = folder.absolute()  # a relative one may have no name, and so no siblings
+    if not (folder / "record.json").is_file():
+        return None
+    rows = leaderboard(read_folder(folder.parent)).rows
+    with_it = (row for row in rows if any(e.folder.path == folder for e in row.entries))
+    return next(with_it, None)
+
+
+def _best_of(row: Row, monitor: str) -> Entry:
+    """Returns the run of a config with the best value, the first of equal ones."""
+    sample = row.samples.get(monitor, {})
+    if not sample:  # no run has logged the metric
+        return row.entries[0]
+    sign = -1 if lower_is_better(monitor) else 1
+    return max(row.entries, key=lambda e: sign * sample.get(seed_of(e), -sign * math.inf))

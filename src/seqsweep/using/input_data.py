@@ -1,0 +1,162 @@
+"""Reads the sequences that a command predicts or evaluates.
+
+N sequences, T steps, F features (channels), S the sum of all lengths.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import yaml
+
+from seqsweep.config.convert import convert
+from seqsweep.config.signatures import signature_of
+from seqsweep.data.checks import Array, class_indices, label_array, label_texts
+from seqsweep.data.files import Stored, check_options, read_file, reader_of
+from seqsweep.data.sequences import RawPart, join_padded
+from seqsweep.results.formatting import count
+from seqsweep.suggest import did_you_mean, listed
+from seqsweep.using.load import LoadedRun
+
+
+@dataclass(frozen=True)
+class InputData:
+    """The sequences of one split of a file, as they are read.
+
+    Attributes:
+        name: the file, and the split where it has several.
+        part: x (N, T, F), or (S, F) with the sequences one after the other.
+        labels: the class name of each sequence; None where the file has no labels.
+        notes: a line each for the user of the data.
+    """
+
+    name: str
+    part: RawPart
+    labels: list[str] | None
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        lengths = self.part.lengths
+        return len(self.part.x if lengths is None else lengths)
+
+    @property
+    def ids(self) -> list[Any]:
+        """The names that the file gives its sequences, or their positions."""
+        ids = self.part.ids
+        if ids is None:
+            return list(range(len(self)))
+        if ids.dtype.kind == "S":
+            return np.char.decode(ids, "utf-8", "replace").tolist()
+        # Other types, such as dates, have no form in JSON.
+        return ids.tolist() if ids.dtype.kind in "iu" else ids.astype(np.str_).tolist()
+
+    def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
+        """Yields the sequences in order: x (B, T, F), and lengths (B,) if the file has any."""
+        x, lengths = self.part.x, self.part.lengths
+        # Only the rows of one batch are copied, so x may be a file that is mapped into memory.
+        for start in range(0, len(self), size):
+            rows = slice(start, start + size)
+            if lengths is None:
+                yield np.asarray(x[rows]), None
+            elif x.ndim == 2:
+                first = int(lengths[:start].sum())
+                last = first + int(lengths[rows].sum())
+                yield join_padded(np.asarray(x[first:last]), lengths[rows]), lengths[rows]
+            else:
+                yield np.asarray(x[rows, : lengths[rows].max()]), lengths[rows]
+
+
+def open_data(
+    path: str, words: Sequence[str], run: LoadedRun, split: str | None, labelled: bool
+) -> InputData:
+    """Reads a file, and checks that its sequences fit the run.
+
+    Args:
+        path: see `read_file`.
+        words: options of the format's reader, `KEY=VALUE`.
+        split: which one of the file; None for its only one, or for test.
+        labelled: False accepts sequences without labels.
+
+    Raises:
+        FileNotFoundError, ValueError, TypeError: what is wrong in which place.
+    """
+    stored = read_file(path, labelled=labelled, **reading_options(words, path))
+    name = _chosen(stored, split, path)
+    part = stored.parts[name]
+    _check_channels(stored, part, run)
+    data = InputData(path, part, None, stored.notes)
+    if part.ids is not None and part.ids.shape != (len(data),):
+        raise ValueError(f"{part.where}: ids has shape {part.ids.shape}; must be ({len(data)},)")
+    labels = None if part.labels is None else _names_of_labels(stored, part, run.class_names)
+    where = f"{path} ({name})" if len(stored.parts) > 1 else path
+    return replace(data, name=where, labels=labels)
+
+
+def reading_options(words: Sequence[str], path: str) -> dict[str, Any]:
+    """Returns the options `KEY=VALUE` of a file's reader, each of the type that it takes.
+
+    Raises:
+        ValueError: an option is not one of the reader, or its value has another type.
+    """
+    parameters = signature_of(reader_of(path)).parameters
+    options: dict[str, Any] = {}
+    for word in words:
+        key, equals, text = word.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{word}: must be KEY=VALUE, an option to read {path}")
+        check_options([key], list(parameters), path)
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ValueError(f"{word}: cannot be read as YAML; put the value in quotes") from None
+        options[key] = convert(value, parameters[key].annotation, key)
+    return options
+
+
+def _chosen(stored: Stored, split: str | None, path: str) -> str:
+    names = list(stored.parts)
+    if split is None and (len(names) == 1 or "test" in names):
+        return names[0] if len(names) == 1 else "test"
+    if split is None:
+        raise ValueError(f"{path}: has the splits {listed(names)}; choose one: --split {names[0]}")
+    if split not in names:
+        hint = did_you_mean(split, names)
+        raise ValueError(f"--split={split}: {path} has only {listed(names)}{hint}")
+    return split
+
+
+def _check_channels(stored: Stored, part: RawPart, run: LoadedRun) -> None:
+    """Refuses other channels than those that the run was trained on."""
+    channels, expected = part.x.shape[-1], len(run.source_channels)
+    if channels != expected:
+        is_turned = part.x.ndim == 3 and part.x.shape[1] == expected
+        hint = "; it looks like channels first: layout=channels_first" if is_turned else ""
+        raise ValueError(
+            f"{part.where}: has {count(channels, 'channel')}, but {run.checkpoint} was trained on"
+            f" {expected}: {listed(run.source_channels)}{hint}"
+        )
+    names = stored.channel_names
+    default = tuple(f"channel_{index}" for index in range(channels))
+    # A file without names, or a run that was trained on one, leaves nothing to compare.
+    if names is None or names == run.source_channels or default in (names, run.source_channels):
+        return
+    is_order = sorted(names) == sorted(run.source_channels)
+    problem = "has its channels in another order" if is_order else "has other channels"
+    raise ValueError(
+        f"{part.where}: {problem}: {listed(names)}; {run.checkpoint} was trained on"
+        f" {listed(run.source_channels)}"
+    )
+
+
+def _names_of_labels(stored: Stored, part: RawPart, run_names: tuple[str, ...]) -> list[str]:
+    """Returns the class name of each sequence, which the run need not know."""
+    labels = label_array(part.needed_labels(), part.where)
+    if stored.class_names is not None:
+        indices = class_indices(labels, stored.class_names, part.where)
+        return [stored.class_names[index] for index in indices]
+    texts = label_texts(labels, part.where)
+    try:  # whole numbers may be positions in the class names of the run
+        return [run_names[index] for index in class_indices(labels, run_names, part.where)]
+    except ValueError:
+        return texts.tolist()

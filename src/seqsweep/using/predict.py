@@ -1,0 +1,80 @@
+"""The command `predict`: classifies the sequences of a file with a trained run."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from seqsweep.arguments import Parser, add_use_of_run
+from seqsweep.console import place, say_error
+from seqsweep.results.formatting import count
+from seqsweep.using.classify import known_labels, probabilities_of
+from seqsweep.using.find_run import open_run
+from seqsweep.using.input_data import InputData, open_data
+from seqsweep.using.load import LoadedRun
+from seqsweep.using.prediction_files import (
+    FORMATS,
+    Header,
+    Predictions,
+    Writer,
+    check_output,
+    format_of,
+    writing,
+)
+
+
+def predict(arguments: Sequence[str]) -> int:
+    """Writes the class and the probabilities of each sequence. Returns the exit code."""
+    options = _parser().parse(arguments, intermixed=True)
+    kind = format_of(options.out, options.format)
+    if options.out is not None:
+        check_output(options.out)
+    run, _ = open_run(options)
+    # The archive's results files name the true class of each sequence.
+    needs_labels = kind == "aeon"
+    data = open_data(options.data, options.options, run, options.split, needs_labels)
+    if needs_labels:
+        known_labels(data, run)
+    for note in data.notes:
+        say_error(note)
+    header = _header(options.data, data, run, "TRAIN" if options.split == "train" else "TEST")
+    with writing(options.out, kind, header) as writer:
+        hits = _write(writer, data, run, options.batch_size)
+    say_error(_summary(data, hits, options.out))
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("predict", "Writes the class and the probabilities of each sequence.")
+    add_use_of_run(parser)
+    words = "the file to write (csv in the terminal); its ending is its format"
+    parser.add_argument("--out", type=Path, metavar="FILE", help=words)
+    words = f"one of {', '.join(FORMATS)}; aeon: the results file of the time series archive"
+    parser.add_argument("--format", metavar="NAME", help=words)
+    return parser
+
+
+def _header(path: str, data: InputData, run: LoadedRun, split: str) -> Header:
+    # A set of the archive consists of files such as GunPoint_TEST.ts.
+    name = re.sub(r"_(TRAIN|TEST)$", "", Path(path.removeprefix("aeon:")).name.partition(".")[0])
+    settings = ", ".join(f"{key}={value}" for key, value in run.config["model"].items())
+    classifier = type(run.network).__name__
+    return Header(run.class_names, data.labels is not None, name, classifier, settings, split)
+
+
+def _write(writer: Writer, data: InputData, run: LoadedRun, batch_size: int) -> int:
+    """Writes the predictions of all sequences. Returns the number of right ones."""
+    names, ids, hits = np.array(run.class_names), data.ids, 0
+    for rows, probabilities in probabilities_of(run, data, batch_size):
+        indices = probabilities.argmax(axis=1)
+        labels = None if data.labels is None else data.labels[rows]
+        writer.write(Predictions(ids[rows], indices, probabilities.astype(np.float32), labels))
+        hits += 0 if labels is None else int((names[indices] == labels).sum())
+    return hits
+
+
+def _summary(data: InputData, hits: int, out: Path | None) -> str:
+    where = "" if out is None else f" in {place(out)}"
+    score = "" if data.labels is None else f"; accuracy {hits / len(data):.4f}"
+    return f"{data.name}: {count(len(data), 'sequence')}{where}{score}"

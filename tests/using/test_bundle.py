@@ -1,0 +1,274 @@
+"""A bundle is used in place of its run, holds no code, and is refused when it was changed."""
+
+import hashlib
+import io
+import json
+import re
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import seqsweep
+import seqsweep.cli
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sealed import sealed
+from seqsweep.training.checkpoints import load_sealed, save_sealed
+from seqsweep.using.bundle_file import read_bundle, write_bundle
+
+FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
+NEEDED = ["config.json", "labels.json", "scaling.json", "model.safetensors"]
+
+
+@pytest.fixture(scope="session")
+def bundle(trained, tmp_path_factory):
+    """The bundle of the best run of the sweep."""
+    path = tmp_path_factory.mktemp("bundle") / "small.zip"
+    with pytest.raises(SystemExit) as ended:
+        seqsweep.cli.main(["bundle", str(trained.sweep), str(path)])
+    assert ended.value.code == 0
+    return path
+
+
+def files_of(path):
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def chosen_run(trained, command, new_data):
+    err = command("predict", trained.sweep, new_data).err
+    return next(run for run in trained.runs if str(run) in err)
+
+
+def test_a_bundle_predicts_what_its_run_predicts(command, trained, bundle, new_data):
+    run = chosen_run(trained, command, new_data)
+    assert command("predict", bundle, new_data).out == command("predict", run, new_data).out
+    one, other = seqsweep.load_run(bundle), seqsweep.load_run(run)
+    assert one.config == other.config and one.epoch == other.epoch
+    assert one.class_names == other.class_names == trained.classes
+    assert one.channel_names == other.channel_names == trained.channels
+    x, _, lengths = trained.test_data()
+    inputs, expected = one.prepare(x, lengths), other.prepare(x, lengths)
+    assert torch.equal(inputs.x, expected.x)  # the scaling keeps its bits
+    assert torch.equal(one.network(*inputs), other.network(*expected))
+    assert repr(one) == f"LoadedRun({bundle}: RNNClassifier, 2 channels, 3 classes)"
+
+
+def test_a_bundle_holds_tensors_and_text(bundle, trained):
+    files = files_of(bundle)
+    assert set(files) - {"model.onnx"} == {*NEEDED, "README.md", "provenance.json"}
+    for name, data in files.items():
+        if name.endswith((".json", ".md")):
+            data.decode()
+    assert json.loads(files["labels.json"])["class_names"] == list(trained.classes)
+    scaling = json.loads(files["scaling.json"])["scaling"]
+    assert scaling["missing"] == "error" and len(scaling["mean"]["values"]) == 2
+    assert not any(b"pickle" in data or b"\x80\x04" in data[:2] for data in files.values())
+
+
+def test_equal_runs_give_equal_bytes(command, trained, bundle, tmp_path):
+    assert command("bundle", trained.sweep, "again.zip").code == 0
+    assert (tmp_path / "again.zip").read_bytes() == bundle.read_bytes()
+
+
+def test_the_provenance_names_no_path_of_the_machine(bundle, trained):
+    content = json.loads(files_of(bundle)["provenance.json"])
+    assert content["data_files"] == {"path": "train.npz"}
+    assert content["record"]["splits"]["test"]["sequences"] == 45
+    assert content["training"]["engine"] == "native"
+
+
+def test_the_model_card_has_a_head_and_intervals_over_seeds(command, trained, bundle, new_data):
+    card = files_of(bundle)["README.md"].decode()
+    _, head, text = card.split("---\n", 2)
+    values = yaml.safe_load(head)
+    assert values["library_name"] == "seqsweep"
+    assert {"pipeline_tag", "tags", "metrics"} <= values.keys()
+    run = chosen_run(trained, command, new_data)
+    record = RunFolder(run).record()
+    assert record is not None
+    accuracy = record["metrics"]["test/acc"]
+    (result,) = values["model-index"][0]["results"]
+    assert result["metrics"][0] == {"type": "accuracy", "value": round(accuracy, 4)}
+    siblings = [
+        RunFolder(other).record() or {}
+        for other in trained.runs
+        if (RunFolder(other).config() or {})["model"] == (RunFolder(run).config() or {})["model"]
+    ]
+    assert len(siblings) == 2
+    mean = np.mean([sibling["metrics"]["test/acc"] for sibling in siblings])
+    row = next(line for line in text.splitlines() if line.startswith("| test/acc"))
+    assert f"| {accuracy:.4f} | {mean:.4f} |" in row
+    assert "best by val/acc of 4 complete runs" in text
+    assert "- sequences: 48 train, 12 val, 45 test" in text
+    assert "- classes: `fall`, `rise`, `still`" in text
+    assert "- source: `seqsweep.data.readers.npz`, `path=train.npz`" in text
+    assert str(trained.folder) not in card
+
+
+def test_the_example_of_a_model_card_runs(bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bundle.zip").write_bytes(bundle.read_bytes())
+    card = files_of(bundle)["README.md"].decode()
+    code = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    assert len(code) == 1
+    exec(code[0], {})
+    assert re.search("fall|rise|still", capsys.readouterr().out)
+
+
+def test_a_single_run_has_no_interval_over_seeds(command, trained, tmp_path):
+    (tmp_path / "mine.ckpt").write_bytes((trained.run / "checkpoints" / "best.ckpt").read_bytes())
+    assert command("bundle", "mine.ckpt", "mine.zip").code == 0
+    card = files_of(tmp_path / "mine.zip")["README.md"].decode()
+    assert "There is no record of the metrics of these weights." in card
+
+
+def test_last_weights_do_not_get_the_metrics_of_the_best(command, trained, tmp_path):
+    for run in trained.runs:
+        record = RunFolder(run).record() or {}
+        command("bundle", run, "last.zip", "--checkpoint", "last")
+        card = files_of(tmp_path / "last.zip")["README.md"].decode()
+        has_metrics = "| test/acc |" in card
+        assert has_metrics == (record["best_epoch"] == seqsweep.load_run("last.zip").epoch)
+
+
+def test_a_network_of_the_users_own_needs_permission(command, trained, bundle, tmp_path):
+    files = files_of(bundle)
+    config = json.loads(files["config.json"])
+    config["config"]["model"] = {"_target_": "os.system", "command": "touch hacked"}
+    files["config.json"] = json.dumps(sealed(config)).encode()
+    write_bundle(tmp_path / "own.zip", files)
+    with pytest.raises(ValueError, match=r"model._target_=os.system is not a target of seqsweep"):
+        seqsweep.load_run(tmp_path / "own.zip")
+    assert not (tmp_path / "hacked").exists()
+
+
+def changed(path, target, name, data):
+    write_bundle(target, files_of(path) | {name: data})
+    return target
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_a_changed_or_missing_file_is_refused(bundle, tmp_path, name):
+    data = files_of(bundle)[name]
+    position = next(i for i in range(len(data) // 3, len(data)) if data[i : i + 1].isalnum())
+    other = data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+    with pytest.raises(ValueError, match=r"not match its digest|is not JSON"):
+        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, other))
+    files = files_of(bundle)
+    del files[name]
+    write_bundle(tmp_path / "b.zip", files)
+    with pytest.raises(ValueError, match=r"is missing in the bundle|damaged"):
+        seqsweep.load_run(tmp_path / "b.zip")
+
+
+@pytest.mark.parametrize("name", ["../evil.txt", "/etc/evil", "a/b", "..\\evil", "extra.pkl"])
+def test_other_names_in_the_zip_are_refused(bundle, tmp_path, name):
+    with pytest.raises(ValueError, match="is not a file of a bundle"):
+        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, b"evil"))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name:UserWarning")
+def test_a_name_that_is_there_twice_is_refused(bundle, tmp_path):
+    path = tmp_path / "a.zip"
+    path.write_bytes(bundle.read_bytes())
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("labels.json", b"{}")
+    with pytest.raises(
+        ValueError, match=r"'labels.json' is not a file of a bundle, or is in it tw"
+    ):
+        seqsweep.load_run(path)
+
+
+def test_a_zip_that_grows_too_large_is_refused(bundle, tmp_path):
+    files = files_of(bundle) | {"README.md": b" " * 10_000_000}
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    with pytest.raises(ValueError, match=r"README.md has 10,000,000 bytes, too many"):
+        seqsweep.load_run(tmp_path / "bomb.zip")
+
+
+def test_a_bundle_that_was_zipped_again_is_read(bundle, tmp_path, new_data, command):
+    with zipfile.ZipFile(tmp_path / "again.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in reversed(files_of(bundle).items()):
+            archive.writestr(name, b"# mine" if name == "README.md" else data)
+    assert command("predict", "again.zip", new_data).out == command("predict", bundle, new_data).out
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=FIXTURES)
+@given(data=st.data())
+def test_a_damaged_bundle_is_refused_or_read_as_it_was(bundle, tmp_path, data):
+    content = bytearray(bundle.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1))
+    content[position] ^= data.draw(st.integers(1, 255))
+    path = tmp_path / "damaged.zip"
+    path.write_bytes(content)
+    try:
+        found = read_bundle(path)
+    except ValueError:
+        return
+    expected = read_bundle(bundle)
+    assert found["config"] == expected["config"] and found["epoch"] == expected["epoch"]
+    assert all(
+        torch.equal(found["state_dict"][name], weights)
+        for name, weights in expected["state_dict"].items()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("config.json", b"[]"),
+        ("config.json", b"{"),
+        ("config.json", b'{"format": NaN, "digest": "x"}'),
+        ("config.json", json.dumps(sealed({"format": 9})).encode()),
+        ("config.json", json.dumps(sealed({"format": 1})).encode()),
+        ("config.json", b"[" * 100_000),
+        ("config.json", b"\xff\xfe"),
+    ],
+)
+def test_a_config_that_is_none_is_refused(bundle, tmp_path, name, content):
+    with pytest.raises(ValueError, match=r"a\.zip"):
+        seqsweep.load_run(changed(bundle, tmp_path / "a.zip", name, content))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("labels.json", b"{}"),
+        ("labels.json", b"[1]"),
+        ("scaling.json", b'{"scaling": {"dtype": "load", "shape": [1], "values": [1]}}'),
+        ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
+        ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [1], "values": ["a"]}}'),
+        ("model.safetensors", b""),
+        ("model.safetensors", b"\xff" * 100),
+    ],
+)
+def test_content_with_a_right_digest_is_still_checked(bundle, tmp_path, name, content):
+    files = files_of(bundle) | {name: content}
+    config = json.loads(files["config.json"])
+    config["sha256"][name] = hashlib.sha256(content).hexdigest()
+    files["config.json"] = json.dumps(sealed(config)).encode()
+    write_bundle(tmp_path / "a.zip", files)
+    with pytest.raises(ValueError, match=r"a\.zip"):
+        seqsweep.load_run(tmp_path / "a.zip")
+
+
+def test_a_checkpoint_is_not_a_bundle(trained, tmp_path):
+    content = load_sealed(trained.run / "checkpoints" / "best.ckpt")
+    save_sealed(content, tmp_path / "checkpoint.zip")
+    assert seqsweep.load_run(tmp_path / "checkpoint.zip").class_names == trained.classes
+
+
+def test_an_empty_zip_is_refused(tmp_path):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w"):
+        pass
+    (tmp_path / "empty.zip").write_bytes(buffer.getvalue())
+    with pytest.raises(ValueError, match=r"empty.zip is damaged"):
+        seqsweep.load_run(tmp_path / "empty.zip")

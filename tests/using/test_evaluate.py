@@ -1,0 +1,123 @@
+"""The scores of a run equal its record's and scikit-learn's, wherever the labels come from."""
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+import seqsweep
+from seqsweep.runs.run_folder import RunFolder
+
+
+@pytest.fixture
+def labelled(trained, tmp_path):
+    """The test split of the training data, as a file of its own."""
+    x, y, lengths = trained.test_data()
+    path = tmp_path / "test.npz"
+    np.savez(path, X=x, y=y, lengths=lengths)
+    return path
+
+
+def evaluated(command, tmp_path, *arguments):
+    done = command("evaluate", *arguments, "--json", "out.json", "--resamples", "50")
+    assert done.code == 0, done.err
+    return json.loads((tmp_path / "out.json").read_text()), done
+
+
+def numbers_of(metrics):
+    return [value for score in metrics.values() for value in score.values()]
+
+
+def test_the_own_test_split_gives_the_scores_of_the_record(command, trained, tmp_path, labelled):
+    record = RunFolder(trained.run).record()
+    assert record is not None
+    of_file, _ = evaluated(command, tmp_path, trained.run, labelled)
+    own, done = evaluated(command, tmp_path, trained.run)
+    assert numbers_of(own["metrics"]) == pytest.approx(numbers_of(of_file["metrics"]))
+    for content in (of_file, own):
+        metrics = {name: score["value"] for name, score in content["metrics"].items()}
+        assert metrics["accuracy"] == record["metrics"]["test/acc"]
+        assert metrics["macro_f1"] == pytest.approx(record["metrics"]["test/f1"])
+        assert metrics["log_loss"] == pytest.approx(record["metrics"]["test/loss"], abs=1e-5)
+        assert content["confusion"] == record["confusion"]["test"]
+    assert f"{trained.run} (test): 45 sequences" in done.out
+    validation, _ = evaluated(command, tmp_path, trained.run, "--split", "val")
+    assert validation["metrics"]["accuracy"]["value"] == record["metrics"]["val/acc"]
+
+
+def test_the_scores_of_a_file_equal_those_of_scikit_learn(command, trained, tmp_path, labelled):
+    content, _ = evaluated(command, tmp_path, trained.run, labelled)
+    x, y, lengths = trained.test_data()
+    run = seqsweep.load_run(trained.run)
+    p = run.predict_proba(x, lengths)
+    predicted = np.array(run.class_names)[p.argmax(axis=1)]
+    expected = {
+        "accuracy": sk.accuracy_score(y, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(y, predicted),
+        "macro_f1": sk.f1_score(y, predicted, average="macro"),
+        "log_loss": sk.log_loss(y, p),
+        "roc_auc": sk.roc_auc_score(y, p, multi_class="ovr"),
+    }
+    for name, value in expected.items():
+        score = content["metrics"][name]
+        assert score["value"] == pytest.approx(value, abs=1e-6), name
+        assert score["low"] <= score["value"] <= score["high"]
+    report: Any = sk.classification_report(y, predicted, output_dict=True)
+    for name in trained.classes:
+        scores = content["classes"][name]
+        assert scores["support"] == report[name]["support"]
+        assert scores["f1"]["value"] == pytest.approx(report[name]["f1-score"])
+        assert scores["recall"]["value"] == pytest.approx(report[name]["recall"])
+
+
+def test_the_terminal_shows_scores_classes_and_confusion(command, trained, tmp_path, labelled):
+    content, done = evaluated(command, tmp_path, trained.run, labelled)
+    score = content["metrics"]["accuracy"]
+    shown = rf"accuracy +{score['value']:.4f} +\[{score['low']:.4f}, {score['high']:.4f}\]"
+    assert re.search(shown, done.out)
+    assert "ROC AUC" in done.out and "calibration error" in done.out
+    for index, name in enumerate(trained.classes):
+        assert re.search(rf"^{name} +\d\.\d{{3}} .* +15 *$", done.out, re.MULTILINE)
+        cells = [str(number or ".") for number in content["confusion"][index]]
+        assert re.search(rf"^{name} +{' +'.join(map(re.escape, cells))} *$", done.out, re.MULTILINE)
+
+
+def test_intervals_follow_from_the_seed(command, trained, tmp_path, labelled):
+    first, _ = evaluated(command, tmp_path, trained.run, labelled, "--seed", "1")
+    again, _ = evaluated(command, tmp_path, trained.run, labelled, "--seed", "1")
+    other, _ = evaluated(command, tmp_path, trained.run, labelled, "--seed", "2")
+    assert first == again and first["metrics"] != other["metrics"]
+    assert first["intervals"] == {"level": 0.95, "resamples": 50, "seed": 1}
+    done = command("evaluate", trained.run, labelled, "--resamples", "0")
+    assert "[" not in done.out and done.code == 0
+
+
+def test_python_evaluates_as_the_command_does(command, trained, tmp_path, labelled):
+    content, _ = evaluated(command, tmp_path, trained.run, labelled)
+    x, y, lengths = trained.test_data()
+    run = seqsweep.load_run(trained.run)
+    result = run.evaluate(x, y, lengths, resamples=50)
+    numbers = numbers_of(result.as_json()["metrics"])
+    assert numbers == pytest.approx(numbers_of(content["metrics"]), abs=1e-6)
+    positions = [run.class_names.index(name) for name in y]
+    assert run.evaluate(x, positions, lengths, 50).metrics == result.metrics
+    names = run.predict(x, lengths)
+    assert result.metrics["accuracy"].value == pytest.approx(np.mean(names == y))
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["odd"] * 45, r"labels: sequence 0 has label 'odd'; must be one of fall, rise, still"),
+        ([0] * 44, "labels: expected 45, got 44"),
+        ([3] * 45, "sequence 0 has label '3'; must be between 0 and 2"),
+        ([0.5] * 45, "a number to predict"),
+    ],
+)
+def test_wrong_labels_are_refused_in_python(trained, labels, message):
+    x, _, lengths = trained.test_data()
+    with pytest.raises(ValueError, match=message):
+        seqsweep.load_run(trained.run).evaluate(x, labels, lengths)

@@ -1,0 +1,136 @@
+"""The scores equal those of scikit-learn, and the intervals cover what they should."""
+
+import itertools
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from seqsweep.using.scores import BINS, evaluate
+
+
+def cases(classes=3, count=200, seed=0, digits=None):
+    """Probabilities that are related to the labels; rounded they have ties."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, classes, count)
+    logits = rng.normal(size=(count, classes)) + 1.5 * np.eye(classes)[labels]
+    if digits is not None:
+        logits = logits.round(digits)
+    p = np.exp(logits)
+    return p / p.sum(axis=1, keepdims=True), labels
+
+
+def names(classes):
+    return tuple("abcdefgh"[:classes])
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+@pytest.mark.parametrize("digits", [None, 0])
+def test_scores_equal_those_of_scikit_learn(classes, digits):
+    p, labels = cases(classes, digits=digits)
+    predicted = p.argmax(axis=1)
+    result = evaluate(p, labels, names(classes), resamples=0)
+    area = (
+        sk.roc_auc_score(labels, p[:, 1])
+        if classes == 2
+        else sk.roc_auc_score(labels, p, multi_class="ovr", average="macro")
+    )
+    expected = {
+        "accuracy": sk.accuracy_score(labels, predicted),
+        "balanced_accuracy": sk.balanced_accuracy_score(labels, predicted),
+        "macro_f1": sk.f1_score(labels, predicted, average="macro"),
+        "log_loss": sk.log_loss(labels, p),
+        "roc_auc": area,
+    }
+    for name, value in expected.items():
+        assert result.metrics[name].value == pytest.approx(value, abs=1e-12), name
+    assert np.array_equal(result.confusion, sk.confusion_matrix(labels, predicted))
+    of_classes: Any = sk.precision_recall_fscore_support(labels, predicted)
+    for index, name in enumerate(names(classes)):
+        scores = result.classes[name]
+        for key, values in zip(("precision", "recall", "f1"), of_classes, strict=False):
+            assert scores[key].value == pytest.approx(values[index]), key
+        assert result.support[name] == of_classes[3][index]
+    assert result.sequences == len(labels)
+
+
+def test_the_calibration_error_is_the_weighted_gap_of_its_bins():
+    p, labels = cases()
+    confidence, correct = p.max(axis=1), p.argmax(axis=1) == labels
+    edges = np.linspace(0, 1, BINS + 1)
+    gap = 0.0
+    for low, high in itertools.pairwise(edges):
+        inside = (confidence > low) & (confidence <= high)
+        if inside.any():
+            gap += inside.mean() * abs(correct[inside].mean() - confidence[inside].mean())
+    value = evaluate(p, labels, names(3), resamples=0).metrics["calibration_error"].value
+    assert value == pytest.approx(gap)
+
+
+def test_certain_and_right_predictions_have_the_best_scores():
+    labels = np.array([0, 1, 2, 2])
+    scores = evaluate(np.eye(3)[labels], labels, names(3), resamples=20).metrics
+    best = {"log_loss": 0, "calibration_error": 0}
+    for name, score in scores.items():
+        assert score.value == score.low == score.high == best.get(name, 1), name
+
+
+def test_a_class_that_does_not_occur_is_left_out():
+    p, labels = cases(3)
+    labels[labels == 2] = 0
+    p[:, 2] = 0
+    p /= p.sum(axis=1, keepdims=True)
+    result = evaluate(p, labels, names(3), resamples=10)
+    assert set(result.classes) == {"a", "b"}
+    recalls = [result.classes[name]["recall"].value for name in "ab"]
+    assert result.metrics["balanced_accuracy"].value == pytest.approx(np.mean(recalls))
+    assert result.metrics["macro_f1"].value == pytest.approx(
+        sk.f1_score(labels, p.argmax(axis=1), average="macro")
+    )
+
+
+def test_one_class_alone_has_no_area_under_the_curve():
+    p, labels = cases(2)
+    result = evaluate(p, np.zeros_like(labels), names(2), resamples=10)
+    assert "roc_auc" not in result.metrics and "accuracy" in result.metrics
+
+
+def test_intervals_follow_from_the_seed_and_shrink_with_the_number_of_sequences():
+    p, labels = cases(count=400)
+    one, again = (evaluate(p, labels, names(3), 200, seed=1) for _ in range(2))
+    other = evaluate(p, labels, names(3), 200, seed=2)
+    assert one.metrics == again.metrics and one.metrics != other.metrics
+    few = evaluate(p[:50], labels[:50], names(3), 200)
+    for name, score in one.metrics.items():
+        assert score.low is not None and score.high is not None
+        assert score.low < score.high
+        if name != "calibration_error":  # it is larger on few sequences
+            assert score.low <= score.value <= score.high
+    wide, narrow = few.metrics["accuracy"], one.metrics["accuracy"]
+    assert wide.high and wide.low and narrow.high and narrow.low
+    assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_the_interval_of_the_accuracy_is_that_of_a_binomial():
+    p, labels = cases(2, count=1000)
+    score = evaluate(p, labels, names(2), 2000).metrics["accuracy"]
+    half = 1.96 * np.sqrt(score.value * (1 - score.value) / 1000)
+    assert score.low == pytest.approx(score.value - half, abs=0.003)
+    assert score.high == pytest.approx(score.value + half, abs=0.003)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(2, 5), st.integers(1, 30), st.integers(0, 2**32 - 1), st.sampled_from([None, 0, 1])
+)
+def test_scores_lie_in_their_ranges(classes, count, seed, digits):
+    result = evaluate(*cases(classes, count, seed, digits), names(classes), resamples=5)
+    json.dumps(result.as_json(), allow_nan=False)
+    for name, score in result.metrics.items():
+        for value in (number for number in score if number is not None):
+            assert -1e-12 <= value <= (50 if name == "log_loss" else 1 + 1e-12)
+    assert sum(result.support.values()) == count
