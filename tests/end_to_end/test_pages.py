@@ -45,7 +45,7 @@ def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
     text = section("data.md", "text: characters and words")
     make, use = blocks(text, "python")
     exec(compile(make, "data.md", "exec"), {})
-    single, sweep = commands(text)
+    single, sweep, predict = commands(text)
 
     trained = seqsweep(*single)
     assert trained.code == 0, trained.err
@@ -55,6 +55,11 @@ def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
     with redirect_stdout(StringIO()) as printed:  # it names the run that the page shows
         exec(compile(use, "data.md", "exec"), {})
     assert f"```text\n{printed.getvalue()}```" in text
+
+    (tmp_path / "new.csv").write_text("text\nThe film Oslo was really weak.\n")
+    predicted = seqsweep(*predict)
+    assert predicted.code == 0, predicted.err
+    assert predicted.out.startswith("id,prediction,p_bad,p_good\n0,bad,0.99")
 
     planned = seqsweep("plan", *sweep[2:])
     assert planned.code == 0, planned.err

@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from seqsweep.data.checks import Array
+from seqsweep.data.files import Stored
 from seqsweep.data.sequences import RawPart, Splits, make_splits
 from seqsweep.data.text_files import Texts, read_texts
 from seqsweep.data.vocabulary import Tokens, Vocabulary
@@ -65,6 +66,28 @@ def text(
     }
     notes = [note for part in read.values() for note in _note_on_cut(part, vocabulary)]
     return replace(splits, **named, notes=tuple(notes), vocabulary=vocabulary)
+
+
+def read(
+    path: str,
+    vocabulary: Vocabulary,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    labelled: bool = True,
+) -> Stored:
+    """Reads texts in the symbols of a vocabulary, for a run that was trained with it.
+
+    Args:
+        path, text_column, label_column: see `text`.
+        labelled: see `read_texts`.
+
+    Raises:
+        FileNotFoundError, ValueError: see `text`.
+    """
+    found = read_texts(path, text_column, label_column, labelled)
+    x, lengths = vocabulary.encode(found.texts, found.place)
+    part = RawPart(x, found.labels, lengths, str(found.file))
+    return Stored({"train": part}, notes=tuple(_note_on_cut(found, vocabulary)))
 
 
 def _digests(texts: Sequence[str]) -> Array:

@@ -46,7 +46,8 @@ def read_texts(
 
     Args:
         path, text_column, label_column: see `data.text.text`.
-        labelled: False reads no labels; a line of a .txt or .tsv file is then a whole text.
+        labelled: False accepts a file without labels: one without their column, or a .txt or .tsv
+            file in which a line has no tab. Each of its lines is a whole text.
 
     Raises:
         FileNotFoundError, ValueError: see `data.text.text`.
@@ -59,8 +60,7 @@ def read_texts(
         read = _read_lines(file, labelled)
     else:
         columns = {"text_column": text_column, "label_column": label_column}
-        columns = columns if labelled else {"text_column": text_column}
-        read = (_read_parquet if ending == ".parquet" else _read_csv)(file, columns)
+        read = (_read_parquet if ending == ".parquet" else _read_csv)(file, columns, labelled)
     if not read.texts:
         raise ValueError(f"{file}: has no texts")
     return read
@@ -68,31 +68,26 @@ def read_texts(
 
 def _read_lines(file: Path, labelled: bool) -> Texts:
     """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
-    texts: list[str] = []
-    labels: list[str] = []
-    numbers: list[int] = []
     with _opened(file, newline=None) as stream:
-        for number, line in enumerate(stream, start=1):
-            content = line.rstrip("\n")
-            if not content.strip():
-                continue
-            label, tab, rest = content.partition("\t")
-            if labelled and not tab:
-                raise ValueError(f"{file}:{number}: expected LABEL<TAB>TEXT, got no tab")
-            texts.append(rest if labelled else content)
-            labels.append(label)
-            numbers.append(number)
-    return _texts(file, texts, labels if labelled else None, numbers)
+        lines = [(n, line.rstrip("\n")) for n, line in enumerate(stream, start=1) if line.strip()]
+    numbers = [number for number, _ in lines]
+    without = next((number for number, line in lines if "\t" not in line), None)
+    if without is not None and labelled:
+        raise ValueError(f"{file}:{without}: expected LABEL<TAB>TEXT, got no tab")
+    if without is not None:
+        return _texts(file, [line for _, line in lines], None, numbers)
+    pairs = [line.partition("\t") for _, line in lines]
+    return _texts(file, [text for *_, text in pairs], [label for label, *_ in pairs], numbers)
 
 
-def _read_csv(file: Path, columns: dict[str, str | None]) -> Texts:
+def _read_csv(file: Path, columns: dict[str, str | None], labelled: bool) -> Texts:
     rows: list[list[str]] = []
     numbers: list[int] = []
     with _opened(file, newline="") as stream, _long_fields():
         reader = csv.reader(stream, strict=True)
         try:
             header = next(reader, [])
-            chosen = _choose(file, header, columns)
+            chosen = _choose(file, header, columns, labelled)
             for row in reader:
                 if row and len(row) != len(header):
                     raise ValueError(
@@ -107,7 +102,7 @@ def _read_csv(file: Path, columns: dict[str, str | None]) -> Texts:
     return _texts(file, [row[0] for row in rows], labels, numbers)
 
 
-def _read_parquet(file: Path, columns: dict[str, str | None]) -> Texts:
+def _read_parquet(file: Path, columns: dict[str, str | None], labelled: bool) -> Texts:
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -115,7 +110,7 @@ def _read_parquet(file: Path, columns: dict[str, str | None]) -> Texts:
         raise ValueError(f"{file}: needs pyarrow: pip install 'seqsweep[data]'") from None
     try:
         names = cast("list[str]", pq.read_schema(file).names)
-        chosen = [names[index] for index in _choose(file, names, columns)]
+        chosen = [names[index] for index in _choose(file, names, columns, labelled)]
         table = pq.read_table(file, columns=chosen)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{file}: is not a parquet file: {str(error).splitlines()[0]}") from None
@@ -131,13 +126,17 @@ def _read_parquet(file: Path, columns: dict[str, str | None]) -> Texts:
     return Texts(file, values[0], labels, lambda index: f"{file}: row {index + 1}")
 
 
-def _choose(file: Path, names: Sequence[str], columns: dict[str, str | None]) -> list[int]:
-    """Returns the positions of the columns of the texts and the labels."""
+def _choose(
+    file: Path, names: Sequence[str], columns: dict[str, str | None], labelled: bool
+) -> list[int]:
+    """Returns the positions of the columns of the texts and, if there are any, the labels."""
     positions: list[int] = []
     for argument, given in columns.items():
         name = argument.removesuffix("_column") if given is None else given
         if name in names:
             positions.append(list(names).index(name))
+            continue
+        if argument == "label_column" and not labelled:
             continue
         value = "null" if given is None else given
         known, hint = listed(names) or "it has none", did_you_mean(name, names)

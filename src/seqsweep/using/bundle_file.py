@@ -56,7 +56,7 @@ def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
     """
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
-        SCALING: _json({key: _plain(content[key]) for key in _scaling_keys()}),
+        SCALING: _json({key: _plain(content[key]) for key in _scaling_keys(content)}),
         WEIGHTS: _safetensors("save")(
             # Tensors that share memory are refused, so each one is copied.
             {n.removeprefix(_PREFIX): w.clone() for n, w in content["state_dict"].items()},
@@ -158,7 +158,7 @@ def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
     scaling = parse_json_of(files[SCALING], path / SCALING)
     try:
         content: dict[str, Any] = {key: [str(name) for name in names[key]] for key in NAMES}
-        return content | {key: _tensors(scaling[key]) for key in _scaling_keys()}
+        return content | {key: _tensors(scaling[key]) for key in _scaling_keys(scaling)}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
 
@@ -182,9 +182,13 @@ def _safetensors(name: str) -> Callable[..., Any]:
     return getattr(safetensors.torch, name)
 
 
-def _scaling_keys() -> list[str]:
-    """Returns the keys of a description whose values may hold tensors."""
-    return [key for key in KEYS if key not in ("config", *NAMES)]
+def _scaling_keys(content: Mapping[str, Any]) -> list[str]:
+    """Returns the keys of a description whose values may hold tensors.
+
+    Only runs on texts have a vocabulary.
+    """
+    keys = [key for key in KEYS if key not in ("config", *NAMES)]
+    return [*keys, "vocabulary"] if "vocabulary" in content else keys
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -40,6 +40,10 @@ _PREFIX = "network."
 Checkpoint = Literal["best", "last"]
 
 
+Raw = npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str]
+"""Sequences as a user has them: an array, a list of arrays, or a list of texts."""
+
+
 class Inputs(NamedTuple):
     """The input of a network: x (B, T, F) float32, padded with zeros, and lengths (B,) int64."""
 
@@ -90,7 +94,7 @@ class LoadedRun:
 
     def prepare(
         self,
-        x: npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str],
+        x: Raw,
         lengths: npt.ArrayLike | None = None,
     ) -> Inputs:
         """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
@@ -122,21 +126,17 @@ class LoadedRun:
         scaled = self.scaling.apply(values, steps)
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
-    def predict(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.str_]:
+    def predict(self, x: Raw, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.str_]:
         """Returns the class name of each raw sequence, (B,); takes what `prepare` takes."""
         return np.array(self.class_names)[self.predict_proba(x, lengths).argmax(axis=1)]
 
-    def predict_proba(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
-    ) -> Float64:
+    def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
         """Returns the probabilities of the classes, (B, C), in the order of `class_names`."""
         return self.apply(self.prepare(x, lengths))
 
     def evaluate(
         self,
-        x: npt.ArrayLike | Sequence[npt.ArrayLike],
+        x: Raw,
         labels: npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         resamples: int = 1000,
