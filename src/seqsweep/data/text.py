@@ -75,7 +75,7 @@ def read(
     label_column: str | None = None,
     labelled: bool = True,
 ) -> Stored:
-    """Reads texts in the symbols of a vocabulary, for a run that was trained with it.
+    """Reads texts as indices of the vocabulary of a run.
 
     Args:
         path, text_column, label_column: see `text`.

@@ -129,7 +129,7 @@ def _read_parquet(file: Path, columns: dict[str, str | None], labelled: bool) ->
 def _choose(
     file: Path, names: Sequence[str], columns: dict[str, str | None], labelled: bool
 ) -> list[int]:
-    """Returns the positions of the columns of the texts and, if there are any, the labels."""
+    """Returns the positions of the columns of texts and labels."""
     positions: list[int] = []
     for argument, given in columns.items():
         name = argument.removesuffix("_column") if given is None else given
