@@ -13,6 +13,7 @@ from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Splits
 from seqsweep.data.text import text
 from seqsweep.data.text_files import read_texts
+from seqsweep.data.transforms.options import TransformOptions
 
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
@@ -34,10 +35,12 @@ def packed(path, data: bytes) -> str:
     return str(path)
 
 
-def prepared(splits: Splits, standardize: bool = False) -> Splits:
+def prepared(
+    splits: Splits, standardize: bool = False, transform: TransformOptions | None = None
+) -> Splits:
     return prepare(
         splits, val_fraction=0.2, test_fraction=0.2, split_seed=0, standardize=standardize,
-        missing="error",
+        missing="error", transform=transform,
     )  # fmt: skip
 
 
@@ -128,6 +131,14 @@ def test_other_symbols_with_the_same_indices_are_other_data(tmp_path):
 def test_scaling_an_index_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^data\.standardize=true: must be false for texts"):
         prepared(text(write_csv(tmp_path / "a.csv")), standardize=True)
+
+
+@pytest.mark.parametrize("transform", [{"frame": 2}, {"jitter": 0.1}, {"crop": [0, 2]}])
+def test_a_transform_of_indices_is_refused(tmp_path, transform):
+    splits = text(write_csv(tmp_path / "a.csv"))
+    assert prepared(splits, transform={"frame": None}).vocabulary is not None
+    with pytest.raises(ValueError, match=r"^data\.transform: must be null for texts.*max_length"):
+        prepared(splits, transform=transform)
 
 
 def test_runs_with_other_tokens_have_the_same_test_set(tmp_path):

@@ -11,24 +11,32 @@ _MANY = 0.1
 """The share of unknown symbols in a split that is worth a note."""
 
 
-def in_fitted_symbols(
-    splits: Splits, vocabulary: Vocabulary, standardize: bool, where: str
-) -> Splits:
-    """Returns the splits in the indices of a vocabulary that train alone decides.
+def refuse_numeric_steps(standardize: bool, transforms: bool, where: str) -> None:
+    """Refuses to scale or to transform texts, which would make numbers of names.
 
     Args:
-        vocabulary: that of the splits.
         standardize: whether the config asks to scale the data.
+        transforms: whether it asks for a transform.
         where: see `prepare`.
-
-    Raises:
-        ValueError: the config asks to scale, which would make numbers of names.
     """
     if standardize:
         raise ValueError(
             f"{where}.standardize=true: must be false for texts, because the index of a symbol is"
             " its name and not a size"
         )
+    if transforms:
+        raise ValueError(
+            f"{where}.transform: must be null for texts, because the index of a symbol is its name"
+            f" and not a size; {where}.source.max_length cuts texts"
+        )
+
+
+def in_fitted_symbols(splits: Splits, vocabulary: Vocabulary) -> Splits:
+    """Returns the splits in the indices of a vocabulary that train alone decides.
+
+    Args:
+        vocabulary: that of the splits.
+    """
     train = splits.train
     fitted, moved = vocabulary.fitted(train.x[train.valid][:, 0])
     parts = {

@@ -60,7 +60,7 @@ class LoadedRun:
         config: the whole resolved config.
         network: maps x (B, T, F) and lengths (B,) to logits (B, C); in evaluation mode.
         class_names: C names, in the order of the logits.
-        channel_names: F names, in the order of the features.
+        channel_names: F names, in the order of the features that the network reads.
         scaling: what `prepare` applies; None where a data module of your own scales by itself.
         epoch: of the weights, counted from 0.
         vocabulary: the symbols of a run on texts; None for other data.
@@ -89,8 +89,9 @@ class LoadedRun:
 
     @property
     def source_channels(self) -> tuple[str, ...]:
-        """The names of the channels that `prepare` takes."""
-        return self.channel_names
+        """The names of the channels that `prepare` takes; a transform may change them."""
+        shaping = None if self.scaling is None else self.scaling.shaping
+        return self.channel_names if shaping is None else shaping.channel_names
 
     def prepare(
         self,
@@ -99,7 +100,7 @@ class LoadedRun:
     ) -> Inputs:
         """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
 
-        They are scaled as the training data were, to the bit.
+        They are transformed and scaled as the training data were, to the bit.
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which
@@ -118,12 +119,12 @@ class LoadedRun:
             indices, steps = encoded(self.vocabulary, x, lengths)
             return Inputs(torch.from_numpy(indices), torch.from_numpy(steps))
         values, steps = padded(x, lengths)
-        if values.shape[2] != len(self.channel_names):
+        if values.shape[2] != len(self.source_channels):
             raise ValueError(
-                f"x: expected {len(self.channel_names)} channels, got {values.shape[2]}"
+                f"x: expected {len(self.source_channels)} channels, got {values.shape[2]}"
                 f" (shape {values.shape})"
             )
-        scaled = self.scaling.apply(values, steps)
+        scaled, steps = self.scaling.apply(values, steps)
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
     def predict(self, x: Raw, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.str_]:
