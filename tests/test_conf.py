@@ -23,6 +23,7 @@ NEEDED = {
     "data=ts": FILE,
     "data=csv": FILE,
     "data=parquet": FILE,
+    "data=text": FILE,
     "data=aeon": "data.source.name=GunPoint",
 }
 """The value that an option cannot do without."""

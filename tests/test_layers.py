@@ -74,6 +74,7 @@ ARRAYS_ONLY = (
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
     "moments", "folder_files", "folder_meta", "convert", "convert_stream", "streams", "info",
     "files", "memory", "lists", "grouped_cut", "tables", "table_names",
+    "vocabulary", "symbols", "text",
     "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",
 )  # fmt: skip

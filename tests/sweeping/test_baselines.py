@@ -12,6 +12,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.prepare import prepare
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.text import text
 from seqsweep.runs.ledger import read_folder, read_run
 from seqsweep.sweeping import baselines
 from seqsweep.sweeping.baselines import (
@@ -50,6 +51,29 @@ def test_baselines_of_japanese_vowels_match_the_published_accuracies():
         "majority class": 0.084, "logistic regression": 0.981, "1-nearest neighbour": 0.941,
     }  # fmt: skip
     assert majority_shares(splits) == {"test/acc": found[0]["metrics"]["test/acc"]}
+
+
+def test_baselines_of_texts_count_symbols_and_know_no_order(tmp_path):
+    """A class by a word is found wherever the word stands, and a class by the order is not."""
+    rng = np.random.default_rng(0)
+    texts = {"word": [], "order": []}
+    for label in ("good", "bad") * 60:
+        others = list(rng.choice(["it", "was", "so", "then"], 9))
+        others.insert(rng.integers(9), label)
+        texts["word"].append(f"{label}\t{' '.join(others)}\n")
+        pair = ["good", "bad"] if label == "good" else ["bad", "good"]
+        texts["order"].append(f"{label}\t{pair[0]} then {pair[1]}\n")
+    reached = {}
+    for name, lines in texts.items():
+        (tmp_path / f"{name}.tsv").write_text("".join(lines))
+        splits = prepare(
+            text(str(tmp_path / f"{name}.tsv"), tokens="words"), val_fraction=0.2,
+            test_fraction=0.2, split_seed=0, standardize=False, missing="error",
+        )  # fmt: skip
+        found, _ = measure(splits)
+        reached[name] = {row["name"]: row["metrics"]["test/acc"] for row in found}
+    assert reached["word"]["logistic regression"] == 1
+    assert reached["order"]["logistic regression"] == 0.5
 
 
 def test_the_nearest_neighbour_is_right_on_its_training_data_and_longer_tests_are_cut():

@@ -1,5 +1,6 @@
 """The memory of a run is known from its config; parameters are counted as torch counts them."""
 
+import numpy as np
 import pytest
 
 from seqsweep.training import network_size
@@ -10,11 +11,34 @@ from seqsweep.training.data_cache import prepared
 @pytest.mark.parametrize(
     "overrides",
     [["model.cell=gru"], ["model.cell=lstm", "model.bidirectional=true", "model.num_layers=3"],
-     ["model=simple"], ["model=multilayer"], ["model=bidirectional"]],
+     ["model=simple"], ["model=multilayer"], ["model=bidirectional"],
+     ["model.pooling=attention", "model.bidirectional=true"],
+     ["model.layer_norm=true", "model.num_layers=3", "model.bidirectional=true"],
+     ["model.layer_norm=true"], ["model.recurrent_init=orthogonal"],
+     ["model.cell=lstm", "model.forget_bias=1"]],
 )  # fmt: skip
 def test_the_parameters_are_counted_as_torch_counts_them(checked, monkeypatch, overrides):
     config = checked("data=digits", *overrides)
     module = build_module(config, build_data(config))
+    count = sum(parameter.numel() for parameter in module.network.parameters())
+    monkeypatch.setattr(network_size, "_memory", lambda: 0)
+    with pytest.raises(ValueError, match=f": {count:,} parameters take "):
+        network_size.check_network_size(config, prepared(config))
+
+
+@pytest.mark.parametrize("data", ["text", "npz"])
+def test_an_embedding_has_a_row_for_each_symbol(checked, monkeypatch, tmp_path, data):
+    """Of texts the vocabulary of train counts, and otherwise what the config says."""
+    (tmp_path / "a.tsv").write_text("yes\tone\nno\ttwo\n" * 60)
+    np.savez(tmp_path / "a.npz", X=np.arange(240).reshape(60, 4) % 9, y=np.arange(60) % 2)
+    path = tmp_path / ("a.tsv" if data == "text" else "a.npz")
+    own = [] if data == "text" else ["model.num_embeddings=9", "data.standardize=false"]
+    config = checked(
+        f"data={data}", f"data.source.path={path}", "model.embedding_dim=7", "model.cell=gru",
+        "model.layer_norm=true", "model.num_layers=2", "model.pooling=attention", *own,
+    )  # fmt: skip
+    module = build_module(config, build_data(config))
+    assert module.network.get_parameter("embedding.weight").shape == (7 if data == "text" else 9, 7)
     count = sum(parameter.numel() for parameter in module.network.parameters())
     monkeypatch.setattr(network_size, "_memory", lambda: 0)
     with pytest.raises(ValueError, match=f": {count:,} parameters take "):

@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import nn
 from seqsweep.cli import main
 from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
-from seqsweep.using.explain import _layer_output, explain
+from seqsweep.using.explain import _layer_output, _layers, explain
 from seqsweep.using.explain_page import page
+from seqsweep.using.explain_parts import embedded, normed
 
 CASES = list(product(("rnn", "gru", "lstm"), (1, 3), (False, True)))
 
@@ -35,7 +37,7 @@ def test_layers_one_by_one_equal_the_whole_network(cell, layers, bidirectional):
     with torch.inference_mode():
         x = given.x
         for layer in range(layers):
-            x = _layer_output(network.rnn, layer, x, given.lengths)
+            x = _layer_output(*_layers(network)[layer], x, given.lengths)
         last = x[torch.arange(3), given.lengths - 1, :6]
         final = torch.cat((last, x[:, 0, 6:]), dim=1)  # the backward direction ends at step 0
         assert torch.equal(network.fc(final), network(given.x, given.lengths))
@@ -49,6 +51,58 @@ def test_every_weight_is_shown_once_with_its_shape(cell, layers, bidirectional):
     assert [entry for entry in shown if "." in entry[0]] == weights
     assert ("logits", (3, 5)) in shown and ("x", (3, 7, 4)) in shown
     assert shown.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "layer norm": {"layer_norm": True},
+    "attention": {"pooling": "attention"},
+    "embedding": {"embedding_dim": 3, "num_embeddings": 8},
+}
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+@pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
+def test_options_are_shown_with_their_weights(cell, layers, bidirectional, option):
+    size = 1 if option == "embedding" else 4
+    network = RNNClassifier(
+        size, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional, **OPTIONS[option]
+    )
+    given = batch()
+    if option == "embedding":
+        given = given._replace(x=given.x[:, :, :1].abs().round())
+    explanation = explain(network, given, tuple("abcde"))
+    shown = {r.name: r.shape for r in rows(explanation) if "." in r.name}
+    assert shown == {name: tuple(weight.shape) for name, weight in network.state_dict().items()}
+    width = 6 * (1 + bidirectional)
+    tensors = [(row.name, row.shape) for row in rows(explanation)]
+    norms = [entry for entry in tensors if re.fullmatch(r"n\d", entry[0])]
+    assert norms == [(f"n{n}", (3, 7, width)) for n in range(1, layers) if option == "layer norm"]
+    assert (("e", (3, 7, 3)) in tensors) == (option == "embedding")
+    assert (("a", (3, 7)) in tensors) == (option == "attention")
+    assert f"{layers} layer" in explanation.title and explanation.unrolled is not None
+    assert explanation.unrolled.num_layers == layers
+
+
+@pytest.mark.parametrize(
+    ("part", "options"),
+    [("norms", {"layer_norm": True}), ("embedding", {"embedding_dim": 3, "num_embeddings": 8})],
+)
+def test_the_parts_of_an_explanation_compute_what_the_network_does(part, options):
+    size = 1 if part == "embedding" else 4
+    network, given = RNNClassifier(size, 6, 5, num_layers=2, bidirectional=True, **options), batch()
+    x = given.x[:, :, :size].abs().round() if part == "embedding" else given.x
+    expected = network(x, given.lengths)
+    with torch.inference_mode():
+        if network.embedding is not None:
+            x, _ = embedded(network.embedding, x, given.lengths)
+        for index, (rnn, place) in enumerate(_layers(network)):
+            x = _layer_output(rnn, place, x, given.lengths)
+            if index == 0 and part == "norms":
+                norm = network.get_submodule("rnn.norms.0")
+                assert isinstance(norm, nn.LayerNorm)
+                x, _ = normed(norm, 0, x, given.lengths, "y1")
+        final = torch.cat((x[torch.arange(3), given.lengths - 1, :6], x[:, 0, 6:]), dim=1)
+        torch.testing.assert_close(network.fc(final), expected)
 
 
 def test_the_loss_shown_is_that_of_the_batch():
@@ -75,7 +129,7 @@ def test_a_network_of_the_users_own_is_followed_module_by_module():
     assert explanation.unrolled is None and "<svg" not in page(explanation, "")
 
 
-@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "attention"])
 @pytest.mark.parametrize("steps", [1, 3, 50])
 def test_a_page_draws_each_state_once(pooling, steps):
     network = RNNClassifier(4, 6, 5, num_layers=2, bidirectional=True, pooling=pooling)

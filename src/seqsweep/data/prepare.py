@@ -21,8 +21,9 @@ from seqsweep.data.scaling import (
     zero_in_units,
 )
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.symbols import in_fitted_symbols, refuse_numeric_steps
 from seqsweep.data.transforms import of_splits
-from seqsweep.data.transforms.options import TransformOptions
+from seqsweep.data.transforms.options import Transform, TransformOptions
 from seqsweep.suggest import did_you_mean
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -44,6 +45,9 @@ def prepare(
     A transform crops before the cut, downsamples before the missing values are filled in, and
     frames before the standardisation, which is that of the resulting channels.
     The `scaling` of the result holds the values that were fitted on train.
+
+    Of data with a vocabulary it fits the vocabulary on train, and refuses to standardise or to
+    transform.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
@@ -69,6 +73,8 @@ def prepare(
         hint = did_you_mean(missing, _MISSING)
         raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
     wanted, shaping = of_splits.checked(transform, splits, missing, where)
+    if splits.vocabulary is not None:
+        refuse_numeric_steps(standardize, wanted != Transform(), where)
     if wanted.reshapes and isinstance(splits.train, MappedSequences):
         raise ValueError(
             f"{where}.transform: crop, downsample, impute and frame must be null for values that"
@@ -86,6 +92,8 @@ def prepare(
         return fit_by_parts(cut, standardize, missing, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
+    if cut.vocabulary is not None:
+        cut = in_fitted_symbols(cut, cut.vocabulary)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
     if wanted.reshapes:

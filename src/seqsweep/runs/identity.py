@@ -10,6 +10,11 @@ SEMANTICS = 3
 """Raised by hand when the same config gives another result, so that old runs stay apart."""
 
 ADDED_LATER: dict[str, Any] = {
+    "model.layer_norm": False,
+    "model.recurrent_init": "uniform",
+    "model.forget_bias": None,
+    "model.embedding_dim": None,
+    "model.num_embeddings": None,
     "data.transform": None,
     "data.transform.crop": None,
     "data.transform.truncate": None,

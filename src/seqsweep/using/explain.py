@@ -12,6 +12,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.layers import NormedLayers
+from seqsweep.using.explain_parts import Block, Row, attended, embedded, normed
 
 _EQUATIONS = {
     "tanh": ("h_t = tanh(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh)",),
@@ -39,23 +41,8 @@ _READING = {
     "last": "the final state of each direction",
     "mean": "the mean of the outputs over the valid steps",
     "max": "the maximum of the outputs over the valid steps",
+    "attention": "the sum over the steps of a_t times the output",
 }
-
-
-class Row(NamedTuple):
-    """One tensor: its name, its shape and what it holds."""
-
-    name: str
-    shape: tuple[int, ...]
-    text: str
-
-
-class Block(NamedTuple):
-    """A part of the forward pass: its equations, then its tensors."""
-
-    title: str
-    equations: tuple[str, ...]
-    rows: tuple[Row, ...]
 
 
 class Unrolled(NamedTuple):
@@ -91,9 +78,10 @@ def explain(network: nn.Module, batch: Batch, class_names: tuple[str, ...]) -> E
     count = sum(weight.numel() for weight in network.parameters())
     unrolled = None
     if ours:
-        rnn = network.rnn
+        layers = _layers(network)
+        rnn, _ = layers[0]
         unrolled = Unrolled(
-            rnn.num_layers, rnn.bidirectional, network.pooling, int(batch.lengths.max())
+            len(layers), rnn.bidirectional, network.pooling, int(batch.lengths.max())
         )
     return Explanation(f"{_heading(network)}, {count:,} parameters", blocks, unrolled)
 
@@ -102,8 +90,9 @@ def _heading(network: nn.Module) -> str:
     name = type(network).__name__
     if not isinstance(network, RNNClassifier):
         return name
-    rnn = network.rnn
-    layers = "1 layer" if rnn.num_layers == 1 else f"{rnn.num_layers} layers"
+    found = _layers(network)
+    rnn, _ = found[0]
+    layers = "1 layer" if len(found) == 1 else f"{len(found)} layers"
     ways = "both directions" if rnn.bidirectional else "one direction"
     return f"{name}: {_cell(rnn)}, {layers}, {ways}, hidden size {rnn.hidden_size}"
 
@@ -122,13 +111,17 @@ def _input(batch: Batch) -> Block:
 
 def _rnn_blocks(network: RNNClassifier, batch: Batch) -> Iterator[Block]:
     """Yields a block for each direction of each layer, and one for the head."""
-    rnn, x, source = network.rnn, batch.x, "x"
-    for layer in range(rnn.num_layers):
-        output = _layer_output(rnn, layer, x, batch.lengths)  # (B, T, D*H)
+    x, source = batch.x, "x"
+    if network.embedding is not None:
+        x, block = embedded(network.embedding, x, batch.lengths)
+        source = "e"
+        yield block
+    for layer, (rnn, place) in enumerate(_layers(network)):
+        output = _layer_output(rnn, place, x, batch.lengths)  # (B, T, D*H)
         halves = output.split(rnn.hidden_size, dim=2)
         for index, states in enumerate(halves):
             text = "the state after each step; 0 at padding"
-            rows = (*_weight_rows(rnn, layer, index), Row("h", tuple(states.shape), text))
+            rows = (*_weight_rows(rnn, place, layer, index), Row("h", tuple(states.shape), text))
             way = "backward, from the last step to the first" if index else "forward"
             equations = _equations(rnn, backward=index == 1) if layer == 0 else ()
             yield Block(f"Layer {layer + 1}, {way}: reads {source}", equations, rows)
@@ -137,7 +130,23 @@ def _rnn_blocks(network: RNNClassifier, batch: Batch) -> Iterator[Block]:
             source = f"y{layer + 1}"
             row = Row(source, tuple(output.shape), "the states of both directions side by side")
             yield Block(f"Output of layer {layer + 1}", (), (row,))
+        if isinstance(network.rnn, NormedLayers) and layer < len(network.rnn.norms):
+            norm = network.rnn.norms[layer]
+            assert isinstance(norm, nn.LayerNorm)
+            x, block = normed(norm, layer, output, batch.lengths, source)
+            source = f"n{layer + 1}"
+            yield block
+    if network.attention is not None:
+        yield attended(network.attention, tuple(x.shape))
     yield _head(network, len(batch.x))
+
+
+def _layers(network: RNNClassifier) -> list[tuple[nn.RNNBase, int]]:
+    """Returns each layer as a module of torch and its position in that module."""
+    if isinstance(network.rnn, NormedLayers):
+        layers = [layer for layer in network.rnn.layers if isinstance(layer, nn.RNNBase)]
+        return [(layer, 0) for layer in layers]
+    return [(network.rnn, index) for index in range(network.rnn.num_layers)]
 
 
 def _equations(rnn: nn.RNNBase, backward: bool) -> tuple[str, ...]:
@@ -168,9 +177,9 @@ def _layer_output(rnn: nn.RNNBase, layer: int, x: Tensor, lengths: Tensor) -> Te
     return pad_packed_sequence(one(packed)[0], batch_first=True)[0]
 
 
-def _weight_rows(rnn: nn.RNNBase, layer: int, direction: int) -> list[Row]:
+def _weight_rows(rnn: nn.RNNBase, place: int, layer: int, direction: int) -> list[Row]:
     """Returns the weights of one direction of one layer, under their names in the checkpoint."""
-    suffix = f"_l{layer}{'_reverse' if direction else ''}"
+    way = "_reverse" if direction else ""
     gates = _GATES.get(_kind(rnn), "")
     texts = {
         "weight_ih": f"W_ih  {gates}",
@@ -179,7 +188,11 @@ def _weight_rows(rnn: nn.RNNBase, layer: int, direction: int) -> list[Row]:
         "bias_hh": "b_hh",
     }
     return [
-        Row(f"rnn.{name}{suffix}", tuple(getattr(rnn, f"{name}{suffix}").shape), text.strip())
+        Row(
+            f"rnn.{name}_l{layer}{way}",
+            tuple(getattr(rnn, f"{name}_l{place}{way}").shape),
+            text.strip(),
+        )
         for name, text in texts.items()
     ]
 

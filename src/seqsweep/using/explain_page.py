@@ -12,7 +12,12 @@ _STEP, _ROW, _LEFT, _CELL = 104, 66, 150, 38  # distances of the picture in pixe
 _ASIDE = 46
 """Backward states stand this far to the right, so that no arrow crosses another state."""
 
-_READ = {"last": "final states", "mean": "mean over time", "max": "maximum over time"}
+_READ = {
+    "last": "final states",
+    "mean": "mean over time",
+    "max": "maximum over time",
+    "attention": "attention over time",
+}
 
 _STYLE = """\
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;

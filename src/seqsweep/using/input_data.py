@@ -15,6 +15,8 @@ from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
 from seqsweep.data.sequences import RawPart, join_padded
+from seqsweep.data.text import read as read_text
+from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.load import LoadedRun
@@ -81,7 +83,7 @@ def open_data(
     Raises:
         FileNotFoundError, ValueError, TypeError: what is wrong in which place.
     """
-    stored = read_file(path, labelled=labelled, **reading_options(words, path))
+    stored = _stored(path, words, run, labelled)
     name = _chosen(stored, split, path)
     part = stored.parts[name]
     _check_channels(stored, part, run)
@@ -93,13 +95,29 @@ def open_data(
     return replace(data, name=where, labels=labels)
 
 
-def reading_options(words: Sequence[str], path: str) -> dict[str, Any]:
+def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
+    """Reads a file: one of texts for a run on texts, else one of numbers."""
+    if run.vocabulary is None:
+        return read_file(path, labelled=labelled, **reading_options(words, path, reader_of(path)))
+    # The file has the columns of the training file, unless the words name others.
+    source = run.config["data"]["source"]
+    columns = {key: source.get(key) for key in ("text_column", "label_column")}
+    named = reading_options(words, path, f"{read_texts.__module__}.read_texts")
+    # A column that the words name must be there.
+    needed = labelled or "label_column" in named
+    return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
+
+
+def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, Any]:
     """Returns the options `KEY=VALUE` of a file's reader, each of the type that it takes.
+
+    Args:
+        reader: the dotted name of the function that reads the file.
 
     Raises:
         ValueError: an option is not one of the reader, or its value has another type.
     """
-    parameters = signature_of(reader_of(path)).parameters
+    parameters = signature_of(reader).parameters
     options: dict[str, Any] = {}
     for word in words:
         key, equals, text = word.partition("=")

@@ -18,15 +18,17 @@ from seqsweep.config.schema import Config
 from seqsweep.data.checks import class_indices, label_array
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.padding import padded
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.description import KEYS, description, scaling_of
+from seqsweep.training.description import KEYS, description, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
 from seqsweep.using.bundle_file import is_bundle, read_bundle
 from seqsweep.using.scores import Evaluation, Float64, evaluate
+from seqsweep.using.texts import encoded
 
 BATCH_SIZE = 512
 """The sequences of a batch; it changes no result but its last bits."""
@@ -36,6 +38,10 @@ _PREFIX = "network."
 
 
 Checkpoint = Literal["best", "last"]
+
+
+Raw = npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str]
+"""Sequences as a user has them: an array, a list of arrays, or a list of texts."""
 
 
 class Inputs(NamedTuple):
@@ -57,6 +63,7 @@ class LoadedRun:
         channel_names: F names, in the order of the features that the network reads.
         scaling: what `prepare` applies; None where a data module of your own scales by itself.
         epoch: of the weights, counted from 0.
+        vocabulary: the symbols of a run on texts; None for other data.
     """
 
     checkpoint: Path
@@ -66,6 +73,7 @@ class LoadedRun:
     channel_names: tuple[str, ...]
     scaling: Scaling | None
     epoch: int
+    vocabulary: Vocabulary | None = None
 
     def __repr__(self) -> str:
         name = type(self.network).__name__
@@ -86,7 +94,9 @@ class LoadedRun:
         return self.channel_names if shaping is None else shaping.channel_names
 
     def prepare(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
+        self,
+        x: Raw,
+        lengths: npt.ArrayLike | None = None,
     ) -> Inputs:
         """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
 
@@ -94,7 +104,7 @@ class LoadedRun:
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which
-                may differ in T.
+                may differ in T. Of a run on texts: a list of B texts.
             lengths: (B,) valid steps of each sequence in an array; without them all T.
 
         Raises:
@@ -105,6 +115,9 @@ class LoadedRun:
             raise ValueError(
                 f"{self.checkpoint}: holds no scaling; {target} prepares its sequences"
             )
+        if self.vocabulary is not None:
+            indices, steps = encoded(self.vocabulary, x, lengths)
+            return Inputs(torch.from_numpy(indices), torch.from_numpy(steps))
         values, steps = padded(x, lengths)
         if values.shape[2] != len(self.source_channels):
             raise ValueError(
@@ -114,21 +127,17 @@ class LoadedRun:
         scaled, steps = self.scaling.apply(values, steps)
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
-    def predict(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
-    ) -> npt.NDArray[np.str_]:
+    def predict(self, x: Raw, lengths: npt.ArrayLike | None = None) -> npt.NDArray[np.str_]:
         """Returns the class name of each raw sequence, (B,); takes what `prepare` takes."""
         return np.array(self.class_names)[self.predict_proba(x, lengths).argmax(axis=1)]
 
-    def predict_proba(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
-    ) -> Float64:
+    def predict_proba(self, x: Raw, lengths: npt.ArrayLike | None = None) -> Float64:
         """Returns the probabilities of the classes, (B, C), in the order of `class_names`."""
         return self.apply(self.prepare(x, lengths))
 
     def evaluate(
         self,
-        x: npt.ArrayLike | Sequence[npt.ArrayLike],
+        x: Raw,
         labels: npt.ArrayLike,
         lengths: npt.ArrayLike | None = None,
         resamples: int = 1000,
@@ -208,6 +217,7 @@ def load_run(
         tuple(content["channel_names"]),
         scaling_of(content),
         content["epoch"],
+        vocabulary_of(content),
     )
 
 
@@ -272,5 +282,8 @@ def _network(content: dict[str, Any], path: Path, allow: Sequence[str]) -> nn.Mo
         "input_size": len(content["channel_names"]),
         "num_classes": len(content["class_names"]),
     }
+    vocabulary = vocabulary_of(content)
+    if vocabulary is not None:
+        sizes["num_embeddings"] = len(vocabulary)
     with global_stream(0, "init"):  # leaves torch's global generator as it is
         return build(section, "model", **sizes_from_data(section, sizes))

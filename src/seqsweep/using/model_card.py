@@ -16,9 +16,6 @@ from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import flatten
 from seqsweep.using.load import LoadedRun
 
-_TASK = "tabular-classification"
-"""The nearest of the tasks that hubs know: they have none for classes of sequences."""
-
 _HUB_NAMES = {"acc": "accuracy", "f1": "f1"}
 _PATHS = {"path", "test_path", "labels_path"}
 
@@ -60,14 +57,18 @@ def model_card(run: LoadedRun, origin: Origin, has_onnx: bool) -> str:
         "## Metrics",
         _metrics(metrics, origin.replicates),
     ]
-    return f"---\n{_head(config, metrics)}---\n\n" + "\n\n".join(sections) + "\n"
+    return f"---\n{_head(run, config, metrics)}---\n\n" + "\n\n".join(sections) + "\n"
 
 
-def _head(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+def _head(run: LoadedRun, config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
+    # It is the nearest task that hubs know: they have none for classes of sequences.
+    task, tag = "tabular-classification", "time-series-classification"
+    if run.vocabulary is not None:
+        task = tag = "text-classification"
     head: dict[str, Any] = {
         "library_name": "seqsweep",
-        "pipeline_tag": _TASK,
-        "tags": ["seqsweep", "time-series-classification", *_cell(config)],
+        "pipeline_tag": task,
+        "tags": ["seqsweep", tag, *_cell(config)],
         "metrics": list(_HUB_NAMES.values()),
     }
     values = [
@@ -78,7 +79,7 @@ def _head(config: Mapping[str, Any], metrics: Mapping[str, float]) -> str:
     if values:
         data = _data_name(config)
         result = {
-            "task": {"type": _TASK},
+            "task": {"type": task},
             "dataset": {"name": data, "type": data, "split": "test"},
             "metrics": values,
         }
@@ -109,9 +110,12 @@ def _summary(run: LoadedRun, config: Mapping[str, Any]) -> str:
     parameters = sum(weights.numel() for weights in run.network.parameters())
     classes, channels = len(run.class_names), len(run.source_channels)
     network = str(config["model._target_"])
+    takes = f"a sequence of any length with {count(channels, 'channel')}"
+    if run.vocabulary is not None:
+        takes = f"a text of any length, by its {run.vocabulary.tokens}"
     return (
-        f"A recurrent network that assigns one of {classes} classes to a sequence of any length"
-        f" with {count(channels, 'channel')}. `{network}`, {parameters:,} parameters."
+        f"A recurrent network that assigns one of {classes} classes to {takes}."
+        f" `{network}`, {parameters:,} parameters."
     )
 
 
@@ -121,22 +125,27 @@ def _use(run: LoadedRun, has_onnx: bool) -> str:
     allow = "" if is_ours else f', allow=["{target}"]'
     option = "" if is_ours else f" --allow {target}"
     width = count(channels, "channel")
+    new, given = "npz", "The sequences are given raw: the scaling of the training data"
+    imports = "import numpy as np\nimport seqsweep"
+    x = f"[np.zeros((12, {channels})), np.zeros((20, {channels}))]  # (steps, {width})"
+    if run.vocabulary is not None:
+        new, given = "csv", "The texts are given as they are: the vocabulary of the training data"
+        imports, x = "import seqsweep", '["a text", "another text"]'
     text = f"""\
 ```python
-import numpy as np
-import seqsweep
+{imports}
 
 run = seqsweep.load_run("bundle.zip"{allow})  # this file
-x = [np.zeros((12, {channels})), np.zeros((20, {channels}))]  # (steps, {width})
+x = {x}
 print(run.predict(x), run.predict_proba(x))
 ```
 
 ```console
-$ seqsweep predict bundle.zip new.npz --out predictions.csv{option}
-$ seqsweep evaluate bundle.zip labelled.npz{option}
+$ seqsweep predict bundle.zip new.{new} --out predictions.csv{option}
+$ seqsweep evaluate bundle.zip labelled.{new}{option}
 ```
 
-The sequences are given raw: the scaling of the training data is in the bundle."""
+{given} is in the bundle."""
     onnx = "`model.onnx` holds the network with its scaling and class names for other programs."
     return f"{text} {onnx}" if has_onnx else text
 
@@ -156,7 +165,10 @@ def _data(run: LoadedRun, config: Mapping[str, Any], record: Mapping[str, Any]) 
     if sizes:
         lines.append(f"- sequences: {', '.join(sizes)}")
     lines.append(f"- classes: {', '.join(f'`{name}`' for name in run.class_names)}")
-    lines.append(f"- channels: {', '.join(f'`{name}`' for name in run.source_channels)}")
+    if run.vocabulary is None:
+        lines.append(f"- channels: {', '.join(f'`{name}`' for name in run.source_channels)}")
+    else:
+        lines.append(f"- symbols: {len(run.vocabulary)} {run.vocabulary.tokens}")
     fingerprint = record.get("data_fingerprint")
     return "\n".join([*lines, *([f"- fingerprint: `{fingerprint}`"] if fingerprint else [])])
 
