@@ -50,7 +50,7 @@ KNOWS = {
         "runs",
         "config",
     },
-    "using": {"using", "training", "data", "runs", "config"},
+    "using": {"using", "training", "models", "data", "runs", "config"},
 }
 """What a part may import besides the leaves."""
 
@@ -185,6 +185,12 @@ def test_the_imports_have_no_cycle():
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines",)),
+        (
+            "onnx",
+            ("using.export.onnx_nodes", "using.export.onnx_file", "using.export.onnx_scaling"),
+        ),
+        ("onnxruntime", ("using.export.onnx_file",)),
+        ("safetensors", ("using.export.weights_file",)),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

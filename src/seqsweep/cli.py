@@ -32,6 +32,7 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  export RUN --to FILE      write a network for other programs: .onnx, .pt2, .safetensors
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
 
   train --help              list all config groups and values
@@ -145,6 +146,12 @@ def _reproduce(arguments: list[str]) -> int:
     from seqsweep.sweeping.reproduce import reproduce
 
     return reproduce(options.folder, options.allow)
+
+
+def _export(arguments: list[str]) -> int:
+    from seqsweep.using.export.command import export_command
+
+    return export_command(arguments)
 
 
 def _complete(arguments: list[str]) -> int:
@@ -273,5 +280,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "export": _export,
     "clean": _clean,
 }
