@@ -3,6 +3,7 @@
 import builtins
 import importlib
 import sys
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export import check, export, onnx_file, pt2_file
 from seqsweep.using.export.check import BOUND, difference
@@ -21,6 +23,10 @@ class Own(RNNClassifier):
 
     def forward(self, x, lengths=None):
         return -super().forward(x, lengths)
+
+
+class Normed(nn.GRU):
+    """Layers that may compute anything."""
 
 
 class Scaled(nn.Module):
@@ -94,6 +100,7 @@ def test_the_difference_is_absolute_and_relative_for_large_values():
         (Scaled(), "the network test_export.Scaled"),
         (with_part("dropout", nn.Dropout(0.1)), "the part 'dropout' of the network"),
         (with_part("scale", nn.Parameter(torch.ones(1))), "the part 'scale' of the network"),
+        (with_part("rnn", Normed(3, 5)), "layers of type Normed"),
         (with_pooling("median"), "pooling='median'"),
     ],
 )
@@ -106,11 +113,19 @@ def test_what_a_writer_does_not_know_is_named(made_run, writer, network, part):
     assert str(raised.value).replace("tests.using.export.", "").endswith(expected)
 
 
+@dataclass(frozen=True, eq=False)
+class Transformed(Scaling):
+    """A scaling with a step that no writer knows."""
+
+    smoothing: float | None = None
+
+
 @pytest.mark.parametrize("writer", [onnx_file, pt2_file])
-def test_a_run_with_transforms_is_refused(made_run, writer):
+def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run, writer):
     run = made_run()
-    object.__setattr__(run, "transform", {"frame": 2})
-    with pytest.raises(ValueError, match=r"cannot write data\.transform as \."):
+    writer.recurrent_network(replace(run, scaling=Transformed("error")), ".onnx")
+    run = replace(run, scaling=Transformed("error", smoothing=0.5))
+    with pytest.raises(ValueError, match=r"cannot write the smoothing of the data as \."):
         writer.write(run)
 
 

@@ -2,18 +2,22 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 
 _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _PARTS = {"rnn", "fc"}
+_LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
 _POOLINGS = ("last", "mean", "max")
+_STEPS = ("missing", "units", "fill", "mean", "deviation")
 
 _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
@@ -34,16 +38,22 @@ def recurrent_network(run: LoadedRun, ending: str) -> RNNClassifier:
     unknown = sorted(_names(network) - _PARTS)
     if unknown:
         raise ValueError(_refusal(run, ending, f"the part {unknown[0]!r} of the network"))
+    if type(network.rnn) not in _LAYERS:
+        raise ValueError(_refusal(run, ending, f"layers of type {type(network.rnn).__name__}"))
     if network.pooling not in _POOLINGS:
         raise ValueError(_refusal(run, ending, f"pooling={network.pooling!r}"))
-    if transform_of(run):
-        raise ValueError(_refusal(run, ending, "data.transform"))
+    unknown = _unknown_steps(run.scaling)
+    if unknown:
+        raise ValueError(_refusal(run, ending, f"the {unknown[0]} of the data"))
     return network
 
 
-def transform_of(run: LoadedRun) -> Any:
-    """Returns what changes raw sequences before the scaling; None where nothing does."""
-    return getattr(run, "transform", None) or None
+def _unknown_steps(scaling: Scaling | None) -> list[str]:
+    """Returns the steps of a scaling that the writers do not know, such as a transform."""
+    if scaling is None:
+        return []
+    names = [field.name for field in fields(scaling) if field.name not in _STEPS]
+    return [name for name in names if getattr(scaling, name) is not None]
 
 
 def input_type(run: LoadedRun) -> type[np.floating[Any]]:
