@@ -49,7 +49,7 @@ def recurrent_network(run: LoadedRun, ending: str) -> RNNClassifier:
 
 
 def _unknown_steps(scaling: Scaling | None) -> list[str]:
-    """Returns the steps of a scaling that the writers do not know, such as a transform."""
+    """Returns the steps of a scaling that no writer knows, such as a transform."""
     if scaling is None:
         return []
     names = [field.name for field in fields(scaling) if field.name not in _STEPS]
