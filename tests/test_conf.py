@@ -16,7 +16,7 @@ OPTIONS = sorted(
     for path in CONF_DIR.glob("*/*.yaml")
     if not path.stem.startswith("_")
 )
-NEED_A_FILE = ("data=npz", "data=ts")
+NEED_A_FILE = ("data=npz", "data=text", "data=ts")
 
 
 @pytest.mark.parametrize("option", OPTIONS)

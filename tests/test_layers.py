@@ -69,7 +69,8 @@ TORCH = (
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding"
+    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding",
+    "vocabulary", "symbols", "text",
 )  # fmt: skip
 
 

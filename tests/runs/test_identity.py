@@ -32,6 +32,8 @@ def id_of(checked):
         ([], ["logger=none"]),
         ([], ["threads=2", "rerun=true", "data.num_workers=2"]),
         ([], ["trainer.progress_bar=false", "trainer.profiler=simple"]),
+        ([], ["model.layer_norm=false", "model.recurrent_init=uniform", "model.forget_bias=null"]),
+        ([], ["~model.layer_norm", "~model.recurrent_init"]),
         (["optimizer.lr=1"], ["optimizer.lr=1.0"]),
         (["optimizer.lr=1"], ["optimizer.lr=1e0"]),
         (["model.hidden_size=8"], ["model.hidden_size=8.0"]),
@@ -50,11 +52,22 @@ def test_what_decides_the_result_makes_another_run(id_of):
         ["model=simple"], ["optimizer.lr=0.004"], ["optimizer=sgd"], ["scheduler=cosine"],
         ["data.batch_size=2"], ["data.shuffle=false"], ["data.source.seed=1"],
         ["data.source.num_test=9"], ["trainer.max_epochs=2"], ["trainer.gradient_clip_val=null"],
+        ["model.layer_norm=true"], ["model.recurrent_init=orthogonal"], ["model.pooling=attention"],
         ["loss.label_smoothing=0.1"], ["loss.class_weights=balanced"], ["callbacks=early_stopping"],
     ]  # fmt: skip
     ids = {id_of(*overrides): overrides for overrides in changes}
     assert len(ids) == len(changes)
     assert all(re.fullmatch("[0-9a-f]{16}", name) for name in ids)
+
+
+def test_runs_of_earlier_versions_keep_their_ids(id_of, checked):
+    """Ids as version 0.1.0 gave them, before some keys of the model existed."""
+    assert id_of() == "3f79a2b94b0a72a6"
+    assert id_of("model=bidirectional", "data=temporal_order") == "70fdba98fda62c92"
+    assert (
+        plan(checked("data=digits", "model.cell=lstm", "model.pooling=max")).run_id
+        == "4ba7da8f783ac821"
+    )
 
 
 def test_the_content_of_a_file_counts_and_not_its_path(checked, tmp_path):

@@ -6,7 +6,13 @@ import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.training import engine
-from seqsweep.training.engine import engine_of, missing_library, why_not_ours
+from seqsweep.training.engine import (
+    engine_of,
+    missing_library,
+    network_of,
+    slower_options,
+    why_not_ours,
+)
 
 Checked = Callable[..., Config]
 BASE = ("data=digits", "trainer=cpu")
@@ -14,6 +20,8 @@ OWN_CALLBACK = "+callbacks.mine._target_=lightning.pytorch.callbacks.Timer"
 ONLY_AUTOGRAD = [
     ("trainer.limit_train_batches=2",), ("trainer.overfit_batches=2",), ("trainer.devices=2",),
     ("trainer.detect_anomaly=true",), ("callbacks.checkpoint=null",), (OWN_CALLBACK,),
+    ("model.layer_norm=true", "model.num_layers=2"), ("model.pooling=attention",),
+    ("model.embedding_dim=4", "model.num_embeddings=9"),
 ]  # fmt: skip
 
 
@@ -45,6 +53,41 @@ def test_networks_of_ours_are_native_on_a_cpu(
     own = ("model.cell=gru",) if cell == "gru" and model == "rnn" else ()
     expected = "native" if has_library else "stacked"
     assert engine_of(checked(*BASE, f"model={model}", *own), on_cpu) == expected
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        ("model.recurrent_init=orthogonal",),
+        ("model.cell=lstm", "model.forget_bias=1"),
+        ("model.layer_norm=true",),  # without effect, as there is one layer
+    ],
+    ids=" ".join,
+)
+def test_first_weights_do_not_decide_the_engine(
+    checked: Checked, has_library: bool, own: tuple[str, ...]
+) -> None:
+    config = checked(*BASE, *own)
+    assert engine_of(config, on_cpu) == ("native" if has_library else "stacked")
+    assert slower_options([config], on_cpu) == []
+
+
+def test_options_that_only_autograd_trains_are_named_with_their_runs(checked: Checked) -> None:
+    normed = checked(*BASE, "model.layer_norm=true", "model.num_layers=2")
+    attentive = checked(*BASE, "model.pooling=attention")
+    lines = slower_options([normed, attentive, checked(*BASE), normed], on_cpu)
+    assert [line.partition(",")[0] for line in lines] == [
+        "model.layer_norm=true: autograd trains 2 runs",
+        "model.pooling=attention: autograd trains 1 run",
+    ]
+    assert network_of(attentive["model"]) is None
+
+
+@pytest.mark.parametrize("other", ["engine=autograd", "trainer.devices=2"])
+def test_an_option_costs_nothing_where_autograd_trains_anyway(checked: Checked, other: str) -> None:
+    assert slower_options([checked(*BASE, "model.pooling=attention", other)], on_cpu) == []
+    on_a_gpu = checked("data=digits", "model.pooling=attention")
+    assert slower_options([on_a_gpu], has_gpu) == []
 
 
 @pytest.mark.parametrize("own", ONLY_AUTOGRAD, ids=" ".join)

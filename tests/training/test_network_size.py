@@ -10,7 +10,11 @@ from seqsweep.training.data_cache import prepared
 @pytest.mark.parametrize(
     "overrides",
     [["model.cell=gru"], ["model.cell=lstm", "model.bidirectional=true", "model.num_layers=3"],
-     ["model=simple"], ["model=multilayer"], ["model=bidirectional"]],
+     ["model=simple"], ["model=multilayer"], ["model=bidirectional"],
+     ["model.pooling=attention", "model.bidirectional=true"],
+     ["model.layer_norm=true", "model.num_layers=3", "model.bidirectional=true"],
+     ["model.layer_norm=true"], ["model.recurrent_init=orthogonal"],
+     ["model.cell=lstm", "model.forget_bias=1"]],
 )  # fmt: skip
 def test_the_parameters_are_counted_as_torch_counts_them(checked, monkeypatch, overrides):
     config = checked("data=digits", *overrides)

@@ -79,7 +79,7 @@ class TrainConfig:
 
 # A run passes these arguments to the constructors itself, so a config need not name them.
 _INJECTED = {
-    "model": {"input_size", "num_classes"},
+    "model": {"input_size", "num_classes", "num_embeddings"},
     "data": {"seed"},
     "optimizer": {"params"},
     "scheduler": {"optimizer"},

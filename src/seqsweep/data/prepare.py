@@ -12,6 +12,7 @@ import numpy.typing as npt
 from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.symbols import in_fitted_symbols
 from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -30,6 +31,8 @@ def prepare(
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
     The `scaling` of the result holds the values that were fitted on train.
+
+    Of data with a vocabulary it fits the vocabulary on train, and refuses to standardise.
 
     A cut is stratified. Its size is `round(fraction * N)`, where N is the size of the given train
     split. The classes share it by largest remainder, and each class keeps a sequence in train.
@@ -58,6 +61,8 @@ def prepare(
     _check_classes(cut, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
+    if cut.vocabulary is not None:
+        cut = in_fitted_symbols(cut, cut.vocabulary, standardize, where)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
     scaling = Scaling(missing, units, _fill_value(cut, missing, where))

@@ -26,6 +26,7 @@ from seqsweep.data.checks import (
 )
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units, in_units, units_for
+from seqsweep.data.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,8 @@ class Splits:
     """The splits of a data set, which share channels and class names.
 
     Each of the `notes` is a line for the user of the data, such as a key of the file that is not
-    used. The commands print them. `scaling` is what `prepare` has fitted on train.
+    used. The commands print them. `scaling` is what `prepare` has fitted on train. With a
+    `vocabulary`, x holds indices of its symbols.
     """
 
     train: Sequences
@@ -132,6 +134,7 @@ class Splits:
     test: Sequences | None = None
     notes: tuple[str, ...] = ()
     scaling: Scaling | None = None
+    vocabulary: Vocabulary | None = None
 
     def __post_init__(self) -> None:
         for part in (self.val, self.test):
@@ -163,7 +166,9 @@ class Splits:
     def fingerprint(self) -> str:
         """Returns the sha256 (hex) of the content of all three splits."""
         parts = (self.train, self.val, self.test)
-        prints = [None if part is None else part.fingerprint() for part in parts]
+        prints: list[Any] = [None if part is None else part.fingerprint() for part in parts]
+        if self.vocabulary is not None:  # other symbols may have the same indices
+            prints.append(self.vocabulary.symbols)
         return hashlib.sha256(json.dumps(prints).encode()).hexdigest()
 
 

@@ -1,6 +1,7 @@
 """Recurrent sequence classifiers: RNN, GRU or LSTM layers, a pooling, and one linear layer.
 
-B batch, T time steps, F features (`input_size`), H hidden, L layers, D directions, C classes.
+B batch, T time steps, F features (`input_size`), E embedding, H hidden, L layers, D directions,
+C classes.
 """
 
 from collections.abc import Iterable
@@ -10,8 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from seqsweep.models.attention import AttentionPooling
+from seqsweep.models.initial import make_orthogonal, set_forget_bias
+from seqsweep.models.layers import NormedLayers, Steps, on_steps
+
 Cell = Literal["rnn", "gru", "lstm"]
-Pooling = Literal["last", "mean", "max"]
+Pooling = Literal["last", "mean", "max", "attention"]
+RecurrentInit = Literal["uniform", "orthogonal"]
 
 _CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
@@ -25,9 +31,11 @@ class RNNClassifier(nn.Module):
     the amount nor the content of the padding changes a logit.
 
     Parameters have the names of `torch.nn.RNN` below `rnn.`; those of the head are below `fc.`.
+    Options that are off add none: `rnn.norms.` belongs to `layer_norm`, `attention.` to the pooling
+    of that name, and `embedding.` to `embedding_dim`.
 
     Args:
-        input_size: number of features of a step, F >= 1.
+        input_size: number of features of a step, F >= 1; with an embedding it must be 1.
         hidden_size: number of units of a layer and direction, H >= 1.
         num_classes: number of classes, C >= 2.
         cell: `torch.nn.RNN`, `GRU` or `LSTM`.
@@ -37,10 +45,22 @@ class RNNClassifier(nn.Module):
         dropout: probability in [0, 1) of zeroing an output of a layer, except of the last layer. So
             with one layer it has no effect, as in `torch.nn.RNN`.
         pooling: the input of the head: the final state of the last layer, or the mean or maximum of
-            its outputs over the valid steps.
+            its outputs over the valid steps; or a mean with learned weights, see
+            `AttentionPooling` (Yang et al. 2016).
+        layer_norm: normalises the outputs that go from one layer to the next, see `NormedLayers`
+            (Ba et al. 2016). With one layer it has no effect.
+        recurrent_init: the first recurrent weights: uniform as in torch, or orthogonal matrices,
+            see `make_orthogonal` (Saxe et al. 2014).
+        forget_bias: the first bias of the forget gates of the cell `lstm`, see `set_forget_bias`
+            (Gers et al. 2000; Jozefowicz et al. 2015); None keeps torch's.
+        embedding_dim: x holds the index of a symbol at each step, and the first layer reads this
+            many learned numbers for each symbol, E >= 1, as in `torch.nn.Embedding` (Bengio et al.
+            2003, A Neural Probabilistic Language Model); None feeds x itself to the first layer.
+        num_embeddings: number of symbols, at least 1; only with an embedding.
 
     Shape:
-        x (B, T, F), lengths (B,) on the CPU, values in 1..T -> logits (B, C).
+        x (B, T, F), lengths (B,) on the CPU, values in 1..T -> logits (B, C). With an embedding x
+        is (B, T, 1) or (B, T), with whole numbers below `num_embeddings` of any type.
 
     Raises:
         ValueError: an argument is outside its range.
@@ -57,44 +77,75 @@ class RNNClassifier(nn.Module):
         bidirectional: bool = False,
         dropout: float = 0.0,
         pooling: Pooling = "last",
+        layer_norm: bool = False,
+        recurrent_init: RecurrentInit = "uniform",
+        forget_bias: float | None = None,
+        embedding_dim: int | None = None,
+        num_embeddings: int | None = None,
     ) -> None:
         super().__init__()
         _check_at_least(1, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
         _check_at_least(2, num_classes=num_classes)
         _check_choice(_CELLS, cell=cell)
         _check_choice(("tanh", "relu"), nonlinearity=nonlinearity)
-        _check_choice(("last", "mean", "max"), pooling=pooling)
+        _check_choice(("last", "mean", "max", "attention"), pooling=pooling)
+        _check_choice(("uniform", "orthogonal"), recurrent_init=recurrent_init)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout={dropout}: must be at least 0 and below 1")
-        if cell != "rnn" and nonlinearity != "tanh":
-            raise ValueError(
-                f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because "
-                "only the cell rnn has other nonlinearities"
-            )
+        _check_cell(cell, nonlinearity, forget_bias)
+        self.embedding = _embedding(input_size, embedding_dim, num_embeddings)
         kind = {"nonlinearity": nonlinearity} if cell == "rnn" else {}
-        self.rnn = _CELLS[cell](
-            input_size,
-            hidden_size,
-            num_layers,
-            batch_first=True,
-            bidirectional=bidirectional,
-            dropout=dropout if num_layers > 1 else 0.0,  # nn.RNN warns about dropout without effect
-            **kind,
-        )
-        self.fc = nn.Linear(hidden_size * (2 if bidirectional else 1), num_classes)
+        features, width = embedding_dim or input_size, hidden_size * (2 if bidirectional else 1)
+        options = {"batch_first": True, "bidirectional": bidirectional, **kind}
+        self.rnn: nn.RNNBase | NormedLayers
+        if layer_norm and num_layers > 1:
+            sizes = [features] + [width] * (num_layers - 1)
+            layers = [_CELLS[cell](size, hidden_size, **options) for size in sizes]
+            self.rnn = NormedLayers(layers, width, dropout)
+        else:
+            # nn.RNN warns about dropout without effect.
+            between = dropout if num_layers > 1 else 0.0
+            self.rnn = _CELLS[cell](features, hidden_size, num_layers, dropout=between, **options)
+        self.fc = nn.Linear(width, num_classes)
+        self.attention = AttentionPooling(width) if pooling == "attention" else None
         self.pooling: Pooling = pooling
+        self.recurrent_init: RecurrentInit = recurrent_init
+        self.forget_bias = forget_bias
+        self._change_first_weights()
+
+    def reset_parameters(self) -> None:
+        """Draws the first weights again, in the order of the constructor."""
+        for module in self.modules():
+            if isinstance(module, (nn.Embedding, nn.RNNBase, nn.LayerNorm, nn.Linear)):
+                module.reset_parameters()
+        self._change_first_weights()
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        # Symbols may come without an axis for their only feature.
+        steps: Steps = x.unsqueeze(2) if x.ndim == 2 and self.embedding is not None else x
         # A batch without padding need not be packed, which takes time.
-        if lengths is None or int(lengths.min()) == x.shape[1]:
-            output, state = self.rnn(x)  # (B, T, D*H), (L*D, B, H)
-        else:
-            output, state = self.rnn(
-                pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-            )
+        if lengths is not None and int(lengths.min()) < x.shape[1]:
+            steps = pack_padded_sequence(steps, lengths, batch_first=True, enforce_sorted=False)
+        if self.embedding is not None:
+            # Padding is gone by now, so its content need not be the index of a symbol.
+            steps = on_steps(self._embed, steps)
+        output, state = self.rnn(steps)  # (B, T, D*H), (L*D, B, H)
         if self.pooling == "last":
             return self.fc(self._final_state(state))
+        if self.attention is not None:
+            return self.fc(self.attention(output))
         return self.fc(_pool(output, self.pooling))
+
+    def _embed(self, x: Tensor) -> Tensor:
+        assert self.embedding is not None
+        return self.embedding(x.squeeze(-1).long())  # (..., 1) -> (..., E)
+
+    def _change_first_weights(self) -> None:
+        # This comes after all other draws, so that those are the same with and without it.
+        if self.recurrent_init == "orthogonal":
+            make_orthogonal(self.rnn)
+        if self.forget_bias is not None:
+            set_forget_bias(self.rnn, self.forget_bias)
 
     def _final_state(self, state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
         """Returns the last layer's final hidden states, concatenated: (L*D, B, H) -> (B, D*H)."""
@@ -137,6 +188,37 @@ class BiDirectionalRNN(RNNClassifier):
     ) -> None:
         super().__init__(
             input_size, hidden_size, num_classes, num_layers=num_layers, bidirectional=True
+        )
+
+
+def _embedding(input_size: int, dim: int | None, count: int | None) -> nn.Embedding | None:
+    """Returns the embedding, or None without `embedding_dim`."""
+    if dim is None:
+        if count is not None:
+            raise ValueError(f"num_embeddings={count}: must be None without embedding_dim")
+        return None
+    _check_at_least(1, embedding_dim=dim)
+    if count is None:
+        raise ValueError(f"num_embeddings=None: must be a number with embedding_dim={dim}")
+    _check_at_least(1, num_embeddings=count)
+    if input_size != 1:
+        raise ValueError(
+            f"input_size={input_size}: must be 1 with embedding_dim={dim}, the index of a symbol"
+        )
+    return nn.Embedding(count, dim)
+
+
+def _check_cell(cell: Cell, nonlinearity: str, forget_bias: float | None) -> None:
+    """Refuses options that the cell does not have."""
+    if cell != "rnn" and nonlinearity != "tanh":
+        raise ValueError(
+            f"nonlinearity={nonlinearity!r} with cell={cell!r}: must be tanh, because "
+            "only the cell rnn has other nonlinearities"
+        )
+    if cell != "lstm" and forget_bias is not None:
+        raise ValueError(
+            f"forget_bias={forget_bias} with cell={cell!r}: must be None, because "
+            "only the cell lstm has a forget gate"
         )
 
 

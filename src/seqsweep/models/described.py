@@ -39,6 +39,8 @@ def described_network(checkpoint: Mapping[str, Any], where: str) -> nn.Module:
         "input_size": len(checkpoint["channel_names"]),
         "num_classes": len(checkpoint["class_names"]),
     }
+    if "vocabulary" in checkpoint:
+        sizes["num_embeddings"] = len(checkpoint["vocabulary"]["symbols"])
     known = inspect.signature(kind).parameters
     with global_stream(0, "init"):  # leaves torch's global generator as it is
         return kind(**{name: value for name, value in (section | sizes).items() if name in known})

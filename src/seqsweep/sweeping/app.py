@@ -37,7 +37,7 @@ from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import register_resolvers
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engine import missing_library
+from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import (
     STOP_FILE,
     Interrupted,
@@ -138,7 +138,8 @@ def task(config: DictConfig) -> float | None:
         _refuse_sweep(hydra_config)
         member = plan(check(config))
         if is_first_process():
-            notes = [*missing_library([member.config], gpu_available), *member.notes]
+            notes = missing_library([member.config], gpu_available)
+            notes += [*slower_options([member.config], gpu_available), *member.notes]
             print_notes(notes, console)
         outcome = finished(member, root) or train_when_free(member, root, console)
         if is_first_process():

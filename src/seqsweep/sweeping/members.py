@@ -21,7 +21,7 @@ from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.rounds import SweepMember
-from seqsweep.training.engine import missing_library
+from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
@@ -86,7 +86,8 @@ def say_plan(
         f"{len(pending)} to train" + (f" ({doubles} given twice)" if doubles else "")
     )
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-    notes = missing_library([member.planned.config for member in pending], gpu_available)
+    configs = [member.planned.config for member in pending]
+    notes = missing_library(configs, gpu_available) + slower_options(configs, gpu_available)
     notes += [note for member in members for note in member.planned.notes]
     print_notes(notes, console)
     for line in _describe_others(members, folder):

@@ -6,7 +6,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.native.flops import flops
 from seqsweep.native.structs import Shape
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engine import network_of
+from seqsweep.training.engine import architecture_of
 from seqsweep.training.planned_run import PlannedRun
 
 _RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
@@ -23,11 +23,12 @@ def seconds_of(member: PlannedRun, engine: str) -> float:
 
 def epoch_seconds(member: PlannedRun, engine: str) -> float:
     """Returns the estimated seconds of an epoch on one core; 0 for a user's network."""
-    network = network_of(member.config["model"])
+    network = architecture_of(member.config["model"])
     if network is None or member.data_fingerprint is None:
         return 0.0
     splits = prepared(member.config)
-    shape = Shape(input_size=splits.input_size, num_classes=splits.num_classes, **network._asdict())
+    features = member.config["model"].get("embedding_dim") or splits.input_size
+    shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
     return flops(shape, _steps(splits)) / _RATES[engine] + _EPOCH_SECONDS[engine]
 
 

@@ -24,6 +24,13 @@ from seqsweep.training.description import description
 from seqsweep.training.loggers import RowLogger, TextLogger
 from seqsweep.training.monitors import check_monitors
 
+_SIZES = {
+    "input_size": "features per step",
+    "num_classes": "classes",
+    "num_embeddings": "symbols",
+}
+"""The sizes that a network takes from the data, in words."""
+
 
 class Parts(NamedTuple):
     """The objects that Lightning needs for a run."""
@@ -83,6 +90,8 @@ def build_module(config: Config, data: SequenceDataModule) -> SequenceClassifier
     """Builds the LightningModule; the network draws its weights from the stream `init`."""
     splits = data.splits
     sizes = {"input_size": splits.input_size, "num_classes": splits.num_classes}
+    if splits.vocabulary is not None:
+        sizes["num_embeddings"] = len(splits.vocabulary)
     with global_stream(config["seed"], "init"):
         network = build(config["model"], "model", **sizes_from_data(config["model"], sizes))
     # A `_target_` may be any function, so what it returned is checked.
@@ -124,9 +133,8 @@ def sizes_from_data(model: Config, sizes: dict[str, int]) -> dict[str, int]:
     for name, size in sizes.items():
         given = model.get(name)
         if given is not None and given != size:
-            what = "features per step" if name == "input_size" else "classes"
             raise ValueError(
-                f"model.{name}={given}, but the data have {size} {what}; "
+                f"model.{name}={given}, but the data have {size} {_SIZES[name]}; "
                 f"leave model.{name} out to take it from the data"
             )
     return {name: size for name, size in sizes.items() if name in known}

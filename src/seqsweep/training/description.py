@@ -12,6 +12,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units
 from seqsweep.data.sequences import Splits
+from seqsweep.data.vocabulary import Vocabulary
 
 KEYS = ("config", "class_names", "channel_names", "scaling")
 
@@ -19,13 +20,16 @@ KEYS = ("config", "class_names", "channel_names", "scaling")
 def description(config: Config, splits: Splits) -> dict[str, Any]:
     """Returns the keys of a checkpoint that describe its run: plain values and tensors (F,).
 
-    `scaling` is None for a data module of the user's own, which scales by itself.
+    `scaling` is None for a data module of the user's own, which scales by itself. Only data of
+    symbols have the key `vocabulary`.
     """
+    vocabulary = splits.vocabulary
     return {
         "config": config,
         "class_names": list(splits.class_names),  # C
         "channel_names": list(splits.train.channel_names),  # F
         "scaling": None if splits.scaling is None else _plain(splits.scaling),
+        **({} if vocabulary is None else {"vocabulary": vocabulary.plain()}),
     }
 
 
@@ -39,6 +43,12 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
     return Scaling(state["missing"], units, **fitted)
+
+
+def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
+    """Returns the vocabulary that `description` has written."""
+    values = checkpoint.get("vocabulary")
+    return None if values is None else Vocabulary.from_plain(values)
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:

@@ -48,19 +48,19 @@ Autograd runs the fused lstm of oneDNN.
 
 
 class Network(NamedTuple):
-    """The architecture of a config's model, whichever of the project's classes it names."""
+    """The recurrent layers and the pooling of a config's model."""
 
     cell: Literal["rnn", "gru", "lstm"]
     nonlinearity: Literal["tanh", "relu"]
     num_layers: int
     bidirectional: bool
-    pooling: Literal["last", "mean", "max"]
+    pooling: Literal["last", "mean", "max", "attention"]
     hidden_size: int
     dropout: float
 
 
-def network_of(model: Config) -> Network | None:
-    """Returns the architecture of a config's model; None for a user's own network."""
+def architecture_of(model: Config) -> Network | None:
+    """Returns the recurrent layers of a config's model; None for a user's own network."""
     kind = str(model.get("_target_", "")).removeprefix(_MODELS)
     hidden, layers = model.get("hidden_size"), model.get("num_layers", 1)
     if kind == "RNNClassifier":
@@ -71,10 +71,32 @@ def network_of(model: Config) -> Network | None:
     return None
 
 
+def network_of(model: Config) -> Network | None:
+    """Returns the whole network of a config's model; None where only autograd can train it."""
+    return None if option_of_autograd(model) else architecture_of(model)
+
+
+def option_of_autograd(model: Config) -> str | None:
+    """Returns the option of the project's own network that only autograd can train, or None."""
+    network = architecture_of(model)
+    if network is None:
+        return None
+    # Between layers there is something to normalise only where there are several.
+    if model.get("layer_norm") and network.num_layers > 1:
+        return "model.layer_norm=true"
+    if network.pooling == "attention":
+        return "model.pooling=attention"
+    if model.get("embedding_dim") is not None:
+        return "model.embedding_dim"
+    return None
+
+
 def why_not_ours(config: Config) -> str | None:
     """Returns the part of a config that only autograd can train, or None."""
-    if network_of(config["model"]) is None:
+    if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
+    if option := option_of_autograd(config["model"]):
+        return option
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
@@ -176,6 +198,24 @@ def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool])
     wanted = (config for config in configs if config["engine"] == "auto")
     are_ours = any(why_not_native(config, takes_gpu) is None for config in wanted)
     return [str(why_missing())] if are_ours else []
+
+
+def slower_options(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
+    """Returns a line for each option that leaves runs to autograd."""
+    counts: dict[str, int] = {}
+    for config in configs:
+        option = option_of_autograd(config["model"])
+        plain = {"_target_": f"{_MODELS}SimpleRNN"}
+        # Where another part of the config asks for autograd anyway, the option costs nothing.
+        if option is None or config["engine"] != "auto":
+            continue
+        if why_not_native(config | {"model": plain}, takes_gpu) is None:
+            counts[option] = counts.get(option, 0) + 1
+    return [
+        f"{option}: autograd trains {count} run{'s' if count > 1 else ''}, one at a time, because"
+        " the engines native and stacked do not know this option"
+        for option, count in counts.items()
+    ]
 
 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Splits
-from seqsweep.training.engine import network_of
+from seqsweep.training.engine import Network, architecture_of
+from seqsweep.training.symbols import num_symbols
 
 _MOST_LAYERS = 1000
 _GATES = {"rnn": 1, "gru": 3, "lstm": 4}
@@ -26,7 +27,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
         ValueError: there are too many layers, or the parameters or the states of a batch are too
             large.
     """
-    network = network_of(config["model"])
+    network = architecture_of(config["model"])
     if network is None:
         return
     hidden, layers = network.hidden_size, network.num_layers
@@ -34,11 +35,7 @@ def check_network_size(config: Config, splits: Splits) -> None:
     if layers > _MOST_LAYERS:
         raise ValueError(f"model.num_layers={layers}: must be at most {_MOST_LAYERS}")
     directions = 2 if network.bidirectional else 1
-    inputs = splits.input_size + (layers - 1) * directions * hidden  # the sum over all layers
-    # Each gate of a cell has weights for its input and its state, and two biases.
-    gates = _GATES.get(network.cell, 1) * hidden * directions
-    parameters = gates * (inputs + layers * (hidden + 2))
-    parameters += (directions * hidden + 1) * splits.num_classes
+    parameters = _parameters(config["model"], network, splits)
     needed, available = parameters * 4 * _COPIES, _memory()
     if needed > available:
         raise ValueError(
@@ -53,6 +50,27 @@ def check_network_size(config: Config, splits: Splits) -> None:
             f"data.batch_size={batch}: the states of {batch} sequences of {steps:,.0f} steps take "
             f"{_gigabytes(states)}, this machine has {_gigabytes(available)}"
         )
+
+
+def _parameters(model: Config, network: Network, splits: Splits) -> int:
+    """Returns the number of parameters, as torch counts them."""
+    hidden, layers = network.hidden_size, network.num_layers
+    directions = 2 if network.bidirectional else 1
+    width = directions * hidden
+    features, embedding = splits.input_size, model.get("embedding_dim")
+    parameters = (width + 1) * splits.num_classes  # of the head
+    if embedding is not None:
+        features = embedding
+        parameters += embedding * num_symbols(model, splits)
+    inputs = features + (layers - 1) * width  # the sum over all layers
+    # Each gate of a cell has weights for its input and its state, and two biases.
+    gates = _GATES.get(network.cell, 1) * width
+    parameters += gates * (inputs + layers * (hidden + 2))
+    if model.get("layer_norm"):
+        parameters += 2 * width * (layers - 1)
+    if network.pooling == "attention":
+        parameters += width * width + 2 * width  # the projection with its bias, and the query
+    return parameters
 
 
 @functools.cache

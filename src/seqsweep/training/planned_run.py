@@ -11,6 +11,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import flatten, run_id
 from seqsweep.training.data_cache import data_fingerprint, prepared, translate_memory_errors
 from seqsweep.training.network_size import check_network_size
+from seqsweep.training.symbols import check_symbols
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def plan(config: Config) -> PlannedRun:
     if fingerprint is None:
         return PlannedRun(config, run_id(config, None), None)
     splits = prepared(config)
+    check_symbols(config, splits)
     # The size is checked before the first run starts, where it costs nothing.
     check_network_size(config, splits)
     described, lines = _describe(splits)

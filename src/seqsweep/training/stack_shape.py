@@ -6,6 +6,7 @@ from seqsweep.training.engine import Network
 
 def stack_shape(network: Network, hidden: int, input_size: int, num_classes: int) -> StackShape:
     """Returns the shape of a stack of networks of width `hidden`."""
+    assert network.pooling != "attention", "only autograd trains attention"
     return StackShape(
         input_size,
         hidden,

@@ -16,12 +16,13 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.padding import padded
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import global_stream
 from seqsweep.training.build_run import sizes_from_data
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.description import KEYS, description, scaling_of
+from seqsweep.training.description import KEYS, description, scaling_of, vocabulary_of
 from seqsweep.training.saved_config import own_targets, refuse_foreign_targets, saved_data
 
 _PREFIX = "network."
@@ -47,6 +48,7 @@ class LoadedRun:
         channel_names: F names, in the order of the features.
         scaling: what `prepare` applies; None where a data module of your own scales by itself.
         epoch: of the weights, counted from 0.
+        vocabulary: the symbols of a run on texts; None for other data.
     """
 
     checkpoint: Path
@@ -56,6 +58,7 @@ class LoadedRun:
     channel_names: tuple[str, ...]
     scaling: Scaling | None
     epoch: int
+    vocabulary: Vocabulary | None = None
 
     def __repr__(self) -> str:
         name = type(self.network).__name__
@@ -63,7 +66,9 @@ class LoadedRun:
         return f"LoadedRun({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
 
     def prepare(
-        self, x: npt.ArrayLike | Sequence[npt.ArrayLike], lengths: npt.ArrayLike | None = None
+        self,
+        x: npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str],
+        lengths: npt.ArrayLike | None = None,
     ) -> Inputs:
         """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
 
@@ -71,7 +76,7 @@ class LoadedRun:
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which
-                may differ in T.
+                may differ in T. Of a run on texts: a list of B texts.
             lengths: (B,) valid steps of each sequence in an array; without them all T.
 
         Raises:
@@ -82,6 +87,8 @@ class LoadedRun:
             raise ValueError(
                 f"{self.checkpoint}: holds no scaling; {target} prepares its sequences"
             )
+        if self.vocabulary is not None:
+            return _encoded(self.vocabulary, x, lengths)
         values, steps = padded(x, lengths)
         if values.shape[2] != len(self.channel_names):
             raise ValueError(
@@ -126,7 +133,29 @@ def load_run(
         tuple(content["channel_names"]),
         scaling_of(content),
         content["epoch"],
+        vocabulary_of(content),
     )
+
+
+def _encoded(vocabulary: Vocabulary, x: Any, lengths: Any) -> Inputs:
+    """Returns texts as the network takes them.
+
+    Raises:
+        ValueError, TypeError: x is not a list of texts, or a text has no symbols.
+    """
+    if isinstance(x, str):
+        raise TypeError("x: must be a list of texts, got one text")
+    texts = list(x)
+    for index, one in enumerate(texts):
+        if not isinstance(one, str):
+            kind = type(one).__name__
+            raise TypeError(f"x[{index}]: must be a text, because the run reads texts; got {kind}")
+    if not texts:
+        raise ValueError("x: must be at least one text")
+    if lengths is not None:
+        raise ValueError("lengths: must be left out with texts, which have their own")
+    values, steps = vocabulary.encode(texts, lambda index: f"x[{index}]")
+    return Inputs(torch.from_numpy(values), torch.from_numpy(steps))
 
 
 def _checkpoint_file(path: Path, checkpoint: str) -> Path:
@@ -174,5 +203,8 @@ def _network(content: dict[str, Any], path: Path, allow: Sequence[str]) -> nn.Mo
         "input_size": len(content["channel_names"]),
         "num_classes": len(content["class_names"]),
     }
+    vocabulary = vocabulary_of(content)
+    if vocabulary is not None:
+        sizes["num_embeddings"] = len(vocabulary)
     with global_stream(0, "init"):  # leaves torch's global generator as it is
         return build(section, "model", **sizes_from_data(section, sizes))

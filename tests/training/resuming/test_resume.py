@@ -38,6 +38,9 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "never tested": ("data.test_fraction=0",),
     "few batches": ("trainer.limit_train_batches=2", "trainer.limit_val_batches=1"),
     "gru": ("model.cell=gru", "model.bidirectional=true", "loss.class_weights=balanced"),
+    "own weights": ("model.cell=lstm", "model.recurrent_init=orthogonal", "model.forget_bias=1"),
+    "normed": ("model.layer_norm=true", "model.num_layers=3", "model.dropout=0.2"),
+    "attention": ("model.pooling=attention", "model.bidirectional=true"),
     "one log": ("logger=csv",),
 }
 

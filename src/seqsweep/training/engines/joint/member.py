@@ -105,8 +105,7 @@ class TrainingMember:
         """Returns the first weights (P,), drawn from the stream `init` by the constructor."""
         # The same calls as in the constructor draw the same weights, without building a network.
         with global_stream(self.config["seed"], "init"):
-            self.template.rnn.reset_parameters()
-            self.template.fc.reset_parameters()
+            self.template.reset_parameters()
         return torch.cat([p.detach().flatten() for p in self.template.parameters()])
 
     def named(self, vector: Tensor) -> dict[str, Tensor]:

@@ -1,0 +1,192 @@
+"""Reads texts and their labels from csv, parquet and plain text files.
+
+N texts.
+"""
+
+import csv
+import gzip
+import io
+import sys
+import zlib
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any, NamedTuple, cast
+
+import numpy as np
+
+from seqsweep.data.checks import Array
+from seqsweep.data.paths import existing_file
+from seqsweep.suggest import did_you_mean, listed
+
+_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".tsv", ".txt")
+
+
+class Texts(NamedTuple):
+    """The texts of a file.
+
+    Attributes:
+        labels: (N,); None where they were not asked for.
+        place: names a text by its position, for messages.
+    """
+
+    file: Path
+    texts: list[str]
+    labels: Array | None
+    place: Callable[[int], str]
+
+
+def read_texts(
+    path: str,
+    text_column: str | None = None,
+    label_column: str | None = None,
+    labelled: bool = True,
+) -> Texts:
+    """Reads the texts of a file, and their labels.
+
+    Args:
+        path, text_column, label_column: see `data.text.text`.
+        labelled: False reads no labels; a line of a .txt or .tsv file is then a whole text.
+
+    Raises:
+        FileNotFoundError, ValueError: see `data.text.text`.
+    """
+    file = existing_file(path)
+    ending = next((end for end in _ENDINGS if file.name.lower().endswith(end)), None)
+    if ending is None:
+        raise ValueError(f"{file}: must end with one of {', '.join(_ENDINGS)}")
+    if ending in (".tsv", ".txt"):
+        read = _read_lines(file, labelled)
+    else:
+        columns = {"text_column": text_column, "label_column": label_column}
+        columns = columns if labelled else {"text_column": text_column}
+        read = (_read_parquet if ending == ".parquet" else _read_csv)(file, columns)
+    if not read.texts:
+        raise ValueError(f"{file}: has no texts")
+    return read
+
+
+def _read_lines(file: Path, labelled: bool) -> Texts:
+    """Reads a file of LABEL<TAB>TEXT, or of texts; empty lines are left out."""
+    texts: list[str] = []
+    labels: list[str] = []
+    numbers: list[int] = []
+    with _opened(file, newline=None) as stream:
+        for number, line in enumerate(stream, start=1):
+            content = line.rstrip("\n")
+            if not content.strip():
+                continue
+            label, tab, rest = content.partition("\t")
+            if labelled and not tab:
+                raise ValueError(f"{file}:{number}: expected LABEL<TAB>TEXT, got no tab")
+            texts.append(rest if labelled else content)
+            labels.append(label)
+            numbers.append(number)
+    return _texts(file, texts, labels if labelled else None, numbers)
+
+
+def _read_csv(file: Path, columns: dict[str, str | None]) -> Texts:
+    rows: list[list[str]] = []
+    numbers: list[int] = []
+    with _opened(file, newline="") as stream, _long_fields():
+        reader = csv.reader(stream, strict=True)
+        try:
+            header = next(reader, [])
+            chosen = _choose(file, header, columns)
+            for row in reader:
+                if row and len(row) != len(header):
+                    raise ValueError(
+                        f"{file}:{reader.line_num}: expected {len(header)} columns, got {len(row)}"
+                    )
+                if row:
+                    rows.append([row[index] for index in chosen])
+                    numbers.append(reader.line_num)
+        except csv.Error as error:
+            raise ValueError(f"{file}:{reader.line_num}: {error}") from None
+    labels = [row[1] for row in rows] if len(chosen) > 1 else None
+    return _texts(file, [row[0] for row in rows], labels, numbers)
+
+
+def _read_parquet(file: Path, columns: dict[str, str | None]) -> Texts:
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ValueError(f"{file}: needs pyarrow: pip install 'seqsweep[data]'") from None
+    try:
+        names = cast("list[str]", pq.read_schema(file).names)
+        chosen = [names[index] for index in _choose(file, names, columns)]
+        table = pq.read_table(file, columns=chosen)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(f"{file}: is not a parquet file: {str(error).splitlines()[0]}") from None
+    values: list[list[Any]] = [table.column(name).to_pylist() for name in chosen]
+    for name, column in zip(chosen, values, strict=True):
+        if None in column:
+            raise ValueError(f"{file}: row {column.index(None) + 1}: {name} is missing")
+    wrong = next((i for i, one in enumerate(values[0]) if not isinstance(one, str)), None)
+    if wrong is not None:
+        kind = type(values[0][wrong]).__name__
+        raise ValueError(f"{file}: row {wrong + 1}: {chosen[0]} is {kind}; expected a text")
+    labels = np.asarray(values[1]) if len(values) > 1 else None
+    return Texts(file, values[0], labels, lambda index: f"{file}: row {index + 1}")
+
+
+def _choose(file: Path, names: Sequence[str], columns: dict[str, str | None]) -> list[int]:
+    """Returns the positions of the columns of the texts and the labels."""
+    positions: list[int] = []
+    for argument, given in columns.items():
+        name = argument.removesuffix("_column") if given is None else given
+        if name in names:
+            positions.append(list(names).index(name))
+            continue
+        value = "null" if given is None else given
+        known, hint = listed(names) or "it has none", did_you_mean(name, names)
+        raise ValueError(f"{argument}={value}: must be a column of {file}: {known}{hint}")
+    return positions
+
+
+def _texts(file: Path, texts: list[str], labels: list[str] | None, lines: list[int]) -> Texts:
+    array = None if labels is None else np.array(labels, dtype=np.str_)
+    return Texts(file, texts, array, lambda index: f"{file}:{lines[index]}")
+
+
+@contextmanager
+def _opened(file: Path, newline: str | None) -> Generator[IO[str]]:
+    """Opens a file of text, packed or not.
+
+    Args:
+        newline: as in `open`; csv needs the line ends as they are.
+
+    Raises:
+        ValueError: in the block, for bytes that are not UTF-8 or cannot be unpacked.
+    """
+    packed = _binary(file)  # what the system refuses here is not damage
+    try:
+        with io.TextIOWrapper(packed, encoding="utf-8-sig", newline=newline) as stream:
+            yield stream
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is not UTF-8: {error.reason} (byte {error.start})") from None
+    except (EOFError, OSError, zlib.error):
+        raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
+
+
+def _binary(file: Path) -> IO[bytes]:
+    if file.suffix == ".gz":
+        return cast("IO[bytes]", gzip.open(file))
+    if file.suffix == ".zst":
+        try:
+            import pyarrow as pa
+        except ImportError:
+            raise ValueError(f"{file}: needs pyarrow: pip install 'seqsweep[data]'") from None
+        return pa.input_stream(str(file), compression="zstd")
+    return file.open("rb")
+
+
+@contextmanager
+def _long_fields() -> Generator[None]:
+    """Allows texts of any length, which Python's csv otherwise limits to 131,072 characters."""
+    before = csv.field_size_limit(sys.maxsize)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)

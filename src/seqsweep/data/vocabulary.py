@@ -1,0 +1,122 @@
+"""Texts as sequences of symbols, and symbols as indices of a vocabulary.
+
+N texts, T symbols of the longest, S symbols of all texts together.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.fitted import Float32
+
+Tokens = Literal["characters", "words"]
+
+PADDING, UNKNOWN = "<pad>", "<unknown>"
+"""The symbols with the indices 0 and 1. In a text, each of them is several symbols."""
+
+_WORD = re.compile(r"\w+|[^\w\s]")
+"""A word or a number, or a single sign such as a comma."""
+
+Lengths = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Turns texts into indices.
+
+    Args:
+        symbols: each symbol's position is its index; the first two are padding and unknown.
+        tokens: what a symbol is: a character, or a word or sign.
+        lower: reads texts in small letters.
+        max_length: the number of symbols after which a text is cut; None cuts nothing.
+        min_count: how often a symbol must occur in train to be known after `fitted`.
+        max_symbols: the most symbols that `fitted` keeps beside padding and unknown, those that
+            are most frequent in train; None keeps all.
+    """
+
+    symbols: tuple[str, ...] = (PADDING, UNKNOWN)
+    tokens: Tokens = "characters"
+    lower: bool = False
+    max_length: int | None = None
+    min_count: int = 1
+    max_symbols: int | None = None
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    def split(self, text: str) -> Sequence[str]:
+        """Returns the symbols of a text, uncut.
+
+        >>> Vocabulary(tokens="words", lower=True).split("It's 9 o'clock.")
+        ['it', "'", 's', '9', 'o', "'", 'clock', '.']
+        """
+        folded = text.lower() if self.lower else text
+        return folded if self.tokens == "characters" else _WORD.findall(folded)
+
+    def of(self, texts: Iterable[str]) -> Self:
+        """Returns the vocabulary of all symbols of these texts, in the order of their texts."""
+        found: set[str] = set()
+        for text in texts:
+            found.update(self.split(text)[: self.max_length])
+        return replace(self, symbols=(PADDING, UNKNOWN, *sorted(found)))
+
+    def encode(self, texts: Sequence[str], place: Callable[[int], str]) -> tuple[Float32, Lengths]:
+        """Returns the indices (N, T, 1) of the symbols, padded with 0, and the lengths (N,).
+
+        Args:
+            place: names a text by its position, for messages.
+
+        Raises:
+            ValueError: a text has no symbols.
+        """
+        known = {symbol: index for index, symbol in enumerate(self.symbols)}
+        rows = [
+            np.array([known.get(s, 1) for s in self.split(text)[: self.max_length]], np.float32)
+            for text in texts
+        ]
+        lengths = np.array([len(row) for row in rows], dtype=np.int64)
+        if (lengths == 0).any():
+            first = int((lengths == 0).argmax())
+            raise ValueError(
+                f"{place(first)}: {texts[first]!r} has no {self.tokens}; leave it out, or give it a"
+                " text"
+            )
+        x = np.zeros((len(rows), int(lengths.max()), 1), dtype=np.float32)
+        for row, values in zip(x, rows, strict=True):
+            row[: len(values), 0] = values
+        return x, lengths
+
+    def fitted(self, indices: Float32) -> tuple[Self, npt.NDArray[np.float32]]:
+        """Keeps the symbols of the training split, the most frequent ones first.
+
+        Args:
+            indices: (S,) of all its texts.
+
+        Returns:
+            The smaller vocabulary, and the new index of each old one (len(self),).
+        """
+        counts = np.bincount(indices.astype(np.int64), minlength=len(self))
+        kept = [i for i in range(2, len(self)) if counts[i] >= self.min_count]
+        # Equal counts are ordered by their text, so that nothing else decides an index.
+        kept.sort(key=lambda i: (-counts[i], self.symbols[i]))
+        if self.max_symbols is not None:
+            del kept[self.max_symbols :]
+        moved = np.full(len(self), 1, dtype=np.float32)
+        moved[0] = 0
+        moved[kept] = np.arange(2, len(kept) + 2)
+        names = (PADDING, UNKNOWN, *(self.symbols[i] for i in kept))
+        return replace(self, symbols=names), moved
+
+    def plain(self) -> dict[str, Any]:
+        """Returns the vocabulary as plain values, for a checkpoint."""
+        return {**vars(self), "symbols": list(self.symbols)}
+
+    @classmethod
+    def from_plain(cls, values: dict[str, Any]) -> Self:
+        """Returns the vocabulary that `plain` has described."""
+        options = {key: value for key, value in values.items() if key != "symbols"}
+        return cls(tuple(values["symbols"]), **options)

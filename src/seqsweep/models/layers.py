@@ -1,0 +1,76 @@
+"""Recurrent layers with a layer normalisation between them.
+
+B batch, T time steps, H hidden, L layers, D directions, S valid steps of a batch together.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+Steps = Tensor | PackedSequence
+"""The time steps of a batch: (B, T, any), or packed (S, any), where no step is padding."""
+
+
+class NormedLayers(nn.Module):
+    """Runs recurrent layers one by one and normalises what goes from one to the next.
+
+    Each of the L - 1 normalisations takes a step's outputs of all directions, D*H numbers, to mean
+    0 and deviation 1, with a learned weight and bias for each of them, as in Ba, Kiros and Hinton
+    2016 (Layer Normalization, arXiv:1607.06450). There it stands inside the cell; here it stands
+    between the layers, so that the cells are those of torch. Statistics are of one step of one
+    sequence: neither the batch nor padding has an influence. Dropout follows the normalisation.
+
+    In a state dict the weights have the names of an ordinary `nn.RNN` of L layers
+    (`weight_ih_l1_reverse`), beside `norms.0.weight` and `norms.0.bias`.
+
+    Args:
+        layers: L modules of one layer and `batch_first=True`.
+        width: D*H.
+        dropout: see `RNNClassifier`.
+
+    Shape:
+        x (B, T, F) or packed -> outputs (B, T, D*H) or packed, and the last layer's state as from
+        `nn.RNN`, (D, B, H).
+    """
+
+    def __init__(self, layers: Sequence[nn.RNNBase], width: int, dropout: float) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in layers[1:])
+        self.dropout = nn.Dropout(dropout)
+        self.bidirectional = layers[0].bidirectional
+        self.register_state_dict_post_hook(_name_as_torch)
+        self.register_load_state_dict_pre_hook(_name_by_layer)
+
+    def forward(self, x: Steps) -> tuple[Steps, Tensor | tuple[Tensor, Tensor]]:
+        first, *others = self.layers
+        output, state = first(x)
+        for norm, layer in zip(self.norms, others, strict=True):
+            output, state = layer(on_steps(self.dropout, on_steps(norm, output)))
+        return output, state
+
+
+def on_steps(function: Callable[[Tensor], Tensor], steps: Steps) -> Steps:
+    """Applies a function of single steps (..., any) to a batch, packed or not."""
+    if isinstance(steps, PackedSequence):
+        return steps._replace(data=function(steps.data))
+    return function(steps)
+
+
+def _name_as_torch(_: nn.Module, state_dict: dict[str, Any], prefix: str, __: Any) -> None:
+    """Renames `layers.1.weight_ih_l0` to `weight_ih_l1`, in place."""
+    _rename(state_dict, prefix, r"layers\.(\d+)\.(\w+?)_l0", r"\2_l\1")
+
+
+def _name_by_layer(_: nn.Module, state_dict: dict[str, Any], prefix: str, *__: Any) -> None:
+    _rename(state_dict, prefix, r"((?:weight|bias)_[ih]h)_l(\d+)", r"layers.\2.\1_l0")
+
+
+def _rename(state_dict: dict[str, Any], prefix: str, pattern: str, name: str) -> None:
+    # Every key is taken out and put back, so that their order stays.
+    for key in [key for key in state_dict if key.startswith(prefix)]:
+        renamed = re.sub(f"^{pattern}", name, key.removeprefix(prefix))
+        state_dict[prefix + renamed] = state_dict.pop(key)

@@ -1,0 +1,97 @@
+"""First weights: orthogonal recurrent matrices, and open forget gates."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.initial import orthogonal
+
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+
+
+def network(cell: Any = "rnn", layers=2, layer_norm=False, **options) -> RNNClassifier:
+    torch.manual_seed(3)
+    return RNNClassifier(
+        3, 20, 2, cell, num_layers=layers, bidirectional=True, layer_norm=layer_norm, **options
+    )
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("cell", GATES)
+def test_every_recurrent_matrix_of_a_gate_is_orthogonal(cell, layer_norm):
+    """It keeps the norm of every state, which is what Saxe et al. 2014 ask of it."""
+    model = network(cell, layer_norm=layer_norm, recurrent_init="orthogonal")
+    recurrent = [w for name, w in model.named_parameters() if "weight_hh" in name]
+    gates = [gate.detach() for weight in recurrent for gate in weight.split(20)]
+    assert len(gates) == 2 * 2 * GATES[cell]
+    for gate in gates:
+        torch.testing.assert_close(gate @ gate.T, torch.eye(20), rtol=0, atol=1e-6)
+    # Each is a draw of its own.
+    assert len({gate.numpy().tobytes() for gate in gates}) == len(gates)
+
+
+def test_other_weights_are_drawn_as_without_it():
+    changed, plain = network(recurrent_init="orthogonal"), network()
+    others = [name for name in plain.state_dict() if "weight_hh" not in name]
+    assert all(torch.equal(changed.state_dict()[n], plain.state_dict()[n]) for n in others)
+    assert not torch.equal(
+        changed.state_dict()["rnn.weight_hh_l0"], plain.state_dict()["rnn.weight_hh_l0"]
+    )
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64])
+def test_an_orthogonal_matrix_is_exact_to_float64(size):
+    torch.manual_seed(0)
+    matrix = orthogonal(size)
+    assert np.abs(matrix.T @ matrix - np.eye(size)).max() < 1e-12
+
+
+def test_orthogonal_matrices_are_spread_evenly():
+    """As of a uniform (Haar) draw: each entry has mean 0 and variance 1/H."""
+    torch.manual_seed(0)
+    draws = np.stack([orthogonal(3) for _ in range(4000)])
+    assert np.abs(draws.mean(axis=0)).max() < 0.05
+    assert np.abs(draws.var(axis=0) - 1 / 3).max() < 0.02
+    signs = np.linalg.det(draws)
+    assert 0.45 < (signs > 0).mean() < 0.55
+
+
+def test_a_seed_gives_these_bits_on_every_cpu():
+    torch.manual_seed(0)
+    digest = hashlib.sha256(orthogonal(33).astype("<f8").tobytes()).hexdigest()
+    assert digest[:16] == "458cc1c98e1502f5"
+
+
+@pytest.mark.parametrize("layer_norm", [False, True])
+def test_the_forget_gates_of_all_layers_begin_with_the_bias(layer_norm):
+    """PyTorch adds two biases, in the order input, forget, cell, output."""
+    biased = network("lstm", layer_norm=layer_norm, forget_bias=1.5)
+    plain = network("lstm", layer_norm=layer_norm)
+    before, after = plain.state_dict(), biased.state_dict()
+    names = [name for name in before if "rnn.bias_ih" in name]
+    assert len(names) == 4
+    for name in names:
+        both = after[name] + after[name.replace("_ih_", "_hh_")]
+        assert torch.equal(both[20:40], torch.full((20,), 1.5))
+        assert torch.equal(after[name][:20], before[name][:20])
+        assert torch.equal(after[name][40:], before[name][40:])
+    rest = [name for name in before if "rnn.bias" not in name]
+    assert all(torch.equal(after[name], before[name]) for name in rest)
+
+
+def test_an_lstm_with_open_gates_remembers_longer():
+    """The gradient of the last state for the first step is larger, as Gers et al. 2000 mean it."""
+
+    def gradient(bias: float | None) -> float:
+        torch.manual_seed(0)
+        model = RNNClassifier(1, 16, 2, "lstm", forget_bias=bias)
+        x = torch.randn(1, 60, 1, requires_grad=True)
+        model(x).sum().backward()
+        assert x.grad is not None
+        return float(x.grad[0, 0].abs())
+
+    assert gradient(3.0) > 100 * gradient(None) > 0
