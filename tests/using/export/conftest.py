@@ -11,6 +11,7 @@ from torch import nn
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.load import LoadedRun
 
@@ -80,6 +81,15 @@ def made_run() -> Callable[..., LoadedRun]:
         return run_of(network or network_of(**options), SCALINGS[scaling])
 
     return make
+
+
+@pytest.fixture(params=["with a vocabulary", "without"])
+def symbols_run(request: pytest.FixtureRequest) -> LoadedRun:
+    """A run whose network reads the indices of five symbols, or of texts' characters."""
+    options = {"input_size": 1, "embedding_dim": 4, "num_embeddings": 5, "bidirectional": True}
+    network = network_of(cell="gru", num_layers=2, pooling="attention", **options)
+    vocabulary = Vocabulary().of(["abc"]) if request.param == "with a vocabulary" else None
+    return run_of(network, Scaling("error"), channel_names=("symbol",), vocabulary=vocabulary)
 
 
 @pytest.fixture(params=list(SCALINGS))

@@ -7,7 +7,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
+from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, SimpleRNN
 from seqsweep.runs.provenance import version
 from seqsweep.using.export import onnx_file
@@ -19,7 +21,7 @@ from seqsweep.using.export.check import (
 )
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
-POOLINGS = ["last", "mean", "max"]
+POOLINGS = ["last", "mean", "max", "attention"]
 SHAPES = [(1, 1), (1, 9), (7, 1), (4, 6), (2, 50), (33, 8), (64, 21)]
 
 
@@ -52,6 +54,56 @@ def test_a_file_computes_what_the_network_does(
         answer = written(run)
         for shape in SHAPES:
             assert largest_over(run, answer, *raw_sequences(run, *shape, rng)) < 2e-6
+
+
+@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_a_file_normalises_between_layers(made_run, cell, nonlinearity, layers, is_bidirectional):
+    run = made_run(
+        cell=cell,
+        nonlinearity=nonlinearity,
+        num_layers=layers,
+        bidirectional=is_bidirectional,
+        layer_norm=True,
+    )
+    with torch.no_grad():
+        for norm in run.network.rnn.norms:
+            norm.weight.uniform_(-2, 2)
+            norm.bias.uniform_(-2, 2)
+    answer = written(run)
+    rng = np.random.default_rng(1)
+    for shape in SHAPES:
+        assert largest_over(run, answer, *raw_sequences(run, *shape, rng)) < 2e-6
+
+
+def test_a_file_reads_the_indices_of_symbols(symbols_run):
+    answer = written(symbols_run)
+    rng = np.random.default_rng(1)
+    for shape in SHAPES:
+        x, lengths = raw_sequences(symbols_run, *shape, rng)
+        assert set(np.unique(x[np.isfinite(x)])) <= {0, 1, 2, 3, 4, 1e6}
+        assert largest_over(symbols_run, answer, x, lengths) < 2e-6
+    x, lengths = np.ones((5, 4, 1), dtype=np.float32), np.array([4, 4, 4, 3, 4])
+    x[0, 1], x[1, 2], x[2, 0], x[3, 3] = 5, -1, np.nan, 99
+    rows = np.isnan(answer(x, lengths).logits).all(axis=1)
+    assert rows.tolist() == [True, True, True, False, False]
+
+
+def test_a_file_on_texts_holds_the_vocabulary(symbols_run):
+    model = onnx.load_from_string(onnx_file.write(symbols_run))
+    names = {one.key: one.value for one in model.metadata_props}
+    if symbols_run.vocabulary is None:
+        assert names["input"] == "raw values"
+        assert "vocabulary" not in names
+        return
+    assert names["input"] == "indices of symbols, see vocabulary"
+    again = Vocabulary.from_plain(json.loads(names["vocabulary"]))
+    assert again == symbols_run.vocabulary
+    # The indices that the vocabulary gives are those that the run itself reads.
+    x, lengths = again.encode(["cab", "a?"], str)
+    expected = symbols_run.network(*symbols_run.prepare(["cab", "a?"])).detach().numpy()
+    assert difference(written(symbols_run)(x, lengths).logits, expected) < 2e-6
 
 
 def test_a_file_takes_any_batch_steps_and_lengths_of_raw_values(made_run, scaling):

@@ -18,7 +18,7 @@ from seqsweep.using.export.check import (
 from seqsweep.using.export.scan import RawScaling, ScannedClassifier
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
-POOLINGS = ["last", "mean", "max"]
+POOLINGS = ["last", "mean", "max", "attention"]
 SHAPES = [(1, 1), (1, 9), (7, 1), (4, 6), (2, 50), (33, 8)]
 
 
@@ -60,18 +60,42 @@ def test_the_loop_computes_what_the_network_does(
         assert largest_over(run, eager(run), [(4, 6)]) < 2e-6
 
 
+@pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
+@pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
+def test_the_loop_normalises_between_layers(made_run, cell, nonlinearity, is_bidirectional):
+    options = {"nonlinearity": nonlinearity, "bidirectional": is_bidirectional}
+    run = made_run(cell=cell, num_layers=3, layer_norm=True, **options)
+    with torch.no_grad():
+        for norm in run.network.rnn.norms:
+            norm.weight.uniform_(-2, 2)
+            norm.bias.uniform_(-2, 2)
+    assert largest_over(run, eager(run), [(4, 6)]) < 2e-6
+
+
+@pytest.mark.slow
+def test_a_file_reads_the_indices_of_symbols(symbols_run):
+    answer = pt2_file.read(pt2_file.write(symbols_run), symbols_run)
+    assert largest_over(symbols_run, answer, SHAPES) < 2e-6
+    x, lengths = np.ones((5, 4, 1), dtype=np.float32), np.array([4, 4, 4, 3, 4])
+    x[0, 1], x[1, 2], x[2, 0], x[3, 3] = 5, -1, np.nan, 99
+    rows = np.isnan(answer(x, lengths).logits).all(axis=1)
+    assert rows.tolist() == [True, True, True, False, False]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "nonlinearity", "pooling", "scaling"),
     [
         ("rnn", "tanh", "last", "mean"),
         ("rnn", "relu", "mean", "forward"),
+        ("gru", "tanh", "attention", "standard"),
         ("gru", "tanh", "max", "units"),
         ("lstm", "tanh", "last", "none"),
     ],
 )
 def test_a_file_takes_any_batch_steps_and_lengths(made_run, cell, nonlinearity, pooling, scaling):
     options = {"nonlinearity": nonlinearity, "num_layers": 2, "bidirectional": True}
+    options["layer_norm"] = pooling == "attention"
     run = made_run(scaling, cell=cell, pooling=pooling, **options)
     answer = pt2_file.read(pt2_file.write(run), run)
     assert largest_over(run, answer, SHAPES) < 2e-6

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from seqsweep.data.checks import Array
-from seqsweep.using.export.contents import input_type
+from seqsweep.using.export.contents import input_type, scaling_inside
+from seqsweep.using.export.parts import count_symbols
 from seqsweep.using.load import Inputs, LoadedRun
 
 BOUND = 1e-5
@@ -88,7 +89,7 @@ def network_outputs(
 
 def prepared(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Inputs:
     """Returns the network's input: scaled, or without a scaling as given, with zeros as padding."""
-    if run.scaling is not None:
+    if scaling_inside(run) is not None:
         return run.prepare(x, lengths)
     is_padding = np.arange(x.shape[1]) >= lengths[:, None]
     values = np.where(is_padding[:, :, None], 0, x)
@@ -105,8 +106,10 @@ def raw_sequences(
     """
     lengths = rng.integers(1, steps + 1, batch)
     lengths[0] = steps  # `prepare` cuts to the longest sequence
-    x = rng.normal(size=(batch, steps, len(run.channel_names)))
-    scaling = run.scaling
+    shape = (batch, steps, len(run.channel_names))
+    symbols = count_symbols(run)
+    x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0
+    scaling = scaling_inside(run)
     if scaling is not None:
         if scaling.mean is not None and scaling.deviation is not None:
             x = scaling.mean + scaling.deviation * x

@@ -1,59 +1,23 @@
-"""Says what an exported file holds, and refuses what the writers cannot express."""
+"""Says what an exported file takes and what it holds beside the network."""
 
 import json
 from collections.abc import Iterable
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
-from torch import nn
 
 from seqsweep.data.fitted import Scaling
-from seqsweep.models.classifier import BiDirectionalRNN, MultiLayerRNN, RNNClassifier, SimpleRNN
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
-
-_KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
-_PARTS = {"rnn", "fc"}
-_LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
-_POOLINGS = ("last", "mean", "max")
-_STEPS = ("missing", "units", "fill", "mean", "deviation")
 
 _COARSE = 1e-5
 """The accepted rounding of raw values, relative to the standard deviation of their channel."""
 
 
-def recurrent_network(run: LoadedRun, ending: str) -> RNNClassifier:
-    """Returns the run's network, if the writers know all of its parts.
-
-    Raises:
-        ValueError: names the first part that they do not know.
-    """
-    network = run.network
-    # A subclass of the user's own may compute anything in its `forward`.
-    if type(network) not in _KINDS:
-        name = f"{type(network).__module__}.{type(network).__qualname__}"
-        raise ValueError(_refusal(run, ending, f"the network {name}"))
-    assert isinstance(network, RNNClassifier)
-    unknown = sorted(_names(network) - _PARTS)
-    if unknown:
-        raise ValueError(_refusal(run, ending, f"the part {unknown[0]!r} of the network"))
-    if type(network.rnn) not in _LAYERS:
-        raise ValueError(_refusal(run, ending, f"layers of type {type(network.rnn).__name__}"))
-    if network.pooling not in _POOLINGS:
-        raise ValueError(_refusal(run, ending, f"pooling={network.pooling!r}"))
-    unknown = _unknown_steps(run.scaling)
-    if unknown:
-        raise ValueError(_refusal(run, ending, f"the {unknown[0]} of the data"))
-    return network
-
-
-def _unknown_steps(scaling: Scaling | None) -> list[str]:
-    """Returns the steps of a scaling that no writer knows, such as a transform."""
-    if scaling is None:
-        return []
-    names = [field.name for field in fields(scaling) if field.name not in _STEPS]
-    return [name for name in names if getattr(scaling, name) is not None]
+def scaling_inside(run: LoadedRun) -> Scaling | None:
+    """Returns the scaling that a file applies; None where x is prepared before."""
+    # Texts become indices of symbols outside of the file, and those are not scaled.
+    return run.scaling if run.vocabulary is None else None
 
 
 def input_type(run: LoadedRun) -> type[np.floating[Any]]:
@@ -63,7 +27,7 @@ def input_type(run: LoadedRun) -> type[np.floating[Any]]:
 
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
     """Returns the channels whose raw values float32 would round, such as time stamps."""
-    scaling = run.scaling
+    scaling = scaling_inside(run)
     # Without standardisation the network itself takes the values as float32.
     if scaling is None or scaling.units is None or scaling.deviation is None:
         return []
@@ -81,26 +45,20 @@ def metadata(run: LoadedRun) -> dict[str, str]:
         "channel_names": _text(run.channel_names),
         "input": _input(run),
     }
+    if run.vocabulary is not None:
+        content["vocabulary"] = json.dumps(run.vocabulary.plain(), ensure_ascii=False)
     folder = run.checkpoint.parent
     # A checkpoint that was copied out of its run's folder does not know its run_id.
     return content | ({"run_id": folder.parent.name} if folder.name == "checkpoints" else {})
 
 
 def _input(run: LoadedRun) -> str:
+    if run.vocabulary is not None:
+        return "indices of symbols, see vocabulary"
     if run.scaling is None:
         return f"prepared by {run.config['data'].get('_target_')}"
     rule = "" if run.scaling.missing == "error" else f"; NaN is filled in: {run.scaling.missing}"
     return f"raw values{rule}"
-
-
-def _names(network: nn.Module) -> set[str]:
-    """Returns the names of a network's direct parts: modules, parameters and buffers."""
-    own = [*network.named_parameters(recurse=False), *network.named_buffers(recurse=False)]
-    return {name for name, _ in network.named_children()} | {name for name, _ in own}
-
-
-def _refusal(run: LoadedRun, ending: str, part: str) -> str:
-    return f"{run.checkpoint}: cannot write {part} as {ending}; .safetensors holds the weights"
 
 
 def _text(names: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from torch import nn
 
 
 class Graph:
@@ -35,6 +36,11 @@ class Graph:
             # A view with strides would be written in the wrong order.
             self._constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
         return name
+
+    def linear(self, name: str, module: nn.Linear | nn.LayerNorm) -> tuple[str, str]:
+        """Adds the weight and the bias of a module."""
+        weight, bias = module.weight.detach().numpy(), module.bias.detach().numpy()
+        return self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
 
     def axes(self, *values: int) -> str:
         """Adds a list of whole numbers, such as axes or a shape."""

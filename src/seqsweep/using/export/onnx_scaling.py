@@ -22,19 +22,23 @@ def add_scaling(graph: Graph, scaling: Scaling | None, x: str, valid: str) -> st
     return graph.node("Where", valid, values, _zero(graph))
 
 
-def add_usable(graph: Graph, x: str, valid: str, lengths: str) -> str:
-    """Adds a mask (B, 1) of the sequences with steps and only finite values.
+def add_usable(graph: Graph, x: str, valid: str, lengths: str, symbols: int | None) -> str:
+    """Adds a mask (B, 1) of the sequences with steps and only usable values.
 
     Args:
         x: (B, T, F) the network's input.
+        symbols: the number of symbols, where x holds their indices; else values must be finite.
     """
-    infinity = graph.constant("infinity", np.array([np.inf], dtype=np.float32))
-    is_finite = graph.node("Less", graph.node("Abs", x), infinity)  # False for NaN
-    counted = graph.cast(graph.node("Or", is_finite, graph.node("Not", valid)), np.float32)
-    all_finite = graph.node("ReduceMin", counted, axes=[1, 2], keepdims=0)  # (B,) 0.0 or 1.0
+    bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
+    is_usable = graph.node("Less", graph.node("Abs", x), bound)  # False for NaN
+    if symbols is not None:
+        not_negative = graph.node("GreaterOrEqual", x, _zero(graph))
+        is_usable = graph.node("And", is_usable, not_negative)
+    counted = graph.cast(graph.node("Or", is_usable, graph.node("Not", valid)), np.float32)
+    all_usable = graph.node("ReduceMin", counted, axes=[1, 2], keepdims=0)  # (B,) 0.0 or 1.0
     has_steps = graph.node("Greater", lengths, graph.axes(0))
-    usable = graph.node("And", graph.cast(all_finite, np.bool_), has_steps)
-    return graph.node("Unsqueeze", usable, graph.axes(1))
+    result = graph.node("And", graph.cast(all_usable, np.bool_), has_steps)
+    return graph.node("Unsqueeze", result, graph.axes(1))
 
 
 def _scaled(graph: Graph, scaling: Scaling, x: str) -> str:

@@ -13,7 +13,8 @@ from torch.export import Dim, ExportedProgram
 
 from seqsweep.data.checks import Array
 from seqsweep.using.export.check import Answer, Outputs
-from seqsweep.using.export.contents import input_type, metadata, recurrent_network
+from seqsweep.using.export.contents import input_type, metadata, scaling_inside
+from seqsweep.using.export.parts import recurrent_network
 from seqsweep.using.export.scan import ScannedClassifier
 from seqsweep.using.load import LoadedRun
 
@@ -48,7 +49,7 @@ def read(content: bytes, run: LoadedRun) -> Answer:
 
 
 def _exported(run: LoadedRun) -> ExportedProgram:
-    module = ScannedClassifier(recurrent_network(run, ".pt2"), run.scaling).eval()
+    module = ScannedClassifier(recurrent_network(run, ".pt2"), scaling_inside(run)).eval()
     x = torch.zeros(2, 3, len(run.channel_names), dtype=_torch_type(run))
     shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
     try:

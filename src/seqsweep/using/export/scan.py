@@ -15,6 +15,7 @@ from torch._higher_order_ops.scan import scan as _untyped_scan
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.using.export.parts import layers_of
 
 State = tuple[Tensor, ...]
 """The state of a cell after a step: h, and for an LSTM also c; each (B, H)."""
@@ -72,60 +73,70 @@ class ScannedClassifier(nn.Module):
     def __init__(self, network: RNNClassifier, scaling: Scaling | None) -> None:
         super().__init__()
         self.scaling = RawScaling(scaling)
-        self.rnn, self.fc, self.pooling = network.rnn, network.fc, network.pooling
+        self.network = network
         self.requires_grad_(False)  # the scan would export its backward pass too
 
     def forward(self, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
+        network = self.network
         step = torch.arange(x.shape[1])
         is_valid = step < lengths.unsqueeze(1)  # (B, T)
         valid = is_valid.unsqueeze(2)
         x = self.scaling(x, valid)
-        finite = x.isfinite().flatten(1).all(dim=1)
-        usable = (finite & (lengths > 0) & (lengths <= x.shape[1])).unsqueeze(1)
+        is_usable = x.isfinite()
+        if network.embedding is not None:
+            is_usable = (x >= 0) & (x < network.embedding.num_embeddings)
+            x = network.embedding(torch.where(is_usable, x, 0.0).squeeze(2).long())
+        usable = is_usable.flatten(1).all(dim=1) & (lengths > 0) & (lengths <= step.shape[0])
         # A step behind the end stays where it is; the others are in the opposite order.
         opposite = torch.where(is_valid, lengths.unsqueeze(1) - 1 - step, step)
         output, state = self._layers(x.transpose(0, 1), valid.transpose(0, 1), opposite.t())
-        features = state if self.pooling == "last" else self._pooled(output, valid, lengths)
-        logits = torch.where(usable, self.fc(features), float("nan"))
+        features = state if network.pooling == "last" else self._pooled(output, valid, lengths)
+        logits = torch.where(usable.unsqueeze(1), network.fc(features), float("nan"))
         return {"logits": logits, "probabilities": logits.softmax(dim=1)}
 
     def _layers(self, x: Tensor, valid: Tensor, opposite: Tensor) -> tuple[Tensor, Tensor]:
         """Runs all layers: x (T, B, F) -> the last one's outputs (T, B, D*H), states (B, D*H)."""
         states: list[Tensor] = []
-        for layer in range(self.rnn.num_layers):
-            output, state = self._lane(x, valid, f"l{layer}")
+        for rnn, number, norm in layers_of(self.network):
+            x = x if norm is None else norm(x)
+            output, state = _lane(rnn, x, valid, f"l{number}")
             outputs, states = [output], [state]
-            if self.rnn.bidirectional:
-                output, state = self._lane(_taken(x, opposite), valid, f"l{layer}_reverse")
+            if rnn.bidirectional:
+                output, state = _lane(rnn, _taken(x, opposite), valid, f"l{number}_reverse")
                 outputs.append(_taken(output, opposite))
                 states.append(state)
             x = torch.cat(outputs, dim=2)
         return x, torch.cat(states, dim=1)
 
-    def _lane(self, x: Tensor, valid: Tensor, suffix: str) -> tuple[Tensor, Tensor]:
-        """Runs one direction of one layer: x (T, B, ...) -> outputs (T, B, H), state (B, H)."""
-        rnn = self.rnn
-        names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        input_weight, weight, input_bias, bias = (getattr(rnn, f"{n}_{suffix}") for n in names)
-        cell = _cell(rnn)
-
-        def step(state: State, now: tuple[Tensor, Tensor]) -> tuple[State, Tensor]:
-            gates, is_valid = now
-            after = cell(state, gates, state[0] @ weight.t() + bias)
-            # A sequence that has ended keeps its state.
-            after = tuple(torch.where(is_valid, a, b) for a, b in zip(after, state, strict=True))
-            return after, after[0].clone()  # an output of a scan may not be its state
-
-        first = tuple(x.new_zeros(x.shape[1], rnn.hidden_size) for _ in range(_count_states(rnn)))
-        state, output = _scan(step, first, (x @ input_weight.t() + input_bias, valid), dim=0)
-        return output, state[0]
-
     def _pooled(self, output: Tensor, valid: Tensor, lengths: Tensor) -> Tensor:
-        """Returns the mean or maximum over the valid steps: (T, B, D*H) -> (B, D*H)."""
+        """Pools the valid steps: (T, B, D*H) -> (B, D*H)."""
         by_time = valid.transpose(0, 1)
-        if self.pooling == "mean":
+        attention = self.network.attention
+        if attention is not None:
+            scores = attention.query(attention.projection(output).tanh())  # (T, B, 1)
+            weights = torch.where(by_time, scores, float("-inf")).softmax(dim=0)
+            return (output * weights).sum(dim=0)
+        if self.network.pooling == "mean":
             return torch.where(by_time, output, 0.0).sum(dim=0) / lengths.unsqueeze(1)
         return torch.where(by_time, output, float("-inf")).amax(dim=0)
+
+
+def _lane(rnn: nn.RNNBase, x: Tensor, valid: Tensor, suffix: str) -> tuple[Tensor, Tensor]:
+    """Runs one direction of one layer: x (T, B, ...) -> outputs (T, B, H), state (B, H)."""
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    input_weight, weight, input_bias, bias = (getattr(rnn, f"{n}_{suffix}") for n in names)
+    cell = _cell(rnn)
+
+    def step(state: State, now: tuple[Tensor, Tensor]) -> tuple[State, Tensor]:
+        gates, is_valid = now
+        after = cell(state, gates, state[0] @ weight.t() + bias)
+        # A sequence that has ended keeps its state.
+        after = tuple(torch.where(is_valid, a, b) for a, b in zip(after, state, strict=True))
+        return after, after[0].clone()  # an output of a scan may not be its state
+
+    first = tuple(x.new_zeros(x.shape[1], rnn.hidden_size) for _ in range(_count_states(rnn)))
+    state, output = _scan(step, first, (x @ input_weight.t() + input_bias, valid), dim=0)
+    return output, state[0]
 
 
 def _count_states(rnn: nn.RNNBase) -> int:
