@@ -67,10 +67,10 @@ TORCH = (
     "using",
     "seeding",
 )
-HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
+HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "readers", "ts", "bundled", "prepare", "checks", "fitted", "padding",
-    "vocabulary", "symbols", "text",
+    "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
+    "checks", "fitted", "padding", "vocabulary", "symbols", "text",
 )  # fmt: skip
 
 
@@ -180,7 +180,10 @@ def test_the_imports_have_no_cycle():
         ("lightning", ("data.datamodule", "models.epochs", "models.module", "training")),
         ("hydra", ("config", *HYDRA_APP)),
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
-        ("rich", ("results", "live", "sweeping", "training.progress_bar", "cli", "console")),
+        (
+            "rich",
+            ("results", "live", "sweeping", "using", "training.progress_bar", "cli", "console"),
+        ),
         ("tensorboard", ("results.tensorboard",)),
         ("PIL", ("results.tensorboard.canvas",)),
         ("jinja2", ("results.report.write",)),

@@ -33,7 +33,10 @@ usage: seqsweep COMMAND ...
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
   export RUN --to FILE      write a network for other programs: .onnx, .pt2, .safetensors
+  explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
+
+  doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values
   help COMMAND              list the options of a command, like COMMAND --help
@@ -263,6 +266,18 @@ def _tensorboard(arguments: list[str]) -> int:
     return serve(options.folder, options.port, options.images, options.host)
 
 
+def _explain_network(arguments: list[str]) -> int:
+    from seqsweep.using.explain_command import explain_command
+
+    return explain_command(arguments)
+
+
+def _doctor(arguments: list[str]) -> int:
+    from seqsweep.sweeping.doctor import doctor
+
+    return doctor(arguments)
+
+
 def _refuse(message: str) -> int:
     """Prints why the input is wrong. Returns exit code 2."""
     say_error(message)
@@ -281,5 +296,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
     "export": _export,
+    "explain": _explain_network,
     "clean": _clean,
+    "doctor": _doctor,
 }

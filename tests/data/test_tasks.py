@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from seqsweep.data.tasks import random_sequences, temporal_order
+from seqsweep.data.tasks import (
+    adding,
+    delayed_recall,
+    frequencies,
+    parity,
+    random_sequences,
+    temporal_order,
+)
 
 
 def decoded(part):
@@ -70,14 +77,67 @@ def test_the_examples_in_the_docstrings_are_right():
     assert "".join(letters) == "aaXbcaYdbd" and part.class_names[part.labels[2]] == "XY"
 
 
-def test_splits_are_independent_streams_of_the_seed():
-    base = temporal_order(30, 30, 30, length=10, seed=3)
+def test_the_examples_of_the_other_tasks_are_right():
+    part = adding(1, 0, 0, length=6).train
+    assert part.x[0, :, 0].round(2).tolist() == pytest.approx([0.13, 0.42, 0.77, 0.06, 0.40, 0.27])
+    assert part.x[0, :, 1].tolist() == [0, 0, 1, 0, 1, 0] and part.labels[0] == 1
+    part = delayed_recall(1, 0, 0, length=6, num_symbols=4).train
+    words = [part.channel_names[index] for index in part.x[0].argmax(axis=1)]
+    assert words == ["s1", "blank", "blank", "blank", "blank", "cue"] and part.labels[0] == 1
+    part = parity(1, 0, 0, length=6).train
+    assert part.x[0, :, 0].tolist() == [1, 0, 0, 1, 1, 0]
+    assert part.class_names[part.labels[0]] == "odd"
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_class_of_adding_is_the_range_of_the_marked_sum(classes):
+    part = adding(4000, 0, 0, length=9, num_classes=classes).train
+    values, marks = part.x[:, :, 0].astype(np.float64), part.x[:, :, 1]
+    assert marks[:, :4].sum(axis=1).tolist() == marks[:, 4:].sum(axis=1).tolist() == [1] * 4000
+    sums = (values * marks).sum(axis=1)
+    below = np.where(sums <= 1, sums**2 / 2, 1 - (2 - sums) ** 2 / 2)  # the part of smaller sums
+    # The numbers are rounded to float32, which moves a sum by less than 1e-6.
+    assert (np.abs(below * classes - (part.labels + 0.5)) <= 0.5 + 1e-5).all()
+    # The marked numbers are distributed as the others are: evenly in [0, 1).
+    marked = np.sort(values[marks == 1])
+    assert np.abs(marked - np.linspace(0, 1, len(marked))).max() < 0.03
+
+
+def test_delayed_recall_shows_its_symbol_only_at_the_first_step():
+    part = delayed_recall(200, 0, 0, length=12, num_symbols=5).train
+    words = part.x.argmax(axis=2)
+    assert words[:, 0].tolist() == part.labels.tolist()
+    assert set(words[:, 1:-1].ravel()) == {5} and set(words[:, -1]) == {6}
+
+
+@pytest.mark.parametrize("min_length", [None, 1, 4])
+def test_the_class_of_parity_is_the_number_of_ones(min_length):
+    part = parity(2000, 0, 0, length=9, min_length=min_length).train
+    ones = np.where(part.valid, part.x[:, :, 0], 0).sum(axis=1)
+    assert (ones % 2).tolist() == part.labels.tolist()
+    assert part.lengths.min() == (min_length or 9) and part.lengths.max() == 9
+    # A bit alone says nothing about the class.
+    first = part.x[part.lengths > 1, 0, 0] == part.labels[part.lengths > 1]
+    assert abs(first.mean() - 0.5) < 0.05
+
+
+def test_the_class_of_frequencies_is_the_strongest_frequency():
+    part = frequencies(300, 0, 0, length=100, num_classes=3, noise=0.1).train
+    strength = np.abs(np.fft.rfft(part.x[:, :, 0], axis=1))
+    cycles = np.fft.rfftfreq(100)[strength[:, 1:].argmax(axis=1) + 1]
+    assert np.abs(cycles - np.array([float(n) for n in part.class_names])[part.labels]).max() < 0.01
+    assert np.abs(frequencies(9, 0, 0, length=30, noise=0).train.x).max() <= 1
+
+
+@pytest.mark.parametrize("task", [adding, delayed_recall, parity, frequencies, temporal_order])
+def test_splits_are_independent_streams_of_the_seed(task):
+    base = task(30, 30, 30, length=10, seed=3)
     prints = [part.fingerprint() for part in (base.train, base.val, base.test) if part]
     assert len(set(prints)) == 3
-    other = temporal_order(30, 7, 0, length=10, seed=3)
+    other = task(30, 7, 0, length=10, seed=3)
     assert other.train.fingerprint() == prints[0] and other.test is None
-    assert temporal_order(30, 30, 30, length=10, seed=3).fingerprint() == base.fingerprint()
-    assert temporal_order(30, 30, 30, length=10, seed=4).fingerprint() != base.fingerprint()
+    assert task(30, 30, 30, length=10, seed=3).fingerprint() == base.fingerprint()
+    assert task(30, 30, 30, length=10, seed=4).fingerprint() != base.fingerprint()
 
 
 @pytest.mark.parametrize(
@@ -116,3 +176,26 @@ def test_temporal_order_refuses(arguments, error, message):
     good = {"num_train": 4, "num_val": 0, "num_test": 0, "length": 10}
     with pytest.raises(error, match=f"^temporal_order: {message}"):
         temporal_order(**(good | arguments))
+
+
+@pytest.mark.parametrize(
+    ("task", "arguments", "error", "message"),
+    [
+        (adding, {"length": 1}, ValueError, "length=1: must be at least 2"),
+        (adding, {"num_classes": 1}, ValueError, "num_classes=1: must be at least 2"),
+        (adding, {"num_train": 10**9}, ValueError, ".* are 20,000,000,000 numbers"),
+        (delayed_recall, {"num_symbols": 1}, ValueError, "num_symbols=1: must be at least 2"),
+        (delayed_recall, {"length": 1.5}, TypeError, "length=1.5: expected an integer"),
+        (parity, {"length": 0}, ValueError, "length=0: must be at least 1"),
+        (parity, {"min_length": 11}, ValueError, "min_length=11: must be between 1 and length=10"),
+        (parity, {"min_length": 0}, ValueError, "min_length=0: must be at least 1"),
+        (frequencies, {"noise": -0.1}, ValueError, "noise=-0.1: must be finite and at least 0"),
+        (frequencies, {"noise": float("nan")}, ValueError, "noise=nan: must be finite"),
+        (frequencies, {"noise": "x"}, TypeError, "noise='x': expected a number, got a str"),
+        (frequencies, {"seed": -1}, ValueError, "seed=-1: must be at least 0"),
+    ],
+)
+def test_a_task_refuses(task, arguments, error, message):
+    good = {"num_train": 4, "num_val": 0, "num_test": 0, "length": 10}
+    with pytest.raises(error, match=f"^{task.__name__}: {message}"):
+        task(**(good | arguments))

@@ -74,7 +74,7 @@ def test_a_run_that_another_process_trains_is_awaited_or_skipped(
     first.send_signal(signal.SIGSTOP)
     holder = rf"is being trained by process {first.pid} on \S+"
 
-    skipping = start("train", *RUN, "locked=skip")
+    skipping = start("train", *RUN, "when_locked=skip")
     out, err = skipping.communicate(timeout=100)
     assert skipping.returncode == 1, out + err
     assert re.search(holder, err), err

@@ -18,8 +18,6 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS
-
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
 ENDLESS = ("train", "-m", "data=digits", "sweep.report=false", "sweep.name=mine",
@@ -137,8 +135,6 @@ def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
             trained.kill()
     assert leaves_a_cursor(printed)
     assert "Traceback" not in printed
-    long_ago = time.time() - QUIET_SECONDS - 1
-    os.utime(folder / NAME, (long_ago, long_ago))
     result = seqsweep("watch", str(folder))
     assert result.code == 1
     assert "2 of 2 runs are not done, and no process is training them" in result.out

@@ -20,7 +20,7 @@ from rich.console import Console
 from seqsweep.live import display
 from seqsweep.live.display import Display, LiveView
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import SweepFile
 
 
 def run_folders(root: Path, count: int) -> list[RunFolder]:
@@ -56,16 +56,6 @@ def test_the_lines_of_the_display_count_the_runs_to_train(tmp_path: Path) -> Non
     assert out.getvalue().startswith("[1/2] h=2  val/acc 0.9000  test/acc 0.8000  1.5 s")
 
 
-def test_the_display_touches_sweep_json(tmp_path: Path) -> None:
-    runs = run_folders(tmp_path, 1)
-    SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
-    os.utime(tmp_path / NAME, (0, 0))
-    begun = time.time()
-    with Display(runs, Console(file=io.StringIO())):
-        finish(runs[0])
-    assert (tmp_path / NAME).stat().st_mtime >= begun - 1
-
-
 def test_a_reader_that_has_gone_is_not_an_error_of_the_display(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,15 +76,10 @@ def test_an_error_of_the_display_is_reported_and_does_not_stop_the_training(
         raise OSError("no\nterminal")
 
     monkeypatch.setattr(LiveView, name, broken)
-    monkeypatch.setattr(display, "BEAT_SECONDS", 0.01)
     runs = run_folders(tmp_path, 1)
     SweepFile(("x",), time.time(), {"run0": {}}).write(tmp_path)
     with Display(runs, Console(file=io.StringIO())):
         time.sleep(0.1)
-        os.utime(tmp_path / NAME, (0, 0))
-        time.sleep(0.1)
-        # Other processes still see that the sweep is alive.
-        assert (tmp_path / NAME).stat().st_mtime > 0
     said = "seqsweep: the sweep's progress could not be shown: OSError: no terminal\n"
     assert capsys.readouterr() == ("", said)
     with pytest.raises(KeyboardInterrupt), Display(runs, Console(file=io.StringIO())):

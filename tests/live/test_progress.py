@@ -177,13 +177,6 @@ def test_a_run_whose_process_was_killed_is_waiting_despite_its_lock(sweep, confi
     assert progress.counts["waiting"] == 1
 
 
-def test_a_lock_is_fresh_for_a_minute_after_it_was_touched(tmp_path):
-    (tmp_path / "lock").write_text("")
-    assert run_state.lock_is_fresh(tmp_path)
-    os.utime(tmp_path / "lock", (0, time.time() - 61))
-    assert not run_state.lock_is_fresh(tmp_path)
-
-
 def test_a_look_at_a_thousand_runs_reads_only_what_is_new(
     tmp_path, monkeypatch, make_sweep, config, train, record
 ):

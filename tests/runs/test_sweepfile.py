@@ -1,16 +1,13 @@
 """sweep.json gives back the sweep that was written, whatever its members share."""
 
-import itertools
 import json
-import os
-import time
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seqsweep.runs import files
-from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile, is_alive
+from seqsweep.runs.sweep_lock import sweep_lock
+from seqsweep.runs.sweepfile import NAME, SweepFile
 
 VALUES = st.one_of(st.none(), st.booleans(), st.integers(0, 2), st.sampled_from([1.0, "1", "a"]))
 CONFIGS = st.dictionaries(
@@ -46,28 +43,24 @@ def test_the_end_of_a_sweep_is_added_to_its_file(tmp_path):
     assert read is not None and (read.started, read.ended) == (1.0, 9.0)
 
 
-def test_a_sweep_that_ends_leaves_a_later_one_alone(tmp_path):
-    first, second = (SweepFile(["seqsweep"], when, {"r": {"seed": 0}}) for when in (1.0, 2.0))
-    first.write(tmp_path)
-    second.write(tmp_path)
-    first.end(tmp_path, 3.0)
+def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(tmp_path):
+    with sweep_lock(tmp_path):
+        SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
+        second = SweepFile(["seqsweep", "again"], 2.0, {"r": {"seed": 0}})
+        second.write(tmp_path)
+        second.end(tmp_path, 3.0)
+        read = SweepFile.read(tmp_path)
+        assert read is not None and (read.started, read.ended) == (2.0, None)
+    SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).end(tmp_path, 4.0)
     read = SweepFile.read(tmp_path)
-    assert read is not None and (read.started, read.ended) == (2.0, None)
+    assert read is not None and (read.started, read.ended) == (2.0, 4.0)
 
 
-def test_two_sweeps_of_a_folder_are_one_for_those_who_watch(tmp_path):
-    assert not is_alive(tmp_path)
+def test_two_sweeps_of_a_folder_are_one_for_those_who_watch():
     first = SweepFile(["seqsweep"], 1.0, {"a": {"seed": 0}}, frozenset("a"))
-    first.write(tmp_path)
-    assert is_alive(tmp_path)
     both = SweepFile(["seqsweep", "again"], 2.0, {"b": {"seed": 1}}).joined(first)
     assert list(both.configs) == ["a", "b"]
     assert (both.started, both.done_before) == (2.0, {"a"})
-    long_ago = time.time() - QUIET_SECONDS - 1
-    os.utime(tmp_path / NAME, (long_ago, long_ago))
-    assert not is_alive(tmp_path)
-    first.end(tmp_path, 3.0)
-    assert not is_alive(tmp_path)
 
 
 def test_planned_runs_of_several_commands_accumulate(tmp_path):
@@ -86,26 +79,11 @@ def test_planned_runs_of_several_commands_accumulate(tmp_path):
     assert again.earlier == {"a", "b"}
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations((1.0, 2.0, 3.0))))
-def test_a_folder_s_sweep_ends_with_the_last_of_those_that_train_in_it(order, tmp_path):
-    sweeps: dict[float, SweepFile] = {}
-    for start in (1.0, 2.0, 3.0):
-        sweep = SweepFile(["seqsweep"], start, {f"r{start}": {"seed": start}})
-        before = SweepFile.read(tmp_path)
-        sweeps[start] = sweep if before is None else sweep.joined(before)
-        sweeps[start].write(tmp_path)
-    for number, start in enumerate(order):
-        sweeps[start].end(tmp_path, 10.0 + number)
-        found = SweepFile.read(tmp_path)
-        assert found is not None and len(found.configs) == 3
-        assert found.ended == (12.0 if number == 2 else None)
-
-
 def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
     assert SweepFile.read(tmp_path) is None
     SweepFile(["seqsweep"], 1.0, {"r": {"seed": 0}}).write(tmp_path)
     whole = json.loads((tmp_path / NAME).read_text())
-    wrong = {"command": [5], "started": "now", "ended": "now", "members": {"r": 5}, "beside": ["a"]}
+    wrong = {"command": [5], "started": "now", "ended": "now", "members": {"r": 5}}
     texts = [json.dumps(whole | {key: value}) for key, value in wrong.items()]
     for text in ("", "[]", '{"command": []}', "[" * 200_000, *texts):
         (tmp_path / NAME).write_text(text)
@@ -113,12 +91,3 @@ def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
         assert SweepFile.read(tmp_path) is None
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"seqsweep: {tmp_path / NAME}: ")
-
-
-def test_a_sweep_whose_sign_of_life_lies_ahead_is_not_alive(tmp_path):
-    """It was killed, and a clock went back."""
-    SweepFile(["seqsweep"], 1.0, {"r": {}}).write(tmp_path)
-    assert is_alive(tmp_path)
-    tomorrow = time.time() + 24 * 3600
-    os.utime(tmp_path / NAME, (tomorrow, tomorrow))
-    assert not is_alive(tmp_path)

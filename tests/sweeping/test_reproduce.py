@@ -89,7 +89,7 @@ def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
         ("logger=none",),
         ("callbacks=early_stopping", "callbacks.early_stopping.patience=1", "seed=3"),
         ("model.cell=lstm", "model.bidirectional=true", "trainer.limit_train_batches=2"),
-        ("rerun=true", "locked=skip"),
+        ("rerun=true", "when_locked=skip"),
     ],
     ids=" ".join,
 )
@@ -335,6 +335,14 @@ def test_reproduce_accepts_a_run_that_lacks_a_later_key_without_influence(run: P
     path.write_text(yaml.safe_dump(config))
     with pytest.raises(ValueError, match="monitor"):
         reproduce(run)
+
+
+def test_reproduce_accepts_a_run_whose_config_has_the_former_name_of_a_key(run: Path) -> None:
+    path = run / "config.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert text.count("when_locked: ") == 1
+    path.write_text(text.replace("when_locked: ", "locked: "), encoding="utf-8")
+    assert reproduce(run) == 0
 
 
 def test_the_error_for_a_foreign_target_suggests_the_nearest_one(run: Path) -> None:

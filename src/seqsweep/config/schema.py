@@ -62,7 +62,7 @@ class TrainConfig:
     monitor: Monitor
     output_dir: str
     rerun: bool
-    locked: Literal["wait", "skip"]
+    when_locked: Literal["wait", "skip"]
     threads: int
     engine: Literal["auto", "native", "stacked", "autograd"]
     diagnostics: bool

@@ -1,24 +1,36 @@
-"""Synthetic data, which depend on the arguments alone, the seed among them.
+"""Generates the data of tasks, which depend on the arguments alone, the seed among them.
 
 N sequences, T steps, F features, C classes.
 """
 
-import itertools
-import math
-import operator
-from typing import SupportsIndex
-
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.sequences import Splits
+from seqsweep.data.task_draws import (
+    DISTRACTORS,
+    RANGES,
+    bits_with_parity,
+    marked_sums,
+    noisy_waves,
+    numbered,
+    ordered,
+    recalled,
+)
+from seqsweep.data.task_parts import (
+    channels,
+    check_size,
+    draw_labels,
+    equal_length,
+    generated_splits,
+    integer,
+    length_range,
+    number,
+    stream,
+)
 
-_DISTRACTORS = ("a", "b", "c", "d")
-# The first, second (and third) X or Y lies in these tenths of the length, [from, to).
-_RANGES = {2: ((1, 3), (5, 7)), 3: ((1, 3), (4, 6), (7, 9))}
-_LARGEST = 2**31  # numbers of x: 8 GiB
 _MOST_CLASSES = 10**6
-_SHORTEST = 4  # the least length at which each range of _RANGES holds a step
+_SHORTEST = 4  # the least length at which each range of RANGES holds a step
 
 
 def random_sequences(
@@ -48,19 +60,18 @@ def random_sequences(
     Source: `torch.randn` inputs with fixed labels, the smallest check that a network can learn.
     """
     where = "random_sequences"
-    n = _integer("num_sequences", num_sequences, 1, where)
-    shape = (n, _integer("length", length, 1, where), _integer("input_size", input_size, 1, where))
-    classes = _integer("num_classes", num_classes, 2, where)
-    _check_size(shape, where)
+    n = integer("num_sequences", num_sequences, 1, where)
+    shape = (n, integer("length", length, 1, where), integer("input_size", input_size, 1, where))
+    classes = integer("num_classes", num_classes, 2, where)
+    check_size(shape, where)
     if classes > _MOST_CLASSES:
         raise ValueError(f"{where}: num_classes={classes}: must be at most {_MOST_CLASSES}")
-    rng = _stream(_integer("seed", seed, 0, where), 0)
+    rng = stream(integer("seed", seed, 0, where), 0)
     x = rng.standard_normal(shape, dtype=np.float32)
     indices = (
-        _draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
+        draw_labels(rng, n, classes) if labels is None else _checked(labels, n, classes, where)
     )
-    names = tuple(str(c) for c in range(classes))
-    return Splits(train=_equal_length(x, indices, names, _channels(shape[2])))
+    return Splits(train=equal_length(x, indices, numbered(classes), channels(shape[2])))
 
 
 def temporal_order(
@@ -95,49 +106,174 @@ def temporal_order(
     with the length, and the start and end symbols E and B are left out.
     """
     where = "temporal_order"
-    if num_symbols not in _RANGES:
+    if num_symbols not in RANGES:
         raise ValueError(f"{where}: num_symbols={num_symbols!r}: must be 2 or 3")
-    steps = _integer("length", length, _SHORTEST, where)
-    root = _integer("seed", seed, 0, where)
-    train = _integer("num_train", num_train, 1, where)
-    val = _integer("num_val", num_val, 0, where)
-    test = _integer("num_test", num_test, 0, where)
-    _check_size((train + val + test, steps, 2 + len(_DISTRACTORS)), where)
-    return Splits(
-        train=_ordered(_stream(root, 0), train, steps, num_symbols),
-        val=_ordered(_stream(root, 1), val, steps, num_symbols) if val else None,
-        test=_ordered(_stream(root, 2), test, steps, num_symbols) if test else None,
+    steps = integer("length", length, _SHORTEST, where)
+    return generated_splits(
+        (num_train, num_val, num_test),
+        (steps, 2 + len(DISTRACTORS)),
+        seed,
+        where,
+        lambda rng, count: ordered(rng, count, steps, num_symbols),
     )
 
 
-def _ordered(rng: np.random.Generator, count: int, length: int, num_symbols: int) -> Sequences:
-    """Returns `count` sequences of the temporal order task."""
-    letters = ("X", "Y", *_DISTRACTORS)
-    names = tuple("".join(order) for order in itertools.product("XY", repeat=num_symbols))
-    labels = _draw_labels(rng, count, len(names))
-    symbols = rng.integers(2, len(letters), size=(count, length))  # (N, T), distractors all over
-    for index, (start, stop) in enumerate(_RANGES[num_symbols]):
-        steps = rng.integers(-(-start * length // 10), -(-stop * length // 10), size=count)
-        # The symbols are the class index in binary, highest digit first: 0 is X, 1 is Y.
-        symbols[np.arange(count), steps] = (labels >> (num_symbols - 1 - index)) & 1
-    x = np.eye(len(letters), dtype=np.float32)[symbols]  # (N, T, 6)
-    return _equal_length(x, labels, names, letters)
+def adding(
+    num_train: int,
+    num_val: int,
+    num_test: int,
+    length: int,
+    num_classes: int = 2,
+    seed: int = 0,
+) -> Splits:
+    """Generates numbers of which two are marked; the class says how large their sum is.
+
+    The first of `adding(1, 0, 0, length=6)`, class 1, with the channels value and marker:
+
+        value   0.13 0.42 0.77 0.06 0.40 0.27
+        marker  0    0    1    0    1    0
+
+    The values are uniform in [0, 1); one mark is in each half, at a step drawn evenly. The classes
+    divide the sums, 0 to 2, into C ranges of equal probability; with two, class 1 is above 1.
+
+    Args:
+        num_train, num_val, num_test: as in `temporal_order`.
+        length: T, at least 2.
+        num_classes: C, at least 2.
+        seed: at least 0.
+
+    Source: S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8),
+    experiment 4, with the marks of M. Arjovsky, A. Shah, Y. Bengio (2016), Unitary Evolution
+    Recurrent Neural Networks, ICML. Difference: a class of the sum instead of the sum itself.
+    """
+    where = "adding"
+    steps = integer("length", length, 2, where)
+    classes = integer("num_classes", num_classes, 2, where)
+    return generated_splits(
+        (num_train, num_val, num_test),
+        (steps, 2),
+        seed,
+        where,
+        lambda rng, count: marked_sums(rng, count, steps, classes),
+    )
 
 
-def _stream(seed: int, index: int) -> np.random.Generator:
-    """Returns the generator of one split, independent of the other splits' generators."""
-    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(index,)))
+def delayed_recall(
+    num_train: int,
+    num_val: int,
+    num_test: int,
+    length: int,
+    num_symbols: int = 8,
+    seed: int = 0,
+) -> Splits:
+    """Generates a symbol, a delay, and a cue; the class is the symbol.
+
+    The first of `delayed_recall(1, 0, 0, length=6, num_symbols=4)`, class s1; each word is a
+    one-hot step of the 6 channels s0, s1, s2, s3, blank, cue:
+
+        s1 blank blank blank blank cue
+
+    Args:
+        num_train, num_val, num_test: as in `temporal_order`.
+        length: T, at least 2; the delay has T - 2 steps.
+        num_symbols: C, at least 2.
+        seed: at least 0.
+
+    Source: the copy task of S. Hochreiter, J. Schmidhuber (1997) and of M. Arjovsky, A. Shah,
+    Y. Bengio (2016), Unitary Evolution Recurrent Neural Networks, ICML. Difference: one symbol is
+    recalled, as a class, instead of ten, as a sequence.
+    """
+    where = "delayed_recall"
+    steps = integer("length", length, 2, where)
+    symbols = integer("num_symbols", num_symbols, 2, where)
+    return generated_splits(
+        (num_train, num_val, num_test),
+        (steps, symbols + 2),
+        seed,
+        where,
+        lambda rng, count: recalled(rng, count, steps, symbols),
+    )
 
 
-def _draw_labels(rng: np.random.Generator, count: int, classes: int) -> npt.NDArray[np.int64]:
-    """Draws class indices evenly, (count,), each at least once if there is room."""
-    once = rng.permutation(classes)[:count]
-    more = rng.integers(classes, size=max(count - classes, 0))
-    return rng.permutation(np.concatenate([once, more])).astype(np.int64)
+def parity(
+    num_train: int,
+    num_val: int,
+    num_test: int,
+    length: int,
+    min_length: int | None = None,
+    seed: int = 0,
+) -> Splits:
+    """Generates bits; the class says whether the number of ones is even or odd.
+
+    The first of `parity(1, 0, 0, length=6)`, class odd, with one channel:
+
+        1 0 0 1 1 0
+
+    Every bit changes the class, so nothing may be forgotten, and no part of the sequence tells
+    anything about the class.
+
+    Args:
+        num_train, num_val, num_test: as in `temporal_order`.
+        length: T of the longest sequence, at least 1.
+        min_length: the shortest length; lengths are drawn evenly. None: all have `length` steps.
+        seed: at least 0.
+
+    Source: M. Minsky, S. Papert (1969), Perceptrons; as a task for recurrent networks in
+    S. Hochreiter, J. Schmidhuber (1997), Long Short-Term Memory, Neural Computation 9(8).
+    """
+    where = "parity"
+    lengths = length_range(length, min_length, 1, where)
+    return generated_splits(
+        (num_train, num_val, num_test),
+        (lengths[1], 1),
+        seed,
+        where,
+        lambda rng, count: bits_with_parity(rng, count, lengths),
+    )
+
+
+def frequencies(
+    num_train: int,
+    num_val: int,
+    num_test: int,
+    length: int,
+    num_classes: int = 4,
+    noise: float = 0.5,
+    min_length: int | None = None,
+    seed: int = 0,
+) -> Splits:
+    """Generates noisy sine waves; the class is the frequency.
+
+    x_t = sin(2 pi f t + phase) + noise * e_t, where e_t is standard normal and the phase is
+    uniform. The frequencies f are evenly spaced from 0.05 to 0.15 cycles per step, and name the
+    classes.
+
+    Args:
+        num_train, num_val, num_test: as in `temporal_order`.
+        length: T of the longest sequence, at least 2.
+        num_classes: C, at least 2.
+        noise: the deviation of the noise, at least 0.
+        min_length: the shortest length; lengths are drawn evenly. None: all have `length` steps.
+        seed: at least 0.
+
+    Source: the project's own, in the manner of the waveform data of L. Breiman, J. Friedman,
+    R. Olshen, C. Stone (1984), Classification and Regression Trees, section 2.6.2.
+    """
+    where = "frequencies"
+    lengths = length_range(length, min_length, 2, where)
+    classes = integer("num_classes", num_classes, 2, where)
+    scale = number("noise", noise, 0.0, where)
+    return generated_splits(
+        (num_train, num_val, num_test),
+        (lengths[1], 1),
+        seed,
+        where,
+        lambda rng, count: noisy_waves(rng, count, lengths, classes, scale),
+    )
 
 
 def _checked(labels: list[int], count: int, classes: int, where: str) -> npt.NDArray[np.int64]:
-    indices = [_integer(f"labels[{i}]", label, 0, where) for i, label in enumerate(labels)]
+    indices = [integer(f"labels[{i}]", label, 0, where) for i, label in enumerate(labels)]
     if len(indices) != count:
         raise ValueError(f"{where}: {len(indices)} labels for num_sequences={count}")
     if max(indices) >= classes:
@@ -146,36 +282,3 @@ def _checked(labels: list[int], count: int, classes: int, where: str) -> npt.NDA
             f" between 0 and {classes - 1}"
         )
     return np.array(indices, dtype=np.int64)
-
-
-def _integer(name: str, value: object, minimum: int, where: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        kind = type(value).__name__
-        raise TypeError(f"{where}: {name}={value!r}: expected an integer, got a {kind}")
-    if operator.index(value) < minimum:
-        raise ValueError(f"{where}: {name}={value}: must be at least {minimum}")
-    return operator.index(value)
-
-
-def _check_size(shape: tuple[int, int, int], where: str) -> None:
-    """Refuses data that would exceed the memory of most machines."""
-    count = math.prod(shape)
-    if count > _LARGEST:
-        raise ValueError(
-            f"{where}: {shape[0]:,} sequences of {shape[1]:,} steps with {shape[2]:,} channels are"
-            f" {count:,} numbers; must be at most {_LARGEST:,}"
-        )
-
-
-def _channels(count: int) -> tuple[str, ...]:
-    return tuple(f"channel_{i}" for i in range(count))
-
-
-def _equal_length(
-    x: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.int64],
-    class_names: tuple[str, ...],
-    channel_names: tuple[str, ...],
-) -> Sequences:
-    lengths = np.full(len(x), x.shape[1], dtype=np.int64)
-    return Sequences(x, lengths, labels, class_names, channel_names)

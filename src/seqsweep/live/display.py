@@ -11,21 +11,19 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 
 from seqsweep.console import say_error
-from seqsweep.live.run_state import RunProgress, lock_is_fresh
+from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.live.terminal import Screen
 from seqsweep.pacing import pause_after
-from seqsweep.runs.lock import BEAT_SECONDS
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweepfile import NAME, SweepFile
+from seqsweep.runs.sweepfile import SweepFile
 
 # DataLoader workers are forked while a sweep is displayed. A fork waits until the display has
 # drawn: otherwise the child would inherit a locked console, and nothing would release its lock.
@@ -124,9 +122,8 @@ class Display:
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> None:
-        self._start(_keep_touching, self._folder / NAME, self._ended)
         try:
-            progress = SweepProgress(self._folder, self._sweep(), lock_is_fresh)
+            progress = SweepProgress(self._folder, self._sweep())
             progress.look()  # The first look finds what was there before the training.
             if shows_table(self._console):
                 self._screen = Screen()
@@ -181,14 +178,6 @@ class Display:
 def shows_table(console: Console) -> bool:
     """Returns whether the console is a terminal that can redraw lines."""
     return console.is_terminal and not console.is_dumb_terminal and console.file.isatty()
-
-
-def _keep_touching(path: Path, ended: threading.Event) -> None:
-    while True:
-        with contextlib.suppress(OSError):
-            os.utime(path)
-        if ended.wait(BEAT_SECONDS):
-            return
 
 
 def _ended_line(progress: SweepProgress, run: RunProgress, count: int) -> Text:

@@ -1,13 +1,11 @@
 """The state of one run, read from the small files of its folder."""
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.runs.lock import STALE_SECONDS
 from seqsweep.runs.metrics_csv import MetricsTail, stat_of
 from seqsweep.runs.run_folder import RunFolder
 
@@ -138,13 +136,3 @@ class RunProgress:
 def _version(stat: os.stat_result) -> tuple[int, int]:
     """Returns a value that changes when the file is replaced."""
     return stat.st_mtime_ns, stat.st_ino
-
-
-def lock_is_fresh(folder: Path) -> bool:
-    """Returns whether a run's lock has been touched within a minute.
-
-    The process that trains the run must use this instead of `is_locked`, which opens the lock and
-    so would drop it if the run has just taken it.
-    """
-    stat = stat_of(f"{folder}/lock")
-    return stat is not None and abs(time.time() - stat.st_mtime) < STALE_SECONDS

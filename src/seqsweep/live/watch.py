@@ -12,12 +12,14 @@ from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
-from seqsweep.runs.clock import is_recent
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.metrics_csv import stat_of
-from seqsweep.runs.sweepfile import NAME, QUIET_SECONDS, SweepFile
+from seqsweep.runs.sweep_lock import is_sweep_running
+from seqsweep.runs.sweepfile import NAME, SweepFile
 
 _TOP = 5
+_PAUSE = 20.0
+"""Seconds without a running run after which nobody is taken to train a folder."""
 
 
 def watch(folder: Path, console: Console) -> int:
@@ -122,11 +124,11 @@ class WatchedFolder:
         return len(self.progress.runs) - done
 
     def _is_quiet(self) -> bool:
-        """Returns whether the sweep has written nothing in the last seconds."""
-        if time.time() - self._seen_running < QUIET_SECONDS:
-            return False
-        stat = stat_of(str(self.folder / NAME)) or stat_of(str(self.progress.folder))
-        return stat is None or not is_recent(stat.st_mtime, self.folder, QUIET_SECONDS)
+        """Returns whether no sweep trains here and no run has been seen running lately.
+
+        Runs that other programs start one by one have pauses between them.
+        """
+        return time.time() - self._seen_running > _PAUSE and not is_sweep_running(self.folder)
 
     def _sweep_file_version(self) -> tuple[int, int, int] | None:
         """Returns a value that changes with sweep.json.

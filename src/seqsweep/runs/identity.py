@@ -25,7 +25,8 @@ WITHOUT_INFLUENCE = (
     "name",
     "output_dir",
     "rerun",
-    "locked",
+    "when_locked",
+    "locked",  # the same key, as older runs have it
     "sweep",
     "threads",
     "diagnostics",

@@ -44,7 +44,7 @@ class Locked(Exception):
 
 
 class RunLock:
-    """A context manager that holds `folder`/lock while its block runs.
+    """A context manager that holds `folder`/lock, or another name, while its block runs.
 
     It is a POSIX record lock: the system drops it when the process ends, in whatever way, and
     forked DataLoader workers do not inherit it. The file names host, process and time. A heartbeat
@@ -56,9 +56,9 @@ class RunLock:
         OSError: the lock file cannot be written.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "lock") -> None:
         self.folder = folder
-        self.path = _lock_path(folder)
+        self.path = _lock_path(folder, name)
         self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -124,9 +124,9 @@ class RunLock:
         _close_later(descriptor)
 
 
-def is_locked(folder: Path) -> bool:
+def is_locked(folder: Path, name: str = "lock") -> bool:
     """Returns whether a process is training this run; takes no lock itself."""
-    path = _lock_path(folder)
+    path = _lock_path(folder, name)
     with _changing:
         if path in _held:
             return True
@@ -139,10 +139,10 @@ def is_locked(folder: Path) -> bool:
             return _is_held(descriptor) or _other_host(descriptor, path.parent) is not None
 
 
-def remove_dead_lock(folder: Path) -> None:
-    """Removes the lock file that a killed process left in a run's folder, if possible."""
-    if os.path.lexists(f"{folder}/lock"):
-        with contextlib.suppress(Locked, OSError), RunLock(folder):
+def remove_dead_lock(folder: Path, name: str = "lock") -> None:
+    """Removes the lock file that a killed process left in a folder, if possible."""
+    if os.path.lexists(f"{folder}/{name}"):
+        with contextlib.suppress(Locked, OSError), RunLock(folder, name):
             pass  # releasing the lock removes the file
 
 
@@ -213,8 +213,8 @@ def _forget_held() -> None:
 os.register_at_fork(after_in_child=_forget_held)
 
 
-def _lock_path(folder: Path) -> Path:
-    return folder.resolve() / "lock"
+def _lock_path(folder: Path, name: str) -> Path:
+    return folder.resolve() / name
 
 
 def _is_held(descriptor: int) -> bool:

@@ -10,14 +10,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
-from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import is_one_value
+from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
-QUIET_SECONDS = 20.0
-"""The age of the sweep.json of an ended sweep: a running sweep touches it every 5 seconds."""
-
 Config = Mapping[str, Any]
 
 
@@ -31,7 +28,6 @@ class SweepFile:
         configs: the flat config of each run by run_id, in the order in which they were planned.
         done_before: the run_ids that were done when the command started.
         ended: when it ended, in seconds since 1970; None while it runs, and if it was killed.
-        beside: the start times of other running commands that train in this folder.
         earlier: the run_ids that only ended commands have planned.
         costs: the estimated seconds of an epoch by run_id; only their ratios matter.
     """
@@ -41,7 +37,6 @@ class SweepFile:
     configs: Mapping[str, Config]
     done_before: frozenset[str] = frozenset()
     ended: float | None = None
-    beside: tuple[float, ...] = ()
     earlier: frozenset[str] = frozenset()
     costs: Mapping[str, float] = field(default_factory=dict[str, float])
 
@@ -58,11 +53,10 @@ class SweepFile:
                 {name: content["common"] | rest for name, rest in content["members"].items()},
                 frozenset(content["done_before"]),
                 content["ended"],
-                tuple(content.get("beside", ())),
                 frozenset(content.get("earlier", ())),
                 {name: float(cost) for name, cost in content.get("costs", {}).items()},
             )
-            times = [sweep.started, *sweep.beside, 0 if sweep.ended is None else sweep.ended]
+            times = [sweep.started, 0 if sweep.ended is None else sweep.ended]
             "".join(sweep.command)  # raises a TypeError unless all words are strings
             if sum(times) >= 0:
                 return sweep
@@ -78,7 +72,6 @@ class SweepFile:
             "command": list(self.command),
             "started": self.started,
             "ended": self.ended,
-            "beside": list(self.beside),
             "done_before": sorted(self.done_before),
             "earlier": sorted(self.earlier),
             "costs": dict(self.costs),
@@ -91,33 +84,23 @@ class SweepFile:
         write_json(folder / NAME, content, sync=False, levels=2)
 
     def end(self, folder: Path, when: float) -> None:
-        """Marks this sweep as ended in the folder's sweep.json.
+        """Marks the folder's sweep.json as ended, unless another sweep still trains there.
 
-        The file's `ended` is set by the last of the sweeps that share the folder. A sweep that
-        started later without knowing of this one keeps its file unchanged.
+        A sweep calls this after it has released its lock, so that the last one to end always finds
+        nobody else.
         """
-        # The file is that of the sweep that started last, which lists the others in `beside`.
-        last = SweepFile.read(folder) or self
-        if last.started == self.started and last.beside:
-            first, *beside = sorted(last.beside, reverse=True)
-            replace(last, started=first, beside=tuple(beside)).write(folder)
-        elif last.started == self.started:
-            replace(last, ended=when).write(folder)
-        elif self.started in last.beside:
-            beside = (start for start in last.beside if start != self.started)
-            replace(last, beside=tuple(beside)).write(folder)
+        if not is_sweep_running(folder):
+            # The file is that of the sweep that started last.
+            replace(SweepFile.read(folder) or self, ended=when).write(folder)
 
     def joined(self, other: Self) -> Self:
         """Adds the members of another sweep that is training in the same folder."""
         done = self.done_before | other.done_before
-        beside = (*other.beside, other.started)
         # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
         costs = {**other.costs, **self.costs}
-        return replace(
-            self, configs=configs, done_before=done, beside=beside, earlier=earlier, costs=costs
-        )
+        return replace(self, configs=configs, done_before=done, earlier=earlier, costs=costs)
 
     def after(self, other: Self) -> Self:
         """Adds the runs of commands that have ended in the same folder."""
@@ -129,14 +112,6 @@ class SweepFile:
         """Leaves out the runs that only ended commands planned: no process trains them."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
-
-
-def is_alive(folder: Path) -> bool:
-    """Returns whether a sweep of this folder is running, by the time of its sweep.json."""
-    sweep = SweepFile.read(folder)
-    if sweep is None or sweep.ended is not None:
-        return False
-    return is_recent((folder / NAME).stat().st_mtime, folder, QUIET_SECONDS)
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:

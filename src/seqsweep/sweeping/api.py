@@ -40,7 +40,7 @@ def train(config: Config) -> dict[str, Any]:
     Raises:
         ValueError, TypeError, OSError: the config or the data are refused; nothing was trained.
         RunFailed: the training failed; failure.json in the run's folder holds the traceback.
-        Locked: another process trains this run, and the config says `locked: skip`.
+        Locked: another process trains this run, and the config says `when_locked: skip`.
         KeyboardInterrupt: the same call resumes from the last epoch.
     """
     planned = plan(check_again(config))

@@ -199,10 +199,10 @@ def _train_member(member: PlannedRun, root: Path) -> float | None:
 
 
 def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome:
-    """Trains a single run. With `locked=wait` it first waits for another process.
+    """Trains a single run. With `when_locked=wait` it first waits for another process.
 
     Raises:
-        Locked: another process trains the run, and the config says `locked=skip`.
+        Locked: another process trains the run, and the config says `when_locked=skip`.
     """
     train = _import_train()
     bar = None
@@ -215,7 +215,7 @@ def train_when_free(member: PlannedRun, root: Path, console: Console) -> Outcome
         try:
             return train(member, root, bar)
         except Locked as error:
-            if member.config["locked"] == "skip":
+            if member.config["when_locked"] == "skip":
                 raise
             if not waiting:
                 console.print(

@@ -57,7 +57,7 @@ class Rounds:
         config = members[0].planned.config
         self.on_error = config["sweep"]["on_error"]
         self.tries = 1 + (config["sweep"]["retries"] if self.on_error == "retry" else 0)
-        self.waits = config["locked"] == "wait"
+        self.waits = config["when_locked"] == "wait"
         self.reruns = config["rerun"]
         self.records_before = {m.folder.run_id: _time_of_record(m) for m in members}
         self.failures_before = {m.folder.run_id: m.folder.attempts() for m in members}

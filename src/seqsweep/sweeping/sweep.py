@@ -23,7 +23,12 @@ from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.files import remove_temporary
 from seqsweep.runs.ledger import Entry, read_folder, read_run
-from seqsweep.runs.sweepfile import SweepFile, is_alive
+from seqsweep.runs.sweep_lock import (
+    is_sweep_running,
+    remove_dead_sweep_locks,
+    sweep_lock,
+)
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
@@ -91,7 +96,7 @@ def _train_pending(
     Returns the exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
     before = SweepFile.read(folder)
-    others = before if before is not None and is_alive(folder) else None
+    others = before if is_sweep_running(folder) else None
     file = _sweep_file(members, pending)
     is_known = before is not None and file.configs.keys() <= before.configs.keys()
     # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
@@ -102,15 +107,16 @@ def _train_pending(
         file = file.joined(others)
     elif before is not None:
         file = file.after(before)
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_temporary(folder)
-    forget_stacks(folder)  # left by a sweep that was killed after its last record
-    file.write(folder)
-    _name_runs(folder, console)
     code = 0
     try:
-        if pending:
-            code = _train_rounds(pending, launcher, folder, console)
+        with sweep_lock(folder):  # which also makes the folder
+            remove_temporary(folder)
+            remove_dead_sweep_locks(folder)
+            forget_stacks(folder)  # left by a sweep that was killed after its last record
+            file.write(folder)
+            _name_runs(folder, console)
+            if pending:
+                code = _train_rounds(pending, launcher, folder, console)
     finally:
         try:
             file.end(folder, time.time())

@@ -86,14 +86,19 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
             source[key] = path
 
 
+_RENAMED = {"locked": "when_locked"}
+"""Former names of keys without influence, and today's."""
+
+
 def with_later_keys(config: dict[str, Any]) -> dict[str, Any]:
-    """Returns a config with the defaults of newer keys without influence.
+    """Returns a config with the defaults and the names of newer keys without influence.
 
     A newer key that influences the result stays missing, and the config is refused later: the run
     was a different one.
     """
     filled = {
-        key: dict(value) if isinstance(value, dict) else value for key, value in config.items()
+        _RENAMED.get(key, key): dict(value) if isinstance(value, dict) else value
+        for key, value in config.items()
     }
     base = yaml.safe_load((CONF_DIR / "train.yaml").read_text(encoding="utf-8"))
     for key, value in flatten(base):

@@ -1,0 +1,117 @@
+"""An explanation shows the tensors that the network really has."""
+
+import re
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from seqsweep.cli import main
+from seqsweep.data.batch import Batch
+from seqsweep.models.classifier import MultiLayerRNN, RNNClassifier
+from seqsweep.using.explain import _layer_output, explain
+from seqsweep.using.explain_page import page
+
+CASES = list(product(("rnn", "gru", "lstm"), (1, 3), (False, True)))
+
+
+def batch() -> Batch:
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.tensor([7, 2, 5])
+    x = torch.randn(3, 7, 4, generator=generator)
+    x[torch.arange(7) >= lengths[:, None]] = 0
+    return Batch(x, lengths, torch.tensor([0, 1, 4]))
+
+
+def rows(explanation):
+    return [row for block in explanation.blocks for row in block.rows]
+
+
+@pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
+def test_layers_one_by_one_equal_the_whole_network(cell, layers, bidirectional):
+    network = RNNClassifier(4, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional)
+    given = batch()
+    with torch.inference_mode():
+        x = given.x
+        for layer in range(layers):
+            x = _layer_output(network.rnn, layer, x, given.lengths)
+        last = x[torch.arange(3), given.lengths - 1, :6]
+        final = torch.cat((last, x[:, 0, 6:]), dim=1)  # the backward direction ends at step 0
+        assert torch.equal(network.fc(final), network(given.x, given.lengths))
+
+
+@pytest.mark.parametrize(("cell", "layers", "bidirectional"), CASES)
+def test_every_weight_is_shown_once_with_its_shape(cell, layers, bidirectional):
+    network = RNNClassifier(4, 6, 5, cell=cell, num_layers=layers, bidirectional=bidirectional)
+    shown = [(r.name, r.shape) for r in rows(explain(network, batch(), tuple("abcde")))]
+    weights = [(name, tuple(weight.shape)) for name, weight in network.named_parameters()]
+    assert [entry for entry in shown if "." in entry[0]] == weights
+    assert ("logits", (3, 5)) in shown and ("x", (3, 7, 4)) in shown
+    assert shown.count(("h", (3, 7, 6))) == layers * (1 + bidirectional)
+
+
+def test_the_loss_shown_is_that_of_the_batch():
+    network, given = MultiLayerRNN(4, 6, 2, 5), batch()
+    text = next(r.text for r in rows(explain(network, given, tuple("abcde"))) if r.name == "loss")
+    loss = nn.functional.cross_entropy(network(given.x, given.lengths), given.labels)
+    assert float(re.findall(r"\d\.\d+", text)[0]) == pytest.approx(loss.item(), abs=5e-5)
+
+
+def test_a_network_of_the_users_own_is_followed_module_by_module():
+    class Mean(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru = nn.GRU(4, 6, batch_first=True)
+            self.head = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 5))
+
+        def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            return self.head(self.gru(x)[0].mean(dim=1))
+
+    explanation = explain(Mean(), batch(), tuple("abcde"))
+    titles = [block.title for block in explanation.blocks]
+    assert titles[1:-1] == ["gru: GRU", "head.0: Linear", "head.1: Linear"]
+    assert ("output", (3, 7, 6), "") in explanation.blocks[1].rows
+    assert explanation.unrolled is None and "<svg" not in page(explanation, "")
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
+@pytest.mark.parametrize("steps", [1, 3, 50])
+def test_a_page_draws_each_state_once(pooling, steps):
+    network = RNNClassifier(4, 6, 5, num_layers=2, bidirectional=True, pooling=pooling)
+    given = Batch(torch.zeros(2, steps, 4), torch.tensor([steps, steps]), torch.tensor([0, 1]))
+    text = page(explain(network, given, tuple("abcde")), "a<b>&")
+    columns = min(steps, 6)
+    assert text.count('class="cell"') == text.count('class="back"') == 2 * columns
+    assert text.count('class="data"') == columns
+    assert "a&lt;b&gt;&amp;" in text and "http" not in text.replace("http-equiv", "")
+
+
+def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", "experiment=notebook_multilayer", "--html", str(tmp_path / "e.html")])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("MultiLayerRNN: rnn, 4 layers, one direction, hidden size 10, 852")
+    assert "rnn.weight_ih_l3" in printed and "loss" in printed
+    assert (tmp_path / "e.html").read_text().count("<h2>") == 7
+    assert not (tmp_path / "outputs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["model.hiden_size=3"], "did you mean 'hidden_size'"),
+        (["model.hidden_size=3,4"], "model.hidden_size=3,4: several values are a sweep"),
+        (["data=digts"], "did you mean 'digits'?"),
+        (["nonsense"], "nonsense"),
+        (["--htm", "x"], "--htm: no such option of seqsweep explain"),
+        (["--html"], "--html: expected one argument"),
+    ],
+)
+def test_a_mistake_is_refused_in_one_line(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", *arguments])
+    printed = capsys.readouterr()
+    assert ended.value.code == 2 and message in printed.err
+    assert printed.err.count("\n") == 1 and not printed.out
