@@ -34,7 +34,7 @@ def text(
         path: a .csv (also .csv.gz, .csv.zst) or .parquet file with a column of texts and one of
             labels; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
-        tokens: `characters`; or `words`, where each sign is a symbol and white space is none.
+        tokens: `characters`; or `words`: words, numbers and single signs, without white space.
         lower: reads texts in small letters.
         max_length: the number of symbols after which a text is cut, at least 1.
         min_count: how often a symbol must occur in train to be known, at least 1.

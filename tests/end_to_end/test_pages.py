@@ -1,0 +1,105 @@
+"""The examples of the docs on texts and on your own folder run as they are written."""
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+DOCS = Path(__file__).parents[2] / "docs"
+Command = Callable[..., Any]
+
+
+def section(page: str, title: str) -> str:
+    """The text of a page below a heading, up to the next heading of its level."""
+    return (
+        (DOCS / page).read_text(encoding="utf-8").partition(f"\n## {title}\n")[2].split("\n## ")[0]
+    )
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(text: str) -> list[list[str]]:
+    """The arguments of each `$ seqsweep ...` of a section."""
+    lines = re.findall(r"^\$ seqsweep (.*)$", "".join(blocks(text, "console")), re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text()) for path in folder.rglob("record.json")]
+
+
+def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(
+    seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = section("data.md", "text: characters and words")
+    make, use = blocks(text, "python")
+    exec(compile(make, "data.md", "exec"), {})
+    single, sweep = commands(text)
+
+    trained = seqsweep(*single)
+    assert trained.code == 0, trained.err
+    assert "model.embedding_dim: autograd trains 1 run, one at a time" in trained.out + trained.err
+    (record,) = records(tmp_path)
+    assert record["metrics"]["test/acc"] > 0.95
+    with redirect_stdout(StringIO()) as printed:  # it names the run that the page shows
+        exec(compile(use, "data.md", "exec"), {})
+    assert f"```text\n{printed.getvalue()}```" in text
+
+    planned = seqsweep("plan", *sweep[2:])
+    assert planned.code == 0, planned.err
+    assert "autograd: 4 runs, one by one" in planned.out
+    assert "model.pooling=attention: autograd trains 2 runs" in planned.out + planned.err
+    swept = seqsweep(*sweep)
+    assert swept.code == 0, swept.err
+    found = records(tmp_path / "outputs" / "sweeps")
+    assert len(found) == 4
+    # Characters and words are other sequences of the same texts.
+    assert len({one["data_fingerprint"] for one in found}) == 2
+    assert len({one["splits"]["test"]["fingerprint"] for one in found}) == 1
+    assert "4 done, 0 to train" in seqsweep(*sweep).out
+
+
+def own_folder(folder: Path) -> str:
+    """Writes the files of the section `Your own folder`; returns its text."""
+    text = section("configs.md", "Your own folder")
+    listing = blocks(text, "text")[0]
+    (folder / "mine.py").write_text(blocks(text, "python")[0])
+    # A file begins in the first column; its content stands in the column of its first line.
+    for name, first, rest in re.findall(
+        r"^(conf/\S+)( +.*\n)((?: +.*\n|\n)*)", listing, re.MULTILINE
+    ):
+        indent = len(name) + len(first) - len(first.lstrip())
+        lines = [line[indent:] for line in rest.splitlines()]
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([first.strip(), *lines]) + "\n")
+    return text
+
+
+def test_the_example_of_a_folder_of_your_own_trains_and_sweeps(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    text = own_folder(tmp_path)
+    assert len(list(tmp_path.glob("conf/*/*.yaml"))) == 4
+    for arguments in commands(text):
+        done = seqsweep(*arguments, PYTHONPATH=".")
+        if "model.channels=x" in arguments:
+            assert done.code == 2
+            assert done.err.startswith("seqsweep: model.channels='x': must be a whole number")
+        else:
+            assert done.code == 0, done.err
+    (single,) = records(tmp_path / "outputs" / "runs")
+    assert f"outputs/runs/sines/{single['run_id']}  (" in text
+    assert single["params"] == 66 and single["metrics"]["test/acc"] > 0.8
+    assert len(records(tmp_path / "outputs" / "sweeps" / "channels")) == 9
