@@ -70,7 +70,8 @@ TORCH = (
 HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
     "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
-    "checks", "fitted", "padding", "vocabulary", "symbols", "text",
+    "checks", "fitted", "padding", "vocabulary", "symbols", "text", "transforms.options",
+    "transforms.steps", "transforms.shaping", "transforms.of_splits", "transforms.augment",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A value fits its annotation exactly, or the message names key, value and what is allowed."""
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import pytest
 
@@ -9,6 +9,11 @@ from seqsweep.config.convert import convert
 
 INF, NAN = float("inf"), float("nan")
 Cell = Literal["rnn", "gru", "lstm"]
+
+
+class Group(TypedDict, total=False):
+    size: int | None
+    rate: float
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,9 @@ Cell = Literal["rnn", "gru", "lstm"]
         ([1, 2], Literal["balanced"] | list[float] | None, [1.0, 2.0]),
         ({"a": 1}, dict[str, int], {"a": 1}),
         ({"a": 1}, Any, {"a": 1}),
+        ({"rate": 1, "size": None}, Group, {"rate": 1.0, "size": None}),
+        ({}, Group | None, {}),
+        (None, Group | None, None),
         ("x", complex, "x"),
     ],
 )
@@ -80,6 +88,11 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         ("xyz", Cell, "key='xyz': must be one of rnn, gru, lstm"),
         (None, Cell, "key=null: must be one of rnn, gru, lstm"),
         ("x", int | None, "key='x': must be a whole number or null"),
+        (
+            "gro",
+            Cell | None,
+            "key='gro': must be one of rnn, gru, lstm or null; did you mean 'gru'?",
+        ),
         (1, None, "key=1: must be null"),
         (3, list[int], "key=3: must be a list"),
         ("abc", list[str], "key='abc': must be a list"),
@@ -87,6 +100,9 @@ def test_convert_returns_a_value_that_fits(value, annotation, expected):
         ([[1.0], [True]], list[list[float]], "key[1][0]=true: must be a number"),
         ([0.9], tuple[float, float], "key=[0.9]: must be a list of 2 values"),
         (3, dict[str, int], "key=3: must be"),
+        (3, Group | None, "key=3: must be a group of keys or null"),
+        ({"rate": "a"}, Group | None, "key.rate='a': must be a number"),
+        ({"rat": 1}, Group, "key.rat: no such key in key; did you mean 'rate'?"),
     ],
 )
 def test_convert_refuses_a_value_that_does_not_fit(value, annotation, message):

@@ -57,6 +57,13 @@ def test_one_value_however_it_is_written(written, checked):
         (["data.source.length=2.5"], ["data.source.length=2.5: ", "whole number"]),
         (["optimizer.betas=[0.9]"], ["optimizer.betas=[0.9]: "]),
         (["monitor=val/acuracy"], ["monitor='val/acuracy': ", "val/acc"]),
+        (["+data.transform.fram=2"], ["data.transform.fram: ", "did you mean 'frame'?"]),
+        (["+data.transform.mask=2"], ["data.transform.mask: ", "did you mean 'time_mask'?"]),
+        (["data.transform.frame=2.5"], ["data.transform.frame=2.5: must be a whole number or"]),
+        (["data.transform.crop=3"], ["data.transform.crop=3: must be a list"]),
+        (["data.transform.crop=[1,a]"], ["data.transform.crop[1]='a': must be a whole number"]),
+        (["data.transform.impute=mising"], ["data.transform.impute='mising': ", "'missing'"]),
+        (["data.transform=frame"], ["data.transform='frame': must be a group of keys or null"]),
         # out of range
         (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
         (["sweep.retries=-1"], ["sweep.retries=-1: must be at least 0"]),

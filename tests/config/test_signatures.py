@@ -24,11 +24,21 @@ TARGETS = sorted(
 PLAIN = (Any, bool, float, int, str, dict, list, tuple, type(None))
 
 
+def of_fields(hint: Any) -> Any:
+    """The types of a group's keys: two TypedDicts of equal fields are different classes."""
+    options = typing.get_args(hint)
+    if not any(map(typing.is_typeddict, options)):
+        return hint
+    return [typing.get_type_hints(o) if typing.is_typeddict(o) else o for o in options]
+
+
 def is_plain(hint: Any) -> bool:
     """Made of the types that a config can hold, and nothing else."""
     origin = typing.get_origin(hint)
     if origin is Literal:
         return True
+    if typing.is_typeddict(hint):
+        return all(map(is_plain, typing.get_type_hints(hint).values()))
     if origin in (types.UnionType, typing.Union, list, tuple, dict):
         return all(map(is_plain, typing.get_args(hint)))
     return hint in PLAIN
@@ -56,7 +66,8 @@ def test_equals_inspect_for_every_target_of_conf(target):
         if default is not inspect.Parameter.empty:
             plain = list(default) if isinstance(default, tuple) else default
             assert parameter.default == plain, name
-        assert parameter.annotation == (hints[name] if is_plain(hints[name]) else Any), name
+        annotation = of_fields(parameter.annotation)
+        assert annotation == of_fields(hints[name] if is_plain(hints[name]) else Any), name
 
 
 def test_conf_names_targets():

@@ -49,7 +49,8 @@ def test_raw_values_are_scaled_as_the_test_split_was(kind, standardize, missing)
     holes = missing != "error" and kind != "whole numbers"
     test, scaling = prepared(kind, standardize, missing, holes)
     x, lengths = raw(kind, 1, holes)
-    scaled = scaling.apply(x[:, : lengths.max()], lengths)
+    scaled, steps = scaling.apply(x[:, : lengths.max()], lengths)
+    assert steps.tolist() == lengths.tolist()
     assert scaled.dtype == np.float32
     assert scaled.tobytes() == test.x.tobytes()
 

@@ -20,6 +20,7 @@ from seqsweep.sweeping.baselines import (
     write_baselines,
     write_baselines_of,
 )
+from seqsweep.training.data_cache import prepared
 from seqsweep.training.planned_run import PlannedRun, plan
 from seqsweep.training.train import train
 
@@ -85,6 +86,30 @@ def test_each_data_set_is_measured_once_and_named(planned: Planned, tmp_path: Pa
     write_baselines([planned("data.source.seed=0", "data.test_fraction=0.5")], tmp_path)
     assert len(rows(tmp_path)) == 9
     assert len({row["of"] for row in rows(tmp_path)}) == 3
+
+
+def test_baselines_are_measured_on_transformed_data_once_for_all_augmentations(
+    planned: Planned, tmp_path: Path
+) -> None:
+    frame = "data.transform.frame=4"
+    members = [planned(), planned(frame), planned(frame, "data.transform.jitter=0.5")]
+    write_baselines(members, tmp_path)
+    found = rows(tmp_path)
+    assert [row["data"]["data.transform.frame"] for row in found] == [None] * 3 + [4] * 3
+    measured, _ = measure(prepared(members[1].config))
+    metrics = [row["metrics"] for row in measured]
+    assert [row["metrics"] for row in found if row["data"]["data.transform.frame"]] == metrics
+
+
+def test_data_without_a_transform_keep_the_name_that_older_versions_gave_them(
+    planned: Planned, tmp_path: Path
+) -> None:
+    write_baselines([planned("data.transform=null")], tmp_path)
+    name = rows(tmp_path)[0]["of"]
+    assert "transform" not in name
+    before = (tmp_path / "baselines.json").stat().st_mtime_ns
+    write_baselines([planned()], tmp_path)
+    assert (tmp_path / "baselines.json").stat().st_mtime_ns == before
 
 
 def test_baselines_of_a_folder_of_runs_equal_those_of_its_sweep(

@@ -65,6 +65,13 @@ def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None
     assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
 
+def test_members_of_a_pool_may_differ_in_what_training_does_to_sequences(formed: Formed) -> None:
+    augmented = ("data.transform.jitter=0.1", "data.transform.time_mask=2")
+    assert sizes(formed((), augmented)) == [2]
+    assert sizes(formed((), ("data.transform.frame=2",))) == [1, 1]
+    assert sizes(formed(("engine=stacked",), ("engine=stacked", *augmented))) == [1, 1]
+
+
 def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
     found = formed((), ("engine=stacked",), ("engine=autograd",), ("seed=1",))
     assert [len(pool.members) for pool in found.pools] == [2]

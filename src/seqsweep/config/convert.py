@@ -6,7 +6,7 @@ import typing
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import did_you_mean, nearest_or_all
 
 
 def convert(value: Any, annotation: Any, key: str) -> Any:
@@ -16,7 +16,8 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
 
     Args:
         value: a plain value of a config: None, bool, int, float, str, list or dict.
-        annotation: int, float, bool, str, Literal, list, tuple, dict, a union of these, or Any.
+        annotation: int, float, bool, str, Literal, list, tuple, dict, TypedDict, a union of these,
+            or Any.
             Any other type leaves the value unchanged, because its constructor checks it.
         key: the dotted key, for the message.
 
@@ -31,6 +32,8 @@ def convert(value: Any, annotation: Any, key: str) -> Any:
         return _literal(value, arguments, key)
     if annotation in (list, tuple) or origin in (list, tuple):
         return _sequence(value, arguments, origin is tuple or annotation is tuple, key)
+    if typing.is_typeddict(annotation):
+        return _group(value, typing.get_type_hints(annotation), key)
     if annotation is None or annotation is type(None):
         return value if value is None else _refuse(key, value, "null")
     # The constructor checks the values of any other type itself.
@@ -80,21 +83,37 @@ def _literal(value: Any, allowed: Sequence[Any], key: str) -> Any:
     return _refuse(key, value, f"one of {', '.join(choices)}", hint)
 
 
+def _group(value: Any, fields: dict[str, Any], key: str) -> dict[str, Any]:
+    """Converts each key of a group; a key may be left out."""
+    for name in _dict(value, key):
+        if name not in fields:
+            hint = nearest_or_all(str(name), fields)
+            raise ValueError(f"{key}.{name}: no such key in {key}{hint}")
+    return {name: convert(item, fields[name], f"{key}.{name}") for name, item in value.items()}
+
+
 def _union(value: Any, annotation: Any, key: str) -> Any:
     options = typing.get_args(annotation)
     if value is None and type(None) in options:
         return None
     messages: list[str] = []
+    hints: list[str] = []
     # The value's own type is tried first, so that 1.0 stays a float in `int | float`.
     for option in sorted(options, key=lambda option: option is not type(value)):
         if option is not type(None):
             try:
                 return convert(value, option, key)
             except ValueError as error:
+                # An error of a list's item or a group's key names its own place.
+                is_inside = not str(error).startswith(f"{key}=")
+                if is_inside and set(options) == {option, type(None)}:
+                    raise
                 # Only what each option allows is kept, for one message that names the key once.
-                messages.append(str(error).split(": must be ", 1)[-1])
+                allowed, semicolon, hint = str(error).split(": must be ", 1)[-1].partition(";")
+                messages.append(allowed)
+                hints.append(semicolon + hint)
     allowed = [*messages, "null"] if type(None) in options else messages
-    return _refuse(key, value, " or ".join(allowed))
+    return _refuse(key, value, " or ".join(allowed), "".join(hints))
 
 
 def _sequence(value: Any, arguments: Sequence[Any], is_tuple: bool, key: str) -> Any:

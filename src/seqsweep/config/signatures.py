@@ -13,7 +13,7 @@ import inspect
 import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional, TypedDict, Union
 
 from seqsweep.config.reword import named
 from seqsweep.suggest import nearest_or_all
@@ -127,14 +127,30 @@ def _aliases(path: Path) -> dict[str, Any]:
 
 
 def _aliases_in(tree: ast.Module) -> dict[str, Any]:
-    """Returns a module's type aliases, such as `Cell = Literal["rnn", "gru", "lstm"]`."""
+    """Returns a module's type aliases, such as `Cell = Literal["rnn", "gru", "lstm"]`.
+
+    A TypedDict of plain types counts as one.
+    """
     aliases: dict[str, Any] = {}
     for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
             value = _annotation(node.value, _NAMES | aliases)
             if value is not Any:
                 aliases[node.targets[0].id] = value
+        if isinstance(node, ast.ClassDef) and "TypedDict" in map(ast.unparse, node.bases):
+            aliases[node.name] = _typed_dict(node, _NAMES | aliases)
     return aliases
+
+
+def _typed_dict(node: ast.ClassDef, names: dict[str, Any]) -> Any:
+    """Returns the TypedDict of a class statement."""
+    fields = {
+        item.target.id: _annotation(item.annotation, names)
+        for item in node.body
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
+    }
+    make: Any = TypedDict  # type checkers accept only literal fields
+    return make(node.name, fields, total=False)
 
 
 def _from_ast(function: ast.FunctionDef, names: dict[str, Any]) -> Signature:

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
 from seqsweep.data.sequences import Sequences
-from seqsweep.seeding import stream
+from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.seeding import stream, stream_seed
 
 
 class Batch(NamedTuple):
@@ -55,6 +56,35 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(x, lengths, self.labels[rows])
 
 
+class AugmentedDataset(SequenceDataset):
+    """The training sequences, changed anew in each epoch.
+
+    The indices count on through the epochs: row n of epoch e has the index e * N + n. So processes
+    that load batches know the epoch too.
+
+    Args:
+        seed: the seed of the run.
+    """
+
+    def __init__(self, sequences: Sequences, augmentation: Augmentation, seed: int) -> None:
+        super().__init__(sequences)
+        self.augmentation = augmentation
+        self.seed = seed
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        epoch = indices[0] // len(self)
+        rows = [index % len(self) for index in indices]
+        batch = super().__getitems__(rows)
+        seed = augment_seed(self.seed, epoch)
+        x = self.augmentation.apply(batch.x.numpy(), batch.lengths.numpy(), rows, seed)
+        return batch._replace(x=torch.from_numpy(x))
+
+
+def augment_seed(seed: int, epoch: int) -> int:
+    """Returns the seed of an epoch's augmentation."""
+    return stream_seed(seed, f"augment/{epoch}")
+
+
 def as_is(batch: Batch) -> Batch:
     """Returns the batch unchanged: the `collate_fn` for a dataset with `__getitems__`."""
     return batch
@@ -74,6 +104,7 @@ class EpochBatches(Sampler[list[int]]):
         seed: the run's; None keeps the order of the data.
         rank, world_size: the index of this process, and the number of processes.
         fills_up: whether all processes get the same number of rows.
+        counts_epochs: whether the indices count on through the epochs, see `AugmentedDataset`.
     """
 
     def __init__(
@@ -84,6 +115,7 @@ class EpochBatches(Sampler[list[int]]):
         rank: int = 0,
         world_size: int = 1,
         fills_up: bool = True,
+        counts_epochs: bool = False,
     ) -> None:
         self.size = size
         self.batch_size = batch_size
@@ -91,6 +123,7 @@ class EpochBatches(Sampler[list[int]]):
         self.rank = rank
         self.world_size = world_size
         self.fills_up = fills_up
+        self.counts_epochs = counts_epochs
         self.epoch = 0
 
     @property
@@ -104,6 +137,8 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order = self._order()
+        if self.counts_epochs:
+            order = [self.epoch * self.size + row for row in order]
         for start in range(0, len(order), self.batch_size):
             yield order[start : start + self.batch_size]
 

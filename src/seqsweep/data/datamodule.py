@@ -8,9 +8,11 @@ import lightning as L
 import torch
 from torch.utils.data import DataLoader
 
-from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset, as_is
+from seqsweep.data.batch import AugmentedDataset, Batch, EpochBatches, SequenceDataset, as_is
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms.augment import augmentation_of
+from seqsweep.data.transforms.options import TransformOptions
 from seqsweep.signals import ENDING
 
 _WORKERS = 64
@@ -36,6 +38,8 @@ class SequenceDataModule(L.LightningDataModule):
             value before it.
         shuffle: a new order in each epoch, a function of (seed, epoch).
         seed: the seed of the run.
+        transform: the steps that change lengths, channels, or what training reads (docs/data.md);
+            None, or null for each key, changes nothing.
 
     Raises:
         ValueError: an argument outside its range, or data that `prepare` refuses.
@@ -54,6 +58,7 @@ class SequenceDataModule(L.LightningDataModule):
         missing: Literal["error", "zero", "mean", "forward"] = "error",
         shuffle: bool = True,
         seed: int = 0,
+        transform: TransformOptions | None = None,
     ) -> None:
         super().__init__()
         self.splits = prepare(
@@ -63,7 +68,10 @@ class SequenceDataModule(L.LightningDataModule):
             split_seed=split_seed,
             standardize=standardize,
             missing=missing,
+            transform=transform,
         )
+        scaling = self.splits.scaling
+        self.augmentation = augmentation_of(transform, scaling and scaling.shaping)
         check_batch_size(batch_size, self.splits)
         if eval_batch_size < 1:
             raise ValueError(f"data.eval_batch_size={eval_batch_size}: must be at least 1")
@@ -76,10 +84,15 @@ class SequenceDataModule(L.LightningDataModule):
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size
         self.num_workers = num_workers
+        self.seed = seed
         self.shuffle_seed = seed if shuffle else None
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        return self._loader(self.splits.train, self.batch_size, self.shuffle_seed)
+        train = self.splits.train
+        if self.augmentation is None:
+            return self._loader(SequenceDataset(train), self.batch_size, self.shuffle_seed)
+        augmented = AugmentedDataset(train, self.augmentation, self.seed)
+        return self._loader(augmented, self.batch_size, self.shuffle_seed, counts_epochs=True)
 
     def val_dataloader(self) -> DataLoader[Batch] | list[Any]:
         return self._evaluation_loader(self.splits.val)
@@ -103,20 +116,20 @@ class SequenceDataModule(L.LightningDataModule):
         # Lightning takes an empty list for a stage without data.
         if split is None:
             return []
-        return self._loader(split, self.eval_batch_size, None, fills_up=False)
+        return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
 
     def _loader(
-        self, split: Sequences, batch_size: int, seed: int | None, fills_up: bool = True
+        self, data: SequenceDataset, batch_size: int, seed: int | None, **options: bool
     ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)
-        batches = EpochBatches(len(split), batch_size, seed, rank, world_size, fills_up)
+        batches = EpochBatches(len(data), batch_size, seed, rank, world_size, **options)
         # On a resume, Lightning asks loaders with workers for batches before it sets the epoch.
         if trainer:
             current: Any = trainer.fit_loop.epoch_progress.current
             batches.set_epoch(current.processed)
         return DataLoader(
-            SequenceDataset(split),
+            data,
             batch_sampler=batches,
             num_workers=self.num_workers,
             worker_init_fn=_ignore_signals,

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from seqsweep.data.checks import Array, finite_float32
 from seqsweep.data.precision import Float32, Float64, Mask, Units, converted, in_units
+from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.data.transforms.steps import Lengths
 
 Missing = Literal["error", "zero", "mean", "forward"]
 
@@ -19,6 +20,8 @@ Missing = Literal["error", "zero", "mean", "forward"]
 class Scaling:
     """The scaling of a run's data: units, missing values and standardisation, in this order.
 
+    The steps of `data.transform` lie between them, see `Shaping`.
+
     `prepare` fits it on the training split and leaves it in `Splits.scaling`. A checkpoint holds
     it, so that a network can be used without the training data.
 
@@ -26,8 +29,9 @@ class Scaling:
         missing: what becomes of NaN, see `prepare`.
         units: of the source; None where it keeps the values themselves.
         fill: (F,) takes the place of a missing value; None where `missing` is `error`.
-        mean, deviation: (F,) of the training split in its units; None where nothing is
-            standardised.
+        mean, deviation: (F,) of the training split in its units, after the transform; None where
+            nothing is standardised.
+        shaping: the steps of `data.transform`; None where they change nothing.
     """
 
     missing: Missing
@@ -35,12 +39,17 @@ class Scaling:
     fill: Float32 | None = None
     mean: Float64 | None = None
     deviation: Float64 | None = None
+    shaping: Shaping | None = None
 
-    def apply(self, x: Array, lengths: npt.NDArray[np.int64], where: str = "x") -> Float32:
-        """Returns the input (N, T, F) of a network for raw values x (N, T, F), padded with zeros.
+    def apply(self, x: Array, lengths: Lengths, where: str = "x") -> tuple[Float32, Lengths]:
+        """Returns the input (N, T, F) of a network and its lengths (N,), padded with zeros.
+
+        Args:
+            x: (N, T, F) raw values; with a transform, both T and F may differ from the result's.
 
         Raises:
-            ValueError: a value is missing where `missing` is `error`, or too large for float32.
+            ValueError: a value is missing where `missing` is `error`, or too large for float32; or
+                a sequence is too short to be cropped.
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
         rounded = finite_float32(x, valid, where)
@@ -48,18 +57,28 @@ class Scaling:
         # Without standardisation the network takes the values themselves, not those in units.
         if self.mean is None:
             values = converted(values, valid, self.units, None)
-        if np.isnan(values).any():
-            if self.fill is None:
-                number = int(np.isnan(values).sum())
-                subject = "1 value is" if number == 1 else f"{number} values are"
-                raise ValueError(
-                    f"{where}: {subject} missing (NaN), which data.missing=error refuses"
-                )
-            values = filled(values, self.fill, forward=self.missing == "forward")
-        result = self.standardize(values, valid)
+        if self.shaping is not None:
+            values, lengths = self.shaping.crop(values, lengths, where)
+        if self.fill is None:
+            _refuse_missing(values, where)
+        values, lengths = self._reshaped(values, lengths)
+        result = self.standardize(values, np.arange(values.shape[1]) < lengths[:, None])
         if not np.isfinite(result).all():
             raise ValueError(f"{where}: has values too far from those of the training split")
-        return result
+        return result, lengths
+
+    def _reshaped(self, values: Float32, lengths: Lengths) -> tuple[Float32, Lengths]:
+        """Fills in missing values, between the steps of the transform."""
+        if self.shaping is not None:
+            values, lengths = self.shaping.shorten(values, lengths)
+        missing = np.isnan(values)
+        if self.fill is not None and missing.any():
+            values = filled(values, self.fill, forward=self.missing == "forward")
+        return (
+            (values, lengths)
+            if self.shaping is None
+            else self.shaping.widen(values, missing, lengths)
+        )
 
     def standardize(self, x: Float32, valid: Mask) -> Float32:
         """Returns each channel of x less its mean, by its deviation; padding is 0."""
@@ -69,6 +88,13 @@ class Scaling:
         with np.errstate(over="ignore"):  # the caller reports what overflows
             result[valid] = (x[valid] - self.mean) / self.deviation
         return result
+
+
+def _refuse_missing(values: Float32, where: str) -> None:
+    number = int(np.isnan(values).sum())
+    if number:
+        subject = "1 value is" if number == 1 else f"{number} values are"
+        raise ValueError(f"{where}: {subject} missing (NaN), which data.missing=error refuses")
 
 
 def filled(x: Float32, fill: Float32, forward: bool) -> Float32:

@@ -1,4 +1,4 @@
-"""Prepares splits for a run: cuts, fills in, scales. Fits on train alone.
+"""Prepares splits for a run: cuts, fills in, reshapes, scales. Fits on train alone.
 
 N sequences, T steps, F features (channels), C classes.
 """
@@ -13,6 +13,8 @@ from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.scaling import as_given, in_common_units, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.symbols import in_fitted_symbols
+from seqsweep.data.transforms import of_splits
+from seqsweep.data.transforms.options import TransformOptions
 from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -26,10 +28,13 @@ def prepare(
     split_seed: int,
     standardize: bool,
     missing: Missing,
+    transform: TransformOptions | None = None,
     where: str = "data",
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
 
+    A transform crops before the cut, downsamples before the missing values are filled in, and
+    frames before the standardisation, which is that of the resulting channels.
     The `scaling` of the result holds the values that were fitted on train.
 
     Of data with a vocabulary it fits the vocabulary on train, and refuses to standardise.
@@ -46,6 +51,8 @@ def prepare(
         missing: replaces NaN. `zero`: 0 before standardisation. `mean`: the channel's mean in
             train. `forward`: the last value of that channel in the sequence; before the first
             value, the channel's mean in train. `error`: refuses NaN.
+        transform: the steps that change lengths and channels; None for none. Its `jitter` and
+            `time_mask` are checked here, but change only what training reads.
         where: the config group of the options, which begins every error message.
 
     Raises:
@@ -54,9 +61,11 @@ def prepare(
     if missing not in _MISSING:
         hint = did_you_mean(missing, _MISSING)
         raise ValueError(f"{where}.missing={missing!r}: must be one of {', '.join(_MISSING)}{hint}")
+    wanted, shaping = of_splits.checked(transform, splits, missing, where)
+    splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
-        _refuse_missing(splits, where)
+        _refuse_missing(splits, shaping.first, where)
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
     # All splits get the units of train, so that what is fitted on train holds for them too.
@@ -65,8 +74,16 @@ def prepare(
         cut = in_fitted_symbols(cut, cut.vocabulary, standardize, where)
     units = cut.train.units
     cut = cut if standardize else as_given(cut, where)
+    if wanted.reshapes:
+        cut = of_splits.shorten(cut, shaping, where)
+        shaping, lines = of_splits.with_masks(shaping, wanted, cut)
+        cut = replace(cut, notes=(*cut.notes, *lines))
     scaling = Scaling(missing, units, _fill_value(cut, missing, where))
     whole = _without_missing(cut, scaling)
+    if wanted.reshapes:
+        scaling = replace(scaling, shaping=shaping)
+        whole = of_splits.widen(cut, whole, shaping, where)
+    of_splits.check_augmentation(wanted, whole.train, where)
     return standardized(whole, scaling, where) if standardize else replace(whole, scaling=scaling)
 
 
@@ -207,8 +224,12 @@ def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
     return means.astype(np.float32)
 
 
-def _refuse_missing(splits: Splits, where: str) -> None:
-    """Refuses NaN; the message names the first one and the ways to replace it."""
+def _refuse_missing(splits: Splits, first: int, where: str) -> None:
+    """Refuses NaN; the message names the first one and the ways to replace it.
+
+    Args:
+        first: the step of the source at which the splits begin.
+    """
     holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
     total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:
@@ -217,6 +238,6 @@ def _refuse_missing(splits: Splits, where: str) -> None:
     n, t, f = np.argwhere(hole)[0]
     ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
     raise ValueError(
-        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {t},"
+        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {first + t},"
         f" channel {splits.train.channel_names[f]!r}; set {where}.missing=mean|zero|forward{ends}"
     )

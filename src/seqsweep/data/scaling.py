@@ -46,6 +46,10 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
     # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
     constant = values.min(axis=0) == values.max(axis=0)
     mean[constant], deviation[constant] = values[0, constant], 1.0
+    if scaling.shaping is not None:
+        # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
+        masks = scaling.shaping.is_mask
+        mean[masks], deviation[masks], constant[masks] = 0.0, 1.0, False
     scaling = replace(scaling, mean=mean, deviation=deviation)
     scaled: dict[str, Sequences] = {}
     for name, part in splits.parts.items():

@@ -15,6 +15,14 @@ ADDED_LATER: dict[str, Any] = {
     "model.forget_bias": None,
     "model.embedding_dim": None,
     "model.num_embeddings": None,
+    "data.transform": None,
+    "data.transform.crop": None,
+    "data.transform.truncate": None,
+    "data.transform.downsample": None,
+    "data.transform.impute": None,
+    "data.transform.frame": None,
+    "data.transform.jitter": None,
+    "data.transform.time_mask": None,
 }
 """Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
 

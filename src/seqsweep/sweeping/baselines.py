@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms.options import shaping_options
 from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
@@ -138,12 +139,15 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
 def _name(data: Config, fingerprint: str | None) -> str:
     """Returns a name that is equal for all configs with the same sequences."""
     kept = {key: value for key, value in data.items() if key not in _IGNORED}
+    # Data of older versions have no transform, and must keep their names.
+    given = {k: v for k, v in shaping_options(kept.pop("transform", None)).items() if v is not None}
+    kept |= {"transform": given} if given else {}
     return json.dumps([kept, fingerprint], sort_keys=True)
 
 
 def _data(member: PlannedRun) -> Config:
     kept = {key: v for key, v in member.config["data"].items() if key not in _IGNORED}
-    return {"data": kept}
+    return {"data": kept | {"transform": shaping_options(kept.get("transform"))}}
 
 
 def _row(name: str, splits: Splits, fit: Callable[[Splits], Predict]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.transforms.of_splits import check_augmentation
+from seqsweep.data.transforms.options import shaping_options, transform_of
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 _PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
@@ -51,7 +53,11 @@ def prepared(config: Config) -> Splits:
     """
     data = config["data"]
     options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
-    return _prepared(load_source(data["source"]), json.dumps(options, sort_keys=True))
+    # Runs that differ only in what training does to the sequences share the prepared splits.
+    options["transform"] = shaping_options(data.get("transform"))
+    splits = _prepared(load_source(data["source"]), json.dumps(options, sort_keys=True))
+    check_augmentation(transform_of(data.get("transform")), splits.train)
+    return splits
 
 
 def load_source(source: Config) -> Splits:

@@ -12,6 +12,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 
 KEYS = ("config", "class_names", "channel_names", "scaling")
@@ -42,7 +43,8 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     # Data without units have no such arrays; the two occur together.
     units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
-    return Scaling(state["missing"], units, **fitted)
+    shaping = Shaping.from_state(state["shaping"]) if "shaping" in state else None
+    return Scaling(state["missing"], units, **fitted, shaping=shaping)
 
 
 def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
@@ -52,7 +54,7 @@ def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
 
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
-    """Returns a scaling as the name of `missing` and one tensor for each fitted array."""
+    """Returns a scaling as plain values, and one tensor for each fitted array."""
     units = {} if scaling.units is None else scaling.units._asdict()
     arrays = {
         **units,
@@ -62,4 +64,6 @@ def _plain(scaling: Scaling) -> dict[str, Any]:
     }
     # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
-    return {"missing": scaling.missing, **tensors}
+    # Checkpoints without a transform stay as older versions read and wrote them.
+    shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
+    return {"missing": scaling.missing, **tensors, **shaping}

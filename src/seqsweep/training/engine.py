@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal, NamedTuple
 
 from seqsweep.config.schema import Config
+from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.training.data_cache import DATA_MODULE
 
@@ -221,6 +222,7 @@ def slower_options(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) 
 def pool_key(config: Config, data_fingerprint: str | None) -> str:
     """Returns the key that configs of one pool share: that of their prepared data."""
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
+    data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
     return json.dumps((data_fingerprint, data), sort_keys=True)
 
 

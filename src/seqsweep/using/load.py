@@ -45,7 +45,7 @@ class LoadedRun:
         config: the whole resolved config.
         network: maps x (B, T, F) and lengths (B,) to logits (B, C); in evaluation mode.
         class_names: C names, in the order of the logits.
-        channel_names: F names, in the order of the features.
+        channel_names: F names, in the order of the features that the network reads.
         scaling: what `prepare` applies; None where a data module of your own scales by itself.
         epoch: of the weights, counted from 0.
         vocabulary: the symbols of a run on texts; None for other data.
@@ -65,6 +65,12 @@ class LoadedRun:
         classes, channels = len(self.class_names), len(self.channel_names)
         return f"LoadedRun({self.checkpoint}: {name}, {channels} channels, {classes} classes)"
 
+    @property
+    def source_channels(self) -> tuple[str, ...]:
+        """The names of the channels that `prepare` takes; a transform may change them."""
+        shaping = None if self.scaling is None else self.scaling.shaping
+        return self.channel_names if shaping is None else shaping.channel_names
+
     def prepare(
         self,
         x: npt.ArrayLike | Sequence[npt.ArrayLike] | Sequence[str],
@@ -72,7 +78,7 @@ class LoadedRun:
     ) -> Inputs:
         """Returns raw sequences as the network takes them: `run.network(*run.prepare(x))`.
 
-        They are scaled as the training data were, to the bit.
+        They are transformed and scaled as the training data were, to the bit.
 
         Args:
             x: (B, T, F), or (B, T) for one channel; or a list of B sequences (T, F) or (T,), which
@@ -90,12 +96,12 @@ class LoadedRun:
         if self.vocabulary is not None:
             return _encoded(self.vocabulary, x, lengths)
         values, steps = padded(x, lengths)
-        if values.shape[2] != len(self.channel_names):
+        if values.shape[2] != len(self.source_channels):
             raise ValueError(
-                f"x: expected {len(self.channel_names)} channels, got {values.shape[2]}"
+                f"x: expected {len(self.source_channels)} channels, got {values.shape[2]}"
                 f" (shape {values.shape})"
             )
-        scaled = self.scaling.apply(values, steps)
+        scaled, steps = self.scaling.apply(values, steps)
         return Inputs(torch.from_numpy(scaled), torch.from_numpy(steps))
 
 

@@ -42,6 +42,7 @@ CONFIGS: dict[str, tuple[str, ...]] = {
     "normed": ("model.layer_norm=true", "model.num_layers=3", "model.dropout=0.2"),
     "attention": ("model.pooling=attention", "model.bidirectional=true"),
     "one log": ("logger=csv",),
+    "augmented": ("data.transform.jitter=0.3", "data.transform.time_mask=2"),
 }
 
 

@@ -50,7 +50,8 @@ def test_a_run_has_the_same_result_with_one_thread_or_two(
 def test_a_run_has_the_same_result_with_no_workers_or_two(
     planned, undisturbed, tmp_path, result, assert_equal
 ):
-    two, none = (planned(*DROPOUT, f"data.num_workers={n}") for n in (2, 0))
+    augmented = ("data.transform.jitter=0.3", "data.transform.time_mask=2")
+    two, none = (planned(*DROPOUT, *augmented, f"data.num_workers={n}") for n in (2, 0))
     assert two.run_id == none.run_id
     assert_equal(result(train(two, tmp_path).folder.path), undisturbed(none))
 

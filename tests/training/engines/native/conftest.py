@@ -15,7 +15,8 @@ from seqsweep.training.train import train_pool
 MIXED: tuple[tuple[str, ...], ...] = (
     ("seed=0",),
     ("seed=1", "model.num_layers=2", "model.dropout=0.3", "model.bidirectional=true"),
-    ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5"),
+    ("seed=2", "model.cell=gru", "model.pooling=mean", "scheduler=cosine", "data.batch_size=5",
+     "data.transform.jitter=0.3", "data.transform.time_mask=2"),
     ("seed=3", "model.cell=lstm", "scheduler=plateau", "scheduler.patience=0",
      "trainer.max_epochs=7"),
     ("seed=0", "callbacks=early_stopping", "callbacks.early_stopping.patience=1",

@@ -13,7 +13,7 @@ from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.training import resume
 from seqsweep.training import train as story
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.engines.native import pool
+from seqsweep.training.engines.native import pool, pool_data
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Ended
@@ -50,7 +50,7 @@ def test_a_member_whose_computing_fails_does_so_alone(
     members_of: Plan, assert_undisturbed: Check, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a task with others: they train again what the task had begun."""
-    members, step = members_of("trainer.max_epochs=3"), pool.run
+    members, step = members_of("trainer.max_epochs=3"), pool_data.run
     monkeypatch.setattr(pool, "_TASKS_OF_A_THREAD", 1)
 
     def fails(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
@@ -59,7 +59,7 @@ def test_a_member_whose_computing_fails_does_so_alone(
             raise MemoryError("no more")
         return result
 
-    monkeypatch.setattr(pool, "run", fails)
+    monkeypatch.setattr(pool_data, "run", fails)
     outcomes = train_pool(members, tmp_path / "pool", 1)
     assert [type(outcome) for outcome in outcomes] == [Outcome, RunFailed, Outcome, Outcome]
     failure = json.loads((tmp_path / "pool" / members[1].run_id / "failure.json").read_text())
@@ -144,7 +144,7 @@ def test_works_that_take_too_long_after_a_signal_are_stopped(
     members = members_of("trainer.max_epochs=4")
     monkeypatch.setattr(pool, "_GRACE_SECONDS", 0.0)
     monkeypatch.setattr(pool, "_TASKS_OF_A_THREAD", 1)  # of all members, so a task is a round
-    step, calls = pool.run, iter(range(1000))
+    step, calls = pool_data.run, iter(range(1000))
 
     def signals(works: Sequence[Work], train: Data, val: Data | None, stop: Stop) -> Any:
         if next(calls) < 2:
@@ -154,7 +154,7 @@ def test_works_that_take_too_long_after_a_signal_are_stopped(
             pass
         return step(works, train, val, stop)
 
-    monkeypatch.setattr(pool, "run", signals)
+    monkeypatch.setattr(pool_data, "run", signals)
     outcomes = train_pool(members, tmp_path / "stopped", 1)
     assert all(isinstance(outcome, Interrupted) for outcome in outcomes), outcomes
     epochs = [

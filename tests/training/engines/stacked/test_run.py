@@ -75,6 +75,8 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "seldom validated": ("trainer.check_val_every_n_epoch=2", "optimizer=rmsprop",
                          "optimizer.lr=0.003"),
     "never validated": ("data.val_fraction=0", "monitor=train/loss", "data.test_fraction=0"),
+    "augmented": ("data.transform.frame=2", "data.transform.jitter=0.3",
+                  "data.transform.time_mask=1", "model.bidirectional=true"),
 }  # fmt: skip
 
 
@@ -102,7 +104,7 @@ def test_stacked_is_what_autograd_makes_of_each_alone(
         assert_close(outcome.folder.path, alone.folder.path)
 
 
-@pytest.mark.parametrize("name", ["rnn", "early"])
+@pytest.mark.parametrize("name", ["rnn", "early", "augmented"])
 def test_a_stacked_run_does_not_depend_on_its_company(
     planned: Plan, tmp_path: Path, name: str
 ) -> None:
@@ -168,7 +170,7 @@ def undisturbed(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["rnn", "early", "lstm"])
+@pytest.mark.parametrize("name", ["rnn", "early", "lstm", "augmented"])
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_killed_stack_equals_the_uninterrupted_one(
     planned: Plan,

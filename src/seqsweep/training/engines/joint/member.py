@@ -15,6 +15,7 @@ from torch import Tensor
 
 from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms.augment import augmentation_of
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import check_loss
 from seqsweep.runs.run_folder import RunFolder
@@ -81,6 +82,8 @@ class TrainingMember:
         seed = config["data"].get("seed")
         self.shuffle_seed: int = config["seed"] if seed is None else seed
         self.dropout_seed = stream_seed(config["seed"], "dropout")
+        shaping = splits.scaling and splits.scaling.shaping
+        self.augmentation = augmentation_of(config["data"].get("transform"), shaping)
         self.early_stop: EarlyStop | None = None
         for name, section in (config["callbacks"] or {}).items():
             if section is not None:

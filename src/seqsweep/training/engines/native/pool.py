@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqsweep.models.module import Diverged
-from seqsweep.native.step import Result, Stopped, run
+from seqsweep.native.step import Result, Stopped
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
@@ -150,8 +150,7 @@ class Pool:
 
     def _train(self, members: Sequence[PoolMember]) -> None:
         works = [member.work() for member in members]
-        train, val = self.data.native["train"], self.data.native.get("val")
-        compute = functools.partial(run, works, train, val, self.workers.stop)
+        compute = functools.partial(self.data.train, members, works, self.workers.stop)
         self.workers.submit(Task(members, compute, self._take_epochs))
 
     def _test(self, members: Sequence[PoolMember]) -> None:

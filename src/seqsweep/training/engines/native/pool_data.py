@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from seqsweep.data.batch import augment_seed
 from seqsweep.data.sequences import Sequences, Splits
-from seqsweep.native.step import Data, Network, Sums, evaluate, trace
+from seqsweep.data.transforms.augment import Augmentation
+from seqsweep.native.step import Data, Network, Result, Stop, Sums, Work, evaluate, run, trace
 from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
 from seqsweep.training.engines.ending import Findings
 from seqsweep.training.engines.joint.scores import scores
@@ -20,6 +22,9 @@ from seqsweep.training.engines.native.member import PoolMember
 Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
 """The sums of a member on each evaluated split, and its diagnosis."""
 
+_AUGMENTED_NUMBERS = 2**24
+"""The most numbers in the augmented training splits that are kept for members of equal seeds."""
+
 
 class PoolData:
     """The splits of a pool in the form that its threads read."""
@@ -27,6 +32,34 @@ class PoolData:
     def __init__(self, splits: Splits) -> None:
         self.splits = splits
         self.native = {name: _data(part) for name, part in splits.parts.items()}
+        kept = min(16, max(1, _AUGMENTED_NUMBERS // splits.train.x.size))
+        self._augmented = functools.lru_cache(maxsize=kept)(self._augment)
+
+    def train(
+        self, members: Sequence[PoolMember], works: Sequence[Work], stop: Stop
+    ) -> list[Result]:
+        """Trains members for one epoch; called by a thread.
+
+        Raises:
+            Stopped: `stop` was set.
+        """
+        val = self.native.get("val")
+        if all(member.augmentation is None for member in members):
+            return run(works, self.native["train"], val, stop)
+        results: list[Result] = []
+        for member, work in zip(members, works, strict=True):
+            train = self._augmented(member.augmentation, member.shuffle_seed, member.epochs)
+            results += run([work], train, val, stop)
+        return results
+
+    def _augment(self, augmentation: Augmentation | None, seed: int, epoch: int) -> Data:
+        """Returns the training split as it is in an epoch."""
+        if augmentation is None:
+            return self.native["train"]
+        part = self.splits.train
+        rows = range(len(part))
+        x = augmentation.apply(part.x, part.lengths, rows, augment_seed(seed, epoch))
+        return Data(x, part.lengths, part.labels, part.num_classes)
 
     def evaluate_best(self, member: PoolMember) -> Evaluated:
         """Evaluates and diagnoses the best weights of a member; called by a thread."""

@@ -4,12 +4,15 @@ K members, M batches, B batch.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import lightning as L
+import numpy as np
 import torch
 from torch import Tensor
 
+from seqsweep.data.batch import augment_seed
 from seqsweep.data.datamodule import SequenceDataModule
 from seqsweep.data.sequences import Sequences
 from seqsweep.seeding import stream
@@ -59,6 +62,7 @@ class StackDataModule(L.LightningDataModule):
         self.members = members
         self.bidirectional = bidirectional
         self.dtype = dtype
+        self.augmentation = data.augmentation
         self._loaded: dict[str, StackData] = {}
 
     def on_device(self, split: str, device: torch.device) -> StackData:
@@ -66,15 +70,36 @@ class StackDataModule(L.LightningDataModule):
         if split not in self._loaded:
             sequences = getattr(self.splits, split)
             assert isinstance(sequences, Sequences)
-            self._loaded[split] = StackData(
-                torch.from_numpy(sequences.x),
-                torch.from_numpy(sequences.lengths),
-                torch.from_numpy(sequences.labels),
-                self.bidirectional,
-                self.dtype,
-                device,
-            )
+            self._loaded[split] = self._stack_data([sequences], device)
         return self._loaded[split]
+
+    def augment(self, epoch: int, device: torch.device) -> Tensor:
+        """Replaces the training split by that of an epoch: one copy for each seed.
+
+        Returns the index of the first row of each member's copy, (K,).
+        """
+        seeds = [member.shuffle_seed for member in self.members]
+        train, distinct = self.splits.train, list(dict.fromkeys(seeds))
+        if self.augmentation is None:
+            return torch.zeros(len(seeds), dtype=torch.int64)
+        rows = range(len(train))
+        copies: list[Sequences] = []
+        for seed in distinct:
+            drawn = augment_seed(seed, epoch)
+            x = self.augmentation.apply(train.x, train.lengths, rows, drawn)
+            copies.append(replace(train, x=x))
+        self._loaded["train"] = self._stack_data(copies, device)
+        return torch.tensor([distinct.index(seed) * len(train) for seed in seeds])
+
+    def _stack_data(self, parts: Sequence[Sequences], device: torch.device) -> StackData:
+        return StackData(
+            torch.from_numpy(np.concatenate([part.x for part in parts])),
+            torch.from_numpy(np.concatenate([part.lengths for part in parts])),
+            torch.from_numpy(np.concatenate([part.labels for part in parts])),
+            self.bidirectional,
+            self.dtype,
+            device,
+        )
 
     def train_dataloader(self) -> "EpochBlocks":
         return EpochBlocks(self)
@@ -98,8 +123,10 @@ class EpochBlocks:
     def __iter__(self) -> Iterator[Block]:
         data, trainer = self.data, self.data.trainer
         assert trainer is not None
-        train = data.on_device("train", trainer.strategy.root_device)
-        order = self._order(trainer.current_epoch)  # (K, S)
+        device, epoch = trainer.strategy.root_device, trainer.current_epoch
+        first = data.augment(epoch, device)
+        train = data.on_device("train", device)
+        order = self._order(epoch) + first[:, None]  # (K, S)
         size = data.batch_size
         full = order.shape[1] // size * size
         if full:

@@ -1,0 +1,1 @@
+"""The steps of `data.transform`, which change sequences before a network reads them."""

@@ -1,0 +1,94 @@
+"""What training does to a sequence is a function of (seed, epoch, sequence) alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from seqsweep.data.batch import EpochBatches, augment_seed
+from seqsweep.data.datamodule import SequenceDataModule
+from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.transforms.augment import Augmentation, augmentation_of
+from seqsweep.data.transforms.options import TransformOptions
+from seqsweep.data.transforms.shaping import Shaping
+
+N, T, F = 400, 12, 3
+
+
+def sequences():
+    lengths = 1 + np.arange(N) % T
+    x = np.ones((N, T, F), dtype=np.float32)
+    x[np.arange(T) >= lengths[:, None]] = 0
+    return x, lengths
+
+
+def test_a_sequence_is_changed_alike_alone_and_in_any_batch():
+    x, lengths = sequences()
+    augmentation = Augmentation(0.3, 4)
+    whole = augmentation.apply(x, lengths, range(N), seed=7)
+    rows = [17, 3, 250]
+    # A batch is cut to its longest sequence, so its padding differs too.
+    batch = augmentation.apply(x[rows][:, :11], lengths[rows], rows, seed=7)
+    assert batch.tobytes() == whole[rows][:, :11].tobytes()
+    assert not np.array_equal(whole, augmentation.apply(x, lengths, range(N), seed=8))
+    assert (x[lengths == T] == 1).all()  # the split itself stays as it is
+
+
+def test_noise_is_normal_and_leaves_padding_and_masks_alone():
+    x, lengths = sequences()
+    result = Augmentation(0.5, 0, exact=(2,)).apply(x, lengths, range(N), seed=0)
+    valid = np.arange(T) < lengths[:, None]
+    noise = (result - x)[valid][:, :2]
+    assert abs(noise.mean()) < 0.02 and abs(noise.std() - 0.5) < 0.02
+    assert len(np.unique(noise)) > 0.99 * noise.size
+    assert (result[:, :, 2] == x[:, :, 2]).all() and not result[~valid].any()
+
+
+def test_a_time_mask_is_one_span_that_leaves_at_least_a_step():
+    x, lengths = sequences()
+    result = Augmentation(0.0, 4).apply(x, lengths, range(N), seed=0)
+    widths = []
+    for row, length in enumerate(lengths):
+        masked = np.flatnonzero((result[row, :length] == 0).all(axis=1))
+        widths.append(len(masked))
+        assert len(masked) <= min(4, length - 1)
+        assert not len(masked) or masked[-1] - masked[0] == len(masked) - 1
+    assert set(widths) == {0, 1, 2, 3, 4}
+
+
+def test_the_span_is_the_same_with_noise():
+    x, lengths = sequences()
+    with_noise, without = (Augmentation(s, 4).apply(x, lengths, range(N), 1) for s in (0.1, 0.0))
+    np.testing.assert_array_equal(with_noise == 0, without == 0)
+
+
+def test_channels_that_mark_missing_values_get_no_noise():
+    shaping = Shaping(("u", "v"), masked=(1,), frame=2)
+    augmentation = augmentation_of({"jitter": 0.1}, shaping)
+    assert augmentation is not None and augmentation.exact == (2, 5)
+    assert augmentation_of({"frame": 2, "jitter": 0.0}, shaping) is None
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_a_data_module_gives_each_epoch_its_own_draws_to_training_alone(shuffle):
+    x, lengths = sequences()
+    source = Splits(make_sequences(x + np.arange(N)[:, None, None], np.arange(N) % 3, lengths))
+    options: TransformOptions = {"jitter": 0.1, "time_mask": 2}
+    data = SequenceDataModule(source, 32, transform=options, seed=3, shuffle=shuffle)
+    augmentation = Augmentation(0.1, 2)
+    assert data.augmentation == augmentation
+    train = data.splits.train
+    for epoch in (0, 2):
+        loader = data.train_dataloader()
+        sampler = loader.batch_sampler
+        assert isinstance(sampler, EpochBatches)
+        sampler.set_epoch(epoch)
+        order = list(itertools.chain.from_iterable(sampler))
+        seed = augment_seed(3, epoch)
+        expected = augmentation.apply(train.x, train.lengths, range(len(train)), seed)
+        found = [(one, n) for b in loader for one, n in zip(b.x, b.lengths, strict=True)]
+        for (one, length), index in zip(found, order, strict=True):
+            assert one[:length].numpy().tobytes() == expected[index % len(train), :length].tobytes()
+    assert data.splits.val is not None
+    (batch,) = data.val_dataloader()
+    assert batch.x.numpy().tobytes() == data.splits.val.x.tobytes()

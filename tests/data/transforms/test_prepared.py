@@ -1,0 +1,179 @@
+"""Splits are transformed before they are scaled, and raw values again in the same way."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seqsweep.data.prepare import prepare
+from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.transforms.shaping import Shaping
+from seqsweep.training.description import description, scaling_of
+
+N, T, F = 24, 11, 2
+
+TRANSFORMS: dict[str, dict[str, Any]] = {
+    "frame": {"frame": 3},
+    "downsample": {"downsample": 2},
+    "crop": {"crop": [2, 9]},
+    "truncate": {"truncate": 4},
+    "impute": {"impute": "missing"},
+    "impute all": {"impute": "all"},
+    "all": {"crop": [1, 10], "downsample": 2, "impute": "all", "frame": 2},
+}
+
+
+def raw(seed, offset=0.0, holes=0.15):
+    """x (N, T, F) with missing values in its channel 0 alone, and lengths of 4 to 11 steps."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(3, 5, (N, T, F)) + offset
+    x[:, :, 0][rng.random((N, T)) < holes] = np.nan
+    return x, rng.integers(4, T + 1, N)
+
+
+def made(seed, units=None, padding=0, **options):
+    x, lengths = raw(seed, **options)
+    x = np.pad(x, ((0, 0), (0, padding), (0, 0)), constant_values=7)
+    names = ["u", "v"]
+    return make_sequences(x, np.arange(N) % 3, lengths, channel_names=names, units=units)
+
+
+def ready(splits, transform=None, **options) -> Splits:
+    defaults: dict[str, Any] = {
+        "val_fraction": 0.25, "test_fraction": 0, "split_seed": 0, "standardize": True,
+        "missing": "mean",
+    }  # fmt: skip
+    return prepare(splits, transform=transform, **defaults | options)
+
+
+def both(transform, offset=0.0, **options):
+    train = made(0, offset=offset)
+    return ready(Splits(train, test=made(1, train.units, offset=offset)), transform, **options)
+
+
+@pytest.mark.parametrize("missing", ["zero", "mean", "forward"])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_a_checkpoint_transforms_raw_values_as_the_test_split_to_the_bit(
+    name, standardize, missing
+):
+    splits = both(TRANSFORMS[name], standardize=standardize, missing=missing)
+    assert splits.test is not None
+    scaling = scaling_of(description({}, splits))
+    assert scaling is not None
+    x, lengths = raw(1)
+    values, steps = scaling.apply(x[:, : lengths.max()], lengths)
+    assert steps.tolist() == splits.test.lengths.tolist()
+    assert values.tobytes() == splits.test.x[:, : steps.max()].tobytes()
+    assert values.shape[2] == splits.input_size == len(splits.train.channel_names)
+    # In other company, and with other padding, a sequence stays what it is.
+    alone, (length,) = scaling.apply(np.pad(x[3:4], ((0, 0), (0, 5), (0, 0))), lengths[3:4])
+    assert alone[0, :length].tobytes() == splits.test.x[3, :length].tobytes()
+
+
+def test_channels_in_units_of_their_own_keep_them_through_a_transform():
+    """Time stamps near 1.7e9 would lose their differences in float32."""
+    splits = both(TRANSFORMS["all"], offset=1.7e9)
+    assert splits.test is not None and splits.scaling is not None
+    assert splits.scaling.units is not None
+    values, steps = splits.scaling.apply(raw(1, offset=1.7e9)[0], raw(1)[1])
+    assert values[:, : steps.max()].tobytes() == splits.test.x[:, : steps.max()].tobytes()
+    plain = both(TRANSFORMS["all"])
+    np.testing.assert_allclose(splits.train.x, plain.train.x, atol=1e-5)
+
+
+def test_frames_then_a_network_equal_frames_made_by_hand():
+    """The same sequences, framed in NumPy beforehand, are prepared to the same bits."""
+    x, lengths = raw(0, holes=0)
+    frames = np.zeros((N, 4, 3 * F))
+    for row, length in enumerate(lengths):
+        full = np.pad(x[row, :length], ((0, -length % 3), (0, 0)), mode="edge")
+        frames[row, : -(-length // 3)] = full.reshape(-1, 3 * F)
+    by_hand = ready(Splits(make_sequences(frames, np.arange(N) % 3, -(-lengths // 3))))
+    framed = ready(Splits(made(0, holes=0)), {"frame": 3})
+    assert framed.train.channel_names == ("u@0", "v@0", "u@1", "v@1", "u@2", "v@2")
+    for part, expected in zip(framed.parts.values(), by_hand.parts.values(), strict=True):
+        assert part.x.tobytes() == expected.x.tobytes()
+        assert part.lengths.tolist() == expected.lengths.tolist()
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_padding_changes_nothing(name):
+    one, other = (ready(Splits(made(0, padding=n)), TRANSFORMS[name]) for n in (0, 6))
+    assert one.fingerprint() == other.fingerprint()
+
+
+def test_masks_mark_what_was_missing_and_are_not_scaled():
+    splits = both({"impute": "missing"})
+    assert splits.test is not None
+    assert splits.train.channel_names == ("u", "v", "u_missing")
+    x, lengths = raw(1)
+    valid = np.arange(T) < lengths[:, None]
+    np.testing.assert_array_equal(splits.test.x[valid][:, 2], np.isnan(x[:, :, 0][valid]))
+    # The other channels are as without masks.
+    assert splits.test.x[:, :, :2].tobytes() == both(None).test.x.tobytes()  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_the_channels_with_masks_are_those_with_missing_values_in_train():
+    train, holed = made(0, holes=0), made(1)
+    splits = ready(Splits(train, test=holed), {"impute": "missing"})
+    assert splits.train.channel_names == ("u", "v")
+    assert [line for line in splits.notes if "adds no channel" in line]
+    splits = ready(Splits(train, test=holed), {"impute": "all"})
+    assert splits.train.channel_names == ("u", "v", "u_missing", "v_missing")
+    # A mask that is constant in train is not worth a note.
+    assert splits.notes == ()
+
+
+def test_missing_values_that_are_cropped_away_are_no_reason_to_refuse_data():
+    x, lengths = raw(0, holes=0)
+    x[:, 0] = np.nan
+    x[1, 5, 1] = np.nan
+    source = Splits(make_sequences(x, np.arange(N) % 3, lengths))
+    with pytest.raises(ValueError, match="missing values"):
+        ready(source, missing="error")
+    # The message counts steps as the source does.
+    with pytest.raises(ValueError, match=r"1 missing values .*sequence 1, step 5, channel"):
+        ready(source, {"crop": [1, 11]}, missing="error")
+    x[1, 5, 1] = 0
+    source = Splits(make_sequences(x, np.arange(N) % 3, lengths))
+    splits = ready(source, {"crop": [1, 11]}, missing="error")
+    assert splits.scaling is not None
+    values, steps = splits.scaling.apply(x, lengths)
+    assert np.isfinite(values).all() and steps.tolist() == (lengths - 1).tolist()
+    # A mean does not hide a missing value that is refused.
+    splits = ready(Splits(made(0, holes=0)), {"downsample": 2}, missing="error")
+    assert splits.scaling is not None
+    with pytest.raises(ValueError, match=r"data\.missing=error refuses"):
+        splits.scaling.apply(*raw(1))
+
+
+def test_a_new_sequence_that_is_too_short_to_crop_is_refused():
+    scaling = both({"crop": [3, 9]}).scaling
+    assert scaling is not None
+    with pytest.raises(
+        ValueError, match=r"x: sequence 1 has 3 steps; must have at least 4, .*crop"
+    ):
+        scaling.apply(np.zeros((2, 5, F)), np.array([5, 3]))
+
+
+def test_no_transform_leaves_the_splits_and_the_checkpoint_as_they_were():
+    options = {"frame": None, "crop": None, "jitter": 0.5}
+    plain, same = both(None), both(options)
+    assert same.fingerprint() == plain.fingerprint()
+    assert same.scaling is not None and same.scaling.shaping is None
+    assert "shaping" not in description({}, same)["scaling"]
+
+
+def test_digests_are_those_of_the_raw_sequences():
+    """So runs with and without a transform are known to share their test sequences."""
+    one, other = both(None), both(TRANSFORMS["all"])
+    for part, same in zip(one.parts.values(), other.parts.values(), strict=True):
+        np.testing.assert_array_equal(part.digests, same.digests)
+
+
+def test_a_shaping_returns_from_its_state():
+    shaping = Shaping(("u", "v"), 1, 9, 2, (1,), 3)
+    assert Shaping.from_state(shaping.state()) == shaping
+    assert replace(shaping, last=None) == Shaping.from_state(replace(shaping, last=None).state())

@@ -1,0 +1,82 @@
+"""Each step equals the same operation on every sequence by itself, whatever its padding."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.data.transforms.steps import cropped, downsampled, framed
+
+sizes = st.integers(1, 9)
+
+
+def sequences(seed, padding=0, holes=0.0):
+    """x (N, T, F) = (7, 8 + padding, 2), 0 at its padding, and lengths of 3 to 8 steps."""
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(3, 9, 7)
+    x = rng.normal(size=(7, 8, 2)).astype(np.float32)
+    x[rng.random(x.shape) < holes] = np.nan
+    x = np.pad(x, ((0, 0), (0, padding), (0, 0)))
+    x[np.arange(8 + padding) >= lengths[:, None]] = 0
+    return x, lengths
+
+
+def assert_each_is(result, x, lengths, by_hand):
+    """Compares with a function of one sequence (T, F); the padding must be 0."""
+    values, steps = result
+    assert values.dtype == np.float32
+    for row, one in enumerate(x):
+        expected = by_hand(one[: lengths[row]])
+        assert steps[row] == len(expected)
+        np.testing.assert_array_equal(values[row, : steps[row]], expected)
+        assert not values[row, steps[row] :].any()
+
+
+def frame_by_hand(one, size):
+    """The last frame is filled up with the last step."""
+    full = np.pad(one, ((0, -len(one) % size), (0, 0)), mode="edge")
+    return full.reshape(-1, size * one.shape[1])
+
+
+def means_by_hand(one, size):
+    with np.errstate(invalid="ignore"):
+        return np.array(
+            [
+                [
+                    np.float32(np.divide(sum(column.tolist()), len(column)))
+                    for column in (c[~np.isnan(c)].astype(np.float64) for c in block.T)
+                ]
+                for block in (one[start : start + size] for start in range(0, len(one), size))
+            ]
+        )
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 5), size=sizes, padding=st.integers(0, 5))
+def test_frames_are_those_made_by_hand(seed, size, padding):
+    x, lengths = sequences(seed, padding)
+    assert_each_is(framed(x, lengths, size), x, lengths, lambda one: frame_by_hand(one, size))
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 5), size=sizes, padding=st.integers(0, 5))
+def test_downsampling_is_the_mean_of_the_present_values(seed, size, padding):
+    x, lengths = sequences(seed, padding, holes=0.3)
+    result = downsampled(x, lengths, size)
+    assert_each_is(result, x, lengths, lambda one: means_by_hand(one, size))
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 5), first=st.integers(0, 2), more=sizes, padding=st.integers(0, 5))
+def test_cropping_is_slicing(seed, first, more, padding):
+    x, lengths = sequences(seed, padding)
+    result = cropped(x, lengths, first, first + more)
+    assert_each_is(result, x, lengths, lambda one: one[first : first + more])
+
+
+@pytest.mark.parametrize("step", [framed, downsampled])
+def test_one_step_at_a_time_changes_nothing(step):
+    x, lengths = sequences(0)
+    values, steps = step(x, lengths, 1)
+    np.testing.assert_array_equal(values, x)
+    np.testing.assert_array_equal(steps, lengths)
