@@ -1,6 +1,8 @@
 """Runs with networks of any shape and scaling, without training: their weights are random."""
 
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ from torch import nn
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.load import LoadedRun
 
+NAMES = ("a", "b", "c")
 CHANNELS = 3
 CLASSES = 4
 
@@ -22,7 +26,7 @@ MEAN = np.array([5.0, -200.0, 0.01])
 DEVIATION = np.array([2.0, 70.0, 1e-3])
 FILL = np.array([5.5, -190.0, 0.0], dtype=np.float32)
 
-SCALINGS = {
+SCALINGS: dict[str, Any] = {
     "none": None,
     "as given": Scaling("error"),
     "zero, as given": Scaling("zero", fill=np.zeros(3, dtype=np.float32)),
@@ -43,7 +47,35 @@ SCALINGS = {
         np.array([0.1, 1.0, 0.0], dtype=np.float32),
     ),
 }
-"""Every kind of scaling that a run may have."""
+"""Every kind of scaling that a run may have, without a transform."""
+
+SHAPINGS = {
+    "crop": Shaping(NAMES, first=2, last=9),
+    "crop the start": Shaping(NAMES, first=3),
+    "downsample": Shaping(NAMES, downsample=3),
+    "frame": Shaping(NAMES, frame=4),
+    "masks": Shaping(NAMES, masked=(0, 2)),
+    "all": Shaping(NAMES, first=1, last=30, downsample=2, masked=(1,), frame=3),
+}
+"""Every step of a transform, and all together."""
+
+
+def shaped(scaling: Scaling, shaping: Shaping) -> Scaling:
+    """A scaling with a transform, whose channels are scaled as those that they are from."""
+    if scaling.mean is None or scaling.deviation is None:
+        return replace(scaling, shaping=shaping)
+    masks = len(shaping.masked)
+    mean = np.tile(np.append(scaling.mean, np.zeros(masks)), shaping.frame)
+    deviation = np.tile(np.append(scaling.deviation, np.ones(masks)), shaping.frame)
+    return replace(scaling, shaping=shaping, mean=mean, deviation=deviation)
+
+
+def _shaped_scalings() -> dict[str, Scaling]:
+    pairs = itertools.product(("standard", "forward", "units"), SHAPINGS)
+    return {f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in pairs}
+
+
+SCALINGS.update(_shaped_scalings())
 
 
 def run_of(
@@ -59,6 +91,8 @@ def run_of(
         "scaling": scaling,
         "epoch": 3,
     }
+    if scaling is not None and scaling.shaping is not None:
+        known["channel_names"] = scaling.shaping.names
     return LoadedRun(**known | more)
 
 
@@ -78,7 +112,10 @@ def made_run() -> Callable[..., LoadedRun]:
     """`made_run("forward", cell="gru")`: a run with this scaling and network of ours."""
 
     def make(scaling: str = "mean", network: nn.Module | None = None, **options: Any) -> LoadedRun:
-        return run_of(network or network_of(**options), SCALINGS[scaling])
+        chosen = SCALINGS[scaling]
+        if chosen is not None and chosen.shaping is not None:
+            options["input_size"] = len(chosen.shaping.names)
+        return run_of(network or network_of(**options), chosen)
 
     return make
 

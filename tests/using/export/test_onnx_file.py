@@ -182,6 +182,24 @@ def test_forward_fill_takes_the_last_value_before(made_run):
     assert np.array_equal(answer(hole, lengths).logits, answer(whole, lengths).logits)
 
 
+@pytest.mark.parametrize("size", [3, 4])
+def test_a_sequence_of_which_a_crop_leaves_nothing_has_nan_as_outputs(made_run, size):
+    run = made_run("standard, crop the start", pooling="max")
+    x = np.zeros((3, 7, 3), dtype=np.float32)
+    rows = np.isnan(written(run)(x, np.array([7, size, 2])).logits).all(axis=1)
+    assert rows.tolist() == [False, size <= 3, True]
+
+
+def test_a_missing_value_that_is_refused_does_not_vanish_in_a_mean(made_run):
+    run = made_run("standard, downsample")
+    x = np.zeros((2, 7, 3), dtype=np.float32)
+    x[0, 1, 1] = np.nan
+    rows = np.isnan(written(run)(x, np.array([7, 7])).logits).all(axis=1)
+    assert rows.tolist() == [True, False]
+    with pytest.raises(ValueError, match="missing"):
+        run.prepare(x[:1])
+
+
 def test_time_stamps_keep_their_digits(made_run):
     """A second among 1.7e9 is lost in float32, so the input of such a file is float64."""
     run = made_run("units", cell="gru")

@@ -15,7 +15,8 @@ from seqsweep.using.export.check import (
     prepared,
     raw_sequences,
 )
-from seqsweep.using.export.scan import RawScaling, ScannedClassifier
+from seqsweep.using.export.scan import ScannedClassifier
+from seqsweep.using.export.scan_input import RawInput
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 POOLINGS = ["last", "mean", "max", "attention"]
@@ -91,6 +92,8 @@ def test_a_file_reads_the_indices_of_symbols(symbols_run):
         ("gru", "tanh", "attention", "standard"),
         ("gru", "tanh", "max", "units"),
         ("lstm", "tanh", "last", "none"),
+        ("rnn", "tanh", "mean", "forward, all"),
+        ("rnn", "tanh", "last", "standard, crop"),
     ],
 )
 def test_a_file_takes_any_batch_steps_and_lengths(made_run, cell, nonlinearity, pooling, scaling):
@@ -104,9 +107,10 @@ def test_a_file_takes_any_batch_steps_and_lengths(made_run, cell, nonlinearity, 
 def test_the_scaling_gives_the_bits_of_the_run(made_run, scaling):
     run = made_run(scaling)
     x, lengths = raw_sequences(run, 9, 12, np.random.default_rng(1))
-    valid = torch.arange(12).reshape(1, -1, 1) < torch.from_numpy(lengths).reshape(-1, 1, 1)
-    scaled = RawScaling(run.scaling)(torch.from_numpy(x), valid)
-    assert torch.equal(scaled, prepared(run, x, lengths).x)
+    scaled, steps = RawInput(run.scaling)(torch.from_numpy(x), torch.from_numpy(lengths))
+    expected = prepared(run, x, lengths)
+    assert torch.equal(steps, expected.lengths)
+    assert torch.equal(scaled[:, : expected.x.shape[1]], expected.x)
 
 
 @pytest.mark.slow

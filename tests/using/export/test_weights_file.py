@@ -11,6 +11,7 @@ from torch import nn
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Units
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export import weights_file
 from seqsweep.using.export.check import largest_difference, raw_sequences
@@ -47,7 +48,7 @@ def test_the_metadata_give_config_names_and_scaling(made_run, tmp_path, scaling)
         names = file.metadata()
     assert json.loads(names["config"]) == run.config
     assert json.loads(names["class_names"]) == list(run.class_names)
-    assert json.loads(names["channel_names"]) == list(run.channel_names)
+    assert json.loads(names["channel_names"]) == list(run.source_channels)
     stored = json.loads(names["scaling"])
     if run.scaling is None:
         assert stored is None
@@ -57,9 +58,11 @@ def test_the_metadata_give_config_names_and_scaling(made_run, tmp_path, scaling)
     if "fill" in stored:
         arrays["fill"] = np.array(stored["fill"], dtype=np.float32)
     units = Units(np.array(stored["zero"]), np.array(stored["one"])) if "zero" in stored else None
-    again = Scaling(stored["missing"], units, **arrays)
+    shaping = Shaping.from_state(stored["shaping"]) if "shaping" in stored else None
+    again = Scaling(stored["missing"], units, **arrays, shaping=shaping)
     x, lengths = raw_sequences(run, 4, 5, np.random.default_rng(1))
-    assert np.array_equal(again.apply(x, lengths), run.scaling.apply(x, lengths))
+    results, expected = again.apply(x, lengths), run.scaling.apply(x, lengths)
+    assert all(np.array_equal(*pair) for pair in zip(results, expected, strict=True))
 
 
 @pytest.mark.parametrize("scaling", ["none", "mean"])

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 
 from seqsweep.data.checks import Array
-from seqsweep.using.export.contents import input_type, scaling_inside
+from seqsweep.using.export.contents import input_type, scaling_inside, source_scale
 from seqsweep.using.export.parts import count_symbols
 from seqsweep.using.load import Inputs, LoadedRun
 
@@ -104,15 +104,17 @@ def raw_sequences(
     Values are missing where the run fills them in. The padding holds values that would change
     the outputs if they were read.
     """
-    lengths = rng.integers(1, steps + 1, batch)
+    scaling, scale = scaling_inside(run), source_scale(run)
+    shaping = None if scaling is None else scaling.shaping
+    cropped = 0 if shaping is None else shaping.first
+    steps += cropped  # a sequence must have a step that is left
+    lengths = rng.integers(cropped + 1, steps + 1, batch)
     lengths[0] = steps  # `prepare` cuts to the longest sequence
-    shape = (batch, steps, len(run.channel_names))
+    shape = (batch, steps, len(run.source_channels))
     symbols = count_symbols(run)
     x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0
-    scaling = scaling_inside(run)
+    x = x if scale is None else scale[0] + scale[1] * x
     if scaling is not None:
-        if scaling.mean is not None and scaling.deviation is not None:
-            x = scaling.mean + scaling.deviation * x
         if scaling.units is not None:
             x = scaling.units.zero + scaling.units.one * x
         if scaling.fill is not None:

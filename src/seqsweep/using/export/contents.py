@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from seqsweep.data.fitted import Scaling
+from seqsweep.data.precision import Float64
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 
@@ -25,16 +26,27 @@ def input_type(run: LoadedRun) -> type[np.floating[Any]]:
     return np.float64 if channels_beyond_float32(run) else np.float32
 
 
+def source_scale(run: LoadedRun) -> tuple[Float64, Float64] | None:
+    """Returns the means and deviations of the raw channels; None where there are none."""
+    scaling = scaling_inside(run)
+    if scaling is None or scaling.mean is None or scaling.deviation is None:
+        return None
+    # After a transform they are followed by those of masks and of the later steps of a frame.
+    count = len(run.source_channels)
+    return scaling.mean[:count], scaling.deviation[:count]
+
+
 def channels_beyond_float32(run: LoadedRun) -> list[str]:
     """Returns the channels whose raw values float32 would round, such as time stamps."""
     scaling = scaling_inside(run)
     # Without standardisation the network itself takes the values as float32.
-    if scaling is None or scaling.units is None or scaling.deviation is None:
+    scale = source_scale(run)
+    if scaling is None or scaling.units is None or scale is None:
         return []
     zero, one = scaling.units
     rounding = np.spacing((np.abs(zero) + one).astype(np.float32)).astype(np.float64) / 2
-    is_coarse = rounding > _COARSE * one * scaling.deviation
-    return [run.channel_names[f] for f in scaling.units.changed if is_coarse[f]]
+    is_coarse = rounding > _COARSE * one * scale[1]
+    return [run.source_channels[f] for f in scaling.units.changed if is_coarse[f]]
 
 
 def metadata(run: LoadedRun) -> dict[str, str]:
@@ -42,7 +54,7 @@ def metadata(run: LoadedRun) -> dict[str, str]:
     content = {
         "seqsweep_version": version(),
         "class_names": _text(run.class_names),
-        "channel_names": _text(run.channel_names),
+        "channel_names": _text(run.source_channels),
         "input": _input(run),
     }
     if run.vocabulary is not None:

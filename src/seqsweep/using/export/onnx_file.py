@@ -50,7 +50,7 @@ def write(run: LoadedRun) -> bytes:
     proto = graph.finish(
         type(network).__name__,
         [
-            array_info("x", input_type(run), ("batch", "time", len(run.channel_names))),
+            array_info("x", input_type(run), ("batch", "time", len(run.source_channels))),
             array_info("lengths", np.int64, ("batch",)),
         ],
         [array_info(n, np.float32, ("batch", classes)) for n in ("logits", "probabilities")],
@@ -78,23 +78,14 @@ def read(content: bytes, run: LoadedRun) -> Answer:
 
 def _add_network(graph: Graph, network: RNNClassifier, run: LoadedRun) -> None:
     """Adds all nodes, from x and lengths to logits and probabilities."""
-    valid = _add_valid(graph)
-    x = add_scaling(graph, scaling_inside(run), "x", valid)
+    prepared = add_scaling(graph, scaling_inside(run), "x", "lengths")
     embedding = network.embedding
     symbols = None if embedding is None else embedding.num_embeddings
-    usable = add_usable(graph, x, valid, "lengths", symbols)
-    x = x if embedding is None else add_embedding(graph, embedding, x)
-    output, state = add_layers(graph, layers_of(network), x)
-    features = state if network.pooling == "last" else add_pooling(graph, network, output, valid)
+    usable = add_usable(graph, prepared, symbols)
+    x = prepared.x if embedding is None else add_embedding(graph, embedding, prepared.x)
+    output, state = add_layers(graph, layers_of(network), x, prepared.lengths)
+    features = state if network.pooling == "last" else add_pooling(graph, network, output, prepared)
     logits = graph.node("Gemm", features, *graph.linear("fc", network.fc), transB=1)
     nan = graph.constant("not_a_number", np.array([np.nan], dtype=np.float32))
     graph.node("Where", usable, logits, nan, output="logits")
     graph.node("Softmax", "logits", output="probabilities", axis=1)
-
-
-def _add_valid(graph: Graph) -> str:
-    """Adds the mask (B, T, 1) of the steps before the end of each sequence."""
-    steps = graph.node("Gather", graph.node("Shape", "x"), graph.number(1))
-    step = graph.node("Range", graph.number(0), steps, graph.number(1))  # (T,)
-    is_valid = graph.node("Less", step, graph.node("Unsqueeze", "lengths", graph.axes(1)))
-    return graph.node("Unsqueeze", is_valid, graph.axes(2))

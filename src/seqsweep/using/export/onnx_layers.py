@@ -28,13 +28,13 @@ def add_embedding(graph: Graph, embedding: nn.Embedding, x: str) -> str:
     return graph.node("Gather", vectors, graph.node("Squeeze", index, graph.axes(2)))
 
 
-def add_layers(graph: Graph, layers: list[Layer], x: str) -> tuple[str, str]:
+def add_layers(graph: Graph, layers: list[Layer], x: str, lengths: str) -> tuple[str, str]:
     """Adds the recurrent layers.
 
     Returns the last layer's outputs (T, B, D*H), which are 0 at padding, and its final states
     (B, D*H).
     """
-    lengths = graph.cast("lengths", np.int32)
+    lengths = graph.cast(lengths, np.int32)
     output, state = graph.node("Transpose", x, perm=[1, 0, 2]), ""
     for position, layer in enumerate(layers):
         if layer.norm is not None:

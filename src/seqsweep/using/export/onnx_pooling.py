@@ -8,21 +8,21 @@ import numpy as np
 from seqsweep.models.attention import AttentionPooling
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export.onnx_nodes import Graph
+from seqsweep.using.export.onnx_scaling import Prepared
 
 
-def add_pooling(graph: Graph, network: RNNClassifier, output: str, valid: str) -> str:
+def add_pooling(graph: Graph, network: RNNClassifier, output: str, prepared: Prepared) -> str:
     """Adds the pooling over the valid steps: (T, B, D*H) -> (B, D*H).
 
     Args:
         output: is 0 at padding.
-        valid: (B, T, 1) False at padding.
     """
-    by_time = graph.node("Transpose", valid, perm=[1, 0, 2])
+    by_time = graph.node("Transpose", prepared.valid, perm=[1, 0, 2])
     if network.attention is not None:
         scores = _masked(graph, _add_scores(graph, network.attention, output), by_time)
         return _add_sum(graph, graph.node("Mul", output, graph.node("Softmax", scores, axis=0)))
     if network.pooling == "mean":
-        lengths = graph.node("Unsqueeze", graph.cast("lengths", np.float32), graph.axes(1))
+        lengths = graph.node("Unsqueeze", graph.cast(prepared.lengths, np.float32), graph.axes(1))
         return graph.node("Div", _add_sum(graph, output), lengths)
     return graph.node("ReduceMax", _masked(graph, output, by_time), axes=[0], keepdims=0)
 

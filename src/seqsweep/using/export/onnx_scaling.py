@@ -3,32 +3,45 @@
 B sequences, T time steps, F features (channels).
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from onnx import GraphProto
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Float64
 from seqsweep.using.export.onnx_nodes import Graph, array_info
+from seqsweep.using.export.onnx_shaping import add_crop, add_frames, add_masks, add_means, add_valid
 
 
-def add_scaling(graph: Graph, scaling: Scaling | None, x: str, valid: str) -> str:
-    """Adds the steps from raw values x (B, T, F) to a network's input, with zeros as padding.
+class Prepared(NamedTuple):
+    """The names of a network's input: x (B, T, F), lengths (B,), and valid (B, T, 1)."""
+
+    x: str
+    lengths: str
+    valid: str
+
+
+def add_scaling(graph: Graph, scaling: Scaling | None, x: str, lengths: str) -> Prepared:
+    """Adds the steps from raw values to a network's input, with zeros as padding.
 
     Args:
         scaling: None for x that is prepared already.
-        valid: (B, T, 1) False at padding.
     """
-    values = x if scaling is None else _scaled(graph, scaling, x)
-    return graph.node("Where", valid, values, _zero(graph))
+    values = x
+    if scaling is not None:
+        values, lengths = _scaled(graph, scaling, x, lengths)
+    valid = add_valid(graph, values, lengths)
+    return Prepared(graph.node("Where", valid, values, _zero(graph)), lengths, valid)
 
 
-def add_usable(graph: Graph, x: str, valid: str, lengths: str, symbols: int | None) -> str:
+def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
     """Adds a mask (B, 1) of the sequences with steps and only usable values.
 
     Args:
-        x: (B, T, F) the network's input.
         symbols: the number of symbols, where x holds their indices; else values must be finite.
     """
+    x, lengths, valid = prepared
     bound = graph.constant("bound", np.array([symbols or np.inf], dtype=np.float32))
     is_usable = graph.node("Less", graph.node("Abs", x), bound)  # False for NaN
     if symbols is not None:
@@ -41,21 +54,35 @@ def add_usable(graph: Graph, x: str, valid: str, lengths: str, symbols: int | No
     return graph.node("Unsqueeze", result, graph.axes(1))
 
 
-def _scaled(graph: Graph, scaling: Scaling, x: str) -> str:
-    """Adds units, missing values and standardisation, as `Scaling.apply` has them."""
-    values = x
-    if scaling.units is not None:
-        values = _shifted(graph, x, scaling.units.zero, scaling.units.one, "unit")
-        # Without standardisation the network takes the values themselves, not those in units.
-        if scaling.mean is None:
-            one = graph.constant("unit_one", scaling.units.one)
-            zero = graph.constant("unit_zero", scaling.units.zero)
-            back = graph.node("Mul", graph.cast(values, np.float64), one)
-            values = graph.cast(graph.node("Add", back, zero), np.float32)
-    values = _filled(graph, scaling, values)
+def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
+    """Adds units, transform, missing values and standardisation, as `Scaling.apply` has them."""
+    values, shaping = _in_units(graph, scaling, x), scaling.shaping
+    if shaping is not None:
+        values, lengths = add_crop(graph, shaping, values, lengths)
+        may_lack = scaling.fill is not None
+        values, lengths = add_means(graph, shaping.downsample, values, lengths, may_lack)
+    whole = _filled(graph, scaling, values)
+    if shaping is not None:
+        is_missing = graph.node("IsNaN", values)
+        whole = add_masks(graph, shaping.masked, whole, is_missing)
+        channels = len(shaping.channel_names) + len(shaping.masked)
+        whole, lengths = add_frames(graph, shaping.frame, whole, lengths, channels)
     if scaling.mean is None or scaling.deviation is None:
+        return whole, lengths
+    return _shifted(graph, whole, scaling.mean, scaling.deviation, "standard"), lengths
+
+
+def _in_units(graph: Graph, scaling: Scaling, x: str) -> str:
+    if scaling.units is None:
+        return x
+    values = _shifted(graph, x, scaling.units.zero, scaling.units.one, "unit")
+    # Without standardisation the network takes the values themselves, not those in units.
+    if scaling.mean is not None:
         return values
-    return _shifted(graph, values, scaling.mean, scaling.deviation, "standard")
+    one = graph.constant("unit_one", scaling.units.one)
+    zero = graph.constant("unit_zero", scaling.units.zero)
+    back = graph.node("Mul", graph.cast(values, np.float64), one)
+    return graph.cast(graph.node("Add", back, zero), np.float32)
 
 
 def _shifted(graph: Graph, x: str, zero: Float64, one: Float64, name: str) -> str:

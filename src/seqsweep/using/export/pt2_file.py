@@ -50,10 +50,10 @@ def read(content: bytes, run: LoadedRun) -> Answer:
 
 def _exported(run: LoadedRun) -> ExportedProgram:
     module = ScannedClassifier(recurrent_network(run, ".pt2"), scaling_inside(run)).eval()
-    x = torch.zeros(2, 3, len(run.channel_names), dtype=_torch_type(run))
+    x = torch.zeros(2, 100, len(run.source_channels), dtype=_torch_type(run))
     shapes = ({0: Dim.DYNAMIC, 1: Dim.DYNAMIC}, {0: Dim.DYNAMIC})
     try:
-        return torch.export.export(module, (x, torch.tensor([3, 1])), dynamic_shapes=shapes)
+        return torch.export.export(module, (x, torch.tensor([100, 99])), dynamic_shapes=shapes)
     except Exception as error:
         # The loop is a prototype of torch, whose versions fail in different ways.
         reason = str(error).strip().splitlines()[0] if str(error).strip() else ""

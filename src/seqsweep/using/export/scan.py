@@ -5,10 +5,10 @@
 B sequences, T time steps, F features (channels), H hidden, D directions, C classes.
 """
 
+import copy
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch._higher_order_ops.scan import scan as _untyped_scan
@@ -16,6 +16,7 @@ from torch._higher_order_ops.scan import scan as _untyped_scan
 from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export.parts import layers_of
+from seqsweep.using.export.scan_input import RawInput, is_step
 
 State = tuple[Tensor, ...]
 """The state of a cell after a step: h, and for an LSTM also c; each (B, H)."""
@@ -26,44 +27,6 @@ Cell = Callable[[State, Tensor, Tensor], State]
 _scan = cast(Callable[..., tuple[State, Tensor]], _untyped_scan)
 
 
-class RawScaling(nn.Module):
-    """The bits of `Scaling.apply` for valid steps, in operators that `torch.export` knows.
-
-    Shape: x (B, T, F), valid (B, T, 1) -> (B, T, F) float32, 0 at padding.
-    """
-
-    zero: Tensor | None
-    one: Tensor | None
-    fill: Tensor | None
-    mean: Tensor | None
-    deviation: Tensor | None
-
-    def __init__(self, scaling: Scaling | None) -> None:
-        super().__init__()
-        self.forward_fill = scaling is not None and scaling.missing == "forward"
-        units = None if scaling is None else scaling.units
-        self._keep("zero", None if units is None else units.zero)
-        self._keep("one", None if units is None else units.one)
-        for name in ("fill", "mean", "deviation"):
-            self._keep(name, None if scaling is None else getattr(scaling, name))
-
-    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
-        if self.zero is not None and self.one is not None:
-            x = ((x.double() - self.zero) / self.one).float()
-            # Without standardisation the network takes the values themselves, not those in units.
-            if self.mean is None:
-                x = (x.double() * self.one + self.zero).float()
-        if self.fill is not None:
-            x = _filled_forward(x) if self.forward_fill else x
-            x = torch.where(x.isnan(), self.fill, x)
-        if self.mean is not None and self.deviation is not None:
-            x = ((x.double() - self.mean) / self.deviation).float()
-        return torch.where(valid, x, 0.0)
-
-    def _keep(self, name: str, array: np.ndarray[Any, Any] | None) -> None:
-        self.register_buffer(name, None if array is None else torch.from_numpy(array.copy()))
-
-
 class ScannedClassifier(nn.Module):
     """A `RNNClassifier` for raw values, whose batch, steps and lengths `torch.export` leaves free.
 
@@ -72,21 +35,22 @@ class ScannedClassifier(nn.Module):
 
     def __init__(self, network: RNNClassifier, scaling: Scaling | None) -> None:
         super().__init__()
-        self.scaling = RawScaling(scaling)
-        self.network = network
+        self.input = RawInput(scaling)
+        self.network = copy.deepcopy(network)  # the run's own one stays trainable
         self.requires_grad_(False)  # the scan would export its backward pass too
 
     def forward(self, x: Tensor, lengths: Tensor) -> dict[str, Tensor]:
         network = self.network
-        step = torch.arange(x.shape[1])
-        is_valid = step < lengths.unsqueeze(1)  # (B, T)
+        within = lengths <= x.shape[1]
+        x, lengths = self.input(x, lengths)
+        is_valid = is_step(x, lengths)  # (B, T)
         valid = is_valid.unsqueeze(2)
-        x = self.scaling(x, valid)
         is_usable = x.isfinite()
         if network.embedding is not None:
             is_usable = (x >= 0) & (x < network.embedding.num_embeddings)
             x = network.embedding(torch.where(is_usable, x, 0.0).squeeze(2).long())
-        usable = is_usable.flatten(1).all(dim=1) & (lengths > 0) & (lengths <= step.shape[0])
+        usable = is_usable.flatten(1).all(dim=1) & (lengths > 0) & within
+        step = torch.arange(x.shape[1])
         # A step behind the end stays where it is; the others are in the opposite order.
         opposite = torch.where(is_valid, lengths.unsqueeze(1) - 1 - step, step)
         output, state = self._layers(x.transpose(0, 1), valid.transpose(0, 1), opposite.t())
@@ -170,11 +134,3 @@ def _lstm(state: State, x: Tensor, h: Tensor) -> State:
 def _taken(x: Tensor, index: Tensor) -> Tensor:
     """Returns x (T, B, ...) with its steps in the order of index (T, B)."""
     return x.gather(0, index.unsqueeze(2).expand(-1, -1, x.shape[2]))
-
-
-def _filled_forward(x: Tensor) -> Tensor:
-    """Returns x (B, T, F) with the last value before each NaN in its place."""
-    steps = torch.arange(x.shape[1]).reshape(1, -1, 1)
-    # For each step this is the last step so far with a value, and 0 where there is none yet.
-    seen = torch.where(x.isnan(), 0, steps).cummax(dim=1).values
-    return x.gather(1, seen)

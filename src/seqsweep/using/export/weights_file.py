@@ -55,7 +55,8 @@ def _plain_scaling(run: LoadedRun) -> dict[str, Any] | None:
         **({} if scaling.units is None else scaling.units._asdict()),
     }
     lists = {name: array.tolist() for name, array in arrays.items() if array is not None}
-    return {"missing": scaling.missing, **lists}
+    shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
+    return {"missing": scaling.missing, **lists, **shaping}
 
 
 def _without_sharing(weights: dict[str, Tensor]) -> dict[str, Tensor]:
