@@ -238,6 +238,7 @@ def _refuse_missing(splits: Splits, first: int, where: str) -> None:
     n, t, f = np.argwhere(hole)[0]
     ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
     raise ValueError(
-        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step {first + t},"
-        f" channel {splits.train.channel_names[f]!r}; set {where}.missing=mean|zero|forward{ends}"
+        f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
+        f" {first + t}, channel {splits.train.channel_names[f]!r};"
+        f" set {where}.missing=mean|zero|forward{ends}"
     )
