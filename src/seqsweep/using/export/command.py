@@ -30,7 +30,7 @@ def export_command(arguments: Sequence[str]) -> int:
     difference = export(run, options.to)
     size = options.to.stat().st_size
     say(
-        f"{place(options.to)}: {type(run.network).__name__}, {len(run.channel_names)} channels,"
+        f"{place(options.to)}: {type(run.network).__name__}, {len(run.source_channels)} channels,"
         f" {len(run.class_names)} classes, {size:,} bytes; differs from the network by at most"
         f" {difference:.1e}"
     )

@@ -78,12 +78,12 @@ def _count_steps(graph: Graph, x: str) -> str:
 
 
 def _blocks(graph: Graph, count: str, size: int) -> str:
-    """Adds the number of blocks of `size` that hold `count` steps; the last may be smaller."""
+    """Adds the number of blocks of `size` steps that hold `count` steps."""
     return graph.node("Div", graph.node("Add", count, graph.number(size - 1)), graph.number(size))
 
 
 def _sum(graph: Graph, size: int, x: str, values: str) -> str:
-    """Adds the sums of each `size` steps in float64, where x has the number of steps."""
+    """Adds the sums of `size` steps each, in float64."""
     steps = _count_steps(graph, x)
     blocks = graph.node("Mul", _blocks(graph, steps, size), graph.number(size))
     more = graph.node("Unsqueeze", graph.node("Sub", blocks, steps), graph.axes(0))

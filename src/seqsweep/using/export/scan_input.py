@@ -74,7 +74,10 @@ class RawInput(nn.Module):
         return x, lengths
 
     def _means(self, x: Tensor, lengths: Tensor, size: int) -> Tensor:
-        """Returns the mean of each `size` steps; a missing value has no weight if it is allowed."""
+        """Returns the means of `size` steps each; a missing value has no weight.
+
+        Where missing values are refused, the mean is missing too.
+        """
         index = torch.arange(_blocks(x.shape[1], size) * size)
         present = (index < lengths.unsqueeze(1)).unsqueeze(2)
         x = _steps(x, index.clamp(max=x.shape[1] - 1))
@@ -108,7 +111,7 @@ def is_step(x: Tensor, lengths: Tensor) -> Tensor:
 
 
 def _blocks(count: Any, size: int) -> Any:
-    """Returns the number of blocks of `size` that hold `count` steps; the last may be smaller."""
+    """Returns the number of blocks of `size` steps that hold `count` steps."""
     return (count + size - 1) // size
 
 
