@@ -32,6 +32,7 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
+  export RUN --to FILE      write a network for other programs: .onnx, .pt2, .safetensors
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
@@ -153,6 +154,12 @@ def _reproduce(arguments: list[str]) -> int:
     from seqsweep.sweeping.reproduce import reproduce
 
     return reproduce(options.folder, options.allow)
+
+
+def _export(arguments: list[str]) -> int:
+    from seqsweep.using.export.command import export_command
+
+    return export_command(arguments)
 
 
 def _complete(arguments: list[str]) -> int:
@@ -317,6 +324,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "compare": _compare,
     "tensorboard": _tensorboard,
     "reproduce": _reproduce,
+    "export": _export,
     "explain": _explain_network,
     "predict": _predict,
     "evaluate": _evaluate,

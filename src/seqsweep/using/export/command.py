@@ -1,0 +1,45 @@
+"""The command `seqsweep export`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from seqsweep.arguments import Parser, add_allow
+from seqsweep.console import place, say
+from seqsweep.suggest import listed
+from seqsweep.using.export import ENDINGS, check_path, export
+
+
+def export_command(arguments: Sequence[str]) -> int:
+    """Writes a run's network as a file, and prints how exactly the file computes it."""
+    options = _parser().parse(arguments)
+    path: Path = options.to
+    # A wrong name should not take the seconds that the import of torch takes.
+    check_path(path)
+    from seqsweep.using.export.contents import channels_beyond_float32
+    from seqsweep.using.load import load_run
+
+    run = load_run(options.run, options.checkpoint, options.allow)
+    difference = export(run, path)
+    channels = len(run.source_channels)
+    say(
+        f"{place(path)}: {type(run.network).__name__}, {channels} channel{'s' * (channels > 1)}, "
+        f"{len(run.class_names)} classes, {path.stat().st_size:,} bytes; differs from the network "
+        f"by at most {difference:.1e}"
+    )
+    precise = channels_beyond_float32(run)
+    if precise and path.suffix != ".safetensors":
+        say(f"x must be given as float64: float32 would round {listed(precise)}")
+    return 0
+
+
+def _parser() -> Parser:
+    parser = Parser("export", "Writes a trained network as a file for other programs.")
+    words = "a run's folder, or a checkpoint file"
+    parser.add_argument("run", type=Path, metavar="RUN", help=words)
+    words = f"the file; its ending decides the format: {', '.join(ENDINGS)}"
+    parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=words)
+    words = "the weights of the best epoch or of the last (best)"
+    choices = ("best", "last")
+    parser.add_argument("--checkpoint", choices=choices, default="best", help=words)
+    add_allow(parser)
+    return parser

@@ -1,0 +1,73 @@
+"""Collects the nodes and constants of an ONNX graph."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from torch import nn
+
+
+class Graph:
+    """An ONNX graph in the making: each method adds a part and returns its name."""
+
+    def __init__(self) -> None:
+        self._nodes: list[NodeProto] = []
+        self._constants: dict[str, TensorProto] = {}
+
+    def node(self, operator: str, *inputs: str, output: str = "", **attributes: Any) -> str:
+        """Adds a node with one output.
+
+        Args:
+            output: its name; without it, the operator and a number.
+        """
+        return self.nodes(operator, inputs, (output or self._name(operator),), **attributes)[0]
+
+    def nodes(
+        self, operator: str, inputs: tuple[str, ...], outputs: tuple[str, ...], **attributes: Any
+    ) -> tuple[str, ...]:
+        """Adds a node with several outputs. An empty name leaves an input or output out."""
+        self._nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        return outputs
+
+    def constant(self, name: str, value: npt.NDArray[Any]) -> str:
+        """Adds an array, or the one that the name has already."""
+        if name not in self._constants:
+            # A view with strides would be written in the wrong order.
+            self._constants[name] = numpy_helper.from_array(np.array(value, order="C"), name)
+        return name
+
+    def linear(self, name: str, module: nn.Linear | nn.LayerNorm) -> tuple[str, str]:
+        """Adds the weight and the bias of a module."""
+        weight, bias = module.weight.detach().numpy(), module.bias.detach().numpy()
+        return self.constant(f"{name}.weight", weight), self.constant(f"{name}.bias", bias)
+
+    def axes(self, *values: int) -> str:
+        """Adds a list of whole numbers, such as axes or a shape."""
+        name = "axes_" + "_".join(map(str, values))
+        return self.constant(name, np.array(values, dtype=np.int64))
+
+    def number(self, value: int) -> str:
+        """Adds a whole number."""
+        return self.constant(f"number_{value}", np.array(value, dtype=np.int64))
+
+    def cast(self, value: str, to: type[np.generic]) -> str:
+        """Adds a conversion to another type."""
+        return self.node("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(to)))
+
+    def finish(
+        self, name: str, inputs: list[ValueInfoProto], outputs: list[ValueInfoProto]
+    ) -> GraphProto:
+        """Returns the graph."""
+        constants = list(self._constants.values())
+        return helper.make_graph(self._nodes, name, inputs, outputs, constants)
+
+    def _name(self, operator: str) -> str:
+        return f"{operator.lower()}_{len(self._nodes)}"
+
+
+def array_info(name: str, kind: type[np.generic], shape: tuple[int | str, ...]) -> ValueInfoProto:
+    """Returns the type of an input or output; a name stands for any size."""
+    return helper.make_tensor_value_info(
+        name, helper.np_dtype_to_tensor_dtype(np.dtype(kind)), shape
+    )

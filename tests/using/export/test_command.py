@@ -1,0 +1,138 @@
+"""`seqsweep export` writes a file from a run's folder, and refuses wrong input in one message."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import seqsweep
+from seqsweep.cli import main
+
+
+def trained(path, bias):
+    """The folder of a run that was trained for an epoch, on data with missing values.
+
+    The values of the second of two channels are near 50 + bias.
+    """
+    rng = np.random.default_rng(0)
+    x = 50 + rng.normal(size=(30, 7, 2)) + np.arange(30).reshape(-1, 1, 1) % 3
+    x[:, :, 1] += bias
+    x[rng.random(x.shape) < 0.1] = np.nan
+    np.savez(path / "mine.npz", X=x, y=np.arange(30) % 3, lengths=rng.integers(2, 8, 30))
+    arguments = [
+        "data=npz",
+        f"data.source.path={path}/mine.npz",
+        "data.missing=forward",
+        "data.batch_size=8",
+        "model=bidirectional",
+        "model.hidden_size=4",
+        "trainer.max_epochs=1",
+        "logger=csv",
+        "diagnostics=false",
+        f"output_dir={path}/outputs",
+    ]
+    return Path(seqsweep.train(seqsweep.compose(arguments))["folder"])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return trained(tmp_path_factory.mktemp("data"), bias=0)
+
+
+@pytest.fixture
+def exported(tmp_path, monkeypatch, capsys):
+    """Runs `seqsweep export ARGUMENTS` in the test's folder: exit code, lines of both outputs."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(["export", *map(str, arguments)])
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out.splitlines(), printed.err.splitlines()
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", ["onnx", "pt2", "safetensors"])
+def test_a_run_is_written_and_its_difference_printed(folder, exported, tmp_path, ending):
+    code, out, err = exported(folder, "--to", f"mine.{ending}")
+    assert (code, err, len(out)) == (0, [], 1)
+    size = (tmp_path / f"mine.{ending}").stat().st_size
+    start = f"mine.{ending}: BiDirectionalRNN, 2 channels, 3 classes, {size:,} bytes; differs from "
+    assert out[0].startswith(f"{start}the network by at most ")
+    assert float(out[0].split()[-1]) < 1e-6
+
+
+@pytest.mark.slow
+def test_a_file_computes_the_logits_of_the_loaded_run(folder, exported, tmp_path):
+    assert exported(folder, "--to", "mine.onnx", "--checkpoint", "last")[0] == 0
+    run = seqsweep.load_run(folder, "last")
+    x = 50 + np.random.default_rng(1).normal(size=(4, 9, 2)).astype(np.float32)
+    x[0, 3, 1] = np.nan
+    lengths = np.array([9, 4, 1, 8])
+    with torch.inference_mode():
+        expected = run.network(*run.prepare(x, lengths)).numpy()
+    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
+    logits = session.run(["logits"], {"x": x, "lengths": lengths})[0]
+    assert np.abs(logits - expected).max() < 1e-6
+    assert session.get_modelmeta().custom_metadata_map["run_id"] == folder.name
+
+
+@pytest.mark.slow
+def test_the_command_says_when_the_values_need_float64(exported, tmp_path):
+    _, out, _ = exported(trained(tmp_path, bias=1.7e9), "--to", "mine.onnx")
+    assert out[1:] == ["x must be given as float64: float32 would round channel_1"]
+    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
+    assert session.get_inputs()[0].type == "tensor(double)"
+
+
+@pytest.mark.slow
+def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tmp_path):
+    shutil.copy(folder / "checkpoints" / "best.ckpt", tmp_path / "mine.ckpt")
+    assert exported("mine.ckpt", "--to", "mine.onnx")[0] == 0
+    session = onnxruntime.InferenceSession(tmp_path / "mine.onnx")
+    assert "run_id" not in session.get_modelmeta().custom_metadata_map
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--to", "mine.onx"], "--to=mine.onx: must end with .onnx, .pt2, .safetensors; did"
+         " you mean '.onnx'?"),
+        (["run", "--to", "mine.safetensor"], "; did you mean '.safetensors'?"),
+        (["run", "--to", "mine"], "--to=mine: must end with .onnx, .pt2, .safetensors"),
+        (["run", "--to", "mine.ONNX"], "; did you mean '.onnx'?"),
+        (["run", "--to", "folder.onnx"], "--to=folder.onnx: is a folder; expected a file such as"),
+        (["run", "--to", "."], "--to=.: is a folder; expected a file such as model.onnx"),
+        (["run", "--to", "nowhere/mine.onnx"], "--to=nowhere/mine.onnx: no folder nowhere (in "),
+        (["run", "--to", "file.txt/mine.onnx"], "--to=file.txt/mine.onnx: no folder file.txt"),
+        (["nope", "--to", "mine.onnx"], "nope: no such file or folder (in "),
+        (["folder.onnx", "--to", "mine.onnx"], "folder.onnx: is not the folder of a run with"),
+        (["file.txt", "--to", "mine.onnx"], "file.txt is damaged: its content does not match"),
+        (["damaged.ckpt", "--to", "mine.onnx"], "damaged.ckpt is damaged: its content does not"),
+        (["run"], "--to is missing; usage: seqsweep export [-h] --to FILE"),
+        (["--to", "mine.onnx"], "RUN is missing; usage: seqsweep export"),
+        ([], "RUN, --to is missing; usage: seqsweep export"),
+        (["run", "--to", "mine.onnx", "--alow=x"], "--alow: no such option of seqsweep export;"),
+        (["run", "--to"], "--to: expected one argument"),
+        (["run", "more", "--to", "mine.onnx"], "more: one argument too many; usage: seqsweep"),
+        (["run", "--to", "mine.onnx", "--checkpoint", "first"], "--checkpoint: invalid choice: "),
+    ],
+)  # fmt: skip
+def test_wrong_input_is_refused_in_one_message(folder, exported, tmp_path, arguments, message):
+    (tmp_path / "folder.onnx").mkdir()
+    (tmp_path / "file.txt").write_text("no checkpoint, but long enough to hold a digest " * 3)
+    content = bytearray((folder / "checkpoints" / "best.ckpt").read_bytes())
+    content[len(content) // 2] ^= 1
+    (tmp_path / "damaged.ckpt").write_bytes(content)
+    before = sorted(path.name for path in tmp_path.rglob("*"))
+    words = [str(folder) if word == "run" else word for word in arguments]
+    code, out, err = exported(*words)
+    assert (code, out, len(err)) == (2, [], 1), err
+    assert err[0].startswith("seqsweep: ")
+    assert message in err[0]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == before

@@ -1,0 +1,180 @@
+"""A file appears only when it computes what the network does; what cannot be written is named."""
+
+import builtins
+import importlib
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from seqsweep.data.fitted import Scaling
+from seqsweep.models.classifier import RNNClassifier
+from seqsweep.using.export import check, export, onnx_file, pt2_file
+from seqsweep.using.export.check import BOUND, difference
+
+
+class Own(RNNClassifier):
+    """A subclass, whose forward may be anything."""
+
+    def forward(self, x, lengths=None):
+        return -super().forward(x, lengths)
+
+
+class Normed(nn.GRU):
+    """Layers that may compute anything."""
+
+
+class Scaled(nn.Module):
+    """A network with nothing in common with ours."""
+
+    def forward(self, x, lengths):
+        return x.sum(dim=1)
+
+
+def with_part(name, part):
+    network = RNNClassifier(3, 5, 4)
+    setattr(network, name, part)
+    return network
+
+
+def with_pooling(name):
+    network = RNNClassifier(3, 5, 4)
+    network.pooling = name
+    return network
+
+
+@pytest.mark.parametrize(
+    "ending", ["onnx", "safetensors", pytest.param("pt2", marks=pytest.mark.slow)]
+)
+def test_a_file_replaces_an_older_one_and_its_difference_is_returned(made_run, tmp_path, ending):
+    path = tmp_path / f"mine.{ending}"
+    path.write_bytes(b"older")
+    assert 0 <= export(made_run(cell="lstm"), path) < 1e-6
+    assert len(path.read_bytes()) > 1000
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_file_that_computes_something_else_does_not_appear(made_run, tmp_path, monkeypatch):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"older")
+    write = onnx_file.write
+
+    def with_another_weight(run):
+        content = onnx.load_from_string(write(run))
+        for tensor in content.graph.initializer:
+            if tensor.name == "fc.bias":
+                value = onnx.numpy_helper.to_array(tensor) + np.float32(1e-3)
+                tensor.CopyFrom(onnx.numpy_helper.from_array(value, tensor.name))
+        return content.SerializeToString()
+
+    monkeypatch.setattr(onnx_file, "write", with_another_weight)
+    with pytest.raises(
+        ValueError, match=r"mine.onnx: not written, because its outputs differ .* by"
+    ):
+        export(made_run(), path)
+    assert path.read_bytes() == b"older"
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_the_difference_is_absolute_and_relative_for_large_values():
+    small, large = np.array([0.5, 0.25]), np.array([1000.0, -0.5])
+    assert difference(small + 1e-4, small) == pytest.approx(1e-4)
+    assert difference(large + 1e-4, large) == pytest.approx(1e-7)
+    assert difference(np.array([np.nan, 1.0]), np.array([np.nan, 1.0])) == 0
+    assert not difference(np.array([np.nan, 1.0]), np.array([1.0, 1.0])) <= BOUND
+    assert not difference(np.array([np.inf, 1.0]), np.array([np.inf, 1.0])) <= BOUND
+    with pytest.raises(ValueError, match=r"expected shape \(2,\), got \(1,\)"):
+        difference(small[:1], small)
+
+
+@pytest.mark.parametrize("writer", [onnx_file, pt2_file])
+@pytest.mark.parametrize(
+    ("network", "part"),
+    [
+        (Own(3, 5, 4), "the network test_export.Own"),
+        (Scaled(), "the network test_export.Scaled"),
+        (with_part("dropout", nn.Dropout(0.1)), "the part 'dropout' of the network"),
+        (with_part("scale", nn.Parameter(torch.ones(1))), "the part 'scale' of the network"),
+        (with_part("rnn", Normed(3, 5)), "layers of type Normed"),
+        (with_pooling("median"), "pooling='median'"),
+    ],
+)
+def test_what_a_writer_does_not_know_is_named(made_run, writer, network, part):
+    run = made_run(network=network)
+    ending = writer.__name__.rpartition(".")[2].removesuffix("_file")
+    expected = f"best.ckpt: cannot write {part} as .{ending}; .safetensors holds the weights"
+    with pytest.raises(ValueError, match="cannot write") as raised:
+        writer.write(run)
+    assert str(raised.value).replace("tests.using.export.", "").endswith(expected)
+
+
+@dataclass(frozen=True, eq=False)
+class Transformed(Scaling):
+    """A scaling with a step that no writer knows."""
+
+    smoothing: float | None = None
+
+
+@pytest.mark.parametrize("writer", [onnx_file, pt2_file])
+def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run, writer):
+    run = made_run()
+    writer.recurrent_network(replace(run, scaling=Transformed("error")), ".onnx")
+    run = replace(run, scaling=Transformed("error", smoothing=0.5))
+    with pytest.raises(ValueError, match=r"cannot write the smoothing of the data as \."):
+        writer.write(run)
+
+
+@pytest.mark.parametrize(
+    ("ending", "package"),
+    [("onnx", "onnx"), ("onnx", "onnxruntime"), ("safetensors", "safetensors")],
+)
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    made_run, tmp_path, monkeypatch, ending, package
+):
+    for name in list(sys.modules):
+        if name.split(".")[0] == package or name.startswith("seqsweep.using.export."):
+            monkeypatch.delitem(sys.modules, name)
+    real = builtins.__import__
+
+    def without(name, *rest, **options):
+        if name.split(".")[0] == package:
+            raise ModuleNotFoundError(f"No module named {package!r}", name=package)
+        return real(name, *rest, **options)
+
+    module = importlib.import_module("seqsweep.using.export")
+    for name in ("onnx_file", "weights_file", "onnx_nodes"):
+        monkeypatch.delattr(module, name, raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    path = tmp_path / f"mine.{ending}"
+    line = rf"mine\.{ending} needs the package {package}: pip install 'seqsweep\[export\]'"
+    with pytest.raises(ImportError, match=line):
+        export(made_run(), path)
+    assert not path.exists()
+
+
+def test_an_infinite_logit_is_not_taken_for_an_equal_one(made_run):
+    """A network whose weights have grown without bounds cannot be compared."""
+    run = made_run("standard")
+    with torch.no_grad():
+        run.network.fc.bias[0] = torch.inf
+    with pytest.raises(ValueError, match="differ from the network's by nan"):
+        check.checked(run, onnx_file.read(onnx_file.write(run), run), "mine.onnx")
+
+
+def test_a_full_disk_leaves_the_older_file(made_run, tmp_path, monkeypatch):
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"older")
+
+    def full(_file):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        export(made_run(), path)
+    assert path.read_bytes() == b"older"
+    assert [Path(found).name for found in tmp_path.iterdir()] == ["mine.onnx"]
