@@ -51,6 +51,16 @@ KNOWS = {
         "config",
     },
     "using": {"using", "training", "data", "runs", "config"},
+    "sklearn": {
+        "sklearn",
+        "sweeping",
+        "using",
+        "training",
+        "models",
+        "data",
+        "runs",
+        "config",
+    },
 }
 """What a part may import besides the leaves."""
 
@@ -65,6 +75,7 @@ TORCH = (
     "training",
     "sweeping",
     "using",
+    "sklearn",
     "seeding",
 )
 HYDRA_APP = ("sweeping.app", "sweeping.resolvers", "sweeping.hydra_jobs")
@@ -179,12 +190,15 @@ def test_the_imports_have_no_cycle():
         ("lightning", ("data.datamodule", "models.epochs", "models.module", "training")),
         ("hydra", ("config", *HYDRA_APP)),
         ("omegaconf", ("config", *HYDRA_APP, "training.saved_config")),
-        ("rich", ("results", "live", "sweeping", "training.progress_bar", "cli", "console")),
+        (
+            "rich",
+            ("results", "live", "sweeping", "training.progress_bar", "sklearn", "cli", "console"),
+        ),
         ("tensorboard", ("results.tensorboard",)),
         ("PIL", ("results.tensorboard.canvas",)),
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
-        ("sklearn", ("sweeping.baselines",)),
+        ("sklearn", ("sweeping.baselines", "sklearn")),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

@@ -65,6 +65,12 @@ def fingerprint_of(source: Splits) -> str:
     return source.fingerprint()
 
 
+def forget_data() -> None:
+    """Frees the data of all sources, which are read again where they are needed."""
+    for cached in (_load_source, fingerprint_of, _prepared):
+        cached.cache_clear()
+
+
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
     """Returns path, time and size of each file of a source.
 

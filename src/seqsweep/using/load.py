@@ -115,6 +115,20 @@ def load_run(
     content = load_sealed(path)
     run = RunFolder(path.parent.parent if path.parent.name == "checkpoints" else path.parent)
     content = _described(content, run, path, allow)
+    return run_of(content, path, allow)
+
+
+def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> LoadedRun:
+    """Returns the run of a checkpoint's content, which describes it.
+
+    Args:
+        content: as `load_sealed` returns it.
+        path: the file that it is from.
+        allow: see `load_run`.
+
+    Raises:
+        ValueError: the network is not allowed.
+    """
     weights = content["state_dict"]
     network = _network(content, path, allow)
     network.load_state_dict({name.removeprefix(_PREFIX): w for name, w in weights.items()})
