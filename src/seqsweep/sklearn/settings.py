@@ -84,6 +84,7 @@ def in_arguments(error: Exception, path: str = "") -> Exception:
         message = re.sub(rf"(?<![\w.]){re.escape(key)}(?==|:)", name, message)
     if path:
         message = message.replace(f"data.source: {path}", "X, y").replace(path, "X, y")
+        message = re.sub("^data: ", "X: ", message)
     message = message.replace("data.source.layout=", "layout=")
     return reworded(error, message)
 
