@@ -1,11 +1,13 @@
 """The classifier for aeon passes aeon's own checks and trains the estimator's run."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow  # numba takes seconds to import
 
-SHORT = {"hidden_size": 4, "max_epochs": 3, "lr": 0.02}
+SHORT: dict[str, Any] = {"hidden_size": 4, "max_epochs": 3, "lr": 0.02}
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +17,7 @@ def classifier_type():
     return SeqsweepClassifier
 
 
-def collection(count=30, unequal=False, seed=0):
+def collection(count=30, unequal=False, seed=0) -> Any:
     """Cases (C, T) of two channels; the class is their level."""
     rng = np.random.default_rng(seed)
     y = np.array(["low", "middle", "top"])[np.arange(count) % 3]
@@ -70,7 +72,7 @@ def test_it_works_in_a_pipeline_of_aeon_and_in_cross_validation(classifier_type)
     from sklearn.model_selection import cross_val_score
 
     x, y = collection()
-    pipeline = make_pipeline(Normalizer(), classifier_type(**SHORT)).fit(x, y)
+    pipeline: Any = make_pipeline(Normalizer(), classifier_type(**SHORT)).fit(x, y)
     normalized = Normalizer().fit_transform(x)
     by_hand = classifier_type(**SHORT).fit(normalized, y)
     assert pipeline.predict(x).tolist() == by_hand.predict(normalized).tolist()
@@ -81,7 +83,7 @@ def test_it_works_in_a_pipeline_of_aeon_and_in_cross_validation(classifier_type)
 def test_it_works_on_a_problem_of_aeon(classifier_type):
     from aeon.datasets import load_japanese_vowels
 
-    x, y = load_japanese_vowels(split="train")
-    test_x, test_y = load_japanese_vowels(split="test")
+    x, y, *_ = load_japanese_vowels(split="train")
+    test_x, test_y, *_ = load_japanese_vowels(split="test")
     classifier = classifier_type(cell="gru", max_epochs=20, lr=0.01).fit(x, y)
     assert classifier.score(test_x, test_y) > 0.9

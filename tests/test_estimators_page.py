@@ -29,7 +29,9 @@ def test_the_page_lists_the_failures_that_the_tests_expect():
     text = PAGE.read_text(encoding="utf-8")
     source = (Path(__file__).parent / "sklearn" / "test_classifier.py").read_text(encoding="utf-8")
     (expected,) = re.findall(r"^EXPECTED = \{(.*?)^\}", source, re.MULTILINE | re.DOTALL)
-    assert set(re.findall(r"\| `(check_\w+)` \|", text)) == set(re.findall(r'"(check_\w+)":', expected))
+    assert set(re.findall(r"\| `(check_\w+)` \|", text)) == set(
+        re.findall(r'"(check_\w+)":', expected)
+    )
 
 
 @pytest.mark.parametrize("name", ["RecurrentClassifier", "SeqsweepClassifier"])

@@ -199,6 +199,7 @@ def test_the_imports_have_no_cycle():
         ("jinja2", ("results.report.write",)),
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
+        ("aeon", ("aeon",)),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

@@ -65,7 +65,7 @@ class SeqsweepClassifier(BaseClassifier):
         missing = getattr(self, "missing", "error")
         return super().get_tags() | {"capability:missing_values": missing != "error"}
 
-    def _fit(self, X: Any, y: Any) -> "SeqsweepClassifier":
+    def _fit(self, X: Any, y: Any) -> Any:
         arguments = self.get_params(deep=False)
         self.estimator_ = RecurrentClassifier(layout="channels_first", **arguments).fit(X, y)
         return self

@@ -1,7 +1,9 @@
 """Each mistake has one message, which names the argument and what it must be."""
 
+import importlib
 import re
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
 X = np.random.default_rng(0).normal(size=(30, 6, 2))
 Y = np.arange(30) % 3
 LIST = [row[: 3 + index % 4] for index, row in enumerate(X)]
-SHORT = {"hidden_size": 3, "max_epochs": 1}
+SHORT: dict[str, Any] = {"hidden_size": 3, "max_epochs": 1}
 
 
 def with_value(value):
@@ -158,4 +160,4 @@ def test_a_missing_package_is_named(monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'seqsweep\[sklearn\]'"):
-        import seqsweep.sklearn  # noqa: F401
+        importlib.import_module("seqsweep.sklearn")

@@ -1,15 +1,20 @@
 """The estimator trains the run of the equal command, and behaves as scikit-learn asks."""
 
 import pickle
+import signal
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from sklearn.base import clone
+from sklearn import base
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
@@ -18,9 +23,10 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sklearn import RecurrentClassifier
+from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
 
-SHORT = {"hidden_size": 5, "max_epochs": 4, "lr": 0.02}
+clone: Any = base.clone
+SHORT: dict[str, Any] = {"hidden_size": 5, "max_epochs": 4, "lr": 0.02}
 
 
 def waves(count=60, channels=1, seed=0):
@@ -105,7 +111,7 @@ def test_the_probabilities_are_those_of_the_loaded_run(tmp_path):
 def test_every_form_of_the_same_sequences_is_the_same_fit(tmp_path):
     x, y = of_equal_length()
     options = SHORT | {"folder": tmp_path}
-    forms = {
+    forms: dict[Any, list[Any]] = {
         "batch_first": [x, x.astype(object).tolist(), list(x), tuple(x)],
         "time_first": [x.swapaxes(0, 1), list(x)],
         "channels_first": [x.swapaxes(1, 2), [row.T for row in x]],
@@ -257,12 +263,58 @@ def test_a_folder_keeps_the_runs_and_none_is_trained_twice(tmp_path, monkeypatch
 
 def test_a_longer_fit_continues_a_shorter_one(tmp_path):
     x, y = waves()
-    RecurrentClassifier(**SHORT, folder=tmp_path).fit(x, y)
-    longer = RecurrentClassifier(**SHORT | {"max_epochs": 8}, folder=tmp_path).fit(x, y)
+    short = RecurrentClassifier(**SHORT, folder=tmp_path).fit(x, y)
+    longer = clone(short).set_params(max_epochs=8).fit(x, y)
     logs = [path.read_text() for path in tmp_path.glob("*/train.log")]
     assert any("resuming after the 4 epochs" in log for log in logs)
-    alone = RecurrentClassifier(**SHORT | {"max_epochs": 8}).fit(x, y)
+    alone = clone(longer).set_params(folder=None).fit(x, y)
     assert weights_of(longer) == weights_of(alone)
+
+
+INTERRUPTED = """
+import sys
+import numpy as np
+from seqsweep.sklearn import RecurrentClassifier
+
+stored = np.load("waves.npz")
+estimator = RecurrentClassifier(8, max_epochs=400, folder="fits", overrides={"logger": "csv"})
+print("fit", flush=True)
+try:
+    estimator.fit(stored["x"], stored["y"])
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_fit_resumes(tmp_path):
+    x, y = of_equal_length(300, steps=60)
+    np.savez(tmp_path / "waves.npz", x=x, y=y)
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "fit\n"
+        deadline = time.monotonic() + 60
+        while not (rows := list(tmp_path.glob("fits/*/lock"))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert rows
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "interrupted\n"
+    assert list(tmp_path.glob("fits/*/checkpoints/last.ckpt"))
+    assert not list(tmp_path.glob("fits/*/record.json"))
+    estimator = RecurrentClassifier(8, max_epochs=400, folder=tmp_path / "fits").fit(x, y)
+    log = next(tmp_path.glob("fits/*/train.log")).read_text()
+    assert "last.ckpt" in log
+    assert weights_of(estimator) == weights_of(estimator.set_params(folder=None).fit(x, y))
+
+
+@pytest.mark.slow
+def test_fits_in_processes_are_those_of_one():
+    x, y = waves()
+    alone = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3)
+    beside = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3, n_jobs=2)
+    assert alone.tolist() == beside.tolist()
 
 
 def test_fit_and_predict_print_nothing_unless_asked(capfd, tmp_path):
@@ -324,9 +376,16 @@ EXPECTED = {
 """The checks of scikit-learn that hold for tables, but not for sequences."""
 
 
+CHECKED = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03)
+
+
 @pytest.mark.slow
-def test_it_passes_the_checks_of_scikit_learn():
-    estimator = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03)
+@pytest.mark.parametrize(
+    "estimator",
+    [CHECKED, RecurrentClassifierCV(CHECKED, {"lr": [0.03, 0.01]}, cv=2, error_score="raise")],
+    ids=["classifier", "search"],
+)
+def test_it_passes_the_checks_of_scikit_learn(estimator):
     results = check_estimator(
         estimator, expected_failed_checks=EXPECTED, on_fail="raise", on_skip=None
     )
@@ -343,6 +402,6 @@ def test_it_separates_blobs_as_the_check_of_scikit_learn_asks():
     """The part of `check_classifiers_train` that comes before the expected failure."""
     from sklearn.datasets import make_blobs
 
-    x, y = make_blobs(n_samples=300, random_state=0)
+    x, y, *_ = make_blobs(n_samples=300, random_state=0)
     estimator = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03).fit(x, y)
     assert estimator.score(x, y) > 0.83

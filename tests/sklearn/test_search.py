@@ -1,18 +1,24 @@
 """A search whose fits train together has the scores of a `GridSearchCV`, to the bit."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.base import clone
+from sklearn import base
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
 
+clone: Any = base.clone
 BASE = RecurrentClassifier(hidden_size=4, max_epochs=3, lr=0.02)
-GRID = {"hidden_size": [3, 6], "cell": ["rnn", "lstm"], "lr": np.logspace(-3, -1, 2)}
+GRID: dict[str, Any] = {
+    "hidden_size": [3, 6],
+    "cell": ["rnn", "lstm"],
+    "lr": np.logspace(-3, -1, 2),
+}
 
 
 def waves(count=48, seed=0):
@@ -32,7 +38,7 @@ def assert_equal_results(ours, theirs):
 @pytest.mark.parametrize("n_jobs", [None, 2])
 def test_it_equals_a_grid_search_to_the_bit(n_jobs):
     x, y = waves()
-    options = {"cv": 3, "return_train_score": True}
+    options: dict[str, Any] = {"cv": 3, "return_train_score": True}
     theirs = GridSearchCV(BASE, GRID, **options).fit(x, y)
     ours = RecurrentClassifierCV(BASE, GRID, n_jobs=n_jobs, **options).fit(x, y)
     assert_equal_results(ours, theirs)
@@ -87,7 +93,11 @@ def test_groups_and_splitters_decide_the_folds():
 
 def test_several_scores_and_a_refit_by_name():
     x, y = waves()
-    options = {"cv": 2, "scoring": ["accuracy", "neg_log_loss"], "refit": "neg_log_loss"}
+    options: dict[str, Any] = {
+        "cv": 2,
+        "scoring": ["accuracy", "neg_log_loss"],
+        "refit": "neg_log_loss",
+    }
     theirs = GridSearchCV(BASE, GRID, **options).fit(x, y)
     ours = RecurrentClassifierCV(BASE, GRID, **options).fit(x, y)
     assert_equal_results(ours, theirs)

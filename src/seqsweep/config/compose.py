@@ -112,7 +112,8 @@ class MemberComposer:
                 continue
             # The check compares `threads` with the cores of the machine, and refuses infinite
             # numbers, so each such value must be checked.
-            if type(value) in (int, float, bool) and key != "threads" and math.isfinite(value):
+            is_number = isinstance(value, (int, float)) and math.isfinite(value)
+            if is_number and key != "threads":
                 numbers[text] = key, value
         return numbers
 

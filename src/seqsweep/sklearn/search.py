@@ -46,7 +46,7 @@ class RecurrentClassifierCV(GridSearchCV):
     def __init__(
         self,
         estimator: RecurrentClassifier,
-        param_grid: Mapping[str, Sequence[Any]] | Sequence[Mapping[str, Sequence[Any]]],
+        param_grid: Mapping[str, Any] | Sequence[Mapping[str, Any]],
         *,
         scoring: Any = None,
         n_jobs: int | None = None,
@@ -89,11 +89,13 @@ class RecurrentClassifierCV(GridSearchCV):
                 "layout='time_first': the folds are cut along the first axis of X; give"
                 " X.swapaxes(0, 1) with layout='batch_first'"
             )
-        splitter: Any = check_cv(cast("Any", self.cv), y, classifier=True)
-        splits = list(splitter.split(X, y, groups))
+        x = sequences(X, self.estimator.layout)
+        targets = labels(y, x)
+        splitter: Any = check_cv(cast("Any", self.cv), targets, classifier=True)
+        splits = list(splitter.split(x, targets, groups))
         with one_at_a_time, folder_of_runs(self.estimator.folder) as root:
             base = self._base(root)
-            fits = self._fits(base, X, y, splits, root)
+            fits = self._fits(base, x, targets, splits, root)
             train_all([fit for fit in fits if fit is not None], root, _threads(self.n_jobs))
             search = self._search(base, splits)
             # Each fit of the search finds its run complete, and only loads the result.
@@ -110,15 +112,13 @@ class RecurrentClassifierCV(GridSearchCV):
         return base
 
     def _fits(
-        self, base: RecurrentClassifier, X: Any, y: Any, splits: Sequence[Split], root: Path
+        self, base: RecurrentClassifier, x: Rows, y: Array, splits: Sequence[Split], root: Path
     ) -> list[PlannedRun | None]:
         """Returns the run of each config and fold, in the order of the search.
 
         None stands for a run that is refused: the search meets the same error, and handles it as
         `error_score` says.
         """
-        x = sequences(X, base.layout)
-        targets = labels(y, x)
         estimators = [
             _copy(base).set_params(**copy.deepcopy(params))
             for params in ParameterGrid(self.param_grid)
@@ -126,8 +126,8 @@ class RecurrentClassifierCV(GridSearchCV):
         by_fold: list[list[PlannedRun | None]] = []
         # Fold by fold, so that only one of them is in memory.
         for train, _ in splits:
-            path = store(_rows(x, train), targets[train], root)
-            by_fold.append([_planned(each, path, targets[train], root) for each in estimators])
+            path = store(_rows(x, train), y[train], root)
+            by_fold.append([_planned(each, path, y[train], root) for each in estimators])
         return [fit for fits in zip(*by_fold, strict=True) for fit in fits]
 
     def _search(self, base: RecurrentClassifier, splits: Sequence[Split]) -> GridSearchCV:
