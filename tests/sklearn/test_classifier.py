@@ -1,5 +1,6 @@
 """The estimator trains the run of the equal command, and behaves as scikit-learn asks."""
 
+import gc
 import pickle
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.utils.estimator_checks import check_estimator
 
 import seqsweep
+from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
 
@@ -405,3 +407,16 @@ def test_it_separates_blobs_as_the_check_of_scikit_learn_asks():
     x, y, *_ = make_blobs(n_samples=300, random_state=0)
     estimator = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03).fit(x, y)
     assert estimator.score(x, y) > 0.83
+
+
+def test_the_data_of_a_fit_are_freed():
+    def count():
+        gc.collect()
+        return sum(type(each) in (Splits, Sequences) for each in gc.get_objects())
+
+    RecurrentClassifier(**SHORT).fit(*waves())
+    before = count()
+    for seed in range(3):
+        fitted = RecurrentClassifier(**SHORT).fit(*waves(seed=seed))
+        RecurrentClassifierCV(fitted, {"hidden_size": [3, 4]}, cv=2).fit(*waves(seed=seed))
+    assert count() == before

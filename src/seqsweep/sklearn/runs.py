@@ -24,9 +24,8 @@ from seqsweep.sklearn.arrays import Rows
 from seqsweep.sweeping.api import error_of_signal, train_in
 from seqsweep.sweeping.train_groups import train_groups
 from seqsweep.training.checkpoints import load_sealed
-from seqsweep.training.data_cache import forget_data
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
-from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.planned_run import PlannedRun, forget_data
 from seqsweep.training.resume import forget_finished_runs
 
 one_at_a_time = threading.RLock()

@@ -157,7 +157,7 @@ def _text(value: Any) -> str:
     text = str(value)
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
         return text
-    escaped = re.sub(r'(\\*)(["$]|$)', _escaped, text)
+    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
     return f'"{escaped}"'
 
 

@@ -65,8 +65,8 @@ def fingerprint_of(source: Splits) -> str:
     return source.fingerprint()
 
 
-def forget_data() -> None:
-    """Frees the data of all sources, which are read again where they are needed."""
+def forget_sources() -> None:
+    """Frees the data of all sources."""
     for cached in (_load_source, fingerprint_of, _prepared):
         cached.cache_clear()
 
