@@ -409,6 +409,7 @@ def test_it_separates_blobs_as_the_check_of_scikit_learn_asks():
     assert estimator.score(x, y) > 0.83
 
 
+@pytest.mark.slow
 def test_the_data_of_a_fit_are_freed():
     def count():
         gc.collect()

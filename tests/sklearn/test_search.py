@@ -1,6 +1,7 @@
 """A search whose fits train together has the scores of a `GridSearchCV`, to the bit."""
 
 import json
+import signal
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GridSearchCV, GroupKFold, StratifiedKFold
 
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
+from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV, runs, search
+from seqsweep.training.outcome import Interrupted
 
 clone: Any = base.clone
 BASE = RecurrentClassifier(hidden_size=4, max_epochs=3, lr=0.02)
@@ -35,7 +37,7 @@ def assert_equal_results(ours, theirs):
             np.testing.assert_array_equal(ours.cv_results_[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
+@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
 def test_it_equals_a_grid_search_to_the_bit(n_jobs):
     x, y = waves()
     options: dict[str, Any] = {"cv": 3, "return_train_score": True}
@@ -52,6 +54,7 @@ def test_it_equals_a_grid_search_to_the_bit(n_jobs):
     assert np.isfinite(ours.cv_results_["mean_fit_time"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["stacked", "autograd"])
 def test_it_equals_a_grid_search_with_the_engines_of_pytorch(engine):
     x, y = waves()
@@ -79,6 +82,7 @@ def test_all_fits_of_a_fold_train_as_one_pool(tmp_path, monkeypatch):
     assert pools == [8, 8, 8]
 
 
+@pytest.mark.slow
 def test_groups_and_splitters_decide_the_folds():
     x, y = waves()
     groups = np.arange(len(y)) // 6
@@ -91,6 +95,7 @@ def test_groups_and_splitters_decide_the_folds():
     assert_equal_results(RecurrentClassifierCV(BASE, grid, cv=shuffled).fit(x, y), theirs)
 
 
+@pytest.mark.slow
 def test_several_scores_and_a_refit_by_name():
     x, y = waves()
     options: dict[str, Any] = {
@@ -164,3 +169,29 @@ def test_its_parameters_are_plain():
     assert clone(search).get_params()["estimator__hidden_size"] == 4
     assert clone(search).cv == 4
     assert json.dumps(sorted(search.get_params(deep=False)))
+
+
+def test_an_interrupted_search_is_a_keyboard_interrupt_and_resumes(tmp_path, monkeypatch):
+    x, y = waves()
+    base = clone(BASE).set_params(folder=tmp_path)
+    train_groups = runs.train_groups
+
+    def interrupt(members, root, threads):
+        train_groups(members[:1], root, threads)
+        raise Interrupted(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "train_groups", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
+    (first,) = tmp_path.glob("*/record.json")
+    written = first.stat().st_mtime_ns
+    search = RecurrentClassifierCV(base, {"hidden_size": [3, 5]}, cv=2).fit(x, y)
+    assert first.stat().st_mtime_ns == written
+    assert_equal_results(search, GridSearchCV(BASE, {"hidden_size": [3, 5]}, cv=2).fit(x, y))
+
+
+@pytest.mark.parametrize(("n_jobs", "threads"), [(None, 1), (3, 3), (-1, 4), (-2, 3), (-9, 1)])
+def test_n_jobs_counts_as_in_scikit_learn(monkeypatch, n_jobs, threads):
+    monkeypatch.setattr(search, "cores", lambda: 4)
+    assert search._threads(n_jobs) == threads

@@ -131,6 +131,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             RuntimeError: the training failed.
             KeyboardInterrupt: with `folder`, the same call resumes from the last epoch.
         """
+        # Everything is checked here first, so that no message speaks of a temporary file.
         x = sequences(X, self.layout)
         targets = labels(y, x)
         with one_at_a_time, folder_of_runs(self.folder) as root:
@@ -140,7 +141,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
                 outcome = train_one(planned, root, self.verbose)
             except (ValueError, TypeError) as error:
                 raise in_arguments(error, str(path)) from error
-            self._take(outcome, targets)
+            self._set_fitted(outcome, targets)
         return self
 
     def predict(self, X: Any) -> Array:
@@ -167,7 +168,9 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
     def save(self, path: str | Path) -> None:
         """Writes the fitted network to a checkpoint file, which `seqsweep.load_run` takes."""
         check_is_fitted(self)
-        save_sealed(self._checkpoint, Path(path))
+        file = Path(path).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_sealed(self._checkpoint, file)
 
     def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
         """Returns the run of a fit.
@@ -190,7 +193,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         except (ValueError, TypeError) as error:
             raise in_arguments(error, str(path)) from error
 
-    def _take(self, outcome: Outcome, y: Array) -> None:
+    def _set_fitted(self, outcome: Outcome, y: Array) -> None:
         """Sets the fitted attributes from a finished run."""
         result = trained(outcome)
         self._checkpoint = result.checkpoint
@@ -213,10 +216,12 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
 
     def _probabilities(self, batch: Rows) -> npt.NDArray[np.float64]:
         logits = self.run_.network(*self.run_.prepare(batch))  # (B, C)
+        # In float64 the probabilities of a sequence add up to 1 for every check of a caller.
         return logits.double().softmax(dim=1).numpy()[:, self._order]
 
     def __getstate__(self) -> dict[str, Any]:
         """Returns plain values, arrays and tensors; the network is built again from them."""
+        # A pickled module would depend on the versions of torch and of this package.
         state: dict[str, Any] = dict(cast("Any", super().__getstate__()))
         state.pop("run_", None)
         return state

@@ -24,6 +24,7 @@ from seqsweep.sklearn.arrays import Rows
 from seqsweep.sweeping.api import error_of_signal, train_in
 from seqsweep.sweeping.train_groups import train_groups
 from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.description import KEYS
 from seqsweep.training.outcome import Interrupted, Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun, forget_data
 from seqsweep.training.resume import forget_finished_runs
@@ -31,7 +32,8 @@ from seqsweep.training.resume import forget_finished_runs
 one_at_a_time = threading.RLock()
 """Held while a fit or a prediction of this process uses the global state of torch and Hydra."""
 
-_KEPT = ("config", "class_names", "channel_names", "scaling", "state_dict", "epoch")
+_KEPT = (*KEYS, "state_dict", "epoch")
+"""The keys of a checkpoint that the use of a network needs."""
 
 
 class Trained(NamedTuple):
@@ -67,11 +69,13 @@ def store(x: Rows, y: Array, root: Path) -> Path:
     for name, array in arrays.items():
         digest.update(f"{name} {array.shape} {array.dtype.str}".encode())
         digest.update(np.ascontiguousarray(array).data.cast("B"))
+    # The name is the content, so that all fits on the same data share one file.
     path = root / "data" / f"{digest.hexdigest()[:16]}.npz"
     if not path.exists():
         path.parent.mkdir(exist_ok=True)
         buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **arrays)
+        save: Any = np.savez  # the types of NumPy 2 allow no arrays by keyword
+        save(buffer, **arrays)
         write_bytes(path, buffer.getvalue(), sync=False)
     return path
 
@@ -83,7 +87,8 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
         ValueError: the run diverged.
         RuntimeError: the training failed.
     """
-    console = PlainConsole() if verbose else Console(file=io.StringIO())
+    # A console that is not a terminal gets no progress bar. In a notebook rich ignores the file.
+    console = PlainConsole() if verbose else Console(file=io.StringIO(), force_jupyter=False)
     try:
         outcome = train_in(planned, root, console)
     except RunFailed as error:

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, cast
@@ -18,6 +17,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sklearn.arrays import Rows, labels, sequences
 from seqsweep.sklearn.classifier import RecurrentClassifier
 from seqsweep.sklearn.runs import folder_of_runs, one_at_a_time, store, train_all
+from seqsweep.sweeping.forming import cores
 from seqsweep.training.planned_run import PlannedRun
 
 Split = tuple[Array, Array]
@@ -100,13 +100,14 @@ class RecurrentClassifierCV(GridSearchCV):
             search = self._search(base, splits)
             # Each fit of the search finds its run complete, and only loads the result.
             search.fit(X, y)
-            self._take(search, _seconds(fits, root).reshape(-1, len(splits)))
+            self._copy_results(search, _seconds(fits, root).reshape(-1, len(splits)))
         return self
 
     def _base(self, root: Path) -> RecurrentClassifier:
         """Returns the estimator of all fits, with one seed and the folder of the runs."""
         base = _copy(self.estimator)
         base.set_params(folder=root, verbose=False)
+        # The pools and the search must ask for the same runs, so the seed is drawn once.
         if base.random_state is None:
             base.set_params(random_state=check_random_state(None).randint(2**31 - 1))
         return base
@@ -141,7 +142,7 @@ class RecurrentClassifierCV(GridSearchCV):
             return_train_score=self.return_train_score,
         )
 
-    def _take(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
+    def _copy_results(self, search: GridSearchCV, seconds: npt.NDArray[np.float64]) -> None:
         """Takes over the fitted attributes of a search.
 
         Args:
@@ -152,6 +153,7 @@ class RecurrentClassifierCV(GridSearchCV):
                 setattr(self, name, value)
         self.cv_results_["mean_fit_time"] = seconds.mean(axis=1)
         self.cv_results_["std_fit_time"] = seconds.std(axis=1)
+        # Without `refit` there is none.
         if hasattr(self, "best_estimator_"):
             own = {name: getattr(self.estimator, name) for name in ("folder", "verbose")}
             self.best_estimator_.set_params(**own)
@@ -186,4 +188,4 @@ def _threads(n_jobs: int | None) -> int:
         raise ValueError("n_jobs=0: must be None, a number of threads, or -1 for all cores")
     if n_jobs is None or n_jobs > 0:
         return n_jobs or 1
-    return max(1, (os.cpu_count() or 1) + 1 + n_jobs)
+    return max(1, cores() + 1 + n_jobs)

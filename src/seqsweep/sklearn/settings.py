@@ -99,6 +99,7 @@ def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
             f"overrides={overrides!r}: must be a dict of keys of a config, such as"
             " {'loss.label_smoothing': 0.1}"
         )
+    # A search over an argument would have no effect if an override won over it.
     names = {key: name for name, key in KEYS.items()}
     for key in overrides:
         bare = str(key).lstrip("+~")
@@ -119,6 +120,7 @@ def _class_weights(setting: Any, y: Array) -> Any:
         )
     classes = np.unique(y)
     known = classes.tolist()
+    # A misspelt label would otherwise keep the weight 1.
     for label in setting:
         if label not in known:
             hint = nearest_or_all(str(label), map(str, known))
