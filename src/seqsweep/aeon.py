@@ -1,7 +1,11 @@
 """A classifier for aeon, whose collections have the channels first."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+
+if find_spec("aeon") is None:
+    raise ImportError("seqsweep.aeon needs aeon: pip install 'seqsweep[aeon]'")
 
 import numpy as np
 from aeon.classification.base import BaseClassifier

@@ -155,9 +155,10 @@ def test_a_wrong_search_is_refused_before_it_trains(estimator, grid, options, me
         RecurrentClassifierCV(estimator, grid, **options).fit(X, Y)
 
 
-def test_a_missing_package_is_named(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith("seqsweep.sklearn")]:
+@pytest.mark.parametrize("extra", ["sklearn", "aeon"])
+def test_a_missing_package_is_named(monkeypatch, extra):
+    for name in [name for name in sys.modules if name.startswith(f"seqsweep.{extra}")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ImportError, match=r"pip install 'seqsweep\[sklearn\]'"):
-        importlib.import_module("seqsweep.sklearn")
+    with pytest.raises(ImportError, match=rf"pip install 'seqsweep\[{extra}\]'"):
+        importlib.import_module(f"seqsweep.{extra}")

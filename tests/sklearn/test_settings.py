@@ -24,6 +24,7 @@ TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl
 @example("${not:resolved}")
 @example('\\"')
 @example("a,b=c:{d}[e]")
+@example("A¹")
 @example(["1e3", "null", "true", ""])
 def test_an_override_keeps_its_value(value):
     parsed = OverridesParser.create().parse_override(_override("key", value)).value()

@@ -42,7 +42,7 @@ _DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
 _FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
 """The groups and keys that the estimator itself sets."""
 
-_PLAIN = re.compile(r"[A-Za-z_][\w./-]*")
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 _WORDS = ("null", "true", "false", "nan", "inf")
 _MOST_IN_BATCH = 32
 
