@@ -29,6 +29,8 @@ Command = Callable[..., Result]
 def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
     """Runs `seqsweep ARGUMENTS` in a folder, as a fork of a process that has imported torch."""
     variables = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+    # pandas imports pyarrow, whose allocator would start a thread, and a fork would not have it.
+    variables["JE_ARROW_MALLOC_CONF"] = "background_thread:false"
     server = subprocess.Popen(
         [sys.executable, Path(__file__).with_name("command_server.py")],
         env=variables,
