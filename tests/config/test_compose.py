@@ -257,3 +257,12 @@ def test_checked_refuses_what_check_refuses(compose: MemberComposer, bad: str) -
         check(compose(overrides))
     with pytest.raises((ValueError, HydraException)):
         compose.checked(overrides)
+
+
+@pytest.mark.parametrize("bad", ["nan", "inf", "-inf"])
+def test_checked_refuses_an_infinite_number_after_a_finite_one(
+    compose: MemberComposer, bad: str
+) -> None:
+    compose.checked(["optimizer.lr=0.1"])
+    with pytest.raises(ValueError, match=r"optimizer.lr=.*: must be a finite number"):
+        compose.checked([f"optimizer.lr={bad}"])

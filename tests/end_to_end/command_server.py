@@ -29,6 +29,11 @@ LATE = (
 )  # fmt: skip
 """Packages that commands import in functions."""
 
+NEVER = (
+    "seqsweep.__main__",  # would start the command
+    "seqsweep.aeon",  # no command imports it, and numba takes seconds
+)
+
 
 def become(request: dict[str, Any]) -> None:
     """Makes this process what `python -m seqsweep ARGUMENTS` is when it starts."""
@@ -58,7 +63,7 @@ def serve() -> None:
     """Runs commands until stdin ends; a fork returns when its command has ended."""
     modules = [found.name for found in pkgutil.walk_packages(seqsweep.__path__, "seqsweep.")]
     for name in (*LATE, *modules):
-        if name != "seqsweep.__main__":  # which would start the command
+        if name not in NEVER:
             importlib.import_module(name)
     compose_faster()
     gc.freeze()  # a collection in a fork would copy every page

@@ -16,6 +16,7 @@ MIXED, EQUAL = [7, 3, 1, 5, 7, 2, 6, 4], [5] * 8
 def cell_of(network: RNNClassifier, layer: int, reverse: bool) -> nn.Module:
     """Returns a cell of torch with the weights of one layer and direction."""
     rnn, suffix = network.rnn, f"_l{layer}" + ("_reverse" if reverse else "")
+    assert isinstance(rnn, nn.RNNBase)
     options: dict[str, Any] = {}
     if isinstance(rnn, nn.RNN):
         options["nonlinearity"] = rnn.nonlinearity
@@ -30,6 +31,7 @@ def cell_of(network: RNNClassifier, layer: int, reverse: bool) -> nn.Module:
 def states_of(network: RNNClassifier, x: Tensor) -> list[list[list[Tensor]]]:
     """Returns the states h_t (1, H) by layer and direction, in the order of reading x (T, F)."""
     read, layers = [step[None] for step in x], []
+    assert isinstance(network.rnn, nn.RNNBase)
     for layer in range(network.rnn.num_layers):
         lanes = []
         for reverse in (False, True)[: 1 + network.rnn.bidirectional]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import seqsweep
+from seqsweep.data.files import reader_of
 from seqsweep.data.sequences import RawPart
 from seqsweep.using.input_data import InputData, open_data, reading_options
 
@@ -53,9 +54,10 @@ def test_a_mapped_file_is_read_batch_by_batch(tmp_path, is_joined):
 def test_options_have_the_types_of_the_reader(tmp_path):
     np.savez(tmp_path / "a.npz", X=X)
     path = str(tmp_path / "a.npz")
-    assert reading_options(["layout=channels_first"], path) == {"layout": "channels_first"}
+    reader = reader_of(path)
+    assert reading_options(["layout=channels_first"], path, reader) == {"layout": "channels_first"}
     with pytest.raises(ValueError, match=r"layout='3': must be one of|layout=3: must be one of"):
-        reading_options(["layout=3"], path)
+        reading_options(["layout=3"], path, reader)
 
 
 def test_names_of_channels_are_compared_only_where_both_have_some(trained, tmp_path):

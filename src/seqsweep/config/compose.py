@@ -6,6 +6,7 @@ setting these on a copy takes less than 1 ms.
 
 import copy
 import marshal
+import math
 import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -109,9 +110,10 @@ class MemberComposer:
                 key, value = override.key_or_group, override.value()
             else:
                 continue
-            # The check compares `threads` with the cores of the machine, so each value must be
-            # checked.
-            if type(value) in (int, float, bool) and key != "threads":
+            # The check compares `threads` with the cores of the machine, and refuses infinite
+            # numbers, so each such value must be checked.
+            is_number = isinstance(value, (int, float)) and math.isfinite(value)
+            if is_number and key != "threads":
                 numbers[text] = key, value
         return numbers
 

@@ -3,6 +3,7 @@
 N sequences, T steps of the longest, F features (channels), C classes.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,6 +87,11 @@ class Sequences:
     def max_length(self) -> int:
         """The number of steps, T, to which every sequence is padded."""
         return self.x.shape[1]
+
+    @functools.cached_property
+    def num_steps(self) -> int:
+        """The number of steps of all sequences together, without padding."""
+        return int(self.lengths.sum())
 
     @property
     def input_size(self) -> int:

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from seqsweep.config.from_overrides import (
     check_again,
     compose_sweep,
@@ -21,8 +23,8 @@ from seqsweep.sweeping.app import run, train_when_free
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.resolvers import absolute_path, folder_name
 from seqsweep.training.engine import missing_library
-from seqsweep.training.outcome import Interrupted, finished
-from seqsweep.training.planned_run import plan
+from seqsweep.training.outcome import Interrupted, Outcome, finished
+from seqsweep.training.planned_run import PlannedRun, plan
 
 
 def train(config: Config) -> dict[str, Any]:
@@ -46,14 +48,7 @@ def train(config: Config) -> dict[str, Any]:
     planned = plan(check_again(config))
     name = folder_name(planned.config["name"], "name")
     root = Path(absolute_path(planned.config["output_dir"])) / "runs" / name
-    console = PlainConsole()
-    print_notes([*missing_library([planned.config], gpu_available), *planned.notes], console)
-    try:
-        outcome = finished(planned, root) or train_when_free(planned, root, console)
-    except Interrupted as error:
-        raise _error_of_signal(error.exit_code) from error
-    if outcome.signum is not None:
-        raise _error_of_signal(128 + outcome.signum)
+    outcome = train_in(planned, root, PlainConsole())
     if outcome.trained:
         # Imported here, because a run that is complete already needs no torch.
         from seqsweep.training.resume import forget_finished_runs
@@ -61,6 +56,24 @@ def train(config: Config) -> dict[str, Any]:
         forget_finished_runs()  # a longer run may begin with this one
     record = {name: value for name, value in outcome.record.items() if name != "digest"}
     return record | {"folder": str(outcome.folder.path)}
+
+
+def train_in(planned: PlannedRun, root: Path, console: Console) -> Outcome:
+    """Trains a run in its folder below `root`, unless it is done already.
+
+    It raises the same errors as `train`.
+
+    Args:
+        console: prints notes on the data, and a progress bar on a terminal.
+    """
+    print_notes([*missing_library([planned.config], gpu_available), *planned.notes], console)
+    try:
+        outcome = finished(planned, root) or train_when_free(planned, root, console)
+    except Interrupted as error:
+        raise error_of_signal(error.exit_code) from error
+    if outcome.signum is not None:
+        raise error_of_signal(128 + outcome.signum)
+    return outcome
 
 
 def sweep(overrides: Sequence[str]) -> Path:
@@ -83,7 +96,7 @@ def sweep(overrides: Sequence[str]) -> Path:
         folder = Path(compose_sweep(overrides).hydra.sweep.dir)
         code = run(["-m", *overrides])
     if code >= 128:
-        raise _error_of_signal(code)
+        raise error_of_signal(code)
     if code:
         warnings.warn(f"{folder}: not everything of the sweep is complete", stacklevel=2)
     return folder
@@ -105,7 +118,7 @@ def _as_command() -> Generator[None]:
             os.environ["HYDRA_FULL_ERROR"] = full_error
 
 
-def _error_of_signal(exit_code: int) -> BaseException:
+def error_of_signal(exit_code: int) -> BaseException:
     """Returns the error for a signal: KeyboardInterrupt for Ctrl-C, else SystemExit."""
     if exit_code == 128 + signal.SIGINT:
         return KeyboardInterrupt()

@@ -3,7 +3,6 @@
 Imports no torch, because `seqsweep plan` prints the groups.
 """
 
-import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -143,7 +142,6 @@ def _parts(members: Sequence[PlannedRun]) -> list[Sequence[PlannedRun]]:
     return parts
 
 
-@functools.cache
 def _longest(splits: Splits) -> int:
     """Returns the number of time steps of the longest training sequence."""
     return int(splits.train.lengths.max())

@@ -1,8 +1,5 @@
 """Estimates a run's time from its floating-point operations. Imports no torch."""
 
-import functools
-
-from seqsweep.data.sequences import Splits
 from seqsweep.native.flops import flops
 from seqsweep.native.structs import Shape
 from seqsweep.training.data_cache import prepared
@@ -29,10 +26,4 @@ def epoch_seconds(member: PlannedRun, engine: str) -> float:
     splits = prepared(member.config)
     features = member.config["model"].get("embedding_dim") or splits.input_size
     shape = Shape(input_size=features, num_classes=splits.num_classes, **network._asdict())
-    return flops(shape, _steps(splits)) / _RATES[engine] + _EPOCH_SECONDS[engine]
-
-
-@functools.cache
-def _steps(splits: Splits) -> int:
-    """Returns the number of time steps of all training sequences together."""
-    return int(splits.train.lengths.sum())
+    return flops(shape, splits.train.num_steps) / _RATES[engine] + _EPOCH_SECONDS[engine]

@@ -86,6 +86,12 @@ def why_on_disk(data: Config) -> str | None:
     return f"data.source.path={source['path']}, whose values stay on disk ({size})"
 
 
+def forget_sources() -> None:
+    """Frees the data of all sources."""
+    for cached in (_load_source, fingerprint_of, _prepared):
+        cached.cache_clear()
+
+
 def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
     """Returns path, time and size of each file of a source.
 

@@ -9,7 +9,12 @@ from seqsweep.data.contents import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.sequences import Splits
 from seqsweep.runs.identity import flatten, run_id
-from seqsweep.training.data_cache import data_fingerprint, prepared, translate_memory_errors
+from seqsweep.training.data_cache import (
+    data_fingerprint,
+    forget_sources,
+    prepared,
+    translate_memory_errors,
+)
 from seqsweep.training.network_size import check_network_size
 from seqsweep.training.symbols import check_symbols
 
@@ -60,6 +65,12 @@ def plan(config: Config) -> PlannedRun:
     check_network_size(config, splits)
     described, lines = _describe(splits)
     return PlannedRun(config, run_id(config, fingerprint), fingerprint, described, lines)
+
+
+def forget_data() -> None:
+    """Frees the data of all planned runs, which are read again where they are needed."""
+    _describe.cache_clear()
+    forget_sources()
 
 
 @functools.lru_cache(maxsize=8)

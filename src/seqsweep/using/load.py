@@ -202,6 +202,20 @@ def load_run(
         ValueError: the file is damaged, something is missing in it, or its network is not allowed.
     """
     path, content = read_content(folder, checkpoint, allow)
+    return run_of(content, path, allow)
+
+
+def run_of(content: dict[str, Any], path: Path, allow: Sequence[str] = ()) -> LoadedRun:
+    """Returns the run of a checkpoint's content, which describes it.
+
+    Args:
+        content: as `load_sealed` returns it.
+        path: the file that it is from.
+        allow: see `load_run`.
+
+    Raises:
+        ValueError: the network is not allowed.
+    """
     network = _network(content, path, allow)
     weights = content["state_dict"]
     try:

@@ -16,9 +16,9 @@ def export_command(arguments: Sequence[str]) -> int:
     # A wrong name should not take the seconds that the import of torch takes.
     check_path(path)
     from seqsweep.using.export.contents import channels_beyond_float32
-    from seqsweep.using.load import load_run
+    from seqsweep.using.find_run import open_run
 
-    run = load_run(options.run, options.checkpoint, options.allow)
+    run, _ = open_run(options)
     difference = export(run, path)
     channels = len(run.source_channels)
     say(
@@ -34,12 +34,11 @@ def export_command(arguments: Sequence[str]) -> int:
 
 def _parser() -> Parser:
     parser = Parser("export", "Writes a trained network as a file for other programs.")
-    words = "a run's folder, or a checkpoint file"
+    words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
     words = f"the file; its ending decides the format: {', '.join(ENDINGS)}"
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=words)
-    words = "the weights of the best epoch or of the last (best)"
-    choices = ("best", "last")
-    parser.add_argument("--checkpoint", choices=choices, default="best", help=words)
+    words = "best or last: which weights of the run (best)"
+    parser.add_argument("--checkpoint", metavar="NAME", help=words)
     add_allow(parser)
     return parser

@@ -3,7 +3,6 @@
 P parameters of the network, S training sequences.
 """
 
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +49,7 @@ class PoolMember(TrainingMember):
             num_classes=splits.num_classes,
             **self.network._asdict(),
         )
-        self.flops = flops(self.shape, _steps(splits))
+        self.flops = flops(self.shape, splits.train.num_steps)
         self.epochs = 0
 
     def start(self) -> None:
@@ -146,12 +145,6 @@ class PoolMember(TrainingMember):
         }
         state = dict(zip(self.native.state, moments, strict=True))
         return checkpoints(self, head, weights, state, self.best_weights)
-
-
-@functools.lru_cache(maxsize=8)
-def _steps(splits: Splits) -> int:
-    """Returns the time steps of all training sequences; `Splits` are compared by identity."""
-    return int(splits.train.lengths.sum())
 
 
 class _Orders:

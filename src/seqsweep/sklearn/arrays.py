@@ -1,0 +1,124 @@
+"""Reads the X and y of an estimator.
+
+N sequences, T steps, F features (channels).
+"""
+
+from typing import Any, get_args
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
+
+from seqsweep.data.checks import Array, Layout
+from seqsweep.suggest import did_you_mean, listed
+
+_LAYOUTS: tuple[str, ...] = get_args(Layout)
+
+Rows = Array | list[Array]
+"""An array (N, T, F), or N arrays (T, F) that may differ in T."""
+
+
+def sequences(x: Any, layout: str) -> Rows:
+    """Returns X with the channels as the last axis.
+
+    Args:
+        x: (N, T, F), or (N, T) for one channel; or a list of N sequences (T, F) or (T,).
+        layout: the order of the axes, as in `make_sequences`. Each sequence of a list is (F, T)
+            with `channels_first`, and (T, F) otherwise.
+
+    Raises:
+        ValueError, TypeError: X is not of such a form.
+    """
+    if layout not in _LAYOUTS:
+        hint = did_you_mean(str(layout), _LAYOUTS)
+        raise ValueError(f"layout={layout!r}: must be one of {listed(_LAYOUTS)}{hint}")
+    if _is_list(x):
+        return _list_of_arrays(list(x), layout)
+    # scikit-learn's own check refuses texts, complex numbers and sparse matrices.
+    array = check_array(x, allow_nd=True, ensure_all_finite=False, input_name="X")
+    if array.ndim > 3:
+        raise ValueError(f"X has shape {array.shape}; must be (N, T, F) or (N, T)")
+    if 0 in array.shape:
+        raise ValueError(f"X has shape {array.shape}; no dimension may be 0")
+    if layout == "time_first":
+        array = array.swapaxes(0, 1)
+    if array.ndim == 2:
+        return array[:, :, None]
+    return array.swapaxes(1, 2) if layout == "channels_first" else array
+
+
+def labels(y: Any, x: Rows) -> Array:
+    """Returns y as (N,) numbers or texts.
+
+    Raises:
+        ValueError: y has another length than X, or its values are not classes.
+    """
+    if y is None:
+        raise ValueError("RecurrentClassifier requires y to be passed, but the target y is None")
+    check_consistent_length(x, y)
+    array = np.asarray(column_or_1d(y, warn=True))
+    if array.dtype.kind == "f":
+        assert_all_finite(array, input_name="y")
+    check_classification_targets(array)
+    # pandas and lists of mixed origin give texts as objects, which no file holds.
+    return array.astype(np.str_) if array.dtype.kind == "O" else array
+
+
+def num_channels(x: Rows) -> int:
+    return x.shape[2] if isinstance(x, np.ndarray) else x[0].shape[1]
+
+
+def _is_list(x: Any) -> bool:
+    """Returns whether X is a list of sequences; a column of arrays is one, too."""
+    if isinstance(x, (list, tuple)):
+        return True
+    if str(getattr(x, "dtype", "")) != "object" or x.ndim != 1 or len(x) == 0:
+        return False
+    return np.ndim(next(iter(x))) > 0
+
+
+def _list_of_arrays(rows: list[Any], layout: str) -> list[Array]:
+    if not rows:
+        raise ValueError("X=[]: must be at least one sequence")
+    arrays = [_sequence(row, index, layout) for index, row in enumerate(rows)]
+    channels = arrays[0].shape[1]
+    for index, array in enumerate(arrays):
+        if 0 in array.shape:
+            raise ValueError(f"X[{index}] has shape {np.shape(rows[index])}; no dimension may be 0")
+        if array.shape[1] != channels:
+            hint = _other_layout(arrays, layout)
+            raise ValueError(
+                f"X[{index}] has {array.shape[1]} channels, but X[0] has {channels}; all sequences"
+                f" must have the same channels{hint}"
+            )
+    return arrays
+
+
+def _other_layout(arrays: list[Array], layout: str) -> str:
+    """Returns a question if the other axis has one size in all sequences."""
+    if len({len(array) for array in arrays}) > 1:
+        return ""
+    turned = "batch_first" if layout == "channels_first" else "channels_first"
+    return f"; did you mean layout={turned!r}?"
+
+
+def _sequence(row: Any, index: int, layout: str) -> Array:
+    """Returns one sequence of a list as (T, F)."""
+    try:
+        array = np.asarray(row)
+    except ValueError:
+        raise ValueError(f"X[{index}] is ragged; must be (T, F) or (T,)") from None
+    if array.dtype.kind not in "biuf":  # checked only here, because the check takes 50 us
+        array = check_array(
+            array, ensure_2d=False, allow_nd=True, ensure_all_finite=False, input_name=f"X[{index}]"
+        )
+    if array.ndim not in (1, 2):
+        raise ValueError(f"X[{index}] has shape {array.shape}; must be (T, F) or (T,)")
+    if array.ndim == 1:
+        return array[:, None]
+    return array.T if layout == "channels_first" else array

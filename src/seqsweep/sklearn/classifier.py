@@ -1,0 +1,238 @@
+"""A scikit-learn classifier of sequences.
+
+N sequences, T steps, F features (channels), C classes.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from seqsweep.data.checks import Array, Layout, class_indices
+from seqsweep.data.fitted import Missing
+from seqsweep.models.classifier import Cell, Pooling
+from seqsweep.sklearn.arrays import Rows, labels, num_channels, sequences
+from seqsweep.sklearn.runs import (
+    folder_of_runs,
+    one_at_a_time,
+    store,
+    train_one,
+    trained,
+)
+from seqsweep.sklearn.settings import config_of, in_arguments
+from seqsweep.training.checkpoints import save_sealed
+from seqsweep.training.outcome import Outcome
+from seqsweep.training.planned_run import PlannedRun, plan
+from seqsweep.training.trainer import restored_torch_state
+from seqsweep.using.load import LoadedRun, run_of
+
+
+class RecurrentClassifier(ClassifierMixin, BaseEstimator):
+    """A recurrent classifier of sequences for scikit-learn.
+
+    `fit` trains the run that `seqsweep train data=npz data.test_fraction=0` trains on the same
+    arrays, with the same result to the last bit. The arguments are named as the keys of the config
+    and have the same defaults.
+
+    X is a list of N sequences (T, F) or (T,), which may differ in T, or an array (N, T, F) or
+    (N, T). So the columns of a 2-D array are the steps of one channel.
+
+    Args:
+        hidden_size, cell, nonlinearity, num_layers, bidirectional, dropout, pooling: of the
+            network, see `RNNClassifier`.
+        max_epochs: the number of epochs; the weights of the best epoch are kept.
+        batch_size: `auto` is 32, or all training sequences where there are fewer.
+        lr, weight_decay: of the optimizer, by default Adam.
+        class_weight: None, `balanced`, or a dict of label: weight.
+        standardize: scales each channel to mean 0 and deviation 1, measured in `fit`.
+        missing: what to do with NaN: `error`, `zero`, `mean` or `forward`.
+        val_fraction: the fraction of the sequences that decides which epoch is best; with 0 it is
+            the last one.
+        layout: `time_first` where an array X is (T, N, F) or (T, N), `channels_first` where it is
+            (N, F, T) and a sequence of a list is (F, T).
+        random_state: the run's seed, which decides weights, order and dropout. None draws one from
+            NumPy's global generator, and a `RandomState` from itself.
+        engine: `auto`, `native`, `stacked` or `autograd`.
+        threads: the threads of torch.
+        folder: keeps the runs. A fit that is interrupted resumes, and none is done twice. None
+            trains in a temporary folder.
+        overrides: further keys of a config with their values, as
+            `{"optimizer": "adamw", "loss.label_smoothing": 0.1}`.
+        verbose: shows notes on the data, and on a terminal a progress bar.
+
+    Attributes:
+        classes_: (C,) the labels, sorted.
+        n_classes_: C.
+        n_features_in_: F, the number of channels.
+        history_: the metrics of each epoch by their names, such as `train/loss` and `val/acc`.
+        run_: the `LoadedRun`, as `seqsweep.load_run` returns it.
+    """
+
+    def __init__(
+        self,
+        hidden_size: int = 32,
+        cell: Cell = "rnn",
+        *,
+        nonlinearity: Literal["tanh", "relu"] = "tanh",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        pooling: Pooling = "last",
+        max_epochs: int = 30,
+        batch_size: int | Literal["auto"] = "auto",
+        lr: float = 0.003,
+        weight_decay: float = 0.0,
+        class_weight: dict[Any, float] | Literal["balanced"] | None = None,
+        standardize: bool = True,
+        missing: Missing = "error",
+        val_fraction: float = 0.2,
+        layout: Layout = "batch_first",
+        random_state: int | np.random.RandomState | None = 0,
+        engine: Literal["auto", "native", "stacked", "autograd"] = "auto",
+        threads: int = 1,
+        folder: str | Path | None = None,
+        overrides: dict[str, Any] | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.hidden_size = hidden_size
+        self.cell = cell
+        self.nonlinearity = nonlinearity
+        self.num_layers = num_layers
+        self.bidirectional = bidirectional
+        self.dropout = dropout
+        self.pooling = pooling
+        self.max_epochs = max_epochs
+        self.batch_size = batch_size
+        self.lr = lr
+        self.weight_decay = weight_decay
+        self.class_weight = class_weight
+        self.standardize = standardize
+        self.missing = missing
+        self.val_fraction = val_fraction
+        self.layout = layout
+        self.random_state = random_state
+        self.engine = engine
+        self.threads = threads
+        self.folder = folder
+        self.overrides = overrides
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Trains on X and y.
+
+        Raises:
+            ValueError, TypeError: an argument, X or y is refused, or the training diverged.
+            RuntimeError: the training failed.
+            KeyboardInterrupt: with `folder`, the same call resumes from the last epoch.
+        """
+        # Everything is checked here first, so that no message speaks of a temporary file.
+        x = sequences(X, self.layout)
+        targets = labels(y, x)
+        with one_at_a_time, folder_of_runs(self.folder) as root:
+            path = store(x, targets, root)
+            planned = self.planned_run(path, targets, root)
+            try:
+                outcome = train_one(planned, root, self.verbose)
+            except (ValueError, TypeError) as error:
+                raise in_arguments(error, str(path)) from error
+            self._set_fitted(outcome, targets)
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Returns the most probable label of each sequence, (N,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> npt.NDArray[np.float64]:
+        """Returns the probability of each class, (N, C), in the order of `classes_`."""
+        check_is_fitted(self)
+        x = sequences(X, self.layout)
+        if num_channels(x) != self.n_features_in_:
+            raise ValueError(
+                f"X has {num_channels(x)} channels, but {type(self).__name__} is expecting"
+                f" {self.n_features_in_} channels as input"
+            )
+        try:
+            with one_at_a_time, restored_torch_state(self.threads), torch.inference_mode():
+                parts = [self._probabilities(batch) for batch in self._batches(x)]
+        except ValueError as error:
+            raise in_arguments(error) from error
+        return np.concatenate(parts)
+
+    def save(self, path: str | Path) -> None:
+        """Writes the fitted network to a checkpoint file, which `seqsweep.load_run` takes."""
+        check_is_fitted(self)
+        file = Path(path).expanduser()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        save_sealed(self._checkpoint, file)
+
+    def planned_run(self, path: Path, y: Array, root: Path) -> PlannedRun:
+        """Returns the run of a fit.
+
+        Args:
+            path: the file of the sequences and their labels.
+            y: (N,) the labels.
+            root: the folder of the runs.
+
+        Raises:
+            ValueError, TypeError: an argument or the data are refused.
+        """
+        seed = self.random_state
+        if seed is None or isinstance(seed, np.random.RandomState):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        arguments = self.get_params() | {"random_state": seed}
+        config = config_of(arguments, y, str(path), str(root))
+        try:
+            return plan(config)
+        except (ValueError, TypeError) as error:
+            raise in_arguments(error, str(path)) from error
+
+    def _set_fitted(self, outcome: Outcome, y: Array) -> None:
+        """Sets the fitted attributes from a finished run."""
+        result = trained(outcome)
+        self._checkpoint = result.checkpoint
+        self._path = str(result.path)
+        self.history_ = result.history
+        self.run_ = self._loaded()
+        self.classes_ = np.unique(y)
+        self.n_classes_ = len(self.classes_)
+        self.n_features_in_ = len(self.run_.channel_names)
+        # The run sorts texts that are numbers as numbers, unlike `np.unique`.
+        self._order = class_indices(self.classes_, self.run_.class_names, "y")
+
+    def _loaded(self) -> LoadedRun:
+        return run_of(self._checkpoint, Path(self._path))
+
+    def _batches(self, x: Rows) -> Iterator[Rows]:
+        size = self.run_.config["data"]["eval_batch_size"]
+        for start in range(0, len(x), size):
+            yield x[start : start + size]
+
+    def _probabilities(self, batch: Rows) -> npt.NDArray[np.float64]:
+        logits = self.run_.network(*self.run_.prepare(batch))  # (B, C)
+        # In float64 the probabilities of a sequence add up to 1 for every check of a caller.
+        return logits.double().softmax(dim=1).numpy()[:, self._order]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Returns plain values, arrays and tensors; the network is built again from them."""
+        # A pickled module would depend on the versions of torch and of this package.
+        state: dict[str, Any] = dict(cast("Any", super().__getstate__()))
+        state.pop("run_", None)
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "_checkpoint" in state:
+            self.run_ = self._loaded()
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing != "error"
+        return tags

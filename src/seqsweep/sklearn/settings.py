@@ -1,0 +1,169 @@
+"""Turns the arguments of an estimator into the config of a run.
+
+C classes.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from seqsweep.config.from_overrides import hydra_errors_explained, shared_composer
+from seqsweep.config.reword import reworded
+from seqsweep.config.schema import Config
+from seqsweep.data.checks import Array, class_indices, label_names
+from seqsweep.suggest import nearest_or_all
+
+KEYS = {
+    "hidden_size": "model.hidden_size",
+    "cell": "model.cell",
+    "nonlinearity": "model.nonlinearity",
+    "num_layers": "model.num_layers",
+    "bidirectional": "model.bidirectional",
+    "dropout": "model.dropout",
+    "pooling": "model.pooling",
+    "max_epochs": "trainer.max_epochs",
+    "batch_size": "data.batch_size",
+    "lr": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "class_weight": "loss.class_weights",
+    "standardize": "data.standardize",
+    "missing": "data.missing",
+    "val_fraction": "data.val_fraction",
+    "random_state": "seed",
+    "engine": "engine",
+    "threads": "threads",
+}
+"""The arguments of the estimator, and the key of a config that each of them sets."""
+
+# Files that only a person reads cost time, and most runs of an estimator are never looked at.
+_DEFAULTS = {"data.test_fraction": 0.0, "logger": "csv", "diagnostics": False}
+_FIXED = ("data", "model", "experiment", "debug", "sweep", "hydra", "name", "output_dir")
+"""The groups and keys that the estimator itself sets."""
+
+_PLAIN = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+_WORDS = ("null", "true", "false", "nan", "inf")
+_MOST_IN_BATCH = 32
+
+
+def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) -> Config:
+    """Returns the checked config of a run.
+
+    Args:
+        arguments: the parameters of the estimator; `random_state` is a number by now.
+        y: (N,) the labels.
+        path: the .npz file of the sequences.
+        folder: where the run is written.
+
+    Raises:
+        ValueError, TypeError: an argument is refused; the message names it.
+    """
+    overrides = _overrides(arguments)
+    values = {KEYS[name]: arguments[name] for name in KEYS}
+    values["loss.class_weights"] = _class_weights(arguments["class_weight"], y)
+    values = _DEFAULTS | values | overrides
+    if arguments["batch_size"] == "auto":
+        left = _num_train(len(y), values)
+        values["data.batch_size"] = max(1, min(_MOST_IN_BATCH, left))
+    lines = ["data=npz", "data.source.path=X", *(_override(*item) for item in values.items())]
+    try:
+        with hydra_errors_explained():
+            config = shared_composer().checked(lines)
+    except (ValueError, TypeError) as error:
+        raise in_arguments(error) from error
+    # A path may have characters that an override cannot hold.
+    config["data"]["source"]["path"] = path
+    return config | {"output_dir": folder}
+
+
+def in_arguments(error: Exception, path: str = "") -> Exception:
+    """Returns an error about a config with the names of the arguments."""
+    message = str(error)
+    for name, key in KEYS.items():
+        message = re.sub(rf"(?<![\w.]){re.escape(key)}(?==|:)", name, message)
+    if path:
+        message = message.replace(f"data.source: {path}", "X, y").replace(path, "X, y")
+        message = re.sub("^data: ", "X: ", message)
+    message = message.replace("data.source.layout=", "layout=")
+    return reworded(error, message)
+
+
+def _overrides(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the further keys of a config; refuses those that an argument sets."""
+    overrides = arguments["overrides"]
+    if overrides is None:
+        return {}
+    if not isinstance(overrides, Mapping):
+        raise TypeError(
+            f"overrides={overrides!r}: must be a dict of keys of a config, such as"
+            " {'loss.label_smoothing': 0.1}"
+        )
+    # A search over an argument would have no effect if an override won over it.
+    names = {key: name for name, key in KEYS.items()}
+    for key in overrides:
+        bare = str(key).lstrip("+~")
+        if bare in names:
+            raise ValueError(f"overrides: {bare} must be given as the argument {names[bare]}")
+        if bare in _FIXED or bare.startswith(("data.source", "sweep.", "hydra")):
+            raise ValueError(f"overrides: {bare} cannot be set here; the estimator sets it")
+    return {str(key): value for key, value in overrides.items()}
+
+
+def _class_weights(setting: Any, y: Array) -> Any:
+    """Returns `class_weight` as a config has it: in the order of the run's classes."""
+    if setting is None or isinstance(setting, str):
+        return setting
+    if not isinstance(setting, Mapping):
+        raise ValueError(
+            f"class_weight={setting!r}: must be None, 'balanced' or a dict of label: weight"
+        )
+    classes = np.unique(y)
+    known = classes.tolist()
+    # A misspelt label would otherwise keep the weight 1.
+    for label in setting:
+        if label not in known:
+            hint = nearest_or_all(str(label), map(str, known))
+            raise ValueError(f"class_weight: label {label!r} is not in y{hint}")
+    weights = np.array([setting.get(label, 1.0) for label in known])
+    ordered = np.empty(len(classes))
+    ordered[class_indices(classes, label_names(y), "y")] = weights
+    return ordered.tolist()
+
+
+def _num_train(count: int, values: Mapping[str, Any]) -> int:
+    """Returns the number of sequences that are left to train on."""
+    cuts = (values["data.val_fraction"], values["data.test_fraction"])
+    # A fraction that is not a number is refused later, with its name.
+    numbers = [cut for cut in cuts if isinstance(cut, (int, float))]
+    return count - sum(round(count * cut) for cut in numbers)
+
+
+def _override(key: str, value: Any) -> str:
+    """Returns an override as on the command line, `key=value`."""
+    return f"{key}={_text(value)}"
+
+
+def _text(value: Any) -> str:
+    """Returns a plain value in the grammar of Hydra's overrides."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, (list, tuple)):
+        return f"[{','.join(map(_text, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{name}:{_text(each)}' for name, each in value.items())}}}"
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    escaped = re.sub(r'(\\*)("|\$\{|$)', _escaped, text)
+    return f'"{escaped}"'
+
+
+def _escaped(match: re.Match[str]) -> str:
+    r"""Returns a quote or an interpolation with its backslashes, escaped."""
+    slashes, character = match[1] * 2, match[2]
+    return f"{slashes}\\{character}" if character else slashes

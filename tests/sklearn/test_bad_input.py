@@ -1,0 +1,164 @@
+"""Each mistake has one message, which names the argument and what it must be."""
+
+import importlib
+import re
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
+
+X = np.random.default_rng(0).normal(size=(30, 6, 2))
+Y = np.arange(30) % 3
+LIST = [row[: 3 + index % 4] for index, row in enumerate(X)]
+SHORT: dict[str, Any] = {"hidden_size": 3, "max_epochs": 1}
+
+
+def with_value(value):
+    x = X.copy()
+    x[4, 2, 1] = value
+    return x
+
+
+ARGUMENTS = [
+    ({"hidden_size": 0}, r"^hidden_size=0: must be at least 1"),
+    ({"hidden_size": 2.5}, r"^hidden_size=2.5: must be a whole number"),
+    ({"hidden_size": "8"}, r"^hidden_size='8': must be a whole number"),
+    ({"cell": "gruu"}, r"^cell='gruu': must be .*did you mean 'gru'"),
+    ({"nonlinearity": "relu", "cell": "gru"}, r"nonlinearity='relu' with cell='gru': must be tanh"),
+    ({"num_layers": 0}, r"^num_layers=0: must be at least 1"),
+    ({"bidirectional": "yes"}, r"^bidirectional='yes': must be true or false"),
+    ({"dropout": 1.0}, r"^dropout=1.0: must be at least 0 and below 1"),
+    ({"pooling": "avg"}, r"^pooling='avg': must be"),
+    ({"max_epochs": 0}, r"^max_epochs=0: must be at least 1"),
+    ({"batch_size": 0}, r"^batch_size=0: must be between 1 and 24"),
+    ({"batch_size": 25}, r"^batch_size=25: must be between 1 and 24"),
+    ({"batch_size": "all"}, r"^batch_size='all': must be a whole number"),
+    ({"lr": 0}, r"^lr=0.0: must be above 0"),
+    ({"lr": float("nan")}, r"^lr=nan: must be a finite number"),
+    ({"lr": "fast"}, r"^lr='fast': must be a number"),
+    ({"weight_decay": -1}, r"^weight_decay=-1.0: must be"),
+    ({"class_weight": "balance"}, r"^class_weight='balance'"),
+    ({"class_weight": {0: 1, 7: 2}}, r"^class_weight: label 7 is not in y; known: 0, 1, 2"),
+    ({"class_weight": {0: -1}}, r"^class_weight=\[-1.0, 1.0, 1.0\]: must be .* above 0"),
+    ({"class_weight": [1, 2, 3]}, r"^class_weight=\[1, 2, 3\]: must be None, 'balanced' or a dict"),
+    ({"standardize": None}, r"^standardize=null: must be true or false"),
+    ({"missing": "meen"}, r"^missing='meen': must be one of .*did you mean 'mean'"),
+    ({"val_fraction": 1.0}, r"^val_fraction=1.0: must be at least 0 and below 1"),
+    ({"val_fraction": 0.001}, r"^val_fraction=0.001 of 30 sequences rounds to none"),
+    ({"val_fraction": "half"}, r"^val_fraction='half': must be a number"),
+    ({"layout": "batch"}, r"^layout='batch': must be one of .*did you mean 'batch_first'"),
+    ({"layout": "time_first"}, r"inconsistent numbers of samples: \[6, 30\]"),
+    ({"random_state": "one"}, r"^random_state='one': must be a whole number"),
+    ({"engine": "fast"}, r"^engine='fast': must be one of"),
+    ({"threads": 0}, r"^threads=0: must be at least 1"),
+    ({"overrides": ["lr=1"]}, r"^overrides=\['lr=1'\]: must be a dict"),
+    ({"overrides": {"optimizer.momentun": 1}}, r"^optimizer.momentun: no such key in optimizer"),
+    ({"overrides": {"optimizer": "adan"}}, r"^optimizer=adan: no such option.*did you mean 'adam"),
+    ({"overrides": {"model.hidden_size": 3}}, r"^overrides: model.hidden_size must be given as"),
+    ({"overrides": {"seed": 3}}, r"^overrides: seed must be given as the argument random_state"),
+    ({"overrides": {"data": "digits"}}, r"^overrides: data cannot be set here"),
+    ({"overrides": {"data.source.path": "a"}}, r"^overrides: data.source.path cannot be set here"),
+    ({"overrides": {"monitor": "val/f2"}}, r"^monitor='val/f2': must be one of"),
+]
+INPUTS = [
+    (np.zeros((30, 2, 3, 4)), Y, r"X has shape \(30, 2, 3, 4\); must be \(N, T, F\) or \(N, T\)"),
+    (np.zeros(30), Y, r"Expected 2D array, got 1D array"),
+    (np.zeros((30, 6, 0)), Y, r"X has shape \(30, 6, 0\); no dimension may be 0"),
+    (np.zeros((0, 6)), [], r"0 sample\(s\)"),
+    (X.astype(str), Y, r"not compatible with arrays of bytes/strings"),
+    (X + 1j, Y, "Complex data not supported"),
+    (with_value(np.nan), Y, r"^X: 1 missing values.*sequence 4, step 2.*set missing=mean"),
+    (with_value(np.inf), Y, r"^X, y: x is inf at sequence 4, step 2, channel 1"),
+    ([], [], r"^X=\[\]: must be at least one sequence"),
+    ([*LIST[:-1], np.zeros((3, 1))], Y, r"^X\[29\] has 1 channels, but X\[0\] has 2"),
+    ([*LIST[:-1], np.zeros((0, 2))], Y, r"^X\[29\] has shape \(0, 2\); no dimension may be 0"),
+    ([*LIST[:-1], np.zeros((3, 2, 1))], Y, r"^X\[29\] has shape \(3, 2, 1\); must be"),
+    ([*LIST[:-1], [[1, 2], [3]]], Y, r"^X\[29\] is ragged; must be"),
+    ([row.T for row in LIST], Y, r"^X\[1\] has 4 channels.*did you mean layout='channels_first'"),
+    ([*LIST[:-1], "abc"], Y, r"X\[29\] has shape \(\)|could not convert|bytes/strings"),
+    (list(range(30)), Y, r"^X\[0\] has shape \(\); must be \(T, F\) or \(T,\)"),
+    (X, None, "requires y to be passed, but the target y is None"),
+    (X, Y[:-1], r"inconsistent numbers of samples: \[30, 29\]"),
+    (X, Y + 0.5, "Unknown label type: continuous"),
+    (X, np.where(Y == 0, np.nan, Y), "Input y contains NaN"),
+    (X, np.zeros(30, int), r"^X, y: there is only one class"),
+    (X, np.eye(3)[Y], r"y should be a 1d array"),
+    (X, np.array(["a", "", "b"])[Y], r"^X, y: sequence 1 has label '': it is missing"),
+    (X, np.array([-100, 1, 2])[Y], r"^X, y: sequence 0 has label -100"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), ARGUMENTS)
+def test_a_wrong_argument_is_named(arguments, message):
+    estimator = RecurrentClassifier(**SHORT | arguments)
+    with pytest.raises((ValueError, TypeError)) as error:
+        estimator.fit(X, Y)
+    assert re.search(message, str(error.value)), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(("x", "y", "message"), INPUTS)
+def test_wrong_sequences_and_labels_are_named(x, y, message):
+    with pytest.raises((ValueError, TypeError)) as error:
+        RecurrentClassifier(**SHORT).fit(x, y)
+    assert re.search(message, str(error.value)), str(error.value)
+    assert "seqsweep-" not in str(error.value)  # a temporary folder
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((3, 6, 3)), "X has 3 channels, but RecurrentClassifier is expecting 2 channels"),
+        (np.zeros((3, 6)), "X has 1 channels, but RecurrentClassifier is expecting 2 channels"),
+        ([np.zeros((3, 1))], "X has 1 channels"),
+        (with_value(np.nan), r"1 value is missing \(NaN\), which missing=error refuses"),
+        (with_value(np.inf), "x is inf at sequence 4, step 2, channel 1"),
+        ([], "must be at least one sequence"),
+    ],
+)
+def test_wrong_sequences_of_a_prediction_are_named(x, message):
+    estimator = RecurrentClassifier(**SHORT).fit(X, Y)
+    with pytest.raises(ValueError, match=message):
+        estimator.predict(x)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match=r"file"):
+        RecurrentClassifier(**SHORT, folder=tmp_path / "file" / "runs").fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "grid", "options", "message"),
+    [
+        (LogisticRegression(), {"C": [1]}, {}, "estimator: must be a RecurrentClassifier, got Log"),
+        (RecurrentClassifier(), {"hiden_size": [1]}, {}, "Invalid parameter 'hiden_size'"),
+        (RecurrentClassifier(), {"folder": ["a"]}, {}, "param_grid: folder must be set at"),
+        (RecurrentClassifier(), {"cell": "gru"}, {}, "needs to be a list"),
+        (RecurrentClassifier(), {"cell": []}, {}, "need to be a non-empty sequence"),
+        (
+            RecurrentClassifier(),
+            {"cell": ["rnn"]},
+            {"cv": 40},
+            "n_splits=40 greater than the number of samples",
+        ),
+        (RecurrentClassifier(), {"cell": ["rnn"]}, {"n_jobs": 0}, "n_jobs=0: must be None"),
+        (RecurrentClassifier(layout="time_first"), {"cell": ["rnn"]}, {}, "'time_first': the fold"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_it_trains(estimator, grid, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        RecurrentClassifierCV(estimator, grid, **options).fit(X, Y)
+
+
+@pytest.mark.parametrize("extra", ["sklearn", "aeon"])
+def test_a_missing_package_is_named(monkeypatch, extra):
+    for name in [name for name in sys.modules if name.startswith(f"seqsweep.{extra}")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ImportError, match=rf"pip install 'seqsweep\[{extra}\]'"):
+        importlib.import_module(f"seqsweep.{extra}")

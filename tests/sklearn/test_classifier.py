@@ -1,0 +1,423 @@
+"""The estimator trains the run of the equal command, and behaves as scikit-learn asks."""
+
+import gc
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from sklearn import base
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
+
+import seqsweep
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sklearn import RecurrentClassifier, RecurrentClassifierCV
+
+clone: Any = base.clone
+SHORT: dict[str, Any] = {"hidden_size": 5, "max_epochs": 4, "lr": 0.02}
+
+
+def waves(count=60, channels=1, seed=0):
+    """Sine waves of 20 to 39 steps; the class is their speed."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % 3
+    x = [
+        np.sin(
+            (0.2 + 0.2 * label) * np.arange(rng.integers(20, 40))[:, None]
+            + rng.uniform(0, 6, channels)
+        )
+        for label in y
+    ]
+    return x, y
+
+
+def of_equal_length(count=60, steps=12, channels=2, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.arange(count) % 3
+    return rng.normal(size=(count, steps, channels)) + y[:, None, None], y
+
+
+def weights_of(estimator):
+    return {name: w.numpy().tobytes() for name, w in estimator.run_.network.state_dict().items()}
+
+
+def padded(x):
+    lengths = np.array([len(row) for row in x])
+    array = np.zeros((len(x), lengths.max(), x[0].shape[1]))
+    for row, values in zip(array, x, strict=True):
+        row[: len(values)] = values
+    return array, lengths
+
+
+@pytest.mark.parametrize("engine", ["native", "stacked", "autograd"])
+def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
+    x, y = waves(channels=2)
+    array, lengths = padded(x)
+    np.savez(tmp_path / "mine.npz", X=array, y=y, lengths=lengths)
+    record = seqsweep.train(
+        seqsweep.compose(
+            [
+                "data=npz", f"data.source.path={tmp_path}/mine.npz", f"output_dir={tmp_path}",
+                "data.test_fraction=0", "model.hidden_size=5", "model.cell=gru",
+                "trainer.max_epochs=4", "optimizer.lr=0.02", "seed=3", f"engine={engine}",
+                "loss.label_smoothing=0.1", "trainer.accelerator=cpu", "data.missing=mean",
+            ]
+        )
+    )  # fmt: skip
+    estimator = RecurrentClassifier(
+        **SHORT, cell="gru", random_state=3, engine=engine, folder=tmp_path / "fits",
+        missing="mean",
+        overrides={"loss.label_smoothing": 0.1, "trainer.accelerator": "cpu"},
+    ).fit(x, y)  # fmt: skip
+    by_command = seqsweep.load_run(record["folder"])
+    ours = Path(estimator.run_.checkpoint).parents[1]
+    assert ours.name == Path(record["folder"]).name
+    assert weights_of(estimator) == {
+        name: w.numpy().tobytes() for name, w in by_command.network.state_dict().items()
+    }
+    found = RunFolder(ours).record()
+    assert found is not None and found["metrics"] == record["metrics"]
+    assert max(estimator.history_["val/acc"]) == record["metrics"]["val/acc"]
+    assert len(estimator.history_["train/loss"]) == 4
+
+
+def test_the_probabilities_are_those_of_the_loaded_run(tmp_path):
+    x, y = waves()
+    estimator = RecurrentClassifier(**SHORT).fit(x, y)
+    estimator.save(tmp_path / "mine.ckpt")
+    run = seqsweep.load_run(tmp_path / "mine.ckpt")
+    with torch.inference_mode():
+        expected = run.network(*run.prepare(x)).softmax(dim=1).numpy()
+    probabilities = estimator.predict_proba(x)
+    assert probabilities == pytest.approx(expected, abs=1e-6)
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    predicted = estimator.predict(x)
+    assert predicted.tolist() == estimator.classes_[probabilities.argmax(axis=1)].tolist()
+    assert estimator.score(x, y) == np.mean(predicted == y)
+
+
+def test_every_form_of_the_same_sequences_is_the_same_fit(tmp_path):
+    x, y = of_equal_length()
+    options = SHORT | {"folder": tmp_path}
+    forms: dict[Any, list[Any]] = {
+        "batch_first": [x, x.astype(object).tolist(), list(x), tuple(x)],
+        "time_first": [x.swapaxes(0, 1), list(x)],
+        "channels_first": [x.swapaxes(1, 2), [row.T for row in x]],
+    }
+    probabilities = []
+    for layout, each in forms.items():
+        for form in each:
+            estimator = RecurrentClassifier(layout=layout, **options).fit(form, y)
+            probabilities.append(estimator.predict_proba(form))
+            assert estimator.n_features_in_ == 2
+    assert len(list(tmp_path.glob("*/record.json"))) == 1
+    assert all(np.array_equal(probabilities[0], each) for each in probabilities[1:])
+
+
+def test_a_2d_array_a_frame_and_a_column_of_arrays_are_one_channel(tmp_path):
+    x, y = of_equal_length(channels=1)
+    flat = x[:, :, 0]
+    column = np.empty(len(x), dtype=object)
+    column[:] = list(flat)
+    for form in (flat, pd.DataFrame(flat), column, list(flat), flat.tolist()):
+        estimator = RecurrentClassifier(**SHORT, folder=tmp_path).fit(form, y)
+        assert estimator.n_features_in_ == 1
+        assert np.array_equal(estimator.predict(form), estimator.predict(x))
+    assert len(list(tmp_path.glob("*/record.json"))) == 1
+
+
+def test_classes_are_sorted_as_numpy_sorts_them(tmp_path):
+    x, y = of_equal_length()
+    names = np.array(["10", "9", "b"])  # a run sorts numbers as numbers
+    estimator = RecurrentClassifier(**SHORT).fit(x, names[y])
+    assert estimator.classes_.tolist() == ["10", "9", "b"]
+    assert estimator.score(x, names[y]) == RecurrentClassifier(**SHORT).fit(x, y).score(x, y)
+    numbers = np.array(["10", "9", "11"])
+    estimator = clone(estimator).fit(x, numbers[y])
+    assert estimator.run_.class_names == ("9", "10", "11")
+    assert estimator.classes_.tolist() == ["10", "11", "9"]
+    order = np.array([1, 0, 2])  # of these labels as numbers
+    same = RecurrentClassifier(**SHORT).fit(x, order[y])
+    assert weights_of(estimator) == weights_of(same)
+    assert estimator.score(x, numbers[y]) == same.score(x, order[y])
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [False, True],
+        [0.0, 1.0],
+        [-1, 1],
+        ["a", "b"],
+        pd.Series(["x", "y"], dtype="category"),
+        pd.Series(["x", "y"], dtype=object),
+    ],
+)
+def test_predict_returns_labels_of_the_kind_that_fit_was_given(labels):
+    x, y = of_equal_length()
+    given = np.asarray(labels)[y % 2]
+    estimator = RecurrentClassifier(**SHORT, val_fraction=0).fit(x, given)
+    assert set(estimator.predict(x).tolist()) <= set(given.tolist())
+    assert estimator.n_classes_ == 2
+
+
+def test_class_weights_are_those_of_the_config(tmp_path):
+    x, y = of_equal_length()
+    names = np.array(["9", "10", "11"])[y]
+    options = SHORT | {"folder": tmp_path}
+    RecurrentClassifier(class_weight={"10": 3.0, "9": 0.5}, **options).fit(x, names)
+    RecurrentClassifier(class_weight="balanced", **options).fit(x, names)
+    found = [RunFolder(path.parent).config() for path in tmp_path.glob("*/record.json")]
+    weights = [config["loss"]["class_weights"] for config in found if config]
+    assert sorted(weights, key=str) == [[0.5, 3.0, 1.0], "balanced"]
+
+
+def test_equal_random_states_give_equal_bits():
+    x, y = waves()
+    first = RecurrentClassifier(**SHORT, random_state=5).fit(x, y)
+    assert weights_of(first) == weights_of(clone(first).fit(x, y))
+    state = np.random.RandomState(7)
+    drawn = [RecurrentClassifier(**SHORT, random_state=state).fit(x, y) for _ in range(2)]
+    assert weights_of(drawn[0]) != weights_of(drawn[1])
+    np.random.seed(1)
+    one = weights_of(RecurrentClassifier(**SHORT, random_state=None).fit(x, y))
+    two = weights_of(RecurrentClassifier(**SHORT, random_state=None).fit(x, y))
+    np.random.seed(1)
+    again = weights_of(RecurrentClassifier(**SHORT, random_state=None).fit(x, y))
+    assert one == again != two
+
+
+def test_fit_leaves_the_random_numbers_and_threads_of_the_program():
+    x, y = waves()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    before = torch.get_num_threads(), np.random.get_state()[1].tolist()  # pyright: ignore
+    RecurrentClassifier(**SHORT).fit(x, y).predict(x)
+    assert before == (torch.get_num_threads(), np.random.get_state()[1].tolist())  # pyright: ignore
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_fits_in_several_threads_are_those_of_one():
+    x, y = waves()
+    alone = [weights_of(RecurrentClassifier(**SHORT, random_state=s).fit(x, y)) for s in range(4)]
+    estimators = [RecurrentClassifier(**SHORT, random_state=seed) for seed in range(4)]
+    threads = [threading.Thread(target=each.fit, args=(x, y)) for each in estimators]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [weights_of(each) for each in estimators] == alone
+
+
+@pytest.mark.parametrize("by", ["pickle", "joblib"])
+def test_a_pickled_estimator_predicts_the_same(tmp_path, by):
+    x, y = waves()
+    estimator = RecurrentClassifier(**SHORT).fit(x, y)
+    if by == "pickle":
+        copied = pickle.loads(pickle.dumps(estimator))
+    else:
+        joblib.dump(estimator, tmp_path / "mine.joblib")
+        copied = joblib.load(tmp_path / "mine.joblib")
+    assert np.array_equal(copied.predict_proba(x), estimator.predict_proba(x))
+    assert copied.history_ == estimator.history_
+    assert copied.run_.class_names == estimator.run_.class_names
+
+
+def test_a_pickle_holds_tensors_and_plain_values_alone():
+    """So it can be read by another version of torch, or of this package."""
+    estimator = RecurrentClassifier(**SHORT).fit(*waves())
+    content = pickle.dumps(estimator)
+    assert b"RNNClassifier\x94" not in content.replace(b"classifier.RNNClassifier", b"")
+    assert b"torch.nn" not in content and b"LoadedRun" not in content
+    assert len(content) < 20_000
+
+
+def test_a_folder_keeps_the_runs_and_none_is_trained_twice(tmp_path, monkeypatch):
+    x, y = waves()
+    first = RecurrentClassifier(**SHORT, folder=tmp_path / "fits").fit(x, y)
+    run = seqsweep.load_run(Path(first.run_.checkpoint).parents[1])
+    assert np.array_equal(run.channel_names, first.run_.channel_names)
+
+    def refuse(*_, **__):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr("seqsweep.sweeping.api.train_when_free", refuse)
+    again = RecurrentClassifier(**SHORT, folder=tmp_path / "fits").fit(x, y)
+    assert weights_of(again) == weights_of(first)
+    with pytest.raises(AssertionError, match="trained again"):
+        RecurrentClassifier(**SHORT, folder=tmp_path / "fits", random_state=1).fit(x, y)
+
+
+def test_a_longer_fit_continues_a_shorter_one(tmp_path):
+    x, y = waves()
+    short = RecurrentClassifier(**SHORT, folder=tmp_path).fit(x, y)
+    longer = clone(short).set_params(max_epochs=8).fit(x, y)
+    logs = [path.read_text() for path in tmp_path.glob("*/train.log")]
+    assert any("resuming after the 4 epochs" in log for log in logs)
+    alone = clone(longer).set_params(folder=None).fit(x, y)
+    assert weights_of(longer) == weights_of(alone)
+
+
+INTERRUPTED = """
+import sys
+import numpy as np
+from seqsweep.sklearn import RecurrentClassifier
+
+stored = np.load("waves.npz")
+estimator = RecurrentClassifier(8, max_epochs=400, folder="fits", overrides={"logger": "csv"})
+print("fit", flush=True)
+try:
+    estimator.fit(stored["x"], stored["y"])
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_an_interrupted_fit_resumes(tmp_path):
+    x, y = of_equal_length(300, steps=60)
+    np.savez(tmp_path / "waves.npz", x=x, y=y)
+    command = [sys.executable, "-c", INTERRUPTED]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "fit\n"
+        deadline = time.monotonic() + 60
+        while not (rows := list(tmp_path.glob("fits/*/lock"))) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert rows
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.read() == "interrupted\n"
+    assert list(tmp_path.glob("fits/*/checkpoints/last.ckpt"))
+    assert not list(tmp_path.glob("fits/*/record.json"))
+    estimator = RecurrentClassifier(8, max_epochs=400, folder=tmp_path / "fits").fit(x, y)
+    log = next(tmp_path.glob("fits/*/train.log")).read_text()
+    assert "last.ckpt" in log
+    assert weights_of(estimator) == weights_of(estimator.set_params(folder=None).fit(x, y))
+
+
+@pytest.mark.slow
+def test_fits_in_processes_are_those_of_one():
+    x, y = waves()
+    alone = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3)
+    beside = cross_val_score(RecurrentClassifier(**SHORT), x, y, cv=3, n_jobs=2)
+    assert alone.tolist() == beside.tolist()
+
+
+def test_fit_and_predict_print_nothing_unless_asked(capfd, tmp_path):
+    x, y = waves()
+    x = [*x, x[0]]  # a copy of a sequence is worth a note
+    y = np.append(y, y[0])
+    RecurrentClassifier(**SHORT, random_state=1).fit(x, y).predict(x)
+    assert capfd.readouterr() == ("", "")
+    for seed in range(8):
+        RecurrentClassifier(**SHORT, verbose=True, overrides={"data.split_seed": seed}).fit(x, y)
+    assert "also in train" in capfd.readouterr().out
+
+
+def test_missing_values_are_filled_as_in_training():
+    x, y = of_equal_length()
+    x[np.random.default_rng(0).random(x.shape) < 0.1] = np.nan
+    estimator = RecurrentClassifier(**SHORT, missing="forward").fit(x, y)
+    assert np.isfinite(estimator.predict_proba(x)).all()
+    with pytest.raises(ValueError, match=r"missing values \(NaN\).*set missing=mean"):
+        RecurrentClassifier(**SHORT).fit(x, y)
+    complete = RecurrentClassifier(**SHORT).fit(np.nan_to_num(x), y)
+    with pytest.raises(ValueError, match=r"missing \(NaN\), which missing=error refuses"):
+        complete.predict(x)
+
+
+def test_prediction_works_in_batches_of_the_config():
+    x, y = waves()
+    estimator = RecurrentClassifier(**SHORT, overrides={"data.eval_batch_size": 7}).fit(x, y)
+    whole = RecurrentClassifier(**SHORT).fit(x, y)
+    assert estimator.predict_proba(x) == pytest.approx(whole.predict_proba(x), abs=1e-6)
+    assert [len(batch) for batch in estimator._batches(x)] == [7] * 8 + [4]
+
+
+def test_it_works_in_a_pipeline_and_in_cross_validation():
+    x, y = waves()
+    halves = FunctionTransformer(lambda rows: [row[::2] for row in rows])
+    pipeline = make_pipeline(halves, RecurrentClassifier(**SHORT))
+    scores = cross_val_score(pipeline, x, y, cv=3)
+    by_hand = cross_val_score(RecurrentClassifier(**SHORT), [row[::2] for row in x], y, cv=3)
+    assert scores.tolist() == by_hand.tolist()
+    search = GridSearchCV(pipeline, {"recurrentclassifier__hidden_size": [3, 5]}, cv=3).fit(x, y)
+    assert search.cv_results_["mean_test_score"][1] == pytest.approx(scores.mean())
+
+
+def test_an_estimator_that_is_not_fitted_says_so(tmp_path):
+    estimator = RecurrentClassifier()
+    with pytest.raises(NotFittedError):
+        estimator.predict(waves()[0])
+    with pytest.raises(NotFittedError):
+        estimator.save(tmp_path / "mine.ckpt")
+
+
+STEPS = "the columns of a 2-D array are steps of one channel, and any number of steps is right"
+EXPECTED = {
+    "check_n_features_in": "n_features_in_ is the number of channels, 1 for a 2-D array",
+    "check_n_features_in_after_fitting": STEPS,
+    "check_classifiers_train": STEPS,
+}
+"""The checks of scikit-learn that hold for tables, but not for sequences."""
+
+
+CHECKED = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "estimator",
+    [CHECKED, RecurrentClassifierCV(CHECKED, {"lr": [0.03, 0.01]}, cv=2, error_score="raise")],
+    ids=["classifier", "search"],
+)
+def test_it_passes_the_checks_of_scikit_learn(estimator):
+    results = check_estimator(
+        estimator, expected_failed_checks=EXPECTED, on_fail="raise", on_skip=None
+    )
+    assert isinstance(results, list)
+    failed = {result["check_name"] for result in results if result["status"] == "xfail"}
+    skipped = {result["check_name"] for result in results if result["status"] == "skipped"}
+    assert failed == set(EXPECTED)
+    assert skipped <= {"check_array_api_input"}
+    assert len(results) > 50
+
+
+@pytest.mark.slow
+def test_it_separates_blobs_as_the_check_of_scikit_learn_asks():
+    """The part of `check_classifiers_train` that comes before the expected failure."""
+    from sklearn.datasets import make_blobs
+
+    x, y, *_ = make_blobs(n_samples=300, random_state=0)
+    estimator = RecurrentClassifier(hidden_size=8, max_epochs=15, lr=0.03).fit(x, y)
+    assert estimator.score(x, y) > 0.83
+
+
+@pytest.mark.slow
+def test_the_data_of_a_fit_are_freed():
+    def count():
+        gc.collect()
+        return sum(type(each) in (Splits, Sequences) for each in gc.get_objects())
+
+    RecurrentClassifier(**SHORT).fit(*waves())
+    before = count()
+    for seed in range(3):
+        fitted = RecurrentClassifier(**SHORT).fit(*waves(seed=seed))
+        RecurrentClassifierCV(fitted, {"hidden_size": [3, 4]}, cv=2).fit(*waves(seed=seed))
+    assert count() == before

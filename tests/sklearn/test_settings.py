@@ -1,0 +1,89 @@
+"""The arguments of an estimator are the keys of a config, whatever characters they have."""
+
+import math
+
+import numpy as np
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import example, given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+import seqsweep
+from seqsweep.runs.identity import flatten
+from seqsweep.sklearn import RecurrentClassifier
+from seqsweep.sklearn.settings import KEYS, _override, config_of
+
+Y = np.arange(30) % 3
+PLAIN = st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]))
+
+
+@given(PLAIN | TEXTS | st.lists(PLAIN | TEXTS))
+@example('a "quoted" text\\')
+@example("${not:resolved}")
+@example('\\"')
+@example("a,b=c:{d}[e]")
+@example("A¹")
+@example(["1e3", "null", "true", ""])
+def test_an_override_keeps_its_value(value):
+    parsed = OverridesParser.create().parse_override(_override("key", value)).value()
+    assert OmegaConf.create({"key": parsed}).key == value
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(np.int64(3), 3), (np.float64(0.1), 0.1), (np.bool_(True), True), (math.pi, math.pi)],
+)
+def test_a_number_of_numpy_is_a_plain_number(value, expected):
+    parsed = OverridesParser.create().parse_override(_override("key", value)).value()
+    assert parsed == expected and type(parsed) is type(expected)
+
+
+def test_the_defaults_are_those_of_the_config():
+    config = config_of(RecurrentClassifier().get_params(), Y, "mine.npz", "out")
+    expected = seqsweep.compose(
+        [
+            "data=npz",
+            "data.source.path=mine.npz",
+            "output_dir=out",
+            "data.test_fraction=0",
+            "logger=csv",
+            "diagnostics=false",
+            "data.batch_size=24",
+        ]
+    )
+    assert config == expected
+
+
+def test_each_argument_sets_its_key():
+    changed = {
+        "hidden_size": 7, "cell": "lstm", "num_layers": 2, "bidirectional": True, "dropout": 0.5,
+        "pooling": "max", "max_epochs": 3, "batch_size": 5, "lr": 0.5, "weight_decay": 0.25,
+        "class_weight": "balanced", "standardize": False, "missing": "zero", "val_fraction": 0.5,
+        "random_state": 9, "engine": "stacked",
+    }  # fmt: skip
+    assert KEYS.keys() - changed.keys() == {"threads", "nonlinearity"}
+    before = dict(flatten(config_of(RecurrentClassifier().get_params(), Y, "a", "b")))
+    for name, value in changed.items():
+        estimator = RecurrentClassifier().set_params(**{name: value})
+        after = dict(flatten(config_of(estimator.get_params(), Y, "a", "b")))
+        assert after[KEYS[name]] == value != before[KEYS[name]]
+        others = {key for key in before if before[key] != after[key]} - {KEYS[name]}
+        # Fewer training sequences make a smaller batch.
+        assert others <= {"data.batch_size"}
+
+
+def test_overrides_set_the_keys_that_no_argument_sets():
+    overrides = {
+        "optimizer": "sgd", "optimizer.momentum": 0.9, "loss.label_smoothing": 0.1,
+        "monitor": "val/loss", "scheduler": "plateau", "trainer.gradient_clip_val": None,
+        "data.test_fraction": 0.1, "data.split_seed": 3,
+    }  # fmt: skip
+    estimator = RecurrentClassifier(overrides=overrides)
+    config = config_of(estimator.get_params(), Y, "a", "b")
+    assert config["optimizer"]["_target_"].endswith(".sgd")
+    assert config["optimizer"]["momentum"] == 0.9 and config["optimizer"]["lr"] == 0.003
+    assert config["scheduler"]["monitor"] == "val/loss"  # interpolated
+    assert config["trainer"]["gradient_clip_val"] is None
+    assert config["data"]["batch_size"] == 30 - 6 - 3
