@@ -110,8 +110,8 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
         (["run", "--to", "."], "--to=.: is a folder; expected a file such as model.onnx"),
         (["run", "--to", "nowhere/mine.onnx"], "--to=nowhere/mine.onnx: no folder nowhere (in "),
         (["run", "--to", "file.txt/mine.onnx"], "--to=file.txt/mine.onnx: no folder file.txt"),
-        (["nope", "--to", "mine.onnx"], "nope: no such file or folder (in "),
-        (["folder.onnx", "--to", "mine.onnx"], "folder.onnx: is not the folder of a run with"),
+        (["nope", "--to", "mine.onnx"], "nope: no such folder (in "),
+        (["folder.onnx", "--to", "mine.onnx"], "folder.onnx: no runs in it"),
         (["file.txt", "--to", "mine.onnx"], "file.txt is damaged: its content does not match"),
         (["damaged.ckpt", "--to", "mine.onnx"], "damaged.ckpt is damaged: its content does not"),
         (["run"], "--to is missing; usage: seqsweep export [-h] --to FILE"),
@@ -120,7 +120,7 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
         (["run", "--to", "mine.onnx", "--alow=x"], "--alow: no such option of seqsweep export;"),
         (["run", "--to"], "--to: expected one argument"),
         (["run", "more", "--to", "mine.onnx"], "more: one argument too many; usage: seqsweep"),
-        (["run", "--to", "mine.onnx", "--checkpoint", "first"], "--checkpoint: invalid choice: "),
+        (["run", "--to", "mine.onnx", "--checkpoint", "first"], "checkpoint='first': must be best or last"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_message(folder, exported, tmp_path, arguments, message):
