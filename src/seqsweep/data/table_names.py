@@ -148,6 +148,8 @@ def find_column(where: str, names: Sequence[str], argument: str, name: str) -> s
     """Returns a given name; without such a column, the error has those that exist."""
     if name in names:
         return name
+    if "," in name and set(name.split(",")) <= set(names):
+        raise ValueError(f"{where}: data.source.{argument}={name}: write several as [{name}]")
     raise ValueError(
         f"{where}: data.source.{argument}={name}: has no such column; columns:"
         f" {listed(names)}{did_you_mean(name, names)}"

@@ -20,6 +20,7 @@ from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
 from seqsweep.suggest import did_you_mean, listed
 from seqsweep.using.load import LoadedRun
+from seqsweep.using.table_columns import READER, columns_of_run
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,11 @@ def open_data(
 def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> Stored:
     """Reads a file: one of texts for a run on texts, else one of numbers."""
     if run.vocabulary is None:
-        return read_file(path, labelled=labelled, **reading_options(words, path, reader_of(path)))
+        reader = reader_of(path)
+        options = reading_options(words, path, reader)
+        if reader == READER:
+            return _stored_table(path, run, options, labelled)
+        return read_file(path, labelled=labelled, **options)
     # The file has the columns of the training file, unless the words name others.
     source = run.config["data"]["source"]
     columns = {key: source.get(key) for key in ("text_column", "label_column")}
@@ -106,6 +111,14 @@ def _stored(path: str, words: Sequence[str], run: LoadedRun, labelled: bool) -> 
     # A column that the words name must be there.
     needed = labelled or "label_column" in named
     return read_text(path, run.vocabulary, **(columns | named), labelled=needed)
+
+
+def _stored_table(path: str, run: LoadedRun, options: dict[str, Any], labelled: bool) -> Stored:
+    try:
+        return read_file(path, labelled=labelled, **columns_of_run(run, path, options))
+    except (ValueError, TypeError) as error:
+        # The arguments of a command have no config before their names.
+        raise type(error)(str(error).replace("data.source.", "")) from None
 
 
 def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, Any]:

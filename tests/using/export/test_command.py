@@ -120,7 +120,7 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
         (["run", "--to", "mine.onnx", "--alow=x"], "--alow: no such option of seqsweep export;"),
         (["run", "--to"], "--to: expected one argument"),
         (["run", "more", "--to", "mine.onnx"], "more: one argument too many; usage: seqsweep"),
-        (["run", "--to", "mine.onnx", "--checkpoint", "first"], "checkpoint='first': must be best or last"),
+        (["run", "--to", "mine.onnx", "--checkpoint", "x"], "checkpoint='x': must be best or last"),
     ],
 )  # fmt: skip
 def test_wrong_input_is_refused_in_one_message(folder, exported, tmp_path, arguments, message):
