@@ -23,7 +23,9 @@ def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
     assert seqsweep("--version").out.startswith("seqsweep ")
     text = seqsweep("train", "--help").out
     assert "sweep: architecture, seeds" in text
-    assert "data: digits, japanese_vowels" in text  # and not the file that these options read
+    assert (
+        "data: adding, aeon, csv, delayed_recall, digits" in text
+    )  # and not the file that these options read
     assert "hidden_size: 32" in text
     assert "--top N" in seqsweep("leaderboard", "--help").out
 
