@@ -81,7 +81,7 @@ TORCH = (
 PROGRAM = ("cli", "console")
 HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
 ARRAYS_ONLY = (
-    "sequences", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
+    "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
     "moments", "folder_files", "folder_meta", "convert", "convert_stream", "streams", "info",
     "files", "memory", "lists", "grouped_cut", "tables", "table_names",

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seqsweep.config.from_overrides import compose
     from seqsweep.data.datamodule import SequenceDataModule
-    from seqsweep.data.sequences import Sequences, Splits, make_sequences
+    from seqsweep.data.raw import make_sequences
+    from seqsweep.data.sequences import Sequences, Splits
     from seqsweep.models.classifier import (
         BiDirectionalRNN,
         MultiLayerRNN,
@@ -56,7 +57,7 @@ _MODULES = {
     "load_curves": "results.frame",
     "load_run": "using.load",
     "load_sweep": "results.frame",
-    "make_sequences": "data.sequences",
+    "make_sequences": "data.raw",
     "sweep": "sweeping.api",
     "train": "sweeping.api",
 }

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 
 N, T, F = 23, 6, 2
 

@@ -8,7 +8,8 @@ import pytest
 from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.contents import contents
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+from seqsweep.data.raw import RawPart, make_sequences, make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences
 
 N = 40

@@ -8,7 +8,8 @@ import pytest
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 
 OFFSETS = {"plain": 0.0, "time stamps": 1.7e9, "whole numbers": 0.0}
 """Time stamps need units: float32 would round them away."""

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from seqsweep.data.grouped_cut import grouped
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 
 
 def draw(labels, groups, size, seed=0):

@@ -9,7 +9,8 @@ from seqsweep.data.bundled import japanese_vowels
 from seqsweep.data.convert import convert
 from seqsweep.data.info import describe
 from seqsweep.data.mapped import mapped
-from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+from seqsweep.data.raw import RawPart, make_sequences, make_splits
+from seqsweep.data.sequences import Splits
 
 
 def made() -> Splits:

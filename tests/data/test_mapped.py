@@ -19,7 +19,8 @@ from seqsweep.data.files import read_file
 from seqsweep.data.mapped import folder, is_on_disk, mapped, read
 from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import RawPart, Splits, make_sequences, make_splits
+from seqsweep.data.raw import RawPart, make_sequences, make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.augment import augmentation_of
 
 N, F = 90, 3

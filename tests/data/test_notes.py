@@ -9,7 +9,8 @@ from seqsweep.data.bundled import digits, japanese_vowels
 from seqsweep.data.contents import contents
 from seqsweep.data.notes import notes
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences, temporal_order
 
 

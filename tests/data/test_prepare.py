@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.data.prepare import check_batch_size, prepare
-from seqsweep.data.sequences import Sequences, Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Sequences, Splits
 
 T = 5
 

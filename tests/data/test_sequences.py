@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqsweep.data.sequences import Sequences, Splits, label_names, make_sequences
+from seqsweep.data.checks import label_names
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Sequences, Splits
 
 X = np.arange(24.0).reshape(3, 4, 2)  # N=3, T=4, F=2
 Y = np.array([0, 1, 0])

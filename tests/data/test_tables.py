@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyarrow import parquet
 
-from seqsweep.data.sequences import make_sequences
+from seqsweep.data.raw import make_sequences
 from seqsweep.data.tables import from_frame, read, table
 
 EXAMPLES = Path(__file__).parent / "tables"

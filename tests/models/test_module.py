@@ -17,7 +17,8 @@ from torch.nn import functional
 
 from seqsweep.data.batch import Batch, EpochBatches, SequenceDataset
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.sequences import Sequences, Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.seeding import global_stream

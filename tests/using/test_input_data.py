@@ -8,7 +8,7 @@ import pytest
 
 import seqsweep
 from seqsweep.data.files import reader_of
-from seqsweep.data.sequences import RawPart
+from seqsweep.data.raw import RawPart
 from seqsweep.using.input_data import InputData, open_data, reading_options
 
 LENGTHS = np.array([4, 1, 3, 2, 4])

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqsweep.data import ts
+from seqsweep.data.checks import label_names
 from seqsweep.data.files import Stored
-from seqsweep.data.sequences import Splits, label_names, make_splits
+from seqsweep.data.raw import make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _NAME = re.compile(r"[A-Za-z0-9][\w-]*")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.data.checks import Layout
 from seqsweep.data.paths import existing_file
-from seqsweep.data.sequences import RawPart
+from seqsweep.data.raw import RawPart
 from seqsweep.suggest import listed, nearest_or_all
 
 _READERS = {

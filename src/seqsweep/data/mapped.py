@@ -21,7 +21,8 @@ from seqsweep.data.folder_files import (
     state_of,
 )
 from seqsweep.data.mapped_sequences import MappedSequences, Rows, Store
-from seqsweep.data.sequences import RawPart, Splits
+from seqsweep.data.raw import RawPart
+from seqsweep.data.sequences import Splits
 from seqsweep.data.values_file import ValuesFile
 
 MEBIBYTE = 2**20

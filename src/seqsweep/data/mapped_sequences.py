@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.data.precision import Float32, Units, converted
-from seqsweep.data.sequences import Sequences, join_padded
+from seqsweep.data.raw import join_padded
+from seqsweep.data.sequences import Sequences
 from seqsweep.data.values_file import ValuesFile
 
 _AT_ONCE = 1 << 20

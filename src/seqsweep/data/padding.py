@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.checks import Array, as_array, check_lengths
-from seqsweep.data.sequences import join_padded
+from seqsweep.data.raw import join_padded
 
 
 def padded(

@@ -25,7 +25,8 @@ from seqsweep.data.checks import (
 from seqsweep.data.files import Stored
 from seqsweep.data.memory import check_memory
 from seqsweep.data.paths import existing_file
-from seqsweep.data.sequences import RawPart, Splits, join_padded, make_splits
+from seqsweep.data.raw import RawPart, join_padded, make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, printable
 
 _SPLITS = ("train", "val", "test")

@@ -24,7 +24,7 @@ from seqsweep.data.checks import (
     label_array,
     label_names,
 )
-from seqsweep.data.sequences import RawPart
+from seqsweep.data.raw import RawPart
 from seqsweep.data.ts import open_cases
 
 _AT_ONCE = 1 << 20

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqsweep.data.checks import Array
-from seqsweep.data.sequences import join_padded
+from seqsweep.data.raw import join_padded
 from seqsweep.data.table_files import Column, Columns, Table
 from seqsweep.data.table_names import Roles
 from seqsweep.data.table_values import (

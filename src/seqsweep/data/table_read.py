@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from seqsweep.data.files import Stored
-from seqsweep.data.sequences import RawPart
+from seqsweep.data.raw import RawPart
 from seqsweep.data.table_attributes import (
     Attribute,
     Joined,

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from seqsweep.data.files import Stored
-from seqsweep.data.sequences import Splits, make_splits
+from seqsweep.data.raw import make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.table_names import Wanted
 from seqsweep.suggest import listed
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored
-from seqsweep.data.sequences import RawPart, Splits, make_splits
+from seqsweep.data.raw import RawPart, make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.data.text_files import Texts, read_texts
 from seqsweep.data.vocabulary import Tokens, Vocabulary
 

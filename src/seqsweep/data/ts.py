@@ -13,9 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.checks import label_names
 from seqsweep.data.files import Stored
 from seqsweep.data.paths import existing_file
-from seqsweep.data.sequences import RawPart, Splits, join_padded, label_names, make_splits
+from seqsweep.data.raw import RawPart, join_padded, make_splits
+from seqsweep.data.sequences import Splits
 from seqsweep.suggest import did_you_mean, listed
 
 _TAGS = (

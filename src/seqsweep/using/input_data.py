@@ -14,7 +14,7 @@ from seqsweep.config.convert import convert
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
-from seqsweep.data.sequences import RawPart, join_padded
+from seqsweep.data.raw import RawPart, join_padded
 from seqsweep.data.text import read as read_text
 from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count

@@ -7,7 +7,8 @@ import pytest
 
 from seqsweep.data.batch import EpochBatches, augment_seed
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.augment import Augmentation, augmentation_of
 from seqsweep.data.transforms.options import TransformOptions
 from seqsweep.data.transforms.shaping import Shaping

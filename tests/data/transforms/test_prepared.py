@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from seqsweep.data.prepare import prepare
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.training.description import description, scaling_of
 

@@ -7,7 +7,8 @@ from torch import nn
 from torch.nn import functional
 
 from seqsweep.data.datamodule import SequenceDataModule
-from seqsweep.data.sequences import Splits, make_sequences
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Splits
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.stacked.layout import StackShape
 from seqsweep.stacked.network import StackedNetwork

@@ -1,0 +1,181 @@
+"""Checks raw arrays and makes labelled sequences of them.
+
+N sequences, T steps of the longest, F features (channels), C classes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from seqsweep.data.checks import (
+    Array,
+    Layout,
+    as_array,
+    batch_first,
+    check_lengths,
+    check_names,
+    class_indices,
+    finite_float32,
+    label_array,
+    label_names,
+)
+from seqsweep.data.lists import is_list_of_sequences, pad_list
+from seqsweep.data.memory import check_memory
+from seqsweep.data.precision import Units, in_units, units_for
+from seqsweep.data.sequences import Sequences, Splits
+
+
+class RawPart(NamedTuple):
+    """One split as read from a file, before `make_sequences` checks it.
+
+    Attributes:
+        labels: (N,); None where the file has none, which only a prediction accepts.
+        ids: (N,) the names that the file gives its sequences.
+        groups: (N,) sequences of one group never straddle a split.
+    """
+
+    x: Array
+    labels: Array | None
+    lengths: Array | None
+    where: str
+    ids: Array | None = None
+    groups: Array | None = None
+
+    def needed_labels(self) -> Array:
+        """Returns the labels (N,).
+
+        Raises:
+            ValueError: there are none.
+        """
+        if self.labels is None:
+            raise ValueError(f"{self.where}: has no labels; training needs one for each sequence")
+        return self.labels
+
+
+def make_sequences(
+    x: npt.ArrayLike | Sequence[npt.ArrayLike],
+    labels: npt.ArrayLike,
+    lengths: npt.ArrayLike | None = None,
+    *,
+    class_names: Sequence[str] | None = None,
+    channel_names: Sequence[str] | None = None,
+    layout: Layout = "batch_first",
+    units: Units | None = None,
+    groups: npt.ArrayLike | None = None,
+    where: str = "the arrays",
+) -> Sequences:
+    """Checks raw arrays and turns them into `Sequences`.
+
+    Args:
+        x: (N, T, F), or (N, T) for one channel; any real type. NaN marks a missing value. Or a list
+            of N sequences (T, F) or (T,) that differ in T, whose lengths are not given.
+        labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
+            `class_names` where these are given and none of them is a number itself.
+        lengths: (N,) integers in 1..T; without them every sequence has T steps.
+        class_names: the possible labels, in the order of the class indices; without them, the
+            labels that occur (see `label_names`).
+        layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
+            or each sequence of a list (F, T).
+        units: those of the train split, for another split of the same data; without them they are
+            chosen so that float32 keeps every channel.
+        groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
+        where: begins every error message; for instance the name of the file.
+
+    Raises:
+        ValueError, TypeError: names the argument, its value, what is allowed, and the place.
+    """
+    targets = label_array(labels, where)
+    if is_list_of_sequences(x):
+        if lengths is not None:
+            raise ValueError(
+                f"{where}: x is a list of sequences of different shapes, which have their own"
+                " lengths; leave out lengths, or give x as one padded array"
+            )
+        x, lengths = pad_list(cast(Sequence[npt.ArrayLike], x), layout, where)
+        layout = "batch_first"
+    values = as_array(cast(npt.ArrayLike, x), "x", "biuf", "real numbers", where)
+    values = batch_first(values, len(targets), layout, where)
+    count, longest, channels = values.shape
+    steps = np.full(count, longest, dtype=np.int64)
+    if lengths is not None:
+        other = channels if layout == "batch_first" else 0
+        steps = check_lengths(lengths, count, longest, where, channels=other)
+        values = values[:, : steps.max()]  # padding beyond the longest sequence is dropped
+    classes = label_names(targets, where=where) if class_names is None else tuple(class_names)
+    check_names("class_names", classes, where)
+    if len(classes) < 2:
+        raise ValueError(f"{where}: there is only one class, {classes}; expected two or more")
+    default = [f"channel_{i}" for i in range(channels)]
+    named = tuple(default if channel_names is None else channel_names)
+    check_names("channel_names", named, where)
+    if len(named) != channels:
+        raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
+    # The rounded values show which channels float32 cannot hold; only these get units.
+    valid = np.arange(values.shape[1]) < steps[:, None]
+    rounded = finite_float32(values, valid, where)
+    units = units_for(values, rounded, valid) if units is None else units
+    return Sequences(
+        x=rounded if units is None else in_units(values, rounded, valid, units),
+        lengths=steps,
+        labels=class_indices(targets, classes, where),
+        class_names=classes,
+        channel_names=named,
+        units=units,
+        groups=None if groups is None else _group_indices(groups, len(targets), where),
+    )
+
+
+def _group_indices(groups: npt.ArrayLike, count: int, where: str) -> npt.NDArray[np.int64]:
+    """Returns the groups (N,) numbered by first appearance."""
+    names = np.asarray(groups)
+    if names.shape != (count,):
+        raise ValueError(f"{where}: groups has shape {names.shape}; must be ({count},)")
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(str(name), len(numbers)) for name in names], dtype=np.int64)
+
+
+def make_splits(
+    parts: Mapping[str, RawPart],
+    *,
+    class_names: tuple[str, ...] | None = None,
+    channel_names: tuple[str, ...] | None = None,
+    layout: Layout = "batch_first",
+) -> Splits:
+    """Checks the splits and gives them common class indices; keys are train, val, test."""
+    labels = {split: part.needed_labels() for split, part in parts.items()}
+    if class_names is None:
+        names = [label_names(labels[split], where=part.where) for split, part in parts.items()]
+        # The labels of all splits count, because a class may be missing in one of them.
+        class_names = label_names(*names)
+    # The parts begin with train, whose units the other splits take.
+    made: dict[str, Sequences] = {}
+    for split, part in parts.items():
+        made[split] = make_sequences(
+            part.x,
+            labels[split],
+            part.lengths,
+            class_names=class_names,
+            channel_names=channel_names,
+            layout=layout,
+            units=made["train"].units if split != "train" else None,
+            groups=part.groups,
+            where=part.where,
+        )
+        if made[split].input_size != made["train"].input_size:
+            raise ValueError(
+                f"{part.where}: {made[split].input_size} channels, but"
+                f" {parts['train'].where} has {made['train'].input_size}; both must be equal"
+            )
+    return Splits(made["train"], made.get("val"), made.get("test"))
+
+
+def join_padded(rows: Array, lengths: npt.NDArray[np.int64]) -> Array:
+    """Pads sequences that are stored one after the other: (S, F) to (N, T, F)."""
+    longest = int(lengths.max())
+    size = len(lengths) * longest * rows[:1].nbytes
+    check_memory(size, "the data", f"{len(lengths):,} sequences, padded to {longest:,} steps,")
+    padded = np.zeros((len(lengths), longest, *rows.shape[1:]), dtype=rows.dtype)
+    padded[np.arange(longest) < lengths[:, None]] = rows
+    return padded
