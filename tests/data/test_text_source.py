@@ -18,6 +18,8 @@ from seqsweep.data.transforms.options import TransformOptions
 TEXTS = ["Good, really good", "bad", 'so "so"', "two\nlines", "ünïcode 語"] * 4
 LABELS = ["yes", "no"] * 10
 
+TEXTS_GZ = gzip.compress(b"text,label\na,b\n" * 99, mtime=0)  # no time, as a test is named by it
+
 
 def write_csv(path, header=("text", "label"), texts=TEXTS, labels=LABELS, **options):
     with open(path, "w", newline="", encoding="utf-8") as file:
@@ -186,7 +188,7 @@ def test_a_bad_csv_is_refused_with_its_line(tmp_path, content, message):
         ("a.tsv", b"yes\tgo\xffod\n", ": is not UTF-8: invalid start byte (byte 6)"),
         ("a.csv", b"text,label\ngo\xffod,x\n", ": is not UTF-8"),
         ("a.csv.gz", b"text,label\n", ": is cut off or damaged"),
-        ("a.csv.gz", gzip.compress(b"text,label\na,b\n" * 99, mtime=0)[:-9], ": is cut off or damaged"),
+        ("a.csv.gz", TEXTS_GZ[:-9], ": is cut off or damaged"),
         ("a.csv.zst", b"text,label\n", ": is cut off or damaged"),
         ("a.parquet", b"text,label\n", ": is not a parquet file: "),
         ("a.json", b"{}", ": must end with one of .csv, .csv.gz, .csv.zst, .parquet, .tsv, .txt"),
