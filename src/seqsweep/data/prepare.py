@@ -24,6 +24,7 @@ from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.symbols import in_fitted_symbols, refuse_numeric_steps
 from seqsweep.data.transforms import of_splits
 from seqsweep.data.transforms.options import Transform, TransformOptions
+from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.suggest import did_you_mean
 
 _MISSING: tuple[str, ...] = get_args(Missing)
@@ -90,6 +91,18 @@ def prepare(
     if isinstance(cut.train, MappedSequences):
         of_splits.check_augmentation(wanted, cut.train, where)
         return fit_by_parts(cut, standardize, missing, where)
+    return _fitted(cut, standardize, missing, wanted, shaping, where)
+
+
+def _fitted(
+    cut: Splits,
+    standardize: bool,
+    missing: Missing,
+    wanted: Transform,
+    shaping: Shaping,
+    where: str,
+) -> Splits:
+    """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
     # All splits get the units of train, so that what is fitted on train holds for them too.
     cut = in_common_units(cut)
     if cut.vocabulary is not None:
