@@ -3,7 +3,8 @@
     python scripts/bench/big_data.py [--gigabytes 4] [--batches 200] [--workers 0] [--in-memory]
 
 The script generates labelled noise with a trend into a temporary folder, as `seqsweep data convert`
-writes one, and starts `seqsweep train data=folder` on it. While the command runs, the memory of its
+writes one, and starts `seqsweep data info` and `seqsweep train data=folder` on it. Then it writes
+a quarter of the values as an npz file and converts that. While a command runs, the memory of its
 processes is sampled from /proc: `anonymous` is what they allocated, `file` their mapped files, and
 both together are the resident memory. `--in-memory` reads all values into memory, for comparison.
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,13 +56,41 @@ def memory(process: psutil.Process) -> tuple[int, int]:
 def watch(command: list[str]) -> tuple[int, tuple[int, int], float]:
     """Runs a command. Returns its exit code, its most memory, and its seconds."""
     start, most = time.perf_counter(), (0, 0)
-    with subprocess.Popen(command) as started:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as started:
         process = psutil.Process(started.pid)
         while started.poll() is None:
             with contextlib.suppress(psutil.NoSuchProcess, OSError):  # a process has just ended
                 most = max(most, memory(process), key=sum)
             time.sleep(0.02)
         return started.returncode, most, time.perf_counter() - start
+
+
+def write_npz(path: Path, sequences: int) -> None:
+    """Writes the values as X and y of an npz file, block by block."""
+    labels: list[np.ndarray] = []
+    shape = (sequences, STEPS, CHANNELS)
+    with zipfile.ZipFile(path, "w") as archive:
+        with archive.open("X.npy", "w", force_zip64=True) as file:
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for block in blocks(sequences):
+                file.write(block.values.tobytes())
+                labels.append(block.labels)
+        with archive.open("y.npy", "w") as file:
+            np.lib.format.write_array(file, np.concatenate(labels))
+
+
+def measure(name: str, *arguments: str) -> int:
+    """Runs a command, prints the most memory that it took, and returns its exit code."""
+    command = [sys.executable, "-m", "seqsweep", *arguments]
+    code, (anonymous, file), seconds = watch(command)
+    print(
+        f"{name}: exit code {code} after {seconds:.0f} s; most memory"
+        f" {(anonymous + file) / 2**20:,.0f} MiB: {anonymous / 2**20:,.0f} anonymous,"
+        f" {file / 2**20:,.0f} file",
+        flush=True,
+    )
+    return code
 
 
 def main() -> int:
@@ -82,22 +112,24 @@ def main() -> int:
             f"{sequences:,} sequences of {STEPS} steps with {CHANNELS} channels:"
             f" {written / 2**30:.2f} GiB in {time.perf_counter() - start:.0f} s"
         )
-        command = [
-            *(sys.executable, "-m", "seqsweep", "train", "data=folder"),
-            f"data.source.path={folder}",
+        code = measure("data info", "data", "info", str(folder))
+        code |= measure(
+            "train",
+            *("train", "data=folder", f"data.source.path={folder}"),
             f"data.source.in_memory_mb={10**6 if options.in_memory else 256}",
             f"data.num_workers={options.workers}",
             *("engine=autograd", "trainer=cpu", "trainer.max_epochs=1", "model.hidden_size=16"),
             f"trainer.limit_train_batches={options.batches}",
             *("trainer.limit_val_batches=4", "trainer.limit_test_batches=4"),
             f"output_dir={temporary}/outputs",
-        ]
-        code, (anonymous, file), seconds = watch(command)
-    total = anonymous + file
-    print(
-        f"exit code {code} after {seconds:.0f} s; most memory {total / 2**20:,.0f} MiB:"
-        f" {anonymous / 2**20:,.0f} anonymous, {file / 2**20:,.0f} file"
-    )
+        )
+        (folder / "x.bin").unlink()
+        quarter = max(1, sequences // 4 // AT_ONCE) * AT_ONCE
+        archive = Path(temporary) / "big.npz"
+        write_npz(archive, quarter)
+        size = archive.stat().st_size / 2**30
+        code |= measure(f"data convert of {size:.2f} GiB", "data", "convert", str(archive),
+                        f"{temporary}/converted")  # fmt: skip
     return code
 
 
