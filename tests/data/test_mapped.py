@@ -285,6 +285,7 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     "an infinite size": (lambda p: change_meta(p, "written", [np.inf, 1]), "meta.json is damaged"),
     "no size": (lambda p: change_meta(p, "written", []), "its sizes are not whole numbers"),
     "a size a text": (lambda p: change_split(p, "steps", "a"), "its sizes are not whole numbers"),
+    "fewer sequences": (lambda p: change_split(p, "sequences", 3), "do not fit lengths.npy"),
     "a huge count": (lambda p: change_split(p, "missing", [10**30]), "meta.json is damaged"),
     "no digests": (lambda p: change_meta(p, "digests", {}), "lacks the digest of digests, labels"),
     "no values": (lambda p: (p / "x.bin").unlink(), "x.bin is missing; convert the data again"),
