@@ -264,6 +264,11 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def change_split(path: Path, key: str, value: Any) -> None:
+    splits = json.loads((path / "meta.json").read_text())["splits"]
+    change_meta(path, "splits", splits | {"train": splits["train"] | {key: value}})
+
+
 DAMAGE: dict[str, tuple[Any, str]] = {
     "no meta": (lambda p: (p / "meta.json").unlink(), "has no meta.json; expected a folder that"),
     "meta empty": (lambda p: (p / "meta.json").write_text(""), "meta.json is damaged"),
@@ -277,6 +282,11 @@ DAMAGE: dict[str, tuple[Any, str]] = {
     "a channel more": (
         lambda p: change_meta(p, "channel_names", list("abcd")), "not one entry for each channel"
     ),
+    "an infinite size": (lambda p: change_meta(p, "written", [np.inf, 1]), "meta.json is damaged"),
+    "no size": (lambda p: change_meta(p, "written", []), "its sizes are not whole numbers"),
+    "a size a text": (lambda p: change_split(p, "steps", "a"), "its sizes are not whole numbers"),
+    "fewer sequences": (lambda p: change_split(p, "sequences", 3), "do not fit lengths.npy"),
+    "a huge count": (lambda p: change_split(p, "missing", [10**30]), "meta.json is damaged"),
     "no digests": (lambda p: change_meta(p, "digests", {}), "lacks the digest of digests, labels"),
     "no values": (lambda p: (p / "x.bin").unlink(), "x.bin is missing; convert the data again"),
     "values cut off": (lambda p: os.truncate(p / "x.bin", 8), "x.bin has 8 bytes; expected"),

@@ -123,6 +123,7 @@ BAD_CSV = {
     ),
     "long without ids": ("x,label\n0,a\n1,b\n", {"form": "long"}, "form=long means a row for each"),
     "no names": ("2,1,0.5,7\n1,2,3,4\n", {}, r"the first line has only numbers \(2,1,0.5,7\); exp"),
+    "a name too long": ("x" * 140_000 + ",label\n1,a\n", {}, "the first line: field larger"),
     "no rows": ("x,label\n", {}, "has no row below the names of its columns"),
     "no rows, no line end": ("x,label", {}, "has no row below the names of its columns"),
     "length a text": ("a,b,lengths,label\n1,2,x,y\n", {}, "'lengths'. is 'x'; must be a whole"),

@@ -29,7 +29,7 @@ def write_csv(path, header=("text", "label"), texts=TEXTS, labels=LABELS, **opti
 
 
 def packed(path, data: bytes) -> str:
-    if path.suffix == ".gz":
+    if path.suffix.lower() == ".gz":
         path.write_bytes(gzip.compress(data))
     else:
         with pa.output_stream(str(path), compression="zstd") as stream:
@@ -61,6 +61,7 @@ def test_the_same_texts_in_any_format_are_the_same_data(tmp_path):
     paths = [
         plain, str(tmp_path / "bom.csv"), str(tmp_path / "more.csv"),
         packed(tmp_path / "a.csv.gz", content), packed(tmp_path / "a.csv.zst", content),
+        packed(tmp_path / "B.CSV.GZ", content), packed(tmp_path / "B.CSV.ZST", content),
         str(tmp_path / "a.parquet"), str(tmp_path / "dictionary.parquet"),
     ]  # fmt: skip
     assert len({text(path).fingerprint() for path in paths}) == 1
@@ -207,6 +208,17 @@ def test_a_missing_value_of_a_parquet_file_is_named(tmp_path):
         text(str(path))
     pq.write_table(pa.table({"text": [1, 2], "label": ["x", "y"]}), path)
     with pytest.raises(ValueError, match=r"a\.parquet: row 1: text is int; expected a text"):
+        text(str(path))
+    pq.write_table(pa.table({"text": ["a", "b"], "label": [[1], [2, 3]]}), path)
+    with pytest.raises(ValueError, match=r"a\.parquet: label holds lists; expected a label"):
+        text(str(path))
+
+
+def test_a_parquet_file_whose_texts_are_not_utf8_is_refused(tmp_path):
+    path = tmp_path / "a.parquet"
+    texts = pa.array([b"go\xffod", b"bad"]).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "label": ["x", "y"]}), path)
+    with pytest.raises(ValueError, match=r"a\.parquet: is not UTF-8: invalid start byte"):
         text(str(path))
 
 

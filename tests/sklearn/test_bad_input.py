@@ -44,6 +44,7 @@ ARGUMENTS = [
     ({"class_weight": "balance"}, r"^class_weight='balance'"),
     ({"class_weight": {0: 1, 7: 2}}, r"^class_weight: label 7 is not in y; known: 0, 1, 2"),
     ({"class_weight": {0: -1}}, r"^class_weight=\[-1.0, 1.0, 1.0\]: must be .* above 0"),
+    ({"class_weight": {0: "a"}}, r"^class_weight: 'a' of label 0: must be a number"),
     ({"class_weight": [1, 2, 3]}, r"^class_weight=\[1, 2, 3\]: must be None, 'balanced' or a dict"),
     ({"standardize": None}, r"^standardize=null: must be true or false"),
     ({"missing": "meen"}, r"^missing='meen': must be one of .*did you mean 'mean'"),

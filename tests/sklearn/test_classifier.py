@@ -349,6 +349,13 @@ def test_prediction_works_in_batches_of_the_config():
     assert [len(batch) for batch in estimator._batches(x)] == [7] * 8 + [4]
 
 
+def test_a_transform_of_the_channels_takes_those_of_x():
+    x, y = of_equal_length()
+    estimator = RecurrentClassifier(**SHORT, overrides={"data.transform.frame": 2}).fit(x, y)
+    assert estimator.n_features_in_ == 2
+    assert len(estimator.predict(x)) == len(x)
+
+
 def test_it_works_in_a_pipeline_and_in_cross_validation():
     x, y = waves()
     halves = FunctionTransformer(lambda rows: [row[::2] for row in rows])

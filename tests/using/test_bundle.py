@@ -5,6 +5,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +22,7 @@ from seqsweep.runs.sealed import sealed
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, read_bundle, write_bundle
 from seqsweep.using.load import read_content
+from seqsweep.using.model_card import Origin, model_card
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
 NEEDED = ["config.json", "labels.json", "scaling.json", "model.safetensors"]
@@ -136,6 +138,14 @@ def test_a_single_run_has_no_interval_over_seeds(command, trained, tmp_path):
     assert command("bundle", "mine.ckpt", "mine.zip").code == 0
     card = files_of(tmp_path / "mine.zip")["README.md"].decode()
     assert "There is no record of the metrics of these weights." in card
+
+
+def test_a_model_card_names_the_set_of_an_archive(trained):
+    run = seqsweep.load_run(trained.run)
+    source = {"_target_": "seqsweep.data.aeon_sets.archive", "name": "GunPoint", "folder": None}
+    config = run.config | {"data": run.config["data"] | {"source": source}}
+    card = model_card(replace(run, config=config), Origin(), has_onnx=False)
+    assert "\n# RNNClassifier (rnn) on GunPoint\n" in card
 
 
 def test_last_weights_do_not_get_the_metrics_of_the_best(command, trained, tmp_path):

@@ -180,6 +180,14 @@ def test_every_source_can_be_converted(source, run):
     assert sorted(os.listdir()) == ["a.npz", "folder", "out"]  # no temporary files
 
 
+def test_texts_are_not_converted_because_a_folder_has_no_vocabulary(run):
+    Path("texts.csv").write_text("text,label\ngood,yes\nbad,no\n")
+    code, _, err = run("convert", "text", "out", "path=texts.csv")
+    assert code == 2
+    assert err == "seqsweep: out: not written, because a folder cannot hold texts; use data=text\n"
+    assert not Path("out").exists()
+
+
 BAD: list[tuple[str, str]] = [
     ("inf", "no command 'data inf'; did you mean 'info'?"),
     ("info", "SOURCE is missing; usage: seqsweep data info"),

@@ -161,6 +161,7 @@ def test_the_command_prints_and_writes_a_page(tmp_path, capsys):
         (["nonsense"], "nonsense"),
         (["--htm", "x"], "--htm: no such option of seqsweep explain"),
         (["--html"], "--html: expected one argument"),
+        (["--html", "/no-folder/a.html"], "/no-folder/a.html: there is no folder /no-folder"),
     ],
 )
 def test_a_mistake_is_refused_in_one_line(arguments, message, capsys):

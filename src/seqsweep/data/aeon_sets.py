@@ -83,12 +83,12 @@ def _find(name: str, folder: str | None, download: bool) -> _Files:
 
 def _root(folder: str | None) -> Path:
     if folder is None:
-        found = importlib.util.find_spec("aeon")
-        if found is None or not found.submodule_search_locations:
+        spec = importlib.util.find_spec("aeon")
+        if spec is None or not spec.submodule_search_locations:
             raise ModuleNotFoundError(
                 "data=aeon: needs aeon: pip install 'seqsweep[aeon]', or data.source.folder=FOLDER"
             )
-        return Path(found.submodule_search_locations[0]) / "datasets" / "data"
+        return Path(spec.submodule_search_locations[0]) / "datasets" / "data"
     root = Path(folder).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"data.source.folder={folder}: no such folder (in {Path.cwd()})")

@@ -24,7 +24,7 @@ def contents(splits: Splits) -> dict[str, dict[str, Any]]:
     for name, part in splits.parts.items():
         described[name] = {"sequences": len(part), "fingerprint": _fingerprint(part)}
         if name != "train":
-            common = np.isin(_digests(part), _digests(splits.train))
+            common = np.isin(digests_in(part), digests_in(splits.train))
             described[name]["also_in_train"] = int(common.sum())
     return described
 
@@ -33,10 +33,11 @@ def _fingerprint(part: Sequences) -> str:
     # Names stand for the indices, because an index depends on the other classes of the data set.
     names = [part.class_names[label] for label in part.labels]
     # The pairs are sorted, so that the order of the sequences does not matter.
-    pairs = sorted(zip(_digests(part).tolist(), names, strict=True))
+    pairs = sorted(zip(digests_in(part).tolist(), names, strict=True))
     return hashlib.sha256(json.dumps(pairs).encode()).hexdigest()[:16]
 
 
-def _digests(part: Sequences) -> npt.NDArray[np.uint64]:
+def digests_in(part: Sequences) -> npt.NDArray[np.uint64]:
+    """Returns the hash of each sequence, (N,)."""
     assert part.digests is not None, "the constructor of Sequences computes them"
     return part.digests

@@ -60,9 +60,12 @@ def convert(splits: Splits, out: Path, replace: bool = False) -> Meta:
         replace: replaces a folder of sequences that is there already.
 
     Raises:
+        ValueError: the sequences are texts, whose vocabulary the folder cannot hold.
         FileExistsError: there is something at `out`.
         OSError: the folder cannot be written.
     """
+    if splits.vocabulary is not None:
+        raise ValueError(f"{out}: not written, because a folder cannot hold texts; use data=text")
     names = Names(splits.train.class_names, splits.train.channel_names)
     blocks = {name: InUnits(blocks_of(part), part.units) for name, part in splits.parts.items()}
     return write_folder(blocks, names, out, replace)

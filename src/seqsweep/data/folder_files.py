@@ -34,6 +34,9 @@ NO_GROUP = -1
 
 SPLITS = ("train", "val", "test")
 
+_DAMAGE = (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError)
+"""The errors of reading a meta.json that is not as it was written."""
+
 
 class SplitMeta(NamedTuple):
     """The description of a split in meta.json.
@@ -151,7 +154,7 @@ def read_meta(folder: Path) -> Meta:
             raise ValueError("its format is not that of sequences")
         if content["version"] == VERSION:
             return _meta(content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except _DAMAGE as error:
         what = f"key {error} is missing" if isinstance(error, KeyError) else str(error)
         raise ValueError(f"{path} is damaged ({what}); convert the data again") from None
     raise ValueError(
@@ -173,6 +176,9 @@ def _meta(content: dict[str, Any]) -> Meta:
     )
     if lacking := set(ARRAYS) - {"groups"} - set(meta.digests):
         raise ValueError(f"it lacks the digest of {', '.join(sorted(lacking))}")
+    counts: list[Any] = [n for s in splits.values() for n in (s.sequences, s.steps, s.longest)]
+    if len(meta.written) != 2 or not all(isinstance(n, int) and n > 0 for n in counts):
+        raise ValueError("its sizes are not whole numbers above 0")
     channels = len(meta.channel_names)
     lists = [of for s in splits.values() for of in (*s.extremes, *(s.channel_units() or ()))]
     if not channels or any(len(of) != channels for of in lists):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.contents import digests_in
 from seqsweep.data.convert import blocks_of
 from seqsweep.data.precision import Float64
 from seqsweep.data.sequences import Sequences, Splits
@@ -106,7 +107,7 @@ def describe(splits: Splits) -> Info:
 
 
 def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
-    lengths, digests = part.lengths, _digests(part)
+    lengths, digests = part.lengths, digests_in(part)
     return SplitInfo(
         name=name,
         sequences=len(part),
@@ -116,17 +117,12 @@ def _split(name: str, part: Sequences, train: Sequences) -> SplitInfo:
         longest=int(lengths.max()),
         lengths=np.histogram(lengths, BINS)[0].tolist(),
         repeated=len(digests) - len(np.unique(digests)),
-        also_in_train=None if part is train else int(np.isin(digests, _digests(train)).sum()),
+        also_in_train=None if part is train else int(np.isin(digests, digests_in(train)).sum()),
     )
 
 
-def _digests(part: Sequences) -> npt.NDArray[np.uint64]:
-    assert part.digests is not None, "the constructor of Sequences computes them"
-    return part.digests
-
-
 def _contradictions(splits: Splits) -> int:
-    digests = np.concatenate([_digests(part) for part in splits.parts.values()])
+    digests = np.concatenate([digests_in(part) for part in splits.parts.values()])
     labels = np.concatenate([part.labels for part in splits.parts.values()])
     _, index = np.unique(digests, return_inverse=True)
     pairs = np.unique(np.stack([index, labels]), axis=1)

@@ -11,6 +11,7 @@ from seqsweep.data.checks import Array
 from seqsweep.data.files import Stored
 from seqsweep.data.folder_files import (
     CHECKED,
+    META,
     NO_GROUP,
     VALUES,
     Meta,
@@ -125,6 +126,11 @@ def _parts(place: Path, meta: Meta) -> dict[str, MappedSequences]:
         )
         last = first + split.sequences
         of_split = rows.at(slice(first, last))
+        if of_split.lengths.sum() != split.steps:
+            raise ValueError(
+                f"{place / META} is damaged (the sizes of {name} do not fit lengths.npy); convert"
+                " the data again"
+            )
         if "groups" in arrays and arrays["groups"][first] != NO_GROUP:
             of_split = of_split._replace(groups=arrays["groups"][first:last])
         parts[name] = MappedSequences(store, of_split, is_whole=True)

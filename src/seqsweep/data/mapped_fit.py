@@ -195,7 +195,7 @@ def _exceeding(values: npt.NDArray[np.floating], scaling: Scaling) -> int | None
 
 def _check_precision(splits: Splits, units: Units, where: str) -> None:
     """Refuses channels that lose their differences as float32."""
-    deviations = _deviations(_mapped(splits.train), units)
+    deviations = _deviations(_mapped(splits.train))
     for part in splits.parts.values():
         for _, values in _mapped(part).parts():
             # Converting there and back shows what float32 loses.
@@ -206,7 +206,7 @@ def _check_precision(splits: Splits, units: Units, where: str) -> None:
                     raise too_coarse(part, f, units, float(deviations[f]), where)
 
 
-def _deviations(train: MappedSequences, units: Units) -> Float64:
+def _deviations(train: MappedSequences) -> Float64:
     """Returns the deviation of each channel's present values, in its units."""
     count, total, square = (np.zeros(train.input_size) for _ in range(3))
     for _, values in train.parts():

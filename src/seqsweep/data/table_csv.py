@@ -79,7 +79,10 @@ class CsvTable:
 
     def _names(self, header: str) -> list[str]:
         """Returns the names of the columns, without the spaces around them."""
-        cells = next(csv.reader([header], delimiter=self._delimiter), [])
+        try:
+            cells = next(csv.reader([header], delimiter=self._delimiter), [])
+        except csv.Error as error:  # a name of more than 131,072 characters
+            raise ValueError(f"{self.where}: the first line: {error}") from None
         names = [name.strip() for name in cells]
         numbers = [number for number in map(_number, names) if number is not None]
         # Ascending numbers may be names, such as wave lengths, or 0, 1, 2 as pandas counts columns.

@@ -112,9 +112,11 @@ def _read_parquet(file: Path, columns: dict[str, str | None], labelled: bool) ->
         names = cast("list[str]", pq.read_schema(file).names)
         chosen = [names[index] for index in _choose(file, names, columns, labelled)]
         table = pq.read_table(file, columns=chosen)
+        values: list[list[Any]] = [table.column(name).to_pylist() for name in chosen]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file}: is not UTF-8: {error.reason}") from None
     except (pa.ArrowException, OSError) as error:
         raise ValueError(f"{file}: is not a parquet file: {str(error).splitlines()[0]}") from None
-    values: list[list[Any]] = [table.column(name).to_pylist() for name in chosen]
     for name, column in zip(chosen, values, strict=True):
         if None in column:
             raise ValueError(f"{file}: row {column.index(None) + 1}: {name} is missing")
@@ -122,7 +124,11 @@ def _read_parquet(file: Path, columns: dict[str, str | None], labelled: bool) ->
     if wrong is not None:
         kind = type(values[0][wrong]).__name__
         raise ValueError(f"{file}: row {wrong + 1}: {chosen[0]} is {kind}; expected a text")
-    labels = np.asarray(values[1]) if len(values) > 1 else None
+    labels = None
+    if len(values) > 1:
+        if pa.types.is_nested(table.schema.field(chosen[1]).type):
+            raise ValueError(f"{file}: {chosen[1]} holds lists; expected a label in each row")
+        labels = np.asarray(values[1])
     return Texts(file, values[0], labels, lambda index: f"{file}: row {index + 1}")
 
 
@@ -170,9 +176,10 @@ def _opened(file: Path, newline: str | None) -> Generator[IO[str]]:
 
 
 def _binary(file: Path) -> IO[bytes]:
-    if file.suffix == ".gz":
+    ending = file.suffix.lower()
+    if ending == ".gz":
         return cast("IO[bytes]", gzip.open(file))
-    if file.suffix == ".zst":
+    if ending == ".zst":
         try:
             import pyarrow as pa
         except ImportError:

@@ -202,7 +202,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         self.run_ = self._loaded()
         self.classes_ = np.unique(y)
         self.n_classes_ = len(self.classes_)
-        self.n_features_in_ = len(self.run_.channel_names)
+        self.n_features_in_ = len(self.run_.source_channels)
         # The run sorts texts that are numbers as numbers, unlike `np.unique`.
         self._order = class_indices(self.classes_, self.run_.class_names, "y")
 

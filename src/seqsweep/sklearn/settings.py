@@ -5,6 +5,7 @@ C classes.
 
 import re
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -125,6 +126,9 @@ def _class_weights(setting: Any, y: Array) -> Any:
         if label not in known:
             hint = nearest_or_all(str(label), map(str, known))
             raise ValueError(f"class_weight: label {label!r} is not in y{hint}")
+    for label, weight in setting.items():
+        if not isinstance(weight, Real):
+            raise TypeError(f"class_weight: {weight!r} of label {label!r}: must be a number")
     weights = np.array([setting.get(label, 1.0) for label in known])
     ordered = np.empty(len(classes))
     ordered[class_indices(classes, label_names(y), "y")] = weights

@@ -14,6 +14,7 @@ from seqsweep.runs.files import write_text
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.using.explain import Block, Explanation, explain
 from seqsweep.using.explain_page import page
+from seqsweep.using.prediction_files import check_output
 
 _TEXT = """\
 Shows each tensor of a forward pass, layer by layer and direction by direction. Builds the network
@@ -29,6 +30,8 @@ def explain_command(arguments: Sequence[str]) -> int:
         "--html", type=Path, metavar="FILE", help="also write a page with a picture"
     )
     options = parser.parse(sorted(arguments, key=lambda word: "=" in word and word[:2] != "--"))
+    if options.html is not None:
+        check_output(options.html)
     explanation = explain_config(options.overrides)
     _print(explanation, PlainConsole())
     if options.html is not None:

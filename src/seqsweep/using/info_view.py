@@ -8,6 +8,7 @@ from rich.table import Table
 
 from seqsweep.console import print_notes
 from seqsweep.data.info import ChannelInfo, Info, SplitInfo
+from seqsweep.results.formatting import count
 
 _MOST_ROWS = 20
 """The most channels or classes that are listed; --json lists all."""
@@ -23,10 +24,10 @@ def print_info(title: str, info: Info, notes: Sequence[str], console: Console) -
     total = sum(split.sequences for split in info.splits)
     _say(
         console,
-        f"{title}: {total:,} sequences, {_count(len(info.channels), 'channel')},"
-        f" {_count(len(info.classes), 'class')}",
+        f"{title}: {count(total, 'sequence')}, {count(len(info.channels), 'channel')},"
+        f" {count(len(info.classes), 'class', 'classes')}",
     )
-    for table in (_splits(info, console), _channels(info, console), _classes(info, console)):
+    for table in (_splits(info, console), _channels(info, console), _classes(info)):
         _say(console, "")
         console.print(table)
     _say(console, "")
@@ -44,11 +45,6 @@ def spark(bars: Sequence[int], console: Console) -> str:
 
 def _say(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False, markup=False)
-
-
-def _count(number: int, word: str) -> str:
-    plural = f"{word}es" if word.endswith("s") else f"{word}s"
-    return f"{number:,} {word if number == 1 else plural}"
 
 
 def _table(first: str, *numbers: str, last: str = "") -> Table:
@@ -89,7 +85,7 @@ def _channels(info: Info, console: Console) -> Table:
     return table
 
 
-def _classes(info: Info, console: Console) -> Table:
+def _classes(info: Info) -> Table:
     names = [split.name for split in info.splits]
     table = _table("class", *names, "share", last="")
     total = sum(of.total for of in info.classes)
@@ -102,8 +98,11 @@ def _classes(info: Info, console: Console) -> Table:
 def _left_out(info: Info) -> list[str]:
     """Returns a line on the channels and classes that the tables leave out."""
     left = [
-        _count(len(rows) - _MOST_ROWS, f"more {word}")
-        for rows, word in ((info.channels, "channel"), (info.classes, "class"))
+        count(len(rows) - _MOST_ROWS, f"more {one}", f"more {many}")
+        for rows, one, many in (
+            (info.channels, "channel", "channels"),
+            (info.classes, "class", "classes"),
+        )
         if len(rows) > _MOST_ROWS
     ]
     return [f"not listed: {', '.join(left)} (--json lists all)"] if left else []

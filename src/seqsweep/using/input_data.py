@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from seqsweep.config.convert import convert
+from seqsweep.config.reword import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
@@ -118,7 +119,7 @@ def _stored_table(path: str, run: LoadedRun, options: dict[str, Any], labelled: 
         return read_file(path, labelled=labelled, **columns_of_run(run, path, options))
     except (ValueError, TypeError) as error:
         # The arguments of a command have no config before their names.
-        raise type(error)(str(error).replace("data.source.", "")) from None
+        raise reworded(error, str(error).replace("data.source.", "")) from None
 
 
 def reading_options(words: Sequence[str], path: str, reader: str) -> dict[str, Any]:

@@ -268,7 +268,7 @@ def _checkpoint_file(path: Path, checkpoint: str) -> Path:
 def _described(
     content: dict[str, Any], run: RunFolder, path: Path, allow: Sequence[str]
 ) -> dict[str, Any]:
-    """The content of a checkpoint with all keys that describe its run.
+    """Returns a checkpoint's content with all keys that describe its run.
 
     The config of the run's folder wins: epochs taken over from a shorter run have the config of
     that one.

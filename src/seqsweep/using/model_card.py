@@ -99,8 +99,8 @@ def _title(config: Mapping[str, Any]) -> str:
 
 
 def _data_name(config: Mapping[str, Any]) -> str:
-    """Returns the name of the data file, or of the source."""
-    path = config.get("data.source.path")
+    """Returns the name of the data file, archive set or source."""
+    path = config.get("data.source.path", config.get("data.source.name"))
     if isinstance(path, str):
         return Path(path).name.partition(".")[0]
     return str(config.get("data.source._target_", config.get("data._target_"))).rpartition(".")[2]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say
+from seqsweep.results.formatting import count
 from seqsweep.suggest import listed
 from seqsweep.using.export import ENDINGS, check_path, export
 
@@ -20,9 +21,9 @@ def export_command(arguments: Sequence[str]) -> int:
 
     run, _ = open_run(options)
     difference = export(run, path)
-    channels = len(run.source_channels)
+    channels = count(len(run.source_channels), "channel")
     say(
-        f"{place(path)}: {type(run.network).__name__}, {channels} channel{'s' * (channels > 1)}, "
+        f"{place(path)}: {type(run.network).__name__}, {channels}, "
         f"{len(run.class_names)} classes, {path.stat().st_size:,} bytes; differs from the network "
         f"by at most {difference:.1e}"
     )
