@@ -30,7 +30,7 @@ class Mean(nn.Module):
 SOURCE = '''
 import numpy as np
 
-from seqsweep.data.sequences import make_sequences
+from seqsweep import make_sequences
 
 
 def sines(num_sequences: int, length: int = 12):
