@@ -8,6 +8,7 @@ import resource
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from tensorboard.compat.proto.event_pb2 import (
 )
 from tensorboard.compat.tensorflow_stub.pywrap_tensorflow import masked_crc32c
 
-from seqsweep.runs.eventfiles import NAMES, write_names
+from seqsweep.runs.eventfiles import NAMES, event_files, remove_empty, write_names
 from seqsweep.runs.events import EventFile, Row, append_bytes, encode, end_of_step
 from seqsweep.runs.files import write_json
 
@@ -160,6 +161,29 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
     for count, row in enumerate(ROWS, start=1):
         file.write([row])
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
+
+
+def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
+    tmp_path: Path,
+) -> None:
+    write_json(tmp_path / NAMES, {f"{number:04}": "h8" for number in range(400)})
+    done = threading.Event()
+
+    def remove() -> None:
+        while not done.is_set():
+            remove_empty({tmp_path / f"{number:04}" / "h8" for number in range(400)})
+
+    thread = threading.Thread(target=remove)
+    thread.start()
+    try:
+        for number in range(400):
+            run = tmp_path / f"{number:04}"
+            run.mkdir()
+            EventFile(run).write(ROWS)
+            assert [path.parent.name for path in event_files(run)] == ["h8"]
+    finally:
+        done.set()
+        thread.join()
 
 
 def test_another_attempt_goes_on_in_the_folder(tmp_path: Path) -> None:

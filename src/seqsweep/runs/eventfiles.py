@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from seqsweep.runs.files import folders_with, read_object, write_json
+from seqsweep.runs.files import folders_with, make_folder, read_object, write_json
 from seqsweep.runs.lock import is_locked
 
 PREFIX = "events.out.tfevents."
@@ -143,7 +143,7 @@ def _move(run: Path, name: str) -> None:
         return
     if any(path.name.endswith(WRITER) for path in files) and is_locked(run):
         return
-    target.mkdir(exist_ok=True)
+    make_folder(target)
     for path in moving:
         with contextlib.suppress(FileNotFoundError):  # another process may move them too
             path.replace(target / path.name)

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
+from seqsweep.runs.files import make_folder
 
 Row = tuple[int, float, Mapping[str, float]]
 """A row: the step, the time in seconds since 1970, and a value for each tag."""
@@ -70,13 +71,20 @@ class EventFile:
                 # The mode `ab` would create a second file in the old place after a move.
                 append_bytes(self.path, data, self._version, mode="r+b")
                 return
-        files = event_files(self.folder)
-        name = self._new_name(files) if self.path is None else self.path.name
-        moved = [path for path in files if path.name == name]
-        self.path = moved[0] if moved else event_folder(self.folder, files) / name
-        if self.path.parent != self.folder:
-            self.path.parent.mkdir(exist_ok=True)
-        append_bytes(self.path, data, header=self._version)
+        while True:
+            files = event_files(self.folder)
+            name = self._new_name(files) if self.path is None else self.path.name
+            moved = [path for path in files if path.name == name]
+            self.path = moved[0] if moved else event_folder(self.folder, files) / name
+            try:
+                if self.path.parent != self.folder:
+                    make_folder(self.path.parent)
+                append_bytes(self.path, data, header=self._version)
+                return
+            except FileNotFoundError:
+                # Another process has removed the folder, which was still empty.
+                if not self.folder.is_dir():
+                    raise
 
     def _new_name(self, files: Sequence[Path]) -> str:
         now, host = int(time.time()), socket.gethostname()

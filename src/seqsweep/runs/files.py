@@ -1,5 +1,6 @@
 """Writes files that are whole or absent, and reads only regular files."""
 
+import contextlib
 import json
 import math
 import os
@@ -232,6 +233,23 @@ def read_object(path: Path) -> dict[str, Any]:
     """Returns a JSON object as `read_json` does; an empty one where there is none."""
     value = read_json(path)
     return value if isinstance(value, dict) else {}
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder that another process may remove at this moment, as it is empty.
+
+    Raises:
+        FileExistsError: the path is not a folder.
+        FileNotFoundError: its parent does not exist.
+    """
+    while True:
+        try:
+            return folder.mkdir(exist_ok=True)
+        except FileExistsError:
+            # `mkdir` found a folder, and looked at it once more when it was gone already.
+            with contextlib.suppress(FileNotFoundError):
+                if not stat.S_ISDIR(folder.lstat().st_mode):
+                    raise
 
 
 def link(source: Path, target: Path) -> None:

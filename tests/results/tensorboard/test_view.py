@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from seqsweep.results.tensorboard.made_files import file_name, write_made_files
 from seqsweep.results.tensorboard.view import renew
-from seqsweep.runs.eventfiles import MADE
+from seqsweep.runs.eventfiles import MADE, write_names
 from seqsweep.runs.sealed import sealed
 
 
@@ -101,6 +102,21 @@ def test_processes_may_renew_a_view_at_the_same_time(sweep, shown, runs_at):
     assert shown(sweep.folder).runs == names
     assert sorted(name.partition("/")[2] for name in runs_at(sweep.folder)) == names
     assert not list(sweep.folder.rglob("*.tmp"))
+
+
+def test_files_are_made_where_the_curves_have_moved_meanwhile(sweep):
+    sweep.done("0", {"h": 1}, 0.9)
+    run = sweep.folder / "0"
+    write_names(sweep.folder, {"0": "before"})
+
+    def content() -> bytes:
+        write_names(sweep.folder, {"0": "after"})  # as another process may do at any moment
+        return b"made"
+
+    name = file_name(0, "digest", "hparams")
+    assert write_made_files(run, {name: content}) == [run / "after" / name]
+    assert (run / "after" / name).read_bytes() == b"made"
+    assert not (run / "before").exists()
 
 
 def test_other_files_beside_the_curves_are_not_removed(sweep):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from seqsweep.runs.eventfiles import MADE, PREFIX, grown_and_made_files, made_folder, remove_empty
-from seqsweep.runs.files import write_bytes
+from seqsweep.runs.files import make_folder, write_bytes
 
 Files = dict[str, Callable[[], bytes]]
 """Files by name, with functions that make their contents."""
@@ -45,12 +45,19 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
     Raises:
         OSError: a file cannot be written.
     """
-    grown, before = grown_and_made_files(run)
-    folder = made_folder(run, grown)
-    contents = {folder / name: content for name, content in files.items()}
-    folder.mkdir(exist_ok=True)
-    for path in contents.keys() - set(before):
-        write_bytes(path, contents[path](), sync=False)
+    while True:
+        grown, before = grown_and_made_files(run)
+        folder = made_folder(run, grown)
+        contents = {folder / name: content for name, content in files.items()}
+        try:
+            make_folder(folder)
+            for path in contents.keys() - set(before):
+                write_bytes(path, contents[path](), sync=False)
+            break
+        except FileNotFoundError:
+            # Another process has moved the curves and removed the folder, which was empty then.
+            if not run.is_dir():
+                raise
     outdated = [path for path in before if path not in contents]
     for path in outdated:
         path.unlink(missing_ok=True)
