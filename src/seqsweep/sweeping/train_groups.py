@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.console import say_error
+from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import form
 from seqsweep.training.outcome import (
@@ -72,7 +73,7 @@ def _record_errors(
         if isinstance(outcome, (ValueError, TypeError, OSError)):
             with contextlib.suppress(OSError):  # the folder itself may be what cannot be written
                 RunFolder(root / member.run_id).refuse(member.config, outcome)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
             request_stop_if_configured(member, root)
     for outcome in outcomes:
         if isinstance(outcome, Outcome) and outcome.signum is not None:
