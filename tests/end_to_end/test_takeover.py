@@ -74,11 +74,11 @@ def _finish(process: subprocess.Popen[str]) -> str:
 
 
 def _files(folder: Path) -> dict[str, bytes]:
-    """Returns the content of all files but those that are only being written."""
+    """Returns the content of all files of the runs and of the sweep."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.suffix != ".tmp"
+        if path.is_file() and path.suffix != ".tmp" and not path.name.startswith(".running-")
     }
 
 
