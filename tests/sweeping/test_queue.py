@@ -32,6 +32,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "_PAUSES", (0.001, 0.001))
 
 
+def never(runs: Sequence[QueuedRun]) -> Collection[str]:
+    raise AssertionError(f"{names(runs)} must not be trained")
+
+
 def names(runs: Sequence[QueuedRun]) -> list[str]:
     return [run.run_id for run in runs]
 
@@ -61,7 +65,7 @@ def test_a_run_that_is_done_or_locked_is_not_handed_out(run_at, tmp_path):
 
 def test_the_queue_ends_where_others_hold_the_rest_for_too_long(run_at, tmp_path):
     with RunLock(tmp_path / "a"):
-        Queue([run_at("a")], tmp_path).train(pytest.fail, idle=0.01)
+        Queue([run_at("a")], tmp_path).train(never, idle=0.01)
 
 
 @pytest.mark.parametrize("tries", [1, 3])
@@ -82,10 +86,10 @@ def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at, tmp_path):
 def test_a_failure_ends_the_sweep_where_it_should(run_at, tmp_path):
     runs = [run_at(name, stops=True) for name in "ab"]
     fail(runs[0])
-    Queue(runs, tmp_path).train(pytest.fail)
+    Queue(runs, tmp_path).train(never)
     runs[0].folder.path.joinpath("failure.json").unlink()
     (tmp_path / STOP_FILE).touch()
-    Queue(runs, tmp_path).train(pytest.fail)
+    Queue(runs, tmp_path).train(never)
 
 
 def test_a_run_that_leaves_nothing_is_given_up_at_the_second_time(run_at, tmp_path):
