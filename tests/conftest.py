@@ -38,6 +38,24 @@ os.fsync = lambda *_: None
 gc.disable()  # while test files import torch and Lightning
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m "not slow" selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the cases of a test that is `sampled(n)` as slow, except for n of them.
+
+    The n cases are spread along a diagonal: each value of each of its parameters comes up.
+    """
+    sampled: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        for mark in item.iter_markers("sampled"):
+            sampled.setdefault((item.nodeid.partition("[")[0], mark.args[0]), []).append(item)
+    for (_, count), cases in sampled.items():
+        step = max(len(cases) // count, 1)
+        kept = {i * len(cases) // count + i % step for i in range(count)}
+        for i, case in enumerate(cases):
+            if i not in kept:
+                case.add_marker("slow")
+
+
 def pytest_collection_finish() -> None:
     """Hides what importing has made from the garbage collector; lets torch use one thread.
 

@@ -163,6 +163,7 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
 
 
+@pytest.mark.slow
 def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
     tmp_path: Path,
 ) -> None:

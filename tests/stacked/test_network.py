@@ -22,6 +22,7 @@ def gradient(pair, rows: Tensor, drawn=()) -> Tensor:
     return pair.stack.gradient.clone()
 
 
+@pytest.mark.sampled(32)
 @pytest.mark.parametrize(
     ("num_layers", "lengths"),
     [(1, MIXED), (3, MIXED), (2, EQUAL), (2, [1] * 8)],
@@ -113,6 +114,7 @@ def test_dropout_acts_only_in_training(make_pair, make_sequences, members, gener
         assert [torch.equal(plain[k], dropped[k]) for k in range(3)] == is_plain
 
 
+@pytest.mark.sampled(6)
 @both_lengths
 @every_pooling
 def test_scratch_memory_of_an_earlier_step_changes_no_bit(

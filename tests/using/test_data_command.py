@@ -230,6 +230,7 @@ BAD: list[tuple[str, str]] = [
 ]
 
 
+@pytest.mark.sampled(19)
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_wrong_input_is_refused_in_one_line(arguments, message, run, tmp_path):
     for name in ("empty", "mine", "damaged"):
