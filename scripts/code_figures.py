@@ -42,7 +42,7 @@ class Import(NamedTuple):
 
 @dataclass(frozen=True)
 class Source:
-    """The text and the syntax tree of one file; its tokens are read when asked for."""
+    """The text and the syntax tree of a file; tokens are read when asked for."""
 
     name: str
     is_package: bool

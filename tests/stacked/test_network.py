@@ -50,6 +50,7 @@ def test_logits_and_gradients_of_a_stack_equal_autograd(
         torch.testing.assert_close(pair.stack.vector(k, result), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("lengths", [[3, 1, 2], [3, 3, 3]], ids=["mixed", "equal"])
 def test_gradients_of_a_stack_equal_finite_differences(make_pair, make_sequences, kind, lengths):
     """For every weight the gradient is (f(w + h) - f(w - h)) / 2h, without torch's cells."""
@@ -85,6 +86,7 @@ def test_gradients_equal_autograd_if_two_steps_share_a_maximum(make_pair, make_s
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(8)
 @both_directions
 @both_lengths
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -169,6 +171,7 @@ def test_a_stack_in_bfloat16_is_near_float32(make_pair, make_sequences, members,
     assert torch.linalg.vector_norm(rough - exact) < 0.2 * torch.linalg.vector_norm(exact)
 
 
+@pytest.mark.sampled(2)
 @both_lengths
 def test_a_stack_in_bfloat16_keeps_the_mean_of_many_steps(make_pair, make_sequences, kind, lengths):
     """A sum of 500 states in bfloat16 would stop growing halfway."""
