@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import hydra
+import omegaconf._utils
 import omegaconf.base
 from hydra._internal import defaults_list
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -34,7 +35,7 @@ _MAP = "_create_interpolation_map"
 _map_choices: Callable[..., Any] = getattr(defaults_list, _MAP, lambda *_: None)
 _EMBED = "_embed_result_config"
 _embed: Callable[..., Any] = getattr(ConfigLoaderImpl, _EMBED, lambda *_: None)
-_PARSERS: tuple[Any, ...] = (omegaconf.base, omegaconf._utils)  # pyright: ignore[reportPrivateUsage]
+_PARSERS: tuple[Any, ...] = (omegaconf.base, omegaconf._utils)
 _parse: Callable[..., Any] = omegaconf.base.parse  # pyright: ignore[reportPrivateImportUsage]
 parse = functools.cache(_parse)  # who walks through a parsed interpolation changes nothing
 
