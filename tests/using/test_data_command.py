@@ -87,6 +87,7 @@ NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("need", NEEDS)
 def test_the_command_has_the_options_that_the_data_need(need, run, tmp_path):
     arrays, expected = NEEDS[need]

@@ -242,6 +242,7 @@ def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
     assert n > 2 + 3 * EPOCHS
 
 
+@pytest.mark.slow
 def test_early_stopping_of_an_interrupted_run_stops_in_the_same_epoch(
     planned, undisturbed, tmp_path, at, interrupt, result, assert_equal
 ):
