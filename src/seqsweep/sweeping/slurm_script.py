@@ -239,4 +239,4 @@ def _check_option(name: str, value: object) -> None:
             + (f"must be set by hydra.launcher.{key}" if key else "is set by seqsweep")
         )
     if not isinstance(value, Option) or not str(value).isprintable():
-        raise ValueError(f"hydra.launcher.options.{name}={value}: must be one line of text")
+        raise ValueError(f"hydra.launcher.options.{name}={value!r}: must be one line of text")
