@@ -100,7 +100,7 @@ def test_at_the_time_limit_a_worker_is_told_and_queues_again(
     # Slurm knows no limit below a minute, so the notice comes early instead.
     workers = SlurmWorkers(1, request=Request(time=1, options={"signal": "B:USR1@57"}))
     job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
-    until(lambda: begun(folder, "0") and "ended" in log(folder, "0"), 40, "it was told")
+    until(lambda: begun(folder, "0") and "ended" in log(folder, "0"), 50, "it was told")
     cluster.release(f"{job}_0")
     until(lambda: log(folder, "0").count("begun") == 2, 20, "it has begun again")
     assert workers.alive(folder) == 1
@@ -114,24 +114,23 @@ def test_a_worker_killed_hard_is_not_alive(cluster: SlurmCluster, folder: Path) 
         if process.name().startswith("python"):
             process.kill()
     until(lambda: workers.alive(folder) == 0, 20, "no worker alive")
-    (last,) = [e for e in cluster.elements() if e.state == "FAILED"]
-    assert last.name.endswith("_0")
+    assert cluster.elements()[0].state == "FAILED"  # the newest job comes first
 
 
 def test_a_controller_that_does_not_answer_is_not_an_empty_queue(
     cluster: SlurmCluster, folder: Path, monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 3.0)
+    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 4.0)
     monkeypatch.setattr(slurm, "_PAUSE_SECONDS", 1.0)
     workers = SlurmWorkers(1)
     workers.start(folder, 1, COMMAND)
-    cluster.kill_controller()
+    cluster.stop_controller()
     with pytest.raises(TimeoutError, match=r"squeue has failed .*Unable to contact slurm contr"):
         workers.alive(folder)
     assert capsys.readouterr().err.count("squeue: ") == 1  # it is said at the first failure
     cluster.start_controller()
-    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 30.0)
+    monkeypatch.setattr(slurm, "PATIENCE_SECONDS", 60.0)
     assert workers.alive(folder) == 1  # asked until the controller answers
 
 

@@ -1,5 +1,6 @@
 """A real Slurm of two nodes on the loopback interface, in a folder of its own."""
 
+import getpass
 import os
 import random
 import shutil
@@ -15,16 +16,18 @@ from pathlib import Path
 import psutil
 
 NODES = ("n1", "n2")
-PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel", "slurmctld", "slurmd")
+PROGRAMS = ("sbatch", "squeue", "scontrol", "scancel", "slurmctld", "slurmd", "munged")
 
 _CONFIG = """\
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller}
-AuthType=auth/slurm
-CredType=auth/slurm
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CredType=cred/munge
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
-SlurmUser=root
+SlurmUser={user}
+SlurmdUser={user}
 StateSaveLocation={folder}/state
 SlurmdSpoolDir={folder}/spool.%n
 SlurmctldPidFile={folder}/slurmctld.pid
@@ -40,6 +43,7 @@ MpiDefault=none
 ReturnToService=2
 SlurmdTimeout=10
 KillWait=5
+MessageTimeout=3
 MinJobAge=3600
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
 JobRequeue=1
@@ -87,13 +91,13 @@ class SlurmCluster:
     def __enter__(self) -> "SlurmCluster":
         for name in ("state", *(f"spool.{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True)
-        key = self.folder / "slurm.key"
-        key.touch(mode=0o600)
-        key.write_bytes(os.urandom(1024))
         with ExitStack() as stack:
             stack.callback(self.close)
+            self._start_munged()
             ports = dict(zip(("controller", *NODES), _free_ports(3), strict=True))
-            text = _CONFIG.format(host=socket.gethostname(), folder=self.folder, **ports)
+            text = _CONFIG.format(
+                host=socket.gethostname(), folder=self.folder, user=getpass.getuser(), **ports
+            )
             self.config.write_text(text)
             self._start("slurmctld", "slurmctld", "-D", "-i", "-f", str(self.config))
             for node in NODES:
@@ -108,8 +112,10 @@ class SlurmCluster:
     def start_controller(self) -> None:
         self._start("slurmctld", "slurmctld", "-D", "-f", str(self.config))
 
-    def kill_controller(self) -> None:
-        self._kill("slurmctld")
+    def stop_controller(self) -> None:
+        """Ends the controller. It saves its state; a killed one forgets the last seconds."""
+        self._daemons["slurmctld"].terminate()
+        self._daemons["slurmctld"].wait(20)
 
     def start_node(self, node: str) -> None:
         self._start(node, "slurmd", "-D", "-N", node, "-f", str(self.config))
@@ -151,14 +157,15 @@ class SlurmCluster:
 
     def cancel_all(self) -> None:
         """Ends all jobs, and waits until their processes have ended."""
+        if self._daemons["slurmctld"].poll() is not None:
+            self.start_controller()
+            until(lambda: self._nodes(), 20, "a controller that answers")
         for number in self.jobs():
             self.call("scancel", number)
         until(lambda: not self.elements("PENDING,RUNNING,COMPLETING"), 30, "all jobs ended")
 
     def revive(self) -> None:
         """Starts the daemons that have ended, and waits until all nodes are idle."""
-        if self._daemons["slurmctld"].poll() is not None:
-            self.start_controller()
         for node in NODES:
             if self._daemons[node].poll() is not None:
                 self.start_node(node)
@@ -169,9 +176,21 @@ class SlurmCluster:
             self._kill(name)
         _kill_all(self.job_processes())
 
+    def _start_munged(self) -> None:
+        """Starts what authenticates this cluster; auth/slurm would share its sockets in /run."""
+        key = self.folder / "munge.key"
+        key.touch(mode=0o600)
+        key.write_bytes(os.urandom(128))
+        files = ("key-file=munge.key", "socket=munge.socket", "pid-file=munge.pid",
+                 "log-file=munge.log", "seed-file=munge.seed")  # fmt: skip
+        # Folders of tests are closed to other users, which munged would refuse.
+        self._start("munged", "munged", "--foreground", "--force", *(f"--{file}" for file in files))
+        until((self.folder / "munge.socket").exists, 20, "munged listens")
+
     def _start(self, name: str, *command: str) -> None:
         self._daemons[name] = subprocess.Popen(
             command,
+            cwd=self.folder,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -187,11 +206,15 @@ class SlurmCluster:
             # A slurmd sometimes ends as soon as it is started.
             if self._daemons[node].poll() is not None:
                 self.start_node(node)
+        return self._nodes() == ["idle"] * len(NODES)
+
+    def _nodes(self) -> list[str]:
+        """Returns the states of the nodes; nothing while the controller does not answer."""
         done = subprocess.run(
             ["sinfo", "-h", "-N", "-o", "%T"],
             env=self.environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
-        return done.stdout.split() == ["idle"] * len(NODES)
+        return done.stdout.split()
 
     def _state(self, name: str) -> str:
         return next((e.state for e in self.elements() if e.name == name), "")

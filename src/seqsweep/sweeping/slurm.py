@@ -100,20 +100,20 @@ class SlurmWorkers:
             FileNotFoundError: this machine has no squeue.
             TimeoutError: Slurm has not answered for five minutes.
         """
-        began = time.monotonic()
-        while True:
-            answer = _ask(job_name(folder))
-            if isinstance(answer, list):
-                return sum(state not in _ENDED for state in answer)
-            if time.monotonic() - began > PATIENCE_SECONDS:
-                minutes = round(PATIENCE_SECONDS / 60)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        is_told = False
+        while isinstance(states := _ask(job_name(folder)), str):
+            minutes = f"{round(PATIENCE_SECONDS / 60)} minutes"
+            if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"squeue has failed for {minutes} minutes: {answer}; queued and running "
-                    "workers continue, and the same command follows them again"
+                    f"squeue has failed for {minutes}: {states}; queued and running workers "
+                    "continue, and the same command follows them again"
                 )
-            if time.monotonic() - began < _PAUSE_SECONDS:
-                say_error(f"squeue: {answer}; asking again for {round(PATIENCE_SECONDS / 60)} min")
+            if not is_told:
+                say_error(f"squeue: {states}; trying again for {minutes}")
+            is_told = True
             time.sleep(_PAUSE_SECONDS)
+        return sum(state not in _ENDED for state in states)
 
 
 def _submit(script: Path, options: Sequence[str]) -> int:
