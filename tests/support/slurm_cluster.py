@@ -47,8 +47,9 @@ MessageTimeout=3
 MinJobAge=3600
 SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
 JobRequeue=1
+GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 Gres=gpu:2
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
 """
 
@@ -76,7 +77,9 @@ class Element:
 
 
 class SlurmCluster:
-    """A controller and two nodes of one CPU each. All ends with the `with` block.
+    """A controller and two nodes of one CPU each; n2 has two GPUs, says its configuration.
+
+    All processes end with the `with` block.
 
     Attributes:
         environment: the variables with which the programs of Slurm find this cluster.
@@ -99,6 +102,9 @@ class SlurmCluster:
                 host=socket.gethostname(), folder=self.folder, user=getpass.getuser(), **ports
             )
             self.config.write_text(text)
+            # Any two devices stand for GPUs: Slurm only counts and numbers them.
+            gpus = "NodeName=n2 Name=gpu File=/dev/null\nNodeName=n2 Name=gpu File=/dev/zero\n"
+            (self.folder / "gres.conf").write_text(gpus)
             self._start("slurmctld", "slurmctld", "-D", "-i", "-f", str(self.config))
             for node in NODES:
                 self.start_node(node)
@@ -149,11 +155,10 @@ class SlurmCluster:
         """Returns the numbers of all job arrays that were ever submitted."""
         return {element.name.partition("_")[0] for element in self.elements()}
 
-    def release(self, *names: str) -> None:
-        """Starts requeued elements at once. Slurm itself waits two minutes."""
-        for name in names:
-            until(lambda n=name: self._state(n) == "PENDING", 20, f"{name} pending")
-            self.call("scontrol", "update", f"JobId={name}", "StartTime=now")
+    def release(self, name: str) -> None:
+        """Starts a requeued element at once. Slurm itself waits two minutes."""
+        until(lambda: self._state(name) == "PENDING", 30, f"{name} pending")
+        self.call("scontrol", "update", f"JobId={name}", "StartTime=now")
 
     def reset(self) -> None:
         """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""

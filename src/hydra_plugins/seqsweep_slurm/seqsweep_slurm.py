@@ -28,7 +28,7 @@ class SlurmLauncherConf:
     gpus: Any = None
     requeue: bool = True
     setup: list[str] = field(default_factory=list[str])
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: Any = None  # not a dict, to which Hydra would add no keys of the command line
 
 
 ConfigStore.instance().store(
@@ -73,13 +73,15 @@ class SlurmLauncher(RunsLauncher):
         gpus: int | str | None = None,
         requeue: bool = True,
         setup: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
+        options: Any = None,
     ) -> None:
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.slurm import SlurmWorkers, program
         from seqsweep.sweeping.slurm_script import Request
 
         super().__init__()
+        if not isinstance(options, Mapping | None):
+            raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
         asked = (partition, account, qos, time, cpus, memory, gpus, requeue)
         request = Request(*asked, setup=list(setup), options=dict(options or {}))
         self.workers = SlurmWorkers(count, detach, request)

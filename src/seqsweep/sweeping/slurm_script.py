@@ -190,8 +190,9 @@ code=$?
 """
 
 _AGAIN = """\
-# Runs are left at the time limit: this element of the array queues again.
-if [ "$code" = {code} ] && [ -n "$limit" ] && [ -z "$ended" ]; then
+# Runs are left at the time limit: this element of the array queues again. A worker that was told
+# while it started has the code 143.
+if [[ $limit && ! $ended && ( $code == {code} || $code == 143 ) ]]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 """
