@@ -90,7 +90,7 @@ def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, fold
     cluster.call("scontrol", "requeue", f"{job}_0")  # what a preemption does
     assert workers.alive(folder) == 1  # it will run again
     cluster.release(f"{job}_0")
-    until(lambda: log(folder, "0").count("begun") == 2, 20, "it has begun again")
+    until(lambda: log(folder, "0").count("begun") == 2, 30, "it has begun again")
     assert log(folder, "0").index("ended") < log(folder, "0").rindex("begun")
 
 
@@ -103,19 +103,18 @@ def test_at_the_time_limit_a_worker_is_told_and_queues_again(
     until(lambda: begun(folder, "0") and "ended" in log(folder, "0"), 50, "it was told")
     assert workers.alive(folder) == 1
     cluster.release(f"{job}_0")
-    until(lambda: log(folder, "0").count("DUE TO JOB REQUEUE") == 2
-          or log(folder, "0").count("begun") == 2, 30, "it has begun again")  # fmt: skip
+    until(lambda: log(folder, "0").count("begun") == 2, 30, "it has begun again")
 
 
 def test_a_worker_killed_hard_is_not_alive(cluster: SlurmCluster, folder: Path) -> None:
     workers = SlurmWorkers(1)
-    workers.start(folder, 1, COMMAND)
+    job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
     until(lambda: begun(folder, "0"), 20, "it has begun")
     for process in cluster.job_processes():
         if process.name().startswith("python"):
             process.kill()
     until(lambda: workers.alive(folder) == 0, 20, "no worker alive")
-    assert cluster.elements()[0].state == "FAILED"  # the newest job comes first
+    assert {e.name: e.state for e in cluster.elements()}[f"{job}_0"] == "FAILED"
 
 
 def test_a_controller_that_does_not_answer_is_not_an_empty_queue(

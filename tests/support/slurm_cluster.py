@@ -45,11 +45,11 @@ SlurmdTimeout=10
 KillWait=5
 MessageTimeout=3
 MinJobAge=3600
-SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 JobRequeue=1
 GresTypes=gpu
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 Gres=gpu:2
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1 RealMemory=1000
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 RealMemory=1000 Gres=gpu:2
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
 """
 
@@ -156,9 +156,10 @@ class SlurmCluster:
         return {element.name.partition("_")[0] for element in self.elements()}
 
     def release(self, name: str) -> None:
-        """Starts a requeued element at once. Slurm itself waits two minutes."""
+        """Starts a requeued element soon. Slurm itself waits two minutes."""
         until(lambda: self._state(name) == "PENDING", 30, f"{name} pending")
-        self.call("scontrol", "update", f"JobId={name}", "StartTime=now")
+        # Within the same second the node still refuses the job.
+        self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
 
     def reset(self) -> None:
         """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
