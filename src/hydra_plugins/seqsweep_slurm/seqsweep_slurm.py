@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
 
 from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
 
@@ -93,3 +94,13 @@ class SlurmLauncher(RunsLauncher):
 
         assert self.basic is not None
         return RunLauncher(self.basic, workers=self.workers)
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        if not self.launches_runs:  # the base would run the jobs in this process
+            raise ValueError(
+                "hydra/launcher=slurm: trains runs of seqsweep, without hydra.callbacks; "
+                "hydra-submitit-launcher starts the jobs of other Hydra apps"
+            )
+        return super().launch(job_overrides, initial_job_idx)
