@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def measure(way: str, repeats: int) -> tuple[float, float | None]:
-    """Returns the least wall time of a sweep, and the time until its cluster was up."""
+    """Returns the least wall time of a sweep and the start time of its cluster."""
     with tempfile.TemporaryDirectory(prefix="seqsweep-") as folder:
         if way.startswith("local"):
             processes = way.removeprefix("local")
@@ -92,14 +92,14 @@ def timed(folder: Path, variables: Mapping[str, str], *commands: Sequence[str]) 
 
 @contextmanager
 def slurm(folder: Path) -> Generator[tuple[Mapping[str, str], list[str]]]:
-    """Starts a Slurm of two nodes; gives the variables of its commands and options of the sweep."""
+    """Starts a Slurm of two nodes; yields variables and options for the sweep."""
     with importlib.import_module("slurm_cluster").SlurmCluster(folder / "cluster") as cluster:
         yield cluster.environment | {"OMP_NUM_THREADS": "1"}, []
 
 
 @contextmanager
 def ray() -> Generator[tuple[Mapping[str, str], list[str]]]:
-    """Starts a Ray cluster of two nodes; gives what `slurm` gives."""
+    """Starts a Ray cluster of two nodes; yields what `slurm` yields."""
     module = importlib.import_module("ray_cluster")
     cluster = module.RayCluster()
     try:

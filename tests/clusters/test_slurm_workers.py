@@ -87,7 +87,9 @@ def test_a_preempted_worker_is_told_and_starts_again(cluster: SlurmCluster, fold
     workers = SlurmWorkers(1)
     job = workers.start(folder, 1, COMMAND).split()[2].rstrip(":")
     until(lambda: begun(folder, "0"), 20, "it has begun")
-    cluster.call("scontrol", "requeue", f"{job}_0")  # what a preemption does
+    urgent = ("--partition=urgent", "--nodes=2", f"--output={folder}/urgent", "--wrap=sleep 2")
+    cluster.call("sbatch", *urgent)
+    until(lambda: "DUE TO PREEMPTION" in log(folder, "0"), 20, "it was preempted")
     assert workers.alive(folder) == 1  # it will run again
     cluster.release(f"{job}_0")
     until(lambda: log(folder, "0").count("begun") == 2, 30, "it has begun again")

@@ -50,7 +50,10 @@ JobRequeue=1
 GresTypes=gpu
 NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1 RealMemory=1000
 NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 RealMemory=1000 Gres=gpu:2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
+PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -210,7 +213,7 @@ class SlurmCluster:
     def _nodes(self) -> list[str]:
         """Returns the states of the nodes; nothing while the controller does not answer."""
         done = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"],
+            ["sinfo", "-h", "-N", "-p", "main", "-o", "%T"],
             env=self.environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
         return done.stdout.split()

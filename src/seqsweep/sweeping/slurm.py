@@ -22,7 +22,7 @@ from seqsweep.sweeping.slurm_script import (
 )
 
 PATIENCE_SECONDS = 300.0
-"""How long squeue may fail before a command gives up: a controller that restarts takes a while."""
+"""The longest that squeue may fail. A controller that restarts takes a while."""
 
 _PAUSE_SECONDS = 5.0
 
