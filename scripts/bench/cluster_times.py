@@ -3,8 +3,8 @@
     python scripts/bench/cluster_times.py [--ways local1 local2 slurm ray] [--repeats 1]
         [--seeds 8] [--epochs 30]
 
-The sweep has six networks: 64, 96 and 128 units in one and two layers. With eight seeds these are 48
-runs. Each worker trains on one thread:
+The sweep has six networks: 64, 96 and 128 units in one and two layers. With eight seeds these are
+48 runs. Each worker trains on one thread:
 
 - `local1`, `local2`: `seqsweep work` with one and with two processes;
 - `slurm`: hydra/launcher=slurm with two workers, on a Slurm of two nodes of one CPU;
