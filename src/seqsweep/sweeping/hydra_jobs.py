@@ -22,7 +22,7 @@ Jobs = Sequence[Sequence[str]]
 
 
 class Launched(NamedTuple):
-    """What a launch leaves besides the folders of the runs.
+    """The results of a launch besides the folders of the runs.
 
     Attributes:
         returned: what Hydra's launcher returned for the runs that it trained, by run_id.

@@ -23,7 +23,7 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 
 class Trained(NamedTuple):
-    """What `train_groups` has left.
+    """The runs that `train_groups` has left.
 
     Attributes:
         alone: the runs that autograd trains one by one; none of them has been trained.

@@ -21,7 +21,7 @@ LAUNCHING = ".launching"
 _POLL_SECONDS = 2.0
 
 _PATIENCE = 3
-"""How often no worker must be seen before all are taken to have ended."""
+"""The number of looks without a worker after which all are taken to have ended."""
 
 
 class Workers(Protocol):
