@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+
 from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
 
 

@@ -44,9 +44,9 @@ class Cluster:
             import ray
         except ImportError:
             raise ValueError("hydra/launcher=ray: needs Ray: pip install 'seqsweep[ray]'") from None
-        self.ray = ray
+        self.ray: Any = ray  # typed in part
         self.address = _find(address)
-        ray.init(
+        self.ray.init(
             self.address,
             namespace=namespace,
             log_to_driver=False,
@@ -99,10 +99,10 @@ class Cluster:
         if any(all(node.get(n, 0) >= amount for n, amount in wanted.items()) for node in nodes):
             return
         asked = ", ".join(f"hydra.launcher.{n.lower()}s={x:g}" for n, x in wanted.items() if x)
-        known = {tuple(f"{node.get(name, 0):g} {name}" for name in wanted) for node in nodes}
+        known = {tuple(f"{name}: {node.get(name, 0):g}" for name in wanted) for node in nodes}
         raise ValueError(
             f"{asked}: no node of the Ray cluster {self.address} is large enough; its nodes have "
-            + "; ".join(" and ".join(node) for node in sorted(known))
+            + "; ".join(", ".join(node) for node in sorted(known))
         )
 
 

@@ -115,6 +115,12 @@ class RayWorkers:
                     is_said = True
             time.sleep(_PAUSE_SECONDS)
 
+    def close(self) -> None:
+        """Disconnects from the cluster; the workers continue."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
     def _ask(self, folder: Path, call: str, **arguments: Any) -> Any:
         """Asks the cluster, and forgets the connection if it does not answer."""
         if self._connection is None:
@@ -122,8 +128,7 @@ class RayWorkers:
         try:
             return self._connection.ask(call, **arguments)
         except ConnectionError:
-            self._connection.close()
-            self._connection = None
+            self.close()
             raise
 
 

@@ -14,69 +14,65 @@ from pathlib import Path
 
 import psutil
 
-VARIABLES = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_ADDRESS": "",
-    # The default of a minute is how long a node outlives a dead head.
-    "RAY_gcs_rpc_server_reconnect_timeout_s": "10",
-}
-NODES = ("127.0.0.2", "127.0.0.3")
+VARIABLES = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
 
 class RayCluster:
-    """Two nodes of one CPU each; the first one is the head."""
+    """Two nodes with one CPU each; the first is the head, and the second has two GPUs, it says.
 
-    def __init__(self) -> None:
+    Args:
+        number: distinguishes clusters that run at the same time.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        self.head, self.second = (f"127.0.{number}.{last}" for last in (2, 3))
         # Sockets lie below this folder, and the path of a Unix socket has at most 107 characters.
         self.folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
-        self.port = _free_port(NODES[0])
-        self.address = f"{NODES[0]}:{self.port}"
-        self.nodes: dict[str, psutil.Process] = {}
+        self.port = _free_port(self.head)
+        self.address = f"{self.head}:{self.port}"
+        self._nodes: dict[str, psutil.Popen] = {}
 
     def start(self) -> None:
         """Starts the missing nodes, and returns when both have joined."""
-        ports = (f"--port={self.port}", f"--ray-client-server-port={_free_port(NODES[0])}")
-        head = ("--head", f"--temp-dir={self.folder}", "--include-dashboard=false")
-        options = {
-            NODES[0]: (*head, *ports),
-            NODES[1]: (f"--address={self.address}",),
-        }
-        for node in NODES:
-            if node not in self.nodes:
-                self.nodes[node] = self._begin(node, options[node])
-                self._wait(node)
+        ports = (f"--port={self.port}", f"--ray-client-server-port={_free_port(self.head)}")
+        head = ("--head", f"--temp-dir={self.folder}", "--include-dashboard=false", *ports)
+        options = {self.head: head, self.second: (f"--address={self.address}", "--num-gpus=2")}
+        for node in [node for node in options if node not in self._nodes]:
+            self._nodes[node] = self._begin(node, options[node])
+            self._wait(node)
 
-    def _begin(self, node: str, options: Sequence[str]) -> psutil.Process:
+    def _begin(self, node: str, options: Sequence[str]) -> psutil.Popen:
         common = ("--num-cpus=1", "--object-store-memory=80000000", "--disable-usage-stats")
-        with open(self.folder / f"{node}.log", "ab") as log:
-            process = psutil.Popen(
+        with open(self.folder / f"{node}.log", "wb") as log:
+            return psutil.Popen(
                 [sys.executable, "-m", "ray.scripts.scripts", "start", "--block",
                  f"--node-ip-address={node}", *common, *options],
                 env={**os.environ, **VARIABLES},
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )  # fmt: skip
-        return process
 
     def _wait(self, node: str) -> None:
         log = self.folder / f"{node}.log"
         deadline = time.monotonic() + 60
         while "Ray runtime started" not in log.read_text():
-            assert self.nodes[node].is_running(), log.read_text()
+            assert self._nodes[node].poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.1)
 
     def cut_power(self, node: str) -> None:
         """Kills a node's processes, all at once, as a power failure does."""
-        process = self.nodes.pop(node)
+        process = self._nodes.pop(node)
         with suppress(psutil.NoSuchProcess):
             _kill([process, *process.children(recursive=True)])
 
+    def processes(self, node: str) -> list[psutil.Process]:
+        """Returns the processes of a node, among them the workers' commands."""
+        return self._nodes[node].children(recursive=True)
+
     def end(self) -> None:
-        for node in reversed(NODES):
-            if node in self.nodes:
-                self.cut_power(node)
+        for node in list(self._nodes):
+            self.cut_power(node)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
