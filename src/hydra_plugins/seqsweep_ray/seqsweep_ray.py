@@ -24,8 +24,10 @@ class RayLauncherConf:
     restarts: int = 10
 
 
+# conf/hydra/launcher/ray.yaml gives it the name `ray` for seqsweep alone: hydra-ray-launcher uses
+# this name for all Hydra apps of an environment.
 ConfigStore.instance().store(
-    group="hydra/launcher", name="ray", node=RayLauncherConf, provider="seqsweep"
+    group="hydra/launcher", name="seqsweep_ray", node=RayLauncherConf, provider="seqsweep"
 )
 
 

@@ -11,6 +11,7 @@ import ctypes
 import json
 import logging
 import os
+import re
 import shlex
 import signal
 import socket
@@ -66,7 +67,7 @@ class Cluster:
             try:
                 self.ray.get(beginning)
             except self.ray.exceptions.RayActorError as error:
-                _raise_if_not_begun(error)
+                _raise_if_not_begun(str(error).strip())
         return len(self.ray.util.list_named_actors())
 
     def start(self, command: Sequence[str], logs: Mapping[str, str], **options: Any) -> str:
@@ -180,14 +181,15 @@ def _find(address: str) -> str:
     return address
 
 
-def _raise_if_not_begun(error: Exception) -> None:
+def _raise_if_not_begun(error: str) -> None:
     """Raises a ValueError if the constructor of an actor failed; other deaths are no mistakes."""
-    cause = getattr(error, "cause", None) or error.__cause__
-    if isinstance(cause, OSError):
-        raise ValueError(
-            f"a node of the Ray cluster cannot write the worker's log ({cause}); all nodes must "
-            "see the sweep's folder at the same path"
-        )
+    if "raised in its creation task" not in error:
+        return
+    node = re.search(r"\bip=([^,)]+)", error)
+    raise ValueError(
+        f"node {node[1] if node else '?'} of the Ray cluster cannot write a worker's log "
+        f"({error.splitlines()[-1]}); all nodes must see the sweep's folder at the same path"
+    )
 
 
 def main(address: str, namespace: str) -> None:
