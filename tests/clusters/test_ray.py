@@ -1,6 +1,5 @@
 """`hydra/launcher=ray` on a real cluster of two nodes, which tests cut off and kill."""
 
-import json
 import os
 import re
 import signal
@@ -8,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 import torch
 from ray_cluster import VARIABLES, RayCluster
 
+from seqsweep.runs.lock import holder_of
 from seqsweep.sweeping.ray_connection import RayConnection
 from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
 
@@ -149,16 +148,10 @@ def wait_for_training(cluster: RayCluster, nodes: Sequence[str], folder: Path) -
         epochs = {
             run: (run / "metrics.csv").read_text().count("\n") for run in runs(folder).values()
         }
-        locks = [
-            run / "lock" for run, rows in epochs.items() if rows > 2 and (run / "lock").exists()
-        ]
-        commands = {p.pid: p for node in nodes for p in cluster.processes(node)} if locks else {}
-        for lock in locks:
-            with suppress(OSError, ValueError):  # it may have been released just now
-                holder = json.loads(lock.read_text())["pid"]
-                if holder in commands:
-                    return commands[holder]
-        return None
+        holders = [holder_of(run) for run, rows in epochs.items() if rows > 2]
+        pids = {holder.pid for holder in holders if holder}
+        commands = [p for node in nodes for p in cluster.processes(node)] if pids else []
+        return next((command for command in commands if command.pid in pids), None)
 
     return wait_for(search)
 
