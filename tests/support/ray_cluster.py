@@ -54,7 +54,7 @@ class RayCluster:
 
     def _wait(self, node: str) -> None:
         log = self.folder / f"{node}.log"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 200
         while "Ray runtime started" not in log.read_text():
             assert self._nodes[node].poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()

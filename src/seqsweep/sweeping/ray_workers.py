@@ -90,7 +90,8 @@ class RayWorkers:
                 log.unlink()
             raise
         workers = f"{count} worker{'' if count == 1 else 's'}"
-        return f"Ray cluster {address}: {workers}, logs in {place(folder / LOGS)}"
+        names = f"namespace {namespace_of(folder)}, logs in {place(folder / LOGS)}"
+        return f"Ray cluster {address}: {workers}, {names}"
 
     def alive(self, folder: Path) -> int:
         """Returns how many workers of this folder run in the cluster or wait for a node.
