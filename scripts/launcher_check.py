@@ -1,4 +1,4 @@
-"""Trains a sweep with launchers of other packages, which start each run as a job of its own.
+"""Trains a sweep with launchers of other packages, a job for each run.
 
     python scripts/launcher_check.py          # joblib, submitit and ray
     python scripts/launcher_check.py joblib

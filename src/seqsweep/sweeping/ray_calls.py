@@ -95,7 +95,7 @@ class Cluster:
         return ended
 
     def _check_nodes(self, wanted: Mapping[str, float]) -> None:
-        """Raises a ValueError if a worker would wait for ever, because no node is large enough."""
+        """Raises a ValueError if no node is large enough for a worker."""
         nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if any(all(node.get(n, 0) >= amount for n, amount in wanted.items()) for node in nodes):
             return
@@ -110,7 +110,7 @@ class Cluster:
 class Actor:
     """Runs a command on a node of the cluster, and ends with it.
 
-    The constructor starts the command, because Ray repeats a constructor on another node, also if
+    The constructor starts the command, because Ray repeats a constructor on another node, even if
     the process that created the actor has ended. The call of a method would be lost.
 
     Args:
@@ -182,7 +182,7 @@ def _find(address: str) -> str:
 
 
 def _raise_if_not_begun(error: str) -> None:
-    """Raises a ValueError if the constructor of an actor failed; other deaths are no mistakes."""
+    """Raises a ValueError if the constructor of an actor has failed."""
     if "raised in its creation task" not in error:
         return
     node = re.search(r"\bip=([^,)]+)", error)

@@ -1,4 +1,4 @@
-"""Starts the program that is connected to a Ray cluster, and asks it. Imports no Ray."""
+"""Asks the program that is connected to a Ray cluster. Imports no Ray."""
 
 import json
 import select

@@ -94,7 +94,7 @@ class RayWorkers:
         return f"Ray cluster {address}: {workers}, {names}"
 
     def alive(self, folder: Path) -> int:
-        """Returns how many workers of this folder run in the cluster or wait for a node.
+        """Returns how many workers of this folder run or wait in the cluster.
 
         A failed question is repeated, because an unknown number must not count as none.
 
