@@ -20,7 +20,7 @@ LOGS = Path(".ray", "logs")
 """The folder of the workers' output, inside the sweep's folder."""
 
 PATIENCE_SECONDS = 300.0
-"""How long a cluster that has answered may be gone: a head that restarts takes a while."""
+"""The seconds that a cluster may be gone after it has answered: a head restarts slowly."""
 
 _PAUSE_SECONDS = 5.0
 
