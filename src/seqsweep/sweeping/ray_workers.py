@@ -85,7 +85,7 @@ class RayWorkers:
                 num_gpus=self.gpus,
                 max_restarts=self.restarts,
             )
-        except (ValueError, ConnectionError):
+        except ValueError:  # nothing was started
             for log in logs:
                 log.unlink()
             raise
