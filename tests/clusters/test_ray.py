@@ -16,6 +16,7 @@ import torch
 from ray_cluster import VARIABLES, RayCluster
 
 from seqsweep.runs.lock import holder_of
+from seqsweep.sweeping.ray_calls import Cluster
 from seqsweep.sweeping.ray_connection import RayConnection
 from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
 
@@ -283,3 +284,23 @@ def test_a_wrong_address_is_refused_at_once(
     assert re.search(message, err), err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.rglob("config.yaml"))
+
+
+def test_a_missing_ray_is_named_with_its_cure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match=r"needs Ray: pip install 'seqsweep\[ray\]'"):
+        Cluster("auto", "test")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("count", 0, "launcher.count=0: must be at least 1"),
+        ("cpus", 0, "launcher.cpus=0: must be above 0"),
+        ("cpus", 1.5, "launcher.cpus=1.5: must be a whole number, or below 1"),
+        ("gpus", -1, "launcher.gpus=-1: must be at least 0"),
+    ],
+)
+def test_a_number_out_of_range_is_refused(key: str, value: float, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        RayWorkers(**{key: value})  # pyright: ignore[reportArgumentType]
