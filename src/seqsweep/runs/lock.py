@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -41,6 +42,15 @@ If another thread opened and closed the same file in between, it would drop the 
 
 class Locked(Exception):
     """Another process is training this run; the message names the process."""
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The process that holds a lock, and since when, in seconds since 1970."""
+
+    host: str
+    pid: int
+    since: float
 
 
 class RunLock:
@@ -137,6 +147,23 @@ def is_locked(folder: Path, name: str = "lock") -> bool:
         with file:
             descriptor = file.fileno()
             return _is_held(descriptor) or _other_host(descriptor, path.parent) is not None
+
+
+def holder_of(folder: Path) -> Holder | None:
+    """Returns the process that a run's lock file names, even if it has died."""
+    path = _lock_path(folder, "lock")
+    with _changing:
+        if path in _held:  # opening the file would drop this process's lock
+            return Holder(socket.gethostname(), os.getpid(), path.stat().st_ctime)
+        try:
+            with open_regular(path) as file:
+                holder = _holder(file.fileno()) or {}
+        except (OSError, Damaged):
+            return None
+    try:
+        return Holder(str(holder["host"]), int(holder["pid"]), float(holder["since"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
 
 
 def remove_dead_lock(folder: Path, name: str = "lock") -> None:
