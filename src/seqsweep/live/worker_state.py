@@ -15,10 +15,15 @@ from typing import Literal
 from seqsweep.live.run_state import RunProgress
 from seqsweep.runs.clock import time_in
 from seqsweep.runs.eventfiles import writer_of
-from seqsweep.runs.lock import BEAT_SECONDS, STALE_SECONDS, holder_of, is_locked
+from seqsweep.runs.files import Damaged
+from seqsweep.runs.lock import holder_of
+from seqsweep.runs.lock_files import BEAT_SECONDS, STALE_SECONDS, Life, look
 from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_process
 from seqsweep.runs.sweepfile import NAME
+
+WorkerState = Literal["alive", "frozen", "dead", "silent"]
+"""On another host, `silent` means frozen or dead, which only that host can tell."""
 
 _WINDOW = 60.0
 """Seconds over which a rate is measured, because epochs are written to disk in groups."""
@@ -67,7 +72,6 @@ class Worker:
         done: the number of runs that it has trained to their end.
         epochs: the number of epochs that it has trained since the first look.
         lock: the name of its lock in the sweep's folder; empty if it holds none.
-        state: `silent` on another host means `frozen` or `dead`, which only the host can tell.
         silence: the seconds since its last beat.
         seen: when it last held a lock, by the clock of the process that looks.
     """
@@ -78,7 +82,7 @@ class Worker:
     done: int = 0
     epochs: int = 0
     lock: str = ""
-    state: Literal["alive", "frozen", "dead", "silent"] = "alive"
+    state: WorkerState = "alive"
     silence: float = 0.0
     seen: float = 0.0
     rate: Rate = field(default_factory=Rate)
@@ -113,14 +117,22 @@ class Worker:
         self.state = self._judge(folder)
         self.rate.sample(now, self.epochs)
 
-    def _judge(self, folder: Path) -> Literal["alive", "frozen", "dead", "silent"]:
+    def _judge(self, folder: Path) -> WorkerState:
         is_late = self.silence > STALE_SECONDS
-        # The system knows at once which process of this host has died.
-        if self.lock and self.host == this_process()[0] and self.silence > 2 * BEAT_SECONDS:
-            if not is_locked(folder, self.lock):
-                return "dead"
-            return "frozen" if is_late else "alive"
-        return "silent" if is_late else "alive"
+        process = self.host, self.pid
+        # The file of a lock that this process holds must not be opened.
+        if process == this_process():
+            return "alive"
+        if not self.lock or self.host != this_process()[0] or self.silence <= 2 * BEAT_SECONDS:
+            return "silent" if is_late else "alive"
+        # The system knows at once whether a process of this host has ended.
+        try:
+            found = look(folder / self.lock)
+        except (OSError, Damaged):
+            return "silent" if is_late else "alive"
+        if found.life is Life.DEAD and not found.is_posix_held:
+            return "dead"
+        return "frozen" if is_late else "alive"
 
 
 class Workers:
@@ -219,7 +231,10 @@ class Workers:
     def _see_run_lock(self, run: RunProgress) -> None:
         if run.lock is None:
             return
-        name, version = run.folder.name, (run.lock.st_mtime_ns, run.lock.st_ino)
+        name, folder = run.folder.name, stat_of(str(run.folder))
+        # A process that takes the lock over makes a file beside it, which changes the folder.
+        changed = 0 if folder is None else folder.st_mtime_ns
+        version = run.lock.st_mtime_ns, changed
         if self._holders.get(name, (None, None))[0] != version:
             holder = holder_of(run.folder)
             if holder is None:  # released since, or about to be written

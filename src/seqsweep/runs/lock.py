@@ -136,7 +136,9 @@ class RunLock:
             found = self._look(file_of(self.path, number))
             if found.life is not Life.DEAD:
                 _refused.add(self.path)
-                raise Locked(f"{self.folder} is being trained by {found.holder or 'another process'}")
+                raise Locked(
+                    f"{self.folder} is being trained by {found.holder or 'another process'}"
+                )
             self.taken_from = found.holder
         return numbers
 

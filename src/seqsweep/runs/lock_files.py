@@ -15,7 +15,6 @@ import fcntl
 import functools
 import json
 import os
-import socket
 import struct
 import sys
 import time
@@ -25,6 +24,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import open_regular
+from seqsweep.runs.host import host_name
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -58,7 +58,7 @@ class Holder(NamedTuple):
     @property
     def is_on_this_kernel(self) -> bool:
         # Older versions wrote no boot id. Containers of one host may share its kernel and its name.
-        return self.host == socket.gethostname() and self.boot in (None, boot_id())
+        return self.host == host_name() and self.boot in (None, boot_id())
 
 
 class Life(Enum):
@@ -158,7 +158,7 @@ def _write_new(path: str) -> tuple[int, Holder]:
     descriptor = os.open(path, flags, 0o644)
     try:
         has_posix = take_posix_lock(descriptor)
-        holder = Holder(socket.gethostname(), os.getpid(), time.time(), boot_id(), has_posix)
+        holder = Holder(host_name(), os.getpid(), time.time(), boot_id(), has_posix)
         os.pwrite(descriptor, _text_of(holder), 0)
     except OSError as error:
         os.close(descriptor)

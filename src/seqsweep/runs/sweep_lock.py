@@ -2,15 +2,14 @@
 
 import os
 import re
-import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import RunLock, is_locked, remove_dead_lock
 
 _BEGINNING = ".running-"
 _NAME = re.compile(rf"{re.escape(_BEGINNING)}(.+)-(\d+)")
-
 
 Process = tuple[str, int]
 """A host, as file names spell it, and the number of a process on it."""
@@ -18,7 +17,7 @@ Process = tuple[str, int]
 
 def this_process() -> Process:
     """Returns this host and this process."""
-    return process_of(socket.gethostname(), os.getpid())
+    return process_of(host_name(), os.getpid())
 
 
 def process_of(host: str, pid: int) -> Process:
@@ -28,8 +27,18 @@ def process_of(host: str, pid: int) -> Process:
 
 def sweep_lock(folder: Path) -> RunLock:
     """Returns the lock of this process's sweep; other sweeps may train in the same folder."""
+    return RunLock(folder, sweep_lock_name())
+
+
+def sweep_lock_name() -> str:
+    """Returns the name of this process's lock file."""
     host, pid = this_process()
-    return RunLock(folder, f"{_BEGINNING}{host}-{pid}")
+    return f"{_BEGINNING}{host}-{pid}"
+
+
+def running_sweeps(folder: Path) -> list[str]:
+    """Returns the names of the locks of the processes that train in a folder, on any host."""
+    return [name for name in _names(folder) if is_locked(folder, name)]
 
 
 def lock_names(names: Iterable[str]) -> dict[str, Process]:
@@ -43,14 +52,13 @@ def lock_names(names: Iterable[str]) -> dict[str, Process]:
 
 
 def is_sweep_running(folder: Path) -> bool:
-    """Returns whether a sweep is training in this folder, on any host."""
+    """Returns whether a process is training in this folder, on any host."""
     return any(is_locked(folder, name) for name in _names(folder))
 
 
 def processes_in(folder: Path) -> list[Process]:
     """Returns the processes that train sweeps in this folder, on all hosts."""
-    locks = lock_names(_names(folder))
-    return sorted(process for name, process in locks.items() if is_locked(folder, name))
+    return sorted(lock_names(running_sweeps(folder)).values())
 
 
 def remove_dead_sweep_locks(folder: Path) -> None:
