@@ -23,7 +23,7 @@ from seqsweep.runs.sweep_lock import Process, lock_names, process_of, this_proce
 from seqsweep.runs.sweepfile import NAME
 
 WorkerState = Literal["alive", "frozen", "dead", "silent"]
-"""On another host, `silent` means frozen or dead, which only that host can tell."""
+"""The state of a worker. On another host, `silent` means frozen or dead: only that host can tell."""
 
 _WINDOW = 60.0
 """Seconds over which a rate is measured, because epochs are written to disk in groups."""
