@@ -8,7 +8,7 @@ import argparse
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -20,7 +20,16 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.host import VARIABLE
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.work import read_sweep, seconds
+from seqsweep.sweeping.kubernetes_options import (
+    LABEL,
+    LONGEST_LABEL,
+    image,
+    memory,
+    mount_path,
+    name_like,
+    time_span,
+)
+from seqsweep.sweeping.work import read_sweep
 from seqsweep.sweeping.workers import worker_command
 
 _CODE_IF_LEFT = 75
@@ -30,18 +39,6 @@ _GRACE_SECONDS = 600
 """The time that a pod has for its running epochs when it must end."""
 
 _RETRIES = 3
-_LEAST_MEMORY = 128 * 2**20
-_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_LONGEST_LABEL = 63
-_IMAGE = re.compile(
-    r"(?:[A-Za-z0-9.-]+(?::\d+)?/)?"  # the registry
-    r"[a-z0-9]+(?:[._-]+[a-z0-9]+)*(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)*"
-    r"(?::\w[\w.-]{0,127})?(?:@sha256:[0-9a-f]{64})?"
-)
-_UNITS = {
-    "": 1, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40,
-}  # fmt: skip
 
 
 def kubernetes_command(arguments: Sequence[str]) -> int:
@@ -62,20 +59,20 @@ def kubernetes_command(arguments: Sequence[str]) -> int:
 def _parser() -> Any:
     text = "Prints a Kubernetes Job whose pods train what a sweep has left, for kubectl apply -f -."
     parser = folder_parser("kubernetes", text, "the folder of a planned sweep")
-    number, label = whole_number(1), _matching(_LABEL, _LONGEST_LABEL, "mine-1")
+    number, label = whole_number(1), name_like(LABEL, LONGEST_LABEL, "mine-1")
     words = "a container image with seqsweep in it"
-    parser.add_argument("--image", type=_image, required=True, metavar="IMAGE", help=words)
+    parser.add_argument("--image", type=image, required=True, metavar="IMAGE", help=words)
     words = "the PersistentVolumeClaim of the volume that holds FOLDER and the data"
-    claim = _matching(rf"{_LABEL}(?:\.{_LABEL})*", 253, "shared-data")
+    claim = name_like(rf"{LABEL}(?:\.{LABEL})*", 253, "shared-data")
     parser.add_argument("--claim", type=claim, required=True, metavar="PVC", help=words)
     words = "where the pods mount the volume (/data)"
-    parser.add_argument("--mount", type=_mount, default="/data", metavar="DIR", help=words)
+    parser.add_argument("--mount", type=mount_path, default="/data", metavar="DIR", help=words)
     words = "where this machine mounts the volume, if elsewhere than the pods"
     parser.add_argument("--local-mount", type=Path, metavar="DIR", help=words)
     parser.add_argument("--workers", type=number, default=4, metavar="N", help="how many pods (4)")
     parser.add_argument("--cpus", type=number, default=4, metavar="N", help="cores of a pod (4)")
     words = "memory of a pod, such as 512Mi (4Gi)"
-    parser.add_argument("--memory", type=_memory, default="4Gi", metavar="SIZE", help=words)
+    parser.add_argument("--memory", type=memory, default="4Gi", metavar="SIZE", help=words)
     words = "NVIDIA GPUs of a pod (0)"
     parser.add_argument("--gpus", type=whole_number(0), default=0, metavar="N", help=words)
     words = "the namespace of the Job"
@@ -83,55 +80,8 @@ def _parser() -> Any:
     words = "the name of the Job (seqsweep- and the folder's name)"
     parser.add_argument("--name", type=label, metavar="NAME", help=words)
     words = "replace each pod after this time: 55m, 2h"
-    parser.add_argument("--stop-after", type=_time, metavar="TIME", help=words)
+    parser.add_argument("--stop-after", type=time_span, metavar="TIME", help=words)
     return parser
-
-
-def _matching(pattern: str, longest: int, example: str) -> Callable[[str], str]:
-    """Returns an option type: the names that Kubernetes allows (RFC 1123)."""
-
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text) or len(text) > longest:
-            dots = ", dots" if r"\." in pattern else ""
-            raise argparse.ArgumentTypeError(
-                f"={text}: must be at most {longest} lower-case letters, digits{dots} and hyphens, "
-                f"with a letter or digit at both ends, such as {example}"
-            )
-        return text
-
-    return check
-
-
-def _image(text: str) -> str:
-    if not _IMAGE.fullmatch(text):
-        raise argparse.ArgumentTypeError(
-            f"={text}: must be the name of an image, such as registry.example/seqsweep:0.1.0"
-        )
-    return text
-
-
-def _mount(text: str) -> str:
-    path = PurePosixPath(text)
-    if not path.is_absolute() or ".." in path.parts or ":" in text or len(path.parts) < 2:
-        raise argparse.ArgumentTypeError(
-            f"={text}: must be an absolute path without '..' and ':', such as /data"
-        )
-    return str(path)
-
-
-def _memory(text: str) -> str:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([A-Za-z]*)", text)
-    if match is None or match[2] not in _UNITS:
-        raise argparse.ArgumentTypeError(f"={text}: must be a size, such as 512Mi or 4Gi")
-    if float(match[1]) * _UNITS[match[2]] < _LEAST_MEMORY:
-        raise argparse.ArgumentTypeError(f"={text}: must be at least 128Mi; 4Gi is 4 gibibytes")
-    return text
-
-
-def _time(text: str) -> str:
-    if seconds(text) <= 0:
-        raise argparse.ArgumentTypeError(f"={text}: must be above 0")
-    return text
 
 
 def _job_name(options: argparse.Namespace) -> str:
@@ -141,7 +91,7 @@ def _job_name(options: argparse.Namespace) -> str:
         ValueError: the names of its pods would be too long.
     """
     # The name of a pod's host is that of the Job, a hyphen and the pod's index.
-    longest = _LONGEST_LABEL - 1 - len(str(options.workers - 1))
+    longest = LONGEST_LABEL - 1 - len(str(options.workers - 1))
     if options.name is None:
         words = re.sub(r"[^a-z0-9]+", "-", options.folder.absolute().name.lower())
         return f"seqsweep-{words}"[:longest].strip("-")
@@ -208,13 +158,13 @@ def _job(options: argparse.Namespace, sweep: SweepFile, path: str) -> dict[str, 
 
 
 def _failure_rules() -> list[dict[str, Any]]:
-    """Returns which ends of a pod are no failures, and which need no further try."""
+    """Returns which ends of a pod do not count as failures, and which are final."""
 
     def code(number: int) -> dict[str, Any]:
         return {"containerName": "worker", "operator": "In", "values": [number]}
 
     return [
-        # The pod was evicted, preempted or lost with its node.
+        # The pod was evicted, preempted, or lost with its node.
         {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
         # It ended after the running epochs, at SIGTERM or its time limit.
         {"action": "Ignore", "onExitCodes": code(_CODE_IF_LEFT)},
