@@ -71,6 +71,7 @@ class SweepProgress:
         keys: the short name of each config key in the runs' labels.
         runs: in the order of the sweep.
         workers: the processes that train the runs.
+        has_begun: whether any run has begun.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class SweepProgress:
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
         self.workers = Workers(folder)
+        self.has_begun = False
         self._pending = {run.folder.name: run for run in self.runs}
         # The first look tells what was done before from what this sweep does.
         self._is_first = True
@@ -111,6 +113,7 @@ class SweepProgress:
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self.is_running, self._is_first)]
+        self.has_begun |= bool(pending)
         self.workers.look(names, pending, self.clock(), self._is_first)
         self._is_first = False
         # A failed run stays, because another process or a retry may resume it.

@@ -196,9 +196,7 @@ def _lock(
             engine.outcomes[member.run_id] = outcome
 
 
-def _begin(
-    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock]
-) -> list[Begun[M]]:
+def _begin(engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock]) -> list[Begun[M]]:
     """Prepares the folders of members; returns those that can be trained."""
     origin = engine.prepare(members)
     begun: list[Begun[M]] = []
