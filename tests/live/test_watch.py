@@ -48,7 +48,7 @@ def test_watch_reports_a_sweep_that_was_killed(sweep, config):
     found = sweep(config(0), config(1))
     found.start(0)
     found.file().write(found.folder)
-    sweep_lock(found.folder).path.write_text("")
+    Path(sweep_lock(found.folder).path).write_text("")
     code, text = watched(found.folder)
     assert code == 1
     assert "2 of 2 runs are not done, and no process is training them" in text

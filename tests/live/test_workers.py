@@ -116,7 +116,7 @@ print(is_locked(Path(sys.argv[1])), is_locked(Path(sys.argv[2]), sys.argv[3]))
     with sweep_lock(found.folder) as lock, RunLock(run):
         Host(found.folder, "n1", 3)
         found.progress().look()
-        command = [sys.executable, "-c", code, run, found.folder, lock.path.name]
+        command = [sys.executable, "-c", code, run, found.folder, Path(lock.path).name]
         asked = subprocess.run(command, capture_output=True, text=True, check=True)
         holder = holder_of(run)
         assert holder is not None and holder.pid == os.getpid()

@@ -2,6 +2,7 @@
 
 import json
 import socket
+from pathlib import Path
 
 from seqsweep.runs.eventfiles import writer_of
 from seqsweep.runs.events import EventFile
@@ -14,7 +15,7 @@ def test_the_variable_names_the_host_in_locks_and_event_files(tmp_path, monkeypa
     assert host_name() == socket.gethostname()
     monkeypatch.setenv("SEQSWEEP_HOST", "pod/0 x")
     with RunLock(tmp_path) as lock, sweep_lock(tmp_path):
-        assert json.loads(lock.path.read_text())["host"] == "pod_0_x"
+        assert json.loads(Path(lock.path).read_text())["host"] == "pod_0_x"
         holder = holder_of(tmp_path)
         assert holder is not None
         assert (holder.host, holder.pid) == processes_in(tmp_path)[0]

@@ -99,7 +99,7 @@ class Worker:
             return "silent" if is_late else "alive"
         # The system knows at once whether a process of this host has ended.
         try:
-            found = look(folder / self.lock)
+            found = look(f"{folder}/{self.lock}")
         except (OSError, Damaged):
             return "silent" if is_late else "alive"
         if found.life is Life.DEAD and not found.is_posix_held:
