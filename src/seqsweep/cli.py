@@ -24,6 +24,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   work FOLDER               train what a sweep has left, beside other workers on any host
+  kubernetes FOLDER         print a Kubernetes Job of workers for a planned sweep
   plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
   verify-stack [KEY=A,B ...]  compare the engines: train some runs with autograd as well
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
@@ -193,6 +194,12 @@ def _complete(arguments: list[str]) -> int:
     return _train(arguments)
 
 
+def _kubernetes(arguments: list[str]) -> int:
+    from seqsweep.sweeping.kubernetes import kubernetes_command
+
+    return kubernetes_command(arguments)
+
+
 def _status(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import print_status
@@ -333,6 +340,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "work": _work,
     "plan": _plan,
     "verify-stack": _verify_stack,
+    "kubernetes": _kubernetes,
     "status": _status,
     "watch": _watch,
     "leaderboard": _leaderboard,

@@ -25,9 +25,11 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
+from seqsweep.runs.sweep_lock import Process, processes_in, this_process
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
+_MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
     "complete", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
 )  # fmt: skip
@@ -64,6 +66,15 @@ def print_status(folder: Path, console: Console) -> None:
     if waiting:
         have = "has" if waiting == 1 else "have"
         say(f"{count(waiting, 'run')} of the sweep {have} not started")
+    _say_processes(processes_in(folder))
+
+
+def _say_processes(processes: Sequence[Process]) -> None:
+    """Prints which processes train in a folder; one of this host alone needs no line."""
+    names = [f"{host} pid {pid}" for host, pid in processes]
+    if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
+        more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
+        say(f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:
