@@ -55,7 +55,7 @@ class Grid:
 
     @classmethod
     def of(cls, runs: int, seeds: int) -> "Grid":
-        """Returns a grid of about this many runs, with as many rates as four times the sizes."""
+        """Returns a grid of about this many runs."""
         sizes = max(1, round(math.sqrt(runs / len(CELLS) / seeds / 4)))
         return cls(sizes, max(1, round(runs / len(CELLS) / seeds / sizes)), seeds)
 
@@ -86,7 +86,7 @@ class Grid:
 def make_sweep(output: Path, grid: Grid) -> Path:
     """Writes the folder of a finished sweep; returns it."""
     words = [*FIXED, f"output_dir={output}"]
-    single = [*SEQSWEEP, "train", *words, "name=scale", "model.cell=gru"]
+    single = [*SEQSWEEP, "train", *words, "name=scale", "model.hidden_size=4"]
     subprocess.run(single, check=True, env=ONE_THREAD, stdout=subprocess.DEVNULL)
     (source,) = (output / "runs" / "scale").iterdir()
     (config,) = compose_configs(words)
@@ -113,6 +113,8 @@ def write_runs(
     checkpoint, curve = (source / "checkpoints/best.ckpt").read_bytes(), events.read_bytes()
     header, *rows = (source / "metrics.csv").read_text().splitlines()
     record = json.loads((source / "record.json").read_text())
+    # What is left is the result, which is the same in each run apart from its numbers.
+    record = {key: record[key] for key in record if key not in ("run_id", "status", "config")}
     draw = random.Random(0)
     for run_id, member in members.items():
         run = folder / run_id
@@ -157,7 +159,7 @@ def commands(folder: Path, grid: Grid) -> dict[str, list[str]]:
 
 
 def measure(command: Sequence[str], output: Path) -> tuple[float, float, float, int]:
-    """Returns the CPU and wall seconds, the peak MiB and the exit code of a process."""
+    """Returns CPU and wall seconds, peak MiB and exit code of a process."""
     with output.open("wb") as file:
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=ONE_THREAD)

@@ -176,5 +176,5 @@ def _answer(
     best = board.rows[0].entries[0]
     # A baseline on another data set would make the networks look better or worse than they are.
     comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
-    tested = tested_sequences(best.record or {}, board.compared)
+    tested = tested_sequences(best.whole_record, board.compared)
     return sentences.answer(configs, board, comparable, tested)
