@@ -1,8 +1,9 @@
 """Keeps an index of the records in a folder of very many runs.
 
-With it, a table need not read the file of each record. `.records` has a line for each record, without its confusion matrices. A line counts only while
-record.json has the size and the times that the line names, so it is never older than the record.
-Every reader adds missing lines. Deleting the file costs only time.
+With it, a table need not read the file of each record. `.records` has a line for each record,
+without its confusion matrices. A line counts only while record.json has the size and the times that
+the line names, so it is never older than the record. Every reader adds missing lines. Deleting the
+file costs only time.
 """
 
 import contextlib
