@@ -1,202 +1,220 @@
-"""Simulates many workers on one folder: the real queue, with a sleep instead of the training.
+"""Simulates many workers on one folder, with the queue of `seqsweep work`.
 
-    python scripts/bench/many_workers.py [--workers 200] [--runs 4000] [--seconds 4] [--hosts 8]
+    python scripts/bench/many_workers.py [--workers 200] [--runs 20000] [--seconds 60] [--call 1]
 
-Each worker is a process. It takes runs from the queue of `seqsweep work`, locks them, sleeps for as
-long as they would train, writes their records and releases the locks. The costs of the runs differ
-by a factor of thirty, and all workers start at the same moment. The program counts what the workers
-ask of the file system, and how long their cores wait for work.
+Each worker is a thread that looks for runs, locks them, trains and records them. Only the training
+is not real, and neither is the clock: a thread that would wait hands on to the one that is the next
+to wake. So the figures are those of as many machines as there are workers, and do not depend on
+this one. Each question to the file system takes as long as on a network. The costs of the runs
+differ by a factor of thirty, and all workers start within a second.
 """
 
 import argparse
 import contextlib
-import json
+import heapq
+import itertools
 import math
-import os
 import random
-import socket
-import sys
 import tempfile
-import time
+import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.runs.sweep_lock import running_sweeps, sweep_lock
+from seqsweep.sweeping import queue
 from seqsweep.sweeping.queue import Queue, QueuedRun
 
 CONFIG = {"seed": 0}
-RESULT = {"config": CONFIG, "metrics": {"val/acc": 0.5}, "confusion": {"val": [[30] * 10] * 10}}
+RESULT = {"config": CONFIG, "metrics": {"val/acc": 0.5}}
+FIRST_PLAN = 4.0
+"""The seconds in which a worker imports torch, between its first look and its first lock."""
+PLAN = 0.002
+"""The seconds in which a worker plans a run that it has taken."""
+
+counts: Counter[str] = Counter()
+"""What the workers have asked of the file system."""
 
 
-class Counted:
-    """Counts the calls of this process that ask something of the file system."""
+class Clock:
+    """The simulated time. One thread runs at any moment; `sleep` wakes the next one."""
 
     def __init__(self) -> None:
-        self.counts: Counter[str] = Counter()
-        sys.addaudithook(self._hear)
-        os.stat, os.lstat = self._counting(os.stat), self._counting(os.lstat)
+        self.now = 0.0
+        self._numbers = itertools.count()
+        self._waiting: list[tuple[float, int, threading.Event]] = []
 
-    def _hear(self, event: str, _: tuple[Any, ...]) -> None:
-        if event in ("open", "os.listdir", "os.scandir", "fcntl.fcntl", "fcntl.lockf"):
-            self.counts[event] += 1
+    def monotonic(self) -> float:
+        return self.now
 
-    def _counting(self, call: Callable[..., Any]) -> Callable[..., Any]:
-        def counted(*arguments: Any, **options: Any) -> Any:
-            self.counts["stat"] += 1
-            return call(*arguments, **options)
+    def sleep(self, seconds: float) -> None:
+        woken = self.enter(seconds)
+        self.wake_next()
+        woken.wait()
 
-        return counted
+    def enter(self, seconds: float) -> threading.Event:
+        """Returns the event that is set when the time has come."""
+        event = threading.Event()
+        heapq.heappush(self._waiting, (self.now + seconds, next(self._numbers), event))
+        return event
+
+    def wake_next(self) -> None:
+        if self._waiting:
+            self.now, _, event = heapq.heappop(self._waiting)
+            event.set()
 
 
-class Worker:
+class Worker(threading.Thread):
     """One simulated worker."""
 
-    def __init__(self, folder: Path, runs: Sequence[QueuedRun], threads: int) -> None:
-        self.folder = folder
-        self.threads = threads
-        self.counted = Counted()
-        self.trained = self.taken = self.locked = 0
-        self.busy = self.looking = self.looking_cpu = 0.0
-        self.last = time.monotonic()
-        self.queue = Queue(runs, folder, threads, is_shared=True)
-        self.take, self.queue.take = self.queue.take, self._take
+    def __init__(
+        self, number: int, clock: Clock, runs: Sequence[QueuedRun], options: argparse.Namespace
+    ) -> None:
+        super().__init__(name=f".running-host{number}-1")
+        self.clock = clock
+        self.runs = runs
+        self.folder = runs[0].folder.path.parent
+        self.options = options
+        self.looks = self.tried = self.locked = 0
+        self.busy = self.looking = self.last = 0.0
+        self.planning = FIRST_PLAN
+        self.woken = clock.enter(number / options.workers)
 
-    def run(self) -> dict[str, Any]:
-        """Trains until nothing is left; returns the counts."""
-        with sweep_lock(self.folder):
-            self.queue.train(self._train, idle=60.0)
-        return {
-            "trained": self.trained, "taken": self.taken, "locked": self.locked,
-            "busy": self.busy, "looking": self.looking, "looking_cpu": self.looking_cpu,
-            "last": self.last, "looks": self.looks, **self.counted.counts,
-        }  # fmt: skip
-
-    looks = 0
+    def run(self) -> None:
+        self.woken.wait()
+        with RunLock(self.folder, self.name):
+            left = Queue(self.runs, self.folder, self.options.threads, is_shared=True)
+            self.look = left.take
+            left.take = self._take
+            left.train(self._train, idle=600.0)
+        self.clock.wake_next()
 
     def _take(self) -> list[QueuedRun]:
-        began, cpu = time.monotonic(), time.process_time()
-        taken = self.take()
-        self.looking += time.monotonic() - began
-        self.looking_cpu += time.process_time() - cpu
+        before = counts.total()
+        taken = self.look()
+        seconds = (counts.total() - before) * self.options.call / 1e3
         self.looks += 1
+        self.looking += seconds
+        self.clock.sleep(seconds)
         return taken
 
     def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
         """Locks runs as the training does, and writes their records one after another."""
+        self.clock.sleep(self.planning + PLAN * len(runs))
+        self.planning = 0.0
         locked: set[str] = set()
-        mine: list[QueuedRun] = []
-        self.taken += len(runs)
+        self.tried += len(runs)
         with contextlib.ExitStack() as contexts:
-            for run in runs:
-                try:
-                    contexts.enter_context(RunLock(run.folder.path))
-                except Locked:
-                    locked.add(run.run_id)
-                    continue
-                if not run.is_done():
-                    mine.append(run)
-            for run in mine:
-                run.folder.start(CONFIG, {}, sync=False)
-            self._sleep_and_record(mine)
+            mine = [run for run in runs if self._lock(run, contexts, locked)]
+            self._record(mine)
         self.locked += len(locked)
         return locked
 
-    def _sleep_and_record(self, runs: Sequence[QueuedRun]) -> None:
-        ends = [0.0] * self.threads
+    def _lock(self, run: QueuedRun, contexts: contextlib.ExitStack, locked: set[str]) -> bool:
+        try:
+            contexts.enter_context(RunLock(run.folder.path))
+        except Locked:
+            locked.add(run.run_id)
+            return False
+        return not run.is_done()
+
+    def _record(self, runs: Sequence[QueuedRun]) -> None:
+        """Trains on all threads; each takes the next run when it is free, as in a pool."""
+        ends = [0.0] * self.options.threads
         events: list[tuple[float, QueuedRun]] = []
-        for run in runs:  # each thread takes the next run when it is free, as in a pool
+        for run in runs:
             thread = ends.index(min(ends))
             ends[thread] += run.seconds
             events.append((ends[thread], run))
-        began = time.monotonic()
+        began = self.clock.now
         for end, run in sorted(events, key=lambda event: event[0]):
-            time.sleep(max(0.0, began + end - time.monotonic()))
+            self.clock.sleep(began + end - self.clock.now)
             run.folder.finish(RESULT | {"run_id": run.run_id}, synced=True)
-            self.trained += 1
             self.busy += run.seconds
-            self.last = time.monotonic()
+            self.last = self.clock.now
 
 
-def planned(folder: Path, runs: int, seconds: float) -> list[QueuedRun]:
+def count_questions(clock: Clock) -> None:
+    """Makes the queue use the simulated clock, and counts its questions to the file system."""
+    read, attempts = RunFolder.record, RunFolder.attempts
+
+    def record(run: RunFolder) -> dict[str, Any] | None:
+        result = read(run)
+        counts["record.json is missing" if result is None else "record.json is read"] += 1
+        return result
+
+    def failures(run: RunFolder) -> int:
+        counts["failure.json is looked for"] += 1
+        return attempts(run)
+
+    def looks_locked(folder: Path, name: str = "lock") -> bool:
+        counts["the lock of a run is asked"] += 1
+        return is_locked(folder, name)
+
+    def running(folder: Path) -> list[str]:
+        # The names are those of the threads, which hold the locks until they end.
+        names = [path.name for path in folder.iterdir() if path.name.startswith(".running-")]
+        counts["the folder is listed"] += 1
+        counts["the lock of a worker is asked"] += len(names)
+        return names
+
+    RunFolder.record, RunFolder.attempts = record, failures
+    queue.is_locked, queue.running_sweeps = looks_locked, running
+    queue.time = clock
+    queue.sweep_lock_name = lambda: threading.current_thread().name
+
+
+def plan(folder: Path, runs: int, seconds: float) -> list[QueuedRun]:
     """Returns runs whose costs are spread evenly on a logarithmic scale."""
     draw = random.Random(0)
     costs = [math.exp(draw.uniform(0.0, math.log(30.0))) for _ in range(runs)]
-    scale = seconds * runs / sum(costs)
     names = [f"{draw.getrandbits(64):016x}" for _ in range(runs)]
+    scale = seconds * runs / sum(costs)
     return [
         QueuedRun(RunFolder(folder / name), cost * scale)
         for name, cost in zip(names, costs, strict=True)
     ]
 
 
-def start(folder: Path, runs: Sequence[QueuedRun], threads: int, host: str, began: float) -> int:
-    """Forks a worker, which writes its counts into a file; returns its pid."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        socket.gethostname = lambda: host
-        worker = Worker(folder, runs, threads)
-        time.sleep(max(0.0, began - time.monotonic()))
-        counts = worker.run()
-        (folder.parent / f"{os.getpid()}.json").write_text(json.dumps(counts))
-    finally:
-        os._exit(0)
-
-
-def report(counts: Sequence[dict[str, float]], options: argparse.Namespace, began: float) -> None:
-    total = Counter[str]()
-    for each in counts:
-        total.update(each)
-    runs = total["trained"]
-    lasts = [each["last"] - began for each in counts if each["trained"]]
-    busy = total["busy"] / (options.workers * options.threads * max(lasts))
-    print(
-        f"{len(counts)} workers on {options.hosts} hosts trained {runs:.0f} runs of {options.runs}"
-    )
-    print(f"  all workers         {max(lasts):8.1f} s; the cores were busy for {busy:.0%} of it")
-    print(
-        f"  first worker idle   {min(lasts):8.1f} s, last one later by {max(lasts) - min(lasts):.1f}"
-    )
-    print(f"  looks at the folder {total['looks'] / len(counts):8.1f} a worker")
-    print(f"  looking             {total['looking'] / len(counts):8.2f} s a worker (wall)")
-    print(f"                      {total['looking_cpu'] / len(counts):8.2f} s a worker (CPU)")
-    print(
-        f"  locks failed        {total['locked'] / runs:8.2f} a run, of {total['taken'] / runs:.2f} tried"
-    )
-    for name in ("stat", "open", "os.listdir", "os.scandir", "fcntl.fcntl"):
-        print(f"  {name:<20}{total[name] / runs:8.1f} a run")
+def report(workers: Sequence[Worker], runs: int) -> None:
+    lasts = [worker.last for worker in workers]
+    threads = workers[0].options.threads
+    busy = sum(worker.busy for worker in workers) / (len(workers) * threads * max(lasts))
+    tried, locked = (sum(getattr(w, name) for w in workers) for name in ("tried", "locked"))
+    looking = [worker.looking for worker in workers]
+    looks = sum(worker.looks for worker in workers) / len(workers)
+    late = max(lasts) - min(lasts)
+    print(f"{len(workers)} workers of {threads} threads trained {runs} runs in {max(lasts):.0f} s")
+    print(f"the threads trained for {busy:.1%} of the time of all workers")
+    print(f"the first worker without work had to wait {late:.0f} s for the last one")
+    print(f"{looks:.0f} looks a worker, in all {sum(looking) / len(looking):.1f} s a worker")
+    print(f"{locked / runs:.3f} locks a run were taken by another worker, of {tried / runs:.3f}")
+    for name, number in sorted(counts.items()):
+        print(f"{number / runs:8.2f} times a run {name}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Simulates many workers on one folder.")
     parser.add_argument("--workers", type=int, default=200)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--runs", type=int, default=4000)
-    parser.add_argument("--seconds", type=float, default=4.0, help="the mean of a run")
-    parser.add_argument("--hosts", type=int, default=1, help="hosts that the workers claim")
-    parser.add_argument("--done", type=int, default=0, help="further folders of finished runs")
+    parser.add_argument("--runs", type=int, default=20_000)
+    parser.add_argument("--seconds", type=float, default=60.0, help="the mean time of a run")
+    parser.add_argument("--call", type=float, default=1.0, help="milliseconds of a question")
+    parser.add_argument("--within", type=Path, help="where the folder is written")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "sweep"
-        folder.mkdir()
-        for number in range(options.done):
-            (folder / f"done-{number:06}").mkdir()
-        runs = planned(folder, options.runs, options.seconds)
-        began = time.monotonic() + 5.0
-        pids = [
-            start(folder, runs, options.threads, f"host{number % options.hosts}", began)
-            for number in range(options.workers)
-        ]
-        for pid in pids:
-            os.waitpid(pid, 0)
-        counts = [json.loads(path.read_text()) for path in folder.parent.glob("*.json")]
-        assert not running_sweeps(folder)
-    report(counts, options, began)
+    clock = Clock()
+    with tempfile.TemporaryDirectory(dir=options.within) as temporary:
+        runs = plan(Path(temporary), options.runs, options.seconds)
+        count_questions(clock)
+        workers = [Worker(number, clock, runs, options) for number in range(options.workers)]
+        for worker in workers:
+            worker.start()
+        clock.wake_next()
+        for worker in workers:
+            worker.join()
+    report(workers, options.runs)
 
 
 if __name__ == "__main__":
