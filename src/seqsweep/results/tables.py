@@ -25,7 +25,7 @@ from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
-from seqsweep.runs.ledger import Entry
+from seqsweep.runs.ledger import Entry, not_begun
 from seqsweep.runs.sweepfile import SweepFile
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
@@ -136,7 +136,7 @@ def print_folder(
     """Prints the leaderboard of a folder if it has a complete run."""
     if any(entry.state == "complete" for entry in entries):
         sweep = SweepFile.read(folder)
-        planned = sweep.configs.values() if sweep else ()
+        planned = not_begun(sweep.configs, entries) if sweep else ()
         print_leaderboard(console, leaderboard(entries, planned), top)
 
 
