@@ -9,7 +9,7 @@ import pytest
 
 from seqsweep.runs import ledger
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, NAME
+from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, NAME, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 
 RECORDS = {
@@ -154,3 +154,15 @@ def test_the_matrices_are_read_from_the_record_itself(folder):
     entry = next(e for e in read_folder(folder) if e.folder.run_id == "g")
     assert entry.record is not None and LEFT_OUT not in entry.record
     assert entry.whole_record[LEFT_OUT] == {"val": [[1, 2], [3, 4]]}
+
+
+def test_lines_of_runs_that_nobody_asked_for_are_kept_or_dropped(folder):
+    read_folder(folder)
+    for is_all, left in ((False, {"a", "b", "c", "d", "e", "f", "g"}), (True, {"a", "b"})):
+        RunFolder(folder / "a").finish({"config": {"seed": len(left)}, "metrics": {}})
+        index = RecordIndex(folder)
+        for name in ("a", "b"):
+            assert index.record(RunFolder(folder / name)) is not None
+        index.write(is_all)
+        lines = [json.loads(line[9:]) for line in (folder / NAME).read_bytes().splitlines()]
+        assert {line[0] for line in lines if line[0]} == left

@@ -87,13 +87,18 @@ class RecordIndex:
         self._used[run.run_id] = line
         return self._decoded(line)
 
-    def write(self) -> None:
-        """Writes the lines of all records that were asked for, unless too few are new."""
+    def write(self, is_all: bool = True) -> None:
+        """Writes the file again, unless too few lines are new.
+
+        Args:
+            is_all: whether all runs of the folder were asked for. The lines of others are dropped.
+        """
         if self._added <= _SHARE_TO_WRITE * len(self._used):
             return
-        wanted = {line[2] for line in self._used.values()}
+        kept = self._used if is_all else self._known | self._used
+        wanted = {line[2] for line in kept.values()} & self._templates.keys()
         templates = [["", name, self._templates[name]] for name in sorted(wanted)]
-        lines = [_encoded(line) for line in (*templates, *self._used.values())]
+        lines = [_encoded(line) for line in (*templates, *kept.values())]
         # The file is only a help: nothing is lost on a full disk or in a read-only folder.
         with contextlib.suppress(OSError):
             write_bytes(self._path, b"\n".join(lines), sync=False)
