@@ -19,11 +19,12 @@ from types import FrameType
 from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
-from seqsweep.console import place, say, say_error
+from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
@@ -128,7 +129,7 @@ class Worker:
         _enter(self.sweep.directory)
 
     def run(self, idle: float) -> None:
-        """Trains until nothing is left, or until others have trained all that is left for long.
+        """Trains until nothing is left that no other worker trains.
 
         Args:
             idle: the longest time to wait for others, in seconds.
@@ -138,6 +139,7 @@ class Worker:
             ValueError, TypeError, OSError: a config is refused, or its data.
         """
         with sweep_lock(self.folder):
+            print_notes(lock_notes(self.folder), PlainConsole())
             while True:
                 Queue(self._queued(), self.folder, self.threads, is_shared=True).train(
                     self._train, idle
@@ -232,9 +234,10 @@ def _nested(flat: Config) -> dict[str, Any]:
 
 
 def _enter(directory: str) -> None:
-    """Makes the folder in which the sweep was planned the current one, if it exists here.
+    """Makes the folder in which the sweep was planned the current one.
 
-    Relative paths of data and modules of the user's own begin there.
+    Relative paths of data and modules of the user's own begin there. The folder may not exist on
+    this host; then the current one stays.
     """
     if directory and Path(directory).is_dir():
         os.chdir(directory)
@@ -261,7 +264,7 @@ def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) 
     """Prints what is left after a signal or the time limit; returns the exit code."""
     left = worker.left()
     total = count(len(worker.sweep.current().configs), "run")
-    say(f"{error}: {left} of {total} left; any worker goes on from the last epoch")
+    say(f"{error}: {left} of {total} left; any worker resumes them")
     if error.exit_code != 128 + signal.SIGTERM:
         return error.exit_code
     return options.code_if_left if left else 0

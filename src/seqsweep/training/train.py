@@ -6,13 +6,13 @@ The steps are the same for one run and for many, and for every engine: see `trai
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import LockLost, RunLock
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
@@ -20,7 +20,8 @@ from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
 from seqsweep.training.engines.stacked.run import StackEngine
-from seqsweep.training.outcome import Interrupted, Outcome, finished
+from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
+from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
 from seqsweep.training.train_log import log_file
@@ -50,7 +51,7 @@ def train(
 
     Raises:
         ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
-        Locked: another process trains this run.
+        Locked: another process trains this run, or has taken it over.
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
@@ -137,13 +138,14 @@ def train_together(engine: Engine[M]) -> Outcomes:
         return [assisted]
     alone: list[PlannedRun] = []
     with contextlib.ExitStack() as contexts:
-        locked = [member for member in members if _lock(engine, member, contexts)]
+        locks = lock_all(engine, members, contexts)
+        locked = [member for member in members if member.run_id in locks]
         if locked:
             contexts.enter_context(restored_torch_state(engine.torch_threads))
             contexts.enter_context(engine.stop.listening())
             if engine.is_single:
                 contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
-            for group in engine.groups(_begin(engine, locked)):
+            for group in engine.groups(_begin(engine, locked, locks, alone)):
                 alone += _fit_test_record(engine, group)
     # The locks have been released by now, and training a run alone takes its lock again.
     for run in alone:
@@ -152,29 +154,26 @@ def train_together(engine: Engine[M]) -> Outcomes:
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
-def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
-    """Locks a run; False if another process trains or has finished it."""
-    try:
-        contexts.enter_context(RunLock(member.folder.path))
-    except (Locked, OSError) as error:
-        engine.outcomes[member.run_id] = error
-        return False
-    # Another process may have finished the run since it was planned.
-    outcome = finished(member.planned, engine.root)
-    if outcome is not None:
-        engine.outcomes[member.run_id] = outcome
-    return outcome is None
+def _begin(
+    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock], alone: list[PlannedRun]
+) -> list[Begun[M]]:
+    """Prepares the folders of members; returns those that can be trained.
 
-
-def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
-    """Prepares the folders of members; returns those that can be trained."""
+    Runs that should train alone, because they may kill the process, are added to `alone`.
+    """
     origin = engine.prepare(members)
     begun: list[Begun[M]] = []
     for member in members:
         try:
             path = begin(member.planned, member.folder, origin, sync=engine.is_single)
+            killed = count_killed(member, path, locks[member.run_id].taken_from)
         except Exception as error:
             engine.fail(member, error)
+            continue
+        # With the others, a run that kills its process would make all of them fail in the end.
+        if killed == MOST_KILLED - 1 and engine.is_equal_alone and not engine.is_single:
+            alone.append(member.planned)
+            member.log.write_lines()
             continue
         start = path or "the start"
         member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
@@ -200,6 +199,8 @@ def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[Plann
         if engine.stop.received is None:
             raise
         _interrupt(engine, group, error)
+    except LockLost as error:
+        return _end_lost(engine, group, error)
     except Exception as error:
         if engine.stop.has_caused(error):
             _interrupt(engine, group, error)
@@ -214,12 +215,22 @@ def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseExceptio
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
     for member in _left(engine, group):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LockLost):
             member.log.flush()
             member.folder.interrupt(reason)
         member.log.say(str(reason), level="WARNING")
         member.log.write_lines()
         engine.outcomes[member.run_id] = reason
+
+
+def _end_lost(engine: Engine[M], group: Sequence[Begun[M]], lost: LockLost) -> list[PlannedRun]:
+    """Leaves runs to the processes that have taken them over; returns the others."""
+    for member in _left(engine, group):
+        try:
+            member.folder.check_held()
+        except (LockLost, OSError) as error:
+            engine.outcomes[member.run_id] = error
+    return _fail(engine, group, lost)
 
 
 def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
