@@ -203,9 +203,13 @@ def _kubernetes(arguments: list[str]) -> int:
 def _status(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import print_status
+    from seqsweep.results.tables import MOST_ROWS
 
-    parser = folder_parser("status", "Lists all runs of a folder and their states.")
-    print_status(parser.parse(arguments).folder, PlainConsole())
+    parser = folder_parser("status", "Lists the runs of a folder and their states.")
+    words = f"list all runs, even if there are more than {MOST_ROWS:,}"
+    parser.add_argument("--all", action="store_true", help=words)
+    options = parser.parse(arguments)
+    print_status(options.folder, PlainConsole(), None if options.all else MOST_ROWS)
 
 
 def _leaderboard(arguments: list[str]) -> None:

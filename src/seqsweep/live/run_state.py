@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.runs.metrics_csv import MetricsTail, stat_of
+from seqsweep.runs.files import stat_of
+from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 
 RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]

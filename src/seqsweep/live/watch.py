@@ -12,8 +12,8 @@ from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
+from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import NAME, SweepFile
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
-from seqsweep.results.tables import status_line, status_table
+from seqsweep.results.tables import MOST_ROWS, status_line, status_table
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
     FAILED,
@@ -46,8 +46,11 @@ def folders_below(folder: Path) -> list[Path]:
     return sorted(folders, key=lambda path: (path.stat().st_mtime, path))
 
 
-def print_status(folder: Path, console: Console) -> None:
+def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> None:
     """Prints a line for each run, or for each folder of runs.
+
+    Args:
+        most: The number of runs in the table; None lists all.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -57,7 +60,10 @@ def print_status(folder: Path, console: Console) -> None:
         print_folders(below, console)
         return
     entries = read_folder(folder)
-    print_table(console, status_table(entries))
+    print_table(console, status_table(entries, most))
+    if most is not None and len(entries) > most:
+        more = f"and {len(entries) - most:,} more runs: --all lists them"
+        console.print(f"[dim]{more}[/]", highlight=False)
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
