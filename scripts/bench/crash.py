@@ -200,7 +200,7 @@ def differences(one: Path, other: Path) -> list[str]:
         p.name.split(".")[0] for p in other.iterdir()
     }:
         found.append("other files")
-    if _record(one) != _record(other):
+    if record_of(one) != record_of(other):
         found.append("record.json")
     if (one / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes():
         found.append("metrics.csv")
@@ -219,7 +219,7 @@ def differences(one: Path, other: Path) -> list[str]:
     return found
 
 
-def _record(run: Path) -> dict[str, Any]:
+def record_of(run: Path) -> dict[str, Any]:
     record = json.loads((run / "record.json").read_text())
     config = {k: v for k, v in record["config"].items() if k != "output_dir"}
     return {key: value for key, value in record.items() if key not in TIMES} | {"config": config}

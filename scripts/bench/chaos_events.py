@@ -1,0 +1,241 @@
+"""The events of `chaos.py`, and the disk that they fill."""
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from chaos_fleet import STALE_SECONDS, Fleet, Member
+from chaos_journal import Journals
+
+_WRITE_SECONDS = 1.5
+"""The longest time to wait for the write of a checkpoint."""
+
+
+class Disk:
+    """A folder on a small file system of its own, which can be filled.
+
+    Without root the folder is an ordinary one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.is_mounted = False
+        self.until = 0.0
+
+    def __enter__(self) -> Self:
+        self.folder.mkdir()
+        if os.geteuid() == 0:
+            command = ["mount", "-t", "tmpfs", "-o", "size=96m", "chaos", self.folder]
+            self.is_mounted = subprocess.run(command, capture_output=True).returncode == 0
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.is_mounted:
+            subprocess.run(["umount", "--lazy", self.folder], check=True)
+
+    def fill(self, seconds: float) -> None:
+        """Takes all free space for some seconds."""
+        self.until = time.monotonic() + seconds
+        status = os.statvfs(self.folder)
+        # Another process may take some of the space in between.
+        with (self.folder / "filler").open("wb") as file, contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, status.f_bavail * status.f_frsize)
+
+    def empty_in_time(self) -> None:
+        if self.until and time.monotonic() >= self.until:
+            (self.folder / "filler").unlink()
+            self.until = 0.0
+
+
+@dataclass
+class Struck:
+    """An event that has struck.
+
+    Attributes:
+        progress: the share of all epochs that were trained by then.
+        on: the numbers of the processes that it struck.
+        killed: the numbers of the processes that it killed.
+    """
+
+    kind: str
+    progress: float
+    on: list[int]
+    killed: list[int]
+
+    def __str__(self) -> str:
+        return f"{self.progress:.3f} {self.kind}: {self.on}"
+
+
+@dataclass
+class Storm:
+    """Lets events strike, spread over the training of the sweep.
+
+    Args:
+        fleet: the processes.
+        disk: holds the sweep.
+        sweep: the sweep's folder.
+        events: the number of events.
+        draw: chooses the events and their targets.
+    """
+
+    fleet: Fleet
+    disk: Disk
+    sweep: Path
+    events: int
+    draw: random.Random
+    struck: list[Struck] = field(default_factory=list[Struck])
+
+    def __post_init__(self) -> None:
+        kinds: list[str] = []
+        while len(kinds) < self.events:
+            round = [kind for kind, (weight, _) in EVENTS.items() for _ in range(weight)]
+            kinds += self.draw.sample(round, len(round))
+        if not self.disk.is_mounted:
+            kinds = [kind for kind in kinds if kind != "full disk"]
+        times = sorted(self.draw.uniform(0.01, 0.95) for _ in range(self.events))
+        self.due = list(zip(times, kinds, strict=False))
+
+    def calm(self) -> None:
+        """Ends what lasts for a time."""
+        self.disk.empty_in_time()
+
+    def strike(self, progress: float, journals: Journals) -> None:
+        """Lets the next event strike if it is due and has a target."""
+        if not self.due or progress < self.due[0][0]:
+            return
+        kind = self.due[0][1]
+        members = EVENTS[kind][1](self, journals)
+        if members is not None:
+            numbers = [member.number for member in members]
+            killed = numbers if kind.startswith("kill") else []
+            self.struck.append(Struck(kind, progress, numbers, killed))
+            del self.due[0]
+
+    def worker(self) -> list[Member]:
+        """Returns a worker that is not frozen, if any."""
+        living = self.fleet.living(range(self.fleet.workers))
+        awake = [member for member in living if not member.is_frozen]
+        return self.draw.sample(awake, 1) if awake else []
+
+    def in_write(self, journals: Journals) -> list[Member]:
+        """Stops a worker inside the write of a checkpoint, or at any moment if none comes."""
+        members = self.worker()
+        if not members:
+            return []
+        pid = members[0].process.pid
+        runs = journals.held(members[0].number)
+        deadline = time.monotonic() + _WRITE_SECONDS
+        while time.monotonic() < deadline:
+            if self._writes(runs, pid):
+                members[0].signal(signal.SIGSTOP)
+                if self._writes(runs, pid):
+                    break
+                members[0].signal(signal.SIGCONT)
+            time.sleep(0.0005)
+        return members
+
+    def _writes(self, runs: Sequence[str], pid: int) -> bool:
+        folders = (self.sweep / run / "checkpoints" for run in runs)
+        return any(any(folder.glob(f".*.ckpt.{pid}-*.tmp")) for folder in folders)
+
+
+Action = Callable[[Storm, Journals], list[Member] | None]
+"""Lets an event strike; returns whom it struck, or None without a target."""
+
+
+def kill_worker(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _kill(storm.worker())
+
+
+def kill_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _kill(storm.in_write(journals))
+
+
+def kill_node(storm: Storm, journals: Journals) -> list[Member] | None:
+    """Kills all workers of a host."""
+    one = storm.worker()
+    slots = range(storm.fleet.workers)
+    return _kill([each for each in storm.fleet.living(slots) if one and each.host == one[0].host])
+
+
+def kill_driver(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _kill(storm.fleet.living([storm.fleet.driver]))
+
+
+def terminate(storm: Storm, journals: Journals) -> list[Member] | None:
+    """Sends SIGTERM to a worker."""
+    members = storm.worker()
+    for member in members:
+        member.signal(signal.SIGTERM)
+    return members or None
+
+
+def freeze_shortly(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _freeze(storm.worker(), storm.draw.uniform(0.1, 0.6) * STALE_SECONDS)
+
+
+def freeze(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _freeze(storm.worker(), storm.draw.uniform(1.2, 3) * STALE_SECONDS)
+
+
+def freeze_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
+    return _freeze(storm.in_write(journals), storm.draw.uniform(1.2, 3) * STALE_SECONDS)
+
+
+def step_clock(storm: Storm, journals: Journals) -> list[Member] | None:
+    members = storm.worker()
+    for member in members:
+        member.set_clock(storm.draw.uniform(-9, 9) * 3600)
+    return members or None
+
+
+def age_locks(storm: Storm, journals: Journals) -> list[Member] | None:
+    """Shifts the times of half of the lock files by hours, as a clock step of a server would."""
+    paths = [*storm.sweep.glob("*/lock"), *storm.sweep.glob(".running-*")]
+    for path in storm.draw.sample(paths, -(-len(paths) // 2)):
+        then = time.time() + storm.draw.uniform(-9, 9) * 3600
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(path, (then, then))
+    return [] if paths else None
+
+
+def fill_disk(storm: Storm, journals: Journals) -> list[Member] | None:
+    if storm.disk.until:
+        return None
+    storm.disk.fill(storm.draw.uniform(0.2, 2))
+    return []
+
+
+def _kill(members: Sequence[Member]) -> list[Member] | None:
+    for member in members:
+        member.signal(signal.SIGKILL)
+    return list(members) or None
+
+
+def _freeze(members: Sequence[Member], seconds: float) -> list[Member] | None:
+    for member in members:
+        member.freeze(seconds)
+    return list(members) or None
+
+
+EVENTS: dict[str, tuple[int, Action]] = {
+    "kill of a worker": (20, kill_worker),
+    "kill of a worker in a write": (8, kill_in_write),
+    "kill of a node": (8, kill_node),
+    "kill of the driver": (8, kill_driver),
+    "SIGTERM of a worker": (10, terminate),
+    "short freeze": (8, freeze_shortly),
+    "freeze beyond the stale time": (8, freeze),
+    "freeze in a write, beyond the stale time": (8, freeze_in_write),
+    "clock step of a worker": (10, step_clock),
+    "clock step of lock files": (6, age_locks),
+    "full disk": (6, fill_disk),
+}
+"""The number of each kind of event among a hundred, and the function that lets it strike."""
