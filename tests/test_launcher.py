@@ -1,4 +1,4 @@
-"""`hydra/launcher=stacked` passes Hydra's own tests of launchers, for any Hydra app."""
+"""`hydra/launcher=local` passes Hydra's own tests of launchers, for any Hydra app."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from hydra.core.singleton import Singleton
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 
-from hydra_plugins.seqsweep_stacked.seqsweep_stacked import StackedLauncher
+from hydra_plugins.seqsweep_local.seqsweep_local import LocalLauncher
 from seqsweep.config.hydra_version import VERSION_BASE
 
 
-def test_hydra_finds_the_stacked_launcher() -> None:
-    assert StackedLauncher.__name__ in [x.__name__ for x in Plugins.instance().discover(Launcher)]
+def test_hydra_finds_the_local_launcher() -> None:
+    assert LocalLauncher.__name__ in [x.__name__ for x in Plugins.instance().discover(Launcher)]
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")  # of the apps, on what Hydra will change
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("stacked", [])])
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("local", [])])
 class TestConformance(LauncherTestSuite):
     """The launcher passes the jobs of other apps to Hydra's basic launcher."""
 

@@ -23,6 +23,7 @@ usage: seqsweep COMMAND ...
 
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
+  work FOLDER               train what a sweep has left, beside other workers on any host
   plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
   verify-stack [KEY=A,B ...]  compare the engines: train some runs with autograd as well
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
@@ -117,7 +118,21 @@ def _print_version() -> int:
 def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
-    return run(arguments)
+    # Hydra does not know these options.
+    rest = [word for word in arguments if word not in ("--plan-only", "--detach")]
+    if "--detach" in arguments:
+        rest.append("hydra.launcher.detach=true")
+    if "--plan-only" not in arguments:
+        return run(rest)
+    if not {"-m", "--multirun"} & set(rest):
+        return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
+    return run(rest, **{"plan-only": "yes"})
+
+
+def _work(arguments: list[str]) -> int:
+    from seqsweep.sweeping.work import work_command
+
+    return work_command(arguments)
 
 
 def _plan(arguments: list[str]) -> int:
@@ -315,6 +330,7 @@ def _refuse(message: str) -> int:
 
 _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
+    "work": _work,
     "plan": _plan,
     "verify-stack": _verify_stack,
     "status": _status,

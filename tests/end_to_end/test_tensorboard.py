@@ -27,7 +27,7 @@ from seqsweep.runs.sealed import sealed
 GRID = ("data=digits", "model.hidden_size=8,16,32", "model.num_layers=1,2",
         "model.bidirectional=false,true", "seed=0,1")  # fmt: skip
 SHOTS = os.environ.get("SEQSWEEP_SHOTS")
-QUICKLY = ("sweep.name=mine", "sweep.report=false", "hydra/launcher=stacked")
+QUICKLY = ("sweep.name=mine", "sweep.report=false", "hydra/launcher=local")
 SERVE = """
 import sys
 from pathlib import Path

@@ -77,7 +77,7 @@ def leaves_a_cursor(printed: str) -> bool:
 def test_a_sweep_shows_its_table_on_a_terminal_and_watch_ends_with_the_sweep(
     tmp_path: Path,
 ) -> None:
-    more = ["seed=0,1", "hydra/launcher=stacked", "hydra.launcher.threads=2"]
+    more = ["seed=0,1", "hydra/launcher=local", "hydra.launcher.threads=2"]
     folder = tmp_path / "outputs/sweeps/mine"
     with on_terminal(tmp_path, *SWEEP, *more) as (process, master):
         printed = read_until(master, "waiting")

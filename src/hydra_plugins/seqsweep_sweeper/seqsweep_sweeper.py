@@ -18,7 +18,7 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.seqsweep_stacked.seqsweep_stacked import StackedLauncher
+from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
 
 
 @dataclass
@@ -81,7 +81,7 @@ class SeqsweepSweeper(Sweeper):
             return
 
         runs = RunLauncher(launcher)  # another launcher trains each run as a job of Hydra
-        if isinstance(launcher, StackedLauncher) and launcher.launches_runs:
+        if isinstance(launcher, RunsLauncher) and launcher.launches_runs:
             runs = launcher.run_launcher()
         code = run_sweep(jobs, composer, runs, folder, PlainConsole())
         if code:

@@ -12,12 +12,22 @@ _BEGINNING = ".running-"
 
 def sweep_lock(folder: Path) -> RunLock:
     """Returns the lock of this process's sweep; other sweeps may train in the same folder."""
+    return RunLock(folder, sweep_lock_name())
+
+
+def sweep_lock_name() -> str:
+    """Returns the name of this process's lock file."""
     host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
-    return RunLock(folder, f"{_BEGINNING}{host}-{os.getpid()}")
+    return f"{_BEGINNING}{host}-{os.getpid()}"
+
+
+def running_sweeps(folder: Path) -> list[str]:
+    """Returns the names of the locks of the processes that train in a folder, on any host."""
+    return [name for name in _names(folder) if is_locked(folder, name)]
 
 
 def is_sweep_running(folder: Path) -> bool:
-    """Returns whether a sweep is training in this folder, on any host."""
+    """Returns whether a process is training in this folder, on any host."""
     return any(is_locked(folder, name) for name in _names(folder))
 
 

@@ -30,6 +30,8 @@ class SweepFile:
         ended: when it ended, in seconds since 1970; None while it runs, and if it was killed.
         earlier: the run_ids that only ended commands have planned.
         costs: the estimated seconds of an epoch by run_id; only their ratios matter.
+        failures: how often each run had failed before the sweep, by run_id; 0 where it is missing.
+        directory: where the command was started, which relative paths in the configs begin at.
     """
 
     command: Sequence[str]
@@ -39,6 +41,8 @@ class SweepFile:
     ended: float | None = None
     earlier: frozenset[str] = frozenset()
     costs: Mapping[str, float] = field(default_factory=dict[str, float])
+    failures: Mapping[str, int] = field(default_factory=dict[str, int])
+    directory: str = ""
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -55,6 +59,8 @@ class SweepFile:
                 content["ended"],
                 frozenset(content.get("earlier", ())),
                 {name: float(cost) for name, cost in content.get("costs", {}).items()},
+                {name: int(count) for name, count in content.get("failures", {}).items()},
+                str(content.get("directory", "")),
             )
             times = [sweep.started, 0 if sweep.ended is None else sweep.ended]
             "".join(sweep.command)  # raises a TypeError unless all words are strings
@@ -75,6 +81,8 @@ class SweepFile:
             "done_before": sorted(self.done_before),
             "earlier": sorted(self.earlier),
             "costs": dict(self.costs),
+            "failures": dict(self.failures),
+            "directory": self.directory,
             "common": common,
             "members": {
                 name: {key: config[key] for key in config if key not in common}
@@ -99,14 +107,19 @@ class SweepFile:
         # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
-        costs = {**other.costs, **self.costs}
-        return replace(self, configs=configs, done_before=done, earlier=earlier, costs=costs)
+        joined = replace(self, configs=configs, done_before=done, earlier=earlier)
+        return joined._with_numbers_of(other)
 
     def after(self, other: Self) -> Self:
         """Adds the runs of commands that have ended in the same folder."""
         configs = {**other.configs, **self.configs}
         earlier = frozenset(other.configs.keys() - self.configs.keys())
-        return replace(self, configs=configs, earlier=earlier, costs={**other.costs, **self.costs})
+        return replace(self, configs=configs, earlier=earlier)._with_numbers_of(other)
+
+    def _with_numbers_of(self, other: Self) -> Self:
+        """Adds the costs and failures of runs that only another sweep has planned."""
+        costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
+        return replace(self, costs=costs, failures=failures)
 
     def current(self) -> Self:
         """Leaves out the runs that only ended commands planned: no process trains them."""

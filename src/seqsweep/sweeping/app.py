@@ -51,6 +51,9 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 register_resolvers()
 
+_OPTIONS = {"train": ("--plan-only", "--detach")}
+"""Options that `seqsweep` takes from a command line before Hydra, for messages."""
+
 
 def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     """Composes the configs and trains one run or a sweep.
@@ -68,7 +71,8 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
     try:
-        arguments = flags_first(arguments, subcommand, [f"--{name}" for name in options])
+        own = [*_OPTIONS.get(subcommand, ()), *(f"--{name}" for name in options)]
+        arguments = flags_first(arguments, subcommand, own)
         if folder := config_dir(arguments):
             check_config_files(folder.absolute(), arguments)
         hide_subcommand(subcommand, arguments, **options)
@@ -132,7 +136,7 @@ def task(config: DictConfig) -> float | None:
     hydra_config = cast("DictConfig", HydraConfig.get())
     root = Path(hydra_config.runtime.output_dir)
     if hydra_config.mode == RunMode.MULTIRUN:
-        return _train_member(plan(check(config)), root)
+        return train_member(plan(check(config)), root)
     try:
         console = PlainConsole()
         _refuse_sweep(hydra_config)
@@ -174,7 +178,7 @@ def _refuse_sweep(hydra_config: DictConfig) -> None:
     raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 
-def _train_member(member: PlannedRun, root: Path) -> float | None:
+def train_member(member: PlannedRun, root: Path) -> float | None:
     """Trains a run of a sweep. Returns its monitored metric; None if it was skipped.
 
     A run is skipped if another process trains it or if the sweep has been stopped. A run that

@@ -125,7 +125,7 @@ def _installed(name: str) -> str | None:
 
 def check_plugins() -> Iterator[Finding]:
     """Looks for the launchers and sweepers that Hydra finds, which must include ours."""
-    for kind, ours in ((Sweeper, "SeqsweepSweeper"), (Launcher, "StackedLauncher")):
+    for kind, ours in ((Sweeper, "SeqsweepSweeper"), (Launcher, "LocalLauncher")):
         names = sorted(found.__name__ for found in Plugins.instance().discover(kind))
         text = f"{kind.__name__.lower()}s: {', '.join(names)}"
         if ours in names:

@@ -1,8 +1,9 @@
 """Trains the jobs of a Hydra sweep, in groups if possible, else one by one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.utils import JobReturn, JobStatus
@@ -12,11 +13,24 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.workers import Workers, train_by_workers
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
+
+
+class Launched(NamedTuple):
+    """The results of a launch besides the folders of the runs.
+
+    Attributes:
+        returned: what Hydra's launcher returned for the runs that it trained, by run_id.
+        locked: the run_ids of runs that another process trains.
+    """
+
+    returned: Mapping[str, JobReturn]
+    locked: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -27,14 +41,16 @@ class RunLauncher:
         hydra: a launcher of Hydra, for the runs that need a job of their own.
         threads: the number of members of a pool that train side by side; None if every run trains
             as a job of its own.
+        workers: the workers of a cluster that train all runs; None for this process.
     """
 
     hydra: Launcher
     threads: int | None = None
+    workers: Workers | None = None
 
     def launch(
         self, jobs: Jobs, members: Sequence[PlannedRun], root: Path, first: int = 0
-    ) -> dict[str, JobReturn]:
+    ) -> Launched:
         """Trains runs. The result of a run is its folder.
 
         Args:
@@ -43,25 +59,31 @@ class RunLauncher:
             root: the folder of the runs.
             first: the number of the first job.
 
-        Returns:
-            What Hydra's launcher returned for the runs that it trained, by run_id.
+        Raises:
+            ValueError, TypeError, OSError: nothing could be launched.
+            Interrupted: a signal came.
         """
-        alone = members
+        if self.workers is not None:
+            train_by_workers(self.workers, [root / member.run_id for member in members], root)
+            return Launched({}, ())
+        alone, locked = list(members), set[str]()
         if self.threads is not None:
             # Imported here, because this module needs torch, and other launchers may not need it.
             with without_collections():
                 from seqsweep.sweeping.train_groups import train_groups
+                from seqsweep.training.resume import forget_finished_runs
 
-            alone = train_groups(members, root, self.threads)
+            forget_finished_runs()
+            alone, locked = train_groups(members, root, self.threads)
         # Runs are matched by their ids, because pools and stacks have taken some of the jobs.
         names = {member.run_id for member in alone}
         singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
         if not singles:
-            return {}
+            return Launched({}, locked)
         returned = self.hydra.launch(list(singles.values()), initial_job_idx=first)
         # seqsweep's sweeper does not use the results, so a launcher may return fewer than it got
         # jobs.
-        return dict(zip(singles, returned, strict=False))
+        return Launched(dict(zip(singles, returned, strict=False)), locked)
 
 
 def launch_jobs(
@@ -83,7 +105,7 @@ def launch_jobs(
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
-    returned = launcher.launch(jobs, members, root, first)
+    returned, _ = launcher.launch(jobs, members, root, first)
     return [
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)
         for job, member in zip(jobs, members, strict=True)

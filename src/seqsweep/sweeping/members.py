@@ -4,8 +4,10 @@ Imports no torch.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,9 +22,42 @@ from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
-from seqsweep.sweeping.rounds import SweepMember
+from seqsweep.sweeping.queue import QueuedRun, time_of_record
 from seqsweep.training.engine import missing_library, slower_options
+from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan
+
+
+@dataclass(frozen=True)
+class SweepMember:
+    """A planned run of a sweep, with its Hydra overrides, folder and label."""
+
+    overrides: Sequence[str]
+    planned: PlannedRun
+    folder: RunFolder
+    label: str
+
+    def is_done(self) -> bool:
+        """Returns whether the run is done and `rerun` does not ask for it again."""
+        return finished(self.planned, self.folder.path.parent) is not None
+
+    def queued(self) -> QueuedRun:
+        """Returns the run for a queue. Failures up to now do not count against its tries."""
+        config = self.planned.config
+        return QueuedRun(
+            self.folder,
+            tries=tries_of(self.planned.flat),
+            stops=config["sweep"]["on_error"] == "stop",
+            failures_before=self.folder.attempts(),
+            reruns=config["rerun"],
+            record_before=time_of_record(self.folder),
+        )
+
+
+def tries_of(config: Mapping[str, Any]) -> int:
+    """Returns how many attempts of a run may fail, from its flat config."""
+    # Only `on_error=retry` reads the number of retries.
+    return 1 + (config["sweep.retries"] if config["sweep.on_error"] == "retry" else 0)
 
 
 def plan_members(

@@ -11,8 +11,7 @@ from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
-from seqsweep.sweeping.members import build_each, plan_members, say_plan
-from seqsweep.sweeping.rounds import SweepMember
+from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
 from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
@@ -76,7 +75,7 @@ def verify_members(
 
 
 def _describe_groups(planned: Plan) -> list[str]:
-    """Describes the groups of `hydra/launcher=stacked` and the other runs in one line each."""
+    """Describes the groups of `hydra/launcher=local` and the other runs in one line each."""
     threads = f" on {count(cores(), 'thread')}"
     lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
     lines += [f"stacked: {stack.text()}" for stack in planned.stacks]

@@ -7,32 +7,34 @@ import contextlib
 import shlex
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
 
-from seqsweep.command import command_line, restore_subcommand
+from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.console import place
+from seqsweep.live.display import Display
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
-from seqsweep.results.tensorboard.names_file import name_runs
-from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.ledger import Entry, read_folder, read_run
-from seqsweep.runs.removing import remove_temporary
-from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks, sweep_lock
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import build_each, plan_members, say_plan
-from seqsweep.sweeping.rounds import Rounds, SweepMember
+from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.planned_sweep import (
+    begin_sweep,
+    new_sweep_file,
+    refuse_reruns,
+    write_plan,
+)
+from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.summary import Renewing, write_summary
-from seqsweep.sweeping.time_estimate import epoch_seconds
-from seqsweep.training.outcome import Interrupted
+from seqsweep.training.outcome import STOP_FILE, Interrupted
 
 
 @interruptible()
@@ -62,6 +64,7 @@ def run_sweep(
         ValueError, TypeError, OSError: a member's config or data are refused; nothing was trained.
     """
     restore_subcommand()
+    plan_only = option("plan-only", "") == "yes"
     # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
@@ -70,7 +73,19 @@ def run_sweep(
     if pending:
         build_each(pending, compose)
     say_plan(members, pending, len(jobs), folder, console)
+    if plan_only or launcher.workers is not None:
+        refuse_reruns(members)
+    if plan_only:
+        write_plan(members, pending, folder, console)
+        return 0
     code = _train_pending(members, pending, launcher, folder, console)
+    if pending and launcher.workers is not None and launcher.workers.detach:
+        console.print(
+            f"to follow them:\n  seqsweep watch {escape(shlex.quote(place(folder)))}",
+            soft_wrap=True,
+            highlight=False,
+        )
+        return code
     seconds = time.monotonic() - started
     begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
@@ -95,33 +110,21 @@ def _train_pending(
 
     Returns the exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
-    before = SweepFile.read(folder)
-    # Another process may be training a sweep in this folder at this moment.
-    others = before if is_sweep_running(folder) else None
-    file = _sweep_file(members, pending)
-    is_known = before is not None and file.configs.keys() <= before.configs.keys()
-    # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
-    # sweep that wrote it has ended or is still running.
-    if not pending and before is not None and is_known and (others or before.ended is not None):
+    file = new_sweep_file(members, pending, folder)
+    is_alone = not is_sweep_running(folder)
+    if file is None:
         return 0
-    if others is not None:
-        # Whoever watches the folder sees the runs of both sweeps.
-        file = file.joined(others)
-    elif before is not None:
-        file = file.after(before)
     code = 0
     try:
         with sweep_lock(folder):  # which also makes the folder
-            remove_temporary(folder)
-            remove_dead_sweep_locks(folder)
-            forget_stacks(folder)  # left by a sweep that was killed after its last record
-            file.write(folder)
-            _name_runs(folder, console)
+            begin_sweep(file, folder, console, is_alone)
             if pending:
-                code = _train_rounds(pending, launcher, folder, console)
+                code = _train_queue(pending, launcher, folder, console)
     finally:
+        detached = launcher.workers is not None and launcher.workers.detach
         try:
-            file.end(folder, time.time())
+            if not detached or code:
+                file.end(folder, time.time())
         except OSError as error:  # not raised, because the runs are trained
             console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
             code = code or 1
@@ -133,32 +136,14 @@ def _read_begun(folder: Path) -> list[Entry]:
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
 
 
-def _name_runs(folder: Path, console: Console) -> None:
-    """Writes readable names of the runs for TensorBoard, which would otherwise show their ids."""
-    try:
-        name_runs(folder)
-    except (OSError, ValueError) as error:  # not raised, because a sweep works without names
-        console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
-
-
-def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
-    """Returns the content of sweep.json: the command and the runs that it asks for."""
-    left = {member.folder.run_id for member in pending}
-    configs = {m.folder.run_id: m.planned.flat for m in members}
-    done = frozenset(name for name in configs if name not in left)
-    costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
-    is_known = all(costs.values())  # the cost of a user's network is unknown
-    return SweepFile(command_line(), time.time(), configs, done, costs=costs if is_known else {})
-
-
-def _train_rounds(
+def _train_queue(
     pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
-    """Trains the members in rounds. Prints an error and returns the exit code."""
-    reports = pending[0].planned.config["sweep"]["report"]
+    """Trains the members. Prints an error and returns the exit code."""
+    config = pending[0].planned.config
     try:
-        with Renewing(folder) if reports else contextlib.nullcontext():
-            Rounds(pending, launcher, folder, console).run()
+        with Renewing(folder) if config["sweep"]["report"] else contextlib.nullcontext():
+            _launch_all(pending, launcher, folder, console)
     except Interrupted as error:
         console.print(f"[red]{error}[/]")
         return error.exit_code
@@ -171,6 +156,42 @@ def _train_rounds(
         console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
         return 1
     return 0
+
+
+def _launch_all(
+    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+) -> None:
+    """Launches members until each is done or has failed too often, or another process has it.
+
+    A member that another process is training is left to it, and checked again later. So two
+    commands that sweep into one folder share the work, and both end with the whole table.
+
+    Raises:
+        Interrupted: a signal came.
+        ValueError, TypeError, OSError: the members could not be launched.
+    """
+    members = {member.folder.run_id: member for member in pending}
+
+    def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
+        taken = [members[run.run_id] for run in runs]
+        # Hydra composes a job from its own overrides, but the folder is named after the swept
+        # keys. So each job gets the folder as an override.
+        jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in taken]
+        return launcher.launch(jobs, [member.planned for member in taken], folder).locked
+
+    queue = Queue([member.queued() for member in pending], folder)
+    waits = pending[0].planned.config["when_locked"] == "wait"
+    stop_file = folder / STOP_FILE
+    # A sweep that was killed may have left the file, and this one would stop at once.
+    stop_file.unlink(missing_ok=True)
+    if launcher.workers is not None and launcher.workers.detach:
+        launch(queue.take())
+        return
+    try:
+        with Display([member.folder for member in pending], console):
+            queue.train(launch, idle=float("inf") if waits else 0.0)
+    finally:
+        stop_file.unlink(missing_ok=True)
 
 
 def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:

@@ -4,8 +4,10 @@ import contextlib
 import resource
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from seqsweep.console import say_error
+from seqsweep.runs.lock import Locked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import form
 from seqsweep.training.outcome import (
@@ -16,12 +18,23 @@ from seqsweep.training.outcome import (
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.resume import forget_finished_runs
 from seqsweep.training.train import train_pool, train_stack
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 
-def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> list[PlannedRun]:
+class Trained(NamedTuple):
+    """The runs that `train_groups` has left.
+
+    Attributes:
+        alone: the runs that autograd trains one by one; none of them has been trained.
+        locked: the run_ids of runs that another process trains.
+    """
+
+    alone: list[PlannedRun]
+    locked: set[str]
+
+
+def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> Trained:
     """Trains the pools and stacks of a sweep into the folders of their runs.
 
     Args:
@@ -29,18 +42,15 @@ def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> lis
         root: the folder of the runs.
         threads: the number of members of a pool that train side by side.
 
-    Returns:
-        The other runs, which autograd trains one by one.
-
     Raises:
         ValueError: a config asks for an engine that cannot train it.
         Interrupted: a signal came; the next call resumes every run from its last epoch.
     """
     _allow_many_files()
-    forget_finished_runs()
     root.mkdir(parents=True, exist_ok=True)
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
+    locked: set[str] = set()
     planned = form(list(pending.values()), root, takes_gpu)
     for group in (*planned.pools, *planned.stacks):
         if (root / STOP_FILE).exists():
@@ -55,7 +65,9 @@ def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> lis
             say_error(str(error))
             continue
         _record_errors(group.members, outcomes, root)
-    return planned.alone
+        pairs = zip(group.members, outcomes, strict=True)
+        locked |= {member.run_id for member, outcome in pairs if isinstance(outcome, Locked)}
+    return Trained(planned.alone, locked)
 
 
 def _record_errors(

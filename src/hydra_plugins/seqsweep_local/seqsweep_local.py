@@ -1,9 +1,10 @@
-"""`hydra/launcher=stacked` trains the jobs of a multirun together, in one process.
+"""`hydra/launcher=local` trains the jobs of a multirun together, in one process.
 
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
 import os
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,35 +20,25 @@ _OUR_TASK = "seqsweep.sweeping.app"
 
 
 @dataclass
-class StackedLauncherConf:
-    """The launcher's config, with the arguments of StackedLauncher."""
+class LocalLauncherConf:
+    """The launcher's config, with the arguments of LocalLauncher."""
 
-    _target_: str = "hydra_plugins.seqsweep_stacked.seqsweep_stacked.StackedLauncher"
+    _target_: str = "hydra_plugins.seqsweep_local.seqsweep_local.LocalLauncher"
     threads: int | None = None
 
 
 ConfigStore.instance().store(
-    group="hydra/launcher", name="stacked", node=StackedLauncherConf, provider="seqsweep"
+    group="hydra/launcher", name="local", node=LocalLauncherConf, provider="seqsweep"
 )
 
 
-class StackedLauncher(Launcher):
-    """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
+class RunsLauncher(Launcher):
+    """The base of launchers that know the runs of seqsweep.
 
-    Hydra's basic launcher trains the other runs, one after another. It also runs the jobs of any
-    other Hydra app.
-
-    Args:
-        threads: the number of members that the native engine trains side by side; None for one per
-            core.
+    Hydra's basic launcher runs the jobs of any other Hydra app.
     """
 
-    def __init__(self, threads: int | None = None) -> None:
-        most = max(4, 2 * (os.cpu_count() or 1))
-        if threads is not None and not 1 <= threads <= most:
-            allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
-            raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
-        self.threads = threads
+    def __init__(self) -> None:
         self.basic: Launcher | None = None
         self.hydra_context: HydraContext | None = None
         self.config: DictConfig | None = None
@@ -66,19 +57,14 @@ class StackedLauncher(Launcher):
     def launches_runs(self) -> bool:
         """Tells if the jobs are runs of seqsweep without callbacks.
 
-        Callbacks of Hydra belong to single jobs, so they exclude pools and stacks.
+        Callbacks of Hydra belong to single jobs, so they exclude pools, stacks and workers.
         """
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
 
+    @abstractmethod
     def run_launcher(self) -> Any:
         """Returns the RunLauncher that trains the runs, for seqsweep's own sweeper as well."""
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.forming import cores
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
-
-        assert self.basic is not None
-        return RunLauncher(self.basic, self.threads or cores())
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -92,3 +78,30 @@ class StackedLauncher(Launcher):
 
         loader = context.config_loader
         return launch_jobs(self.run_launcher(), job_overrides, initial_job_idx, loader, config)
+
+
+class LocalLauncher(RunsLauncher):
+    """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
+
+    Hydra's basic launcher trains the other runs, one after another.
+
+    Args:
+        threads: the number of members that the native engine trains side by side; None for one per
+            core.
+    """
+
+    def __init__(self, threads: int | None = None) -> None:
+        super().__init__()
+        most = max(4, 2 * (os.cpu_count() or 1))
+        if threads is not None and not 1 <= threads <= most:
+            allowed = "at least 1, or null" if threads < 1 else f"at most {most}, twice the cores"
+            raise ValueError(f"hydra.launcher.threads={threads}: must be {allowed}")
+        self.threads = threads
+
+    def run_launcher(self) -> Any:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.forming import cores
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
+
+        assert self.basic is not None
+        return RunLauncher(self.basic, self.threads or cores())

@@ -1,0 +1,109 @@
+"""Writes sweep.json, from which any process can train the runs of a sweep. Imports no torch."""
+
+import shlex
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from seqsweep.command import command_line
+from seqsweep.console import place
+from seqsweep.results.tensorboard.names_file import name_runs
+from seqsweep.runs.clean import forget_stacks
+from seqsweep.runs.removing import remove_temporary
+from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.time_estimate import epoch_seconds
+from seqsweep.training.outcome import STOP_FILE
+
+
+def new_sweep_file(
+    members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path
+) -> SweepFile | None:
+    """Returns the next sweep.json of a folder; None if the present one should stay.
+
+    Args:
+        members: the runs that the command asks for.
+        pending: those of them that are not done.
+        folder: the sweep's folder.
+    """
+    before = SweepFile.read(folder)
+    # Another process may be training a sweep in this folder at this moment.
+    others = before if is_sweep_running(folder) else None
+    file = _sweep_file(members, pending)
+    is_known = before is not None and file.configs.keys() <= before.configs.keys()
+    # sweep.json stays as it is if nothing is left to train, the file lists these runs, and the
+    # sweep that wrote it has ended or is still running.
+    if not pending and before is not None and is_known and (others or before.ended is not None):
+        return None
+    if others is not None:
+        # Whoever watches the folder sees the runs of both sweeps.
+        return file.joined(others)
+    return file if before is None else file.after(before)
+
+
+def begin_sweep(file: SweepFile, folder: Path, console: Console, is_alone: bool) -> None:
+    """Writes sweep.json and the names of the runs, and removes what killed sweeps have left.
+
+    Args:
+        is_alone: whether no other process trains in the folder.
+    """
+    remove_dead_sweep_locks(folder)
+    if is_alone:  # a process on another host may be writing what looks like left behind
+        remove_temporary(folder)
+        forget_stacks(folder)
+    file.write(folder)
+    try:
+        name_runs(folder)
+    except (OSError, ValueError) as error:  # not raised, because a sweep works without names
+        console.print(f"[red]no names: {escape(str(error))}[/]", soft_wrap=True, highlight=False)
+
+
+def write_plan(
+    members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path, console: Console
+) -> None:
+    """Writes sweep.json without training, and prints the command of a worker."""
+    file = new_sweep_file(members, pending, folder)
+    if file is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        is_alone = not is_sweep_running(folder)
+        if is_alone:
+            (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
+        begin_sweep(file, folder, console, is_alone)
+    quoted = escape(shlex.quote(place(folder)))
+    lines = ["start any number of workers, on any host that sees the folder:"]
+    console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)
+
+
+def refuse_reruns(members: Sequence[SweepMember]) -> None:
+    """Refuses `rerun=true` for workers, which could not tell an old record from a new one.
+
+    Raises:
+        ValueError: a member has `rerun=true`.
+    """
+    if any(member.planned.config["rerun"] for member in members):
+        raise ValueError(
+            "rerun=true: must be false if workers train the sweep, since they could not tell old"
+            " results from new ones; remove the old ones with seqsweep clean"
+        )
+
+
+def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) -> SweepFile:
+    """Returns the content of sweep.json: the command and the runs that it asks for."""
+    left = {member.folder.run_id for member in pending}
+    configs = {m.folder.run_id: m.planned.flat for m in members}
+    done = frozenset(name for name in configs if name not in left)
+    costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
+    failures = {m.folder.run_id: count for m in pending if (count := m.folder.attempts())}
+    return SweepFile(
+        command_line(),
+        time.time(),
+        configs,
+        done,
+        costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
+        failures=failures,
+        directory=str(Path.cwd()),
+    )

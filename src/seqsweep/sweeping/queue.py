@@ -1,0 +1,196 @@
+"""The runs of a sweep that are left to train, shared with other processes. Imports no torch."""
+
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from seqsweep.runs.lock import is_locked
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweep_lock import running_sweeps, sweep_lock_name
+from seqsweep.training.outcome import STOP_FILE
+
+_FIRST_SECONDS = 10.0
+"""The work that a worker takes first, in estimated seconds: it does not know its pace yet."""
+
+_MOST_SECONDS = 60.0
+"""The most work that a worker takes at once, so that workers that come later find some."""
+
+_RUNS_OF_A_THREAD = 4
+"""The most runs of unknown cost that a worker takes at once for each of its threads."""
+
+_PAUSES = (0.2, 5.0)
+"""The shortest and the longest pause between two looks, in seconds."""
+
+
+@dataclass(frozen=True)
+class QueuedRun:
+    """A run to train, and how often it may be tried.
+
+    Attributes:
+        folder: the folder of the run.
+        seconds: the estimated time on one thread; 0 if it is unknown.
+        tries: how many attempts may fail.
+        stops: whether a failure ends the sweep.
+        failures_before: the failed attempts of earlier sweeps, which do not count.
+        reruns: whether a finished run is trained again.
+        record_before: the time of the record before the sweep, which does not count with `reruns`.
+    """
+
+    folder: RunFolder
+    seconds: float = 0.0
+    tries: int = 1
+    stops: bool = False
+    failures_before: int = 0
+    reruns: bool = False
+    record_before: int | None = None
+
+    @property
+    def run_id(self) -> str:
+        return self.folder.run_id
+
+    def is_done(self) -> bool:
+        """Returns whether the run is done; with `reruns`, since the sweep has started."""
+        if self.reruns:
+            return time_of_record(self.folder) != self.record_before
+        return self.folder.record() is not None
+
+    def failures(self) -> int:
+        """Returns how often the run has failed in this sweep."""
+        return self.folder.attempts() - self.failures_before
+
+
+def time_of_record(folder: RunFolder) -> int | None:
+    """Returns when a run's record was written; None if it has no record."""
+    path = folder.path / "record.json"
+    return path.stat().st_mtime_ns if path.is_file() else None
+
+
+Train = Callable[[Sequence[QueuedRun]], Collection[str]]
+"""Trains runs; returns the run_ids of those that another process has locked meanwhile."""
+
+
+class Queue:
+    """The runs of a sweep that are neither done nor failed too often.
+
+    Each process that trains in a folder has a queue of its own. The folder decides: a run with a
+    record is done, and a locked run is trained by another process.
+
+    Args:
+        runs: the runs that the sweep asks for.
+        folder: the sweep's folder.
+        threads: the number of runs that this process trains side by side.
+        is_shared: take only a share of the runs at once and leave the rest to other workers.
+    """
+
+    def __init__(
+        self, runs: Sequence[QueuedRun], folder: Path, threads: int = 1, is_shared: bool = False
+    ) -> None:
+        self.folder = folder
+        self.threads = threads
+        self.is_shared = is_shared
+        self._is_known = all(run.seconds for run in runs)
+        own = sweep_lock_name().encode()
+        # Long runs come first, so that many workers end together. Workers that start at the same
+        # time take runs of equal cost in different orders, and so seldom meet.
+        ordered = sorted(
+            runs, key=lambda run: (-run.seconds, zlib.crc32(run.run_id.encode(), zlib.crc32(own)))
+        )
+        self._open = {run.run_id: run for run in (ordered if is_shared else runs)}
+        self._silent: Counter[str] = Counter()
+        self._pace: float | None = None
+        self._is_stopped = False
+
+    def train(self, train: Train, idle: float = float("inf")) -> None:
+        """Trains runs until none is left.
+
+        Args:
+            train: trains the runs that this process takes.
+            idle: the longest time to wait, in seconds, while other processes train the rest.
+        """
+        pause, waited = _PAUSES[0], 0.0
+        while True:
+            taken = self.take()
+            if taken:
+                self._train(taken, train)
+                pause, waited = _PAUSES[0], 0.0
+            elif not self._open or self._is_stopped or waited >= idle:
+                return
+            else:
+                time.sleep(pause)
+                waited += pause
+                pause = min(1.2 * pause, _PAUSES[1])
+
+    def take(self) -> list[QueuedRun]:
+        """Returns the free runs that this process should train next; takes no lock.
+
+        Runs that are over leave the queue. It is empty if none is left, and without a free run if
+        other processes train the rest.
+        """
+        if (self.folder / STOP_FILE).exists():
+            self._is_stopped = True
+        # A share of all that is left becomes smaller towards the end, so that no worker trains
+        # for long after the others (guided self-scheduling, Polychronopoulos and Kuck 1987).
+        share = self._share() if self.is_shared else float("inf")
+        taken: list[QueuedRun] = []
+        work = 0.0
+        for run in list(self._open.values()):
+            if self._is_stopped or (work >= share and len(taken) >= self.threads):
+                break
+            if self._is_over(run):
+                del self._open[run.run_id]
+            elif not is_locked(run.folder.path) and self._silent[run.run_id] < 2:
+                taken.append(run)
+                work += self._work(run)
+        # Runs that ended without a word twice are given up, unless another process trains them.
+        if not taken:
+            self._open = {
+                name: run
+                for name, run in self._open.items()
+                if self._silent[name] < 2 or is_locked(run.folder.path)
+            }
+        return [] if self._is_stopped else taken
+
+    def left(self) -> list[QueuedRun]:
+        """Returns the runs that are not done and have not failed too often."""
+        return [run for run in self._open.values() if not self._is_over(run)]
+
+    def _train(self, taken: Sequence[QueuedRun], train: Train) -> None:
+        begun = time.monotonic()
+        locked = train(taken)
+        seconds = time.monotonic() - begun
+        ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
+        work = sum(self._work(run) for run in ended)
+        if work and len(ended) == len(taken):
+            self._pace = seconds / work
+        if ended:  # the training makes progress, so runs that wait for their turn keep it
+            self._silent.clear()
+            return
+        # A launch that leaves nothing, as when a worker was killed, must not go on for ever.
+        failed = {run.run_id for run in taken if run.failures() > 0}
+        self._silent.update({run.run_id for run in taken} - set(locked) - failed)
+
+    def _is_over(self, run: QueuedRun) -> bool:
+        """Returns whether a run is done or has failed too often."""
+        if run.is_done():
+            return True
+        failures = run.failures()
+        # Runs that were training already when one failed are completed first.
+        if failures > 0 and run.stops:
+            self._is_stopped = True
+        return failures >= run.tries
+
+    def _share(self) -> float:
+        """Returns the work to take at once, in the unit of `_work`."""
+        most = float(_RUNS_OF_A_THREAD * self.threads)
+        if self._is_known:
+            most = _FIRST_SECONDS * self.threads
+            if self._pace is not None:
+                most = _MOST_SECONDS / self._pace
+        left = sum(map(self._work, self._open.values()))
+        return min(most, left / (2 * max(1, len(running_sweeps(self.folder)))))
+
+    def _work(self, run: QueuedRun) -> float:
+        return run.seconds if self._is_known else 1.0

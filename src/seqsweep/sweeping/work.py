@@ -1,0 +1,300 @@
+"""`seqsweep work FOLDER`: a worker, which trains what a sweep has left. Imports no torch.
+
+Any number of workers may train in one folder, on any hosts that see it. They need no contact:
+sweep.json lists the runs, locks show who trains which, and records show which are done.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Collection, Generator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from seqsweep.arguments import add_allow, folder_parser, whole_number
+from seqsweep.console import place, say, say_error
+from seqsweep.importing import without_collections
+from seqsweep.live.sweep_state import duration
+from seqsweep.results.formatting import count
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
+from seqsweep.runs.sweepfile import NAME, Config, SweepFile
+from seqsweep.signals import ENDING, handled
+from seqsweep.suggest import did_you_mean
+from seqsweep.sweeping.app import train_member
+from seqsweep.sweeping.baselines import write_baselines_of
+from seqsweep.sweeping.forming import cores
+from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.members import tries_of
+from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.summary import write_summary
+from seqsweep.training.outcome import Interrupted, RunFailed
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.saved_config import member_of, with_later_keys
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def work_command(arguments: Sequence[str]) -> int:
+    """Runs the command `work`; returns its exit code.
+
+    The code is 0 if nothing is left or the worker was asked to end, 2 for wrong input, 130 after
+    Ctrl-C.
+
+    Raises:
+        ValueError, TypeError, OSError: the folder or a config in it is refused.
+    """
+    options = _parser().parse(arguments)
+    folder: Path = options.folder
+    _read_sweep(folder)
+    if options.processes > 1:
+        return _start_processes(options, arguments)
+    threads = options.threads or cores()
+    worker = Worker(folder.resolve(), threads, options.allow)
+    try:
+        with interruptible(ENDING), _time_limit(options.stop_after):
+            worker.run(options.idle)
+    except Interrupted as error:
+        return _end_early(worker, error, options)
+    return worker.conclude(options.allow)
+
+
+def _parser() -> Any:
+    text = "Trains what a sweep has left, beside any number of other workers on any host."
+    parser = folder_parser("work", text, "the folder of a planned sweep")
+    limit = "end after this time: 90s, 55m, 2h"
+    parser.add_argument("--stop-after", type=_seconds, metavar="TIME", help=limit)
+    words = "wait this long while others train all that is left (10m)"
+    parser.add_argument("--idle", type=_seconds, default=600.0, metavar="TIME", help=words)
+    number = whole_number(1)
+    words = "worker processes on this machine, which share its cores (1)"
+    parser.add_argument("--processes", type=number, default=1, metavar="N", help=words)
+    words = "runs that train side by side in a process (one for each core)"
+    parser.add_argument("--threads", type=number, metavar="N", help=words)
+    words = "the exit code if runs are left at the end of --stop-after or at SIGTERM (0)"
+    parser.add_argument("--code-if-left", type=whole_number(0), default=0, metavar="N", help=words)
+    add_allow(parser)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    """Converts `90s`, `55m`, `2h` or `1d` into seconds, for an option."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"={text}: must be a time, such as 90s, 55m or 2h")
+    return float(match[1]) * _UNITS[match[2] or "s"]
+
+
+def _read_sweep(folder: Path) -> SweepFile:
+    """Returns the sweep of a folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or no sweep was planned in it.
+    """
+    if not folder.is_dir():
+        near = did_you_mean(folder.name, (p.name for p in folder.parent.glob("*") if p.is_dir()))
+        raise FileNotFoundError(f"{folder}: no such folder (in {Path.cwd()}){near}")
+    sweep = SweepFile.read(folder)
+    if sweep is None:
+        raise FileNotFoundError(
+            f"{folder}: no {NAME} in it; `seqsweep train -m ... --plan-only` plans a sweep"
+        )
+    return sweep
+
+
+class Worker:
+    """Trains the runs that sweep.json lists, a share at a time.
+
+    Args:
+        folder: the sweep's folder.
+        threads: the number of runs that train side by side.
+        allowed: the targets besides the project's own that the configs may build.
+    """
+
+    def __init__(self, folder: Path, threads: int, allowed: Sequence[str]) -> None:
+        self.folder = folder
+        self.threads = threads
+        self.allowed = allowed
+        self.sweep = _read_sweep(folder)
+        self._version = self._sweep_version()
+        _enter(self.sweep.directory)
+
+    def run(self, idle: float) -> None:
+        """Trains until nothing is left, or until others have trained all that is left for long.
+
+        Args:
+            idle: the longest time to wait for others, in seconds.
+
+        Raises:
+            Interrupted: a signal came.
+            ValueError, TypeError, OSError: a config is refused, or its data.
+        """
+        with sweep_lock(self.folder):
+            while True:
+                Queue(self._queued(), self.folder, self.threads, is_shared=True).train(
+                    self._train, idle
+                )
+                # Another command may have extended the sweep meanwhile.
+                if self._version == self._sweep_version():
+                    return
+                self.sweep, self._version = _read_sweep(self.folder), self._sweep_version()
+
+    def left(self) -> int:
+        """Returns how many runs are not done and have not failed too often."""
+        return sum(not run.is_done() and run.failures() < run.tries for run in self._queued())
+
+    def conclude(self, allowed: Sequence[str]) -> int:
+        """Prints what is left. The last worker of a finished sweep writes its report."""
+        left, total = self.left(), len(self.sweep.current().configs)
+        if left:
+            say(f"{left} of {count(total, 'run')} left, which other processes train")
+            return 0
+        say(f"nothing of {count(total, 'run')} is left in {place(self.folder)}")
+        if not is_sweep_running(self.folder):
+            self.sweep.end(self.folder, time.time())
+            if any(config.get("sweep.report") for config in self.sweep.configs.values()):
+                _write_report(self.folder, allowed)
+        return 0
+
+    def _queued(self) -> list[QueuedRun]:
+        sweep = self.sweep
+        return [
+            QueuedRun(
+                RunFolder(self.folder / run_id),
+                seconds=sweep.costs.get(run_id, 0.0) * config.get("trainer.max_epochs", 0),
+                tries=tries_of(config),
+                stops=config["sweep.on_error"] == "stop",
+                failures_before=sweep.failures.get(run_id, 0),
+            )
+            for run_id, config in sweep.current().configs.items()
+        ]
+
+    def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
+        planned = [self._plan(run.run_id) for run in runs]
+        say(f"training {count(len(planned), 'run')}")
+        begun = time.monotonic()
+        # Imported here, because a worker that finds nothing to do needs no torch.
+        with without_collections():
+            from seqsweep.sweeping.train_groups import train_groups
+
+        alone, locked = train_groups(planned, self.folder, self.threads)
+        for run in alone:
+            try:
+                train_member(run, self.folder)
+            except (RunFailed, ValueError, TypeError, OSError) as error:
+                say_error(str(error))  # also in failure.json; the other runs go on
+        done = sum(run.is_done() for run in runs)
+        say(f"  {done} of {len(runs)} done after {duration(time.monotonic() - begun)}")
+        return locked
+
+    def _plan(self, run_id: str) -> PlannedRun:
+        """Plans the run of a config in sweep.json.
+
+        Raises:
+            ValueError, TypeError, OSError: the config is refused, or its data.
+        """
+        config = with_later_keys(_nested(self.sweep.configs[run_id]))
+        planned = member_of(config, self.allowed, self.folder / NAME)
+        if planned.run_id != run_id:
+            raise ValueError(
+                f"{self.folder / NAME}: run {run_id} has other data here, or another version of"
+                " seqsweep has planned it; plan the sweep again"
+            )
+        return planned
+
+    def _sweep_version(self) -> tuple[int, int]:
+        stat = (self.folder / NAME).stat()
+        return stat.st_ino, stat.st_mtime_ns
+
+
+def _nested(flat: Config) -> dict[str, Any]:
+    """Returns a flat config as nested sections.
+
+    >>> _nested({"a.b": 1, "c": [2]})
+    {'a': {'b': 1}, 'c': [2]}
+    """
+    config: dict[str, Any] = {}
+    for key, value in flat.items():
+        *sections, name = key.split(".")
+        node = config
+        for section in sections:
+            node = node.setdefault(section, {})
+        node[name] = value
+    return config
+
+
+def _enter(directory: str) -> None:
+    """Makes the folder in which the sweep was planned the current one, if it exists here.
+
+    Relative paths of data and modules of the user's own begin there.
+    """
+    if directory and Path(directory).is_dir():
+        os.chdir(directory)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+@contextlib.contextmanager
+def _time_limit(seconds: float | None) -> Generator[None]:
+    """Sends this process a SIGTERM after some seconds, unless the block has ended by then."""
+    if seconds is None:
+        yield
+        return
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGTERM))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) -> int:
+    """Prints what is left after a signal or the time limit; returns the exit code."""
+    left = worker.left()
+    total = count(len(worker.sweep.current().configs), "run")
+    say(f"{error}: {left} of {total} left; any worker goes on from the last epoch")
+    if error.exit_code != 128 + signal.SIGTERM:
+        return error.exit_code
+    return options.code_if_left if left else 0
+
+
+def _write_report(folder: Path, allowed: Sequence[str]) -> None:
+    """Writes baselines, report and TensorBoard view of a finished sweep, as its command does."""
+    try:
+        write_baselines_of(folder, read_folder(folder), allowed)
+    except (OSError, ValueError, TypeError) as error:
+        say_error(f"no baselines: {error}")
+    for problem in write_summary([], folder):
+        say_error(problem)
+
+
+def _start_processes(options: argparse.Namespace, arguments: Sequence[str]) -> int:
+    """Starts several workers on this machine and waits for them; returns the worst exit code."""
+    threads = options.threads or max(1, cores() // options.processes)
+    # The later of two equal options counts.
+    words = [*arguments, "--processes", "1", "--threads", str(threads)]
+    command = [sys.executable, "-m", "seqsweep", "work", *words]
+    workers = [subprocess.Popen(command) for _ in range(options.processes)]
+
+    def pass_on(signum: int, frame: FrameType | None) -> None:
+        for worker in workers:
+            if worker.poll() is None:
+                worker.send_signal(signum)
+
+    # Ctrl-C in a terminal reaches the workers too, and a second signal would end them at once.
+    with handled((signal.SIGTERM, signal.SIGHUP), pass_on), handled((signal.SIGINT,), _ignore):
+        codes = [worker.wait() for worker in workers]
+    return max(code if code >= 0 else 128 - code for code in codes)
+
+
+def _ignore(signum: int, frame: FrameType | None) -> None:
+    """Leaves a signal to the workers."""

@@ -1,0 +1,134 @@
+"""Starts workers on a cluster and waits for them. Imports no torch.
+
+A worker is the command `seqsweep work FOLDER`. The folder says what is to train, and the cluster's
+own scheduler starts, places and restarts the workers.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from seqsweep.console import PlainConsole
+from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.sweepfile import SweepFile
+
+LAUNCHING = ".launching"
+"""The lock of a process that counts workers and starts the missing ones."""
+
+_POLL_SECONDS = 2.0
+
+_PATIENCE = 3
+"""The number of looks without a worker after which all are taken to have ended."""
+
+
+class Workers(Protocol):
+    """Identical workers of a cluster.
+
+    Attributes:
+        count: the wanted number of workers.
+        detach: whether the command ends once the workers are started.
+        options: options of `seqsweep work` for each worker.
+    """
+
+    count: int
+    detach: bool
+    options: Sequence[str]
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        """Starts workers; returns a line about them for the user.
+
+        What `alive` needs to know is written into the folder before this returns.
+
+        Args:
+            folder: the sweep's folder.
+            count: how many to start.
+            command: the command of a worker.
+
+        Raises:
+            ValueError, OSError: the cluster refuses them, or cannot be reached.
+        """
+        ...
+
+    def alive(self, folder: Path) -> int:
+        """Returns how many workers of this folder wait or run in the cluster.
+
+        Raises:
+            OSError: the cluster does not answer.
+        """
+        ...
+
+
+def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> None:
+    """Starts missing workers, and waits until the runs are done or no worker is left.
+
+    Args:
+        workers: the workers of a cluster.
+        runs: the folders of the runs to train.
+        folder: the sweep's folder, whose sweep.json lists the runs.
+
+    Raises:
+        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
+    """
+    start_missing(workers, len(runs), folder)
+    if workers.detach:
+        return
+    unseen = 0
+    # A worker that has just ended may leave runs to one that the cluster starts again.
+    while unseen < _PATIENCE and not all((run / "record.json").exists() for run in runs):
+        time.sleep(_POLL_SECONDS)
+        unseen = 0 if workers.alive(folder) else unseen + 1
+
+
+def start_missing(workers: Workers, left: int, folder: Path) -> None:
+    """Starts as many workers as are wanted and not alive yet, at most one for each run.
+
+    Two commands at once start them once, because the second one counts those of the first.
+
+    Raises:
+        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
+    """
+    with _launching(folder):
+        alive = workers.alive(folder)
+        missing = min(workers.count, left) - alive
+        if missing > 0:
+            say(workers.start(folder, missing, worker_command(folder, workers.options)))
+        else:
+            say(f"{alive} workers of an earlier command go on")
+
+
+def say(line: str) -> None:
+    """Prints a line about workers."""
+    PlainConsole().print(line, soft_wrap=True, highlight=False, markup=False)
+
+
+def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:
+    """Returns the command of a worker, which may build what the sweep's configs name."""
+    # Imported here, because reading the packaged configs takes a while.
+    from seqsweep.training.saved_config import own_targets
+
+    sweep = SweepFile.read(folder)
+    values = {
+        value
+        for config in (sweep.configs.values() if sweep else ())
+        for key, value in config.items()
+        if key.rpartition(".")[2] == "_target_"
+    }
+    foreign = sorted(values - own_targets())
+    allowed = [word for target in foreign for word in ("--allow", target)]
+    return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]
+
+
+@contextlib.contextmanager
+def _launching(folder: Path) -> Generator[None]:
+    """Keeps other commands from starting workers during the block."""
+    with contextlib.ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(RunLock(folder, LAUNCHING))
+                break
+            except Locked:
+                time.sleep(0.2)
+        yield
