@@ -40,7 +40,7 @@ TICK_SECONDS = 0.02
 
 
 def grid(runs: int, epochs: int) -> tuple[str, ...]:
-    """Returns the overrides of a sweep of some runs: 12 or 4 networks with several seeds."""
+    """Returns the overrides of a sweep of 12 or 4 networks with several seeds."""
     networks = ("rnn,gru,lstm", "32,64") if runs % 12 == 0 else ("rnn,gru", "64")
     count = 12 if runs % 12 == 0 else 4
     if runs % count:
@@ -59,6 +59,9 @@ def grid(runs: int, epochs: int) -> tuple[str, ...]:
         "model.num_layers=1,2",
         f"seed=range({runs // count})",
         f"trainer.max_epochs={epochs}",
+        # A full disk makes runs fail.
+        "sweep.on_error=retry",
+        "sweep.retries=100",
     )
 
 
@@ -128,10 +131,13 @@ def run(scratch: Path, disk: Disk, overrides: Sequence[str], options: argparse.N
         f"undisturbed: {len(crash.runs(alone))} runs, {epochs_of(alone)} epochs in {seconds:.0f} s",
         flush=True,
     )
-    command = ["train", f"output_dir={disturbed}", *overrides]
+    crash.finish(disturbed, (*overrides, "--plan-only"))
+    sweep = disturbed / "sweeps" / "chaos"
     draw = random.Random(options.seed)
-    fleet = Fleet(scratch, command, command, options.workers, draw)
-    storm = Storm(fleet, disk, disturbed / "sweeps" / "chaos", options.events, draw)
+    work = ["work", str(sweep), "--threads", "2"]
+    drive = ["train", f"output_dir={disturbed}", *overrides]
+    fleet = Fleet(scratch, work, drive, options.workers, draw)
+    storm = Storm(fleet, disk, sweep, options.events, draw)
     journals = Journals(scratch / "journal")
     began = time.monotonic()
     try:

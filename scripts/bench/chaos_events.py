@@ -125,7 +125,7 @@ class Storm:
         return self.draw.sample(awake, 1) if awake else []
 
     def in_write(self, journals: Journals) -> list[Member]:
-        """Stops a worker inside the write of a checkpoint, or at any moment if none comes."""
+        """Stops a worker in the write of a checkpoint, or anywhere if none comes."""
         members = self.worker()
         if not members:
             return []
@@ -147,7 +147,7 @@ class Storm:
 
 
 Action = Callable[[Storm, Journals], list[Member] | None]
-"""Lets an event strike; returns whom it struck, or None without a target."""
+"""Lets an event strike; returns the struck processes, or None without a target."""
 
 
 def kill_worker(storm: Storm, journals: Journals) -> list[Member] | None:
@@ -197,7 +197,7 @@ def step_clock(storm: Storm, journals: Journals) -> list[Member] | None:
 
 
 def age_locks(storm: Storm, journals: Journals) -> list[Member] | None:
-    """Shifts the times of half of the lock files by hours, as a clock step of a server would."""
+    """Shifts the times of half of the lock files by hours, like a server's clock step."""
     paths = [*storm.sweep.glob("*/lock"), *storm.sweep.glob(".running-*")]
     for path in storm.draw.sample(paths, -(-len(paths) // 2)):
         then = time.time() + storm.draw.uniform(-9, 9) * 3600

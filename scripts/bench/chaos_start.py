@@ -33,7 +33,7 @@ _RESULT = re.compile(
 
 @dataclass(frozen=True)
 class Settings:
-    """What distinguishes a started process from others on this machine.
+    """The host, the clock and the files of a started process.
 
     Args:
         host: the name of its host.
@@ -70,7 +70,9 @@ class Journal:
 def pretend(settings: Settings) -> None:
     """Changes the host name, the clock and the constants of the locks."""
     socket.gethostname = lambda: settings.host
-    lock.STALE_SECONDS, lock.BEAT_SECONDS = settings.stale_seconds, settings.beat_seconds
+    for module in (lock,):
+        module.STALE_SECONDS = settings.stale_seconds
+        module.BEAT_SECONDS = settings.beat_seconds
     with open(settings.clock, "rb") as file:
         clock = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     true_time = time.time
