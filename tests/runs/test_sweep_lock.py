@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from seqsweep.runs.lock import STALE_SECONDS
+from seqsweep.runs.lock_files import STALE_SECONDS
 from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks, sweep_lock
 
 HOLD = """

@@ -53,10 +53,10 @@ with RunLock(Path(sys.argv[1])):
 FORK_INSIDE = """
 import os, sys, time
 from pathlib import Path
-from seqsweep.runs import lock
+from seqsweep.runs import lock_files
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 root = Path(sys.argv[1])
-lock.BEAT_SECONDS = 0.02
+lock_files.BEAT_SECONDS = 0.02
 class Child(Exception): pass
 def child():
     said = f"the parent's is {'locked' if is_locked(root / 'parent') else 'free'} by "
@@ -121,13 +121,12 @@ with contextlib.ExitStack() as stack:
 
 # Takes and gives back one lock again and again: how often does it find another at work?
 TAKE = """
-import os, sys
+import json, os, socket, sys
 from pathlib import Path
 from seqsweep.runs.lock import Locked, RunLock
 folder, refused = Path(sys.argv[1]), 0
 for _ in range(int(sys.argv[2])):
-    (folder / "lock").write_text('{"host": "gone", "pid": 1}')
-    os.utime(folder / "lock", (1, 1))
+    (folder / "lock").write_text(json.dumps({"host": socket.gethostname(), "pid": 1}))
     try:
         with RunLock(folder):
             pass

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from lock_programs import FORK_INSIDE, HOLD, Start, line, tell
 
-from seqsweep.runs import lock
+from seqsweep.runs import lock_files
 from seqsweep.runs.lock import RunLock, is_locked
 
 
 def test_the_holder_of_a_lock_touches_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
     with RunLock(folder):
         os.utime(folder / "lock", (1, 1))
         ends = time.monotonic() + 10
@@ -39,7 +39,7 @@ def beating() -> set[threading.Thread]:
 def test_one_thread_beats_for_all_locks_while_there_are_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
     before = beating()  # those of earlier tests may be about to end
     folders = [tmp_path / name for name in "abcd"]
     with ExitStack() as stack:
@@ -62,7 +62,7 @@ def test_locks_of_many_threads_are_all_touched(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever of them is the first, and though others give theirs back."""
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
 
     def take(name: str) -> None:
         for _ in range(50):

@@ -3,14 +3,14 @@
 import json
 import os
 import socket
+import time
 from pathlib import Path
 
 import pytest
-from lock_programs import (
-    leave_lock_of,
-)
+from lock_programs import leave_lock_of
 
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs import lock_files
+from seqsweep.runs.lock import Locked, RunLock, holder_of, is_locked, wait_for_doubts
 
 
 @pytest.mark.parametrize("age", [0.0, 50.0])
@@ -37,8 +37,6 @@ def test_a_lock_of_another_host_that_lies_ahead_blocks_nobody(folder: Path) -> N
     assert is_locked(folder)
     leave_lock_of("elsewhere", folder, age=-24 * 3600)
     assert not is_locked(folder)
-    with RunLock(folder):
-        assert json.loads((folder / "lock").read_bytes())["pid"] == os.getpid()
 
 
 def test_age_is_told_by_the_clock_of_the_file_system(
@@ -50,12 +48,69 @@ def test_age_is_told_by_the_clock_of_the_file_system(
     assert is_locked(folder)
 
 
-@pytest.mark.parametrize(
-    ("host", "age"), [("elsewhere", 120.0), (socket.gethostname(), 0.0)], ids=["host", "process"]
-)
-def test_a_stale_lock_is_taken_over(folder: Path, host: str, age: float) -> None:
-    leave_lock_of(host, folder, age)
+def test_the_lock_of_a_dead_process_of_this_host_is_taken_over_at_once(folder: Path) -> None:
+    leave_lock_of(socket.gethostname(), folder, age=0)
+    with RunLock(folder) as lock:
+        assert lock.taken_from is not None and lock.taken_from.pid == 4711
+        found = holder_of(folder)
+        assert found is not None and found.pid == os.getpid()
+        assert (folder / "lock").exists()  # whoever looks for this name alone is right
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("age", [120.0, -120.0, 5 * 3600, -5 * 3600])
+def test_a_lock_that_only_a_clock_calls_dead_is_watched_first(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+    leave_lock_of("elsewhere", folder, age)
+    assert not is_locked(folder)  # a first look believes the clock
+    with pytest.raises(Locked, match="process 4711 on elsewhere"), RunLock(folder):
+        pass
+    assert is_locked(folder)  # so that nobody tries again and again
+    assert wait_for_doubts([folder])
+    assert not is_locked(folder)
+    with RunLock(folder) as lock:
+        assert lock.taken_from is not None and lock.taken_from.host == "elsewhere"
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("age", [0.0, 5 * 3600, -5 * 3600])
+def test_a_lock_that_is_touched_is_never_taken_over(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, age: float
+) -> None:
+    """Its clock may be hours off, and each touch may show another time."""
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.2)
+    leave_lock_of("elsewhere", folder, age)
+    ends, touches = time.monotonic() + 1, 0
+    while time.monotonic() < ends:
+        touches += 1
+        os.utime(folder / "lock", (0, time.time() - age + (touches % 2) * 7200))
+        with pytest.raises(Locked), RunLock(folder):
+            pass
+        time.sleep(0.01)
+    assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
+
+
+def test_a_lock_that_stays_untouched_is_taken_over_whatever_the_clock_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_files, "is_recent", lambda *_: True)
+    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.3)
+    leave_lock_of("elsewhere", folder, age=0)
+    assert is_locked(folder)
+    time.sleep(0.1)
+    with pytest.raises(Locked), RunLock(folder):
+        pass
+    time.sleep(0.25)
+    assert not is_locked(folder)
     with RunLock(folder):
-        holder = json.loads((folder / "lock").read_bytes())
-        assert (holder["host"], holder["pid"]) == (socket.gethostname(), os.getpid())
-    assert not (folder / "lock").exists()
+        pass
+
+
+def test_nothing_waits_without_doubts(folder: Path, tmp_path: Path) -> None:
+    leave_lock_of("elsewhere", folder, age=0)
+    start = time.monotonic()
+    assert not wait_for_doubts([folder, tmp_path / "none"])
+    assert time.monotonic() - start < 5

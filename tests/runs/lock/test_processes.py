@@ -1,6 +1,5 @@
 """A lock dies with its process, and a process that looks at it does not disturb it."""
 
-import json
 import os
 import signal
 import socket
@@ -23,7 +22,7 @@ from lock_programs import (
     tell,
 )
 
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.runs.lock import Locked, RunLock, holder_of, is_locked
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -54,9 +53,11 @@ def test_a_killed_holder_frees_the_lock_at_once(folder: Path, start: Start) -> N
     assert (folder / "lock").exists()
     assert not is_locked(folder)
     assert (folder / "lock").exists()  # looking removes nothing
-    with RunLock(folder):
-        assert json.loads((folder / "lock").read_bytes())["pid"] == os.getpid()
-    assert not (folder / "lock").exists()
+    with RunLock(folder) as lock:
+        assert lock.taken_from is not None and lock.taken_from.pid == holder.pid
+        found = holder_of(folder)
+        assert found is not None and found.pid == os.getpid()
+    assert list(folder.iterdir()) == []
 
 
 @pytest.mark.slow
