@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs import lock
+from seqsweep.runs import lock, lock_files
 
 _RESULT = re.compile(
     r"(metrics\.csv|record\.json|config\.yaml|provenance\.json|diagnostics\.json|failure\.json"
@@ -40,7 +40,7 @@ class Settings:
         index: the number of its host; POSIX locks are shared only between processes of one host.
         journal: the file to which it appends its journal.
         clock: a file of 8 bytes that holds the seconds by which its clock is wrong.
-        stale_seconds, beat_seconds: the times of `runs.lock`.
+        stale_seconds, beat_seconds: the times of `runs.lock_files`.
     """
 
     host: str
@@ -70,9 +70,8 @@ class Journal:
 def pretend(settings: Settings) -> None:
     """Changes the host name, the clock and the constants of the locks."""
     socket.gethostname = lambda: settings.host
-    for module in (lock,):
-        module.STALE_SECONDS = settings.stale_seconds
-        module.BEAT_SECONDS = settings.beat_seconds
+    lock_files.STALE_SECONDS = settings.stale_seconds
+    lock_files.BEAT_SECONDS = settings.beat_seconds
     with open(settings.clock, "rb") as file:
         clock = mmap.mmap(file.fileno(), 8, access=mmap.ACCESS_READ)
     true_time = time.time

@@ -188,7 +188,7 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
     lines = [f"{name}: in only one of the sweeps" for name in one.keys() ^ other.keys()]
     for name in one.keys() & other.keys():
         lines += [f"{name}: {what}" for what in differences(one[name], other[name])]
-    left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
+    left = [p for p in disturbed.rglob("*") if p.suffix == ".tmp" or p.name.startswith("lock")]
     left += disturbed.glob("sweeps/*/.stacks/*")
     return lines + [f"{path} is left" for path in left]
 
