@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 from seqsweep.runs.files import make_folder
+from seqsweep.runs.lock import check_held
 
 Row = tuple[int, float, Mapping[str, float]]
 """A row: the step, the time in seconds since 1970, and a value for each tag."""
@@ -57,6 +58,7 @@ class EventFile:
         """Appends some rows; when it returns, the operating system has them.
 
         Raises:
+            LockLost: another process trains the run now.
             OSError: the rows could not be written; the file is unchanged.
         """
         self.append(*encode([rows]))
@@ -65,6 +67,7 @@ class EventFile:
         """Appends rows that `encode` has encoded; otherwise like `write`."""
         if not data:
             return
+        check_held(self.folder)
         # The file is where it was, unless the run has got another name since.
         if self.path is not None:
             with contextlib.suppress(FileNotFoundError):

@@ -6,7 +6,7 @@ import math
 import os
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,7 +90,13 @@ def read_bytes(path: Path) -> bytes:
     return b"".join(parts)
 
 
-def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
+Confirm = Callable[[], None]
+"""Raises an error if a file must not be written any more; called just before its name changes."""
+
+
+def write_bytes(
+    path: Path, data: bytes, sync: bool = True, confirm: Confirm | None = None
+) -> os.stat_result:
     """Writes a whole file: under a temporary name, synced, then renamed.
 
     Returns the status of the written file. Its size and time distinguish it from a file that
@@ -99,6 +105,7 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
     Args:
         sync: without it, a file may be damaged if the power fails. This suits files that are synced
             later, or whose damage is noticed and that can be made again.
+        confirm: called before the rename; what it raises is raised, and nothing has changed.
 
     Raises:
         OSError: the file could not be written; an older file of this name is unchanged.
@@ -112,10 +119,12 @@ def write_bytes(path: Path, data: bytes, sync: bool = True) -> os.stat_result:
             if sync:
                 os.fsync(file.fileno())
             written = os.fstat(file.fileno())
+        if confirm is not None:
+            confirm()
         os.replace(temporary, path)
-    except OSError as error:
+    except Exception as error:
         Path(temporary).unlink(missing_ok=True)
-        if error.filename is None:  # on a full disk, for one
+        if isinstance(error, OSError) and error.filename is None:  # on a full disk, for one
             error.filename = os.fspath(path)
         raise
     return written
@@ -130,12 +139,20 @@ def _temporary(path: Path) -> str:
     return f"{folder}{slash}.{name}.{os.getpid()}-{threading.get_ident()}.tmp"
 
 
-def write_text(path: Path, text: str, sync: bool = True) -> os.stat_result:
+def write_text(
+    path: Path, text: str, sync: bool = True, confirm: Confirm | None = None
+) -> os.stat_result:
     """Writes UTF-8 as `write_bytes` does; bytes that are not UTF-8 become escapes."""
-    return write_bytes(path, text.encode(errors="backslashreplace"), sync)
+    return write_bytes(path, text.encode(errors="backslashreplace"), sync, confirm)
 
 
-def write_json(path: Path, value: Any, sync: bool = True, levels: int = DEEPEST) -> None:
+def write_json(
+    path: Path,
+    value: Any,
+    sync: bool = True,
+    levels: int = DEEPEST,
+    confirm: Confirm | None = None,
+) -> None:
     """Writes a value as JSON, raises as `write_bytes`.
 
     Args:
@@ -144,7 +161,7 @@ def write_json(path: Path, value: Any, sync: bool = True, levels: int = DEEPEST)
     Raises:
         ValueError: a number is NaN or infinite.
     """
-    write_text(path, _json(value, levels) + "\n", sync)
+    write_text(path, _json(value, levels) + "\n", sync, confirm)
 
 
 _ENCODER = json.JSONEncoder(allow_nan=False)

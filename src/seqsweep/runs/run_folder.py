@@ -11,7 +11,7 @@ from typing import Any, Literal
 from seqsweep.runs.config_text import read_yaml, to_text
 from seqsweep.runs.eventfiles import event_files, remove_event_files
 from seqsweep.runs.files import Damaged, read_object, say_once, sync, write_json, write_text
-from seqsweep.runs.lock import is_locked
+from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
@@ -34,7 +34,8 @@ class RunFolder:
 
     `config.yaml  provenance.json  record.json  diagnostics.json  metrics.csv  train.log
     checkpoints/{best,last}.ckpt`, event files (see `runs.eventfiles`), failure.json after a
-    failure, and a lock during training. record.json is written last.
+    failure, and a lock during training. record.json is written last. The methods that write raise
+    LockLost if this process has held the lock and another process has taken it over.
     """
 
     def __init__(self, path: Path) -> None:
@@ -124,8 +125,13 @@ class RunFolder:
         failure = self.failure()
         return "incomplete" if failure is None else failure["kind"]
 
+    def check_held(self) -> None:
+        """Raises LockLost if this process has lost the lock of the run."""
+        check_held(self.path)
+
     def start(self, config: dict[str, Any], provenance: dict[str, Any], sync: bool = True) -> None:
         """Begins the run: writes its config, and removes what an earlier attempt left."""
+        self.check_held()
         checkpoints = self.path / "checkpoints"
         checkpoints.mkdir(parents=True, exist_ok=True)
         if set(os.listdir(self.path)) - _OF_A_NEW_RUN:
@@ -134,14 +140,14 @@ class RunFolder:
             remove(self.path, "metrics.csv", "diagnostics.json", TEMPORARY)
             remove_event_files(self.path)
         remove(checkpoints, "*.ckpt", TEMPORARY)
-        write_text(self.path / "config.yaml", to_text(config), sync)
-        write_json(self.path / "provenance.json", provenance, sync, levels=1)
+        write_text(self.path / "config.yaml", to_text(config), sync, self.check_held)
+        write_json(self.path / "provenance.json", provenance, sync, 1, self.check_held)
 
     def forget_interrupt(self) -> None:
         """Marks an interrupted run as incomplete, because it is resumed."""
         failure = self.failure()
         if failure is not None and failure["kind"] == "interrupted":
-            write_json(self.path / "failure.json", failure | {"kind": "incomplete", "error": ""})
+            self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def tidy(self) -> None:
         """Removes the temporary files of killed attempts."""
@@ -160,34 +166,55 @@ class RunFolder:
         """
         if not synced:
             sync([self.path / "metrics.csv", *event_files(self.path)])
+        self.check_held()
         # A finished run has no failure, so failure.json goes before the record appears.
         remove(self.path, "failure.json", TEMPORARY)
         remove(self.path / "checkpoints", "previous.ckpt", "next.ckpt", TEMPORARY)
         content = {"status": "complete"} | record
-        write_sealed(self.path / "record.json", content, sync=not synced)
+        write_sealed(self.path / "record.json", content, not synced, self.check_held)
 
     def refuse(self, config: dict[str, Any], error: BaseException) -> None:
         """Writes the config and the failure of a run that could not be built."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.path / "config.yaml", to_text(config))
+        write_text(self.path / "config.yaml", to_text(config), confirm=self.check_held)
         self.fail(error)
 
     def fail(self, error: BaseException) -> None:
         """Writes the error that ended an attempt, and counts the attempt as failed."""
-        write_json(
-            self.path / "failure.json",
+        self._write_failure(
             {
                 "kind": "failed",
                 "error": f"{type(error).__name__}: {error}",
                 "traceback": "".join(traceback.format_exception(error)),
                 "attempts": self.attempts() + 1,
-            },
+            }
         )
 
     def interrupt(self, reason: BaseException) -> None:
         """Writes that an attempt was stopped; it does not count as failed."""
         content = {"kind": "interrupted", "error": str(reason), "attempts": self.attempts()}
-        write_json(self.path / "failure.json", content)
+        self._write_failure(content)
+
+    def count_killed(self, epochs: int) -> int:
+        """Counts that a process was killed while it trained the run.
+
+        Returns how many were killed in a row without a new epoch. The attempt does not count as
+        failed.
+
+        Args:
+            epochs: the number of epochs that the run has now.
+        """
+        failure = self.failure() or {}
+        before = failure.get("killed")
+        is_again = isinstance(before, dict) and before.get("epochs") == epochs
+        count = before["count"] + 1 if is_again and isinstance(before.get("count"), int) else 1
+        content = {"kind": "incomplete", "error": "", "attempts": failure.get("attempts", 0)}
+        self._write_failure(content | {"killed": {"count": count, "epochs": epochs}})
+        return count
+
+    def _write_failure(self, content: dict[str, Any]) -> None:
+        self.check_held()
+        write_json(self.path / "failure.json", content, confirm=self.check_held)
 
     def attempts(self) -> int:
         """Returns the number of failed attempts."""

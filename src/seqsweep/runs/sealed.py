@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs.files import Damaged, parse_json_of, read_bytes, say_once, write_json
+from seqsweep.runs.files import (
+    Confirm,
+    Damaged,
+    parse_json_of,
+    read_bytes,
+    say_once,
+    write_json,
+)
 
 DIGEST = "digest"
 
@@ -24,9 +31,11 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     return unsealed | {DIGEST: hashlib.sha256(text.encode()).hexdigest()}
 
 
-def write_sealed(path: Path, content: Mapping[str, Any], sync: bool = True) -> None:
+def write_sealed(
+    path: Path, content: Mapping[str, Any], sync: bool = True, confirm: Confirm | None = None
+) -> None:
     """Writes the content with its digest; raises as `sealed` and `write_json`."""
-    write_json(path, sealed(content), sync)
+    write_json(path, sealed(content), sync, confirm=confirm)
 
 
 def read_sealed(path: Path) -> dict[str, Any]:

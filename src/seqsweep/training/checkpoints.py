@@ -5,6 +5,7 @@ the sha256 of everything before it. So one rename publishes content and digest t
 `torch.load` reads the file as usual, and a flipped bit or a truncation is noticed.
 """
 
+import functools
 import hashlib
 import io
 import logging
@@ -22,7 +23,8 @@ from seqsweep.console import say_error
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.eventfiles import event_files
 from seqsweep.runs.events import end_of_step
-from seqsweep.runs.files import Damaged, link, read_bytes, write_bytes
+from seqsweep.runs.files import Confirm, Damaged, link, read_bytes, write_bytes
+from seqsweep.runs.lock import check_held
 from seqsweep.training.best_epoch import BestEpoch
 
 log = logging.getLogger(__name__)
@@ -55,11 +57,23 @@ def load_sealed(path: Path) -> dict[str, Any]:
         raise Damaged(f"{path} holds more than tensors and plain values: refused") from None
 
 
-def save_sealed(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
+def save_sealed(
+    checkpoint: dict[str, Any], path: Path, sync: bool = True, confirm: Confirm | None = None
+) -> None:
     """Writes a checkpoint atomically: under a temporary name, synced, then renamed."""
     buffer = io.BytesIO()
     torch.save(checkpoint, buffer)
-    write_bytes(path, seal(buffer.getvalue()), sync)
+    write_bytes(path, seal(buffer.getvalue()), sync, confirm)
+
+
+def save_in_run(checkpoint: dict[str, Any], path: Path, sync: bool = True) -> None:
+    """Writes RUN/checkpoints/NAME as `save_sealed` does, if the run's lock is not lost.
+
+    Raises:
+        LockLost: another process trains the run now.
+        OSError: the file cannot be written.
+    """
+    save_sealed(checkpoint, path, sync, functools.partial(check_held, path.parent.parent))
 
 
 class SealedCheckpointIO(TorchCheckpointIO):
@@ -74,7 +88,7 @@ class SealedCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
     ) -> None:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        save_sealed(checkpoint, Path(path))
+        save_in_run(checkpoint, Path(path))
 
     def load_checkpoint(self, path: Any, *args: Any, **options: Any) -> dict[str, Any]:
         return load_sealed(Path(path))
@@ -187,10 +201,13 @@ def publish(folder: Path, is_better: bool) -> None:
     stay forever.
     """
     new, last = folder / "next.ckpt", folder / "last.ckpt"
+    check_held(folder.parent)
     if is_better:
         link(new, folder / "best.ckpt")
+    check_held(folder.parent)
     if last.exists():
         link(last, folder / "previous.ckpt")
+    check_held(folder.parent)
     new.replace(last)
 
 
@@ -219,6 +236,7 @@ def _cut_logs(folder: Path, checkpoint: dict[str, Any]) -> bool:
     Values that callbacks log at the end of an epoch are written after the epoch's checkpoint. These
     events have the index of the epoch's last step and are kept.
     """
+    check_held(folder)
     sizes = checkpoint["files"]
     paths = {path.name: path for path in logs(folder)}  # by name: the folder may have been renamed
     for name, size in sizes.items():

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from seqsweep.runs.eventfiles import WRITER, event_folder
 from seqsweep.runs.events import EventFile, Row, append_bytes
+from seqsweep.runs.lock import check_held
 
 COLUMNS: tuple[str, ...] = (
     "epoch", "step", "lr", "train/loss", "train/acc", "train/f1", "train/grad_norm",
@@ -148,9 +149,11 @@ class EpochCSVLogger(RowLogger):
         """Appends rows to metrics.csv, all or none of them.
 
         Raises:
+            LockLost: another process trains the run now.
             OSError: the file cannot be written.
             ValueError: a key is not a column.
         """
+        check_held(self.path.parent)
         text = "".join([csv_line(row) for row in rows])
         append_bytes(self.path, text.encode(), header=_CSV_HEADER)
 

@@ -6,16 +6,18 @@ The steps are the same for one run and for many, and for every engine: see `trai
 import contextlib
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import Holder, Locked, LockLost, RunLock, wait_for_doubts
 from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
+from seqsweep.training.engines.ending import Member
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
@@ -28,10 +30,17 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 Outcomes = list[Outcome | BaseException]
 
+MOST_KILLED = 3
+"""The number of processes killed in a row, without a new epoch, after which a run has failed."""
+
 _LARGEST_POOL = 500
 """The most members of a pool.
 
 Each holds a lock and so an open file, and systems allow about a thousand."""
+
+
+class KilledTooOften(Exception):
+    """Each process that trained a run was killed before it had trained another epoch."""
 
 
 def train(
@@ -50,7 +59,7 @@ def train(
 
     Raises:
         ValueError, TypeError, OSError: the config cannot be built; nothing has been written.
-        Locked: another process trains this run.
+        Locked: another process trains this run, or has taken it over.
         Interrupted: a signal came; the run resumes from its last epoch next time.
         RunFailed: training failed; failure.json holds the traceback.
     """
@@ -137,13 +146,14 @@ def train_together(engine: Engine[M]) -> Outcomes:
         return [assisted]
     alone: list[PlannedRun] = []
     with contextlib.ExitStack() as contexts:
-        locked = [member for member in members if _lock(engine, member, contexts)]
+        locks = _lock_all(engine, members, contexts)
+        locked = [member for member in members if member.run_id in locks]
         if locked:
             contexts.enter_context(restored_torch_state(engine.torch_threads))
             contexts.enter_context(engine.stop.listening())
             if engine.is_single:
                 contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
-            for group in engine.groups(_begin(engine, locked)):
+            for group in engine.groups(_begin(engine, locked, locks)):
                 alone += _fit_test_record(engine, group)
     # The locks have been released by now, and training a run alone takes its lock again.
     for run in alone:
@@ -152,27 +162,50 @@ def train_together(engine: Engine[M]) -> Outcomes:
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
-def _lock(engine: Engine[M], member: M, contexts: contextlib.ExitStack) -> bool:
-    """Locks a run; False if another process trains or has finished it."""
-    try:
-        contexts.enter_context(RunLock(member.folder.path))
-    except (Locked, OSError) as error:
-        engine.outcomes[member.run_id] = error
-        return False
-    # Another process may have finished the run since it was planned.
-    outcome = finished(member.planned, engine.root)
-    if outcome is not None:
-        engine.outcomes[member.run_id] = outcome
-    return outcome is None
+def _lock_all(
+    engine: Engine[M], members: Sequence[M], contexts: contextlib.ExitStack
+) -> dict[str, RunLock]:
+    """Locks runs; those that another process trains or has finished get their outcomes."""
+    locks: dict[str, RunLock] = {}
+    _lock(engine, members, contexts, locks)
+    refused = [m for m in members if isinstance(engine.outcomes.get(m.run_id), Locked)]
+    # Only a clock says that some holders are dead. All are watched at the same time.
+    if wait_for_doubts([member.folder.path for member in refused]):
+        _lock(engine, refused, contexts, locks)
+    return locks
 
 
-def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
+def _lock(
+    engine: Engine[M],
+    members: Sequence[M],
+    contexts: contextlib.ExitStack,
+    locks: dict[str, RunLock],
+) -> None:
+    for member in members:
+        try:
+            lock = contexts.enter_context(RunLock(member.folder.path))
+        except (Locked, OSError) as error:
+            engine.outcomes[member.run_id] = error
+            continue
+        engine.outcomes.pop(member.run_id, None)  # of the first try
+        # Another process may have finished the run since it was planned.
+        outcome = finished(member.planned, engine.root)
+        if outcome is None:
+            locks[member.run_id] = lock
+        else:
+            engine.outcomes[member.run_id] = outcome
+
+
+def _begin(
+    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock]
+) -> list[Begun[M]]:
     """Prepares the folders of members; returns those that can be trained."""
     origin = engine.prepare(members)
     begun: list[Begun[M]] = []
     for member in members:
         try:
             path = begin(member.planned, member.folder, origin, sync=engine.is_single)
+            _count_killed(member, path, locks[member.run_id].taken_from)
         except Exception as error:
             engine.fail(member, error)
             continue
@@ -185,6 +218,23 @@ def _begin(engine: Engine[M], members: Sequence[M]) -> list[Begun[M]]:
     if not engine.is_single:
         os.sync()  # all small files at once; a power failure must not keep only the checkpoints
     return begun
+
+
+def _count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> None:
+    """Counts that the process that trained a run before was killed, if it was.
+
+    Raises:
+        KilledTooOften: nobody has trained a new epoch for several processes.
+    """
+    if killed is None:
+        return
+    epochs = 0 if checkpoint is None else load_sealed(checkpoint)["epoch"] + 1
+    member.log.say(f"{killed} was killed or stood still while it trained this run", "WARNING")
+    count = member.folder.count_killed(epochs)
+    if count >= MOST_KILLED:
+        raise KilledTooOften(
+            f"{count} processes were killed while they trained it; the last was {killed}"
+        )
 
 
 def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[PlannedRun]:
@@ -200,6 +250,8 @@ def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[Plann
         if engine.stop.received is None:
             raise
         _interrupt(engine, group, error)
+    except LockLost as error:
+        return _end_lost(engine, group, error)
     except Exception as error:
         if engine.stop.has_caused(error):
             _interrupt(engine, group, error)
@@ -214,12 +266,22 @@ def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseExceptio
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
     for member in _left(engine, group):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LockLost):
             member.log.flush()
             member.folder.interrupt(reason)
         member.log.say(str(reason), level="WARNING")
         member.log.write_lines()
         engine.outcomes[member.run_id] = reason
+
+
+def _end_lost(engine: Engine[M], group: Sequence[Begun[M]], lost: LockLost) -> list[PlannedRun]:
+    """Leaves runs to the processes that have taken them over; returns the others."""
+    for member in _left(engine, group):
+        try:
+            member.folder.check_held()
+        except (LockLost, OSError) as error:
+            engine.outcomes[member.run_id] = error
+    return _fail(engine, group, lost)
 
 
 def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:

@@ -1,9 +1,12 @@
 """The train.log of a run: what has happened, over all attempts."""
 
+import contextlib
 import logging
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+
+from seqsweep.runs.lock import LockLost, check_held
 
 # Without this handler, logging would print warnings on stderr before a run has its file. They are
 # printed there anyway.
@@ -11,7 +14,12 @@ logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that ignores write errors."""
+    """A log file that ignores write errors, and gets no line once the run's lock is lost."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(LockLost, OSError):
+            check_held(Path(self.baseFilename).parent)
+            super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         pass

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from seqsweep.data.sequences import Splits
 from seqsweep.models.module import Diverged
+from seqsweep.runs.lock import LockLost
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.diagnosis import write_diagnosis
@@ -56,9 +57,11 @@ def record_end(
         synced: whether all of its other files are on disk.
 
     Raises:
+        LockLost: another process trains the run now.
         OSError: a file cannot be written.
     """
     record = record_of(member, end, steps, len(splits.train))
+    member.folder.check_held()
     if isinstance(end, Findings) and end.diagnosis is not None and record["status"] == "complete":
         write_diagnosis(member.folder.path, end.diagnosis)
     member.folder.finish(record, synced)
@@ -93,13 +96,19 @@ def record_of(
     return member.planned.record("complete", result)
 
 
-def fail_member(member: Member, error: Exception) -> RunFailed:
-    """Writes that a member has failed, if its folder can be written."""
+def fail_member(member: Member, error: Exception) -> RunFailed | LockLost:
+    """Writes that a member has failed, if its folder can be written.
+
+    A member that another process trains now has not failed: the outcome is the lost lock.
+    """
     text = "".join(traceback.format_exception(error))
+    try:
+        with contextlib.suppress(OSError):  # a full disk is the failure itself
+            member.folder.fail(error)
+    except LockLost as lost:
+        return lost
     member.log.say(f"failed: {text}", level="ERROR")
     member.log.write_lines()
-    with contextlib.suppress(OSError):  # a full disk is the failure itself
-        member.folder.fail(error)
     failure = RunFailed(member.folder.path, error)
     failure.__cause__ = error
     return failure

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from seqsweep.runs.lock import LockLost, check_held
 from seqsweep.training.checkpoints import sizes_of_logs
 from seqsweep.training.loggers import RowLogger, text_line
 
@@ -48,6 +49,7 @@ class MemberLog:
         """Writes the rows; they stay here if a file cannot be written.
 
         Raises:
+            LockLost: another process trains the run now.
             OSError: a file cannot be written.
         """
         if self._rows:
@@ -65,7 +67,8 @@ class MemberLog:
         """Writes the lines to train.log, or drops them if impossible."""
         path = self.folder / "train.log"
         lines, self._lines = self._lines, []
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, LockLost):
+            check_held(self.folder)
             # A link could lead out of the folder, and writing to a FIFO could block for ever.
             if path.is_symlink() or path.is_fifo():
                 path.unlink()

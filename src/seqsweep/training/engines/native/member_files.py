@@ -1,7 +1,7 @@
 """The logs and checkpoints of a pool's members."""
 
 from seqsweep.runs.files import link
-from seqsweep.training.checkpoints import publish, save_sealed
+from seqsweep.training.checkpoints import publish, save_in_run
 from seqsweep.training.engines.native.member import PoolMember
 
 
@@ -40,8 +40,8 @@ class MemberFiles:
         is_better = best["epoch"] == last["epoch"]
         # The best one comes first: `resume_point` accepts one of an epoch that is trained again.
         if not is_better and best["epoch"] != self._best:
-            save_sealed(best, folder / "best.ckpt", sync)
-        save_sealed(last, folder / "next.ckpt", sync)
+            save_in_run(best, folder / "best.ckpt", sync)
+        save_in_run(last, folder / "next.ckpt", sync)
         publish(folder, is_better)
         self._epochs, self._best = member.epochs, best["epoch"]
 
@@ -58,10 +58,10 @@ class MemberFiles:
         last, best = member.checkpoints()
         # The two files have the same content, so one file with two names saves a write.
         if best["epoch"] == last["epoch"]:
-            save_sealed(last, folder / "best.ckpt", sync)
+            save_in_run(last, folder / "best.ckpt", sync)
             link(folder / "best.ckpt", folder / "last.ckpt")
         else:
             if best["epoch"] != self._best:
-                save_sealed(best, folder / "best.ckpt", sync)
-            save_sealed(last, folder / "last.ckpt", sync)
+                save_in_run(best, folder / "best.ckpt", sync)
+            save_in_run(last, folder / "last.ckpt", sync)
         self._epochs = member.epochs

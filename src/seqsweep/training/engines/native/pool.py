@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped
+from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
@@ -244,10 +245,10 @@ class Pool:
         self._try(member, lambda: files.save(self.budget.clock(), sync))
 
     def _try(self, member: PoolMember, action: Callable[[], object]) -> None:
-        """Calls an action for a member; the member fails if its folder cannot be written."""
+        """Calls an action for a member; the member ends if its folder cannot be written."""
         try:
             action()
-        except OSError as error:
+        except (OSError, LockLost) as error:
             self._fail(member, error)
 
     def _fail(self, member: PoolMember, error: Exception) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqsweep.models.module import Diverged
+from seqsweep.runs.lock import LockLost
 from seqsweep.training.diagnosis import confusion_of, diagnose, members_at_once, splits_tested
 from seqsweep.training.engines.ending import Findings, fail_member, record_end
 from seqsweep.training.engines.joint.member import TrainingMember
@@ -91,10 +92,10 @@ class StackEnds:
         self._remove_file(len(ended))
 
     def attempt(self, member: TrainingMember, action: Callable[[], object]) -> None:
-        """Calls an action for a member, which fails if its folder cannot be written."""
+        """Calls an action for a member, which ends if its folder cannot be written."""
         try:
             action()
-        except OSError as error:
+        except (OSError, LockLost) as error:
             self.outcomes[member.run_id] = fail_member(member, error)
 
     def _left(self, ended: Sequence[Ended[TrainingMember]]) -> list[Ended[TrainingMember]]:
@@ -121,7 +122,7 @@ class StackEnds:
 
     def _remove_file(self, ended: int) -> None:
         """Removes the stack's file if no member may resume from it."""
-        has_failed = any(isinstance(outcome, RunFailed) for outcome in self.outcomes.values())
+        has_failed = any(isinstance(o, (RunFailed, LockLost)) for o in self.outcomes.values())
         if self.file is not None and ended == len(self.stack.members) and not has_failed:
             self.file.remove()
 

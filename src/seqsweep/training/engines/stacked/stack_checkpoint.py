@@ -6,7 +6,7 @@ import lightning as L
 from lightning.pytorch.callbacks import Checkpoint
 
 from seqsweep.pacing import pause_after
-from seqsweep.training.checkpoints import publish, save_sealed
+from seqsweep.training.checkpoints import publish, save_in_run
 from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.stacked.ends import StackEnds
 from seqsweep.training.engines.stacked.module import StackModule
@@ -36,6 +36,9 @@ class StackCheckpoint(Checkpoint):
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         assert isinstance(pl_module, StackModule)
         stack = self.stack
+        # A process that stood still has lost most of its members to others, or all of them.
+        for member in stack.members:
+            self.ends.attempt(member, member.folder.check_held)
         # Diverged members leave before the checkpoint, which they would resume from.
         self.ends.record(pl_module.diverged)
         self._flush()
@@ -70,7 +73,7 @@ class StackCheckpoint(Checkpoint):
             (member,) = self.stack.members
             folder = member.folder.path / "checkpoints"
             last, _ = cut(self.stack.state_dict(), member)
-            save_sealed(last, folder / "next.ckpt")
+            save_in_run(last, folder / "next.ckpt")
             publish(folder, member in better)
             return
         self.file.save(self.stack)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seqsweep.runs.files import link, read_json, say_once, write_text
-from seqsweep.training.checkpoints import Damaged, load_sealed, save_sealed, say
+from seqsweep.training.checkpoints import Damaged, load_sealed, save_in_run, save_sealed, say
 from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.stacked.company import FOLDER
 from seqsweep.training.engines.stacked.state import Checkpoint, Stack, cut
@@ -54,7 +54,7 @@ class StackFile:
     def save(self, stack: Stack) -> None:
         """Writes the state of a stack atomically, and keeps the previous one."""
         new = self.path.with_suffix(".next.ckpt")
-        save_sealed(stack.state_dict(), new)
+        save_sealed(stack.state_dict(), new, confirm=lambda: _check_all_held(stack))
         if self.path.exists():
             link(self.path, self.previous)
         new.replace(self.path)
@@ -75,6 +75,12 @@ class StackFile:
         # The names of temporary files begin with a dot, hence the star before the stem.
         for path in self.path.parent.glob(f"*{self.path.stem}.*"):
             path.unlink(missing_ok=True)
+
+
+def _check_all_held(stack: Stack) -> None:
+    """Raises LockLost if another process trains one of the members now."""
+    for member in stack.members:
+        member.folder.check_held()
 
 
 def extract_members(root: Path, members: Sequence[TrainingMember]) -> None:
@@ -125,9 +131,9 @@ def save_members(
         folder = member.folder.path / "checkpoints"
         # The last checkpoint comes last: once it exists, a run can resume.
         if best["epoch"] == last["epoch"]:
-            save_sealed(last, folder / "best.ckpt", sync)
+            save_in_run(last, folder / "best.ckpt", sync)
             link(folder / "best.ckpt", folder / "last.ckpt")
             continue
         if best["epoch"] is not None:
-            save_sealed(best, folder / "best.ckpt", sync)
-        save_sealed(last, folder / "last.ckpt", sync)
+            save_in_run(best, folder / "best.ckpt", sync)
+        save_in_run(last, folder / "last.ckpt", sync)
