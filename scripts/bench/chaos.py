@@ -7,9 +7,9 @@ another folder. A supervisor starts them again whenever they end, as Slurm or Ra
 a seeded stream of events strikes. `EVENTS` lists them.
 
 The hosts are processes of this machine with other host names. Their POSIX locks are hidden from
-each other, as on some network file systems, and half of their clocks are wrong by hours. The time
-after which a lock is stale is four seconds instead of a minute. A full disk needs root, because the
-folder is then a small file system of its own.
+each other, as on some network file systems, and half of their clocks are wrong by hours. A lock is
+stale after three seconds instead of a minute. A full disk needs root, because the folder is then a
+small file system of its own.
 
 The program prints the events, the lost epochs, the runs that two processes wrote at once, and the
 mismatches. The last two must be 0. It compares what `crash.py` compares.
@@ -18,6 +18,7 @@ mismatches. The last two must be 0. It compares what `crash.py` compares.
 import argparse
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -96,7 +97,7 @@ def errors_in(fleet: Fleet) -> list[str]:
     """Returns the processes that printed a traceback."""
     outputs = {member: member.output.read_text(errors="replace") for member in fleet.all}
     return [
-        f"process {member.number} printed a traceback: {text.strip().splitlines()[-1]}"
+        f"process {member.name} printed a traceback: {text.strip().splitlines()[-1]}"
         for member, text in outputs.items()
         if "Traceback" in text
     ]
@@ -124,8 +125,8 @@ def say_figures(fleet: Fleet, storm: Storm, journals: Journals) -> list[str]:
 
 def run(scratch: Path, disk: Disk, overrides: Sequence[str], options: argparse.Namespace) -> bool:
     """Trains the sweep twice, and prints the figures. Returns whether all is well."""
-    alone, disturbed = scratch / "alone", disk.folder
-    alone.mkdir()
+    alone, disturbed = (options.alone or scratch / "alone").resolve(), disk.folder
+    alone.mkdir(exist_ok=True)
     seconds = crash.finish(alone, tuple(overrides))
     print(
         f"undisturbed: {len(crash.runs(alone))} runs, {epochs_of(alone)} epochs in {seconds:.0f} s",
@@ -170,7 +171,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="workers that live at once (4)")
     parser.add_argument("--runs", type=int, default=48, help="a multiple of 4 (48)")
     parser.add_argument("--epochs", type=int, default=200, help="of a run, at most (200)")
+    words = "keeps the undisturbed sweep, and trains it only once for several calls"
+    parser.add_argument("--alone", type=Path, metavar="FOLDER", help=words)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # which ends all processes
     overrides = grid(options.runs, options.epochs)
     scratch = Path(tempfile.mkdtemp(prefix="chaos-"))
     with Disk(scratch / "disk") as disk:

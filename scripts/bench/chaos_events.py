@@ -60,17 +60,17 @@ class Struck:
 
     Attributes:
         progress: the share of all epochs that were trained by then.
-        on: the numbers of the processes that it struck.
-        killed: the numbers of the processes that it killed.
+        on: the names of the processes that it struck.
+        killed: the names of the processes that it killed.
     """
 
     kind: str
     progress: float
-    on: list[int]
-    killed: list[int]
+    on: list[str]
+    killed: list[str]
 
     def __str__(self) -> str:
-        return f"{self.progress:.3f} {self.kind}: {self.on}"
+        return f"{self.progress:.3f} {self.kind}: {', '.join(self.on)}"
 
 
 @dataclass
@@ -113,9 +113,9 @@ class Storm:
         kind = self.due[0][1]
         members = EVENTS[kind][1](self, journals)
         if members is not None:
-            numbers = [member.number for member in members]
-            killed = numbers if kind.startswith("kill") else []
-            self.struck.append(Struck(kind, progress, numbers, killed))
+            names = [member.name for member in members]
+            killed = names if kind.startswith("kill") else []
+            self.struck.append(Struck(kind, progress, names, killed))
             del self.due[0]
 
     def worker(self) -> list[Member]:
@@ -130,7 +130,7 @@ class Storm:
         if not members:
             return []
         pid = members[0].process.pid
-        runs = journals.held(members[0].number)
+        runs = journals.held(members[0].name)
         deadline = time.monotonic() + _WRITE_SECONDS
         while time.monotonic() < deadline:
             if self._writes(runs, pid):
@@ -182,11 +182,11 @@ def freeze_shortly(storm: Storm, journals: Journals) -> list[Member] | None:
 
 
 def freeze(storm: Storm, journals: Journals) -> list[Member] | None:
-    return _freeze(storm.worker(), storm.draw.uniform(1.2, 3) * STALE_SECONDS)
+    return _freeze(storm.worker(), storm.draw.uniform(1.5, 6) * STALE_SECONDS)
 
 
 def freeze_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
-    return _freeze(storm.in_write(journals), storm.draw.uniform(1.2, 3) * STALE_SECONDS)
+    return _freeze(storm.in_write(journals), storm.draw.uniform(1.5, 6) * STALE_SECONDS)
 
 
 def step_clock(storm: Storm, journals: Journals) -> list[Member] | None:

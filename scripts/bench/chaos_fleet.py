@@ -16,8 +16,8 @@ from chaos_start import Settings
 from timing import ONE_THREAD
 
 START = Path(__file__).parent / "chaos_start.py"
-STALE_SECONDS = 4.0
-BEAT_SECONDS = 0.5
+STALE_SECONDS = 3.0
+BEAT_SECONDS = 0.4
 DRIVER = "login"
 """The host of the driver."""
 
@@ -26,7 +26,7 @@ DRIVER = "login"
 class Member:
     """A process of the fleet, with its output and its clock in files."""
 
-    number: int
+    name: str
     host: str
     process: subprocess.Popen[bytes]
     output: Path
@@ -78,8 +78,8 @@ class Fleet:
     live: dict[int, Member] = field(default_factory=dict[int, Member])
 
     def __post_init__(self) -> None:
-        for name in ("journal", "output", "clock"):
-            (self.scratch / name).mkdir()
+        for kind in ("journal", "output", "clock"):
+            (self.scratch / kind).mkdir()
 
     @property
     def driver(self) -> int:
@@ -108,9 +108,9 @@ class Fleet:
             member.ended = now
             del self.live[slot]
 
-    def deaths(self) -> dict[int, float]:
-        """Returns when each member ended, by its number."""
-        return {one.number: one.ended for one in self.all if one.ended is not None}
+    def deaths(self) -> dict[str, float]:
+        """Returns when each member ended, by its name."""
+        return {one.name: one.ended for one in self.all if one.ended is not None}
 
     def end(self) -> None:
         """Kills all members."""
@@ -120,12 +120,12 @@ class Fleet:
             member.process.wait()
 
     def _start(self, slot: int) -> Member:
-        number = len(self.all)
+        name = str(len(self.all))
         is_driver = slot == self.driver
         # Two neighbours share a host.
         host, index = (DRIVER, self.workers) if is_driver else (f"node{slot // 2}", slot // 2)
         journal, output, clock = (
-            self.scratch / name / str(number) for name in ("journal", "output", "clock")
+            self.scratch / kind / name for kind in ("journal", "output", "clock")
         )
         # Half of the clocks are wrong by hours from the start.
         shift = self.draw.choice([0.0, self.draw.uniform(-9, 9) * 3600])
@@ -141,4 +141,4 @@ class Fleet:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Member(number, host, process, output, clock)
+        return Member(name, host, process, output, clock)

@@ -2,17 +2,17 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 
 class Line(NamedTuple):
-    """A line of a journal, with the number of its process."""
+    """A line of a journal, with the name of its process."""
 
     time: float
-    process: int
+    process: str
     kind: str
     run: str
     what: str
@@ -29,7 +29,7 @@ class Tenure:
     """
 
     run: str
-    process: int
+    process: str
     start: float
     epochs: list[int] = field(default_factory=list[int])
     writes: list[tuple[float, str]] = field(default_factory=list[tuple[float, str]])
@@ -40,7 +40,7 @@ class Journals:
     """The lines that the processes have written so far.
 
     Args:
-        folder: holds a file for each process, named after its number.
+        folder: holds a file for each process, named after it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,11 +60,11 @@ class Journals:
             self._read[path] = self._read.get(path, 0) + len(text)
             for words in text.decode().splitlines():
                 time, kind, run, what = words.split(" ", 3)
-                self.lines.append(Line(float(time), int(path.name), kind, run, what))
+                self.lines.append(Line(float(time), path.name, kind, run, what))
                 if kind == "epoch":
                     self.epochs.add((run, what))
 
-    def held(self, process: int) -> list[str]:
+    def held(self, process: str) -> list[str]:
         """Returns the runs whose locks a process holds."""
         held: dict[str, str] = {}
         for line in self.lines:
@@ -82,7 +82,7 @@ class Journals:
         A process that never locked a run gets a tenure from its first action there.
         """
         tenures: defaultdict[str, list[Tenure]] = defaultdict(list)
-        current: dict[tuple[int, str], Tenure] = {}
+        current: dict[tuple[str, str], Tenure] = {}
         for line in sorted(self.lines):
             if line.run == "-":  # a file of the sweep
                 continue
@@ -103,12 +103,12 @@ def _add(tenure: Tenure, line: Line) -> None:
         tenure.released = line.time
 
 
-def taken_over(tenures: Iterable[Sequence[Tenure]], deaths: dict[int, float]) -> tuple[int, int]:
+def taken_over(tenures: Iterable[Sequence[Tenure]], deaths: Mapping[str, float]) -> tuple[int, int]:
     """Counts the locks that were taken without a release.
 
     Args:
         tenures: the tenures of each run.
-        deaths: when each process ended, by its number.
+        deaths: when each process ended, by its name.
 
     Returns:
         The number of all such locks, and of those whose earlier holder still lived.
@@ -136,7 +136,7 @@ def written_by_two(tenures: Iterable[Sequence[Tenure]]) -> list[str]:
     return found
 
 
-def lost_after(tenures: Iterable[Sequence[Tenure]], killed: Iterable[int]) -> int:
+def lost_after(tenures: Iterable[Sequence[Tenure]], killed: Iterable[str]) -> int:
     """Returns how many epochs of killed processes the next holders trained again."""
     killed = frozenset(killed)
     lost = 0
