@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import crash
@@ -93,12 +93,12 @@ def disturb(fleet: Fleet, storm: Storm, journals: Journals, alone: Path) -> list
             return [f"no epoch and no lock for {SILENCE_SECONDS:.0f} s, all runs done: {is_done}"]
 
 
-def errors_in(fleet: Fleet) -> list[str]:
-    """Returns the processes that printed a traceback."""
-    outputs = {member: member.output.read_text(errors="replace") for member in fleet.all}
+def errors_in(outputs: Iterable[Path]) -> list[str]:
+    """Returns the outputs of processes that hold a traceback."""
+    texts = {path: path.read_text(errors="replace") for path in outputs}
     return [
-        f"process {member.name} printed a traceback: {text.strip().splitlines()[-1]}"
-        for member, text in outputs.items()
+        f"{path.parent.name}/{path.name} has a traceback: {text.strip().splitlines()[-1]}"
+        for path, text in texts.items()
         if "Traceback" in text
     ]
 
@@ -107,7 +107,7 @@ def say_figures(fleet: Fleet, storm: Storm, journals: Journals) -> list[str]:
     """Prints what has happened, and returns the writes of runs by two processes at once."""
     for kind, count in sorted(Counter(one.kind for one in storm.struck).items()):
         print(f"  {count:4} {kind}")
-    codes = Counter(member.process.returncode for member in fleet.all)
+    codes = Counter(one.process.returncode for one in fleet.all if one.is_ours)
     said = ", ".join(f"{count} with {code}" for code, count in sorted(codes.items()))
     print(f"processes started {len(fleet.all)}; exit codes: {said}")
     tenures = journals.tenures()
@@ -137,8 +137,12 @@ def run(scratch: Path, disk: Disk, overrides: Sequence[str], options: argparse.N
     draw = random.Random(options.seed)
     work = ["work", str(sweep), "--threads", "2"]
     drive = ["train", f"output_dir={disturbed}", *overrides]
-    fleet = Fleet(scratch, work, drive, options.workers, draw)
-    storm = Storm(fleet, disk, sweep, options.events, draw)
+    fleet, kinds = Fleet(scratch, work, drive, options.workers, draw), EVENTS
+    if options.slurm:
+        from chaos_slurm import SLURM_EVENTS, SlurmFleet
+
+        fleet, kinds = SlurmFleet(scratch, drive, draw), SLURM_EVENTS
+    storm = Storm(fleet, disk, sweep, options.events, draw, kinds)
     journals = Journals(scratch / "journal")
     began = time.monotonic()
     try:
@@ -148,7 +152,8 @@ def run(scratch: Path, disk: Disk, overrides: Sequence[str], options: argparse.N
     seconds = time.monotonic() - began
     print(f"{len(storm.struck)} events in {seconds:.0f} s, seed {options.seed}:")
     is_whole = not problems
-    problems += say_figures(fleet, storm, journals) + errors_in(fleet)
+    outputs = [*(scratch / "output").iterdir(), *sweep.glob(".slurm/logs/*")]
+    problems += say_figures(fleet, storm, journals) + errors_in(outputs)
     if is_whole:
         crash.finish(disturbed, tuple(overrides))  # trains nothing, and ends with exit code 0
         problems += crash.mismatches(disturbed, alone)
@@ -171,6 +176,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=4, help="workers that live at once (4)")
     parser.add_argument("--runs", type=int, default=48, help="a multiple of 4 (48)")
     parser.add_argument("--epochs", type=int, default=200, help="of a run, at most (200)")
+    words = "train by workers of a real Slurm of two nodes, and let it requeue and cancel them"
+    parser.add_argument("--slurm", action="store_true", help=words)
     words = "keeps the undisturbed sweep, and trains it only once for several calls"
     parser.add_argument("--alone", type=Path, metavar="FOLDER", help=words)
     options = parser.parse_args()

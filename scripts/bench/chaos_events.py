@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -83,6 +83,7 @@ class Storm:
         sweep: the sweep's folder.
         events: the number of events.
         draw: chooses the events and their targets.
+        kinds: the kinds of events.
     """
 
     fleet: Fleet
@@ -90,12 +91,13 @@ class Storm:
     sweep: Path
     events: int
     draw: random.Random
+    kinds: Mapping[str, "Kind"]
     struck: list[Struck] = field(default_factory=list[Struck])
 
     def __post_init__(self) -> None:
         kinds: list[str] = []
         while len(kinds) < self.events:
-            round = [kind for kind, (weight, _) in EVENTS.items() for _ in range(weight)]
+            round = [kind for kind, (weight, _) in self.kinds.items() for _ in range(weight)]
             kinds += self.draw.sample(round, len(round))
         if not self.disk.is_mounted:
             kinds = [kind for kind in kinds if kind != "full disk"]
@@ -111,7 +113,7 @@ class Storm:
         if not self.due or progress < self.due[0][0]:
             return
         kind = self.due[0][1]
-        members = EVENTS[kind][1](self, journals)
+        members = self.kinds[kind][1](self, journals)
         if members is not None:
             names = [member.name for member in members]
             killed = names if kind.startswith("kill") else []
@@ -120,8 +122,7 @@ class Storm:
 
     def worker(self) -> list[Member]:
         """Returns a worker that is not frozen, if any."""
-        living = self.fleet.living(range(self.fleet.workers))
-        awake = [member for member in living if not member.is_frozen]
+        awake = [member for member in self.fleet.live_workers() if not member.is_frozen]
         return self.draw.sample(awake, 1) if awake else []
 
     def in_write(self, journals: Journals) -> list[Member]:
@@ -149,6 +150,9 @@ class Storm:
 Action = Callable[[Storm, Journals], list[Member] | None]
 """Lets an event strike; returns the struck processes, or None without a target."""
 
+Kind = tuple[int, Action]
+"""The number of events of a kind among a hundred, and what they do."""
+
 
 def kill_worker(storm: Storm, journals: Journals) -> list[Member] | None:
     return _kill(storm.worker())
@@ -160,13 +164,12 @@ def kill_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
 
 def kill_node(storm: Storm, journals: Journals) -> list[Member] | None:
     """Kills all workers of a host."""
-    one = storm.worker()
-    slots = range(storm.fleet.workers)
-    return _kill([each for each in storm.fleet.living(slots) if one and each.host == one[0].host])
+    hosts = {member.host for member in storm.worker()}
+    return _kill([member for member in storm.fleet.live_workers() if member.host in hosts])
 
 
 def kill_driver(storm: Storm, journals: Journals) -> list[Member] | None:
-    return _kill(storm.fleet.living([storm.fleet.driver]))
+    return _kill(storm.fleet.live_driver())
 
 
 def terminate(storm: Storm, journals: Journals) -> list[Member] | None:
@@ -225,7 +228,7 @@ def _freeze(members: Sequence[Member], seconds: float) -> list[Member] | None:
     return list(members) or None
 
 
-EVENTS: dict[str, tuple[int, Action]] = {
+EVENTS: dict[str, Kind] = {
     "kill of a worker": (20, kill_worker),
     "kill of a worker in a write": (8, kill_in_write),
     "kill of a node": (8, kill_node),
@@ -238,4 +241,3 @@ EVENTS: dict[str, tuple[int, Action]] = {
     "clock step of lock files": (6, age_locks),
     "full disk": (6, fill_disk),
 }
-"""The number of each kind of event among a hundred, and the function that lets it strike."""

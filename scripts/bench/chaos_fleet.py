@@ -8,7 +8,7 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,14 +33,18 @@ class Member:
     clock: Path
     thaws: float = 0.0
     ended: float | None = None
+    is_ours: bool = True
 
     @property
     def is_frozen(self) -> bool:
         return self.thaws > 0
 
+    def has_ended(self) -> bool:
+        return self.process.poll() is not None
+
     def signal(self, signum: signal.Signals) -> None:
         """Sends a signal to the process and its children, unless it has ended."""
-        if self.process.poll() is None:
+        if not self.has_ended():
             os.killpg(self.process.pid, signum)
 
     def freeze(self, seconds: float) -> None:
@@ -76,19 +80,18 @@ class Fleet:
     draw: random.Random
     all: list[Member] = field(default_factory=list[Member])
     live: dict[int, Member] = field(default_factory=dict[int, Member])
+    environment: Mapping[str, str] = field(default_factory=lambda: ONE_THREAD)
 
     def __post_init__(self) -> None:
         for kind in ("journal", "output", "clock"):
-            (self.scratch / kind).mkdir()
+            (self.scratch / kind).mkdir(exist_ok=True)
 
-    @property
-    def driver(self) -> int:
-        """The slot of the driver, after those of the workers."""
-        return self.workers
+    def live_workers(self) -> list[Member]:
+        return [member for slot, member in self.live.items() if slot != self.workers]
 
-    def living(self, slots: Iterable[int]) -> list[Member]:
-        """Returns the living members in some slots."""
-        return [self.live[slot] for slot in slots if slot in self.live]
+    def live_driver(self) -> list[Member]:
+        """Returns the driver, in the slot after those of the workers."""
+        return [self.live[self.workers]] if self.workers in self.live else []
 
     def refill(self) -> None:
         """Starts a process in each empty slot."""
@@ -103,7 +106,7 @@ class Fleet:
         for member in self.live.values():
             if member.is_frozen and now >= member.thaws:
                 member.thaw()
-        ended = {slot: one for slot, one in self.live.items() if one.process.poll() is not None}
+        ended = {slot: one for slot, one in self.live.items() if one.has_ended()}
         for slot, member in ended.items():
             member.ended = now
             del self.live[slot]
@@ -121,7 +124,7 @@ class Fleet:
 
     def _start(self, slot: int) -> Member:
         name = str(len(self.all))
-        is_driver = slot == self.driver
+        is_driver = slot == self.workers
         # Two neighbours share a host.
         host, index = (DRIVER, self.workers) if is_driver else (f"node{slot // 2}", slot // 2)
         journal, output, clock = (
@@ -136,7 +139,7 @@ class Fleet:
             process = subprocess.Popen(
                 [sys.executable, START, settings.dumps(), *arguments],
                 cwd=self.scratch,
-                env=ONE_THREAD,
+                env=self.environment,
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
