@@ -5,8 +5,10 @@ INSTALLED := .venv/installed
 ZIG := .venv/ziglang
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-# Tests marked browser open pages in Chromium, which CI installs.
+# Tests marked browser open pages in Chromium, those marked slurm start a cluster. CI installs both.
 BROWSER := $(shell command -v chromium)
+SLURM := $(CI)$(shell command -v sbatch)
+LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
 .PHONY: sweep test check types fast-tests bench native native-check wheels wheel-check hydra-check clean
 
@@ -15,7 +17,8 @@ sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japan
 
 test: native  ## the whole suite
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal $(if $(BROWSER),,-m "not browser")
+	$(if $(SLURM),,@echo "no sbatch in PATH: the Slurm tests are left out")
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "(slow or not slow) $(LEFT_OUT)"
 
 check: native  ## style, types, fast tests
 	$(BIN)/ruff check

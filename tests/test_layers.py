@@ -158,7 +158,7 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    assert parts - {"seqsweep_sweeper", "seqsweep_local"} == KNOWS.keys()
+    assert parts - {"seqsweep_sweeper", "seqsweep_local", "seqsweep_slurm"} == KNOWS.keys()
 
 
 def test_no_package_imports_one_above_it():
@@ -255,6 +255,7 @@ import seqsweep.cli, seqsweep.results.tables, seqsweep.training.planned_run, seq
 import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
 import hydra_plugins.seqsweep_local.seqsweep_local
+import hydra_plugins.seqsweep_slurm.seqsweep_slurm
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
