@@ -156,13 +156,28 @@ def run_of(path: Path) -> str:
     return names[-1] if names else "-"
 
 
-def main() -> None:
-    settings = Settings(**json.loads(sys.argv[1]))
+def install(settings: Settings) -> None:
+    """Changes what this process sees, and begins its journal."""
     journal = Journal(settings.journal)
     pretend(settings)
     watch_locks(journal)
     watch_epochs(journal)
     watch_files(journal)
+
+
+def install_in_job(scratch: str, stale_seconds: float, beat_seconds: float) -> None:
+    """Does the same in a worker that Slurm has started, whose host is its node."""
+    node = os.environ.get("SLURMD_NODENAME")
+    if node is None or "work" not in sys.orig_argv:
+        return
+    journal, clock = (f"{scratch}/{kind}/{node}-{os.getpid()}" for kind in ("journal", "clock"))
+    Path(clock).write_bytes(bytes(8))
+    index = int(re.sub(r"\D", "", node))
+    install(Settings(node, index, journal, clock, stale_seconds, beat_seconds))
+
+
+def main() -> None:
+    install(Settings(**json.loads(sys.argv[1])))
     from seqsweep.cli import main as run
 
     sys.argv = ["seqsweep", *sys.argv[2:]]
