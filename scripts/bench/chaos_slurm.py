@@ -97,15 +97,15 @@ class SlurmFleet(Fleet):
     def call_for(self, member: Member, *command: str) -> None:
         """Calls a program of Slurm for the job of a worker."""
         with contextlib.suppress(psutil.Error, AssertionError):
-            variables = member.process.environ()
+            variables = psutil.Process(member.process.pid).environ()
             array, task = (variables[f"SLURM_ARRAY_{name}_ID"] for name in ("JOB", "TASK"))
             self.cluster.call(*command, f"{array}_{task}")
 
     def _add(self, name: str) -> None:
         node, _, pid = name.partition("-")
         with contextlib.suppress(psutil.NoSuchProcess):
-            paths = (self.scratch / kind / name for kind in ("output", "clock"))
-            job = Job(name, node, psutil.Process(int(pid)), *paths)
+            output, clock = (self.scratch / kind / name for kind in ("output", "clock"))
+            job = Job(name, node, psutil.Process(int(pid)), output, clock)
             self.all.append(job)
             self.live[len(self.all)] = job
 
