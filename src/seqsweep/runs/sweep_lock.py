@@ -22,7 +22,7 @@ def sweep_lock_name() -> str:
 
 
 def running_sweeps(folder: Path) -> list[str]:
-    """Returns the names of the locks of the processes that train in a folder, on any host."""
+    """Returns the names of the locks of all processes that train here."""
     return [name for name in _names(folder) if is_locked(folder, name)]
 
 

@@ -42,7 +42,10 @@ class SweepMember:
         return finished(self.planned, self.folder.path.parent) is not None
 
     def queued(self) -> QueuedRun:
-        """Returns the run for a queue. Failures up to now do not count against its tries."""
+        """Returns the run for a queue.
+
+        Failures up to now do not count against its tries.
+        """
         config = self.planned.config
         return QueuedRun(
             self.folder,

@@ -1,4 +1,7 @@
-"""Writes sweep.json, from which any process can train the runs of a sweep. Imports no torch."""
+"""Writes sweep.json, from which any process can train the sweep.
+
+Imports no torch.
+"""
 
 import shlex
 import time

@@ -1,4 +1,7 @@
-"""The runs of a sweep that are left to train, shared with other processes. Imports no torch."""
+"""The runs of a sweep that are left to train.
+
+Processes that train in one folder share them. Imports no torch.
+"""
 
 import time
 import zlib
@@ -144,7 +147,7 @@ class Queue:
             elif not is_locked(run.folder.path) and self._silent[run.run_id] < 2:
                 taken.append(run)
                 work += self._work(run)
-        # Runs that ended without a word twice are given up, unless another process trains them.
+        # Runs that ended silently twice are given up, unless another process trains them.
         if not taken:
             self._open = {
                 name: run

@@ -161,7 +161,7 @@ def _train_queue(
 def _launch_all(
     pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
 ) -> None:
-    """Launches members until each is done or has failed too often, or another process has it.
+    """Launches members until each is done or has failed too often.
 
     A member that another process is training is left to it, and checked again later. So two
     commands that sweep into one folder share the work, and both end with the whole table.

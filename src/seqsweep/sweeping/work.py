@@ -128,7 +128,7 @@ class Worker:
         _enter(self.sweep.directory)
 
     def run(self, idle: float) -> None:
-        """Trains until nothing is left, or until others have trained all that is left for long.
+        """Trains until nothing is left that no other worker trains.
 
         Args:
             idle: the longest time to wait for others, in seconds.
@@ -232,9 +232,10 @@ def _nested(flat: Config) -> dict[str, Any]:
 
 
 def _enter(directory: str) -> None:
-    """Makes the folder in which the sweep was planned the current one, if it exists here.
+    """Makes the folder in which the sweep was planned the current one.
 
-    Relative paths of data and modules of the user's own begin there.
+    Relative paths of data and modules of the user's own begin there. The folder may not exist on
+    this host; then the current one stays.
     """
     if directory and Path(directory).is_dir():
         os.chdir(directory)
@@ -261,7 +262,7 @@ def _end_early(worker: Worker, error: Interrupted, options: argparse.Namespace) 
     """Prints what is left after a signal or the time limit; returns the exit code."""
     left = worker.left()
     total = count(len(worker.sweep.current().configs), "run")
-    say(f"{error}: {left} of {total} left; any worker goes on from the last epoch")
+    say(f"{error}: {left} of {total} left; any worker resumes them")
     if error.exit_code != 128 + signal.SIGTERM:
         return error.exit_code
     return options.code_if_left if left else 0

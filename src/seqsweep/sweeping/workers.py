@@ -83,7 +83,7 @@ def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> No
 
 
 def start_missing(workers: Workers, left: int, folder: Path) -> None:
-    """Starts as many workers as are wanted and not alive yet, at most one for each run.
+    """Starts the missing workers, at most one for each run.
 
     Two commands at once start them once, because the second one counts those of the first.
 

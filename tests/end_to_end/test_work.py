@@ -1,0 +1,166 @@
+"""`seqsweep work`: workers of one folder train each run once, with the results of one process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from seqsweep.cli import main
+
+SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `seqsweep ARGUMENTS` and kills the process when the test ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seqsweep", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def weights(run: Path) -> list[torch.Tensor]:
+    """Returns the weights of the best and of the last epoch."""
+    states: list[dict[str, Any]] = [
+        torch.load(run / "checkpoints" / name, weights_only=True)["state_dict"]
+        for name in ("best.ckpt", "last.ckpt")
+    ]
+    return [tensor for state in states for tensor in state.values()]
+
+
+def assert_equal_sweeps(one: Path, other: Path) -> None:
+    runs = sorted(path.parent.name for path in one.glob("*/record.json"))
+    assert runs == sorted(path.parent.name for path in other.glob("*/record.json"))
+    for run in runs:
+        pairs = zip(weights(one / run), weights(other / run), strict=True)
+        assert all(torch.equal(a, b) for a, b in pairs)
+        metrics = [
+            json.loads((f / run / "record.json").read_text())["metrics"] for f in (one, other)
+        ]
+        assert metrics[0] == metrics[1]
+
+
+@pytest.mark.slow
+def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start, tmp_path):
+    sweep = (*SWEEP, "trainer.max_epochs=30")
+    assert seqsweep("train", *sweep, "sweep.name=alone").code == 0
+    planned = seqsweep("train", *sweep, "sweep.name=shared", "--plan-only")
+    assert planned.code == 0, planned.err
+    assert "seqsweep work outputs/sweeps/shared" in planned.out
+    shared = tmp_path / "outputs/sweeps/shared"
+    assert [path.name for path in shared.iterdir()] == ["sweep.json"] or not list(
+        shared.glob("*/config.yaml")
+    )
+    workers = [start("work", str(shared), "--threads", "1") for _ in range(2)]
+    workers.append(start("work", str(shared), "--processes", "2"))
+    for worker in workers:
+        out, _ = worker.communicate(timeout=200)
+        assert worker.returncode == 0, out
+        assert "nothing of 8 runs is left" in out or "which other processes train" in out, out
+    logs = [path.read_text() for path in shared.glob("*/train.log")]
+    assert [log.count(" INFO epoch 0 ") for log in logs] == [1] * 8
+    assert_equal_sweeps(tmp_path / "outputs/sweeps/alone", shared)
+    assert json.loads((shared / "sweep.json").read_text())["ended"] is not None
+    again = seqsweep("train", *sweep, "sweep.name=shared")
+    assert "8 done, 0 to train" in again.out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["signal", "limit"])
+def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start, tmp_path):
+    sweep = (*SWEEP, "trainer.max_epochs=2000", "sweep.name=long")
+    assert seqsweep("train", *sweep, "--plan-only").code == 0
+    folder = tmp_path / "outputs/sweeps/long"
+    limit = ("--stop-after", "12s") if how == "limit" else ()
+    worker = start("work", str(folder), *limit, "--code-if-left", "85")
+    if how == "signal":
+        deadline = time.monotonic() + 100
+        while not list(folder.glob("*/metrics.csv")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        worker.send_signal(signal.SIGTERM)
+    out, _ = worker.communicate(timeout=100)
+    assert worker.returncode == 85, out
+    assert "8 of 8 runs left" in out
+    assert not list(folder.rglob("lock")) and not list(folder.glob(".running*"))
+
+
+def test_a_single_run_is_not_planned_for_workers(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["train", "--plan-only", "data=digits"])
+    assert end.value.code == 2
+    assert capsys.readouterr().err == (
+        "seqsweep: --plan-only: needs -m, because a single run is not planned for workers\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere"], "nowhere: no such folder"),
+        (["."], ".: no sweep.json in it; `seqsweep train -m ... --plan-only` plans a sweep"),
+        (
+            [".", "--stop-after", "soon"],
+            "--stop-after=soon: must be a time, such as 90s, 55m or 2h",
+        ),
+        ([".", "--threads", "0"], "--threads=0: must be at least 1"),
+        ([".", "--idel", "5m"], "--idel: no such option of seqsweep work; did you mean '--idle'?"),
+    ],
+)
+def test_wrong_input_is_told_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["work", *arguments])
+    assert end.value.code == 2
+    err = capsys.readouterr().err
+    assert message in err and err.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_a_worker_builds_a_foreign_target_only_if_it_is_allowed(seqsweep, tmp_path):
+    module = (
+        "from seqsweep.models.classifier import RNNClassifier\n"
+        "class Net(RNNClassifier):\n"
+        "    pass\n"
+    )
+    (tmp_path / "mine.py").write_text(module)
+    sweep = ("-m", "data=digits", "seed=0,1", "model._target_=mine.Net", "trainer.max_epochs=1")
+    planned = seqsweep("train", *sweep, "sweep.name=own", "--plan-only", PYTHONPATH=str(tmp_path))
+    assert planned.code == 0, planned.err
+    refused = seqsweep("work", "outputs/sweeps/own")
+    assert refused.code == 2
+    assert "model._target_=mine.Net" in refused.err and "--allow mine.Net" in refused.err
+    assert not list((tmp_path / "outputs/sweeps/own").glob("*/config.yaml"))
+    done = seqsweep("work", "outputs/sweeps/own", "--allow", "mine.Net")
+    assert done.code == 0, done.err
+    assert len(list((tmp_path / "outputs/sweeps/own").glob("*/record.json"))) == 2
+
+
+@pytest.mark.slow
+def test_a_rerun_is_not_planned_for_workers(seqsweep):
+    done = seqsweep("train", *SWEEP, "rerun=true", "--plan-only")
+    assert done.code == 2
+    assert "rerun=true: must be false if workers train the sweep" in done.err

@@ -1,0 +1,153 @@
+"""A queue hands out the runs of a folder that are neither done, locked nor failed too often."""
+
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+
+import pytest
+
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping import queue
+from seqsweep.sweeping.queue import Queue, QueuedRun, time_of_record
+from seqsweep.training.outcome import STOP_FILE
+
+
+def finish(run: QueuedRun) -> None:
+    run.folder.path.mkdir(exist_ok=True)
+    run.folder.finish({"config": {}, "metrics": {}})
+
+
+def fail(run: QueuedRun) -> None:
+    run.folder.path.mkdir(exist_ok=True)
+    run.folder.fail(ValueError("no"))
+
+
+@pytest.fixture
+def run_at(tmp_path: Path) -> Callable[..., QueuedRun]:
+    return lambda name, **options: QueuedRun(RunFolder(tmp_path / name), **options)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "_PAUSES", (0.001, 0.001))
+
+
+def never(runs: Sequence[QueuedRun]) -> Collection[str]:
+    raise AssertionError(f"{names(runs)} must not be trained")
+
+
+def names(runs: Sequence[QueuedRun]) -> list[str]:
+    return [run.run_id for run in runs]
+
+
+def test_every_run_is_handed_out_until_it_is_done(run_at, tmp_path):
+    handed: list[str] = []
+
+    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+        handed.extend(names(runs))
+        for run in runs[:2]:
+            finish(run)
+        return ()
+
+    Queue([run_at(name) for name in "abcde"], tmp_path).train(train)
+    assert handed == [*"abcde", *"cde", *"e"]
+
+
+def test_a_run_that_is_done_or_locked_is_not_handed_out(run_at, tmp_path):
+    runs = [run_at(name) for name in "abc"]
+    finish(runs[0])
+    waiting = Queue(runs, tmp_path)
+    with RunLock(tmp_path / "b"):
+        assert names(waiting.take()) == ["c"]
+        assert names(waiting.left()) == ["b", "c"]
+    assert names(waiting.take()) == ["b", "c"]
+
+
+def test_the_queue_ends_where_others_hold_the_rest_for_too_long(run_at, tmp_path):
+    with RunLock(tmp_path / "a"):
+        Queue([run_at("a")], tmp_path).train(never, idle=0.01)
+
+
+@pytest.mark.parametrize("tries", [1, 3])
+def test_a_run_fails_as_often_as_it_may_in_this_sweep(tries, run_at, tmp_path):
+    fail(run_at("a"))
+    failed: list[str] = []
+
+    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+        failed.extend(names(runs))
+        for run in runs:
+            fail(run)
+        return ()
+
+    Queue([run_at("a", tries=tries, failures_before=1)], tmp_path).train(train)
+    assert failed == ["a"] * tries
+
+
+def test_a_failure_ends_the_sweep_where_it_should(run_at, tmp_path):
+    runs = [run_at(name, stops=True) for name in "ab"]
+    fail(runs[0])
+    Queue(runs, tmp_path).train(never)
+    runs[0].folder.path.joinpath("failure.json").unlink()
+    (tmp_path / STOP_FILE).touch()
+    Queue(runs, tmp_path).train(never)
+
+
+def test_a_run_that_leaves_nothing_is_given_up_at_the_second_time(run_at, tmp_path):
+    handed: list[list[str]] = []
+    Queue([run_at("a")], tmp_path).train(lambda runs: handed.append(names(runs)) or ())
+    assert handed == [["a"], ["a"]]
+
+
+def test_a_run_that_another_process_has_taken_is_not_given_up(run_at, tmp_path):
+    handed: list[list[str]] = []
+
+    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+        handed.append(names(runs))
+        if len(handed) == 6:
+            finish(runs[0])
+        return names(runs)
+
+    Queue([run_at("a")], tmp_path).train(train)
+    assert len(handed) == 6
+
+
+def test_waiting_runs_are_not_given_up_while_others_end(run_at, tmp_path):
+    """As where workers end by their time limit, and the last runs have never had a turn."""
+
+    def train(runs: Sequence[QueuedRun]) -> Collection[str]:
+        finish(runs[0])
+        return ()
+
+    runs = [run_at(name) for name in "abcdef"]
+    Queue(runs, tmp_path).train(train)
+    assert all(run.is_done() for run in runs)
+
+
+def test_with_rerun_an_old_record_does_not_count(run_at, tmp_path):
+    finish(run_at("a"))
+    before = time_of_record(RunFolder(tmp_path / "a"))
+    run = run_at("a", reruns=True, record_before=before)
+    assert names(Queue([run], tmp_path).take()) == ["a"]
+    (tmp_path / "a" / "record.json").unlink()
+    finish(run)
+    assert Queue([run], tmp_path).take() == []
+
+
+def test_a_shared_queue_hands_out_long_runs_first_and_smaller_shares_in_the_end(run_at, tmp_path):
+    runs = [run_at(f"{seconds:02}", seconds=float(seconds)) for seconds in range(1, 21)]
+    shared = Queue(runs, tmp_path, is_shared=True)
+    sizes: list[float] = []
+    while taken := shared.take():
+        assert names(taken) == sorted(names(taken), reverse=True)
+        sizes.append(sum(run.seconds for run in taken))
+        for run in taken:
+            finish(run)
+    assert sum(sizes) == 210
+    assert sizes[0] == 20 and max(sizes) == 20  # ten seconds of work are reached by one run
+    assert sizes[-1] <= 3
+
+
+def test_runs_of_unknown_cost_are_shared_by_their_number(run_at, tmp_path):
+    runs = [run_at(f"{number:02}") for number in range(40)]
+    assert len(Queue(runs, tmp_path, threads=2, is_shared=True).take()) == 8
+    assert len(Queue(runs[:6], tmp_path, threads=2, is_shared=True).take()) == 3
