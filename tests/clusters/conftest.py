@@ -24,8 +24,7 @@ def slurm_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmClu
 
 @pytest.fixture
 def cluster(slurm_cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[SlurmCluster]:
-    """The idle cluster, which this process's commands find; afterwards no job is left."""
-    slurm_cluster.revive()
+    """The idle cluster, which this process's commands find; afterwards it is idle again."""
     monkeypatch.setenv("SLURM_CONF", slurm_cluster.environment["SLURM_CONF"])
     yield slurm_cluster
-    slurm_cluster.cancel_all()
+    slurm_cluster.reset()

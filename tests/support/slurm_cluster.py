@@ -155,21 +155,14 @@ class SlurmCluster:
             until(lambda n=name: self._state(n) == "PENDING", 20, f"{name} pending")
             self.call("scontrol", "update", f"JobId={name}", "StartTime=now")
 
-    def cancel_all(self) -> None:
-        """Ends all jobs, and waits until their processes have ended."""
+    def reset(self) -> None:
+        """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
         if self._daemons["slurmctld"].poll() is not None:
             self.start_controller()
-            until(lambda: self._nodes(), 20, "a controller that answers")
+            until(self._nodes, 20, "a controller that answers")
         for number in self.jobs():
             self.call("scancel", number)
-        until(lambda: not self.elements("PENDING,RUNNING,COMPLETING"), 30, "all jobs ended")
-
-    def revive(self) -> None:
-        """Starts the daemons that have ended, and waits until all nodes are idle."""
-        for node in NODES:
-            if self._daemons[node].poll() is not None:
-                self.start_node(node)
-        until(self._is_up, 40, "all nodes idle")
+        until(self._is_up, 60, "all nodes idle")
 
     def close(self) -> None:
         for name in reversed(self._daemons):
