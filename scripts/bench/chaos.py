@@ -107,6 +107,7 @@ def say_figures(fleet: Fleet, storm: Storm, journals: Journals) -> list[str]:
     """Prints what has happened, and returns the writes of runs by two processes at once."""
     for kind, count in sorted(Counter(one.kind for one in storm.struck).items()):
         print(f"  {count:4} {kind}")
+    print(f"stopped in the write of a checkpoint: {storm.in_writes}")
     codes = Counter(one.process.returncode for one in fleet.all if one.is_ours)
     said = ", ".join(f"{count} with {code}" for code, count in sorted(codes.items()))
     print(f"processes started {len(fleet.all)}; exit codes: {said}")

@@ -84,6 +84,10 @@ class Storm:
         events: the number of events.
         draw: chooses the events and their targets.
         kinds: the kinds of events.
+
+    Attributes:
+        struck: the events so far.
+        in_writes: how many of them found a worker in the write of a checkpoint.
     """
 
     fleet: Fleet
@@ -93,6 +97,7 @@ class Storm:
     draw: random.Random
     kinds: Mapping[str, "Kind"]
     struck: list[Struck] = field(default_factory=list[Struck])
+    in_writes: int = 0
 
     def __post_init__(self) -> None:
         kinds: list[str] = []
@@ -137,6 +142,7 @@ class Storm:
             if self._writes(runs, pid):
                 members[0].signal(signal.SIGSTOP)
                 if self._writes(runs, pid):
+                    self.in_writes += 1
                     break
                 members[0].signal(signal.SIGCONT)
             time.sleep(0.0005)
