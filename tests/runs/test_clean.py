@@ -1,16 +1,19 @@
 """Only what is asked for is deleted, only files of ours, and no run that somebody trains."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seqsweep.runs import lock_files
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
     Removal,
     delete,
+    delete_all,
     find_removals,
     forget_stacks,
     freed,
@@ -199,3 +202,27 @@ def test_the_state_of_a_stack_goes_with_its_last_run(tmp_path):
     delete(second)
     forget_stacks(tmp_path)
     assert list((tmp_path / ".stacks").iterdir()) == []
+
+
+def test_a_stack_that_is_about_to_begin_keeps_its_file(tmp_path):
+    """With `rerun=true` its runs are done until they begin, and a new run has no folder."""
+    make(tmp_path, "one")
+    path = tmp_path / ".stacks" / "ab.company"
+    path.parent.mkdir()
+    path.write_text('{"one": {}, "two": {}}')
+    with RunLock(tmp_path / "one"):
+        forget_stacks(tmp_path)
+        assert path.exists()
+    forget_stacks(tmp_path)
+    assert not path.exists()
+
+
+def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+    folders = [make(tmp_path, name, "failed").path for name in ("one", "two")]
+    for folder in folders:
+        (folder / "lock").write_text('{"host": "elsewhere", "pid": 7}')
+        os.utime(folder / "lock", (1, 1))
+    removals = find_removals(read_folder(tmp_path), {"failed"}, False, {})
+    assert delete_all(removals) == []
+    assert not any(map(Path.exists, folders))

@@ -136,6 +136,79 @@ print(refused, flush=True)
 """
 
 
+# Makes this process one on a host of its own, with a file system that does not share POSIX locks.
+ELSEWHERE = """
+import errno, fcntl, os, socket, sys
+from seqsweep.runs import lock_files
+name, links = sys.argv[1:3]
+def refused(*_):
+    raise OSError(errno.ENOLCK, "no locks")
+fcntl.lockf = fcntl.fcntl = refused
+socket.gethostname = lambda: name
+lock_files.boot_id = lambda: f"boot of {name}"
+if links == "nolinks":
+    def unlinked(*_):
+        raise OSError(errno.EPERM, "no links")
+    os.link = unlinked
+"""
+
+
+# Tries to take the lock of each folder at the same moments as others; names those that it got.
+RACE_OF_HOSTS = (
+    ELSEWHERE
+    + """
+import contextlib, time
+from pathlib import Path
+from seqsweep.runs.lock import Locked, RunLock
+lock_files.BEAT_SECONDS = 0.002
+def try_to_take(folder):
+    while True:
+        try:
+            return stack.enter_context(RunLock(folder)) is not None
+        except Locked as error:
+            if "elsewhere" not in str(error):
+                return False
+            time.sleep(0.001)
+print("ready", flush=True)
+start = float(sys.stdin.readline())
+with contextlib.ExitStack() as stack:
+    won = []
+    for index, folder in enumerate(sorted(Path(sys.argv[3]).iterdir())):
+        moment = start + index * 0.01
+        time.sleep(max(0.0, moment - time.time() - 0.001))
+        while time.time() < moment:
+            pass
+        if try_to_take(folder):
+            won.append(folder.name)
+    print(" ".join(won), flush=True)
+    sys.stdin.readline()
+"""
+)
+
+
+# Takes a lock, and says on each line of input whether it still may write.
+CHECK = (
+    ELSEWHERE
+    + """
+from pathlib import Path
+from seqsweep.runs.lock import LockLost, RunLock, check_held
+lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.05, 0.5
+folder = Path(sys.argv[3])
+with RunLock(folder):
+    print("held", flush=True)
+    for line in sys.stdin:
+        try:
+            check_held(folder)
+            print("may write", flush=True)
+        except LockLost as error:
+            print(error, flush=True)
+            break
+print("released", flush=True)
+sys.stdin.readline()
+"""
+)
+
+
 def line(process: "subprocess.Popen[str]") -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()

@@ -48,6 +48,17 @@ def at(killed: type[BaseException]) -> type[Callback]:
     return At
 
 
+@pytest.fixture
+def killed_by(killed: type[BaseException]) -> Callable[[Callable[[], object]], None]:
+    """Calls something that `at` ends."""
+
+    def call(action: Callable[[], object]) -> None:
+        with pytest.raises(killed):
+            action()
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of 40 sequences of mixed lengths."""

@@ -17,7 +17,7 @@ from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
     Removal,
-    delete,
+    delete_all,
     find_removals,
     forget_stacks,
     freed,
@@ -133,7 +133,7 @@ def clean(
 
 def _delete(folder: Path, removals: Sequence[Removal], console: Console) -> None:
     """Deletes the chosen files, and prints the reason for each run that is kept."""
-    reasons = [reason for removal in removals if (reason := delete(removal)) is not None]
+    reasons = delete_all(removals)
     forget_stacks(folder)
     if any(removal.is_whole for removal in removals):
         _renew_results(folder, console)

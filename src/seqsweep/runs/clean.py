@@ -16,7 +16,7 @@ from seqsweep.runs.config_text import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
 from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock import Locked, RunLock, is_locked, wait_for_doubts
 from seqsweep.runs.removing import TEMPORARY, matching, remove
 from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
@@ -86,6 +86,16 @@ def find_removals(
     return removals
 
 
+def delete_all(removals: Sequence[Removal]) -> list[str]:
+    """Deletes the files of runs. Returns why runs were left alone.
+
+    Raises:
+        OSError: a file cannot be deleted.
+    """
+    wait_for_doubts([removal.entry.folder.path for removal in removals])
+    return [reason for removal in removals if (reason := delete(removal)) is not None]
+
+
 def delete(removal: Removal) -> str | None:
     """Deletes the files of a run. Returns why the run was left alone, or None.
 
@@ -114,12 +124,16 @@ def forget_stacks(folder: Path) -> None:
     """
     for path in matching(folder / _STACKS, "*.json"):
         runs = _runs_of(path)
-        if not any((run / _CONFIG).exists() and not _is_done(run) for run in runs):
+        is_needed = any((run / _CONFIG).exists() and not _is_done(run) for run in runs)
+        if not is_needed and not any(map(is_locked, runs)):
             # The second pattern is that of temporary files, whose names begin with a dot.
             remove(path.parent, f"{path.stem}.*", f".{path.stem}.*")
     for path in matching(folder / _STACKS, "*.company"):
         runs = _runs_of(path)
-        if all(map(_is_done, runs)) or not all(run.is_dir() for run in runs):
+        is_over = all(map(_is_done, runs)) or not all(run.is_dir() for run in runs)
+        # A stack that begins has written this file, and may not have begun its runs yet. With
+        # `rerun=true` they are done until then.
+        if is_over and not any(map(is_locked, runs)):
             path.unlink(missing_ok=True)
 
 

@@ -15,10 +15,10 @@ def is_recent(changed: float, folder: Path, seconds: float) -> bool:
         changed: the file's time of change, in seconds since 1970.
         folder: the folder of the file, in which a temporary file shows the present time.
     """
-    return abs(_time_in(folder) - changed) < seconds
+    return abs(time_in(folder) - changed) < seconds
 
 
-def _time_in(folder: Path) -> float:
+def time_in(folder: Path) -> float:
     """Returns the present time by the clock that stamps the files of a folder.
 
     That clock may be another machine's. Where nothing can be written, this machine's clock is used.

@@ -205,9 +205,11 @@ class RunFolder:
             epochs: the number of epochs that the run has now.
         """
         failure = self.failure() or {}
-        before = failure.get("killed")
-        is_again = isinstance(before, dict) and before.get("epochs") == epochs
-        count = before["count"] + 1 if is_again and isinstance(before.get("count"), int) else 1
+        match failure.get("killed"):
+            case {"count": int(before), "epochs": int(reached)} if reached >= epochs:
+                count = before + 1
+            case _:
+                count = 1
         content = {"kind": "incomplete", "error": "", "attempts": failure.get("attempts", 0)}
         self._write_failure(content | {"killed": {"count": count, "epochs": epochs}})
         return count

@@ -38,4 +38,6 @@ def remove_dead_sweep_locks(folder: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.glob(f"{_BEGINNING}*")]
+    # The name of a later generation of a lock, which `runs.lock` finds itself, has a number more.
+    names = [path.name for path in folder.glob(f"{_BEGINNING}*")]
+    return [name for name in names if re.search(r"-\d+$", name)]

@@ -84,7 +84,7 @@ def _record_errors(
         if isinstance(outcome, (ValueError, TypeError, OSError)):
             with contextlib.suppress(OSError):  # the folder itself may be what cannot be written
                 RunFolder(root / member.run_id).refuse(member.config, outcome)
-        if isinstance(outcome, Exception):
+        if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
             request_stop_if_configured(member, root)
     for outcome in outcomes:
         if isinstance(outcome, Outcome) and outcome.signum is not None:

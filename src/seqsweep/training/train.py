@@ -12,17 +12,16 @@ from pathlib import Path
 from lightning.pytorch.callbacks import Callback
 
 from seqsweep.runs.clean import forget_stacks
-from seqsweep.runs.lock import Holder, Locked, LockLost, RunLock, wait_for_doubts
+from seqsweep.runs.lock import LockLost, RunLock
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
-from seqsweep.training.engines.ending import Member
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
 from seqsweep.training.engines.stacked.run import StackEngine
-from seqsweep.training.outcome import Interrupted, Outcome, finished
+from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
+from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.resume import begin
 from seqsweep.training.train_log import log_file
@@ -30,17 +29,10 @@ from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 Outcomes = list[Outcome | BaseException]
 
-MOST_KILLED = 3
-"""The number of processes killed in a row, without a new epoch, after which a run has failed."""
-
 _LARGEST_POOL = 500
 """The most members of a pool.
 
 Each holds a lock and so an open file, and systems allow about a thousand."""
-
-
-class KilledTooOften(Exception):
-    """Each process that trained a run was killed before it had trained another epoch."""
 
 
 def train(
@@ -146,14 +138,14 @@ def train_together(engine: Engine[M]) -> Outcomes:
         return [assisted]
     alone: list[PlannedRun] = []
     with contextlib.ExitStack() as contexts:
-        locks = _lock_all(engine, members, contexts)
+        locks = lock_all(engine, members, contexts)
         locked = [member for member in members if member.run_id in locks]
         if locked:
             contexts.enter_context(restored_torch_state(engine.torch_threads))
             contexts.enter_context(engine.stop.listening())
             if engine.is_single:
                 contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
-            for group in engine.groups(_begin(engine, locked, locks)):
+            for group in engine.groups(_begin(engine, locked, locks, alone)):
                 alone += _fit_test_record(engine, group)
     # The locks have been released by now, and training a run alone takes its lock again.
     for run in alone:
@@ -162,52 +154,26 @@ def train_together(engine: Engine[M]) -> Outcomes:
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
 
-def _lock_all(
-    engine: Engine[M], members: Sequence[M], contexts: contextlib.ExitStack
-) -> dict[str, RunLock]:
-    """Locks runs; those that another process trains or has finished get their outcomes."""
-    locks: dict[str, RunLock] = {}
-    _lock(engine, members, contexts, locks)
-    refused = [m for m in members if isinstance(engine.outcomes.get(m.run_id), Locked)]
-    # Only a clock says that some holders are dead. All are watched at the same time.
-    if wait_for_doubts([member.folder.path for member in refused]):
-        _lock(engine, refused, contexts, locks)
-    return locks
-
-
-def _lock(
-    engine: Engine[M],
-    members: Sequence[M],
-    contexts: contextlib.ExitStack,
-    locks: dict[str, RunLock],
-) -> None:
-    for member in members:
-        try:
-            lock = contexts.enter_context(RunLock(member.folder.path))
-        except (Locked, OSError) as error:
-            engine.outcomes[member.run_id] = error
-            continue
-        engine.outcomes.pop(member.run_id, None)  # of the first try
-        # Another process may have finished the run since it was planned.
-        outcome = finished(member.planned, engine.root)
-        if outcome is None:
-            locks[member.run_id] = lock
-        else:
-            engine.outcomes[member.run_id] = outcome
-
-
 def _begin(
-    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock]
+    engine: Engine[M], members: Sequence[M], locks: Mapping[str, RunLock], alone: list[PlannedRun]
 ) -> list[Begun[M]]:
-    """Prepares the folders of members; returns those that can be trained."""
+    """Prepares the folders of members; returns those that can be trained.
+
+    Runs that should train alone, because they may kill the process, are added to `alone`.
+    """
     origin = engine.prepare(members)
     begun: list[Begun[M]] = []
     for member in members:
         try:
             path = begin(member.planned, member.folder, origin, sync=engine.is_single)
-            _count_killed(member, path, locks[member.run_id].taken_from)
+            killed = count_killed(member, path, locks[member.run_id].taken_from)
         except Exception as error:
             engine.fail(member, error)
+            continue
+        # With the others, a run that kills its process would make all of them fail in the end.
+        if killed == MOST_KILLED - 1 and engine.is_equal_alone and not engine.is_single:
+            alone.append(member.planned)
+            member.log.write_lines()
             continue
         start = path or "the start"
         member.log.say(f"run {member.run_id} from {start}: {member.planned.config}")
@@ -218,23 +184,6 @@ def _begin(
     if not engine.is_single:
         os.sync()  # all small files at once; a power failure must not keep only the checkpoints
     return begun
-
-
-def _count_killed(member: Member, checkpoint: Path | None, killed: Holder | None) -> None:
-    """Counts that the process that trained a run before was killed, if it was.
-
-    Raises:
-        KilledTooOften: nobody has trained a new epoch for several processes.
-    """
-    if killed is None:
-        return
-    epochs = 0 if checkpoint is None else load_sealed(checkpoint)["epoch"] + 1
-    member.log.say(f"{killed} was killed or stood still while it trained this run", "WARNING")
-    count = member.folder.count_killed(epochs)
-    if count >= MOST_KILLED:
-        raise KilledTooOften(
-            f"{count} processes were killed while they trained it; the last was {killed}"
-        )
 
 
 def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[PlannedRun]:

@@ -30,6 +30,7 @@ class PoolEngine(JointEngine[PoolMember]):
     """
 
     kind = PoolMember
+    is_equal_alone = True
 
     def __init__(
         self, runs: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None

@@ -1,0 +1,139 @@
+"""A frozen process loses its runs to another, and writes nothing when it wakes."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from seqsweep.training.checkpoints import load_sealed
+
+pytestmark = pytest.mark.slow
+
+# Trains with short times for beats, and stops itself at the n-th call of a function.
+TRAIN = """
+import importlib, os, signal, sys
+from seqsweep import cli
+from seqsweep.runs import lock_files
+from seqsweep.training.engines.native.budget import Budget
+lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.2, 2.0
+Budget.is_due = lambda *_: True  # a checkpoint after each epoch
+point, count, *arguments = sys.argv[1:]
+module, _, path = point.partition(":")
+owner, left = importlib.import_module(module), int(count)
+*classes, name = path.split(".")
+for each in classes:
+    owner = getattr(owner, each)
+function = getattr(owner, name)
+def freezing(*args, **options):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return function(*args, **options)
+setattr(owner, name, freezing)
+sys.exit(cli.main(arguments))
+"""
+RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=6", "trainer.accelerator=cpu")
+SWEEP = ("-m", *RUN, "seed=0,1,2")
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts `seqsweep train`, which stops itself at a call; ends it with the test."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*arguments: str, point: str = "os:fsync", count: int = 0) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-c", TRAIN, point, str(count), "train", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def _finish(process: subprocess.Popen[str]) -> str:
+    out, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, out
+    return out
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Returns the content of all files of the runs and of the sweep."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and path.suffix != ".tmp" and not path.name.startswith(".running-")
+    }
+
+
+def _assert_equal(folder: Path, reference: Path) -> int:
+    """Compares the runs of two folders to the last bit; returns their number."""
+    records = [path.parent for path in sorted(folder.rglob("record.json"))]
+    for run in records:
+        (other,) = (path.parent for path in reference.rglob(f"{run.name}/record.json"))
+        assert (run / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
+        for name in ("best.ckpt", "last.ckpt"):
+            one, two = (load_sealed(each / "checkpoints" / name) for each in (run, other))
+            assert one["epoch"] == two["epoch"]
+            assert one["state_dict"].keys() == two["state_dict"].keys()
+            assert all(torch.equal(one["state_dict"][k], v) for k, v in two["state_dict"].items())
+    return len(records)
+
+
+_CHECKPOINTS = "seqsweep.training.checkpoints:"
+_STACK = "seqsweep.training.engines.stacked.stack_checkpoint:StackCheckpoint.on_train_epoch_end"
+
+
+@pytest.mark.parametrize(
+    ("engine", "command", "point", "count"),
+    [
+        ("autograd", RUN, f"{_CHECKPOINTS}BestAndLast.on_train_epoch_end", 3),
+        ("autograd", RUN, f"{_CHECKPOINTS}publish", 3),
+        ("autograd", RUN, "os:fsync", 8),  # in the middle of a checkpoint
+        ("native", RUN, "os:fsync", 8),
+        ("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1),  # the record
+        ("native", SWEEP, f"{_CHECKPOINTS}save_sealed", 5),
+        ("stacked", SWEEP, _STACK, 3),
+        ("stacked", SWEEP, f"{_CHECKPOINTS}seal", 3),
+    ],
+)  # fmt: skip
+def test_a_frozen_process_that_wakes_writes_nothing(
+    start: Start, tmp_path: Path, engine: str, command: tuple[str, ...], point: str, count: int
+) -> None:
+    arguments = (*command, f"engine={engine}", "sweep.report=false", "sweep.name=frozen")
+    frozen = start(*arguments, "output_dir=shared", point=point, count=count)
+    ended = os.waitid(os.P_PID, frozen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    assert ended is not None and ended.si_code == os.CLD_STOPPED, frozen.communicate()
+    _finish(start(*arguments, "output_dir=alone"))
+    _finish(start(*arguments, "output_dir=shared"))
+    before = _files(tmp_path / "shared")
+    assert sum(name.endswith("record.json") for name in before) == (3 if command is SWEEP else 1)
+    assert not [name for name in before if "/lock" in name]
+    frozen.send_signal(signal.SIGCONT)
+    out = _finish(frozen)
+    after = _files(tmp_path / "shared")
+    # The command of the frozen process goes on, with the results of the other.
+    for name in ("sweep.json", "names.json"):
+        before = {path: data for path, data in before.items() if not path.endswith(name)}
+        after = {path: data for path, data in after.items() if not path.endswith(name)}
+    assert after == before
+    runs = _assert_equal(tmp_path / "shared", tmp_path / "alone")
+    assert runs == (3 if command is SWEEP else 1)
+    if command is RUN:
+        assert "trained by another process now" in out

@@ -1,0 +1,153 @@
+"""One holder without POSIX locks, and none that has stood still."""
+
+import json
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from lock_programs import CHECK, HOLD, RACE_OF_HOSTS, Start, leave_lock_of, line, tell
+
+from seqsweep.runs import lock_files
+from seqsweep.runs.lock import Locked, LockLost, RunLock, check_held, holder_of, is_locked
+
+ROUNDS = 200
+
+
+def wait_until_stale(folder: Path) -> None:
+    ends = time.monotonic() + 30
+    while is_locked(folder) and time.monotonic() < ends:
+        time.sleep(0.05)
+    assert not is_locked(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stale", [False, True], ids=["free", "stale"])
+@pytest.mark.parametrize("links", ["links", "nolinks"])
+def test_of_two_hosts_exactly_one_gets_each_lock(
+    tmp_path: Path, start: Start, stale: bool, links: str
+) -> None:
+    folders = [tmp_path / f"{index:03}" for index in range(ROUNDS)]
+    for folder in folders:
+        folder.mkdir()
+        if stale:
+            leave_lock_of("elsewhere", folder, age=1000)
+    racers = [start(RACE_OF_HOSTS, host, links, tmp_path) for host in ("one", "two")]
+    assert [line(racer) for racer in racers] == ["ready", "ready"]
+    for racer in racers:
+        tell(racer, str(time.time() + 0.2))
+    won = [line(racer).split() for racer in racers]
+    assert sorted(won[0] + won[1]) == [folder.name for folder in folders]
+    for host, names in zip(("one", "two"), won, strict=True):
+        for name in names:
+            holder = holder_of(tmp_path / name)
+            assert holder is not None and holder.host == host
+    for racer in racers:
+        tell(racer)
+        assert racer.wait(60) == 0
+    assert [path for folder in folders for path in folder.iterdir()] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("links", ["links", "nolinks"])
+def test_a_frozen_holder_without_posix_locks_loses_its_lock(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch, links: str
+) -> None:
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.5)
+    holder = start(CHECK, "another", links, folder)
+    assert line(holder) == "held"
+    assert json.loads((folder / "lock").read_bytes())["posix"] is False
+    time.sleep(1)
+    with pytest.raises(Locked, match="on another"), RunLock(folder):
+        pass
+    tell(holder)
+    assert line(holder) == "may write"
+    os.kill(holder.pid, signal.SIGSTOP)
+    wait_until_stale(folder)
+    with RunLock(folder) as lock:
+        assert lock.taken_from is not None and lock.taken_from.host == "another"
+        os.kill(holder.pid, signal.SIGCONT)
+        tell(holder)
+        assert "is trained by another process now" in line(holder)
+        assert line(holder) == "released"
+        check_held(folder)
+        found = holder_of(folder)
+        assert found is not None and found.pid == os.getpid()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_a_frozen_holder_of_this_kernel_keeps_its_posix_lock_and_loses_the_run(
+    folder: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder = start(HOLD, folder)
+    assert line(holder) == "held"
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(lock_files, "STALE_SECONDS", 0.5)
+    os.kill(holder.pid, signal.SIGSTOP)
+    wait_until_stale(folder)
+    with RunLock(folder):
+        os.kill(holder.pid, signal.SIGCONT)
+        tell(holder)
+        assert line(holder) == "released"  # its release leaves the lock of the new holder
+        assert is_locked(folder)
+        assert sorted(path.name for path in folder.iterdir()) == ["lock", "lock.2"]
+    assert list(folder.iterdir()) == []
+
+
+def test_a_lost_lock_stays_lost_when_the_new_holder_is_gone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though a lock with the same name and number follows."""
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.01)
+    with RunLock(folder):
+        (folder / "lock").unlink()
+        leave_lock_of("elsewhere", folder, age=0)
+        time.sleep(0.05)
+        with pytest.raises(LockLost, match="stood still"):
+            check_held(folder)
+        with pytest.raises(LockLost):
+            check_held(folder.parent / "." / folder.name / ".." / folder.name)
+    assert json.loads((folder / "lock").read_bytes())["host"] == "elsewhere"
+
+
+def test_a_check_looks_at_no_file_while_the_heart_beats(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_held(folder)  # never locked
+    with RunLock(folder):
+
+        def looked(*_: object) -> None:
+            raise AssertionError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "utime", looked)
+            patch.setattr(os, "stat", looked)
+            for _ in range(100):
+                check_held(folder)
+
+
+def test_a_generation_that_withdraws_leaves_the_holder_alone(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hasty taker makes its file, sees that the holder is alive and removes it again."""
+    monkeypatch.setattr(lock_files, "BEAT_SECONDS", 0.0)
+    with RunLock(folder):
+        (folder / "lock.2").write_text("{}")
+        monkeypatch.setattr("time.sleep", lambda _: (folder / "lock.2").unlink())
+        check_held(folder)
+
+
+def test_a_dead_chain_of_generations_is_taken_over_and_removed(folder: Path) -> None:
+    for name in ("lock", "lock.2", "lock.7"):
+        content = {"host": socket.gethostname(), "pid": int(name[5:] or 1)}
+        (folder / name).write_text(json.dumps(content))
+    (folder / "lock.txt").touch()
+    assert not is_locked(folder)
+    with RunLock(folder) as lock:
+        assert lock.taken_from is not None and lock.taken_from.pid == 7
+        assert (folder / "lock.8").exists()
+    assert [path.name for path in folder.iterdir()] == ["lock.txt"]

@@ -1,0 +1,94 @@
+"""A run that kills its process again and again fails, and the runs beside it do not."""
+
+import json
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.engines.native.run import PoolEngine
+from seqsweep.training.locking import KilledTooOften
+from seqsweep.training.outcome import Outcome, RunFailed
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train_pool
+
+Plan = Callable[..., list[PlannedRun]]
+
+
+def leave_locks(root: Path, runs: Sequence[PlannedRun], pid: int) -> None:
+    """Leaves what a killed process of this host leaves."""
+    for run in runs:
+        (root / run.run_id).mkdir(parents=True, exist_ok=True)
+        holder = {"host": socket.gethostname(), "pid": pid}
+        (root / run.run_id / "lock").write_text(json.dumps(holder))
+
+
+def killed(root: Path, run: PlannedRun) -> Any:
+    return (RunFolder(root / run.run_id).failure() or {}).get("killed")
+
+
+def test_the_third_killed_process_without_an_epoch_fails_the_run(
+    members_of: Plan, at: Any, killed_by: Any, tmp_path: Path
+) -> None:
+    (run,) = members_of(members=[("seed=0",)])
+    for count in (1, 2):
+        leave_locks(tmp_path, [run], 100 + count)
+        killed_by(lambda: train_pool([run], tmp_path, 1, at("on_fit_start", 1)))
+        assert killed(tmp_path, run) == {"count": count, "epochs": 0}
+        assert RunFolder(tmp_path / run.run_id).state() == "incomplete"
+    leave_locks(tmp_path, [run], 103)
+    (outcome,) = train_pool([run], tmp_path, 1)
+    assert isinstance(outcome, RunFailed)
+    assert isinstance(outcome.__cause__, KilledTooOften)
+    failure = RunFolder(tmp_path / run.run_id).failure()
+    assert failure is not None and failure["kind"] == "failed" and failure["attempts"] == 1
+    assert "3 processes were killed while they trained it" in failure["error"]
+    assert f"process 103 on {socket.gethostname()}" in failure["error"]
+    (outcome,) = train_pool([run], tmp_path, 1)  # a failed run is tried again, as any
+    assert isinstance(outcome, Outcome)
+    assert RunFolder(tmp_path / run.run_id).failure() is None
+
+
+@pytest.mark.usefixtures("saves_each_epoch")
+def test_the_count_starts_again_with_each_epoch(
+    members_of: Plan, at: Any, killed_by: Any, tmp_path: Path
+) -> None:
+    (run,) = members_of("trainer.max_epochs=8", members=[("seed=0",)])
+    before = -1
+    for _ in range(4):
+        leave_locks(tmp_path, [run], 100)
+        killed_by(lambda: train_pool([run], tmp_path, 1, at("on_train_epoch_end", 1)))
+        counted = killed(tmp_path, run)
+        assert counted["count"] == 1 and counted["epochs"] > before
+        before = counted["epochs"]
+    (outcome,) = train_pool([run], tmp_path, 1)
+    assert isinstance(outcome, Outcome)
+
+
+def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
+    members_of: Plan,
+    assert_undisturbed: Any,
+    at: Any,
+    killed_by: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """So the third kill hits only the run that causes it."""
+    runs, alone = members_of("trainer.max_epochs=3"), list[str]()
+    leave_locks(tmp_path, runs, 101)
+    killed_by(lambda: train_pool(runs, tmp_path, 1, at("on_fit_start", 1)))
+    leave_locks(tmp_path, runs[:2], 102)
+    original = PoolEngine.alone
+
+    def counted(engine: PoolEngine, run: PlannedRun) -> PoolEngine:
+        alone.append(run.run_id)
+        return original(engine, run)
+
+    monkeypatch.setattr(PoolEngine, "alone", counted)
+    outcomes = train_pool(runs, tmp_path, 1)
+    assert all(isinstance(outcome, Outcome) for outcome in outcomes)
+    assert alone == [run.run_id for run in runs[:2]]
+    assert_undisturbed(runs, tmp_path)
