@@ -13,6 +13,8 @@ import re
 import statistics
 import tokenize
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,40 +40,45 @@ class Import(NamedTuple):
     is_for_types: bool
 
 
-class Source(NamedTuple):
-    """The text, the comments and the syntax tree of one file."""
+@dataclass(frozen=True)
+class Source:
+    """The text and the syntax tree of a file; tokens are read when asked for."""
 
     name: str
     is_package: bool
     text: str
     tree: ast.Module
-    comments: list[str]
-    code_lines: int
-    docstring_lines: int
+
+    @cached_property
+    def comments(self) -> list[str]:
+        return [token.string for token in self._tokens if token.type == tokenize.COMMENT]
+
+    @cached_property
+    def code_lines(self) -> int:
+        in_code: set[int] = set()
+        for token in self._tokens:
+            if token.type != tokenize.COMMENT and token.type not in LAYOUT:
+                in_code.update(range(token.start[0], token.end[0] + 1))
+        return len(in_code - self._in_docstrings)
+
+    @property
+    def docstring_lines(self) -> int:
+        return len(self._in_docstrings)
+
+    @cached_property
+    def _tokens(self) -> list[tokenize.TokenInfo]:
+        return list(tokenize.generate_tokens(io.StringIO(self.text).readline))
+
+    @cached_property
+    def _in_docstrings(self) -> set[int]:
+        return {line for node in docstring_nodes(self.tree) for line in lines_of(node)}
 
 
 def read_source(path: Path, folder: Path) -> Source:
     """Reads a file of the package in `folder`."""
     with tokenize.open(path) as file:
         text = file.read()
-    tree = ast.parse(text)
-    in_docstrings = {line for node in docstring_nodes(tree) for line in lines_of(node)}
-    comments: list[str] = []
-    in_code: set[int] = set()
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type == tokenize.COMMENT:
-            comments.append(token.string)
-        elif token.type not in LAYOUT:
-            in_code.update(range(token.start[0], token.end[0] + 1))
-    return Source(
-        module_name(path, folder),
-        path.name == "__init__.py",
-        text,
-        tree,
-        comments,
-        len(in_code - in_docstrings),
-        len(in_docstrings),
-    )
+    return Source(module_name(path, folder), path.name == "__init__.py", text, ast.parse(text))
 
 
 def module_name(path: Path, folder: Path) -> str:

@@ -18,6 +18,7 @@ from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from sampling import spread
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
@@ -36,6 +37,18 @@ importlib.metadata.entry_points = functools.cache(importlib.metadata.entry_point
 os.fsync = lambda *_: None
 
 gc.disable()  # while test files import torch and Lightning
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m "not slow" selects
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the cases of a test that is `sampled(n)` as slow, except for n of them."""
+    sampled: dict[tuple[str, int], list[pytest.Item]] = {}
+    for item in items:
+        for mark in item.iter_markers("sampled"):
+            sampled.setdefault((item.nodeid.partition("[")[0], mark.args[0]), []).append(item)
+    for (_, count), cases in sampled.items():
+        for i in set(range(len(cases))) - spread(len(cases), count):
+            cases[i].add_marker("slow")
 
 
 def pytest_collection_finish() -> None:

@@ -139,6 +139,7 @@ def quoted(name: str) -> str:
     return "'" + backslashed.replace("'", "\\'").replace("$", "\\$") + "'"
 
 
+@pytest.mark.sampled(24)
 @pytest.mark.parametrize("key", ["name", "sweep.name"])
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
 def test_a_name_cannot_lead_out_of_the_output_folder(
@@ -339,6 +340,7 @@ SEALS: dict[str, Callable[[Any], bytes]] = {
 }
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("name", ["last", "previous", "best"])
 @pytest.mark.parametrize("how", SEALS.values(), ids=SEALS)
 def test_resuming_runs_no_code_of_a_checkpoint(

@@ -61,6 +61,13 @@ def modules() -> list[Path]:
 
 
 @functools.cache
+def nodes_of(path: Path) -> list[ast.Module | ast.ClassDef | ast.FunctionDef]:
+    """Returns what has a docstring in a file, which is parsed once for all tests."""
+    nodes = ast.walk(ast.parse(path.read_text()))
+    return [node for node in nodes if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)]
+
+
+@functools.cache
 def first_lines(attributes: bool = True) -> list[Line]:
     """Returns the first line of each docstring; of those below an attribute only on request."""
     return list(_first_lines(attributes))
@@ -68,9 +75,7 @@ def first_lines(attributes: bool = True) -> list[Line]:
 
 def _first_lines(attributes: bool) -> Iterator[Line]:
     for path in modules():
-        for node in ast.walk(ast.parse(path.read_text())):
-            if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-                continue
+        for node in nodes_of(path):
             several = attributes and not isinstance(node, ast.FunctionDef)
             for statement in node.body if several else node.body[:1]:
                 if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant):

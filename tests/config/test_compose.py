@@ -174,6 +174,7 @@ OVERRIDES = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(25)
 @pytest.mark.parametrize("overrides", OVERRIDES.values(), ids=OVERRIDES)
 def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list[str]) -> None:
     """The same config, or an error of the same type and text."""
@@ -187,6 +188,7 @@ def test_a_members_config_equals_hydras(compose: MemberComposer, overrides: list
             assert found == expected
 
 
+@pytest.mark.slow
 def test_members_of_a_grid_equal_hydras_jobs(compose: MemberComposer) -> None:
     """The members of a sweep, in its order: groups change slowly, values fast."""
     for model in ("rnn", "multilayer"):

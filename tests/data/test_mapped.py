@@ -84,6 +84,7 @@ def test_a_folder_holds_the_sequences_of_its_source(kind, in_memory_mb, tmp_path
     assert contents(splits) == contents(source)
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.usefixtures("few_at_once")
 @pytest.mark.parametrize("missing", ["error", "zero", "mean", "forward"])
 @pytest.mark.parametrize("standardize", [True, False])

@@ -334,6 +334,7 @@ def test_any_sequences_come_back_as_they_were_written(tmp_path_factory, shapes, 
         assert made.fingerprint() == expected.fingerprint()
 
 
+@pytest.mark.slow
 def test_a_row_of_many_columns_and_a_large_file(write):
     rng = np.random.default_rng(0)
     x = rng.normal(size=(3, 20_000))

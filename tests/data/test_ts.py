@@ -166,7 +166,7 @@ def data_sets(draw):
     return names, cases
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(data=data_sets(), stamped=st.booleans(), newline=st.sampled_from(["\n", "\r\n"]))
 def test_what_is_written_is_read(tmp_path_factory, data, stamped, newline):
     names, cases = data

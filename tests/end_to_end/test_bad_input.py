@@ -18,6 +18,7 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
     np.savez(path, **stored)  # pyright: ignore[reportArgumentType]
 
 
+@pytest.mark.sampled(36)
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -50,6 +50,7 @@ def logits(model: RNNClassifier, x: Tensor, lengths: Tensor | None = LENGTHS) ->
         return model(x, lengths)
 
 
+@pytest.mark.sampled(24)
 @every_network
 def test_the_network_equals_packing_by_hand(kind, layers, bidirectional, pooling):
     """The head on the last layer's final states, or on the mean or maximum of its valid outputs."""
@@ -66,6 +67,7 @@ def test_the_network_equals_packing_by_hand(kind, layers, bidirectional, pooling
     torch.testing.assert_close(logits(model, padded()), model.fc(features), rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(24)
 @every_network
 def test_the_network_equals_each_sequence_alone_unpadded(kind, layers, bidirectional, pooling):
     model = network(kind, layers, bidirectional, pooling)
@@ -73,6 +75,7 @@ def test_the_network_equals_each_sequence_alone_unpadded(kind, layers, bidirecti
     torch.testing.assert_close(logits(model, padded()), torch.cat(alone), rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(24)
 @every_network
 def test_padding_and_the_order_of_the_batch_do_not_matter(kind, layers, bidirectional, pooling):
     model = network(kind, layers, bidirectional, pooling)
@@ -85,6 +88,7 @@ def test_padding_and_the_order_of_the_batch_do_not_matter(kind, layers, bidirect
     )
 
 
+@pytest.mark.sampled(24)
 @every_network
 def test_gradients_reach_every_parameter(kind, layers, bidirectional, pooling):
     model = network(kind, layers, bidirectional, pooling)

@@ -123,6 +123,7 @@ def _floor_log2(value: Fraction) -> int:
     return guess if Fraction(2) ** guess <= value else guess - 1
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("way", [0, 1, 2])
 def test_a_multiply_add_is_rounded_once(way: int):
     generator = np.random.default_rng(1)

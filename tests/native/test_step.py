@@ -153,13 +153,13 @@ def check_training(case) -> None:
         torch.testing.assert_close(values.double(), state, rtol=1e-3, atol=1e-4)
 
 
-@settings(derandomize=True, deadline=None, max_examples=40)
+@settings(derandomize=True, deadline=None, max_examples=20)
 @given(arguments=cases())
 def test_the_gradient_of_the_library_is_that_of_float64(make_case, confusion, arguments):
     check_gradient(make_case(**arguments), confusion)
 
 
-@settings(derandomize=True, deadline=None, max_examples=25)
+@settings(derandomize=True, deadline=None, max_examples=8)
 @given(arguments=cases())
 def test_training_by_the_library_is_that_of_float64(make_case, arguments):
     check_training(make_case(**arguments))

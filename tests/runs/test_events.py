@@ -124,6 +124,7 @@ def test_records_are_the_events_that_protobuf_parses(files: list[list[Row]]) -> 
             assert repr(found) == repr([(tag, as_float32(values[tag])) for tag in sorted(values)])
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(files=st.lists(rows_of_a_file, max_size=4))
 def test_many_files_at_once_are_as_one_by_one(files: list[list[Row]]) -> None:
@@ -163,6 +164,7 @@ def test_rows_are_in_the_event_file_when_write_returns(tmp_path: Path) -> None:
         assert same(accumulated(tmp_path), expected(ROWS[:count]))
 
 
+@pytest.mark.slow
 def test_the_first_rows_are_written_while_another_process_removes_empty_folders(
     tmp_path: Path,
 ) -> None:

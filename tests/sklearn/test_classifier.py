@@ -63,6 +63,7 @@ def padded(x):
     return array, lengths
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("engine", ["native", "stacked", "autograd"])
 def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
     x, y = waves(channels=2)

@@ -37,7 +37,8 @@ def assert_equal_results(ours, theirs):
             np.testing.assert_array_equal(ours.cv_results_[name], values, err_msg=name)
 
 
-@pytest.mark.parametrize("n_jobs", [None, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("n_jobs", [None, 2])
 def test_it_equals_a_grid_search_to_the_bit(n_jobs):
     x, y = waves()
     options: dict[str, Any] = {"cv": 3, "return_train_score": True}

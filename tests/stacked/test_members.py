@@ -52,6 +52,7 @@ def test_the_padding_of_a_member_stays_exactly_zero(
         assert (pair.stack.vector(k) != before[k]).float().mean() > 0.5
 
 
+@pytest.mark.sampled(6)
 @pytest.mark.parametrize("lengths", [LENGTHS, [7] * 8], ids=["mixed", "equal"])
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_a_member_trains_alone_as_among_others(
@@ -71,6 +72,7 @@ def test_a_member_trains_alone_as_among_others(
         torch.testing.assert_close(single, expected, rtol=0, atol=atol)
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 def test_a_member_that_diverges_changes_no_other_member(
     make_pair, make_sequences, generators, members, kind, pooling

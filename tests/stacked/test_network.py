@@ -22,6 +22,7 @@ def gradient(pair, rows: Tensor, drawn=()) -> Tensor:
     return pair.stack.gradient.clone()
 
 
+@pytest.mark.sampled(32)
 @pytest.mark.parametrize(
     ("num_layers", "lengths"),
     [(1, MIXED), (3, MIXED), (2, EQUAL), (2, [1] * 8)],
@@ -49,6 +50,7 @@ def test_logits_and_gradients_of_a_stack_equal_autograd(
         torch.testing.assert_close(pair.stack.vector(k, result), expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("lengths", [[3, 1, 2], [3, 3, 3]], ids=["mixed", "equal"])
 def test_gradients_of_a_stack_equal_finite_differences(make_pair, make_sequences, kind, lengths):
     """For every weight the gradient is (f(w + h) - f(w - h)) / 2h, without torch's cells."""
@@ -84,6 +86,7 @@ def test_gradients_equal_autograd_if_two_steps_share_a_maximum(make_pair, make_s
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-12)
 
 
+@pytest.mark.sampled(8)
 @both_directions
 @both_lengths
 @pytest.mark.parametrize(("dtype", "atol"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
@@ -113,6 +116,7 @@ def test_dropout_acts_only_in_training(make_pair, make_sequences, members, gener
         assert [torch.equal(plain[k], dropped[k]) for k in range(3)] == is_plain
 
 
+@pytest.mark.sampled(6)
 @both_lengths
 @every_pooling
 def test_scratch_memory_of_an_earlier_step_changes_no_bit(
@@ -167,6 +171,7 @@ def test_a_stack_in_bfloat16_is_near_float32(make_pair, make_sequences, members,
     assert torch.linalg.vector_norm(rough - exact) < 0.2 * torch.linalg.vector_norm(exact)
 
 
+@pytest.mark.sampled(2)
 @both_lengths
 def test_a_stack_in_bfloat16_keeps_the_mean_of_many_steps(make_pair, make_sequences, kind, lengths):
     """A sum of 500 states in bfloat16 would stop growing halfway."""

@@ -88,7 +88,7 @@ def check(pair, weights_of, generators, sizes: tuple[int, int]) -> None:
     assert not pair.padding(pair.stack.flat).any()
 
 
-@settings(derandomize=True, deadline=None, max_examples=8)
+@settings(derandomize=True, deadline=None, max_examples=4)
 @given(stack=stacks())
 def test_a_stack_trains_as_its_members_separately(
     make_pair, make_sequences, weights_of, generators, stack

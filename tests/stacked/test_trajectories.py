@@ -56,6 +56,7 @@ def pooled(lanes: list[list[Tensor]], pooling: str) -> Tensor:
     return torch.cat([s.mean(0) if pooling == "mean" else s.max(0).values for s in each], 1)
 
 
+@pytest.mark.sampled(12)
 @pytest.mark.parametrize("lengths", [MIXED, EQUAL], ids=["mixed", "equal"])
 @pytest.mark.parametrize("bidirectional", [False, True], ids=["one", "both"])
 @pytest.mark.parametrize("pooling", ["last", "mean", "max"])

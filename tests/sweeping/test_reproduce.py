@@ -80,6 +80,7 @@ def state(folder: Path) -> dict[Path, tuple[int, bytes]]:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in paths}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     "overrides",
     [

@@ -51,6 +51,7 @@ def test_the_confusion_is_that_of_the_recorded_metrics(run: Run, engine: str) ->
         assert counts.sum() > 0 and counts.shape == (3, 3)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("model", ["cell=rnn", "cell=gru", "cell=lstm", "num_layers=2"])
 def test_both_engines_diagnose_alike(run: Run, model: str) -> None:
     overrides = (f"model.{model}", "model.bidirectional=true", "optimizer.lr=1e-4")

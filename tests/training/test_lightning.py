@@ -313,6 +313,7 @@ class KilledAtStep(Callback):
             raise Killed
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("step", range(STEPS, STEPS * EPOCHS + 1))
 def test_what_callbacks_log_stands_once_after_a_kill(
     step: int, planned: Plan, tmp_path: Path

@@ -81,6 +81,7 @@ def test_max_steps_ends_a_run_within_an_epoch(planned: Plan, tmp_path: Path) -> 
     assert (record["steps"], record["epochs"]) == (4, 2)
 
 
+@pytest.mark.slow
 def test_max_time_ends_a_run(planned: Plan, tmp_path: Path) -> None:
     member = planned(r"trainer.max_time=00\:00\:00\:01", "trainer.max_epochs=100000")
     assert 1 <= train(member, tmp_path).record["epochs"] < 100000

@@ -151,6 +151,7 @@ CASES = [
 ]
 
 
+@pytest.mark.sampled(36)
 @pytest.mark.parametrize(("arguments", "message"), CASES, ids=[case[0] for case in CASES])
 def test_wrong_use_gives_one_message_and_no_file(command, files, arguments, message):
     before = sorted(path.name for path in files.iterdir())

@@ -87,6 +87,7 @@ NEEDS: dict[str, tuple[dict[str, Any], list[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("need", NEEDS)
 def test_the_command_has_the_options_that_the_data_need(need, run, tmp_path):
     arrays, expected = NEEDS[need]
@@ -230,6 +231,7 @@ BAD: list[tuple[str, str]] = [
 ]
 
 
+@pytest.mark.sampled(19)
 @pytest.mark.parametrize(("arguments", "message"), BAD)
 def test_wrong_input_is_refused_in_one_line(arguments, message, run, tmp_path):
     for name in ("empty", "mine", "damaged"):

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.command import command_line
-from seqsweep.console import place
+from seqsweep.console import place, print_notes
 from seqsweep.results.tensorboard.names_file import name_runs
 from seqsweep.runs.clean import forget_stacks
+from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks
 from seqsweep.runs.sweepfile import SweepFile
@@ -59,6 +60,7 @@ def begin_sweep(file: SweepFile, folder: Path, console: Console, is_alone: bool)
         remove_temporary(folder)
         forget_stacks(folder)
     file.write(folder)
+    print_notes(lock_notes(folder), console)
     try:
         name_runs(folder)
     except (OSError, ValueError) as error:  # not raised, because a sweep works without names

@@ -19,11 +19,12 @@ from types import FrameType
 from typing import Any
 
 from seqsweep.arguments import add_allow, folder_parser, whole_number
-from seqsweep.console import place, say, say_error
+from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
@@ -138,6 +139,7 @@ class Worker:
             ValueError, TypeError, OSError: a config is refused, or its data.
         """
         with sweep_lock(self.folder):
+            print_notes(lock_notes(self.folder), PlainConsole())
             while True:
                 Queue(self._queued(), self.folder, self.threads, is_shared=True).train(
                     self._train, idle

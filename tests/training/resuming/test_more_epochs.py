@@ -78,6 +78,7 @@ def test_a_longer_run_that_is_interrupted_resumes(
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("damaged", ["last.ckpt", "best.ckpt", "metrics.csv"])
 def test_more_epochs_of_a_damaged_run_start_again(
     planned, undisturbed, tmp_path, damaged, result, assert_equal
@@ -91,6 +92,7 @@ def test_more_epochs_of_a_damaged_run_start_again(
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "other", ["seed=1", "data.batch_size=6", "optimizer.lr=0.01", "data.source.seed=1"]
 )

@@ -67,6 +67,7 @@ def test_an_undisturbed_run_leaves_these_files_and_no_other(planned, undisturbed
     assert [step for step, _ in found["curves"]["val/acc"]] == steps
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("step", range(1, STEPS_PER_EPOCH * EPOCHS + 1))
 def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
     planned, undisturbed, tmp_path, step, at, interrupt, result, assert_equal, epochs_in_log
@@ -82,6 +83,7 @@ def test_a_run_interrupted_at_any_step_equals_the_uninterrupted_one(
     assert epochs_in_log(outcome.folder.path) == [*range(whole), *range(whole, EPOCHS)]
 
 
+@pytest.mark.sampled(15)
 @pytest.mark.parametrize("name", [name for name in CONFIGS if name != "dropout"])
 @pytest.mark.parametrize("seed", range(3))
 def test_an_interrupted_run_of_every_kind_equals_the_uninterrupted_one(
@@ -110,6 +112,7 @@ HOOKS = [
 ]  # fmt: skip
 
 
+@pytest.mark.sampled(7)
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_run_interrupted_between_steps_equals_the_uninterrupted_one(
     planned, undisturbed, tmp_path, hook, n, at, interrupt, result, assert_equal
@@ -160,6 +163,7 @@ def test_a_failed_run_resumes(
     assert_equal(result(outcome.folder.path), undisturbed(member))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("hook", ["on_train_batch_end", "on_validation_batch_start"])
 def test_a_run_stopped_by_a_signal_resumes(
@@ -200,6 +204,7 @@ def test_a_signal_while_the_confusion_is_counted_interrupts_the_run(planned, tmp
     assert '"interrupted"' in failure
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("seed", range(4))
 def test_a_run_interrupted_several_times_equals_the_uninterrupted_one(
     planned, undisturbed, tmp_path, seed, at, killed, result, assert_equal
@@ -237,6 +242,7 @@ def test_a_run_killed_at_every_rename_equals_the_uninterrupted_one(
     assert n > 2 + 3 * EPOCHS
 
 
+@pytest.mark.slow
 def test_early_stopping_of_an_interrupted_run_stops_in_the_same_epoch(
     planned, undisturbed, tmp_path, at, interrupt, result, assert_equal
 ):
@@ -249,6 +255,7 @@ def test_early_stopping_of_an_interrupted_run_stops_in_the_same_epoch(
         assert_equal(result(train(member, root).folder.path), expected)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("hook", ["on_train_end", "on_fit_end", "on_test_batch_end", "on_test_end"])
 def test_early_stopping_that_was_interrupted_after_its_decision_still_stops(
     planned, undisturbed, tmp_path, hook, at, interrupt, result, assert_equal
@@ -303,6 +310,7 @@ def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
     assert_equal(result(outcome.folder.path), undisturbed(alone))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", ["best.ckpt", "last.ckpt", "metrics.csv", "events"])
 def test_a_damaged_file_of_a_run_costs_only_time(
     planned, undisturbed, tmp_path, name, at, interrupt, result, assert_equal, epochs_in_log

@@ -35,6 +35,7 @@ def largest_over(run, answer, x, lengths):
     return np.max([difference(*pair) for pair in outputs])  # NaN where one of them is
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
@@ -56,6 +57,7 @@ def test_a_file_computes_what_the_network_does(
             assert largest_over(run, answer, *raw_sequences(run, *shape, rng)) < 2e-6
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("layers", [2, 3])
 @pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
@@ -106,6 +108,7 @@ def test_a_file_on_texts_holds_the_vocabulary(symbols_run):
     assert difference(written(symbols_run)(x, lengths).logits, expected) < 2e-6
 
 
+@pytest.mark.sampled(9)
 def test_a_file_takes_any_batch_steps_and_lengths_of_raw_values(made_run, scaling):
     run = made_run(scaling, cell="lstm", bidirectional=True, pooling="max")
     answer = written(run)

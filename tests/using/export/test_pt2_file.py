@@ -44,6 +44,7 @@ def largest_over(run, answer, shapes):
     return np.max(differences)  # NaN where one of them is
 
 
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("is_bidirectional", [False, True], ids=["one way", "both ways"])
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)

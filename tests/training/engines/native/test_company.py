@@ -53,6 +53,7 @@ def test_a_pool_without_shuffling_keeps_the_order_of_the_data(
     assert one.record["metrics"] == other.record["metrics"]  # the same run but for its order
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize(
     "transform", ["{frame:2,jitter:0.3,time_mask:1}", "{crop:[0,5],downsample:2}"]
 )

@@ -41,6 +41,7 @@ def weights_of(shape: Shape) -> torch.Tensor:
     return torch.nn.utils.parameters_to_vector(parameters).detach()
 
 
+@pytest.mark.sampled(16)
 @pytest.mark.parametrize("lengths", [MIXED, [3, 5, 2], [6] * 8, [60, 50, 44]], ids=str)
 @pytest.mark.parametrize(
     ("layers", "bidirectional", "pooling", "hidden"),

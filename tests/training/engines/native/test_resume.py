@@ -32,6 +32,7 @@ def checkpoints(root: Path, members: Sequence[PlannedRun]) -> list[Path]:
     return [root / member.run_id / "checkpoints" / "last.ckpt" for member in members]
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize(("hook", "n"), HOOKS, ids=[f"{hook} {n}" for hook, n in HOOKS])
 def test_a_pool_killed_between_rounds_equals_the_uninterrupted_one(
@@ -86,6 +87,7 @@ def test_a_pool_killed_several_times_equals_the_uninterrupted_one(
     assert_undisturbed(mixed_members, root)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("grace", [2.0, -1.0], ids=["epochs end", "epochs are stopped"])
 def test_a_signal_saves_every_member_at_the_end_of_an_epoch(
@@ -134,6 +136,7 @@ def full(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("n", [1, 2, 5, 9, 14, 20, 26, 32])
 def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
@@ -149,6 +152,7 @@ def test_a_pool_whose_disk_was_full_fails_runs_and_trains_them_later(
     assert_undisturbed(members, root)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("name", ["checkpoints/last.ckpt", "checkpoints/best.ckpt",
                                   "provenance.json", "config.yaml"])  # fmt: skip

@@ -89,6 +89,7 @@ def of(name: str) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
     return VARIANTS[name], members
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_stacked_is_what_autograd_makes_of_each_alone(
     planned: Plan,
@@ -104,6 +105,7 @@ def test_stacked_is_what_autograd_makes_of_each_alone(
         assert_close(outcome.folder.path, alone.folder.path)
 
 
+@pytest.mark.sampled(1)
 @pytest.mark.parametrize("name", ["rnn", "early", "augmented"])
 def test_a_stacked_run_does_not_depend_on_its_company(
     planned: Plan, tmp_path: Path, name: str
