@@ -32,7 +32,7 @@ __all__ = [
     "wait_for_doubts",
 ]
 
-_refused: set[Path] = set()
+_refused: set[str] = set()
 """The locks that this process could not take. `is_locked` says no sooner than `RunLock` succeeds,
 so that whoever waits between two attempts does not try in vain again and again."""
 
@@ -55,6 +55,7 @@ class RunLock:
     def __init__(self, folder: Path, name: str = "lock") -> None:
         self.folder = folder
         self.path = _lock_path(folder, name)
+        self._given_path = f"{folder}/{name}"
         self.taken_from: Holder | None = None
 
     def __enter__(self) -> Self:
@@ -65,7 +66,7 @@ class RunLock:
             while (hold := self._take()) is None:
                 pass
             _refused.discard(self.path)
-            taken[self.path] = taken[self.folder / self.path.name] = self._hold = hold
+            taken[self.path] = taken[self._given_path] = self._hold = hold
             lock_held.add_held(hold)
         return self
 
@@ -74,7 +75,7 @@ class RunLock:
         # it would drop the lock and leave the file.
         with lock_held.changing:
             taken.pop(self.path, None)
-            taken.pop(self.folder / self.path.name, None)
+            taken.pop(self._given_path, None)
             if lock_held.discard_held(self._hold):
                 self._hold.release()
             elif not self._hold.is_lost:  # in a forked child, whose parent holds the lock
@@ -111,7 +112,7 @@ class RunLock:
         """
         if mine is None:
             with contextlib.suppress(FileExistsError):
-                self.path.parent.mkdir(parents=True)
+                os.makedirs(os.path.dirname(self.path))
                 return []
         numbers = [number for number in generations(self.path) if number != mine]
         for number in numbers:
@@ -124,7 +125,7 @@ class RunLock:
             self.taken_from = found.holder
         return numbers
 
-    def _look(self, path: Path) -> Look:
+    def _look(self, path: str) -> Look:
         try:
             return look(path)
         except Damaged:
@@ -140,7 +141,7 @@ def check_held(folder: Path, name: str = "lock") -> None:
         LockLost: another process has taken the lock over.
         OSError: the lock file cannot be touched any more.
     """
-    hold = taken.get(folder / name)
+    hold = taken.get(f"{folder}/{name}")
     if hold is None and taken:
         hold = taken.get(_lock_path(folder, name))
     if hold is not None:
@@ -185,7 +186,7 @@ def remove_dead_lock(folder: Path, name: str = "lock") -> None:
             pass  # releasing the lock removes the files
 
 
-def _look_at_all(path: Path) -> list[Look]:
+def _look_at_all(path: str) -> list[Look]:
     """Looks at the generations of a lock, the lowest first; those that cannot be read are left."""
     with lock_held.changing:
         if (hold := held.get(path)) is not None:
@@ -197,5 +198,5 @@ def _look_at_all(path: Path) -> list[Look]:
         return found
 
 
-def _lock_path(folder: Path, name: str) -> Path:
-    return folder.resolve() / name
+def _lock_path(folder: Path, name: str) -> str:
+    return f"{os.path.realpath(folder)}/{name}"

@@ -32,7 +32,7 @@ STALE_SECONDS = 60.0
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """The errors of a file system without POSIX locks."""
 
-_seen: dict[Path, tuple[tuple[int, int], float]] = {}
+_seen: dict[str, tuple[tuple[int, int], float]] = {}
 """The version of each lock file that was looked at, and when it was first seen, in seconds of this
 process's monotonic clock."""
 
@@ -89,26 +89,27 @@ def boot_id() -> str | None:
         return None
 
 
-def file_of(path: Path, generation: int) -> Path:
-    """Returns the file of a generation; the first one has no number."""
-    return path if generation == 1 else path.with_name(f"{path.name}.{generation}")
+def file_of(path: str, generation: int) -> str:
+    """Returns the file of a generation; the first one has no number.
+
+    Paths are strings here, because a `Path` takes as long as a system call.
+    """
+    return path if generation == 1 else f"{path}.{generation}"
 
 
-def generations(path: Path) -> list[int]:
+def generations(path: str) -> list[int]:
     """Returns the generations of a lock that exist, the lowest first.
 
     Raises:
         OSError: the folder does not exist, or cannot be read.
     """
-    first, start = path.name, f"{path.name}."
-    return sorted(
-        1 if name == first else int(name[len(start) :])
-        for name in os.listdir(path.parent)
-        if name == first or (name.startswith(start) and name[len(start) :].isdecimal())
-    )
+    folder, _, first = path.rpartition("/")
+    rests = [name[len(first) :] for name in os.listdir(folder) if name.startswith(first)]
+    numbers = [int(rest[1:]) for rest in rests if rest[:1] == "." and rest[1:].isdecimal()]
+    return [*([1] if "" in rests else []), *sorted(numbers)]
 
 
-def create(path: Path) -> tuple[int, Holder] | None:
+def create(path: str) -> tuple[int, Holder] | None:
     """Creates a lock file that names this process; returns its open descriptor.
 
     Returns None if the file exists, or if another process has cleaned up in between.
@@ -118,7 +119,8 @@ def create(path: Path) -> tuple[int, Holder] | None:
     """
     # No process of another host chooses this name, and `remove_temporary` understands it.
     number = int.from_bytes(os.urandom(7))
-    temporary = f"{path.parent}/.{path.name}.{os.getpid()}-{number}.tmp"
+    folder, _, name = path.rpartition("/")
+    temporary = f"{folder}/.{name}.{os.getpid()}-{number}.tmp"
     descriptor, holder = _write_new(temporary)
     try:
         # A link appears with the content, and only if the name is free.
@@ -141,13 +143,13 @@ def create(path: Path) -> tuple[int, Holder] | None:
     return None
 
 
-def _create_without_links(path: Path) -> tuple[int, Holder] | None:
+def _create_without_links(path: str) -> tuple[int, Holder] | None:
     """Does the same where there are no hard links; the file is empty for a moment.
 
     Whoever takes it for dead in this moment is noticed: see `RunLock`.
     """
     try:
-        return _write_new(os.fspath(path))
+        return _write_new(path)
     except FileExistsError:
         return None
 
@@ -179,7 +181,7 @@ def take_posix_lock(descriptor: int) -> bool:
     return True
 
 
-def look(path: Path) -> Look:
+def look(path: str) -> Look:
     """Looks at a lock file that this process does not hold.
 
     Closing a file drops all POSIX locks that this process has on it.
@@ -208,7 +210,7 @@ def look(path: Path) -> Look:
     return Look(_life(path, status.st_mtime, seconds, is_held is True), holder, is_held is True)
 
 
-def _life(path: Path, touched: float, seconds: float, is_posix_held: bool) -> Life:
+def _life(path: str, touched: float, seconds: float, is_posix_held: bool) -> Life:
     """Returns the state of a holder by the touches of its file.
 
     Args:
@@ -220,7 +222,7 @@ def _life(path: Path, touched: float, seconds: float, is_posix_held: bool) -> Li
     # The clock of the folder is asked only in case of doubt, because this writes a file.
     if is_posix_held and abs(time.time() - touched) < STALE_SECONDS:
         return Life.ALIVE
-    if is_recent(touched, path.parent, STALE_SECONDS):
+    if is_recent(touched, Path(path).parent, STALE_SECONDS):
         return Life.ALIVE
     return Life.DEAD if seconds >= seconds_to_be_sure() else Life.UNSURE
 
@@ -230,7 +232,7 @@ def seconds_to_be_sure() -> float:
     return 2 * BEAT_SECONDS
 
 
-def _seconds_unchanged(path: Path, version: tuple[int, int]) -> float:
+def _seconds_unchanged(path: str, version: tuple[int, int]) -> float:
     """Returns for how long this process has seen no other version of a file."""
     now = time.monotonic()
     seen, since = _seen.get(path, (None, now))

@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 from seqsweep.runs import lock_files
 from seqsweep.runs.lock_files import Holder, file_of, generations
@@ -15,13 +14,13 @@ changing = threading.Lock()
 """Held while the values below change, and from the opening of a lock file until its owner is known.
 If another thread opened and closed the same file in between, it would drop the lock."""
 
-held: dict[Path, "Hold"] = {}
+held: dict[str, "Hold"] = {}
 """The locks that this process holds.
 
 Their files must not be opened again, because closing any descriptor of a file drops the process's
 POSIX locks on this file."""
 
-taken: dict[Path, "Hold"] = {}
+taken: dict[str, "Hold"] = {}
 """The locks that blocks of this process have taken and not given back, also the lost ones; by the
 path as the block has it and by the resolved path."""
 
@@ -57,7 +56,7 @@ class Hold:
         is_lost: whether another process has taken the lock over.
     """
 
-    def __init__(self, path: Path, number: int, descriptor: int, holder: Holder) -> None:
+    def __init__(self, path: str, number: int, descriptor: int, holder: Holder) -> None:
         self.path = path
         self.number = number
         self.file = file_of(path, number)
@@ -76,8 +75,8 @@ class Hold:
             return
         self._lose()
         raise LockLost(
-            f"{self.path.parent} is trained by another process now, because this one has stood "
-            "still for a minute; it writes nothing more there"
+            f"{os.path.dirname(self.path)} is trained by another process now, because this one "
+            "has stood still for a minute; it writes nothing more there"
         )
 
     def beat(self) -> bool:
@@ -121,14 +120,14 @@ class Hold:
             if self._is_highest():
                 for number in generations(self.path) if self.number > 1 else ():
                     if number < self.number:
-                        file_of(self.path, number).unlink()
-                self.file.unlink()
+                        os.unlink(file_of(self.path, number))
+                os.unlink(self.file)
         self.close()
 
     def withdraw(self) -> None:
         """Removes this file alone; called with `changing` held."""
         with contextlib.suppress(OSError):
-            self.file.unlink()
+            os.unlink(self.file)
         self.close()
 
     def close(self) -> None:

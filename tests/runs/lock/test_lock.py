@@ -74,7 +74,7 @@ def test_a_folder_that_cannot_be_changed_any_more_ends_nothing(
 
     with monkeypatch.context() as patch:
         with RunLock(folder):
-            patch.setattr(Path, "unlink", refused)
+            patch.setattr(os, "unlink", refused)
         assert (folder / "lock").exists()
         assert not is_locked(folder)
 
