@@ -80,7 +80,7 @@ def disturb(fleet: Fleet, storm: Storm, journals: Journals, alone: Path) -> list
         journals.update()
         fleet.reap()
         storm.calm()
-        storm.strike(len(journals.epochs) / epochs, journals)
+        storm.strike(len(journals.epochs) / epochs)
         records = (storm.sweep / name / "record.json" for name in names)
         is_done = len(journals.epochs) == epochs and all(path.is_file() for path in records)
         if not is_done:
@@ -148,16 +148,17 @@ def run(scratch: Path, disk: Disk, overrides: Sequence[str], options: argparse.N
     began = time.monotonic()
     try:
         problems = disturb(fleet, storm, journals, alone)
+        seconds = time.monotonic() - began
+        if not problems and (code := fleet.drive_to_end()) != 0:
+            problems = [f"the same command again ended with exit code {code}"]
     finally:
         fleet.end()
-    seconds = time.monotonic() - began
     print(f"{len(storm.struck)} events in {seconds:.0f} s, seed {options.seed}:")
-    is_whole = not problems
+    if not problems:
+        problems = crash.mismatches(disturbed, alone)
     outputs = [*(scratch / "output").iterdir(), *sweep.glob(".slurm/logs/*")]
+    journals.update()
     problems += say_figures(fleet, storm, journals) + errors_in(outputs)
-    if is_whole:
-        crash.finish(disturbed, tuple(overrides))  # trains nothing, and ends with exit code 0
-        problems += crash.mismatches(disturbed, alone)
     print(f"mismatches {len(problems)}")
     print("\n".join(f"  {line}" for line in problems[:MOST_SHOWN]))
     if problems:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Self
 
 from chaos_fleet import STALE_SECONDS, Fleet, Member
-from chaos_journal import Journals
+from chaos_start import stop_file
 
-_WRITE_SECONDS = 1.5
+_WRITE_SECONDS = 5.0
 """The longest time to wait for the write of a checkpoint."""
 
 
@@ -113,12 +113,12 @@ class Storm:
         """Ends what lasts for a time."""
         self.disk.empty_in_time()
 
-    def strike(self, progress: float, journals: Journals) -> None:
+    def strike(self, progress: float) -> None:
         """Lets the next event strike if it is due and has a target."""
         if not self.due or progress < self.due[0][0]:
             return
         kind = self.due[0][1]
-        members = self.kinds[kind][1](self, journals)
+        members = self.kinds[kind][1](self)
         if members is not None:
             names = [member.name for member in members]
             killed = names if kind.startswith("kill") else []
@@ -130,55 +130,47 @@ class Storm:
         awake = [member for member in self.fleet.live_workers() if not member.is_frozen]
         return self.draw.sample(awake, 1) if awake else []
 
-    def in_write(self, journals: Journals) -> list[Member]:
+    def in_write(self) -> list[Member]:
         """Stops a worker in the write of a checkpoint, or anywhere if none comes."""
         members = self.worker()
         if not members:
             return []
-        pid = members[0].process.pid
-        runs = journals.held(members[0].name)
+        stop = stop_file(members[0].clock)
+        stop.touch()
         deadline = time.monotonic() + _WRITE_SECONDS
-        while time.monotonic() < deadline:
-            if self._writes(runs, pid):
-                members[0].signal(signal.SIGSTOP)
-                if self._writes(runs, pid):
-                    self.in_writes += 1
-                    break
-                members[0].signal(signal.SIGCONT)
-            time.sleep(0.0005)
+        while stop.exists() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        self.in_writes += not stop.exists()
+        stop.unlink(missing_ok=True)
         return members
 
-    def _writes(self, runs: Sequence[str], pid: int) -> bool:
-        folders = (self.sweep / run / "checkpoints" for run in runs)
-        return any(any(folder.glob(f".*.ckpt.{pid}-*.tmp")) for folder in folders)
 
-
-Action = Callable[[Storm, Journals], list[Member] | None]
+Action = Callable[[Storm], list[Member] | None]
 """Lets an event strike; returns the struck processes, or None without a target."""
 
 Kind = tuple[int, Action]
 """The number of events of a kind among a hundred, and what they do."""
 
 
-def kill_worker(storm: Storm, journals: Journals) -> list[Member] | None:
+def kill_worker(storm: Storm) -> list[Member] | None:
     return _kill(storm.worker())
 
 
-def kill_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
-    return _kill(storm.in_write(journals))
+def kill_in_write(storm: Storm) -> list[Member] | None:
+    return _kill(storm.in_write())
 
 
-def kill_node(storm: Storm, journals: Journals) -> list[Member] | None:
+def kill_node(storm: Storm) -> list[Member] | None:
     """Kills all workers of a host."""
     hosts = {member.host for member in storm.worker()}
     return _kill([member for member in storm.fleet.live_workers() if member.host in hosts])
 
 
-def kill_driver(storm: Storm, journals: Journals) -> list[Member] | None:
+def kill_driver(storm: Storm) -> list[Member] | None:
     return _kill(storm.fleet.live_driver())
 
 
-def terminate(storm: Storm, journals: Journals) -> list[Member] | None:
+def terminate(storm: Storm) -> list[Member] | None:
     """Sends SIGTERM to a worker."""
     members = storm.worker()
     for member in members:
@@ -186,26 +178,26 @@ def terminate(storm: Storm, journals: Journals) -> list[Member] | None:
     return members or None
 
 
-def freeze_shortly(storm: Storm, journals: Journals) -> list[Member] | None:
+def freeze_shortly(storm: Storm) -> list[Member] | None:
     return _freeze(storm.worker(), storm.draw.uniform(0.1, 0.6) * STALE_SECONDS)
 
 
-def freeze(storm: Storm, journals: Journals) -> list[Member] | None:
+def freeze(storm: Storm) -> list[Member] | None:
     return _freeze(storm.worker(), storm.draw.uniform(1.5, 6) * STALE_SECONDS)
 
 
-def freeze_in_write(storm: Storm, journals: Journals) -> list[Member] | None:
-    return _freeze(storm.in_write(journals), storm.draw.uniform(1.5, 6) * STALE_SECONDS)
+def freeze_in_write(storm: Storm) -> list[Member] | None:
+    return _freeze(storm.in_write(), storm.draw.uniform(1.5, 6) * STALE_SECONDS)
 
 
-def step_clock(storm: Storm, journals: Journals) -> list[Member] | None:
+def step_clock(storm: Storm) -> list[Member] | None:
     members = storm.worker()
     for member in members:
         member.set_clock(storm.draw.uniform(-9, 9) * 3600)
     return members or None
 
 
-def age_locks(storm: Storm, journals: Journals) -> list[Member] | None:
+def age_locks(storm: Storm) -> list[Member] | None:
     """Shifts the times of half of the lock files by hours, like a server's clock step."""
     paths = [*storm.sweep.glob("*/lock"), *storm.sweep.glob(".running-*")]
     for path in storm.draw.sample(paths, -(-len(paths) // 2)):
@@ -215,7 +207,7 @@ def age_locks(storm: Storm, journals: Journals) -> list[Member] | None:
     return [] if paths else None
 
 
-def fill_disk(storm: Storm, journals: Journals) -> list[Member] | None:
+def fill_disk(storm: Storm) -> list[Member] | None:
     if storm.disk.until:
         return None
     storm.disk.fill(storm.draw.uniform(0.2, 2))

@@ -98,7 +98,6 @@ class Fleet:
         for slot in range(self.workers + 1):
             if slot not in self.live:
                 self.live[slot] = self._start(slot)
-                self.all.append(self.live[slot])
 
     def reap(self) -> None:
         """Thaws members whose time has come, and empties the slots of those that have ended."""
@@ -110,6 +109,11 @@ class Fleet:
         for slot, member in ended.items():
             member.ended = now
             del self.live[slot]
+
+    def drive_to_end(self) -> int:
+        """Runs the driver undisturbed once the last locks are stale; returns its exit code."""
+        time.sleep(STALE_SECONDS)
+        return self._start(self.workers).process.wait()
 
     def deaths(self) -> dict[str, float]:
         """Returns when each member ended, by its name."""
@@ -144,4 +148,6 @@ class Fleet:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        return Member(name, host, process, output, clock)
+        member = Member(name, host, process, output, clock)
+        self.all.append(member)
+        return member

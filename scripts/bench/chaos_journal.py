@@ -64,14 +64,6 @@ class Journals:
                 if kind == "epoch":
                     self.epochs.add((run, what))
 
-    def held(self, process: str) -> list[str]:
-        """Returns the runs whose locks a process holds."""
-        held: dict[str, str] = {}
-        for line in self.lines:
-            if line.process == process and line.kind in ("lock", "free"):
-                held[line.run] = line.kind
-        return [run for run, kind in held.items() if kind == "lock"]
-
     def trained_again(self) -> int:
         """Returns how many epochs were trained more than once, each time counted."""
         return sum(line.kind == "epoch" for line in self.lines) - len(self.epochs)

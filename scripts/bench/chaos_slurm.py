@@ -13,7 +13,6 @@ from typing import Any
 import psutil
 from chaos_events import EVENTS, Kind, Storm
 from chaos_fleet import BEAT_SECONDS, STALE_SECONDS, Fleet, Member
-from chaos_journal import Journals
 from timing import ONE_THREAD
 
 SUPPORT = Path(__file__).parents[2] / "tests" / "support"
@@ -120,7 +119,7 @@ class SlurmFleet(Fleet):
                 self.cluster.call("scontrol", "update", f"JobId={element.name}", "StartTime=now")
 
 
-def kill_node(storm: Storm, journals: Journals) -> list[Member] | None:
+def kill_node(storm: Storm) -> list[Member] | None:
     """Ends a node with its workers, as a power cut does."""
     fleet = storm.fleet
     assert isinstance(fleet, SlurmFleet)
@@ -134,7 +133,7 @@ def kill_node(storm: Storm, journals: Journals) -> list[Member] | None:
 def _call(*command: str) -> Kind:
     """Returns an event that calls a program of Slurm for a worker's job."""
 
-    def act(storm: Storm, journals: Journals) -> list[Member] | None:
+    def act(storm: Storm) -> list[Member] | None:
         fleet, members = storm.fleet, storm.worker()
         assert isinstance(fleet, SlurmFleet)
         for member in members:

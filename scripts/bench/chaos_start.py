@@ -13,6 +13,7 @@ import json
 import mmap
 import os
 import re
+import signal
 import socket
 import struct
 import sys
@@ -52,6 +53,11 @@ class Settings:
 
     def dumps(self) -> str:
         return json.dumps(dataclasses.asdict(self))
+
+
+def stop_file(clock: str | Path) -> Path:
+    """Returns the file that stops a process in its next write of a checkpoint."""
+    return Path(f"{clock}.stop")
 
 
 class Journal:
@@ -105,13 +111,13 @@ def watch_locks(journal: Journal) -> None:
 
     def entering(self: lock.RunLock) -> lock.RunLock:
         enter(self)
-        if self.path.name == "lock":
+        if os.path.basename(self.path) == "lock":
             journal.say("lock", self.folder.name)
         return self
 
     def leaving(self: lock.RunLock, *error: object) -> None:
         # The line comes first, because the next holder may take the lock at once.
-        if self.path.name == "lock":
+        if os.path.basename(self.path) == "lock":
             journal.say("free", self.folder.name)
         leave(self, *error)
 
@@ -131,8 +137,11 @@ def watch_epochs(journal: Journal) -> None:
     MemberLog.add = adding
 
 
-def watch_files(journal: Journal) -> None:
-    """Writes a line for each result that the process opens for writing, renames or removes."""
+def watch_files(journal: Journal, stop: Path) -> None:
+    """Writes a line for each result that the process opens for writing, renames or removes.
+
+    If the file `stop` exists, the process stops itself when it begins to write a checkpoint.
+    """
     targets: dict[str, Callable[..., Any]] = {
         "open": lambda path, mode, flags: path if flags & (os.O_WRONLY | os.O_RDWR) else None,
         "os.rename": lambda source, target, *_: target,
@@ -143,6 +152,9 @@ def watch_files(journal: Journal) -> None:
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in targets:
             path = targets[event](*arguments)
+            if event == "open" and ".ckpt." in str(path) and stop.exists():
+                stop.unlink()
+                os.kill(os.getpid(), signal.SIGSTOP)
             if isinstance(path, (str, Path)) and _RESULT.match(os.path.basename(path)):
                 journal.say("write", run_of(Path(path)), f"{event} {os.path.basename(path)}")
 
@@ -162,7 +174,7 @@ def install(settings: Settings) -> None:
     pretend(settings)
     watch_locks(journal)
     watch_epochs(journal)
-    watch_files(journal)
+    watch_files(journal, stop_file(settings.clock))
 
 
 def install_in_job(scratch: str, stale_seconds: float, beat_seconds: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
-from seqsweep.runs.lock import remove_dead_lock
+from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.run_folder import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
@@ -76,7 +76,7 @@ def read_run(folder: RunFolder) -> Entry:
         record = folder.record()  # it has ended since the first look
     if record is not None:
         # A process that was killed between its record and the end of its lock leaves the lock file.
-        remove_dead_lock(folder.path)
+        remove_lock_of_finished_run(folder.path)
         return Entry(folder, record["status"], record["config"], record, record.get("error"))
     try:
         config = dict(flatten(folder.config() or {}))
