@@ -188,7 +188,7 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
     lines = [f"{name}: in only one of the sweeps" for name in one.keys() ^ other.keys()]
     for name in one.keys() & other.keys():
         lines += [f"{name}: {what}" for what in differences(one[name], other[name])]
-    left = [p for p in disturbed.rglob("*") if p.name.endswith(".tmp") or p.name == "lock"]
+    left = [p for p in disturbed.rglob("*") if p.suffix == ".tmp" or p.name.startswith("lock")]
     left += disturbed.glob("sweeps/*/.stacks/*")
     return lines + [f"{path} is left" for path in left]
 
@@ -200,7 +200,7 @@ def differences(one: Path, other: Path) -> list[str]:
         p.name.split(".")[0] for p in other.iterdir()
     }:
         found.append("other files")
-    if _record(one) != _record(other):
+    if record_of(one) != record_of(other):
         found.append("record.json")
     if (one / "metrics.csv").read_bytes() != (other / "metrics.csv").read_bytes():
         found.append("metrics.csv")
@@ -219,7 +219,7 @@ def differences(one: Path, other: Path) -> list[str]:
     return found
 
 
-def _record(run: Path) -> dict[str, Any]:
+def record_of(run: Path) -> dict[str, Any]:
     record = json.loads((run / "record.json").read_text())
     config = {k: v for k, v in record["config"].items() if k != "output_dir"}
     return {key: value for key, value in record.items() if key not in TIMES} | {"config": config}

@@ -8,7 +8,7 @@ from typing import Any
 
 from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
-from seqsweep.runs.lock import remove_dead_lock
+from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, RecordIndex
 from seqsweep.runs.run_folder import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
@@ -89,7 +89,7 @@ def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
         record = folder.record()  # it has ended since the first look
     if record is not None:
         # A process that was killed between its record and the end of its lock leaves the lock file.
-        remove_dead_lock(folder.path)
+        remove_lock_of_finished_run(folder.path)
         error = record.get("error")
         is_short = index is not None and LEFT_OUT not in record
         return Entry(folder, record["status"], record["config"], record, error, is_short)

@@ -29,6 +29,7 @@ __all__ = [
     "holder_of",
     "is_locked",
     "remove_dead_lock",
+    "remove_lock_of_finished_run",
     "wait_for_doubts",
 ]
 
@@ -184,6 +185,20 @@ def remove_dead_lock(folder: Path, name: str = "lock") -> None:
     if os.path.lexists(f"{folder}/{name}"):
         with contextlib.suppress(Locked, OSError), RunLock(folder, name):
             pass  # releasing the lock removes the files
+
+
+def remove_lock_of_finished_run(folder: Path) -> None:
+    """Removes the lock files of a finished run whose holders seem to be dead.
+
+    Here the clock alone decides, because nothing depends on this lock any more. A holder that wakes
+    to train the run again finds out that it has lost the lock.
+    """
+    path = _lock_path(folder, "lock")
+    if os.path.lexists(path):
+        with contextlib.suppress(OSError):
+            numbers = generations(path)  # before the look: what is made after it stays
+            for number in numbers if not is_locked(folder) else ():
+                os.unlink(file_of(path, number))
 
 
 def _look_at_all(path: str) -> list[Look]:

@@ -31,7 +31,6 @@ from seqsweep.config.yaml_checks import check_config_files
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.lock import Locked, is_locked
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.interruptible import interruptible
@@ -45,6 +44,7 @@ from seqsweep.training.outcome import (
     RunFailed,
     finished,
     monitored,
+    record_refusal,
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -194,7 +194,7 @@ def train_member(member: PlannedRun, root: Path) -> float | None:
         request_stop_if_configured(member, root)
         raise
     except (ValueError, TypeError, OSError) as error:
-        RunFolder(root / member.run_id).refuse(member.config, error)
+        record_refusal(member, error, root)
         request_stop_if_configured(member, root)
         raise
     if outcome.signum is not None:

@@ -1,6 +1,5 @@
 """Trains the groups of a sweep, one pool or stack after another."""
 
-import contextlib
 import resource
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,13 +7,13 @@ from typing import NamedTuple
 
 from seqsweep.console import say_error
 from seqsweep.runs.lock import Locked
-from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import form
 from seqsweep.training.outcome import (
     STOP_FILE,
     Interrupted,
     Outcome,
     finished,
+    record_refusal,
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun
@@ -82,8 +81,7 @@ def _record_errors(
         if isinstance(outcome, Interrupted):
             raise outcome
         if isinstance(outcome, (ValueError, TypeError, OSError)):
-            with contextlib.suppress(OSError):  # the folder itself may be what cannot be written
-                RunFolder(root / member.run_id).refuse(member.config, outcome)
+            record_refusal(member, outcome, root)
         if isinstance(outcome, Exception) and not isinstance(outcome, Locked):
             request_stop_if_configured(member, root)
     for outcome in outcomes:

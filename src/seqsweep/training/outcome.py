@@ -1,10 +1,12 @@
 """The outcome of a run. Imports no torch."""
 
+import contextlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.planned_run import PlannedRun
 
@@ -60,6 +62,15 @@ def monitored(record: dict[str, Any]) -> float | None:
     """Returns the run's result as one number, for sweepers that read it."""
     # A diverged run has no metrics, and a run without validation lacks its monitor.
     return record.get("metrics", {}).get(record["config"]["monitor"])
+
+
+def record_refusal(member: PlannedRun, error: Exception, root: Path) -> None:
+    """Writes why a run was refused, unless another process trains or has finished it."""
+    folder = RunFolder(root / member.run_id)
+    # The folder itself may be what cannot be written, for example on a full disk.
+    with contextlib.suppress(Locked, OSError), RunLock(folder.path):
+        if finished(member, root) is None:
+            folder.refuse(member.config, error)
 
 
 def request_stop_if_configured(member: PlannedRun, root: Path) -> None:

@@ -10,7 +10,14 @@ import pytest
 from lock_programs import leave_lock_of
 
 from seqsweep.runs import lock_files
-from seqsweep.runs.lock import Locked, RunLock, holder_of, is_locked, wait_for_doubts
+from seqsweep.runs.lock import (
+    Locked,
+    RunLock,
+    holder_of,
+    is_locked,
+    remove_lock_of_finished_run,
+    wait_for_doubts,
+)
 
 
 @pytest.mark.parametrize("age", [0.0, 50.0])
@@ -37,6 +44,19 @@ def test_a_lock_of_another_host_that_lies_ahead_blocks_nobody(folder: Path) -> N
     assert is_locked(folder)
     leave_lock_of("elsewhere", folder, age=-24 * 3600)
     assert not is_locked(folder)
+
+
+@pytest.mark.parametrize(("age", "left"), [(0.0, True), (120.0, False)])
+def test_a_reader_removes_the_old_lock_of_a_finished_run(
+    folder: Path, age: float, left: bool
+) -> None:
+    """A process of another host was killed between its record and the end of its lock."""
+    leave_lock_of("elsewhere", folder, age)
+    (folder / "lock").rename(folder / "lock.2")
+    leave_lock_of("elsewhere", folder, age=300)
+    remove_lock_of_finished_run(folder)
+    assert (folder / "lock.2").exists() is left
+    assert (folder / "lock").exists() is left
 
 
 def test_age_is_told_by_the_clock_of_the_file_system(
