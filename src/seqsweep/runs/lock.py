@@ -10,6 +10,7 @@ from typing import Self
 from seqsweep.runs import lock_held
 from seqsweep.runs.files import Damaged
 from seqsweep.runs.lock_files import (
+    RUN_LOCK,
     Holder,
     Life,
     Look,
@@ -52,7 +53,7 @@ class RunLock:
         OSError: the lock file cannot be written.
     """
 
-    def __init__(self, folder: Path, name: str = "lock") -> None:
+    def __init__(self, folder: Path, name: str = RUN_LOCK) -> None:
         self.folder = folder
         self.path = _lock_path(folder, name)
         self._given_path = f"{folder}/{name}"
@@ -132,7 +133,7 @@ class RunLock:
             raise OSError(f"{path}: must be a regular file; remove it") from None
 
 
-def check_held(folder: Path, name: str = "lock") -> None:
+def check_held(folder: Path, name: str = RUN_LOCK) -> None:
     """Checks that this process may write in a folder whose lock it has taken.
 
     A folder that it has not locked passes. The check costs nothing while the heartbeat goes on.
@@ -148,7 +149,7 @@ def check_held(folder: Path, name: str = "lock") -> None:
         hold.check()
 
 
-def is_locked(folder: Path, name: str = "lock") -> bool:
+def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     """Returns whether a process is training this run; takes no lock itself."""
     path = _lock_path(folder, name)
     return any(
@@ -159,7 +160,7 @@ def is_locked(folder: Path, name: str = "lock") -> bool:
     )
 
 
-def holder_of(folder: Path, name: str = "lock") -> Holder | None:
+def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
     """Returns the process that is training this run, if any."""
     if not is_locked(folder, name):
         return None
@@ -167,7 +168,7 @@ def holder_of(folder: Path, name: str = "lock") -> Holder | None:
     return found[-1].holder if found else None
 
 
-def wait_for_doubts(folders: Iterable[Path], name: str = "lock") -> bool:
+def wait_for_doubts(folders: Iterable[Path], name: str = RUN_LOCK) -> bool:
     """Waits until it is certain which of these locks are dead; returns whether it had to wait.
 
     A lock that only the clock calls dead is watched for two heartbeats.
@@ -179,7 +180,7 @@ def wait_for_doubts(folders: Iterable[Path], name: str = "lock") -> bool:
     return True
 
 
-def remove_dead_lock(folder: Path, name: str = "lock") -> None:
+def remove_dead_lock(folder: Path, name: str = RUN_LOCK) -> None:
     """Removes the lock files that killed processes have left in a folder, if possible."""
     if os.path.lexists(f"{folder}/{name}"):
         with contextlib.suppress(Locked, OSError), RunLock(folder, name):

@@ -26,6 +26,9 @@ from typing import Any, NamedTuple
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import open_regular
 
+RUN_LOCK = "lock"
+"""The name of the lock in a run's folder; other locks lie in the folder of a sweep."""
+
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
 
@@ -104,9 +107,23 @@ def generations(path: str) -> list[int]:
         OSError: the folder does not exist, or cannot be read.
     """
     folder, _, first = path.rpartition("/")
+    if first != RUN_LOCK:
+        return _probed_generations(path)
     rests = [name[len(first) :] for name in os.listdir(folder) if name.startswith(first)]
     numbers = [int(rest[1:]) for rest in rests if rest[:1] == "." and rest[1:].isdecimal()]
     return [*([1] if "" in rests else []), *sorted(numbers)]
+
+
+def _probed_generations(path: str) -> list[int]:
+    """Returns the same without a list of the folder, which may hold many thousands of runs."""
+    found: list[int] = []
+    number = 1
+    # A process that was killed while it removed its files may have left a gap.
+    while number < 10 or number - 1 in found:
+        if os.path.lexists(file_of(path, number)):
+            found.append(number)
+        number += 1
+    return found
 
 
 def create(path: str) -> tuple[int, Holder] | None:
