@@ -34,8 +34,10 @@ __all__ = [
 ]
 
 _refused: set[str] = set()
-"""The locks that this process could not take. `is_locked` says no sooner than `RunLock` succeeds,
-so that whoever waits between two attempts does not try in vain again and again."""
+"""The locks that this process could not take.
+
+`is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again and
+again."""
 
 
 class RunLock:
@@ -169,9 +171,10 @@ def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
 
 
 def wait_for_doubts(folders: Iterable[Path], name: str = RUN_LOCK) -> bool:
-    """Waits until it is certain which of these locks are dead; returns whether it had to wait.
+    """Waits until it is certain which of these locks are dead.
 
-    A lock that only the clock calls dead is watched for two heartbeats.
+    Returns whether it had to wait. A lock that only the clock calls dead is watched
+    for two heartbeats.
     """
     looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, name))]
     if all(found.life is not Life.UNSURE for found in looks):
@@ -188,7 +191,7 @@ def remove_dead_lock(folder: Path, name: str = RUN_LOCK) -> None:
 
 
 def _look_at_all(path: str) -> list[Look]:
-    """Looks at the generations of a lock, the lowest first; those that cannot be read are left."""
+    """Looks at the readable generations of a lock, the lowest first."""
     with lock_held.changing:
         if (hold := held.get(path)) is not None:
             return [Look(Life.ALIVE, hold.holder, is_posix_held=True)]
