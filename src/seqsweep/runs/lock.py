@@ -36,8 +36,8 @@ __all__ = [
 _refused: set[str] = set()
 """The locks that this process could not take.
 
-`is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again and
-again."""
+`is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again
+and again."""
 
 
 class RunLock:
