@@ -22,8 +22,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqsweep.runs import lock
 from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.lock_held import held
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
 from seqsweep.sweeping.queue import Queue, QueuedRun
@@ -143,7 +143,7 @@ def count_questions(clock: Clock) -> None:
 
     The answers come from memory: they are those that the files would give.
     """
-    locks = lock._held
+    locks = held
 
     def record(run: RunFolder) -> dict[str, Any] | None:
         is_done = run.run_id in done
