@@ -34,7 +34,7 @@ PLAN = 0.002
 """The seconds in which a worker plans a run that it has taken."""
 
 counts: Counter[str] = Counter()
-"""What the workers have asked of the file system."""
+"""The number of the workers' questions to the file system, by kind."""
 
 done: set[str] = set()
 """The run_ids of the runs that have a record."""
@@ -123,7 +123,10 @@ class Worker(threading.Thread):
         return not run.is_done()
 
     def _record(self, runs: Sequence[QueuedRun]) -> None:
-        """Trains on all threads; each takes the next run when it is free, as in a pool."""
+        """Trains and records runs on all threads.
+
+        A thread that is free takes the next run, as in a pool.
+        """
         ends = [0.0] * self.options.threads
         events: list[tuple[float, QueuedRun]] = []
         for run in runs:
