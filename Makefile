@@ -10,7 +10,7 @@ BROWSER := $(shell command -v chromium)
 SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
-.PHONY: sweep test check types fast-tests bench native native-check wheels wheel-check hydra-check clean
+.PHONY: sweep test check types fast-tests bench native native-check wheels wheel-check hydra-check launcher-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -49,8 +49,11 @@ wheel-check: $(ZIG)  ## installs the wheels in an empty environment and trains
 hydra-check: $(INSTALLED)  ## tests the oldest and the newest Hydra, in separate environments
 	$(BIN)/python scripts/hydra_check.py
 
+launcher-check: $(INSTALLED)  ## tests launchers of other packages, in separate environments
+	$(BIN)/python scripts/launcher_check.py
+
 clean:
-	rm -rf .venv .venv-hydra src/seqsweep/native/lib
+	rm -rf .venv .venv-hydra .venv-launcher src/seqsweep/native/lib
 
 $(INSTALLED): pyproject.toml hatch_build.py
 	$(PYTHON) -c 'import sys; sys.exit("seqsweep needs Python 3.11 or newer, not " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -23,7 +23,7 @@ SWEEP = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8", "sweep.
 
 def main() -> None:
     for version in sys.argv[1:] or ENDS:
-        python = make_environment(version)
+        python = make_environment(FOLDER, "--pre", version)
         print(check_versions(python), flush=True)
         pytest = [python, "-m", "pytest", "-q", *TESTS]
         subprocess.run(pytest, cwd=CHECKOUT, env=os.environ | AS_IT_IS, check=True)
@@ -32,17 +32,21 @@ def main() -> None:
         print(f"{version} works", flush=True)
 
 
-def make_environment(version: str) -> Path:
-    """Makes an environment with a version of Hydra in front of this environment's packages."""
-    python = FOLDER / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", FOLDER], check=True)
+def make_environment(folder: Path, *requirements: str) -> Path:
+    """Makes an environment with some packages in front of this environment's; returns its Python.
+
+    Args:
+        folder: the folder of the environment.
+        requirements: the packages, and options of pip.
+    """
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
     query = [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"]
     packages = Path(subprocess.check_output(query, text=True).strip())
     shared = [path for path in sys.path if Path(path).name == "site-packages"]
     (packages / "shared.pth").write_text("\n".join([str(CHECKOUT / "src"), *shared]) + "\n")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    target = ["install", "--pre", "--target", packages]
-    subprocess.run([*pip, *target, version], check=True)
+    subprocess.run([*pip, "install", "--target", packages, *requirements], check=True)
     return python
 
 
@@ -85,7 +89,8 @@ def train(python: Path, folder: Path, *arguments: str) -> str:
     """Returns the output of `seqsweep train`; exits if the command fails or writes to stderr."""
     command = [python, "-m", "seqsweep", "train", *arguments]
     print("$ seqsweep train", " ".join(arguments), flush=True)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    # Without the second variable, Ray writes a token into the user's home folder.
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
     process = subprocess.run(
         command, cwd=folder, env=environment, text=True, capture_output=True, check=False
     )

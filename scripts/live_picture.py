@@ -1,9 +1,11 @@
 """Draws the live table of a sweep at some moment as an SVG.
 
 python scripts/live_picture.py outputs/sweeps/architecture docs/img/live.svg --at 0.6
+python scripts/live_picture.py outputs/sweeps/running docs/img/watch-slurm.svg --watch 30
 
-The sweep must be finished. Its runs are copied into a scratch folder as they were at that moment:
-finished runs with their records, training ones with the epochs so far.
+With `--at` the sweep must be finished. Its runs are copied into a scratch folder as they were at
+that moment: finished runs with their records, training ones with the epochs so far. With `--watch`
+workers train the sweep now, and it is watched for some seconds, which shows their rates.
 """
 
 import argparse
@@ -12,6 +14,7 @@ import math
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from rich.console import Console
 
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.live.table import LiveTable
+from seqsweep.live.watch import WatchedFolder
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
@@ -34,19 +38,34 @@ def main() -> None:
     parser.add_argument(
         "--at", type=float, default=0.6, help="the part of the sweep that is done, 0 to 1 (0.6)"
     )
+    parser.add_argument(
+        "--watch", type=float, metavar="SECONDS", help="draw a running sweep after this time"
+    )
+    parser.add_argument("--title", help="the command above the table (seqsweep watch FOLDER)")
     parser.add_argument("--width", type=int, default=80, help="columns (80)")
     options = parser.parse_args()
-    entries = [entry for entry in read_folder(options.folder) if entry.record is not None]
-    with tempfile.TemporaryDirectory() as scratch:
-        root = Path(scratch, options.folder.absolute().name)
-        progress = _progress_at(entries, root, options.at)
-        console = Console(record=True, file=io.StringIO(), force_terminal=True, width=options.width)
-        console.print(LiveTable(progress))
-    title = f"seqsweep watch {options.folder}"
+    console = Console(record=True, file=io.StringIO(), force_terminal=True, width=options.width)
+    if options.watch is not None:
+        console.print(LiveTable(_watched(options.folder, options.watch)))
+    else:
+        entries = [entry for entry in read_folder(options.folder) if entry.record is not None]
+        with tempfile.TemporaryDirectory() as scratch:
+            root = Path(scratch, options.folder.absolute().name)
+            console.print(LiveTable(_progress_at(entries, root, options.at)))
+    title = options.title or f"seqsweep watch {options.folder}"
     options.picture.parent.mkdir(parents=True, exist_ok=True)
     # The picture must not load fonts from the network.
     picture = re.sub(r"@font-face \{.*?\}", "", console.export_svg(title=title), flags=re.DOTALL)
     options.picture.write_text(picture, encoding="utf-8")
+
+
+def _watched(folder: Path, seconds: float) -> SweepProgress:
+    """Returns the progress of a running sweep after it was watched for some seconds."""
+    progress, end = WatchedFolder(folder).progress, time.monotonic() + seconds
+    while time.monotonic() < end:
+        progress.look()
+        time.sleep(0.25)
+    return progress
 
 
 def _progress_at(entries: Sequence[Entry], root: Path, part: float) -> SweepProgress:

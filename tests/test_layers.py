@@ -158,7 +158,8 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    assert parts - {"seqsweep_sweeper", "seqsweep_local", "seqsweep_slurm"} == KNOWS.keys()
+    plugins = {f"seqsweep_{name}" for name in ("sweeper", "local", "slurm", "ray")}
+    assert parts - plugins == KNOWS.keys()
 
 
 def test_no_package_imports_one_above_it():
@@ -216,6 +217,7 @@ def test_the_imports_have_no_cycle():
         ("pandas", ("results.frame",)),
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
+        ("ray", ("sweeping.ray_calls",)),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",

@@ -1,9 +1,10 @@
 """Measures the wall time of one sweep by local workers and by workers of clusters.
 
     python scripts/bench/cluster_times.py [--ways local1 local2 slurm ray] [--repeats 1]
+        [--seeds 8] [--epochs 30]
 
-The sweep has 48 runs: networks of 64, 96 and 128 units in one and two layers, eight seeds, 30
-epochs. Each worker trains on one thread:
+The sweep has six networks: 64, 96 and 128 units in one and two layers. With eight seeds these are
+48 runs. Each worker trains on one thread:
 
 - `local1`, `local2`: `seqsweep work` with one and with two processes;
 - `slurm`: hydra/launcher=slurm with two workers, on a Slurm of two nodes of one CPU;
@@ -24,82 +25,97 @@ import tempfile
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from timing import ONE_THREAD
 
 SUPPORT = Path(__file__).parents[2] / "tests" / "support"
 SEQSWEEP = (sys.executable, "-m", "seqsweep")
-GRID = (
-    "seed=range(8)", "model.hidden_size=64,96,128", "model.num_layers=1,2", "trainer=cpu",
-    "trainer.max_epochs=30", "sweep.report=false",
-)  # fmt: skip
-RUNS = 48
+NETWORKS = ("model.hidden_size=64,96,128", "model.num_layers=1,2")
 WAYS = ("local1", "local2", "slurm", "ray")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="The wall time of one sweep, by workers.")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--repeats", type=int, default=1)
+    for name, number in (("repeats", 1), ("seeds", 8), ("epochs", 30)):
+        parser.add_argument(f"--{name}", type=int, default=number)
     options = parser.parse_args(arguments)
-    print(f"{os.cpu_count()} cores\n")
+    print(f"{os.cpu_count()} cores, {6 * options.seeds} runs of {options.epochs} epochs\n")
     print("| way | workers | wall time (s) | cluster (s) |\n|---|---|---|---|")
     for way in options.ways:
-        seconds, up = measure(way, options.repeats)
+        sweep = Sweep(options.seeds, options.epochs)
+        seconds, up = measure(way, sweep, options.repeats)
         workers = 1 if way == "local1" else 2
         start = "" if up is None else f"{up:.0f}"
         print(f"| {way} | {workers} | {seconds:.1f} | {start} |", flush=True)
 
 
-def measure(way: str, repeats: int) -> tuple[float, float | None]:
-    """Returns the least wall time of a sweep, and the time until its cluster was up."""
-    with tempfile.TemporaryDirectory(prefix="seqsweep-") as folder:
+@dataclass(frozen=True)
+class Sweep:
+    """The measured sweep."""
+
+    seeds: int
+    epochs: int
+
+    def command(self, folder: Path, *words: str) -> list[str]:
+        """Returns the command that trains the sweep in a folder."""
+        lengths = (f"seed=range({self.seeds})", f"trainer.max_epochs={self.epochs}")
+        fixed = (f"hydra.sweep.dir={folder}", "trainer=cpu", "sweep.report=false")
+        return [*SEQSWEEP, "train", "-m", *NETWORKS, *lengths, *fixed, *words]
+
+    def check(self, folder: Path) -> None:
+        """Ends the program unless all runs are done."""
+        done = len(list(folder.glob("*/record.json")))
+        if done != 6 * self.seeds:
+            raise SystemExit(f"{folder}: {done} of {6 * self.seeds} runs are done")
+
+
+def measure(way: str, sweep: Sweep, repeats: int) -> tuple[float, float | None]:
+    """Returns the least wall time of a sweep and the start time of its cluster."""
+    with tempfile.TemporaryDirectory(prefix="seqsweep-") as name:
+        folders = [Path(name) / str(number) for number in range(repeats)]
         if way.startswith("local"):
             processes = way.removeprefix("local")
-            times = [by_work(Path(folder) / str(n), processes) for n in range(repeats)]
-            return min(times), None
+            return min(by_work(folder, sweep, processes) for folder in folders), None
         began = time.perf_counter()
-        with slurm(Path(folder)) if way == "slurm" else ray() as (variables, words):
+        with slurm(Path(name)) if way == "slurm" else ray() as (variables, words):
             up = time.perf_counter() - began
             words = [f"hydra/launcher={way}", "hydra.launcher.count=2", *words]
-            sweeps = [Path(folder) / str(n) for n in range(repeats)]
-            return min(timed(sweep, variables, train(sweep, *words)) for sweep in sweeps), up
+            times: list[float] = []
+            for folder in folders:
+                times.append(timed(variables, sweep.command(folder, *words)))
+                sweep.check(folder)
+            return min(times), up
 
 
-def train(folder: Path, *words: str) -> list[str]:
-    """Returns the command of the sweep."""
-    return [*SEQSWEEP, "train", "-m", f"hydra.sweep.dir={folder}", *GRID, *words]
-
-
-def by_work(folder: Path, processes: str) -> float:
+def by_work(folder: Path, sweep: Sweep, processes: str) -> float:
     """Returns the wall time of planning the sweep and of workers of this machine."""
     work = [*SEQSWEEP, "work", str(folder), "--processes", processes, "--threads", "1"]
-    return timed(folder, ONE_THREAD, train(folder, "--plan-only"), work)
+    seconds = timed(ONE_THREAD, sweep.command(folder, "--plan-only"), work)
+    sweep.check(folder)
+    return seconds
 
 
-def timed(folder: Path, variables: Mapping[str, str], *commands: Sequence[str]) -> float:
-    """Returns the wall time of commands, after which all runs must be done."""
+def timed(variables: Mapping[str, str], *commands: Sequence[str]) -> float:
+    """Returns the wall time of commands."""
     began = time.perf_counter()
     for command in commands:
         subprocess.run(command, env=variables, check=True, stdout=subprocess.DEVNULL)
-    seconds = time.perf_counter() - began
-    done = len(list(folder.glob("*/record.json")))
-    if done != RUNS:
-        raise SystemExit(f"{folder}: {done} of {RUNS} runs are done")
-    return seconds
+    return time.perf_counter() - began
 
 
 @contextmanager
 def slurm(folder: Path) -> Generator[tuple[Mapping[str, str], list[str]]]:
-    """Starts a Slurm of two nodes; gives the variables of its commands and options of the sweep."""
+    """Starts a Slurm of two nodes; yields variables and options for the sweep."""
     with importlib.import_module("slurm_cluster").SlurmCluster(folder / "cluster") as cluster:
         yield cluster.environment | {"OMP_NUM_THREADS": "1"}, []
 
 
 @contextmanager
 def ray() -> Generator[tuple[Mapping[str, str], list[str]]]:
-    """Starts a Ray cluster of two nodes; gives what `slurm` gives."""
+    """Starts a Ray cluster of two nodes; yields what `slurm` yields."""
     module = importlib.import_module("ray_cluster")
     cluster = module.RayCluster()
     try:

@@ -24,6 +24,7 @@ usage: seqsweep COMMAND ...
   train [KEY=VALUE ...]     train one run             seqsweep train data=digits
   train -m [KEY=A,B ...]    sweep: train a grid       seqsweep train -m sweep=architecture
   work FOLDER               train what a sweep has left, beside other workers on any host
+  kubernetes FOLDER         print a Kubernetes Job of workers for a planned sweep
   plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
   verify-stack [KEY=A,B ...]  compare the engines: train some runs with autograd as well
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
@@ -193,12 +194,22 @@ def _complete(arguments: list[str]) -> int:
     return _train(arguments)
 
 
+def _kubernetes(arguments: list[str]) -> int:
+    from seqsweep.sweeping.kubernetes import kubernetes_command
+
+    return kubernetes_command(arguments)
+
+
 def _status(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import print_status
+    from seqsweep.results.tables import MOST_ROWS
 
-    parser = folder_parser("status", "Lists all runs of a folder and their states.")
-    print_status(parser.parse(arguments).folder, PlainConsole())
+    parser = folder_parser("status", "Lists the runs of a folder and their states.")
+    words = f"list all runs, even if there are more than {MOST_ROWS:,}"
+    parser.add_argument("--all", action="store_true", help=words)
+    options = parser.parse(arguments)
+    print_status(options.folder, PlainConsole(), None if options.all else MOST_ROWS)
 
 
 def _leaderboard(arguments: list[str]) -> None:
@@ -333,6 +344,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "work": _work,
     "plan": _plan,
     "verify-stack": _verify_stack,
+    "kubernetes": _kubernetes,
     "status": _status,
     "watch": _watch,
     "leaderboard": _leaderboard,

@@ -102,9 +102,11 @@ def scontrol_in(folder: Path) -> Path:
     return program.parent
 
 
-def run_script(folder: Path, request: Request, signals: Sequence[signal.Signals]) -> str:
+def run_script(
+    folder: Path, request: Request, signals: Sequence[signal.Signals], worker: str = WORKER
+) -> str:
     """Runs the script without Slurm, sends it signals, and returns the output and exit code."""
-    text = script_of(["--nice=1"], [sys.executable, "-c", WORKER, "a b", "$HOME"], request)
+    text = script_of(["--nice=1"], [sys.executable, "-c", worker, "a b", "$HOME"], request)
     script = folder / "worker.sbatch"
     script.write_text(text)
     variables = os.environ | {
@@ -128,6 +130,13 @@ def run_script(folder: Path, request: Request, signals: Sequence[signal.Signals]
 def test_at_the_time_limit_the_worker_ends_and_queues_again(tmp_path: Path) -> None:
     printed = run_script(tmp_path, Request(), [signal.SIGUSR1])
     assert printed == "worker a b $HOME\nworker SIGTERM\n85\n"
+    assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
+
+
+def test_a_worker_that_is_told_while_it_starts_queues_again(tmp_path: Path) -> None:
+    worker = "import time; print('worker a b $HOME', flush=True); time.sleep(30)"
+    printed = run_script(tmp_path, Request(), [signal.SIGUSR1], worker)
+    assert printed.endswith("143\n")
     assert (tmp_path / "scontrol").read_text() == "requeue 7_2\n"
 
 

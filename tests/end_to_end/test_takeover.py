@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -97,30 +98,32 @@ def _assert_equal(folder: Path, reference: Path) -> int:
 
 
 _CHECKPOINTS = "seqsweep.training.checkpoints:"
-_STACK = "seqsweep.training.engines.stacked.stack_checkpoint:StackCheckpoint.on_train_epoch_end"
 
 
 @pytest.mark.parametrize(
     ("engine", "command", "point", "count"),
     [
-        ("autograd", RUN, f"{_CHECKPOINTS}BestAndLast.on_train_epoch_end", 3),
-        ("autograd", RUN, f"{_CHECKPOINTS}publish", 3),
         ("autograd", RUN, "os:fsync", 8),  # in the middle of a checkpoint
         ("native", RUN, "os:fsync", 8),
         ("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1),  # the record
         ("native", SWEEP, f"{_CHECKPOINTS}save_sealed", 5),
-        ("stacked", SWEEP, _STACK, 3),
         ("stacked", SWEEP, f"{_CHECKPOINTS}seal", 3),
     ],
 )  # fmt: skip
 def test_a_frozen_process_that_wakes_writes_nothing(
-    start: Start, tmp_path: Path, engine: str, command: tuple[str, ...], point: str, count: int
+    start: Start,
+    seqsweep: Any,
+    tmp_path: Path,
+    engine: str,
+    command: tuple[str, ...],
+    point: str,
+    count: int,
 ) -> None:
     arguments = (*command, f"engine={engine}", "sweep.report=false", "sweep.name=frozen")
     frozen = start(*arguments, "output_dir=shared", point=point, count=count)
     ended = os.waitid(os.P_PID, frozen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     assert ended is not None and ended.si_code == os.CLD_STOPPED, frozen.communicate()
-    _finish(start(*arguments, "output_dir=alone"))
+    assert seqsweep("train", *arguments, "output_dir=alone").code == 0
     _finish(start(*arguments, "output_dir=shared"))
     before = _files(tmp_path / "shared")
     assert sum(name.endswith("record.json") for name in before) == (3 if command is SWEEP else 1)

@@ -139,3 +139,31 @@ def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
     assert result.code == 1
     assert "2 of 2 runs are not done, and no process is training them" in result.out
     assert f"seqsweep {' '.join(ENDLESS)}" in result.out
+
+
+@pytest.mark.slow
+def test_watch_shows_the_workers_of_two_hosts(tmp_path: Path, seqsweep: Command) -> None:
+    planned = seqsweep(*ENDLESS, "seed=0,1", "--plan-only")
+    assert planned.code == 0, planned.err
+    folder = tmp_path / "outputs/sweeps/mine"
+    command = [SEQSWEEP, "work", folder, "--threads", "2"]
+    with contextlib.ExitStack() as stack:
+        workers = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, env=environment(SEQSWEEP_HOST=host), stdout=subprocess.DEVNULL
+                )
+            )
+            for host in ("n1", "n2")
+        ]
+        try:
+            with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
+                names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
+                printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")
+                process.send_signal(signal.SIGINT)
+                printed += read_until(master)
+                assert process.wait(60) == 130, printed
+        finally:
+            for worker in workers:
+                worker.kill()
+    assert leaves_a_cursor(printed)

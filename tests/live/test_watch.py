@@ -48,11 +48,32 @@ def test_watch_reports_a_sweep_that_was_killed(sweep, config):
     found = sweep(config(0), config(1))
     found.start(0)
     found.file().write(found.folder)
-    sweep_lock(found.folder).path.write_text("")
+    Path(sweep_lock(found.folder).path).write_text("")
     code, text = watched(found.folder)
     assert code == 1
     assert "2 of 2 runs are not done, and no process is training them" in text
     assert text.splitlines()[-1] == "  seqsweep train -m seed=0,1,2"
+
+
+def test_watch_waits_for_the_first_worker_of_a_planned_sweep(sweep, config, monkeypatch):
+    """The worker comes after two looks and trains everything."""
+    found = sweep(config(0), config(1))
+    found.file().write(found.folder)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            for index in range(2):
+                found.start(index)
+                found.finish(index)
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    code, text = watched(found.folder)
+    assert (code, len(slept)) == (0, 2)
+    first, *_, last = text.splitlines()
+    assert first.startswith("no process trains this sweep yet; to start one: seqsweep work /")
+    assert last == "2 of 2 runs are done"
 
 
 def test_watch_shows_a_folder_without_sweep_json_and_a_single_run(sweep, config):

@@ -147,3 +147,15 @@ def test_a_wrong_argument_of_status_or_clean_is_one_line(outputs, said, argument
 )
 def test_a_size_has_at_most_three_digits(size, text):
     assert size_text(size) == text
+
+
+def test_status_names_the_option_that_lists_all_runs(outputs, said, monkeypatch):
+    for size in range(20, 24):
+        make(outputs / "sweeps/one", f"more{size}", size)
+    monkeypatch.setattr("seqsweep.results.tables.MOST_ROWS", 3)
+    _, cut = said("status", "outputs/sweeps/one")
+    assert "and 3 more runs: --all lists them" in cut
+    assert sum("complete  " in line for line in cut.splitlines()) == 3
+    _, whole = said("status", "outputs/sweeps/one", "--all")
+    assert "more runs" not in whole
+    assert sum("complete  " in line for line in whole.splitlines()) == 6

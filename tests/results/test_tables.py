@@ -343,3 +343,21 @@ def test_the_title_of_the_leaderboard_names_the_epoch(tmp_path):
     assert "by train/loss of the last epoch" in printed(
         leaderboard_table(leaderboard(read_folder(tmp_path)))
     )
+
+
+def test_a_long_table_is_cut_with_a_line_that_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr("seqsweep.results.tables.MOST_ROWS", 2)
+    entries = made(tmp_path, *({"h": size, "val/acc": size / 10} for size in range(5)))
+    for top, more in ((None, "and 3 more"), (4, "and 1 more")):
+        console = Console(file=io.StringIO(), width=200)
+        print_leaderboard(console, leaderboard(entries), top)
+        assert isinstance(console.file, io.StringIO)
+        assert more in console.file.getvalue()
+
+
+def test_runs_that_are_not_complete_are_in_a_cut_table_of_states(tmp_path):
+    entries = made(tmp_path, *({"h": size, "val/acc": 0.5} for size in range(4)))
+    RunFolder(tmp_path / "z").start({"h": 9}, {})
+    entries = read_folder(tmp_path)
+    assert [line[0] for line in lines(status_table(entries, 2))] == ["z", "a"]
+    assert [line[0] for line in lines(status_table(entries, 5))] == ["a", "b", "c", "d", "z"]

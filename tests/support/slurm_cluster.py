@@ -45,11 +45,15 @@ SlurmdTimeout=10
 KillWait=5
 MessageTimeout=3
 MinJobAge=3600
-SchedulerParameters=sched_min_interval=0,batch_sched_delay=0
+SchedulerParameters=sched_min_interval=0,batch_sched_delay=0,bf_interval=1
 JobRequeue=1
-NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1
-NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1
+GresTypes=gpu
+NodeName=n1 NodeHostname={host} NodeAddr=127.0.0.1 Port={n1} CPUs=1 RealMemory=1000
+NodeName=n2 NodeHostname={host} NodeAddr=127.0.0.1 Port={n2} CPUs=1 RealMemory=1000 Gres=gpu:2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 PartitionName=main Nodes=n1,n2 Default=YES MaxTime=60 State=UP
+PartitionName=urgent Nodes=n1,n2 MaxTime=60 State=UP PriorityTier=10 PreemptMode=OFF
 """
 
 
@@ -76,7 +80,9 @@ class Element:
 
 
 class SlurmCluster:
-    """A controller and two nodes of one CPU each. All ends with the `with` block.
+    """A controller and two nodes of one CPU each; n2 has two GPUs, says its configuration.
+
+    All processes end with the `with` block.
 
     Attributes:
         environment: the variables with which the programs of Slurm find this cluster.
@@ -99,6 +105,9 @@ class SlurmCluster:
                 host=socket.gethostname(), folder=self.folder, user=getpass.getuser(), **ports
             )
             self.config.write_text(text)
+            # Any two devices stand for GPUs: Slurm only counts and numbers them.
+            gpus = "NodeName=n2 Name=gpu File=/dev/null\nNodeName=n2 Name=gpu File=/dev/zero\n"
+            (self.folder / "gres.conf").write_text(gpus)
             self._start("slurmctld", "slurmctld", "-D", "-i", "-f", str(self.config))
             for node in NODES:
                 self.start_node(node)
@@ -149,11 +158,11 @@ class SlurmCluster:
         """Returns the numbers of all job arrays that were ever submitted."""
         return {element.name.partition("_")[0] for element in self.elements()}
 
-    def release(self, *names: str) -> None:
-        """Starts requeued elements at once. Slurm itself waits two minutes."""
-        for name in names:
-            until(lambda n=name: self._state(n) == "PENDING", 20, f"{name} pending")
-            self.call("scontrol", "update", f"JobId={name}", "StartTime=now")
+    def release(self, name: str) -> None:
+        """Starts a requeued element soon. Slurm itself waits two minutes."""
+        until(lambda: self._state(name) == "PENDING", 30, f"{name} pending")
+        # Within the same second the node still refuses the job.
+        self.call("scontrol", "update", f"JobId={name}", "StartTime=now+2")
 
     def reset(self) -> None:
         """Cancels all jobs and starts the daemons that have ended, so that all nodes are idle."""
@@ -204,7 +213,7 @@ class SlurmCluster:
     def _nodes(self) -> list[str]:
         """Returns the states of the nodes; nothing while the controller does not answer."""
         done = subprocess.run(
-            ["sinfo", "-h", "-N", "-o", "%T"],
+            ["sinfo", "-h", "-N", "-p", "main", "-o", "%T"],
             env=self.environment, text=True, capture_output=True, check=False,
         )  # fmt: skip
         return done.stdout.split()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
 
 from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
 
@@ -28,7 +29,7 @@ class SlurmLauncherConf:
     gpus: Any = None
     requeue: bool = True
     setup: list[str] = field(default_factory=list[str])
-    options: dict[str, Any] = field(default_factory=dict[str, Any])
+    options: Any = None  # not a dict, to which Hydra would add no keys of the command line
 
 
 ConfigStore.instance().store(
@@ -73,13 +74,15 @@ class SlurmLauncher(RunsLauncher):
         gpus: int | str | None = None,
         requeue: bool = True,
         setup: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
+        options: Any = None,
     ) -> None:
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.slurm import SlurmWorkers, program
         from seqsweep.sweeping.slurm_script import Request
 
         super().__init__()
+        if not isinstance(options, Mapping | None):
+            raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
         asked = (partition, account, qos, time, cpus, memory, gpus, requeue)
         request = Request(*asked, setup=list(setup), options=dict(options or {}))
         self.workers = SlurmWorkers(count, detach, request)
@@ -91,3 +94,13 @@ class SlurmLauncher(RunsLauncher):
 
         assert self.basic is not None
         return RunLauncher(self.basic, workers=self.workers)
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        if not self.launches_runs:  # the base would run the jobs in this process
+            raise ValueError(
+                "hydra/launcher=slurm: trains runs of seqsweep, without hydra.callbacks; "
+                "hydra-submitit-launcher starts the jobs of other Hydra apps"
+            )
+        return super().launch(job_overrides, initial_job_idx)

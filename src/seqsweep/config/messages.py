@@ -11,6 +11,7 @@ from omegaconf.errors import (
     ConfigAttributeError,
     ConfigKeyError,
     OmegaConfBaseException,
+    ValidationError,
 )
 
 from seqsweep.command import as_multirun
@@ -28,7 +29,7 @@ def explain(error: BaseException) -> str:
     # A resolver of ours has raised an error with a complete message of its own.
     if "resolving interpolation: " in str(error):
         return str(error).splitlines()[0].rpartition("resolving interpolation: ")[2]
-    if isinstance(error, InstantiationException) and isinstance(cause, ValueError):
+    if isinstance(error, InstantiationException) and isinstance(cause, (ValueError, OSError)):
         return str(cause)  # the launcher has named its key
     if isinstance(error, OverrideParseException):
         return _unreadable(error)
@@ -44,6 +45,8 @@ def explain(error: BaseException) -> str:
     for each in (cause, error):
         if isinstance(each, (ConfigKeyError, ConfigAttributeError)):
             return _unknown_key(each)
+    if isinstance(cause, ValidationError):
+        error = cause
     if isinstance(error, OmegaConfBaseException):
         reason = str(error.msg or error).splitlines()[0]
         return f"{error.full_key}: {reason}" if error.full_key else reason

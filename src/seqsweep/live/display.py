@@ -191,7 +191,13 @@ def _ended_line(progress: SweepProgress, run: RunProgress, count: int) -> Text:
     seconds = progress.seconds_left
     left = "" if seconds is None or count >= total else f"  {duration(seconds)} left"
     head = f"[{count:{len(str(total))}}/{total}] {one_line(run.label)}  "
-    return Text.assemble(head, *_result(run), (left, "dim"))
+    return Text.assemble(head, *_result(run), (f"{_trainer(progress, run)}{left}", "dim"))
+
+
+def _trainer(progress: SweepProgress, run: RunProgress) -> str:
+    """Returns which worker has trained a run, if there are several and it is known."""
+    worker = progress.workers.trainer(run) if progress.workers.is_shown else None
+    return "" if worker is None else f"  {worker.host} pid {worker.pid}"
 
 
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from seqsweep.runs.metrics_csv import MetricsTail, stat_of
+from seqsweep.runs.files import stat_of
+from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 
 RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
@@ -31,6 +32,7 @@ class RunProgress:
         already: the epochs that were trained before the first look; they tell nothing of the pace.
         record: the record of a run that is complete or has diverged.
         error: the reason why the run failed or diverged.
+        lock: the state of the run's lock file at the last look.
     """
 
     folder: Path
@@ -43,6 +45,7 @@ class RunProgress:
     already: int = 0
     record: dict[str, Any] | None = None
     error: str = ""
+    lock: os.stat_result | None = None
     _failure: tuple[int, int] | None = None
     _old_record: tuple[int, int] | None = None
     _unlocked_state: RunState = "waiting"
@@ -67,6 +70,12 @@ class RunProgress:
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
 
+    @property
+    def trained_here(self) -> int:
+        """The epochs that were trained since the first look; early stopping saves some."""
+        epochs = (self.record or {}).get("epochs", self.trained)
+        return (epochs if self.state == "complete" else self.tail.epochs) - self.already
+
     def score(self, metric: str) -> float | None:
         """Returns the record's value of a metric, or the best value so far."""
         if self.record is None:
@@ -81,12 +90,12 @@ class RunProgress:
             is_first: whether this is the first look at the sweep.
         """
         # The lock is read first: a run writes its last file before it gives its lock back.
-        is_locked = stat_of(f"{self.folder}/lock") is not None
+        self.lock = stat_of(f"{self.folder}/lock")
         if self._has_record(is_first):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
-        is_trained_now = is_locked and is_running(self.folder)
+        is_trained_now = self.lock is not None and is_running(self.folder)
         self.state = "running" if is_trained_now else self._unlocked_state
         self._read_epochs(is_first)
         return failed_again

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.live.run_state import RunProgress, RunState
+from seqsweep.live.worker_state import Workers
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.results.run_names import readable_names
@@ -69,6 +70,8 @@ class SweepProgress:
     Attributes:
         keys: the short name of each config key in the runs' labels.
         runs: in the order of the sweep.
+        workers: the processes that train the runs.
+        has_begun: whether any run has begun.
     """
 
     def __init__(
@@ -90,6 +93,8 @@ class SweepProgress:
         # Costs of some runs alone would distort the estimate.
         self._costs = sweep.costs if configs.keys() <= sweep.costs.keys() else {}
         self.pace = Pace(clock())
+        self.workers = Workers(folder)
+        self.has_begun = False
         self._pending = {run.folder.name: run for run in self.runs}
         # The first look tells what was done before from what this sweep does.
         self._is_first = True
@@ -108,6 +113,8 @@ class SweepProgress:
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
         ended = [run for run in pending if run.look(self.is_running, self._is_first)]
+        self.has_begun |= bool(pending)
+        self.workers.look(names, pending, self.clock(), self._is_first)
         self._is_first = False
         # A failed run stays, because another process or a retry may resume it.
         self._pending = {name: run for name, run in self._pending.items() if run.record is None}

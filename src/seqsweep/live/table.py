@@ -13,6 +13,7 @@ from rich.text import Text
 
 from seqsweep.live.run_state import RunProgress
 from seqsweep.live.sweep_state import SweepProgress, duration
+from seqsweep.live.worker_lines import worker_lines
 from seqsweep.results.formatting import count, value_text
 
 _WIDEST = 100
@@ -30,7 +31,7 @@ _STYLES = {
 
 
 class LiveTable:
-    """A frame with a sweep's progress, its best and its failed runs.
+    """A frame with a sweep's progress, its workers, its best and its failed runs.
 
     The column widths depend only on the configs of the sweep, so they do not change while it runs.
     On a narrow terminal the runs have one column, with short names if the labels do not fit. No
@@ -63,6 +64,9 @@ class LiveTable:
     def _parts(self, width: int) -> Iterator[RenderableType]:
         yield self._bar()
         yield self._counts()
+        if self.progress.workers.is_shown:
+            yield ""
+            yield from worker_lines(self.progress.workers, width, self.is_last)
         best = [] if self.is_last else self.progress.best(_MOST_BEST)
         if best:
             yield ""

@@ -12,8 +12,8 @@ from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
+from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
-from seqsweep.runs.metrics_csv import stat_of
 from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.runs.sweepfile import NAME, SweepFile
 
@@ -47,7 +47,7 @@ def watch(folder: Path, console: Console) -> int:
     try:
         view.start()
         try:
-            _follow(watched, view)
+            _follow(watched, view, console)
         finally:
             view.stop()
     except KeyboardInterrupt:
@@ -56,13 +56,19 @@ def watch(folder: Path, console: Console) -> int:
     return _conclude(watched, console)
 
 
-def _follow(watched: "WatchedFolder", view: LiveView) -> None:
+def _follow(watched: "WatchedFolder", view: LiveView, console: Console) -> None:
+    is_first = True
     while True:
         watched.renew()
         view.progress = watched.progress
         pause = view.renew()
         if watched.is_over():
             return
+        if is_first and watched.is_only_planned():
+            place = escape(shlex.quote(str(watched.folder)))
+            line = f"no process trains this sweep yet; to start one: seqsweep work {place}"
+            console.print(line, soft_wrap=True, highlight=False)
+        is_first = False
         time.sleep(pause)
 
 
@@ -115,6 +121,11 @@ class WatchedFolder:
             return False
         return not self.missing() or self.has_ended or self._is_quiet()
 
+    def is_only_planned(self) -> bool:
+        """Returns whether the sweep still waits for its first worker, perhaps in a queue."""
+        has_begun = self.sweep is None or self.has_ended or self.progress.has_begun
+        return not has_begun and not is_sweep_running(self.folder)
+
     @property
     def has_ended(self) -> bool:
         return self.sweep is not None and self.sweep.ended is not None
@@ -130,7 +141,8 @@ class WatchedFolder:
 
         Runs that other programs start one by one have pauses between them.
         """
-        return time.time() - self._seen_running > _PAUSE and not is_sweep_running(self.folder)
+        is_quiet = time.time() - self._seen_running > _PAUSE
+        return is_quiet and not self.is_only_planned() and not is_sweep_running(self.folder)
 
     def _sweep_file_version(self) -> tuple[int, int, int] | None:
         """Returns a value that changes with sweep.json.

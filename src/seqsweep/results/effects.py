@@ -115,7 +115,7 @@ def find_missing(
     Args:
         runs: The configs of the complete runs.
         keys: The swept keys, including `seed`.
-        wanted: The configs of the runs that were asked for, complete or not.
+        wanted: The configs of the runs that were asked for; complete ones may be left out.
     """
     # Without a complete run nothing is known of the grid.
     if not runs:

@@ -11,7 +11,7 @@ from rich.console import Console
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
-from seqsweep.results.tables import status_line, status_table
+from seqsweep.results.tables import MOST_ROWS, status_line, status_table
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
     FAILED,
@@ -25,9 +25,11 @@ from seqsweep.runs.clean import (
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.removing import remove
 from seqsweep.runs.run_folder import State
+from seqsweep.runs.sweep_lock import Process, processes_in, this_process
 from seqsweep.runs.sweepfile import SweepFile
 
 _DEPTH = 4
+_MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
     "complete", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
 )  # fmt: skip
@@ -44,8 +46,11 @@ def folders_below(folder: Path) -> list[Path]:
     return sorted(folders, key=lambda path: (path.stat().st_mtime, path))
 
 
-def print_status(folder: Path, console: Console) -> None:
+def print_status(folder: Path, console: Console, most: int | None = MOST_ROWS) -> None:
     """Prints a line for each run, or for each folder of runs.
+
+    Args:
+        most: The number of runs in the table; None lists all.
 
     Raises:
         FileNotFoundError: The folder does not exist.
@@ -55,7 +60,10 @@ def print_status(folder: Path, console: Console) -> None:
         print_folders(below, console)
         return
     entries = read_folder(folder)
-    print_table(console, status_table(entries))
+    print_table(console, status_table(entries, most))
+    if most is not None and len(entries) > most:
+        more = f"and {len(entries) - most:,} more runs: --all lists them"
+        console.print(f"[dim]{more}[/]", highlight=False)
     console.print(status_line(folder, entries), soft_wrap=True, highlight=False)
     started = {entry.folder.run_id for entry in entries}
     sweep = SweepFile.read(folder)
@@ -64,6 +72,15 @@ def print_status(folder: Path, console: Console) -> None:
     if waiting:
         have = "has" if waiting == 1 else "have"
         say(f"{count(waiting, 'run')} of the sweep {have} not started")
+    _say_processes(processes_in(folder))
+
+
+def _say_processes(processes: Sequence[Process]) -> None:
+    """Prints which processes train in a folder; one of this host alone needs no line."""
+    names = [f"{host} pid {pid}" for host, pid in processes]
+    if len(names) > 1 or any(host != this_process()[0] for host, _ in processes):
+        more = f" and {len(names) - _MOST_PROCESSES} more" if len(names) > _MOST_PROCESSES else ""
+        say(f"trained by {', '.join(names[:_MOST_PROCESSES])}{more}")
 
 
 def print_folders(folders: Sequence[Path], console: Console) -> None:

@@ -37,6 +37,9 @@ DATA = "data"
 
 TIE_BREAKER = "val/loss"
 
+_MOST_LOOKED_AT = 1000
+"""The most runs that are asked whether they trained in a stack. Each is a file to read."""
+
 Epoch = Literal["best", "last", "own"]
 
 _EPOCHS: dict[Epoch, str] = {
@@ -127,7 +130,8 @@ class Leaderboard:
     @property
     def shares_time(self) -> bool:
         """Returns whether runs trained in a stack and share its time equally."""
-        return any(len(row.entries[0].folder.company() or ()) > 1 for row in self.rows)
+        first = (row.entries[0].folder for row in self.rows[:_MOST_LOOKED_AT])
+        return any(len(folder.company() or ()) > 1 for folder in first)
 
     @property
     def tied(self) -> int:
@@ -147,7 +151,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     Args:
         entries: The runs of one folder, including those that are not complete: a key is swept even
             if only one of its values has a complete run.
-        planned: The configs of the sweep's members, including those that have not started.
+        planned: The configs of the sweep's members that have not started.
     """
     # A run that diverged or is training has no score that could be ranked.
     complete = [entry for entry in entries if entry.state == "complete"]
@@ -168,7 +172,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = _ordered(rows, monitor)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    grid = find_missing([entry.config for entry in complete], swept, wanted)
+    left = [entry.config for entry in entries if entry.state != "complete"]
+    left = [config for config in (*left, *planned) if config]
+    grid = find_missing([entry.config for entry in complete], swept, left)
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
         monitor=monitor,

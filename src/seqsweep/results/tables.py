@@ -25,7 +25,7 @@ from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
-from seqsweep.runs.ledger import Entry
+from seqsweep.runs.ledger import Entry, not_begun
 from seqsweep.runs.sweepfile import SweepFile
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
@@ -34,6 +34,10 @@ _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
+
+
+MOST_ROWS = 1000
+"""The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
 
 
 class Signs(NamedTuple):
@@ -110,11 +114,16 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
-    """Prints the leaderboard and its notes."""
+    """Prints the leaderboard and its notes.
+
+    Args:
+        top: The most rows; None stands for `MOST_ROWS`.
+    """
+    top = MOST_ROWS if top is None else top
     signs = Signs("+/-", "~") if console.options.ascii_only else Signs()
     print_table(console, leaderboard_table(board, top, signs))
     # A shortened table must not look like the whole.
-    if top is not None and len(board.rows) > top:
+    if len(board.rows) > top:
         console.print(f"[dim]and {len(board.rows) - top} more[/]", highlight=False)
     for note in leaderboard_notes(board, signs):
         # A terminal breaks the line between words; in a file it stays one line.
@@ -127,12 +136,16 @@ def print_folder(
     """Prints the leaderboard of a folder if it has a complete run."""
     if any(entry.state == "complete" for entry in entries):
         sweep = SweepFile.read(folder)
-        planned = sweep.configs.values() if sweep else ()
+        planned = not_begun(sweep.configs, entries) if sweep else ()
         print_leaderboard(console, leaderboard(entries, planned), top)
 
 
-def status_table(entries: Sequence[Entry]) -> Table:
-    """A table of all runs: differing keys, state, and score or error."""
+def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
+    """A table of the runs: differing keys, state, and score or error.
+
+    Args:
+        most: The number of rows. If there are more runs, those that are not complete come first.
+    """
     keys = distinguishing_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
     _add_columns(table, ["run"])
@@ -143,7 +156,7 @@ def status_table(entries: Sequence[Entry]) -> Table:
     *scores, seconds = _add_columns(table, ["val/acc", "test/acc", "seconds"])
     # The validation score is the last to go.
     table.spare, table.last = [seconds], scores[::-1]
-    for entry in entries:
+    for entry in entries if most is None else _most_urgent(entries, most):
         table.add_row(
             escape(entry.folder.run_id),
             *(escape(value_text(key, entry.config.get(key))) for key in keys),
@@ -151,6 +164,14 @@ def status_table(entries: Sequence[Entry]) -> Table:
             *_result(entry),
         )
     return table
+
+
+def _most_urgent(entries: Sequence[Entry], most: int) -> list[Entry]:
+    """The first entries in their order, all those that are not complete before any other."""
+    if len(entries) <= most:
+        return list(entries)
+    # Python keeps the order of equal entries.
+    return sorted(entries, key=lambda entry: entry.state == "complete")[:most]
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:

@@ -26,6 +26,7 @@ MADE = ".seqsweep."
 """Marks the name of each file that can be made again from a run's other files."""
 NAMES = "names.json"
 
+_WRITTEN = re.compile(rf"{re.escape(PREFIX)}\d+\.(.+)\.(\d+)\.\d+{re.escape(ROWS)}")
 _PLAIN = re.compile(r"(?!checkpoints$)[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -40,6 +41,13 @@ def event_files(run: Path) -> list[Path]:
 def made_files(run: Path) -> list[Path]:
     """Returns the event files that `results.tensorboard` has made for a run."""
     return grown_and_made_files(run)[1]
+
+
+def writer_of(run: Path) -> tuple[str, int] | None:
+    """Returns host and pid of the process that wrote a run's last event file."""
+    matches = [_WRITTEN.fullmatch(path.name) for path in event_files(run)]
+    writers = [(match[1], int(match[2])) for match in matches if match]
+    return writers[-1] if writers else None
 
 
 def grown_and_made_files(run: Path) -> tuple[list[Path], list[Path]]:

@@ -10,7 +10,6 @@ import contextlib
 import itertools
 import os
 import re
-import socket
 import struct
 import time
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from seqsweep.runs.eventfiles import PREFIX, ROWS, event_files, event_folder
 from seqsweep.runs.files import make_folder
+from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import check_held
 
 Row = tuple[int, float, Mapping[str, float]]
@@ -90,7 +90,7 @@ class EventFile:
                     raise
 
     def _new_name(self, files: Sequence[Path]) -> str:
-        now, host = int(time.time()), socket.gethostname()
+        now, host = int(time.time()), host_name()
         self._version = _version(now)
         second = _second_after(files, now)
         return f"{PREFIX}{second:010d}.{host}.{os.getpid()}.{next(_count)}{ROWS}"

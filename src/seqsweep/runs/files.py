@@ -75,6 +75,14 @@ def _check_regular(path: Path | str, status: os.stat_result) -> None:
         raise Damaged(f"{path}: must be a regular file, but is {kind}")
 
 
+def stat_of(path: str) -> os.stat_result | None:
+    """Returns the status of a file; None where it cannot be read."""
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
+
+
 def read_bytes(path: Path) -> bytes:
     """Returns the content of a regular file; raises as `open_regular`."""
     descriptor = _open_regular(path)

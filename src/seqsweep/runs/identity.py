@@ -87,13 +87,20 @@ def decisive(
     values = {
         key: value
         for key, value in sorted(flat)
-        if not is_below(key, WITHOUT_INFLUENCE)
+        if _may_decide(key, bool(data_fingerprint), is_reader)
         and key not in without
-        and not (data_fingerprint and (is_path(key) or key == _LAYOUT))
-        and not (data_fingerprint and is_reader and _is_argument(key))
         and not (key in ADDED_LATER and ADDED_LATER[key] == value)
     }
     return {"config": values, "data": data_fingerprint}
+
+
+@functools.lru_cache(maxsize=4096)
+def _may_decide(key: str, has_fingerprint: bool, is_reader: bool) -> bool:
+    """Returns whether a key may decide a result, whatever its value is."""
+    if is_below(key, WITHOUT_INFLUENCE):
+        return False
+    is_of_file = is_path(key) or key == _LAYOUT or (is_reader and _is_argument(key))
+    return not (has_fingerprint and is_of_file)
 
 
 def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:

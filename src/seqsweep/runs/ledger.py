@@ -9,6 +9,7 @@ from typing import Any
 from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_lock_of_finished_run
+from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, RecordIndex
 from seqsweep.runs.run_folder import RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
@@ -24,6 +25,7 @@ class Entry:
         config: by dotted key; empty where config.yaml is damaged.
         record: None while the run is not done.
         error: the message of a failed, diverged or damaged run.
+        is_short: whether the record lacks its confusion matrices, as in a very large folder.
     """
 
     folder: RunFolder
@@ -31,6 +33,13 @@ class Entry:
     config: dict[str, Any]
     record: dict[str, Any] | None
     error: str | None
+    is_short: bool = False
+
+    @property
+    def whole_record(self) -> dict[str, Any]:
+        """The record with its confusion matrices; empty while the run is not done."""
+        record = self.folder.record() if self.is_short else self.record
+        return record or {}
 
 
 def read_folder(folder: Path) -> list[Entry]:
@@ -57,7 +66,11 @@ def read_folder(folder: Path) -> list[Entry]:
     sweep = SweepFile.read(folder)
     # Folders are listed after the sweep's own order, for runs of which sweep.json does not know.
     order = dict.fromkeys((*(sweep.configs if sweep else ()), *paths))
-    return [read_run(RunFolder(paths[name])) for name in order if name in paths]
+    index = RecordIndex(folder) if len(paths) >= LEAST_RUNS else None
+    entries = [read_run(RunFolder(paths[name]), index) for name in order if name in paths]
+    if index is not None:
+        index.write()
+    return entries
 
 
 def _below(folder: Path) -> str:
@@ -68,16 +81,18 @@ def _below(folder: Path) -> str:
     return f"; there are runs in its {folders} {', '.join(names[:5])}{more}" if names else ""
 
 
-def read_run(folder: RunFolder) -> Entry:
-    """Reads one run; if it is done, from record.json alone."""
-    record = folder.record()
+def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
+    """Reads one run; if it is done, from record.json alone, or from the folder's index."""
+    record = folder.record() if index is None else index.record(folder)
     state = "incomplete" if record is not None else folder.state()
     if state in ("complete", "diverged"):
         record = folder.record()  # it has ended since the first look
     if record is not None:
         # A process that was killed between its record and the end of its lock leaves the lock file.
         remove_lock_of_finished_run(folder.path)
-        return Entry(folder, record["status"], record["config"], record, record.get("error"))
+        error = record.get("error")
+        is_short = index is not None and LEFT_OUT not in record
+        return Entry(folder, record["status"], record["config"], record, error, is_short)
     try:
         config = dict(flatten(folder.config() or {}))
     except ValueError as error:  # a damaged config must not hide other runs
@@ -87,6 +102,20 @@ def read_run(folder: RunFolder) -> Entry:
         return Entry(folder, state, config, None, folder.damage())
     failure = folder.failure()
     return Entry(folder, state, config, None, failure["error"] if failure else None)
+
+
+def not_begun(
+    planned: Mapping[str, Mapping[str, Any]], entries: Iterable[Entry]
+) -> list[Mapping[str, Any]]:
+    """Returns the planned configs that no run of the folder has.
+
+    Args:
+        planned: the configs of a sweep by run_id.
+        entries: the runs of the folder.
+    """
+    begun = {entry.folder.run_id: entry.config for entry in entries}
+    # Equal run_ids do not mean equal configs: data may have been moved since.
+    return [config for run_id, config in planned.items() if begun.get(run_id) != config]
 
 
 def differing_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Self
 from seqsweep.runs import lock_held
 from seqsweep.runs.files import Damaged
 from seqsweep.runs.lock_files import (
+    RUN_LOCK,
     Holder,
     Life,
     Look,
@@ -34,8 +35,10 @@ __all__ = [
 ]
 
 _refused: set[str] = set()
-"""The locks that this process could not take. `is_locked` says no sooner than `RunLock` succeeds,
-so that whoever waits between two attempts does not try in vain again and again."""
+"""The locks that this process could not take.
+
+`is_locked` calls them free only when `RunLock` would succeed, so that nobody tries in vain again
+and again."""
 
 
 class RunLock:
@@ -53,7 +56,7 @@ class RunLock:
         OSError: the lock file cannot be written.
     """
 
-    def __init__(self, folder: Path, name: str = "lock") -> None:
+    def __init__(self, folder: Path, name: str = RUN_LOCK) -> None:
         self.folder = folder
         self.path = _lock_path(folder, name)
         self._given_path = f"{folder}/{name}"
@@ -133,7 +136,7 @@ class RunLock:
             raise OSError(f"{path}: must be a regular file; remove it") from None
 
 
-def check_held(folder: Path, name: str = "lock") -> None:
+def check_held(folder: Path, name: str = RUN_LOCK) -> None:
     """Checks that this process may write in a folder whose lock it has taken.
 
     A folder that it has not locked passes. The check costs nothing while the heartbeat goes on.
@@ -149,7 +152,7 @@ def check_held(folder: Path, name: str = "lock") -> None:
         hold.check()
 
 
-def is_locked(folder: Path, name: str = "lock") -> bool:
+def is_locked(folder: Path, name: str = RUN_LOCK) -> bool:
     """Returns whether a process is training this run; takes no lock itself."""
     path = _lock_path(folder, name)
     return any(
@@ -160,7 +163,7 @@ def is_locked(folder: Path, name: str = "lock") -> bool:
     )
 
 
-def holder_of(folder: Path, name: str = "lock") -> Holder | None:
+def holder_of(folder: Path, name: str = RUN_LOCK) -> Holder | None:
     """Returns the process that is training this run, if any."""
     if not is_locked(folder, name):
         return None
@@ -168,10 +171,11 @@ def holder_of(folder: Path, name: str = "lock") -> Holder | None:
     return found[-1].holder if found else None
 
 
-def wait_for_doubts(folders: Iterable[Path], name: str = "lock") -> bool:
-    """Waits until it is certain which of these locks are dead; returns whether it had to wait.
+def wait_for_doubts(folders: Iterable[Path], name: str = RUN_LOCK) -> bool:
+    """Waits until it is certain which of these locks are dead.
 
-    A lock that only the clock calls dead is watched for two heartbeats.
+    Returns whether it had to wait. A lock that only the clock calls dead is watched
+    for two heartbeats.
     """
     looks = [found for folder in folders for found in _look_at_all(_lock_path(folder, name))]
     if all(found.life is not Life.UNSURE for found in looks):
@@ -180,7 +184,7 @@ def wait_for_doubts(folders: Iterable[Path], name: str = "lock") -> bool:
     return True
 
 
-def remove_dead_lock(folder: Path, name: str = "lock") -> None:
+def remove_dead_lock(folder: Path, name: str = RUN_LOCK) -> None:
     """Removes the lock files that killed processes have left in a folder, if possible."""
     if os.path.lexists(f"{folder}/{name}"):
         with contextlib.suppress(Locked, OSError), RunLock(folder, name):
@@ -202,7 +206,7 @@ def remove_lock_of_finished_run(folder: Path) -> None:
 
 
 def _look_at_all(path: str) -> list[Look]:
-    """Looks at the generations of a lock, the lowest first; those that cannot be read are left."""
+    """Looks at the readable generations of a lock, the lowest first."""
     with lock_held.changing:
         if (hold := held.get(path)) is not None:
             return [Look(Life.ALIVE, hold.holder, is_posix_held=True)]

@@ -15,7 +15,6 @@ import fcntl
 import functools
 import json
 import os
-import socket
 import struct
 import sys
 import time
@@ -25,6 +24,10 @@ from typing import Any, NamedTuple
 
 from seqsweep.runs.clock import is_recent
 from seqsweep.runs.files import open_regular
+from seqsweep.runs.host import host_name
+
+RUN_LOCK = "lock"
+"""The name of the lock in a run's folder; other locks lie in the folder of a sweep."""
 
 BEAT_SECONDS = 5.0
 STALE_SECONDS = 60.0
@@ -33,8 +36,9 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 """The errors of a file system without POSIX locks."""
 
 _seen: dict[str, tuple[tuple[int, int], float]] = {}
-"""The version of each lock file that was looked at, and when it was first seen, in seconds of this
-process's monotonic clock."""
+"""The version of each lock file that was looked at, and when it was first seen.
+
+The time is in seconds of this process's monotonic clock."""
 
 
 class Holder(NamedTuple):
@@ -58,11 +62,11 @@ class Holder(NamedTuple):
     @property
     def is_on_this_kernel(self) -> bool:
         # Older versions wrote no boot id. Containers of one host may share its kernel and its name.
-        return self.host == socket.gethostname() and self.boot in (None, boot_id())
+        return self.host == host_name() and self.boot in (None, boot_id())
 
 
 class Life(Enum):
-    """Whether the holder of a lock file is alive.
+    """The state of the holder of a lock file.
 
     A holder is UNSURE while only the clock says that its file has not been touched lately.
     """
@@ -73,7 +77,7 @@ class Life(Enum):
 
 
 class Look(NamedTuple):
-    """What one look at a lock file shows."""
+    """The result of one look at a lock file."""
 
     life: Life
     holder: Holder | None = None
@@ -82,7 +86,7 @@ class Look(NamedTuple):
 
 @functools.cache
 def boot_id() -> str | None:
-    """Returns a name of the running kernel that no other kernel has, where there is one."""
+    """Returns a name that only the running kernel has, or None."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:
@@ -104,9 +108,23 @@ def generations(path: str) -> list[int]:
         OSError: the folder does not exist, or cannot be read.
     """
     folder, _, first = path.rpartition("/")
+    if first != RUN_LOCK:
+        return _probed_generations(path)
     rests = [name[len(first) :] for name in os.listdir(folder) if name.startswith(first)]
     numbers = [int(rest[1:]) for rest in rests if rest[:1] == "." and rest[1:].isdecimal()]
     return [*([1] if "" in rests else []), *sorted(numbers)]
+
+
+def _probed_generations(path: str) -> list[int]:
+    """Returns the generations without listing the folder, which may be large."""
+    found: list[int] = []
+    number = 1
+    # A process that was killed while it removed its files may have left a gap.
+    while number < 10 or number - 1 in found:
+        if os.path.lexists(file_of(path, number)):
+            found.append(number)
+        number += 1
+    return found
 
 
 def create(path: str) -> tuple[int, Holder] | None:
@@ -144,9 +162,10 @@ def create(path: str) -> tuple[int, Holder] | None:
 
 
 def _create_without_links(path: str) -> tuple[int, Holder] | None:
-    """Does the same where there are no hard links; the file is empty for a moment.
+    """Creates a lock file where there are no hard links.
 
-    Whoever takes it for dead in this moment is noticed: see `RunLock`.
+    The file is empty for a moment. A process that takes it for dead in this moment is noticed: see
+    `RunLock`.
     """
     try:
         return _write_new(path)
@@ -160,7 +179,7 @@ def _write_new(path: str) -> tuple[int, Holder]:
     descriptor = os.open(path, flags, 0o644)
     try:
         has_posix = take_posix_lock(descriptor)
-        holder = Holder(socket.gethostname(), os.getpid(), time.time(), boot_id(), has_posix)
+        holder = Holder(host_name(), os.getpid(), time.time(), boot_id(), has_posix)
         os.pwrite(descriptor, _text_of(holder), 0)
     except OSError as error:
         os.close(descriptor)

@@ -21,8 +21,9 @@ Their files must not be opened again, because closing any descriptor of a file d
 POSIX locks on this file."""
 
 taken: dict[str, "Hold"] = {}
-"""The locks that blocks of this process have taken and not given back, also the lost ones; by the
-path as the block has it and by the resolved path."""
+"""The locks that blocks of this process have taken and not given back, also the lost ones.
+
+The keys are the path as the block has it and the resolved path."""
 
 _idle = threading.Event()
 """Set when this process releases its last lock: then the heartbeat thread ends."""
@@ -45,7 +46,7 @@ class Locked(Exception):
 
 
 class LockLost(Locked):
-    """This process held the lock of a run, and another process has taken the run over."""
+    """The error of a process whose run another process has taken over."""
 
 
 class Hold:

@@ -1,4 +1,4 @@
-"""Notes for the user about a folder in which locks or clocks do not work as usual."""
+"""Notes about a folder in which locks or clocks are unusual."""
 
 import tempfile
 import time

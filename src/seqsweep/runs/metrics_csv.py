@@ -7,11 +7,10 @@ and have a number for the epoch. A run may be writing now, and a killed run leav
 
 import csv
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of
 from seqsweep.runs.metric_names import lower_is_better
 
 
@@ -35,14 +34,6 @@ def read_columns(path: Path) -> dict[str, list[float]]:
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
-
-
-def stat_of(path: str) -> os.stat_result | None:
-    """Returns the status of a file; None where it cannot be read."""
-    try:
-        return os.stat(path)
-    except OSError:
-        return None
 
 
 class MetricsTail:

@@ -2,12 +2,27 @@
 
 import os
 import re
-import socket
+from collections.abc import Iterable
 from pathlib import Path
 
+from seqsweep.runs.host import host_name
 from seqsweep.runs.lock import RunLock, is_locked, remove_dead_lock
 
 _BEGINNING = ".running-"
+_NAME = re.compile(rf"{re.escape(_BEGINNING)}(.+)-(\d+)")
+
+Process = tuple[str, int]
+"""A host, as file names spell it, and the number of a process on it."""
+
+
+def this_process() -> Process:
+    """Returns this host and this process."""
+    return process_of(host_name(), os.getpid())
+
+
+def process_of(host: str, pid: int) -> Process:
+    """Returns a process on a host, which may have any name."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", host), pid
 
 
 def sweep_lock(folder: Path) -> RunLock:
@@ -17,8 +32,8 @@ def sweep_lock(folder: Path) -> RunLock:
 
 def sweep_lock_name() -> str:
     """Returns the name of this process's lock file."""
-    host = re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())
-    return f"{_BEGINNING}{host}-{os.getpid()}"
+    host, pid = this_process()
+    return f"{_BEGINNING}{host}-{pid}"
 
 
 def running_sweeps(folder: Path) -> list[str]:
@@ -26,9 +41,24 @@ def running_sweeps(folder: Path) -> list[str]:
     return [name for name in _names(folder) if is_locked(folder, name)]
 
 
+def lock_names(names: Iterable[str]) -> dict[str, Process]:
+    """Returns the sweep locks among the names in a folder, each with its process.
+
+    >>> lock_names([".running-n1-47", "sweep.json"])
+    {'.running-n1-47': ('n1', 47)}
+    """
+    found = [(name, _NAME.fullmatch(name)) for name in names if name.startswith(_BEGINNING)]
+    return {name: (match[1], int(match[2])) for name, match in found if match}
+
+
 def is_sweep_running(folder: Path) -> bool:
     """Returns whether a process is training in this folder, on any host."""
     return any(is_locked(folder, name) for name in _names(folder))
+
+
+def processes_in(folder: Path) -> list[Process]:
+    """Returns the processes that train sweeps in this folder, on all hosts."""
+    return sorted(lock_names(running_sweeps(folder)).values())
 
 
 def remove_dead_sweep_locks(folder: Path) -> None:

@@ -3,6 +3,7 @@
 Imports no torch. S sequences, T steps, F features, C classes.
 """
 
+import functools
 import json
 import time
 import warnings
@@ -126,10 +127,16 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
             or the file cannot be written.
     """
     runs: dict[str, RunFolder] = {}
+    read: set[str] = set()
     for entry in entries:
         fingerprint = (entry.record or {}).get("data_fingerprint")
-        config = entry.folder.config() if fingerprint else None
+        data = {key: value for key, value in entry.config.items() if _is_of_data(key)}
+        # One config.yaml for each data set is read. Each takes milliseconds.
+        if not fingerprint or (name := json.dumps([data, fingerprint], sort_keys=True)) in read:
+            continue
+        config = entry.folder.config()
         if config is not None and "data" in config:
+            read.add(name)
             runs.setdefault(_name(config["data"], fingerprint), entry.folder)
     if not runs or _is_current(folder, runs):
         return
@@ -137,6 +144,13 @@ def write_baselines_of(folder: Path, entries: Sequence[Entry], allowed: Sequence
     from seqsweep.training.saved_config import saved_data
 
     write_baselines([saved_data(run, allowed) for run in runs.values()], folder)
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_of_data(key: str) -> bool:
+    """Returns whether the sequences may depend on a dotted key."""
+    section, *rest = key.split(".")
+    return section == "data" and rest[:1] != [] and rest[0] not in _IGNORED
 
 
 def _name(data: Config, fingerprint: str | None) -> str:

@@ -20,6 +20,7 @@ from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.metric_names import monitor_of
+from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
@@ -88,6 +89,16 @@ def plan_members(
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(member.flat, keys))
         for run_id, (overrides, member) in planned.items()
     ]
+
+
+def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
+    """Returns the members that are not done; of very many, the folder's index knows which are."""
+    if len(members) < LEAST_RUNS:
+        return [member for member in members if not member.is_done()]
+    index = RecordIndex(folder)
+    pending = [m for m in members if m.planned.config["rerun"] or index.record(m.folder) is None]
+    index.write(is_all=False)
+    return pending
 
 
 def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:

@@ -11,11 +11,20 @@ from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
-from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.members import (
+    SweepMember,
+    build_each,
+    not_done,
+    plan_members,
+    say_plan,
+)
 from seqsweep.sweeping.time_estimate import seconds_of
 
 _MOST_LINES = 250
 """The number of members listed from the beginning and from the end of a large sweep."""
+
+_MOST_SIZES = 500
+"""The number of finished runs from which not every one is measured."""
 
 
 def show_plan(
@@ -28,7 +37,7 @@ def show_plan(
     """
     restore_subcommand()
     members = plan_members(jobs, compose, folder)
-    pending = [member for member in members if not member.is_done()]
+    pending = not_done(members, folder)
     to_train = {member.folder.run_id for member in pending}
     # The first key changes slowest, so one end of a long list would show one value of it.
     first, last = members[:_MOST_LINES], members[max(_MOST_LINES, len(members) - _MOST_LINES) :]
@@ -87,7 +96,7 @@ def _describe_groups(planned: Plan) -> list[str]:
 def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
     """Describes the estimated time and disk space of the runs to train.
 
-    The space is estimated as the mean of the finished runs.
+    The space is estimated as the mean of the finished runs, or of some of very many.
     """
     if not pending:
         return "nothing to train"
@@ -101,7 +110,7 @@ def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
     text = f"{pending} to train, {least} {time} (by floating-point operations)"
     sizes = [
         sum(path.stat().st_size for path in folder.path.rglob("*") if path.is_file())
-        for folder in done
+        for folder in done[:: max(1, len(done) // _MOST_SIZES)]
     ]
     if not sizes:
         return f"{text}; no finished run yet to estimate their space from"

@@ -3,6 +3,7 @@
 Processes that train in one folder share them. Imports no torch.
 """
 
+import math
 import time
 import zlib
 from collections import Counter
@@ -26,6 +27,12 @@ _RUNS_OF_A_THREAD = 4
 
 _PAUSES = (0.2, 5.0)
 """The shortest and the longest pause between two looks, in seconds."""
+
+_LOCKED_SECONDS = 60.0
+"""The time in which a worker does not ask again about a locked run, unless it has nothing to do."""
+
+_STEP = 1.5
+"""The factor within which the costs of runs are similar. Workers take such runs in any order."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,17 @@ class Queue:
         self._is_known = all(run.seconds for run in runs)
         own = sweep_lock_name().encode()
         # Long runs come first, so that many workers end together. Workers that start at the same
-        # time take runs of equal cost in different orders, and so seldom meet.
+        # time take runs of similar cost in different orders, and so seldom meet.
         ordered = sorted(
-            runs, key=lambda run: (-run.seconds, zlib.crc32(run.run_id.encode(), zlib.crc32(own)))
+            runs,
+            key=lambda run: (
+                -_magnitude(run.seconds),
+                zlib.crc32(run.run_id.encode(), zlib.crc32(own)),
+            ),
         )
         self._open = {run.run_id: run for run in (ordered if is_shared else runs)}
         self._silent: Counter[str] = Counter()
+        self._locked_at: dict[str, float] = {}
         self._pace: float | None = None
         self._is_stopped = False
 
@@ -139,12 +151,17 @@ class Queue:
         share = self._share() if self.is_shared else float("inf")
         taken: list[QueuedRun] = []
         work = 0.0
-        for run in list(self._open.values()):
-            if self._is_stopped or (work >= share and len(taken) >= self.threads):
+        lately = self._lately_locked()
+        # Each question goes to the file system, and hundreds of workers may ask.
+        for run in sorted(self._open.values(), key=lambda run: run.run_id in lately):
+            is_enough = taken and run.run_id in lately
+            if self._is_stopped or is_enough or (work >= share and len(taken) >= self.threads):
                 break
             if self._is_over(run):
                 del self._open[run.run_id]
-            elif not is_locked(run.folder.path) and self._silent[run.run_id] < 2:
+            elif is_locked(run.folder.path):
+                self._locked_at[run.run_id] = time.monotonic()
+            elif self._silent[run.run_id] < 2:
                 taken.append(run)
                 work += self._work(run)
         # Runs that ended silently twice are given up, unless another process trains them.
@@ -166,6 +183,8 @@ class Queue:
         seconds = time.monotonic() - begun
         ended = [run for run in taken if run.run_id not in locked and self._is_over(run)]
         work = sum(self._work(run) for run in ended)
+        for run in ended:  # not asked again, and no part of what is left to share
+            self._open.pop(run.run_id, None)
         if work and len(ended) == len(taken):
             self._pace = seconds / work
         if ended:  # the training makes progress, so runs that wait for their turn keep it
@@ -185,6 +204,13 @@ class Queue:
             self._is_stopped = True
         return failures >= run.tries
 
+    def _lately_locked(self) -> set[str]:
+        """Returns the runs that are asked only if no other run is free: others train them."""
+        if not self.is_shared:
+            return set()
+        now = time.monotonic()
+        return {name for name, when in self._locked_at.items() if now - when < _LOCKED_SECONDS}
+
     def _share(self) -> float:
         """Returns the work to take at once, in the unit of `_work`."""
         most = float(_RUNS_OF_A_THREAD * self.threads)
@@ -197,3 +223,8 @@ class Queue:
 
     def _work(self, run: QueuedRun) -> float:
         return run.seconds if self._is_known else 1.0
+
+
+def _magnitude(seconds: float) -> int:
+    """Returns a number that is equal for similar costs, and larger for larger ones."""
+    return round(math.log(seconds, _STEP)) if seconds > 0 else 0

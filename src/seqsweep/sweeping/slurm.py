@@ -22,7 +22,7 @@ from seqsweep.sweeping.slurm_script import (
 )
 
 PATIENCE_SECONDS = 300.0
-"""How long squeue may fail before a command gives up: a controller that restarts takes a while."""
+"""The longest that squeue may fail. A controller that restarts takes a while."""
 
 _PAUSE_SECONDS = 5.0
 
@@ -65,6 +65,7 @@ class SlurmWorkers:
     detach: bool = False
     request: Request = field(default_factory=Request)
     options: Sequence[str] = ()
+    _has_answered: bool = field(default=False, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -94,25 +95,29 @@ class SlurmWorkers:
     def alive(self, folder: Path) -> int:
         """Returns how many workers of this folder Slurm has queued or running.
 
-        A failed question is repeated, because an unknown number must not count as none.
+        A failed question is repeated, because an unknown number must not count as none. Only the
+        first question to Slurm is not: there may be no cluster at all.
 
         Raises:
             FileNotFoundError: this machine has no squeue.
-            TimeoutError: Slurm has not answered for five minutes.
+            ConnectionError: Slurm does not answer, or has not done so for five minutes.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         is_told = False
         while isinstance(states := _ask(job_name(folder)), str):
-            minutes = f"{round(PATIENCE_SECONDS / 60)} minutes"
+            if not self._has_answered:
+                raise ConnectionError(f"Slurm does not answer: {states}")
             if time.monotonic() > deadline:
-                raise TimeoutError(
-                    f"squeue has failed for {minutes}: {states}; queued and running workers "
-                    "continue, and the same command follows them again"
+                raise ConnectionError(
+                    f"Slurm does not answer: {states}; its workers continue, and the same command "
+                    "follows them again"
                 )
             if not is_told:
-                say_error(f"squeue: {states}; trying again for {minutes}")
+                minutes = round(PATIENCE_SECONDS / 60)
+                say_error(f"{states}; asking Slurm again for {minutes} minutes")
             is_told = True
             time.sleep(_PAUSE_SECONDS)
+        self._has_answered = True
         return sum(state not in _ENDED for state in states)
 
 
@@ -142,7 +147,7 @@ def _ask(name: str) -> list[str] | str:
             timeout=_ANSWER_SECONDS,
         )
     except subprocess.TimeoutExpired:
-        return f"no answer in {round(_ANSWER_SECONDS)} seconds"
+        return f"squeue: no answer in {round(_ANSWER_SECONDS)} seconds"
     return _words(done) if done.returncode else done.stdout.split()
 
 
@@ -164,4 +169,4 @@ def program(name: str) -> str:
 def _words(done: subprocess.CompletedProcess[str]) -> str:
     """Returns the error that a program of Slurm printed, in one line."""
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
-    return "; ".join(lines) or f"exit code {done.returncode}"
+    return "; ".join(lines) or f"{done.args[0]}: exit code {done.returncode}"

@@ -40,7 +40,7 @@ Option = str | int | float | bool | None
 
 @dataclass(frozen=True)
 class Request:
-    """What each worker asks of Slurm. None leaves a value to the cluster.
+    """The resources that each worker requests; None leaves a value to the cluster.
 
     Args:
         partition: the partition.
@@ -127,7 +127,7 @@ def seconds_of(time: int | str) -> int:
 
 
 def job_name(folder: Path) -> str:
-    """Returns the name of a folder's jobs, by which Slurm is asked for those that are alive.
+    """Returns the name of a folder's jobs, by which Slurm finds them.
 
     Unlike a recorded job number, it is known before sbatch is called. So a command that was killed
     while it called sbatch leaves no job that the next command would not see.
@@ -190,8 +190,9 @@ code=$?
 """
 
 _AGAIN = """\
-# Runs are left at the time limit: this element of the array queues again.
-if [ "$code" = {code} ] && [ -n "$limit" ] && [ -z "$ended" ]; then
+# Runs are left at the time limit: this element of the array queues again. A worker that was told
+# while it started has the code 143.
+if [[ $limit && ! $ended && ( $code == {code} || $code == 143 ) ]]; then
   scontrol requeue "${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID"
 fi
 """
@@ -224,7 +225,7 @@ def _check(key: str, value: int | str | None, pattern: str, words: str) -> None:
 
 
 def _check_option(name: str, value: object) -> None:
-    """Refuses an option of sbatch that the script sets itself, or that is not one line."""
+    """Refuses an option that the script sets itself, or that is not one line."""
     name = str(name)
     if not re.fullmatch(r"[a-z][a-z0-9-]+", name):
         plain = name.lstrip("-").replace("_", "-").lower()

@@ -25,7 +25,13 @@ from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.members import (
+    SweepMember,
+    build_each,
+    not_done,
+    plan_members,
+    say_plan,
+)
 from seqsweep.sweeping.planned_sweep import (
     begin_sweep,
     new_sweep_file,
@@ -68,7 +74,7 @@ def run_sweep(
     # Monotonic, because the clock of the machine may be set while a sweep trains for hours.
     started = time.monotonic()
     members = plan_members(jobs, compose, folder)
-    pending = [member for member in members if not member.is_done()]
+    pending = not_done(members, folder)
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)

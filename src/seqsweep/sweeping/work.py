@@ -55,7 +55,7 @@ def work_command(arguments: Sequence[str]) -> int:
     """
     options = _parser().parse(arguments)
     folder: Path = options.folder
-    _read_sweep(folder)
+    read_sweep(folder)
     if options.processes > 1:
         return _start_processes(options, arguments)
     threads = options.threads or cores()
@@ -72,9 +72,9 @@ def _parser() -> Any:
     text = "Trains what a sweep has left, beside any number of other workers on any host."
     parser = folder_parser("work", text, "the folder of a planned sweep")
     limit = "end after this time: 90s, 55m, 2h"
-    parser.add_argument("--stop-after", type=_seconds, metavar="TIME", help=limit)
+    parser.add_argument("--stop-after", type=seconds, metavar="TIME", help=limit)
     words = "wait this long while others train all that is left (10m)"
-    parser.add_argument("--idle", type=_seconds, default=600.0, metavar="TIME", help=words)
+    parser.add_argument("--idle", type=seconds, default=600.0, metavar="TIME", help=words)
     number = whole_number(1)
     words = "worker processes on this machine, which share its cores (1)"
     parser.add_argument("--processes", type=number, default=1, metavar="N", help=words)
@@ -86,7 +86,7 @@ def _parser() -> Any:
     return parser
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     """Converts `90s`, `55m`, `2h` or `1d` into seconds, for an option."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)
     if match is None:
@@ -94,7 +94,7 @@ def _seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 
-def _read_sweep(folder: Path) -> SweepFile:
+def read_sweep(folder: Path) -> SweepFile:
     """Returns the sweep of a folder.
 
     Raises:
@@ -124,7 +124,7 @@ class Worker:
         self.folder = folder
         self.threads = threads
         self.allowed = allowed
-        self.sweep = _read_sweep(folder)
+        self.sweep = read_sweep(folder)
         self._version = self._sweep_version()
         _enter(self.sweep.directory)
 
@@ -147,7 +147,7 @@ class Worker:
                 # Another command may have extended the sweep meanwhile.
                 if self._version == self._sweep_version():
                     return
-                self.sweep, self._version = _read_sweep(self.folder), self._sweep_version()
+                self.sweep, self._version = read_sweep(self.folder), self._sweep_version()
 
     def left(self) -> int:
         """Returns how many runs are not done and have not failed too often."""

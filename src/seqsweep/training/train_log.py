@@ -14,7 +14,7 @@ logging.getLogger("seqsweep").addHandler(logging.NullHandler())
 
 
 class _LogFile(logging.FileHandler):
-    """A log file that ignores write errors, and gets no line once the run's lock is lost."""
+    """A log file that ignores write errors and lost locks."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(LockLost, OSError):

@@ -264,3 +264,21 @@ def test_a_record_that_lacks_what_a_run_costs_is_reported(missing, tmp_path, sta
         run = started(tmp_path, config)
         run.finish({"config": config, "metrics": {"val/acc": size / 20}} | missing, synced=True)
     assert "Best on validation: hidden_size=16, validation accuracy 0.800." in page(tmp_path).text
+
+
+def test_a_long_page_lists_the_best_configs_and_says_so(tmp_path, monkeypatch, grid, data):
+    folder = grid(tmp_path, [4, 8, 16], [1, 2], 2)
+    write_report(folder)
+    whole, table = data(folder), (folder / "report.csv").read_text()
+    assert "The page lists" not in (folder / "report.html").read_text()
+    for module in ("findings", "config_runs", "pareto"):
+        monkeypatch.setattr(f"seqsweep.results.report.{module}.MOST_LISTED", 4)
+    write_report(folder)
+    text = (folder / "report.html").read_text()
+    assert "The page lists the best 4 configs with their runs; report.csv has all." in text
+    assert text.count('<tbody class="config"') == 4
+    assert (folder / "report.csv").read_text() == table
+    cut = data(folder)
+    assert [len(config["all_runs"]) for config in cut["configs"]] == [2, 2, 2, 2, 0, 0]
+    strip = [config | {"all_runs": []} for config in whole["configs"]]
+    assert [config | {"all_runs": []} for config in cut["configs"]] == strip

@@ -141,13 +141,19 @@ def test_a_generation_that_withdraws_leaves_the_holder_alone(
         check_held(folder)
 
 
-def test_a_dead_chain_of_generations_is_taken_over_and_removed(folder: Path) -> None:
-    for name in ("lock", "lock.2", "lock.7"):
-        content = {"host": socket.gethostname(), "pid": int(name[5:] or 1)}
-        (folder / name).write_text(json.dumps(content))
-    (folder / "lock.txt").touch()
-    assert not is_locked(folder)
-    with RunLock(folder) as lock:
-        assert lock.taken_from is not None and lock.taken_from.pid == 7
-        assert (folder / "lock.8").exists()
-    assert [path.name for path in folder.iterdir()] == ["lock.txt"]
+@pytest.mark.parametrize("name", ["lock", ".running-a.b-7"])
+@pytest.mark.parametrize("numbers", [(1, 2, 4), (2, 3), (4,)])
+def test_a_dead_chain_of_generations_is_taken_over_and_removed(
+    folder: Path, name: str, numbers: tuple[int, ...]
+) -> None:
+    for number in numbers:
+        content = {"host": socket.gethostname(), "pid": number}
+        file = folder / (name if number == 1 else f"{name}.{number}")
+        file.write_text(json.dumps(content))
+    (folder / f"{name}.txt").touch()
+    assert not is_locked(folder, name)
+    with RunLock(folder, name) as lock:
+        assert lock.taken_from is not None and lock.taken_from.pid == numbers[-1]
+        assert (folder / f"{name}.{numbers[-1] + 1}").exists()
+        assert is_locked(folder, name)
+    assert [path.name for path in folder.iterdir()] == [f"{name}.txt"]

@@ -23,7 +23,7 @@ from seqsweep.results.report.findings import Answer, Baseline, Config, Report, R
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.split_sizes import overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
-from seqsweep.runs.ledger import Entry, read_folder
+from seqsweep.runs.ledger import Entry, not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
 _NETWORK = ("model.cell", "model.hidden_size", "model.num_layers", "model.bidirectional")
@@ -44,11 +44,12 @@ def analyse(folder: Path) -> Report:
     made_from = freshness.made_from(folder, entries)
     planned: dict[str, Mapping[str, Any]] = dict(sweep.configs) if sweep else {}
     states = dict(Counter(entry.state for entry in entries))
-    labels = _labels(entries, planned)
+    others = not_begun(planned, entries)
+    labels = _labels(entries, others)
     # Every run that has started has a label.
     waiting = len(planned.keys() - labels.keys())
 
-    board = leaderboard(entries, planned.values())
+    board = leaderboard(entries, others)
     counted = board.entries
     # The environment is that of a run that the numbers are computed from, if there is one.
     representative = (counted or entries)[0]
@@ -99,10 +100,10 @@ def analyse(folder: Path) -> Report:
     )
 
 
-def _labels(entries: Sequence[Entry], planned: Mapping[str, Any]) -> dict[str, str]:
+def _labels(entries: Sequence[Entry], planned: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The label of each run: the values of the keys in which runs differ."""
     configs = _run_configs(entries)
-    keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned.values()]))
+    keys = formatting.key_names(distinguishing_keys([*configs.values(), *planned]))
     return {
         run_id: formatting.run_label(config, keys) or run_id for run_id, config in configs.items()
     }
@@ -176,5 +177,5 @@ def _answer(
     best = board.rows[0].entries[0]
     # A baseline on another data set would make the networks look better or worse than they are.
     comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
-    tested = tested_sequences(best.record or {}, board.compared)
+    tested = tested_sequences(best.whole_record, board.compared)
     return sentences.answer(configs, board, comparable, tested)

@@ -8,7 +8,7 @@ from typing import Any
 from seqsweep.results.formatting import without_machine
 from seqsweep.results.leaderboard import DATA, Leaderboard
 from seqsweep.results.report.curves import CURVES, read_metrics, thinned
-from seqsweep.results.report.findings import Run
+from seqsweep.results.report.findings import MOST_LISTED, Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
 from seqsweep.results.run_numbers import numbers, seed_of
@@ -31,7 +31,8 @@ def config_runs(
     """All runs of each row's config, ordered by seed.
 
     These are the runs that the row's numbers are computed from, and the runs of the same config
-    that failed, are still training, or are repeated by a newer run.
+    that failed, are still training, or are repeated by a newer run. Rows that are not on the page
+    have none.
     """
     keys = [key for key in board.keys if key != DATA]
     counted = [{entry.folder.run_id for entry in row.entries} for row in board.rows]
@@ -46,13 +47,14 @@ def config_runs(
         # A run that counts for another row, on other data, belongs to that row.
         if index is not None and entry.folder.run_id not in all_counted:
             groups[index].append(entry)
-    return [
+    listed = [
         [
             _run(entry, names[entry.folder.run_id].run, folder, entry.folder.run_id in ids)
             for entry in sorted(group, key=seed_of)
         ]
-        for group, ids in zip(groups, counted, strict=True)
+        for group, ids in zip(groups[:MOST_LISTED], counted, strict=False)
     ]
+    return listed + [[] for _ in groups[MOST_LISTED:]]
 
 
 def run_curves(runs: Sequence[Run], folder: Path) -> RunCurves:

@@ -14,6 +14,9 @@ from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
 
+MOST_LISTED = 1000
+"""The most configs on the page, the best first. report.csv has all of them."""
+
 
 @dataclass(frozen=True)
 class Run:
@@ -211,6 +214,11 @@ class Report:
     overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
+
+    @property
+    def listed(self) -> list[Config]:
+        """The configs on the page."""
+        return self.configs[:MOST_LISTED]
 
     @property
     def has_seeds(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.results.formatting import metric_words
-from seqsweep.results.report.findings import Config, Report
+from seqsweep.results.report.findings import MOST_LISTED, Config, Report
 from seqsweep.results.report.plot_parts import (
     BAR,
     GREY,
@@ -40,7 +40,8 @@ def _traces(
 ) -> list[dict[str, Any]]:
     """The traces of the Pareto front, of its configs and of the others."""
     on_front = [configs[index] for index in front]
-    others = [config for index, config in enumerate(configs) if index not in front]
+    # The front is that of all configs, but a page with more marks would be large and slow.
+    others = [c for index, c in enumerate(configs[:MOST_LISTED]) if index not in front]
     step = {
         "type": "scatter", "mode": "lines", "hoverinfo": "skip",
         "x": [config.metrics[cost].mean for config in on_front],

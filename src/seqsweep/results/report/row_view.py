@@ -13,8 +13,8 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
     filters: dict[str, list[str]] = {}
     # The index of each value of a key among the choices of its filter.
     indices: dict[str, dict[str, int]] = {}
-    for key in report.names if len(report.configs) > 1 else ():
-        values = {value_key(config.keys[key]): config.keys[key] for config in report.configs}
+    for key in report.names if len(report.listed) > 1 else ():
+        values = {value_key(config.keys[key]): config.keys[key] for config in report.listed}
         ordered = sorted(values, key=lambda text: _filter_order(values[text]))
         indices[key] = {text: index for index, text in enumerate(ordered)}
         filters[key] = [value_text(key, values[text]) for text in ordered]
@@ -24,7 +24,7 @@ def row_view(report: Report, curves: RunCurves) -> dict[str, Any]:
         "filters": filters,
         "filter_values": [
             [indices[key][value_key(config.keys[key])] for key in filters]
-            for config in report.configs
+            for config in report.listed
         ],
         "run_kinds": [k for k in ("loss", "acc") if {f"val/{k}", f"train/{k}"} & metrics],
         "curve_legend": "Validation solid, training dotted; diamonds mark the best epoch"

@@ -23,8 +23,9 @@ def pictures_file(run: Run) -> Files:
     # The record has the confusion in any case, because the report uses it.
     if run.entry.config.get("diagnostics") is False:
         return {}
-    confusion = run.record.get("confusion") or {}
-    classes = [str(name) for name in run.record.get("classes") or []]
+    record = run.entry.whole_record
+    confusion = record.get("confusion") or {}
+    classes = [str(name) for name in record.get("classes") or []]
     diagnosis = read_object(run.folder / "diagnostics.json")
     drawings = _drawings(confusion, classes, diagnosis)
     if not drawings:

@@ -46,7 +46,7 @@ class Engine(ABC, Generic[M]):
 
     torch_threads = 1
     is_equal_alone = False
-    """Whether a run has the same bits alone as with others."""
+    """The answer to whether a run has the same bits alone as with others."""
 
     def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
         self.runs = runs

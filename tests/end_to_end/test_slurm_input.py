@@ -1,0 +1,53 @@
+"""Wrong input of hydra/launcher=slurm gives exit code 2 and one message, before any job."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Refused = Callable[..., str]
+
+SWEEP = ("train", "-m", "hydra/launcher=slurm", "data=digits", "seed=0,1")
+
+
+@pytest.fixture(autouse=True)
+def programs(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that is all of PATH, with an `sbatch` that must not be called."""
+    folder = tmp_path_factory.mktemp("programs")
+    (folder / "sbatch").write_text("#!/bin/sh\nexit 9\n")
+    (folder / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("count=0", "hydra.launcher.count=0: must be at least 1"),
+        ("count=x", "hydra.launcher.count: Value 'x' of type 'str' could not be converted to Int"),
+        ("tiem=3", "hydra.launcher.tiem: no such key in hydra.launcher; did you mean 'time'?"),
+        ("time=90m", "hydra.launcher.time=90m: must be minutes, or a time such as '1:30:00' or"),
+        ("gpus=two", "hydra.launcher.gpus=two: must be a number, or a type and a number"),
+        ("options={array:3}", "hydra.launcher.options.array: must be set by hydra.launcher.count"),
+        ("options=3", "hydra.launcher.options=3: must be a mapping"),
+    ],
+)
+def test_a_wrong_value_of_the_launcher_is_named(
+    refused: Refused, override: str, message: str
+) -> None:
+    assert refused(*SWEEP, f"hydra.launcher.{override}").startswith(message)
+
+
+def test_a_machine_without_slurm_is_told(refused: Refused, programs: Path) -> None:
+    (programs / "sbatch").unlink()
+    assert refused(*SWEEP) == (
+        "hydra/launcher=slurm: no `sbatch` in PATH; run the command on a machine that submits jobs "
+        "to Slurm"
+    )
+
+
+def test_callbacks_of_hydra_do_not_move_the_sweep_to_this_machine(refused: Refused) -> None:
+    callback = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
+    assert refused(*SWEEP, callback).startswith(
+        "hydra/launcher=slurm: trains runs of seqsweep, without hydra.callbacks"
+    )
