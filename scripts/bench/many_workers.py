@@ -148,21 +148,22 @@ def count_questions(clock: Clock) -> None:
     """
     locks = held
 
-    def record(run: RunFolder) -> dict[str, Any] | None:
-        is_done = run.run_id in done
+    def record(self: RunFolder) -> dict[str, Any] | None:
+        is_done = self.run_id in done
         counts["record.json is read" if is_done else "record.json is missing"] += 1
         return {} if is_done else None
 
-    def failures(run: RunFolder) -> int:
+    def failures(self: RunFolder) -> int:
         counts["failure.json is looked for"] += 1
         return 0
 
     def looks_locked(run: Path, name: str = "lock") -> bool:
         counts["the lock of a run is asked"] += 1
-        return run / name in locks
+        return f"{run}/{name}" in locks
 
     def running(folder: Path) -> list[str]:
-        names = [path.name for path in tuple(locks) if path.parent == folder]
+        paths = [Path(path) for path in tuple(locks)]
+        names = [path.name for path in paths if path.parent == folder]
         counts["the folder is listed"] += 1
         counts["the lock of a worker is asked"] += len(names)
         return names
