@@ -198,7 +198,7 @@ def step_clock(storm: Storm) -> list[Member] | None:
 
 
 def age_locks(storm: Storm) -> list[Member] | None:
-    """Shifts the times of half of the lock files by hours, like a server's clock step."""
+    """Shifts the times of half of the lock files by hours."""
     paths = [*storm.sweep.glob("*/lock"), *storm.sweep.glob(".running-*")]
     for path in storm.draw.sample(paths, -(-len(paths) // 2)):
         then = time.time() + storm.draw.uniform(-9, 9) * 3600

@@ -18,7 +18,7 @@ from timing import ONE_THREAD
 SUPPORT = Path(__file__).parents[2] / "tests" / "support"
 LAUNCHER = ("hydra/launcher=slurm", "hydra.launcher.count=2")
 DOWN_SECONDS = 3.0
-"""How long a killed node is away."""
+"""The time after which a killed node starts again."""
 
 SITE = """\
 import sys

@@ -34,7 +34,7 @@ PLAN = 0.002
 """The seconds in which a worker plans a run that it has taken."""
 
 counts: Counter[str] = Counter()
-"""What the workers have asked of the file system."""
+"""The number of the workers' questions to the file system, by kind."""
 
 done: set[str] = set()
 """The run_ids of the runs that have a record."""
@@ -123,7 +123,10 @@ class Worker(threading.Thread):
         return not run.is_done()
 
     def _record(self, runs: Sequence[QueuedRun]) -> None:
-        """Trains on all threads; each takes the next run when it is free, as in a pool."""
+        """Trains and records runs on all threads.
+
+        A thread that is free takes the next run, as in a pool.
+        """
         ends = [0.0] * self.options.threads
         events: list[tuple[float, QueuedRun]] = []
         for run in runs:
@@ -145,21 +148,22 @@ def count_questions(clock: Clock) -> None:
     """
     locks = held
 
-    def record(run: RunFolder) -> dict[str, Any] | None:
-        is_done = run.run_id in done
+    def record(self: RunFolder) -> dict[str, Any] | None:
+        is_done = self.run_id in done
         counts["record.json is read" if is_done else "record.json is missing"] += 1
         return {} if is_done else None
 
-    def failures(run: RunFolder) -> int:
+    def failures(self: RunFolder) -> int:
         counts["failure.json is looked for"] += 1
         return 0
 
     def looks_locked(run: Path, name: str = "lock") -> bool:
         counts["the lock of a run is asked"] += 1
-        return run / name in locks
+        return f"{run}/{name}" in locks
 
     def running(folder: Path) -> list[str]:
-        names = [path.name for path in tuple(locks) if path.parent == folder]
+        paths = [Path(path) for path in tuple(locks)]
+        names = [path.name for path in paths if path.parent == folder]
         counts["the folder is listed"] += 1
         counts["the lock of a worker is asked"] += len(names)
         return names

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import time
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, NAME, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 
-RECORDS = {
+RECORDS: dict[str, dict[str, Any]] = {
     "a": {"config": {"seed": 0, "lr": 1, "betas": [0.9, 1]}, "metrics": {"val/acc": 1.0}},
     "b": {"config": {"seed": 0, "lr": 1.0, "betas": [0.9, 1.0]}, "metrics": {"val/acc": 1}},
     "c": {"config": {"seed": False, "lr": -0.0, "betas": None}, "metrics": {"val/acc": 0.1 + 0.2}},

@@ -92,7 +92,10 @@ def plan_members(
 
 
 def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
-    """Returns the members that are not done; of very many, the folder's index knows which are."""
+    """Returns the members that are not done.
+
+    The folder's index knows which of very many are done.
+    """
     if len(members) < LEAST_RUNS:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)

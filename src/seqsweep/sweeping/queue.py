@@ -205,7 +205,10 @@ class Queue:
         return failures >= run.tries
 
     def _lately_locked(self) -> set[str]:
-        """Returns the runs that are asked only if no other run is free: others train them."""
+        """Returns the runs that are asked only if no other run is free.
+
+        Other processes were training them a moment ago.
+        """
         if not self.is_shared:
             return set()
         now = time.monotonic()
