@@ -80,6 +80,42 @@ class RunsLauncher(Launcher):
         return launch_jobs(self.run_launcher(), job_overrides, initial_job_idx, loader, config)
 
 
+class WorkersLauncher(RunsLauncher):
+    """The base of launchers whose workers train the runs on a cluster.
+
+    Args:
+        workers: a `seqsweep.sweeping.workers.Workers`.
+        name: the launcher's name, for messages.
+    """
+
+    def __init__(self, workers: Any, name: str) -> None:
+        super().__init__()
+        self.workers = workers
+        self.name = name
+
+    def run_launcher(self) -> Any:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
+
+        assert self.basic is not None
+        return RunLauncher(self.basic, workers=self.workers)
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        if not self.launches_runs:  # the base would run the jobs in this process
+            raise ValueError(
+                f"hydra/launcher={self.name}: trains runs of seqsweep, without hydra.callbacks; "
+                f"hydra-{self.other}-launcher starts the jobs of other Hydra apps"
+            )
+        return super().launch(job_overrides, initial_job_idx)
+
+    @property
+    def other(self) -> str:
+        """The name of the package for other Hydra apps."""
+        return {"slurm": "submitit"}.get(self.name, self.name)
+
+
 class LocalLauncher(RunsLauncher):
     """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
 

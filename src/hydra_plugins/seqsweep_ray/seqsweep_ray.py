@@ -4,11 +4,10 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from hydra.core.config_store import ConfigStore
 
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+from hydra_plugins.seqsweep_local.seqsweep_local import WorkersLauncher
 
 
 @dataclass
@@ -31,7 +30,7 @@ ConfigStore.instance().store(
 )
 
 
-class RayLauncher(RunsLauncher):
+class RayLauncher(WorkersLauncher):
     """Starts workers in a Ray cluster, which train the runs of the sweep's folder.
 
     Args:
@@ -58,12 +57,4 @@ class RayLauncher(RunsLauncher):
         # Imported here for the reason in the module's docstring.
         from seqsweep.sweeping.ray_workers import RayWorkers
 
-        super().__init__()
-        self.workers = RayWorkers(count, detach, address, cpus, gpus, restarts)
-
-    def run_launcher(self) -> Any:
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
-
-        assert self.basic is not None
-        return RunLauncher(self.basic, workers=self.workers)
+        super().__init__(RayWorkers(count, detach, address, cpus, gpus, restarts), "ray")

@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.utils import JobReturn
 
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+from hydra_plugins.seqsweep_local.seqsweep_local import WorkersLauncher
 
 
 @dataclass
@@ -37,7 +36,7 @@ ConfigStore.instance().store(
 )
 
 
-class SlurmLauncher(RunsLauncher):
+class SlurmLauncher(WorkersLauncher):
     """Queues a job array of workers, which train the runs of the sweep's folder.
 
     None leaves a value to the cluster.
@@ -80,27 +79,9 @@ class SlurmLauncher(RunsLauncher):
         from seqsweep.sweeping.slurm import SlurmWorkers, program
         from seqsweep.sweeping.slurm_script import Request
 
-        super().__init__()
         if not isinstance(options, Mapping | None):
             raise ValueError(f"hydra.launcher.options={options}: must be a mapping")
         asked = (partition, account, qos, time, cpus, memory, gpus, requeue)
         request = Request(*asked, setup=list(setup), options=dict(options or {}))
-        self.workers = SlurmWorkers(count, detach, request)
+        super().__init__(SlurmWorkers(count, detach, request), "slurm")
         program("sbatch")
-
-    def run_launcher(self) -> Any:
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
-
-        assert self.basic is not None
-        return RunLauncher(self.basic, workers=self.workers)
-
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        if not self.launches_runs:  # the base would run the jobs in this process
-            raise ValueError(
-                "hydra/launcher=slurm: trains runs of seqsweep, without hydra.callbacks; "
-                "hydra-submitit-launcher starts the jobs of other Hydra apps"
-            )
-        return super().launch(job_overrides, initial_job_idx)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from seqsweep.console import PlainConsole
+from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -96,7 +97,7 @@ def start_missing(workers: Workers, left: int, folder: Path) -> None:
         if missing > 0:
             say(workers.start(folder, missing, worker_command(folder, workers.options)))
         else:
-            say(f"{alive} workers of an earlier command go on")
+            say(f"{count(alive, 'worker')} of an earlier command alive: none is started")
 
 
 def say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""Wrong input of hydra/launcher=slurm gives exit code 2 and one message, before any job."""
+"""Wrong input of a cluster's launcher gives exit code 2 and one message, before any job."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,8 +46,17 @@ def test_a_machine_without_slurm_is_told(refused: Refused, programs: Path) -> No
     )
 
 
-def test_callbacks_of_hydra_do_not_move_the_sweep_to_this_machine(refused: Refused) -> None:
+@pytest.mark.parametrize("name", ["slurm", "ray"])
+def test_callbacks_of_hydra_do_not_move_the_sweep_to_this_machine(
+    refused: Refused, name: str
+) -> None:
     callback = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
-    assert refused(*SWEEP, callback).startswith(
-        "hydra/launcher=slurm: trains runs of seqsweep, without hydra.callbacks"
+    assert refused(*SWEEP, f"hydra/launcher={name}", callback).startswith(
+        f"hydra/launcher={name}: trains runs of seqsweep, without hydra.callbacks"
+    )
+
+
+def test_a_launcher_of_this_machine_cannot_be_left_alone(refused: Refused) -> None:
+    assert refused("train", "-m", "data=digits", "seed=0,1", "--detach").startswith(
+        "hydra.launcher.detach: no such key in hydra.launcher"
     )
