@@ -25,6 +25,9 @@ _MOST_SECONDS = 60.0
 _RUNS_OF_A_THREAD = 4
 """The most runs of unknown cost that a worker takes at once for each of its threads."""
 
+_LOOKS = 200
+"""The runs that a shared queue looks at before it hands out a share."""
+
 _PAUSES = (0.2, 5.0)
 """The shortest and the longest pause between two looks, in seconds."""
 
@@ -146,24 +149,8 @@ class Queue:
         """
         if (self.folder / STOP_FILE).exists():
             self._is_stopped = True
-        # A share of all that is left becomes smaller towards the end, so that no worker trains
-        # for long after the others (guided self-scheduling, Polychronopoulos and Kuck 1987).
-        share = self._share() if self.is_shared else float("inf")
-        taken: list[QueuedRun] = []
-        work = 0.0
-        lately = self._lately_locked()
-        # Each question goes to the file system, and hundreds of workers may ask.
-        for run in sorted(self._open.values(), key=lambda run: run.run_id in lately):
-            is_enough = taken and run.run_id in lately
-            if self._is_stopped or is_enough or (work >= share and len(taken) >= self.threads):
-                break
-            if self._is_over(run):
-                del self._open[run.run_id]
-            elif is_locked(run.folder.path):
-                self._locked_at[run.run_id] = time.monotonic()
-            elif self._silent[run.run_id] < 2:
-                taken.append(run)
-                work += self._work(run)
+        free, left = self._free()
+        taken = self._share_of(free, left) if self.is_shared else free
         # Runs that ended silently twice are given up, unless another process trains them.
         if not taken:
             self._open = {
@@ -172,6 +159,54 @@ class Queue:
                 if self._silent[name] < 2 or is_locked(run.folder.path)
             }
         return [] if self._is_stopped else taken
+
+    def _free(self) -> tuple[list[QueuedRun], float]:
+        """Returns the next free runs, and the work of all runs that seem free.
+
+        A shared queue looks at as many runs as a share can need, and at a few hundred at least:
+        towards the end of a sweep it then knows exactly what is left.
+        """
+        lately = self._lately_locked()
+        unseen = sum(self._work(run) for run in self._open.values() if run.run_id not in lately)
+        free: list[QueuedRun] = []
+        work, most = 0.0, self._most()
+        # Each question goes to the file system, and hundreds of workers may ask.
+        runs = sorted(self._open.values(), key=lambda run: run.run_id in lately)
+        for number, run in enumerate(runs):
+            is_enough = number >= _LOOKS and work >= most and len(free) >= self.threads
+            if (
+                self._is_stopped
+                or (free and run.run_id in lately)
+                or (self.is_shared and is_enough)
+            ):
+                break
+            if run.run_id not in lately:
+                unseen -= self._work(run)
+            if self._is_over(run):
+                del self._open[run.run_id]
+            elif is_locked(run.folder.path):
+                self._locked_at[run.run_id] = time.monotonic()
+            elif self._silent[run.run_id] < 2:
+                free.append(run)
+                work += self._work(run)
+        return free, work + unseen
+
+    def _share_of(self, free: Sequence[QueuedRun], left: float) -> list[QueuedRun]:
+        """Returns the free runs that this worker should take at once.
+
+        A share of all that is left becomes smaller towards the end, so that no worker trains for
+        long after the others (guided self-scheduling, Polychronopoulos and Kuck 1987).
+        """
+        workers = max(1, len(running_sweeps(self.folder)))
+        share = min(self._most(), left / (2 * workers))
+        taken: list[QueuedRun] = []
+        work = 0.0
+        for run in free:
+            if work >= share and len(taken) >= self.threads:
+                break
+            taken.append(run)
+            work += self._work(run)
+        return taken
 
     def left(self) -> list[QueuedRun]:
         """Returns the runs that are not done and have not failed too often."""
@@ -214,15 +249,13 @@ class Queue:
         now = time.monotonic()
         return {name for name, when in self._locked_at.items() if now - when < _LOCKED_SECONDS}
 
-    def _share(self) -> float:
-        """Returns the work to take at once, in the unit of `_work`."""
-        most = float(_RUNS_OF_A_THREAD * self.threads)
-        if self._is_known:
-            most = _FIRST_SECONDS * self.threads
-            if self._pace is not None:
-                most = _MOST_SECONDS / self._pace
-        left = sum(map(self._work, self._open.values()))
-        return min(most, left / (2 * max(1, len(running_sweeps(self.folder)))))
+    def _most(self) -> float:
+        """Returns the most work to take at once, in the unit of `_work`."""
+        if not self._is_known:
+            return float(_RUNS_OF_A_THREAD * self.threads)
+        if self._pace is None:
+            return _FIRST_SECONDS * self.threads
+        return _MOST_SECONDS / self._pace
 
     def _work(self, run: QueuedRun) -> float:
         return run.seconds if self._is_known else 1.0
