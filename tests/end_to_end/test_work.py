@@ -91,7 +91,7 @@ def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start, tm
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["signal", "limit"])
 def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start, tmp_path):
-    sweep = (*SWEEP, "trainer.max_epochs=2000", "sweep.name=long")
+    sweep = (*SWEEP, "trainer.max_epochs=100000", "sweep.name=long")
     assert seqsweep("train", *sweep, "--plan-only").code == 0
     folder = tmp_path / "outputs/sweeps/long"
     limit = ("--stop-after", "12s") if how == "limit" else ()
