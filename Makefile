@@ -15,10 +15,10 @@ LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
 
-test: native  ## the whole suite
+test: native  ## the whole suite; three processes, because those with clusters wait much of the time
 	$(if $(BROWSER),,@echo "no chromium in PATH: the browser tests are left out")
 	$(if $(SLURM),,@echo "no sbatch in PATH: the Slurm tests are left out")
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "(slow or not slow) $(LEFT_OUT)"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "(slow or not slow) $(LEFT_OUT)"
 
 check: native  ## style, types, fast tests
 	$(BIN)/ruff check

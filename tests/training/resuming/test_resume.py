@@ -302,10 +302,10 @@ def test_a_run_with_data_loader_workers_resumes_and_leaves_none_behind(
     member = planned(*CONFIGS["dropout"], "data.num_workers=2")
     alone = planned(*CONFIGS["dropout"])
     assert member.run_id == alone.run_id
-    others = multiprocessing.active_children()
+    others = set(multiprocessing.active_children())
     for hook, n in moments:
         interrupt(member, tmp_path, at(hook, n))
-        assert multiprocessing.active_children() == others  # none is left behind
+        assert set(multiprocessing.active_children()) <= others  # none is left behind
     outcome = train(member, tmp_path)
     assert_equal(result(outcome.folder.path), undisturbed(alone))
 
