@@ -14,6 +14,8 @@ import pytest
 import torch
 
 from seqsweep.cli import main
+from seqsweep.runs.sweep_lock import sweep_lock
+from seqsweep.runs.sweepfile import SweepFile
 
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
 Start = Callable[..., subprocess.Popen[str]]
@@ -137,6 +139,15 @@ def test_wrong_input_is_told_in_one_line(arguments, message, tmp_path, monkeypat
     assert end.value.code == 2
     err = capsys.readouterr().err
     assert message in err and err.count("\n") == 1
+
+
+def test_a_worker_with_the_name_of_another_is_told(tmp_path, capsys):
+    SweepFile((), 0.0, {}).write(tmp_path)
+    with sweep_lock(tmp_path), pytest.raises(SystemExit) as end:
+        main(["work", str(tmp_path)])
+    assert end.value.code == 1
+    said = "a worker of this name is at work; set SEQSWEEP_HOST to another name"
+    assert capsys.readouterr().err == f"seqsweep: {tmp_path}: {said}\n"
 
 
 @pytest.mark.slow

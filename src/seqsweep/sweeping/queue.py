@@ -74,6 +74,10 @@ class QueuedRun:
         """Returns how often the run has failed in this sweep."""
         return self.folder.attempts() - self.failures_before
 
+    def is_over(self) -> bool:
+        """Returns whether the run is done or has failed too often."""
+        return self.is_done() or self.failures() >= self.tries
+
 
 def time_of_record(folder: RunFolder) -> int | None:
     """Returns when a run's record was written; None if it has no record."""
@@ -208,10 +212,6 @@ class Queue:
             work += self._work(run)
         return taken
 
-    def left(self) -> list[QueuedRun]:
-        """Returns the runs that are not done and have not failed too often."""
-        return [run for run in self._open.values() if not self._is_over(run)]
-
     def _train(self, taken: Sequence[QueuedRun], train: Train) -> None:
         begun = time.monotonic()
         locked = train(taken)
@@ -230,14 +230,11 @@ class Queue:
         self._silent.update({run.run_id for run in taken} - set(locked) - failed)
 
     def _is_over(self, run: QueuedRun) -> bool:
-        """Returns whether a run is done or has failed too often."""
-        if run.is_done():
-            return True
-        failures = run.failures()
+        """Returns whether a run is over; one that has failed may stop the sweep."""
         # Runs that were training already when one failed are completed first.
-        if failures > 0 and run.stops:
+        if run.stops and run.failures() > 0:
             self._is_stopped = True
-        return failures >= run.tries
+        return run.is_over()
 
     def _lately_locked(self) -> set[str]:
         """Returns the runs that are asked only if no other run is free.

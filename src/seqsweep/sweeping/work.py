@@ -24,6 +24,7 @@ from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.lock import Locked
 from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
@@ -47,8 +48,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 def work_command(arguments: Sequence[str]) -> int:
     """Runs the command `work`; returns its exit code.
 
-    The code is 0 if nothing is left or the worker was asked to end, 2 for wrong input, 130 after
-    Ctrl-C.
+    The code is 0 if nothing is left or the worker was asked to end, 1 if another worker has its
+    name, 2 for wrong input, 130 after Ctrl-C.
 
     Raises:
         ValueError, TypeError, OSError: the folder or a config in it is refused.
@@ -65,6 +66,9 @@ def work_command(arguments: Sequence[str]) -> int:
             worker.run(options.idle)
     except Interrupted as error:
         return _end_early(worker, error, options)
+    except Locked:  # containers may share host names and process numbers
+        say_error(f"{folder}: a worker of this name is at work; set SEQSWEEP_HOST to another name")
+        return 1
     return worker.conclude(options.allow)
 
 
@@ -151,7 +155,7 @@ class Worker:
 
     def left(self) -> int:
         """Returns how many runs are not done and have not failed too often."""
-        return sum(not run.is_done() and run.failures() < run.tries for run in self._queued())
+        return sum(not run.is_over() for run in self._queued())
 
     def conclude(self, allowed: Sequence[str]) -> int:
         """Prints what is left. The last worker of a finished sweep writes its report."""
