@@ -15,6 +15,7 @@ from seqsweep.training.data_cache import (
     prepared,
     translate_memory_errors,
 )
+from seqsweep.training.limits import Limits
 from seqsweep.training.network_size import check_network_size
 from seqsweep.training.symbols import check_symbols
 
@@ -30,6 +31,8 @@ class PlannedRun:
     """The `contents` of each split; None if the data are read only during training."""
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
+    limits: Limits | None = None
+    """Where a search ends the run early; None if it trains to its last epoch."""
 
     @functools.cached_property
     def flat(self) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""Reads and writes search.json, which describes the search of a sweep's folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from seqsweep.runs.files import read_json, say_once, write_json
+
+NAME = "search.json"
+
+TrialState = Literal["running", "complete", "pruned", "failed"]
+"""The state of a trial. A diverged trial has failed: it has no value."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One config that a search has tried.
+
+    Attributes:
+        number: from 0, in the order in which the search chose the configs.
+        params: the value of each searched key; for a config group the name of the option.
+        run_ids: the runs of the trial, one for each seed.
+        state: how the trial stands.
+        values: the value of each objective, the mean over the runs; None without a value.
+        epochs: the number of epochs trained by all its runs.
+        seconds: the training time of all its runs, in seconds.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    run_ids: Sequence[str]
+    state: TrialState = "running"
+    values: Sequence[float] | None = None
+    epochs: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class SearchFile:
+    """A search and its trials, in the order of their numbers.
+
+    Attributes:
+        method: `halving`, or the name of an Optuna sampler such as `tpe`.
+        pruner: `none`, `median`, `hyperband` or `halving`.
+        space: for each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer"}`.
+        objectives: the metric or record key of each objective.
+        directions: `maximize` or `minimize` for each objective.
+        budget: the limits of the search by unit: `trials`, `epochs` or `minutes`.
+        trials: all trials that were begun.
+        rungs: the numbers of epochs after which trials were judged; empty without rungs.
+        confirmed: the runs of the best trials with fresh seeds, as run_ids by trial number.
+    """
+
+    method: str
+    pruner: str
+    space: Mapping[str, Mapping[str, Any]]
+    objectives: Sequence[str]
+    directions: Sequence[str]
+    budget: Mapping[str, float]
+    trials: Sequence[Trial] = ()
+    rungs: Sequence[int] = ()
+    confirmed: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+
+    @classmethod
+    def read(cls, folder: Path) -> Self | None:
+        """Reads the search.json of a folder; returns None where it is missing or damaged."""
+        content = read_json(folder / NAME)
+        if content is None:
+            return None
+        try:
+            return cls(
+                **content
+                | {
+                    "trials": [Trial(**trial) for trial in content["trials"]],
+                    "confirmed": {int(k): v for k, v in content.get("confirmed", {}).items()},
+                }
+            )
+        except (TypeError, KeyError, AttributeError, ValueError):
+            say_once(f"{folder / NAME}: is not what a search writes; it counts as missing")
+            return None
+
+    def write(self, folder: Path) -> None:
+        """Writes search.json into an existing folder."""
+        write_json(folder / NAME, asdict(self), sync=False, levels=2)

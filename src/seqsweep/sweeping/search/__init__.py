@@ -1,0 +1,1 @@
+"""Searches: sweeps that choose their configs one after another, within a budget."""
