@@ -15,8 +15,6 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-
 
 @dataclass
 class ConfirmConf:
@@ -81,6 +79,9 @@ class HalvingSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
+        # Hydra loads the plugins by their names, and loads one again that another has imported.
+        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+
         # Imported here for the reason in the module's docstring.
         from seqsweep.config.compose import MemberComposer
         from seqsweep.console import PlainConsole
