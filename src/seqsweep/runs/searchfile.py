@@ -82,4 +82,7 @@ class SearchFile:
 
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder."""
-        write_json(folder / NAME, asdict(self), sync=False, levels=2)
+        # The keys of JSON are texts.
+        confirmed = {str(number): list(runs) for number, runs in self.confirmed.items()}
+        content = asdict(self) | {"confirmed": confirmed}
+        write_json(folder / NAME, content, sync=False, levels=2)
