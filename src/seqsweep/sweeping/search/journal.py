@@ -1,0 +1,75 @@
+"""The journal of a study, which a kill may have cut off at any byte."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from optuna.storages.journal import JournalFileBackend
+
+from seqsweep.runs.files import read_bytes, write_bytes
+
+NAME = "optuna-journal.log"
+
+ASKED = "asked"
+"""The user attribute that is written last when a trial is chosen."""
+
+# The codes that Optuna's journals use for their operations.
+_STUDY = 0
+_STUDY_ATTRIBUTE = 2
+_STUDY_NOTE = 3
+_TRIAL_ATTRIBUTE = 8
+
+
+class Journal(JournalFileBackend):
+    """A journal that one process writes. It needs no sync, because lost lines are written again."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
+        with open(self._file_path, "ab", buffering=0) as file:
+            file.write(text.encode())
+
+
+def rewind(path: Path) -> None:
+    """Cuts a journal back to the moment at which its last trial was chosen.
+
+    Results that were told after that are told again, from the records of their runs. So a half line
+    is no loss, and a search that has ended continues as if it had never ended. Notes that
+    optuna-dashboard has written about the study stay.
+
+    Raises:
+        OSError: the file cannot be read or written.
+    """
+    try:
+        content = read_bytes(path)
+    except FileNotFoundError:
+        return
+    path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # left by a killed process
+    whole = _whole_lines(content)
+    chosen = [i for i, (log, _) in enumerate(whole) if _completes_choice(log)]
+    end = chosen[-1] + 1 if chosen else 0
+    kept = [line for _, line in whole[:end]]
+    kept += [line for log, line in whole[end:] if log["op_code"] in _KEPT]
+    if b"".join(kept) != content:
+        write_bytes(path, b"".join(kept))
+
+
+_KEPT = (_STUDY, _STUDY_ATTRIBUTE, _STUDY_NOTE)
+
+
+def _completes_choice(log: dict[str, Any]) -> bool:
+    return log["op_code"] == _TRIAL_ATTRIBUTE and ASKED in log.get("user_attr", ())
+
+
+def _whole_lines(content: bytes) -> list[tuple[dict[str, Any], bytes]]:
+    """Returns the lines up to the first one that is not an operation, each with its value."""
+    whole: list[tuple[dict[str, Any], bytes]] = []
+    for line in content.splitlines(keepends=True):
+        try:
+            log = json.loads(line)
+        except ValueError:
+            break
+        if not line.endswith(b"\n") or not isinstance(log, dict) or "op_code" not in log:
+            break
+        whole.append((log, line))
+    return whole
+
