@@ -22,6 +22,7 @@ from seqsweep.results.formatting import count
 from seqsweep.results.tables import print_folder
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.signals import ENDING
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
@@ -93,14 +94,14 @@ def run_sweep(
         )
         return code
     seconds = time.monotonic() - started
-    begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
+    begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].planned.config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
-        code = _summarise(members, folder, console)
+        code = summarise(members, folder, console)
     failed = _conclude(entries, folder, console, seconds)
     return code or int(failed > 0)
 
@@ -125,24 +126,30 @@ def _train_pending(
         with sweep_lock(folder):  # which also makes the folder
             begin_sweep(file, folder, console, is_alone)
             if pending:
-                code = _train_queue(pending, launcher, folder, console)
+                code = train_queue(pending, launcher, folder, console)
     finally:
         detached = launcher.workers is not None and launcher.workers.detach
-        try:
-            if not detached or code:
-                file.end(folder, time.time())
-        except OSError as error:  # not raised, because the runs are trained
-            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-            code = code or 1
+        if not detached or code:
+            code = code or end_sweep(file, folder, console)
     return code
 
 
-def _read_begun(folder: Path) -> list[Entry]:
+def end_sweep(file: SweepFile, folder: Path, console: Console) -> int:
+    """Marks a sweep as ended, after its lock was released; returns the exit code."""
+    try:
+        file.end(folder, time.time())
+    except OSError as error:  # not raised, because the runs are trained
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return 1
+    return 0
+
+
+def read_begun(folder: Path) -> list[Entry]:
     """Returns the runs of the folder, including those of other commands."""
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
 
 
-def _train_queue(
+def train_queue(
     pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
 ) -> int:
     """Trains the members. Prints an error and returns the exit code."""
@@ -200,7 +207,7 @@ def _launch_all(
         stop_file.unlink(missing_ok=True)
 
 
-def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.

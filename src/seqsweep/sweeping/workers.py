@@ -7,7 +7,7 @@ own scheduler starts, places and restarts the workers.
 import contextlib
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -62,13 +62,19 @@ class Workers(Protocol):
         ...
 
 
-def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> None:
+def train_by_workers(
+    workers: Workers,
+    runs: Sequence[Path],
+    folder: Path,
+    is_enough: Callable[[], bool] | None = None,
+) -> None:
     """Starts missing workers, and waits until the runs are done or no worker is left.
 
     Args:
         workers: the workers of a cluster.
         runs: the folders of the runs to train.
         folder: the sweep's folder, whose sweep.json lists the runs.
+        is_enough: whether to return; None asks whether all runs are done.
 
     Raises:
         ValueError, OSError: the cluster refuses the workers, or cannot be reached.
@@ -76,9 +82,11 @@ def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> No
     start_missing(workers, len(runs), folder)
     if workers.detach:
         return
+    if is_enough is None:
+        is_enough = lambda: all((run / "record.json").exists() for run in runs)  # noqa: E731
     unseen = 0
     # A worker that has just ended may leave runs to one that the cluster starts again.
-    while unseen < _PATIENCE and not all((run / "record.json").exists() for run in runs):
+    while unseen < _PATIENCE and not is_enough():
         time.sleep(_POLL_SECONDS)
         unseen = 0 if workers.alive(folder) else unseen + 1
 

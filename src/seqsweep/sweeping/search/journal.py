@@ -72,4 +72,3 @@ def _whole_lines(content: bytes) -> list[tuple[dict[str, Any], bytes]]:
             break
         whole.append((log, line))
     return whole
-

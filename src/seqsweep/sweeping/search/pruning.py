@@ -76,7 +76,7 @@ class MedianPruner:
         epochs = range(max(1, self.n_warmup_epochs), self.max_epochs)
         medians: dict[int, float] = {}
         for epoch in epochs:
-            values = [curve[epoch - 1] for curve in complete if len(curve) >= epoch]
+            values = _values_at(complete, epoch)
             if values and (epoch - self.n_warmup_epochs) % self.interval == 0:
                 medians[epoch] = statistics.median(values)
         return medians
@@ -114,9 +114,8 @@ class HyperbandPruner:
         others = [trial.curve for trial in judged if self.bracket(trial.number) == bracket]
         best: dict[int, float] = {}
         for rung in self.rungs(bracket):
-            reached = [curve[rung - 1] for curve in others if len(curve) >= rung]
-            if reached:
-                values = sorted(reached, reverse=not self.minimize)
+            values = sorted(_values_at(others, rung), reverse=not self.minimize)
+            if values:
                 # The trial itself is one of those that are compared.
                 continuing = max(1, (len(values) + 1) // self.eta)
                 best[rung] = values[continuing - 1]
@@ -204,6 +203,17 @@ def pruned_after(
     return None
 
 
+def known_values(curve: Sequence[float]) -> dict[int, float]:
+    """Returns the values of a curve by finished epochs, without those that are not numbers."""
+    return {epoch: value for epoch, value in enumerate(curve, start=1) if math.isfinite(value)}
+
+
+def _values_at(curves: Sequence[Sequence[float]], epoch: int) -> list[float]:
+    """Returns the values of the trials that have one after some epochs."""
+    reached = [curve[epoch - 1] for curve in curves if len(curve) >= epoch]
+    return [value for value in reached if math.isfinite(value)]
+
+
 def _check_least(pruner: object, **least: int) -> None:
     for key, number in least.items():
         value = getattr(pruner, key)
@@ -215,7 +225,5 @@ def _check_least(pruner: object, **least: int) -> None:
 
 def _options(pruner: MedianPruner | HyperbandPruner) -> dict[str, Any]:
     return {
-        key: value
-        for key, value in asdict(pruner).items()
-        if key not in ("max_epochs", "minimize")
+        key: value for key, value in asdict(pruner).items() if key not in ("max_epochs", "minimize")
     }

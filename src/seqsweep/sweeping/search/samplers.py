@@ -25,7 +25,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, Space
-from seqsweep.sweeping.search.unit_cube import place_of, value_at
+from seqsweep.sweeping.search.unit_cube import place_of, rounded, value_at
 
 Point = Mapping[str, Any]
 
@@ -70,6 +70,54 @@ class PointSampler(BaseSampler):
         param_distribution: BaseDistribution,
     ) -> Any:
         return self.point[param_name]
+
+
+class RoundedSampler(BaseSampler):
+    """Another sampler, whose numbers get as few digits as their interval needs.
+
+    Runs and tables then have `lr=0.067703` instead of 17 digits.
+
+    Args:
+        sampler: the other sampler.
+        space: of the search.
+    """
+
+    def __init__(self, sampler: BaseSampler, space: Space) -> None:
+        self.sampler = sampler
+        self.space = space
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        return self.sampler.infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        values = self.sampler.sample_relative(study, trial, search_space)
+        return {key: rounded(self.space[key], value) for key, value in values.items()}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        value = self.sampler.sample_independent(study, trial, param_name, param_distribution)
+        return rounded(self.space[param_name], value)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        self.sampler.before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        self.sampler.after_trial(study, trial, state, values)
 
 
 def distributions_of(space: Space) -> dict[str, BaseDistribution]:
@@ -122,16 +170,16 @@ def _tpe(
     settings: Settings, space: Space, study: Study, number: int, seed: int, **options: Any
 ) -> BaseSampler:
     """Returns a tree-structured Parzen estimator (Bergstra et al. 2011, NeurIPS)."""
+    # A trial without a result counts as a bad one, so that trials do not come in clusters.
+    values: dict[str, Any] = {"constant_liar": True, **options, "seed": seed}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        # A trial without a result counts as a bad one, so that trials do not come in clusters.
-        return TPESampler(**{"constant_liar": True, **options}, seed=seed)
+        sampler = TPESampler(**values)
+    return RoundedSampler(sampler, space)
 
 
-def _random(
-    settings: Settings, space: Space, study: Study, number: int, seed: int
-) -> BaseSampler:
-    return RandomSampler(seed=seed)
+def _random(settings: Settings, space: Space, study: Study, number: int, seed: int) -> BaseSampler:
+    return RoundedSampler(RandomSampler(seed=seed), space)
 
 
 def _qmc(

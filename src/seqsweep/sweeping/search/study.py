@@ -5,6 +5,7 @@ been told, in the order of their numbers. So the choice depends on the results a
 which run ends first, nor on where the search was interrupted.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.sweeping.search.journal import ASKED, NAME, Journal, rewind
-from seqsweep.sweeping.search.pruning import Judged
+from seqsweep.sweeping.search.pruning import Judged, known_values
 from seqsweep.sweeping.search.samplers import PointSampler, distributions_of, sampler_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Space
@@ -125,7 +126,7 @@ class SearchStudy:
         number = len(self.results)
         trial_id = self._id(number)
         if len(self.settings.objectives) == 1:
-            for epoch, value in enumerate(result.curve, start=1):
+            for epoch, value in known_values(result.curve).items():
                 self.storage.set_trial_intermediate_value(trial_id, epoch, value)
         self.storage.set_trial_user_attr(trial_id, "epochs", result.epochs)
         self.storage.set_trial_user_attr(trial_id, "seconds", result.seconds)
@@ -161,14 +162,13 @@ class SearchStudy:
 def _chosen(trial: FrozenTrial) -> Chosen:
     content = trial.user_attrs[ASKED]
     thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
-    return Chosen(
-        trial.number, trial.params, content["run_ids"], thresholds, content["refusal"]
-    )
+    return Chosen(trial.number, trial.params, content["run_ids"], thresholds, content["refusal"])
 
 
 def _result(trial: FrozenTrial) -> Result:
     state = next(name for name, state in _STATES.items() if state == trial.state)
-    curve = [value for _, value in sorted(trial.intermediate_values.items())]
+    values = trial.intermediate_values
+    curve = [values.get(epoch, math.nan) for epoch in range(1, max(values, default=0) + 1)]
     attrs = trial.user_attrs
     return Result(state, trial.values, attrs["epochs"], attrs["seconds"], curve)  # pyright: ignore[reportArgumentType]
 

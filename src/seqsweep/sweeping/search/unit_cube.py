@@ -5,6 +5,8 @@ from typing import Any
 
 from seqsweep.sweeping.search.space import Choice, Numbers
 
+_DIGITS = 4
+
 
 def value_at(numbers: Numbers | Choice, u: float) -> Any:
     """Returns the value of a key at a place from 0 (the first or lowest) to 1 (the last).
@@ -17,8 +19,7 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
     if not _is_discrete(numbers):
         low, high = _scaled(numbers, numbers.low), _scaled(numbers, numbers.high)
         value = low + (high - low) * u
-        value = math.exp(value) if numbers.log else value
-        return min(max(value, numbers.low), numbers.high)
+        return rounded(numbers, math.exp(value) if numbers.log else value)
     step, half = numbers.step or 1.0, (numbers.step or 1.0) / 2
     low, high = _scaled(numbers, numbers.low - half), _scaled(numbers, numbers.high + half)
     value = low + (high - low) * u
@@ -34,6 +35,19 @@ def place_of(numbers: Numbers, value: float) -> float:
     half = (numbers.step or 1.0) / 2 if _is_discrete(numbers) else 0.0
     low, high = _scaled(numbers, numbers.low - half), _scaled(numbers, numbers.high + half)
     return (_scaled(numbers, value) - low) / (high - low)
+
+
+def rounded(numbers: Numbers | Choice, value: Any) -> Any:
+    """Returns a real number with as many digits as distinguish 10,000 parts of its interval.
+
+    Whole numbers, steps and choices stay as they are.
+    """
+    if isinstance(numbers, Choice) or _is_discrete(numbers):
+        return value
+    # The parts of a logarithmic interval are as small as the number is.
+    size = abs(value) if numbers.log else numbers.high - numbers.low
+    digits = _DIGITS - math.floor(math.log10(size))
+    return min(max(round(float(value), digits), numbers.low), numbers.high)
 
 
 def _is_discrete(numbers: Numbers) -> bool:
