@@ -95,6 +95,7 @@ def clean_parser() -> Parser:
     parser = folder_parser("clean", text)
     parser.add_argument("--failed", action="store_true", help="failed runs")
     parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
+    parser.add_argument("--pruned", action="store_true", help="runs that a search has ended early")
     parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
     parser.add_argument("--yes", action="store_true", help="delete them")
     words = "only runs with this value; without an option above: these runs, whatever their state"

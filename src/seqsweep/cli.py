@@ -232,7 +232,7 @@ def _leaderboard(arguments: list[str]) -> None:
 def _clean(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
-    from seqsweep.runs.clean import FAILED, INCOMPLETE
+    from seqsweep.runs.clean import FAILED, INCOMPLETE, PRUNED
 
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
@@ -241,9 +241,8 @@ def _clean(arguments: list[str]) -> None:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
     wanted = dict(word.split("=", 1) for word in options.values)
-    states = (FAILED if options.failed else frozenset()) | (
-        INCOMPLETE if options.incomplete else frozenset()
-    )
+    chosen = {FAILED: options.failed, INCOMPLETE: options.incomplete, PRUNED: options.pruned}
+    states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 
 

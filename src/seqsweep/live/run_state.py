@@ -10,7 +10,7 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 
-RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
+RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """A killed run is `waiting` too: it waits for a process that resumes it."""
 
 _STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
@@ -26,11 +26,12 @@ class RunProgress:
         config: the run's config, flat.
         label: the run's name for people.
         skipped: whether the run was done before the sweep was started.
+        is_searched: whether the run belongs to a search, for which a pruned run is done.
         tail: the reader of the run's metrics.csv.
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
-        record: the record of a run that is complete or has diverged.
+        record: the record of a run that is complete, pruned, or has diverged.
         error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
     """
@@ -39,6 +40,7 @@ class RunProgress:
     config: Mapping[str, Any]
     label: str
     skipped: bool
+    is_searched: bool
     tail: MetricsTail
     since: float
     state: RunState = "waiting"
@@ -57,15 +59,15 @@ class RunProgress:
     @property
     def epochs(self) -> int:
         """The epochs that need no more time: all after the end."""
-        has_ended = self.state in ("complete", "diverged", "failed")
+        has_ended = self.state in ("complete", "diverged", "pruned", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
         """The epochs that count for the pace.
 
-        These are all epochs of a complete run, even if it stopped early. A run that has failed or
-        diverged counts only the epochs that it has trained.
+        These are all epochs of a complete run, even if it stopped early. A run that has failed,
+        diverged or was pruned counts only the epochs that it has trained.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
@@ -121,6 +123,8 @@ class RunProgress:
             return False
         # A damaged record counts as missing.
         self.record = RunFolder(self.folder).record()
+        if self.record is not None and self.record["status"] == "pruned" and not self.is_searched:
+            self.record = None  # it is about to be resumed
         if self.record is None:
             return False
         self.state = self.record["status"]

@@ -105,7 +105,8 @@ class SweepProgress:
         skipped = name in self.sweep.done_before
         # A sweep of one run has no differing keys, so its label is the run_id.
         label = run_label(config, self.keys) or name
-        return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
+        is_searched = name in self.sweep.limits
+        return RunProgress(folder, config, label, skipped, is_searched, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
         """Reads what is new; returns the runs that have just ended."""

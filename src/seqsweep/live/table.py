@@ -102,7 +102,7 @@ class LiveTable:
         counts = self.progress.counts
         counts["done"] = counts.pop("complete", 0)
         parts: list[Text] = []
-        for name in (*_ALWAYS, "skipped", "diverged", "interrupted"):
+        for name in (*_ALWAYS, "skipped", "pruned", "diverged", "interrupted"):
             if name in _ALWAYS or counts[name]:
                 style = _STYLES.get(name, "") if counts[name] else "dim"
                 parts.append(Text.assemble((str(counts[name]), style), f" {name}"))

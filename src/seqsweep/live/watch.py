@@ -106,8 +106,11 @@ class WatchedFolder:
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
-        # The same sweep writes its end into the file; what has been read of its runs stays valid.
-        if self.sweep is None or sweep.started != self.sweep.started:
+        # The same sweep writes its end into the file; what has been read of its runs stays valid. A
+        # search adds runs.
+        before = self.sweep
+        is_new = before is None or sweep.started != before.started
+        if before is None or is_new or sweep.configs.keys() != before.configs.keys():
             self.progress = SweepProgress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep
 
@@ -133,7 +136,7 @@ class WatchedFolder:
     def missing(self) -> int:
         """Returns the number of runs that are not done."""
         counts = self.progress.counts
-        done = counts["complete"] + counts["diverged"] + counts["skipped"]
+        done = counts["complete"] + counts["diverged"] + counts["pruned"] + counts["skipped"]
         return len(self.progress.runs) - done
 
     def _is_quiet(self) -> bool:

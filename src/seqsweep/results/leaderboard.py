@@ -98,6 +98,7 @@ class Leaderboard:
         epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
             monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
+        pruned: The number of runs that a search has ended early; they have no test metrics.
     """
 
     keys: list[str]
@@ -108,6 +109,7 @@ class Leaderboard:
     left_out: int
     epoch: Epoch = "best"
     missing_states: Mapping[str, int] = field(default_factory=dict[str, int])
+    pruned: int = 0
 
     @property
     def entries(self) -> list[Entry]:
@@ -172,7 +174,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     rows = _ordered(rows, monitor)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    left = [entry.config for entry in entries if entry.state != "complete"]
+    # A search has ended the pruned runs on purpose, so they are not missing.
+    left = [entry.config for entry in entries if entry.state not in ("complete", "pruned")]
     left = [config for config in (*left, *planned) if config]
     grid = find_missing([entry.config for entry in complete], swept, left)
     return Leaderboard(
@@ -184,6 +187,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         left_out=len(complete) - sum(map(len, groups)),
         epoch=_epoch(complete, monitor),
         missing_states=count_missing_states(grid, entries, planned),
+        pruned=sum(entry.state == "pruned" for entry in entries),
     )
 
 

@@ -144,7 +144,7 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     """A table of the runs: differing keys, state, and score or error.
 
     Args:
-        most: The number of rows. If there are more runs, those that are not complete come first.
+        most: The number of rows. If there are more runs, those that are not done come first.
     """
     keys = distinguishing_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
@@ -167,11 +167,11 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
 
 
 def _most_urgent(entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The first entries in their order, all those that are not complete before any other."""
+    """The first entries in their order, all those that are not done before any other."""
     if len(entries) <= most:
         return list(entries)
     # Python keeps the order of equal entries.
-    return sorted(entries, key=lambda entry: entry.state == "complete")[:most]
+    return sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
@@ -184,6 +184,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
 _STATES = {
     "complete": "[green]complete[/]",
     "diverged": "[red]diverged[/]",
+    "pruned": "[yellow]pruned[/]",
     "running": "[cyan]running[/]",
     "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
@@ -221,7 +222,7 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
 
 
 def _result(entry: Entry) -> list[str]:
-    values = numbers(entry) if entry.state == "complete" else {}
+    values = numbers(entry) if entry.state in ("complete", "pruned") else {}
     scores = [number(values[name]) if name in values else "" for name in ("val/acc", "test/acc")]
     return [*scores, _cost("train_seconds", values.get("train_seconds"))]
 
@@ -233,6 +234,8 @@ def _missing_notes(board: Leaderboard) -> list[str]:
         states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
         runs = count(board.grid.planned, "run")
         notes.append(f"[yellow]{missing} of {runs} {are} not complete ({states})[/]")
+    if board.pruned:
+        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
     if board.left_out:
         runs = count(board.left_out, "run")
         notes.append(f"[yellow]{runs} left out: a newer run has the same config, data and seed[/]")

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 from seqsweep.config.compose import MemberComposer
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.workers import Workers, train_by_workers
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -64,7 +65,8 @@ class RunLauncher:
             Interrupted: a signal came.
         """
         if self.workers is not None:
-            train_by_workers(self.workers, [root / member.run_id for member in members], root)
+            runs = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
+            train_by_workers(self.workers, runs, root)
             return Launched({}, ())
         alone, locked = list(members), set[str]()
         if self.threads is not None:

@@ -25,7 +25,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.outcome import finished
+from seqsweep.training.outcome import finished, is_final
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
@@ -55,6 +55,7 @@ class SweepMember:
             failures_before=self.folder.attempts(),
             reruns=config["rerun"],
             record_before=time_of_record(self.folder),
+            limits=self.planned.limits,
         )
 
 
@@ -111,7 +112,13 @@ def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
     if len(members) < LEAST_RUNS:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)
-    pending = [m for m in members if m.planned.config["rerun"] or index.record(m.folder) is None]
+    pending = [
+        m
+        for m in members
+        if m.planned.config["rerun"]
+        or (record := index.record(m.folder)) is None
+        or not is_final(record, m.planned.limits)
+    ]
     index.write(is_all=False)
     return pending
 

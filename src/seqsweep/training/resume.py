@@ -36,6 +36,7 @@ def begin(
     is_new = not (folder.path / "config.yaml").exists()
     # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
+        folder.reopen()  # first of all, so that no record describes checkpoints that go on
         folder.tidy()
         folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]

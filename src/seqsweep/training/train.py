@@ -56,7 +56,7 @@ def train(
         RunFailed: training failed; failure.json holds the traceback.
     """
     config = run.config if engine is None else run.config | {"engine": engine}
-    kind = engine_of(config, takes_gpu)
+    kind = engine_of(config, takes_gpu, run.limits)
     if kind == "autograd":
         (outcome,) = train_together(AutogradEngine([run], root, progress))
     elif kind == "native":

@@ -25,7 +25,7 @@ from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.window import Window
 from seqsweep.sweeping.sweep import end_sweep, read_begun, summarise, train_queue
-from seqsweep.sweeping.workers import train_by_workers
+from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.planned_run import PlannedRun
 
@@ -115,18 +115,14 @@ class SearchRun:
         assert file is not None, "there are runs to train"
         # The file also lists the runs of earlier rounds and commands, which are over.
         left = {member.folder.run_id for member in pending}
-        file = replace(file, done_before=frozenset(file.configs.keys() - left))
+        done = frozenset(file.configs.keys() - left)
+        file = replace(file, done_before=done, open=not self.confirmed)
         begin_sweep(file, self.folder, self.console, self._is_alone)
         self._is_alone = False
         if self.launcher.workers is None:
             return train_queue(pending, self.launcher, self.folder, self.console)
         runs = [member.queued() for member in pending]
-        train_by_workers(
-            self.launcher.workers,
-            [member.folder.path for member in pending],
-            self.folder,
-            lambda: any(run.is_over() for run in runs),
-        )
+        wait_for_result(self.launcher.workers, runs, self.folder)
         return 0
 
     def _confirm(self) -> int:

@@ -6,11 +6,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.ending import Findings, fail_member, record_end
+from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
@@ -83,9 +82,12 @@ class Pool:
         self._recorded = now
         # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
-        self._ready = deque(self.training)
         self._untested = [member for member in members if member.is_at_end]
         self._ended: list[Ended[PoolMember]] = []
+        # A member may have been killed after an epoch whose limit it had reached.
+        for member in [member for member in self.training if member.epochs]:
+            self._ends_at_limit(member)
+        self._ready = deque(self.training)
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result; returns the members that have finished an epoch.
@@ -196,6 +198,8 @@ class Pool:
                 self._leave(member)
                 self._untested.append(member)
                 continue
+            if self._ends_at_limit(member):
+                continue
             if self._is_due(member):
                 with self.budget.measuring():
                     self._save(member)
@@ -204,6 +208,15 @@ class Pool:
                 self._ready.append(member)
         self.row = rows[-1]
         return list(members)
+
+    def _ends_at_limit(self, member: PoolMember) -> bool:
+        """Takes a member out of the pool if a limit of its search ends it or pauses it."""
+        end = member.at_limit()
+        if end is None:
+            return False
+        self._leave(member)
+        self._ended.append((member, end))
+        return True
 
     def _take_findings(
         self, members: Sequence[PoolMember], evaluated: Sequence[Evaluated]
@@ -232,7 +245,7 @@ class Pool:
         ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
         return ended
 
-    def _record_one(self, member: PoolMember, end: Findings | Diverged) -> None:
+    def _record_one(self, member: PoolMember, end: End) -> None:
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
