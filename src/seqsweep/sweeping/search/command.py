@@ -73,7 +73,9 @@ def search(
     # Imported here, because another sweeper does not need Optuna.
     from seqsweep.sweeping.search.run import SearchRun
     from seqsweep.sweeping.search.search_plan import first_jobs, show_search_plan
+    from seqsweep.sweeping.search.study import SearchStudy
 
+    SearchStudy.in_memory(settings, space).sample()  # refuses wrong options of the sampler
     console = PlainConsole()
     if subcommand() == "plan":
         show_search_plan(settings, planner, first, folder, console)

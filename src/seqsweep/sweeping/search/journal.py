@@ -13,8 +13,10 @@ NAME = "optuna-journal.log"
 ASKED = "asked"
 """The user attribute that is written last when a trial is chosen."""
 
+IDENTITY = "search"
+"""The user attribute of the study that says which search it belongs to."""
+
 # The codes that Optuna's journals use for their operations.
-_STUDY = 0
 _STUDY_ATTRIBUTE = 2
 _STUDY_NOTE = 3
 _TRIAL_ATTRIBUTE = 8
@@ -29,31 +31,50 @@ class Journal(JournalFileBackend):
             file.write(text.encode())
 
 
-def rewind(path: Path) -> None:
+def identity_in(path: Path) -> Any | None:
+    """Returns what a journal says of its search; None if no trial has been chosen."""
+    logs = [log for log, _ in _whole_lines(_content(path))]
+    if not any(map(_completes_choice, logs)):
+        return None
+    attributes = [log.get("user_attr", {}) for log in logs]
+    return next((each[IDENTITY] for each in attributes if IDENTITY in each), None)
+
+
+def rewind(path: Path) -> bytes:
     """Cuts a journal back to the moment at which its last trial was chosen.
 
     Results that were told after that are told again, from the records of their runs. So a half line
     is no loss, and a search that has ended continues as if it had never ended. Notes that
     optuna-dashboard has written about the study stay.
 
+    Returns:
+        The content before the cut.
+
     Raises:
         OSError: the file cannot be read or written.
     """
-    try:
-        content = read_bytes(path)
-    except FileNotFoundError:
-        return
+    content = _content(path)
     path.with_name(f"{path.name}.lock").unlink(missing_ok=True)  # left by a killed process
     whole = _whole_lines(content)
     chosen = [i for i, (log, _) in enumerate(whole) if _completes_choice(log)]
-    end = chosen[-1] + 1 if chosen else 0
-    kept = [line for _, line in whole[:end]]
-    kept += [line for log, line in whole[end:] if log["op_code"] in _KEPT]
+    kept: list[bytes] = []
+    if chosen:
+        end = chosen[-1] + 1
+        kept = [line for _, line in whole[:end]]
+        kept += [line for log, line in whole[end:] if log["op_code"] in _KEPT]
     if b"".join(kept) != content:
         write_bytes(path, b"".join(kept))
+    return content
 
 
-_KEPT = (_STUDY, _STUDY_ATTRIBUTE, _STUDY_NOTE)
+def _content(path: Path) -> bytes:
+    try:
+        return read_bytes(path)
+    except FileNotFoundError:
+        return b""
+
+
+_KEPT = (_STUDY_ATTRIBUTE, _STUDY_NOTE)
 
 
 def _completes_choice(log: dict[str, Any]) -> bool:

@@ -4,6 +4,7 @@ A pruner computes the thresholds of a trial when the trial is chosen, from the t
 result by then. So they do not depend on how fast the runs train, nor on what trains beside them.
 """
 
+import functools
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -123,8 +124,7 @@ class HyperbandPruner:
 
     def bracket(self, number: int) -> int:
         """Returns the bracket of a trial; the first bracket has the most rungs."""
-        order = self._order()
-        return order[number % len(order)]
+        return self._order[number % len(self._order)]
 
     def rungs(self, bracket: int) -> list[int]:
         """Returns the numbers of epochs after which the trials of a bracket are compared."""
@@ -135,6 +135,7 @@ class HyperbandPruner:
             epochs *= self.eta
         return rungs
 
+    @functools.cached_property
     def _order(self) -> list[int]:
         """Returns the brackets of consecutive trials, evenly mixed."""
         brackets = 1

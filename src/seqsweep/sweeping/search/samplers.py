@@ -33,6 +33,10 @@ GENERATION = "generation"
 """The user attribute of a trial that CMA-ES has chosen: the number of its generation."""
 
 
+_LEAST_POPULATION = 4
+"""The least size of a generation of CMA-ES, whose weights are not defined for fewer."""
+
+
 class PointSampler(BaseSampler):
     """Gives a trial a point that is known when the trial begins.
 
@@ -259,6 +263,10 @@ def _cmaes(
         raise ModuleNotFoundError(
             "hydra.sweeper.sampler=cmaes: needs cmaes: pip install 'seqsweep[search]'"
         ) from None
+    if popsize is not None and popsize < _LEAST_POPULATION:
+        raise ValueError(
+            f"hydra.sweeper.sampler_options.popsize={popsize}: must be at least {_LEAST_POPULATION}"
+        )
     numeric = {key: n for key, n in space.items() if isinstance(n, Numbers)}
     if not numeric:
         raise ValueError("hydra.sweeper.sampler=cmaes: needs an interval; tpe takes choices alone")

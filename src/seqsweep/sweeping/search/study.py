@@ -5,8 +5,9 @@ been told, in the order of their numbers. So the choice depends on the results a
 which run ends first, nor on where the search was interrupted.
 """
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from seqsweep.sweeping.search.journal import ASKED, NAME, Journal, rewind
+from seqsweep.console import place
+from seqsweep.runs.files import write_bytes
+from seqsweep.sweeping.search.journal import ASKED, IDENTITY, NAME, Journal, identity_in, rewind
 from seqsweep.sweeping.search.pruning import Judged, known_values
 from seqsweep.sweeping.search.samplers import PointSampler, distributions_of, sampler_of
 from seqsweep.sweeping.search.settings import Settings
@@ -23,9 +26,6 @@ from seqsweep.sweeping.search.space import Space
 from seqsweep.sweeping.search.trials import Result
 
 STUDY_NAME = "seqsweep"
-
-_IDENTITY = "search"
-"""The user attribute of the study that says which search it belongs to."""
 
 _STATES = {
     "complete": TrialState.COMPLETE,
@@ -62,22 +62,21 @@ class SearchStudy:
         settings: of the search.
         space: of the search.
         storage: of the study.
-
-    Raises:
-        ValueError: the storage holds the trials of another search.
     """
 
     def __init__(self, settings: Settings, space: Space, storage: BaseStorage) -> None:
         self.settings = settings
         self.space = space
         self.storage = storage
+        self._put_back: Callable[[], object] = lambda: None
         self.study = optuna.create_study(
             storage=storage,
             study_name=STUDY_NAME,
             directions=list(settings.directions),
             load_if_exists=True,
         )
-        self._check_identity()
+        if IDENTITY not in self.study.user_attrs:
+            self.study.set_user_attr(IDENTITY, _identity(settings, space))
         trials = self.study.get_trials(deepcopy=False)
         self.chosen = [_chosen(trial) for trial in trials]
         self.results = [_result(trial) for trial in trials if trial.state.is_finished()]
@@ -89,14 +88,31 @@ class SearchStudy:
 
     @classmethod
     def in_folder(cls, settings: Settings, space: Space, folder: Path) -> "SearchStudy":
-        """Returns the study of a sweep's folder, as it was when its last trial was chosen."""
-        rewind(folder / NAME)
-        return cls(settings, space, JournalStorage(Journal(str(folder / NAME))))
+        """Returns the study of a sweep's folder, as it was when its last trial was chosen.
+
+        Raises:
+            ValueError: the folder holds another search.
+        """
+        theirs, ours = identity_in(folder / NAME), _identity(settings, space)
+        if theirs is not None and theirs != ours:
+            differing = [key for key in ours if theirs.get(key) != ours[key]]
+            raise ValueError(
+                f"{place(folder)}: holds a search with another "
+                f"{' and another '.join(differing) or 'version'}; give another sweep.name"
+            )
+        before = rewind(folder / NAME)
+        study = cls(settings, space, JournalStorage(Journal(str(folder / NAME))))
+        study._put_back = lambda: write_bytes(folder / NAME, before)
+        return study
 
     @classmethod
     def in_memory(cls, settings: Settings, space: Space) -> "SearchStudy":
         """Returns a new study that is written nowhere."""
         return cls(settings, space, InMemoryStorage())
+
+    def put_back(self) -> None:
+        """Writes the journal as it was before; for a search that does not continue."""
+        self._put_back()
 
     def sample(self) -> Chosen:
         """Returns the params and thresholds of the next trial; `accept` completes the choice."""
@@ -140,23 +156,12 @@ class SearchStudy:
         study_id = self.storage.get_study_id_from_name(STUDY_NAME)
         return self.storage.get_trial_id_from_study_id_trial_number(study_id, number)
 
-    def _check_identity(self) -> None:
-        """Refuses trials of another search, and names what differs.
 
-        Raises:
-            ValueError: the storage holds the trials of another search.
-        """
-        space = {key: repr(values) for key, values in sorted(self.space.items())}
-        ours = {**self.settings.identity(), "space": space}
-        theirs = self.study.user_attrs.get(_IDENTITY)
-        if theirs is None:
-            self.study.set_user_attr(_IDENTITY, ours)
-        elif theirs != ours:
-            differing = [key for key in ours if theirs.get(key) != ours[key]]
-            raise ValueError(
-                f"this folder holds a search with another {', '.join(differing) or 'version'}; "
-                "give another sweep.name"
-            )
+def _identity(settings: Settings, space: Space) -> dict[str, Any]:
+    """Returns what decides the choices of a search, as JSON holds it."""
+    values = {key: repr(space[key]) for key in sorted(space)}
+    identity: dict[str, Any] = json.loads(json.dumps(settings.identity() | {"space": values}))
+    return identity
 
 
 def _chosen(trial: FrozenTrial) -> Chosen:

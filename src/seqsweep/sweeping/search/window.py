@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hydra.errors import HydraException
+
 from seqsweep.config.schema import Config
-from seqsweep.console import say_error
+from seqsweep.console import place, say_error
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import Trial
 from seqsweep.sweeping.members import SweepMember
@@ -48,8 +50,12 @@ class Window:
         self._owners: dict[str, Chosen] = {}
         for chosen in self.study.chosen:
             self._own(chosen)
-        for chosen in self._running():
-            self._plan_again(chosen)
+        try:
+            for chosen in self._running():
+                self._plan_again(chosen)
+        except (HydraException, ValueError, TypeError, OSError):
+            self.study.put_back()
+            raise
 
     @property
     def chosen(self) -> Sequence[Chosen]:
@@ -142,8 +148,8 @@ class Window:
         planned = self.planner.plan(chosen.params, self.seeds)
         if list(planned) != list(chosen.run_ids):
             raise ValueError(
-                f"{self.folder}: holds a search with another config or other data; give another "
-                "sweep.name"
+                f"{place(self.folder)}: holds a search with another config or other data; give "
+                "another sweep.name"
             )
         self._add(planned)
 
