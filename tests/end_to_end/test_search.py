@@ -34,6 +34,8 @@ DATA = (
     "sweep.report=false",
 )
 SEARCH = ("train", "-m", "hydra/sweeper=optuna", *DATA, *SPACE)
+DIVERGES = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
+MEDIAN = ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
 NO_CONFIRMATION = "hydra.sweeper.confirm.top=0"
 
 
@@ -99,8 +101,8 @@ def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
 
 
 def test_the_journal_says_the_same_as_search_json(seqsweep: Command, tmp_path: Path) -> None:
-    options = ("hydra.sweeper.budget.trials=8", "hydra.sweeper.parallel=4", NO_CONFIRMATION)
-    done = seqsweep(*SEARCH, *options, "hydra.sweeper.pruner=hyperband", "sweep.name=a")
+    options = ("hydra.sweeper.budget.trials=10", "hydra.sweeper.parallel=2", NO_CONFIRMATION)
+    done = seqsweep(*SEARCH, *options, *MEDIAN, "sweep.name=a")
     assert done.code == 0, done.err
     found = search(tmp_path, "a")
     journal = str(tmp_path / "outputs/sweeps/a/optuna-journal.log")
@@ -120,10 +122,7 @@ def test_the_journal_says_the_same_as_search_json(seqsweep: Command, tmp_path: P
 
 def test_a_larger_budget_continues_the_search(seqsweep: Command, tmp_path: Path) -> None:
     """8 trials and then 16 are the 16 trials of one command, also with other threads."""
-    common = (
-        "hydra.sweeper.parallel=4", "hydra.sweeper.pruner=median", NO_CONFIRMATION,
-        "hydra.sweeper.pruner_options.n_startup_trials=2",
-    )  # fmt: skip
+    common = ("hydra.sweeper.parallel=4", *MEDIAN, NO_CONFIRMATION)
     for trials in (8, 16):
         budget = f"hydra.sweeper.budget.trials={trials}"
         assert seqsweep(*SEARCH, *common, budget, "sweep.name=two").code == 0
@@ -213,7 +212,7 @@ def test_several_objectives_have_a_pareto_set(seqsweep: Command, tmp_path: Path)
 def test_equal_configs_are_trained_once_and_failures_count(
     seqsweep: Command, tmp_path: Path
 ) -> None:
-    space = ("model.hidden_size=4,8", "optimizer.lr=0.01,1e30")
+    space = ("model.hidden_size=4,8", "optimizer.lr=0.01,1000", *DIVERGES)
     options = ("hydra.sweeper.budget.trials=12", "hydra.sweeper.sampler=random", NO_CONFIRMATION)
     done = seqsweep(*SEARCH[:-2], *space, *options, "hydra.sweeper.parallel=2", "sweep.name=a")
     found = search(tmp_path, "a")
@@ -228,3 +227,37 @@ def test_equal_configs_are_trained_once_and_failures_count(
         assert trial.state == ("failed" if trial.params["optimizer.lr"] > 1 else "complete")
     assert {trial.state for trial in found.trials} == {"failed", "complete"}
     assert done.code == 0, done.err  # a run that diverged is done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "hydra/sweeper=optuna: needs a space"),
+        ((*SPACE, "hydra.sweeper.sampler=tpee"), "did you mean 'tpe'"),
+        ((*SPACE, "hydra.sweeper.budget.trails=3"), "did you mean 'trials'"),
+        ((*SPACE, "hydra.sweeper.budget.trials=null"), "must have trials, epochs or minutes"),
+        ((*SPACE, "hydra.sweeper.sampler=grid"), "optimizer.lr must be values"),
+        ((*SPACE, "seed=0,1"), "hydra.sweeper.seeds=5 trains each trial with five seeds"),
+        ((*SPACE, "trainer.max_epochs=2,3"), "must have one value in a search"),
+        ((*SPACE, "rerun=true"), "rerun=true: must be false in a search"),
+        ((*SPACE, "optimizer.weight_decay=interval(-1,0)"), "optimizer.weight_decay=-1"),
+        ((*SPACE, "+hydra.sweeper.sampler_options.popsiz=3"), "sampler_options: "),
+        (("model.hidden_size=int(interval(9,3))",), "the first number must be below the second"),
+        (("model.hidden_size=0,8",), "model.hidden_size=0"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_it_writes(refused, arguments, words) -> None:
+    assert words in refused("train", "-m", "hydra/sweeper=optuna", *DATA, *arguments)
+
+
+def test_a_plan_shows_the_first_trials(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("hydra.sweeper.budget.trials=6", "hydra.sweeper.parallel=3", "sweep.name=a")
+    plan = seqsweep("plan", *SEARCH[1:], *options)
+    assert plan.code == 0, plan.err
+    assert "first 3 trials, chosen before any result:" in plan.out
+    assert "search by tpe in outputs/sweeps/a: at most 6 trials" in plan.out
+    assert "a trial: 1 run of at most 9 epochs" in plan.out
+    assert not (tmp_path / "outputs").exists()
+    assert seqsweep(*SEARCH, *options, NO_CONFIRMATION).code == 0
+    for trial in search(tmp_path, "a").trials[:3]:
+        assert " ".join(f"{key}={value}" for key, value in trial.params.items()) in plan.out

@@ -50,6 +50,6 @@ def test_half_of_a_logarithmic_interval_lies_below_its_geometric_mean():
 def test_numbers_have_the_digits_that_their_interval_needs():
     assert rounded(Numbers(0.001, 0.1, log=True), 0.0123456789) == 0.012346
     assert rounded(Numbers(0, 1), 0.123456789) == 0.1235
-    assert rounded(Numbers(1000, 1000.01), 1000.0012345) == 1000.001234
+    assert rounded(Numbers(1000, 1000.02), 1000.00123467) == 1000.001235
     assert rounded(Numbers(0.33333333, 1), 0.33333334) == 0.33333333  # not below the interval
     assert rounded(Choice(["0.123456789"]), "0.123456789") == "0.123456789"

@@ -65,7 +65,8 @@ def search(
             "'optimizer.lr=tag(log,interval(0.001,0.1))'"
         )
     planner = TrialPlanner(compose, fixed, space)
-    first = planner.check_ends()
+    ends = planner.plan_ends()
+    first = next(run for _, run in ends.values())
     planner = TrialPlanner(compose, fixed, space, first.config["seed"])
     settings = settings_of(_plain(options), first.config)
     check_objectives(settings, first.splits)
@@ -83,7 +84,7 @@ def search(
     if subcommand() == "verify-stack":
         return verify_members(first_jobs(settings, planner), compose, folder, console)
     with _searching(folder, first, console):
-        return SearchRun(settings, planner, first, launcher, folder, console).run()
+        return SearchRun(settings, planner, ends, launcher, folder, console).run()
 
 
 def _plain(options: Mapping[str, Any]) -> dict[str, Any]:

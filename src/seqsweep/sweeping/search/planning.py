@@ -81,8 +81,10 @@ class TrialPlanner:
                 values[key] = value
         return values
 
-    def check_ends(self) -> PlannedRun:
-        """Checks each choice and both ends of each interval; returns the run of the first values.
+    def plan_ends(self) -> Planned:
+        """Plans a run for each choice and both ends of each interval.
+
+        The first of these runs has the first value of every key.
 
         Raises:
             HydraException, ValueError, TypeError, OSError: a value is refused.
@@ -98,9 +100,8 @@ class TrialPlanner:
             else:
                 ends = [value_at(values, 1.0)]
             for value in ends:
-                self.plan({**first, key: value}, [self.seed])
-        ((_, run),) = planned.values()
-        return run
+                planned |= self.plan({**first, key: value}, [self.seed])
+        return planned
 
 
 def members_of(

@@ -27,7 +27,6 @@ from seqsweep.sweeping.search.window import Window
 from seqsweep.sweeping.sweep import end_sweep, read_begun, summarise, train_queue
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.planned_run import PlannedRun
 
 
 class SearchRun:
@@ -36,7 +35,7 @@ class SearchRun:
     Args:
         settings: of the search.
         planner: plans the runs of the trials.
-        first: a planned run of the search, for the values that all trials share.
+        ends: runs with the ends of the space, which are checked before the first trial.
         launcher: trains the runs.
         folder: the sweep's folder, which this process alone searches.
         console: prints the progress and the results.
@@ -49,19 +48,20 @@ class SearchRun:
         self,
         settings: Settings,
         planner: TrialPlanner,
-        first: PlannedRun,
+        ends: Planned,
         launcher: RunLauncher,
         folder: Path,
         console: Console,
     ) -> None:
         self.settings = settings
         self.planner = planner
-        self.first = first
+        self.ends = ends
+        self.first = next(run for _, run in ends.values())
         self.launcher = launcher
         self.folder = folder
         self.console = console
         self.clock = Clock(folder)
-        self.window = Window(settings, planner, first.config, folder)
+        self.window = Window(settings, planner, self.first.config, folder)
         self.confirmed: dict[int, list[str]] = {}
         self._trained: dict[str, SweepMember] = {}
         self._is_alone = not is_sweep_running(folder)
@@ -69,6 +69,9 @@ class SearchRun:
     def run(self) -> int:
         """Trains until the budget is spent, and prints the result; returns the exit code."""
         self._say_start()
+        if not self.window.chosen:
+            # A network that cannot be built is refused now, and not after hours of others.
+            build_each(members_of(self.ends, {}, self.folder), self.planner.compose)
         code = 0
         try:
             with sweep_lock(self.folder):
@@ -90,15 +93,11 @@ class SearchRun:
     def _search(self) -> int:
         """Chooses, trains and tells trials until none is left; returns the exit code."""
         while True:
-            self.window.look()
-            self.window.choose(self.clock.minutes)
+            self.window.advance(self.clock.minutes)
             self._save()
             pending = self.window.pending()
             if not pending:
                 break
-            if not self._trained:
-                # A network that cannot be built is refused now, and not after other trials.
-                build_each(pending, self.planner.compose)
             known = len(self.window.results)
             code = self._train(pending)
             self.window.look()

@@ -72,6 +72,20 @@ class Window:
         """The seeds of a trial's runs."""
         return range(self.planner.seed, self.planner.seed + self.settings.seeds)
 
+    def advance(self, minutes: float) -> None:
+        """Reads results and chooses trials until only a trained run can lead further.
+
+        Args:
+            minutes: the minutes that the search has taken.
+        """
+        before: tuple[int, int] | None = None
+        # A trial whose runs are done already, as those of an equal trial, has its result at once.
+        while before != (now := (len(self.chosen), len(self.results))):
+            before = now
+            self.look()
+            while self._may_choose(minutes) and self._tell_before(len(self.chosen)):
+                self._choose_one()
+
     def look(self) -> None:
         """Reads the results of the trials that have ended since the last look."""
         for chosen in self._running():
@@ -79,15 +93,6 @@ class Window:
                 self.results[chosen.number] = Result("failed")
             elif all(self._is_over(run_id) for run_id in chosen.run_ids):
                 self.results[chosen.number] = self._result(chosen)
-
-    def choose(self, minutes: float) -> None:
-        """Chooses trials as long as the results and the budget allow it.
-
-        Args:
-            minutes: the minutes that the search has taken.
-        """
-        while self._may_choose(minutes) and self._tell_before(len(self.chosen)):
-            self._choose_one()
 
     def pending(self) -> list[SweepMember]:
         """Returns the runs to train now, of the trials without a result."""
