@@ -16,7 +16,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.searchfile import SearchFile, Trial
 
 pytestmark = pytest.mark.slow
 
@@ -43,6 +43,11 @@ def search(folder: Path, name: str) -> SearchFile:
     found = SearchFile.read(folder / "outputs/sweeps" / name)
     assert found is not None
     return found
+
+
+def values(trial: Trial) -> list[float]:
+    assert trial.values is not None, trial
+    return list(trial.values)
 
 
 def results(folder: Path, name: str) -> list[Any]:
@@ -80,8 +85,8 @@ def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
     found = search(tmp_path, "a")
     assert [trial.number for trial in found.trials] == list(range(6))
     assert sum(trial.epochs for trial in found.trials) == 54
-    best = max(found.trials, key=lambda trial: (trial.values, -trial.number))
-    assert f"trial {best.number}: val/acc {best.values[0]:.5g}" in first.out
+    best = max(found.trials, key=lambda trial: (values(trial), -trial.number))
+    assert f"trial {best.number}: val/acc {values(best)[0]:.5g}" in first.out
     assert "search by tpe: 6 of 6 trials, 54 epochs" in first.out
     assert "optuna-dashboard outputs/sweeps/a/optuna-journal.log" in first.out
     # The best trials are trained again with seeds that the search has not used.
@@ -184,8 +189,8 @@ def test_each_trial_over_seeds_is_judged_by_the_mean(seqsweep: Command, tmp_path
             for run_id in trial.run_ids
         ]
         assert [record["config"]["seed"] for record in records] == [0, 1]
-        values = [record["metrics"]["val/acc"] for record in records]
-        assert trial.values == [sum(values) / 2]
+        scores = [record["metrics"]["val/acc"] for record in records]
+        assert trial.values == [sum(scores) / 2]
         assert trial.epochs == 18
 
 
@@ -198,9 +203,9 @@ def test_several_objectives_have_a_pareto_set(seqsweep: Command, tmp_path: Path)
         one.number
         for one in trials
         if not any(
-            other.values != one.values
-            and other.values[0] >= one.values[0]
-            and other.values[1] <= one.values[1]
+            values(other) != values(one)
+            and values(other)[0] >= values(one)[0]
+            and values(other)[1] <= values(one)[1]
             for other in trials
         )
     }

@@ -24,7 +24,7 @@ class BudgetConf:
 
 @dataclass
 class ConfirmConf:
-    """How many of the best trials are trained again, and with how many fresh seeds."""
+    """The number of best trials to train again, and of their fresh seeds."""
 
     top: int = 5
     seeds: int = 5

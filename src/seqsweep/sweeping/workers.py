@@ -86,7 +86,9 @@ def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) 
 
 
 def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
-    """Starts missing workers, and waits until one of the runs is over or no worker is left.
+    """Starts missing workers, and waits until one of the runs is over.
+
+    It returns without a result if no worker is left.
 
     Args:
         workers: the workers of a cluster.

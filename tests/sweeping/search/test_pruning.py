@@ -102,6 +102,7 @@ def test_successive_halving_of_optuna_promotes_the_same_number():
     for seed in range(12):
         values = [random.Random(seed).random()] * EPOCHS
         running = study.ask()
+        ended = False
         for step in range(1, 4):
             running.report(values[0], step)
             ended = running.should_prune()

@@ -80,7 +80,7 @@ def test_optuna_reads_the_journal(settings, space, advance, end, tmp_path):
         assert trial.state.name == names[result.state]
         if result.state != "failed":
             assert list(trial.intermediate_values.values()) == list(result.curve)
-            assert trial.value == result.values[0]
+            assert trial.values == list(result.values or ())
     again = SearchStudy(study.settings, space, storage)
     assert [each.state for each in again.results] == [each.state for each in study.results]
     assert [each.epochs for each in again.results] == [each.epochs for each in study.results]

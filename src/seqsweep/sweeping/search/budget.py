@@ -8,7 +8,7 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Budget:
-    """The limits of a search, at least one; the first one that is reached ends it.
+    """The limits of a search, of which the first one reached ends it.
 
     Attributes:
         trials: the number of trials.

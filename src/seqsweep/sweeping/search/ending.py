@@ -1,4 +1,4 @@
-"""The end of a search: its best trials, and the lines that the command prints last."""
+"""The end of a search: its best trials, and the last lines printed."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ def best_trials(search: SearchFile) -> list[Trial]:
 
 
 def pareto_set(search: SearchFile) -> list[Trial]:
-    """Returns the complete trials than which no other is at least as good in all objectives."""
+    """Returns the complete trials that no other trial dominates, the best first."""
     costs = _costs(search)
     return [trial for trial in best_trials(search) if not _is_dominated(trial, costs)]
 

@@ -23,7 +23,10 @@ _TRIAL_ATTRIBUTE = 8
 
 
 class Journal(JournalFileBackend):
-    """A journal that one process writes. It needs no sync, because lost lines are written again."""
+    """A journal that one process writes, without a sync for each line.
+
+    Lines that a power failure has cost are written again by the next command.
+    """
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
@@ -43,8 +46,8 @@ def identity_in(path: Path) -> Any | None:
 def rewind(path: Path) -> bytes:
     """Cuts a journal back to the moment at which its last trial was chosen.
 
-    Results that were told after that are told again, from the records of their runs. So a half line
-    is no loss, and a search that has ended continues as if it had never ended. Notes that
+    The search tells later results again, from the records of their runs. So a torn line does not
+    matter, and a search with a larger budget continues as if it had never ended. The notes that
     optuna-dashboard has written about the study stay.
 
     Returns:
@@ -82,7 +85,7 @@ def _completes_choice(log: dict[str, Any]) -> bool:
 
 
 def _whole_lines(content: bytes) -> list[tuple[dict[str, Any], bytes]]:
-    """Returns the lines up to the first one that is not an operation, each with its value."""
+    """Returns the operations up to the first damaged line, each with its line."""
     whole: list[tuple[dict[str, Any], bytes]] = []
     for line in content.splitlines(keepends=True):
         try:

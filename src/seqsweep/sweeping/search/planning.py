@@ -62,8 +62,9 @@ class TrialPlanner:
         return planned
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
-        """Returns the params of a trial as overrides; a choice is the text of one already."""
+        """Returns the params of a trial as overrides."""
         return [
+            # A choice is the text of an override already.
             f"{key}={params[key] if isinstance(values, Choice) else repr(params[key])}"
             for key, values in self.space.items()
         ]

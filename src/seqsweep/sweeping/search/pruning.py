@@ -48,9 +48,10 @@ class Pruner(Protocol):
 
 @dataclass(frozen=True)
 class MedianPruner:
-    """Ends a trial whose best value is worse than the median of complete trials at that epoch.
+    """Ends a trial that is worse than the median of the complete trials.
 
-    It decides as Optuna's MedianPruner does on the best values so far (Golovin et al. 2017).
+    The best values up to the same epoch are compared (Golovin et al. 2017, KDD). On such values
+    Optuna's MedianPruner decides in the same way.
 
     Args:
         max_epochs: the epochs of a trial.
@@ -188,7 +189,7 @@ def pruner_of(
 def pruned_after(
     curve: Sequence[float], thresholds: Mapping[int, float], minimize: bool
 ) -> int | None:
-    """Returns the number of epochs after which a run is pruned; None if it is not.
+    """Returns after how many epochs a run is pruned; None if it is not.
 
     Args:
         curve: the best monitored value so far after each epoch.

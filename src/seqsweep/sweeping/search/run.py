@@ -1,4 +1,4 @@
-"""Runs a search: chooses trials, trains them, and tells their results until the budget is spent."""
+"""Runs a search until its budget is spent."""
 
 import shlex
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from seqsweep.training.engine import missing_library, slower_options
 
 
 class SearchRun:
-    """A search in the folder of a sweep, from its first trial or from where it was interrupted.
+    """A search in the folder of a sweep, which may have been interrupted.
 
     Args:
         settings: of the search.
@@ -187,7 +187,7 @@ class SearchRun:
         print_notes([*notes, *self.first.notes], self.console)
 
     def _say_failures(self) -> int:
-        """Prints how many trials have failed; returns 1 if some have left no record, else 0."""
+        """Prints how many trials have failed, unless they diverged; returns the exit code."""
         failed = [
             trial
             for trial in self.window.trials()

@@ -23,9 +23,10 @@ from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from seqsweep.sweeping.search.sampler_classes import PointSampler, RoundedSampler
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Choice, Numbers, Space
-from seqsweep.sweeping.search.unit_cube import place_of, rounded, value_at
+from seqsweep.sweeping.search.unit_cube import place_of, value_at
 
 Point = Mapping[str, Any]
 
@@ -35,93 +36,6 @@ GENERATION = "generation"
 
 _LEAST_POPULATION = 4
 """The least size of a generation of CMA-ES, whose weights are not defined for fewer."""
-
-
-class PointSampler(BaseSampler):
-    """Gives a trial a point that is known when the trial begins.
-
-    Args:
-        distributions: of each key.
-        point: the value of each key.
-        notes: the user attributes of the trial.
-    """
-
-    def __init__(
-        self,
-        distributions: Mapping[str, BaseDistribution],
-        point: Point,
-        notes: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.distributions = dict(distributions)
-        self.point = dict(point)
-        self.notes = dict(notes or {})
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self.distributions
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return self.point
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self.point[param_name]
-
-
-class RoundedSampler(BaseSampler):
-    """Another sampler, whose numbers get as few digits as their interval needs.
-
-    Runs and tables then have `lr=0.067703` instead of 17 digits.
-
-    Args:
-        sampler: the other sampler.
-        space: of the search.
-    """
-
-    def __init__(self, sampler: BaseSampler, space: Space) -> None:
-        self.sampler = sampler
-        self.space = space
-
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self.sampler.infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        values = self.sampler.sample_relative(study, trial, search_space)
-        return {key: rounded(self.space[key], value) for key, value in values.items()}
-
-    def sample_independent(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        value = self.sampler.sample_independent(study, trial, param_name, param_distribution)
-        return rounded(self.space[param_name], value)
-
-    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        self.sampler.before_trial(study, trial)
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        self.sampler.after_trial(study, trial, state, values)
 
 
 def distributions_of(space: Space) -> dict[str, BaseDistribution]:
@@ -219,7 +133,7 @@ def _qmc(
 def _grid_sampler(
     settings: Settings, space: Space, study: Study, number: int, seed: int
 ) -> BaseSampler:
-    """Returns a point of the grid, whose points come in an order that the seed decides."""
+    """Returns a point of the grid; the seed decides their order."""
     points = list(itertools.product(*_grid(space)))
     index = np.random.default_rng(settings.seed).permutation(len(points))[number]
     return PointSampler(distributions_of(space), dict(zip(space, points[index], strict=True)))

@@ -1,4 +1,4 @@
-"""`seqsweep plan` of a search: its space, its budget, and the trials that are known beforehand."""
+"""The output of `seqsweep plan` for a search."""
 
 from pathlib import Path
 

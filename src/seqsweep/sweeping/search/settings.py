@@ -21,7 +21,7 @@ Direction = Literal["maximize", "minimize"]
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides the trials of a search besides its space, and where it ends.
+    """The settings of a search, besides its space.
 
     Attributes:
         sampler: one of `SAMPLERS`.

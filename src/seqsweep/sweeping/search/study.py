@@ -1,4 +1,4 @@
-"""The study of a search: its trials in the order in which they were chosen and told.
+"""The study of a search, which chooses and tells trials in a fixed order.
 
 With a window of `parallel` trials, trial n is chosen when exactly the trials 0 to n - parallel have
 been told, in the order of their numbers. So the choice depends on the results alone, and not on
@@ -20,7 +20,8 @@ from seqsweep.console import place
 from seqsweep.runs.files import write_bytes
 from seqsweep.sweeping.search.journal import ASKED, IDENTITY, NAME, Journal, identity_in, rewind
 from seqsweep.sweeping.search.pruning import Judged, known_values
-from seqsweep.sweeping.search.samplers import PointSampler, distributions_of, sampler_of
+from seqsweep.sweeping.search.sampler_classes import PointSampler
+from seqsweep.sweeping.search.samplers import distributions_of, sampler_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.space import Space
 from seqsweep.sweeping.search.trials import Result
@@ -88,7 +89,7 @@ class SearchStudy:
 
     @classmethod
     def in_folder(cls, settings: Settings, space: Space, folder: Path) -> "SearchStudy":
-        """Returns the study of a sweep's folder, as it was when its last trial was chosen.
+        """Returns the study of a folder, as its last choice has left it.
 
         Raises:
             ValueError: the folder holds another search.

@@ -99,7 +99,7 @@ def _result_of_run(run: TrialRun, settings: Settings, monitor: str) -> _RunResul
 
 
 def _best_so_far(rows: Sequence[Mapping[str, Any]], monitor: str) -> list[float]:
-    """Returns the best value of a metric up to each epoch; NaN before its first value."""
+    """Returns the best value up to each epoch; NaN before the first one."""
     better = min if lower_is_better(monitor) else max
     values = [float(row.get(monitor, math.nan)) for row in rows]
 

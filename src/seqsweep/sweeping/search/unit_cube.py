@@ -31,7 +31,7 @@ def value_at(numbers: Numbers | Choice, u: float) -> Any:
 
 
 def place_of(numbers: Numbers, value: float) -> float:
-    """Returns the place of a value, from 0 to 1, which `value_at` turns into the value."""
+    """Returns the place from 0 to 1 at which `value_at` finds a value."""
     half = (numbers.step or 1.0) / 2 if _is_discrete(numbers) else 0.0
     low, high = _scaled(numbers, numbers.low - half), _scaled(numbers, numbers.high + half)
     return (_scaled(numbers, value) - low) / (high - low)

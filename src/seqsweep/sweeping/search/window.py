@@ -1,4 +1,4 @@
-"""The trials of a search: chosen one after another, and told in the order of their numbers."""
+"""The window of trials of a search that have no result yet."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -122,7 +122,7 @@ class Window:
         return self.settings.budget.allows(taken, self.cost, minutes)
 
     def _tell_before(self, number: int) -> bool:
-        """Tells what the choice of a trial may depend on; returns whether all of it is known."""
+        """Tells the results that a choice depends on; returns whether all are known."""
         while len(self.study.results) <= number - self.settings.parallel:
             if len(self.study.results) not in self.results:
                 return False
