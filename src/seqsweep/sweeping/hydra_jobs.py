@@ -23,6 +23,9 @@ from seqsweep.training.planned_run import PlannedRun, plan
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
 
+launched: dict[Path, None] = {}
+"""The folders in which another sweeper has trained jobs, for the leaderboard at its end."""
+
 
 class Launched(NamedTuple):
     """The results of a launch besides the folders of the runs.
@@ -135,6 +138,7 @@ def launch_jobs(
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
+    launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)
     return [
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)

@@ -85,6 +85,18 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(overrides).hydra) from error
         planned.setdefault(member.run_id, (overrides, member))
+    return labelled(planned, folder)
+
+
+def labelled(
+    planned: Mapping[str, tuple[Sequence[str], PlannedRun]], folder: Path
+) -> list[SweepMember]:
+    """Returns the members of a sweep, each called after the keys in which they differ.
+
+    Args:
+        planned: the overrides and the planned run by run_id.
+        folder: the sweep's folder.
+    """
     keys = key_names(label_keys([member.flat for _, member in planned.values()]))
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(member.flat, keys))

@@ -117,14 +117,14 @@ def finish_sweep(
         The exit code of the command.
     """
     seconds = time.monotonic() - started
-    begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
+    begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].planned.config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
-        code = _summarise(members, folder, console)
+        code = summarise(members, folder, console)
     # A search counts the runs as done that it has pruned.
     ended = [
         m.planned.limits is not None and e.state == "pruned"
@@ -167,26 +167,33 @@ def train_pending(
         with sweep_lock(folder):  # which also makes the folder
             begin_sweep(replace(file, open=is_open), folder, console, is_alone)
             if pending:
-                code = _train_queue(pending, folder, console, train)
+                code = train_queue(pending, folder, console, train)
             if is_open:
                 # Workers that still wait keep the sweep from ending, so they are told first.
                 replace(SweepFile.read(folder) or file, open=False).write(folder)
     finally:
-        try:
-            if not is_detached or code:
-                file.end(folder, time.time())
-        except OSError as error:  # not raised, because the runs are trained
-            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-            code = code or 1
+        if not is_detached or code:
+            ended = end_sweep(file, folder, console)
+            code = code or ended
     return code
 
 
-def _read_begun(folder: Path) -> list[Entry]:
+def end_sweep(file: SweepFile, folder: Path, console: Console) -> int:
+    """Marks a sweep as ended, after its lock was released; returns the exit code."""
+    try:
+        file.end(folder, time.time())
+    except OSError as error:  # not raised, because the runs are trained
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return 1
+    return 0
+
+
+def read_begun(folder: Path) -> list[Entry]:
     """Returns the runs of the folder, including those of other commands."""
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
 
 
-def _train_queue(
+def train_queue(
     pending: Sequence[SweepMember], folder: Path, console: Console, train: Callable[[], None]
 ) -> int:
     """Trains the members. Prints an error and returns the exit code."""
@@ -264,7 +271,7 @@ def launch_members(
     return launcher.launch(jobs, planned, folder, judge=judge).locked
 
 
-def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
