@@ -82,4 +82,6 @@ class SearchFile:
 
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder."""
-        write_json(folder / NAME, asdict(self), sync=False, levels=2)
+        # The keys of a JSON object are strings.
+        confirmed = {str(number): list(run_ids) for number, run_ids in self.confirmed.items()}
+        write_json(folder / NAME, asdict(self) | {"confirmed": confirmed}, sync=False, levels=2)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from seqsweep.runs.eventfiles import all_made_files
@@ -16,6 +17,7 @@ from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
+from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 
 KEY = "made_from"
@@ -38,9 +40,11 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
+    search = SearchFile.read(folder)
+    found = [] if search is None else [asdict(search)]
     # The digest of a record identifies its content.
     runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
-    return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str)])
+    return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str), *found])
 
 
 def report_proof(made_from: str, beside: Sequence[os.stat_result]) -> str:
