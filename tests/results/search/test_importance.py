@@ -6,7 +6,12 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 
 from seqsweep.results.search.importance import best_trials, importances
@@ -19,7 +24,7 @@ SPACE: dict[str, dict[str, Any]] = {
     "wide": {"low": 0, "high": 300, "log": False, "integer": True},
     "cell": {"choices": ["rnn", "gru", "lstm"]},
 }
-DISTRIBUTIONS = {
+DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "lr": FloatDistribution(1e-4, 0.1, log=True),
     "decay": FloatDistribution(0.0, 0.5),
     "size": IntDistribution(4, 128, log=True),

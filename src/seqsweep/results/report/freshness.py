@@ -9,15 +9,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from seqsweep.runs.eventfiles import all_made_files
-from seqsweep.runs.files import Damaged, open_regular, read_bytes, write_text
+from seqsweep.runs.files import Damaged, open_regular, read_bytes, read_json, write_text
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, read_sealed_or_none
-from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.searchfile import NAME as SEARCH
 from seqsweep.runs.sweepfile import SweepFile
 
 KEY = "made_from"
@@ -40,8 +39,8 @@ def made_from(folder: Path, entries: Sequence[Entry]) -> str:
     sweep = SweepFile.read(folder)
     planned = None if sweep is None else [list(sweep.command), list(sweep.configs)]
     baselines = read_sealed_or_none(folder / "baselines.json") or {}
-    search = SearchFile.read(folder)
-    found = [] if search is None else [asdict(search)]
+    search = read_json(folder / SEARCH)
+    found = [] if search is None else [search]
     # The digest of a record identifies its content.
     runs = [[e.folder.run_id, e.state, (e.record or {}).get(DIGEST), e.error] for e in entries]
     return _digest([version(), planned, baselines.get(DIGEST), sorted(runs, key=str), *found])

@@ -1,4 +1,4 @@
-"""The parallel coordinates of a search: a line per trial through the values of its keys."""
+"""Draws the parallel coordinates of a search: a line for each trial."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.results.report.curves import thinned
-from seqsweep.results.report.plot_parts import GROUND, PALETTE, SCALE, Figure, decades, label
+from seqsweep.results.report.plot_parts import GREY, GROUND, PALETTE, SCALE, Figure, decades, label
 from seqsweep.results.search.findings import Search
 from seqsweep.results.search.importance import choice_text
 from seqsweep.results.search.trials import (
@@ -33,7 +33,13 @@ _GOLDEN = 0.618034
 
 @dataclass(frozen=True)
 class _Axis:
-    """One axis: its name, the place of a value between 0 and 1, and its ticks."""
+    """One axis of the plot.
+
+    Args:
+        place: Returns the place of a value, between 0 and 1.
+        ticks: The place and the text of each tick.
+        spread: The part of the axis over which the lines of one choice are spread.
+    """
 
     name: str
     place: Callable[[Any], float]
@@ -63,7 +69,7 @@ def drawn_keys(search: Search) -> list[str]:
 
 
 def drawn_trials(search: Search) -> list[Trial]:
-    """The trials that have a line: the best ones and an even sample of the others."""
+    """The trials that have a line: the best, and an even sample of the others."""
     having = [t for t in search.file.trials if value_of(t) is not None]
     having = [t for t in having if t.state in ("complete", "pruned")]
     rank = {number: place for place, number in enumerate(search.best)}
@@ -122,7 +128,7 @@ def _value_axis(values: Sequence[float], search: Search) -> _Axis:
 
 
 def _round_marks(low: float, high: float) -> list[float]:
-    """About five round numbers from low to high.
+    """The round numbers from low to high, about five.
 
     >>> _round_marks(0, 10)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
@@ -151,23 +157,17 @@ def _line(trial: Trial, axes: Sequence[_Axis], last: _Axis, search: Search) -> d
     pruned = trial.state == "pruned"
     share = place if search.sign < 0 else 1 - place
     colour = PALETTE[1] if is_best else SCALE[round(share * (len(SCALE) - 1))]
-    state = ", pruned" if pruned else ""
-    words = [
-        f"trial {trial.number}{state}",
-        f"{last.name} {objective_text(search.file.objectives[0], value)}",
-        trial_words(trial, search.names),
-    ]
     return {
         "type": "scatter", "mode": "lines", "name": str(trial.number), "x0": 0, "dx": 1,
         "y": [*places, round(place, 4)],
         "line": {"color": colour, "width": 4 if is_best else 1 if pruned else 1.5},
         "opacity": 1.0 if is_best else 0.25 if pruned else 0.8,
-        "text": "<br>".join(map(label, words)), "hoverinfo": "text",
+        "text": hover_text(trial, search), "hoverinfo": "text",
     }  # fmt: skip
 
 
 def _ticks(axes: Sequence[_Axis]) -> list[dict[str, Any]]:
-    """The texts beside the axes, on the colour of the page: they stand above the lines."""
+    """The texts beside the axes, on the colour of the page."""
     return [
         {"x": x, "y": round(place, 4), "text": label(text), "showarrow": False,
          "xanchor": "left", "xshift": 3, "font": {"size": 11}, "bgcolor": GROUND, "borderpad": 1}
@@ -175,11 +175,27 @@ def _ticks(axes: Sequence[_Axis]) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def hover_text(trial: Trial, search: Search) -> str:
+    """The number, the values and the params of a trial, a line each."""
+    return f"{value_words(trial, search)}<br>{label(trial_words(trial, search.names))}"
+
+
+def value_words(trial: Trial, search: Search) -> str:
+    """The number and the values of a trial, a line each."""
+    values = [
+        f"{objective_words(name)} {objective_text(name, value)}"
+        for index, name in enumerate(search.file.objectives)
+        if (value := value_of(trial, index)) is not None
+    ]
+    state = "" if trial.state == "complete" else f", {trial.state}"
+    return "<br>".join(map(label, [f"trial {trial.number}{state}", *values]))
+
+
 def _layout(axes: Sequence[_Axis]) -> Figure:
     last = len(axes) - 1
     lines: list[Mapping[str, Any]] = [
         {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "above",
-         "line": {"color": PALETTE[-1], "width": 1}}
+         "line": {"color": GREY, "width": 1}}
         for x in range(len(axes))
     ]  # fmt: skip
     return {

@@ -5,14 +5,13 @@ from itertools import accumulate
 from typing import Any
 
 from seqsweep.results.formatting import count
-from seqsweep.results.report.parallel_plot import parallel_figure
+from seqsweep.results.report.parallel_plot import hover_text, parallel_figure, value_words
 from seqsweep.results.report.plot_parts import (
     GREY,
     PALETTE,
     Figure,
     decades,
     filled,
-    label,
     layout,
     rounded,
 )
@@ -21,7 +20,6 @@ from seqsweep.results.search.rungs import epochs_of
 from seqsweep.results.search.trials import (
     objective_text,
     objective_words,
-    trial_words,
     value_of,
 )
 from seqsweep.runs.searchfile import Trial
@@ -50,7 +48,7 @@ def search_figures(search: Search) -> dict[str, Figure]:
 
 
 def budget_figure(search: Search, unit: str) -> Figure | None:
-    """Each trial and the best value so far against what was spent; None if nothing was."""
+    """The best value so far against what was spent; None if nothing was."""
     trials = search.file.trials
     spent = list(accumulate(map(_SPENT[unit], trials)))
     if len(trials) < 2 or not spent[-1]:
@@ -87,20 +85,8 @@ def _trials(
         "type": "scatter", "mode": "markers", "x": rounded([x for x, _ in points]),
         "y": rounded([value_of(trial) or 0.0 for _, trial in points]),
         "marker": {"color": colour, "symbol": symbol, "size": size},
-        "text": [hover_text(trial, search) for _, trial in points], "hoverinfo": "text",
+        "text": [value_words(trial, search) for _, trial in points], "hoverinfo": "text",
     }  # fmt: skip
-
-
-def hover_text(trial: Trial, search: Search) -> str:
-    """The number, values and params of a trial, a line each."""
-    values = [
-        f"{objective_words(name)} {objective_text(name, value)}"
-        for index, name in enumerate(search.file.objectives)
-        if (value := value_of(trial, index)) is not None
-    ]
-    state = "" if trial.state == "complete" else f", {trial.state}"
-    lines = [f"trial {trial.number}{state}", *values, trial_words(trial, search.names)]
-    return "<br>".join(map(label, lines))
 
 
 def rungs_figure(search: Search) -> Figure | None:
@@ -133,7 +119,7 @@ def rungs_figure(search: Search) -> Figure | None:
 
 
 def expected_figure(search: Search) -> Figure | None:
-    """The expected best value of n random configs, with the range of 80 % of the draws."""
+    """The expected best value of n random configs, with a band of 80 %."""
     curve = search.expected
     if curve is None or len(curve.n) < 2:
         return None

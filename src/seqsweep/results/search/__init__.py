@@ -1,1 +1,1 @@
-"""What a search has found: the best trials, how certain they are, which keys matter."""
+"""Reads what a search has found: its best trials and which keys matter."""

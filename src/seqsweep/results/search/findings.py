@@ -1,9 +1,8 @@
-"""What a search has found, as plain values; report.json contains them."""
+"""Collects what a search has found, as plain values for report.json."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
 from seqsweep.results.search.expected import INDEPENDENT, Expected, expected_best
@@ -24,15 +23,16 @@ from seqsweep.runs.searchfile import SearchFile, Trial
 
 @dataclass(frozen=True)
 class Compared:
-    """The trials whose values can be compared, because they were taken after equal training.
+    """The values of trials that can be compared, because they were taken after equal training.
 
     Args:
+        trials: The number of each trial.
         epochs: The number of epochs after which all values were taken; None for the values of
             complete trials.
         left_out: The number of trials with a value that are not among them.
     """
 
-    trials: list[Trial]
+    trials: list[int]
     values: list[float]
     epochs: int | None
     left_out: int
@@ -75,7 +75,7 @@ class Search:
 
     @property
     def sign(self) -> int:
-        """-1 if higher values of the first objective are better, 1 if lower ones are."""
+        """The sign that makes lower values of the first objective better."""
         return sign_of(self.file)
 
     @property
@@ -132,7 +132,7 @@ def _compared_trials(search: SearchFile, early: EarlyValues) -> Compared:
 def _compared(
     pairs: Sequence[tuple[Trial, float]], epochs: int | None, having: Sequence[Trial]
 ) -> Compared:
-    trials, values = [trial for trial, _ in pairs], [value for _, value in pairs]
+    trials, values = [trial.number for trial, _ in pairs], [value for _, value in pairs]
     return Compared(trials, values, epochs, max(0, len(having) - len(pairs)))
 
 
@@ -152,6 +152,7 @@ def _drawn(search: SearchFile, by_rung: Compared) -> Compared:
 def _importance(search: SearchFile, compared: Compared) -> dict[str, float]:
     if len(compared.values) < 2:
         return {}
-    params: list[Mapping[str, Any]] = [trial.params for trial in compared.trials]
+    known = {trial.number: trial.params for trial in search.trials}
+    params = [known[number] for number in compared.trials]
     costs = [sign_of(search) * value for value in compared.values]
     return importances(params, costs, search.space)

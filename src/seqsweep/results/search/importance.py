@@ -17,7 +17,7 @@ BEST_SHARE = 0.1
 """The share of the trials that count as the best ones."""
 
 FEWEST_TRIALS = 20
-"""With fewer trials, the best share has less than two trials, and chance decides."""
+"""The fewest trials of which the best share are two; with fewer, chance decides."""
 
 _CELLS = 50
 _ALMOST_ZERO = 1e-12
@@ -67,8 +67,8 @@ def _divergence(top: Sequence[Any], every: Sequence[Any], values: Mapping[str, A
     """The Pearson divergence between the densities of the best and of all trials."""
     if not top or len(top) == len(every):
         return 0.0
-    if "choices" in values:
-        size, index = _choices(every, values["choices"])
+    if "choices" in values or not all(isinstance(value, (int, float)) for value in every):
+        size, index = _choices(every, values.get("choices", ()))
         density = _density_of_choices
     else:
         size, index = _grid(values)
@@ -104,7 +104,7 @@ def choice_text(value: Any) -> str:
 
 
 def _grid(values: Mapping[str, Any]) -> tuple[int, Any]:
-    """The number of cells of an interval, and the function that returns the cell of a number."""
+    """The number of cells of an interval, and the function that finds a number's cell."""
     low, high = float(values["low"]), float(values["high"])
     if not high > low:
         return 1, None
@@ -119,8 +119,9 @@ def _grid(values: Mapping[str, Any]) -> tuple[int, Any]:
     start, width = scale(low), (scale(high) - scale(low)) / (size - 1)
 
     def cell(number: float) -> int:
+        place = (scale(min(max(number, low), high)) - start) / width
         # Halfway between two cells the lower one counts.
-        return min(max(math.ceil((scale(number) - start) / width - 0.5), 0), size - 1)
+        return min(max(math.ceil(place - 0.5), 0), size - 1)
 
     return size, cell
 

@@ -1,4 +1,4 @@
-"""Reads the values that trials had after a number of epochs, and counts the trials of each rung."""
+"""Reads the values of trials after some epochs, and counts the trials of each rung."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The sentences on a search, each by a fixed frame; the terminal and the report show them."""
+"""The sentences on a search, each by a fixed frame, for terminal and report."""
 
 from collections import Counter
 from collections.abc import Sequence
