@@ -71,7 +71,7 @@ def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
     halving(tmp_path, 27, seeds=2)
     text = said(tmp_path)
     assert "Successive halving: 27 trials, 1 complete, 26 pruned." in text
-    assert "after 1 epoch of 27 trials. The first rung is the only one" in text
+    assert "after 1 epoch of 27 trials. No later epoch was reached" in text
     assert "Rungs after epochs trials pruned kept" in text
     assert "1 27 18 9" in text
     drawn = figures_of((tmp_path / "report.html").read_text())

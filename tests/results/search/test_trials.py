@@ -5,10 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from made_search import random_search, write_search, write_trial
+from made_search import random_search
 
 from seqsweep.results.search.trials import (
-    metrics_of,
     pareto_set,
     ranked,
     runs_of,
@@ -45,16 +44,13 @@ def test_only_complete_trials_with_a_value_are_ranked():
     pruned = Trial(4, {"a": 1}, ["4"], "pruned", [1.0])
     others = [Trial(5, {"a": 1}, ["5"], "failed"), Trial(6, {"a": 1}, ["6"])]
     search = replace(search, trials=[*search.trials[:3], pruned, *others])
-    assert [trial.number for trial in ranked(search, {})] == [1, 2, 0]
+    assert [trial.number for trial in ranked(search)] == [1, 2, 0]
 
 
-def test_validation_loss_decides_between_equal_trials(tmp_path):
-    trials = [write_trial(tmp_path, number, 27, whole=True) for number in range(6)]
-    tied = [Trial(t.number, t.params, t.run_ids, t.state, [0.5]) for t in trials]
-    search = write_search(tmp_path, tied)
-    runs = runs_of(search, tmp_path, read_folder(tmp_path))
-    losses = [metrics_of(trial.run_ids, runs)["val/loss"] for trial in ranked(search, runs)]
-    assert losses == sorted(losses)
+def test_of_equal_trials_the_earlier_is_first():
+    """The search itself chooses in this way the trials that it trains again."""
+    search = search_of([[0.5], [0.9], [0.9], [0.1]], ["maximize"])
+    assert [trial.number for trial in ranked(search)] == [1, 2, 0, 3]
 
 
 def test_runs_that_are_not_given_are_read(tmp_path):

@@ -54,7 +54,12 @@ def parallel_figure(search: Search) -> Figure | None:
         return None
     axes = [_axis(key, search) for key in drawn_keys(search)]
     last = _value_axis([value_of(trial) or 0.0 for trial in drawn], search)
-    traces = [_line(trial, axes, last, search) for trial in drawn]
+    # A share by rank, not by value: a few bad values would give all others one colour.
+    shares = [1 - rank / (len(drawn) - 1) for rank in range(len(drawn))]
+    traces = [
+        _line(trial, share, [*axes, last], search)
+        for trial, share in zip(drawn, shares, strict=True)
+    ]
     best = search.best[0] if search.best else None
     # The best line is drawn last, above the others.
     traces.sort(key=lambda trace: (trace["name"] == str(best), trace["opacity"]))
@@ -141,28 +146,27 @@ def _round_marks(low: float, high: float) -> list[float]:
     return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
 
 
-def _line(trial: Trial, axes: Sequence[_Axis], last: _Axis, search: Search) -> dict[str, Any]:
-    # The place of each trial within a choice differs, so that its lines do not cover each other.
+def _line(trial: Trial, share: float, axes: Sequence[_Axis], search: Search) -> dict[str, Any]:
+    """The line of one trial, through its values on the axes.
+
+    Args:
+        share: 1 for the first trial by value, 0 for the last one.
+    """
+    # The place of each trial within a choice differs, so that lines do not cover each other.
     shift = trial.number * _GOLDEN % 1 - 0.5
-    keys = drawn_keys(search)
-    places: list[float | None] = [
-        round(axis.place(trial.params[key]) + axis.spread * shift, 4)
-        if key in trial.params
-        else None
-        for key, axis in zip(keys, axes, strict=True)
+    values = [*(trial.params.get(key) for key in drawn_keys(search)), value_of(trial)]
+    places = [
+        None if value is None else round(axis.place(value) + axis.spread * shift, 4)
+        for value, axis in zip(values, axes, strict=True)
     ]
-    value = value_of(trial) or 0.0
-    place = last.place(value)
-    is_best = bool(search.best) and trial.number == search.best[0]
+    is_best = trial.number in search.best[:1]
     pruned = trial.state == "pruned"
-    share = place if search.sign < 0 else 1 - place
     colour = PALETTE[1] if is_best else SCALE[round(share * (len(SCALE) - 1))]
     return {
         "type": "scatter", "mode": "lines", "name": str(trial.number), "x0": 0, "dx": 1,
-        "y": [*places, round(place, 4)],
+        "y": places, "text": hover_text(trial, search), "hoverinfo": "text",
         "line": {"color": colour, "width": 4 if is_best else 1 if pruned else 1.5},
         "opacity": 1.0 if is_best else 0.25 if pruned else 0.8,
-        "text": hover_text(trial, search), "hoverinfo": "text",
     }  # fmt: skip
 
 

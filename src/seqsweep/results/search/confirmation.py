@@ -69,7 +69,7 @@ def confirmation_of(
 ) -> Confirmation | None:
     """Returns the comparison; None if no run over a fresh seed is complete."""
     objective, sign = search.objectives[0], sign_of(search)
-    order = ranked(search, runs)
+    order = ranked(search)
     samples = {trial.number: _samples(trial, search, runs) for trial in order}
     fresh = {number: _column(each, objective) for number, each in samples.items()}
     means = {number: estimate(list(column.values())) for number, column in fresh.items() if column}

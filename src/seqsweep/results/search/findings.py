@@ -7,7 +7,7 @@ from pathlib import Path
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
 from seqsweep.results.search.expected import INDEPENDENT, Expected, expected_best
 from seqsweep.results.search.importance import importances
-from seqsweep.results.search.rungs import EarlyValues, Rung, reached, rungs_of
+from seqsweep.results.search.rungs import EarlyValues, Rung, epochs_of, rungs_of
 from seqsweep.results.search.trials import (
     metrics_of,
     pareto_set,
@@ -92,10 +92,10 @@ def find_search(folder: Path, entries: Iterable[Entry]) -> Search | None:
         return None
     runs = runs_of(search, folder, entries)
     names = search_names(search)
-    order = ranked(search, runs)
+    order = ranked(search)
     early = EarlyValues(search, runs)
-    by_rung = _compared_trials(search, early)
-    drawn = _drawn(search, by_rung)
+    equal = _equally_trained(search, early)
+    drawn = _drawn(search, equal)
     expects = search.method in INDEPENDENT and len(drawn.values) > 1
     found = pareto_set(search) if len(search.objectives) > 1 else order[:1]
     return Search(
@@ -104,27 +104,28 @@ def find_search(folder: Path, entries: Iterable[Entry]) -> Search | None:
         best=[trial.number for trial in order],
         found=[FoundTrial(trial, metrics_of(trial.run_ids, runs)) for trial in found],
         confirmation=confirmation_of(search, runs, names),
-        importance=_importance(search, by_rung),
-        importance_of=by_rung,
+        importance=_importance(search, equal),
+        importance_of=equal,
         expected=expected_best(drawn.values, sign_of(search)) if expects else None,
         expected_of=drawn,
         rungs=rungs_of(search, runs, early),
     )
 
 
-def _compared_trials(search: SearchFile, early: EarlyValues) -> Compared:
-    """The trials at the first rung, or the complete trials if there are no rungs.
+def _equally_trained(search: SearchFile, early: EarlyValues) -> Compared:
+    """The values after the last epoch that all trials have reached; final ones if none was pruned.
 
     A pruned trial has been trained for fewer epochs than a complete one. Only after equal numbers
     of epochs does a difference between values come from the configs.
     """
     having = [trial for trial in search.trials if value_of(trial) is not None]
-    if search.rungs:
-        first = min(search.rungs)
-        pairs = [(t, early.at(t, first)) for t in reached(search, first)]
+    last = int(min(map(epochs_of, having), default=0))
+    if last and any(trial.state == "pruned" for trial in having):
+        pairs = [(trial, early.at(trial, last)) for trial in having]
         known = [(trial, value) for trial, value in pairs if value is not None]
-        if known:
-            return _compared(known, first, having)
+        # The file of a run may be gone.
+        if len(known) > len(having) / 2:
+            return _compared(known, last, having)
     complete = [(t, value_of(t)) for t in having if t.state == "complete"]
     return _compared([(t, v) for t, v in complete if v is not None], None, having)
 
@@ -136,14 +137,14 @@ def _compared(
     return Compared(trials, values, epochs, max(0, len(having) - len(pairs)))
 
 
-def _drawn(search: SearchFile, by_rung: Compared) -> Compared:
+def _drawn(search: SearchFile, equal: Compared) -> Compared:
     """The trials for the expected best value.
 
-    At a rung all trials count. Without rungs a pruned trial counts with its last value: it was
-    drawn like the others, and it would be a part of a search of any size.
+    Halving prunes a share of all its configs, so they are independent only until its first rung.
+    Otherwise a pruned trial counts with its last value: it was drawn like the others.
     """
-    if by_rung.epochs is not None:
-        return by_rung
+    if search.method == "halving" and equal.epochs is not None:
+        return equal
     pairs = [(t, value_of(t)) for t in search.trials if t.state in ("complete", "pruned")]
     known = [(trial, value) for trial, value in pairs if value is not None]
     return _compared(known, None, [trial for trial, _ in known])

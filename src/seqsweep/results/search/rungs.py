@@ -79,8 +79,13 @@ def reached(search: SearchFile, epochs: int) -> list[Trial]:
 
 
 def rungs_of(search: SearchFile, runs: Runs, early: EarlyValues) -> list[Rung]:
-    """The rungs of a search, those with pruned trials if there are many."""
-    rungs = [_rung(search, runs, early, epochs) for epochs in search.rungs]
+    """The rungs of a search, those with pruned trials if there are many.
+
+    Some pruners have other rungs for each trial. Then every epoch after which a trial was pruned
+    is a rung.
+    """
+    pruned = {int(epochs_of(trial)) for trial in search.trials if trial.state == "pruned"}
+    rungs = [_rung(search, runs, early, epochs) for epochs in search.rungs or sorted(pruned)]
     if len(rungs) > MOST_RUNGS:
         rungs = [rung for rung in rungs if rung.kept < rung.trained]
     return rungs[:MOST_RUNGS]

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from seqsweep.results.formatting import cost, key_names, metric_words, number, value_text
-from seqsweep.results.leaderboard import TIE_BREAKER
 from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry, read_run
 from seqsweep.runs.run_folder import RunFolder
@@ -42,16 +41,11 @@ def value_of(trial: Trial, objective: int = 0) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def ranked(search: SearchFile, runs: Runs) -> list[Trial]:
-    """The complete trials by the first objective, best first; validation loss breaks ties."""
+def ranked(search: SearchFile) -> list[Trial]:
+    """The complete trials by the first objective, best first; of equal ones the earlier first."""
     sign = sign_of(search)
     complete = [t for t in search.trials if t.state == "complete" and value_of(t) is not None]
-
-    def key(trial: Trial) -> tuple[float, float, int]:
-        loss = mean_of(trial.run_ids, TIE_BREAKER, runs)
-        return sign * (value_of(trial) or 0.0), math.inf if loss is None else loss, trial.number
-
-    return sorted(complete, key=key)
+    return sorted(complete, key=lambda trial: (sign * (value_of(trial) or 0.0), trial.number))
 
 
 def mean_of(run_ids: Sequence[str], metric: str, runs: Runs) -> float | None:

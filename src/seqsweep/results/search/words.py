@@ -81,7 +81,7 @@ def _ties(search: Search) -> str:
     if tied < 2:
         return ""
     name = objective_words(search.file.objectives[0])
-    return f" {tied} trials tie in {name}; validation loss decides."
+    return f" {tied} trials tie in {name}; the first of them counts."
 
 
 def _value(name: str, value: float) -> str:
@@ -191,8 +191,8 @@ def importance_words(search: Search) -> str:
 def pruned_note(search: Search) -> str:
     """Says why the other trials are not compared; empty if all are."""
     compared = search.importance_of
-    if compared.epochs is not None and len(search.file.rungs) > 1:
-        return "The first rung is the only one that all trials have reached."
+    if compared.epochs is not None:
+        return "No later epoch was reached by all of them."
     if compared.left_out:
         return (
             f"{count(compared.left_out, 'pruned trial has', 'pruned trials have')} fewer epochs "
