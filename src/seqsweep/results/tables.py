@@ -22,6 +22,7 @@ from seqsweep.results.formatting import (
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
+from seqsweep.results.search.summary import print_search
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
@@ -34,7 +35,6 @@ _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
-
 
 MOST_ROWS = 1000
 """The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
@@ -138,6 +138,7 @@ def print_folder(
         sweep = SweepFile.read(folder)
         planned = not_begun(sweep.configs, entries) if sweep else ()
         print_leaderboard(console, leaderboard(entries, planned), top)
+        print_search(console, folder, entries)
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:

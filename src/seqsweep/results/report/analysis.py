@@ -23,6 +23,7 @@ from seqsweep.results.report.findings import Answer, Baseline, Config, Report, R
 from seqsweep.results.report.rerun_commands import commands
 from seqsweep.results.report.split_sizes import overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.search.findings import find_search
 from seqsweep.runs.ledger import Entry, not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -97,6 +98,7 @@ def analyse(folder: Path) -> Report:
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,
+        search=find_search(folder, entries),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
+from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
@@ -182,6 +183,7 @@ class Report:
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.
+        search: What the search of the folder has found; None without a search.json.
     """
 
     made_from: str
@@ -214,6 +216,7 @@ class Report:
     overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
+    search: Search | None = None
 
     @property
     def listed(self) -> list[Config]:

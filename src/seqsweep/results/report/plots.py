@@ -30,6 +30,7 @@ from seqsweep.results.report.plot_parts import (
     rounded,
     ticks,
 )
+from seqsweep.results.report.search_plots import search_figures
 
 _MOST_STRIPS = 12
 _LONGEST_LINE = 48
@@ -50,6 +51,8 @@ def figures(report: Report) -> dict[str, Figure]:
         result["confusion"] = confusion_figure(report.confusion)
     if report.has_seeds:
         result["seeds"] = seeds_figure(report.scored, report.score)
+    if report.search:
+        result |= search_figures(report.search)
     return {name: figure for name, figure in result.items() if figure is not None}
 
 
