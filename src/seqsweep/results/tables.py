@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.across_sets import across_sets
+from seqsweep.results.across_text import print_across_sets
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import (
     cost,
     count,
@@ -133,11 +136,27 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
 def print_folder(
     console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
 ) -> None:
-    """Prints the leaderboard of a folder if it has a complete run."""
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(folder)
-        planned = not_begun(sweep.configs, entries) if sweep else ()
+    """Prints the leaderboard of a folder if it has a complete run.
+
+    With several data sets, each has its own leaderboard: scores of different test sets cannot be
+    ranked together. The last table compares the configs over all data sets, by their ranks.
+    """
+    if not any(entry.state == "complete" for entry in entries):
+        return
+    sweep = SweepFile.read(folder)
+    planned = not_begun(sweep.configs, entries) if sweep else []
+    across = across_sets(entries, planned)
+    if across is None:
         print_leaderboard(console, leaderboard(entries, planned), top)
+        return
+    for one in data_sets(entries, planned):
+        console.print(f"[bold]{escape(one.name)}[/]", highlight=False)
+        board = leaderboard(one.entries, one.planned)
+        if board.rows:
+            print_leaderboard(console, board, top)
+        else:
+            console.print("no run is complete\n", highlight=False)
+    print_across_sets(console, across, top)
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
