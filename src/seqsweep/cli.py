@@ -214,7 +214,8 @@ def _status(arguments: list[str]) -> None:
 
 def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.tables import print_folder, status_line
+    from seqsweep.results.folder_tables import print_folder
+    from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")

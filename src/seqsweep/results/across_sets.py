@@ -49,6 +49,7 @@ class AcrossSets:
         ranking: The ranks over the other data sets, in the order of `methods`. None for one method
             and for fewer than two data sets.
         uneven: Whether the cells are means of different numbers of runs.
+        noun: What a method is called: `config`, or `method` beside published results.
     """
 
     metric: str
@@ -57,6 +58,7 @@ class AcrossSets:
     left_out: dict[str, str]
     ranking: Ranking | None
     uneven: bool
+    noun: str = "config"
 
 
 def across_sets(
@@ -94,16 +96,18 @@ def table(
     sets: Sequence[str],
     methods: Sequence[Method],
     apart: Mapping[str, str] | None = None,
+    noun: str = "config",
 ) -> AcrossSets:
     """Ranks the methods on the data sets that all of them have, and orders them by mean rank.
 
     Args:
         apart: Reasons to leave out data sets, by name; empty where there is none.
+        noun: What a method is called.
     """
     left_out = {
         name: reason
         for index, name in enumerate(sets)
-        if (reason := (apart or {}).get(name) or _missing_words(methods, index))
+        if (reason := (apart or {}).get(name) or _missing_words(methods, index, noun))
     }
     kept = [index for index, name in enumerate(sets) if name not in left_out]
     runs = {one.n for method in methods for one in method.cells if one is not None}
@@ -112,7 +116,7 @@ def table(
         order = _rank(methods, kept, metric).order
         methods = [methods[index] for index in order]
         ranking = _rank(methods, kept, metric)
-    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, len(runs) > 1)
+    return AcrossSets(metric, list(sets), list(methods), left_out, ranking, len(runs) > 1, noun)
 
 
 def config_keys(sets: Sequence[DataSet]) -> list[str]:
@@ -176,10 +180,10 @@ def _why_apart(one: DataSet, metric: str) -> str:
     return ""
 
 
-def _missing_words(methods: Sequence[Method], index: int) -> str:
+def _missing_words(methods: Sequence[Method], index: int, noun: str) -> str:
     """Says which methods have no score on a data set; empty if all have one."""
     missing = [method.words for method in methods if method.cells[index] is None]
     if not missing:
         return ""
-    named = missing[0] if len(missing) == 1 else count(len(missing), "config")
-    return f"{named} {'has' if len(missing) == 1 else 'have'} no complete run on it"
+    named = missing[0] if len(missing) == 1 else count(len(missing), noun)
+    return f"{named} {'has' if len(missing) == 1 else 'have'} no score on it"

@@ -60,21 +60,21 @@ def ranking_words(found: AcrossSets) -> list[str]:
         return [_why_no_ranks(found)]
     sets = count(ranking.number, "data set")
     words = [
-        f"mean ranks in {found.metric} on {sets}; won/drawn/lost against the first; p of the "
-        "signed-rank test against the first, Holm's correction for all pairs"
+        f"mean ranks in {found.metric} on {sets}; won/drawn/lost and p against the first "
+        "(two-sided signed-rank test, Holm's correction for all pairs)"
     ]
     if ranking.friedman_p is not None:
-        verdict = "differ" if is_significant(ranking.friedman_p) else "no significant difference"
+        significant = is_significant(ranking.friedman_p)
+        verdict = f"the {found.noun}s differ" if significant else "no significant difference"
         words.append(
             f"Friedman's test: p {probability(ranking.friedman_p)}, {verdict}"
             + (f"; unreliable on {sets}" if ranking.number < RELIABLE_FROM else "")
         )
     needed = sets_needed(len(found.methods))
     if ranking.number < needed:
-        words.append(
-            f"{sets} are too few for a signed-rank test: {count(len(found.methods), 'config')} "
-            f"need at least {needed} data sets"
-        )
+        methods = count(len(found.methods), found.noun)
+        too_few = f"{sets} are too few for a signed-rank test: {methods} need at least {needed}"
+        return [*words, too_few]
     return [*words, *_clique_words(found, ranking)]
 
 
@@ -162,21 +162,29 @@ def _five(ranking: Ranking | None, index: int) -> list[float | None]:
 
 def _why_no_ranks(found: AcrossSets) -> str:
     if len(found.methods) < 2:
-        return "one config: no ranks"
-    kept = len(found.sets) - len(found.left_out)
-    return f"no ranks: {count(kept, 'data set')} with a score of every config, ranks need at least 2"
+        return f"one {found.noun}: no ranks"
+    kept = count(len(found.sets) - len(found.left_out), "data set")
+    return f"no ranks: {kept} with a score of every {found.noun}, and ranks need at least 2"
+
+
+def clique_rule(methods: int) -> str:
+    """The rule by which methods are one clique, in words."""
+    if methods == 2:
+        return "a two-sided signed-rank test at 0.05"
+    return f"Friedman's test, then one-sided signed-rank tests at 0.05 / {methods - 1}"
 
 
 def _clique_words(found: AcrossSets, ranking: Ranking) -> list[str]:
-    """Names the groups of configs whose ranks do not differ."""
-    last = len(found.methods) - 1
-    if ranking.cliques == [(0, last)]:
-        both = "both configs" if last == 1 else f"all {last + 1} configs"
-        return [f"{both} are statistically indistinguishable by their ranks"]
+    """Names the groups of configs that do not differ."""
+    methods = len(found.methods)
+    rule = f"by the rule of aeon's diagrams ({clique_rule(methods)})"
+    if ranking.cliques == [(0, methods - 1)]:
+        both = f"both {found.noun}s" if methods == 2 else f"all {methods} {found.noun}s"
+        return [f"{rule}, {both} are statistically indistinguishable"]
     if not ranking.cliques:
-        return ["every config differs from every other by its ranks"]
+        return [f"{rule}, every {found.noun} differs from every other"]
     groups = [
         " ~ ".join(method.words for method in found.methods[start : end + 1])
         for start, end in ranking.cliques
     ]
-    return [f"statistically indistinguishable by their ranks: {'; '.join(groups)}"]
+    return [f"statistically indistinguishable {rule}: {'; '.join(groups)}"]

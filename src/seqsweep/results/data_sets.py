@@ -42,9 +42,7 @@ class DataSet:
         return [*(entry.config for entry in self.entries), *self.planned]
 
 
-def data_sets(
-    entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
-) -> list[DataSet]:
+def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()) -> list[DataSet]:
     """The data sets of a folder, in the order of their first runs.
 
     Damaged runs have no config and belong to no data set.
@@ -52,6 +50,10 @@ def data_sets(
     Args:
         planned: The configs of the sweep's members that have not started.
     """
+    known = {(entry.record or {}).get("data_fingerprint") for entry in entries}
+    if len(known) == 1 and None not in known and not (planned := list(planned)):
+        # The usual case of one data set and complete runs alone needs no look at the configs.
+        return [_only_set(entries)]
     # The source in the config leads from a run without a record to the content of its data.
     contents = {
         source_of(entry.config): content
@@ -74,6 +76,23 @@ def data_sets(
             set_of(config, None).planned.append(config)
     _name(list(sets.values()))
     return list(sets.values())
+
+
+def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[Entry]]:
+    """The runs of each folder and data set: `a on digits`, or `a` alone with one data set."""
+    result: dict[str, Sequence[Entry]] = {}
+    for label, entries in folders.items():
+        sets = data_sets(entries)
+        if len(sets) < 2:
+            result[label] = entries
+        else:
+            result |= {f"{label} on {one.name}": one.entries for one in sets}
+    return result
+
+
+def _only_set(entries: Sequence[Entry]) -> DataSet:
+    with_config = [entry for entry in entries if entry.config]
+    return DataSet(_base_name(with_config[0].config) if with_config else "data", with_config)
 
 
 def source_of(config: Mapping[str, Any]) -> str:

@@ -10,9 +10,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.across_sets import across_sets
-from seqsweep.results.across_text import print_across_sets
-from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import (
     cost,
     count,
@@ -22,14 +19,13 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
-from seqsweep.runs.ledger import Entry, not_begun
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.ledger import Entry
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -131,32 +127,6 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     for note in leaderboard_notes(board, signs):
         # A terminal breaks the line between words; in a file it stays one line.
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
-
-
-def print_folder(
-    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
-) -> None:
-    """Prints the leaderboard of a folder if it has a complete run.
-
-    With several data sets, each has its own leaderboard: scores of different test sets cannot be
-    ranked together. The last table compares the configs over all data sets, by their ranks.
-    """
-    if not any(entry.state == "complete" for entry in entries):
-        return
-    sweep = SweepFile.read(folder)
-    planned = not_begun(sweep.configs, entries) if sweep else []
-    across = across_sets(entries, planned)
-    if across is None:
-        print_leaderboard(console, leaderboard(entries, planned), top)
-        return
-    for one in data_sets(entries, planned):
-        console.print(f"[bold]{escape(one.name)}[/]", highlight=False)
-        board = leaderboard(one.entries, one.planned)
-        if board.rows:
-            print_leaderboard(console, board, top)
-        else:
-            console.print("no run is complete\n", highlight=False)
-    print_across_sets(console, across, top)
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
@@ -182,6 +183,8 @@ class Report:
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.
+        across: The table of configs by data sets; None if there is one data set. With several,
+            there are no effects and no costs, since these would mix scores of different test sets.
     """
 
     made_from: str
@@ -214,6 +217,7 @@ class Report:
     overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
+    across: AcrossSets | None = None
 
     @property
     def listed(self) -> list[Config]:

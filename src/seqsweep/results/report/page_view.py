@@ -12,6 +12,7 @@ from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
+from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.verdicts import seeds_override
 
 _FOLDED_FROM = 30
@@ -34,6 +35,7 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_board_view(report),
         **_effects_view(report),
         **_curves_view(report, drawn),
+        **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
             f"{number} {state}" for state, number in report.states.items() if state in ENDED_EARLY
