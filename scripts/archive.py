@@ -2,8 +2,9 @@
 
 `python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--published FILE.csv]
 [KEY=VALUE ...]`. FOLDER holds the sets of the UEA and UCR archives, `NAME/NAME_TRAIN.ts` and
-`NAME/NAME_TEST.ts`. All runs are one sweep, so the same command trains only what is missing. On
-each data set, validation chooses the config (mean over the seeds), and the table has the mean of
+`NAME/NAME_TEST.ts`. All runs are in the folder of one sweep, so the same command trains only what
+is missing. Data sets with fewer training sequences than a batch have a smaller batch size. On each
+data set, validation chooses the config (mean over the seeds), and the table has the mean of
 its test accuracy. The table is written into the sweep's folder: archive.csv, archive.md, and the
 critical-difference diagram archive.svg. The exit code is 1 if a set could not be read or a run is
 not complete.
@@ -14,7 +15,7 @@ import csv
 import io
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ from seqsweep.results.across_sets import AcrossSets, Method, table
 from seqsweep.results.across_text import as_markdown
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
+from seqsweep.results.grouping import group_by
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.report.critical_difference import diagram
 from seqsweep.results.significance import Estimate
@@ -39,6 +41,9 @@ from seqsweep.training.planned_run import forget_data, plan
 
 OURS = "seqsweep"
 METRIC = "test/acc"
+
+Published = Mapping[str, Mapping[str, float | None]]
+"""The accuracies by data set and method; None where a method has none."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,13 @@ def main(arguments: Sequence[str]) -> int:
         f"sweep.name={options.name or options.folder.resolve().name}",
         *options.overrides,
     ]
-    readable = [name for name in names if can_be_read(name, shared)]
+    sizes = {name: fitting_batch_size(name, shared) for name in names}
+    readable = {name: size for name, size in sizes.items() if size is not None}
     if not readable:
         return 1
     folder, is_complete = train([*shared, f"seed=range({options.seeds})"], readable)
     chosen = choose(folder, readable)
-    found = ranked(readable, chosen, published)
+    found = ranked(list(readable), chosen, published)
     for path in write(folder, chosen, found):
         say(str(path))
     print(as_markdown(found), end="")
@@ -92,7 +98,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_intermixed_args(list(arguments))
 
 
-def read_published(path: Path) -> dict[str, dict[str, float | None]]:
+def read_published(path: Path) -> Published:
     """Returns the published accuracies of each data set by method; None for an empty cell.
 
     Raises:
@@ -129,41 +135,57 @@ def accuracy(text: str, place: str) -> float | None:
     return value
 
 
-def say_unmatched(names: Sequence[str], published: dict[str, dict[str, float | None]]) -> None:
+def say_unmatched(names: Sequence[str], published: Published) -> None:
     """Names the data sets without published results, each with the nearest published name."""
     for name in names if published else ():
         if name not in published:
             say_error(f"{name}: no published results{did_you_mean(name, published)}")
 
 
-def can_be_read(name: str, shared: Sequence[str]) -> bool:
-    """Returns whether a run can be planned on a data set, and says why not."""
+def fitting_batch_size(name: str, shared: Sequence[str]) -> int | None:
+    """Returns the batch size of a data set's runs; None if it cannot be read, and says why not.
+
+    It is the batch size of the config, halved until a batch is not larger than the training split.
+    """
     with hydra_errors_explained():
         parsed = OverridesParser.create().parse_overrides(list(shared))
-    # The values of a grid do not matter here.
+    # Composes one run: the values of the grid do not matter here.
     single = [str(one.input_line) for one in parsed if not one.is_sweep_override()]
     config = compose([*single, f"data.source.name={name}", "hydra.sweeper.params=null"])
+    size: int = config["data"]["batch_size"]
+    config["data"]["batch_size"] = 1
     try:
-        plan(config)
+        planned = plan(config)
     except (OSError, ValueError, TypeError, MemoryError) as error:
         say_error(f"{name}: left out: {error}")
-        return False
+        return None
     finally:
         forget_data()
-    return True
+    assert planned.splits is not None
+    while size > planned.splits["train"]["sequences"]:
+        size //= 2
+    return size
 
 
-def train(overrides: Sequence[str], names: Sequence[str]) -> tuple[Path, bool]:
-    """Trains the runs that are missing. Returns the folder, and whether all runs are complete."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        folder = sweep([*overrides, f"data.source.name={','.join(names)}"])
-    for warning in caught:
-        say_error(str(warning.message))
-    return folder, not caught
+def train(overrides: Sequence[str], sizes: Mapping[str, int]) -> tuple[Path, bool]:
+    """Trains the runs that are missing. Returns the folder, and whether all runs are complete.
+
+    Args:
+        sizes: the batch size of each data set. Those with the same one are trained together.
+    """
+    folder, problems = Path(), list[str]()
+    for size, names in group_by(sizes, lambda name: sizes[name]).items():
+        own = [f"data.batch_size={size}", f"data.source.name={','.join(names)}"]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            folder = sweep([*overrides, *own])
+        problems += [str(warning.message) for warning in caught]
+    for problem in problems:
+        say_error(problem)
+    return folder, not problems
 
 
-def choose(folder: Path, names: Sequence[str]) -> dict[str, Chosen]:
+def choose(folder: Path, names: Collection[str]) -> dict[str, Chosen]:
     """Returns the config with the best mean of validation on each data set."""
     chosen: dict[str, Chosen] = {}
     for one in data_sets(read_folder(folder)):
@@ -179,8 +201,8 @@ def choose(folder: Path, names: Sequence[str]) -> dict[str, Chosen]:
 
 def ranked(
     names: Sequence[str],
-    chosen: dict[str, Chosen],
-    published: dict[str, dict[str, float | None]],
+    chosen: Mapping[str, Chosen],
+    published: Published,
 ) -> AcrossSets:
     """Returns the table of all methods; without published results it has our column alone."""
     ours = Method(OURS, {}, [chosen[name].test if name in chosen else None for name in names])
@@ -192,7 +214,7 @@ def ranked(
     return table(METRIC, names, [ours, *others], noun="method")
 
 
-def write(folder: Path, chosen: dict[str, Chosen], found: AcrossSets) -> list[Path]:
+def write(folder: Path, chosen: Mapping[str, Chosen], found: AcrossSets) -> list[Path]:
     """Writes archive.csv, archive.md and, if there are ranks, archive.svg."""
     texts = {"archive.csv": as_csv(chosen, found), "archive.md": as_markdown(found)}
     if found.ranking:
@@ -202,7 +224,7 @@ def write(folder: Path, chosen: dict[str, Chosen], found: AcrossSets) -> list[Pa
     return [folder / name for name in texts]
 
 
-def as_csv(chosen: dict[str, Chosen], found: AcrossSets) -> str:
+def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
     """A row per data set: the chosen config, its estimates, and the score of each method."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
