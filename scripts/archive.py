@@ -229,16 +229,13 @@ def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     methods = [method.words for method in found.methods]
-    writer.writerow(["dataset", "config", "monitor", "validation", "std", "runs", *methods])
+    own_columns = ["config", "monitor", "mean of the monitor", "runs"]
+    writer.writerow(["dataset", *own_columns, *methods, f"{OURS} std"])
     for index, name in enumerate(found.sets):
         own = chosen.get(name)
-        parts = (
-            [own.words, own.monitor, own.validation.mean, own.test.std, own.test.n]
-            if own
-            else [None] * 5
-        )
+        parts = (own.words, own.monitor, own.validation.mean, own.test.n) if own else [None] * 4
         cells = [one.mean if (one := method.cells[index]) else None for method in found.methods]
-        writer.writerow([name, *parts, *cells])
+        writer.writerow([name, *parts, *cells, own.test.std if own else None])
     return text.getvalue()
 
 

@@ -140,4 +140,4 @@ def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: P
     assert chosen["Large"].test.mean == pytest.approx(0.51)
     found = archive.ranked(["Large", "Small"], chosen, {"Large": {"A": 0.4}})
     assert [method.words for method in found.methods] == ["seqsweep", "A"]
-    assert archive.as_csv(chosen, found).splitlines()[1].startswith("Large,h=3,val/acc,0.9,")
+    assert archive.as_csv(chosen, found).splitlines()[1].startswith("Large,h=3,val/acc,0.9,2,")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
 from seqsweep.results.across_text import as_csv, as_markdown
 from seqsweep.results.data_sets import data_sets
@@ -198,6 +199,31 @@ def test_a_folder_prints_a_leaderboard_for_each_data_set_and_then_the_ranks(tmp_
     assert places == sorted(places)
     assert text.count("by val/acc of the best epoch") == 3
     assert "3 data sets are too few for a signed-rank test: 2 configs need at least 6" in text
+
+
+def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
+    grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
+    entries = read_folder(tmp_path)
+    short = printed(tmp_path)
+    assert "by val/acc of the best epoch" not in short
+    assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
+    console = Console(file=io.StringIO(), width=200)
+    print_folder(console, tmp_path, entries, every=True)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("by val/acc of the best epoch") == 9
+
+
+def test_the_command_writes_the_table_as_csv(tmp_path: Path, capsys: Any):
+    folder = grid(tmp_path / "runs", EASY)
+    with pytest.raises(SystemExit) as done:
+        main(["leaderboard", str(folder), "--csv", str(tmp_path / "table.csv")])
+    assert done.value.code == 0
+    assert (tmp_path / "table.csv").read_text() == as_csv(table_of(folder))
+    one = grid(tmp_path / "one", {"digits": {8: 0.5}})
+    with pytest.raises(SystemExit) as done:
+        main(["leaderboard", str(one), "--csv", "x.csv"])
+    assert done.value.code == 2
+    assert f"--csv=x.csv: {one} has one data set" in capsys.readouterr().err
 
 
 def test_no_mean_over_data_sets_is_printed(tmp_path: Path):
