@@ -1,4 +1,4 @@
-"""Trains a grid on every data set of an archive, and ranks it beside published results.
+"""Trains a grid on every data set of an archive, beside published results.
 
 `python scripts/archive.py FOLDER [--grid architecture] [--seeds 5] [--published FILE.csv]
 [KEY=VALUE ...]`. FOLDER holds the sets of the UEA and UCR archives, `NAME/NAME_TRAIN.ts` and
@@ -48,7 +48,7 @@ Published = Mapping[str, Mapping[str, float | None]]
 
 @dataclass(frozen=True)
 class Chosen:
-    """The config that validation chose on a data set, with its estimate on the test split."""
+    """The config that validation chose on a data set, with its estimates."""
 
     words: str
     monitor: str
@@ -143,9 +143,10 @@ def say_unmatched(names: Sequence[str], published: Published) -> None:
 
 
 def fitting_batch_size(name: str, shared: Sequence[str]) -> int | None:
-    """Returns the batch size of a data set's runs; None if it cannot be read, and says why not.
+    """Returns the batch size for a data set; None if it cannot be read.
 
-    It is the batch size of the config, halved until a batch is not larger than the training split.
+    The reason is printed. The batch size of the config is halved until a batch is not larger than
+    the training split.
     """
     with hydra_errors_explained():
         parsed = OverridesParser.create().parse_overrides(list(shared))
@@ -225,7 +226,7 @@ def write(folder: Path, chosen: Mapping[str, Chosen], found: AcrossSets) -> list
 
 
 def as_csv(chosen: Mapping[str, Chosen], found: AcrossSets) -> str:
-    """A row per data set: the chosen config, its estimates, and the score of each method."""
+    """A row per data set: the chosen config, and the score of each method."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     methods = [method.words for method in found.methods]

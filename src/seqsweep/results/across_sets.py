@@ -64,7 +64,7 @@ class AcrossSets:
 def across_sets(
     entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = ()
 ) -> AcrossSets | None:
-    """Returns the table of a folder with several data sets; None if there is only one.
+    """The table of a folder with several data sets; None for one data set.
 
     A config is what remains of a run's config without its data set, its replicate and all that
     follows from the data set, such as the batch size that `experiment=` chooses.
@@ -98,7 +98,7 @@ def table(
     apart: Mapping[str, str] | None = None,
     noun: str = "config",
 ) -> AcrossSets:
-    """Ranks the methods on the data sets that all of them have, and orders them by mean rank.
+    """Ranks the methods on their common data sets, and orders them by mean rank.
 
     Args:
         apart: Reasons to leave out data sets, by name; empty where there is none.
@@ -134,7 +134,10 @@ def config_keys(sets: Sequence[DataSet]) -> list[str]:
 
 
 def shared_metric(sets: Sequence[DataSet]) -> str:
-    """The metric that all data sets with complete runs have, on the test split if possible."""
+    """The metric that all data sets have, of the test split if possible.
+
+    Data sets without a complete run do not count.
+    """
     complete = [entries for one in sets if (entries := _complete(one))]
     recorded = [{name for entry in entries for name in numbers(entry)} for entries in complete]
     monitor = monitor_of(entry.config for entries in complete for entry in entries)
@@ -168,7 +171,7 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
 
 
 def _why_apart(one: DataSet, metric: str) -> str:
-    """The reason if the configs of a data set were scored on different sequences; or empty."""
+    """The reason if configs were scored on different sequences; empty if not."""
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""

@@ -1,4 +1,4 @@
-"""Shows the table of configs by data sets in the terminal, as csv and as Markdown."""
+"""Shows the table of configs by data sets: in the terminal, csv, Markdown."""
 
 import csv
 import io
@@ -84,7 +84,7 @@ def left_out_words(found: AcrossSets) -> list[str]:
 
 
 def uneven_words(found: AcrossSets) -> list[str]:
-    """Says that the cells are means of different numbers of runs; empty if they are not."""
+    """Says that the cells are means of different numbers of runs, if they are."""
     runs = [one.n for method in found.methods for one in method.cells if one is not None]
     if not found.uneven:
         return []
@@ -102,7 +102,7 @@ def against_text(against: Against | None) -> str:
 
 
 def as_csv(found: AcrossSets) -> str:
-    """A row per method: keys, mean rank, comparison, then mean, std and runs of each data set."""
+    """A row per method, with three columns for each data set: mean, std, runs."""
     keys = key_names(found.methods[0].keys) if found.methods else {}
     parts = [f"{name}{part}" for name in found.sets for part in ("", " std", " runs")]
     ranks = ["mean rank", "won", "drawn", "lost", "adjusted p"]
@@ -121,7 +121,7 @@ def as_csv(found: AcrossSets) -> str:
 
 
 def as_markdown(found: AcrossSets) -> str:
-    """A row per data set and a column per method, as tables of published results have them."""
+    """A row per data set and a column per method, as in published tables."""
     lines = [_markdown_row(["data set", *(method.words for method in found.methods)])]
     lines.append(_markdown_row(["---", *("---:" for _ in found.methods)]))
     for index, name in enumerate(found.sets):

@@ -79,7 +79,10 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
 
 
 def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[Entry]]:
-    """The runs of each folder and data set: `a on digits`, or `a` alone with one data set."""
+    """The runs of each folder and data set by a label.
+
+    The label is `a on digits`, or `a` if the folder has one data set.
+    """
     result: dict[str, Sequence[Entry]] = {}
     for label, entries in folders.items():
         sets = data_sets(entries)
@@ -101,8 +104,9 @@ def source_of(config: Mapping[str, Any]) -> str:
 
 
 def source_keys(config: Mapping[str, Any]) -> list[str]:
-    """The keys of a config that say which data it has, without those that split or prepare it.
+    """The keys of a config that say which data it has.
 
+    Keys that split or prepare the data are not among them.
     A data module of the user's own has no source: all of its keys may choose the data.
     """
     return _source_keys(tuple(config))
@@ -126,7 +130,7 @@ def _name(sets: Sequence[DataSet]) -> None:
 
 
 def _base_name(config: Mapping[str, Any]) -> str:
-    """The name of a file without its ending, of a set of the archives, or of a function."""
+    """The name of a file without its ending, an archive's set or a function."""
     path, name = (config.get(f"{_SOURCE}.{key}") for key in ("path", "name"))
     if isinstance(path, str):
         return PurePath(path).stem.removesuffix(_TRAIN)
@@ -137,7 +141,7 @@ def _base_name(config: Mapping[str, Any]) -> str:
 
 
 def _labels(group: Sequence[DataSet]) -> list[str]:
-    """The keys in which data sets of one name differ; a number if they differ in none."""
+    """The keys in which data sets of one name differ, or else their numbers."""
     if len(group) == 1:
         return [""]
     configs = [one.configs[0] for one in group]

@@ -58,7 +58,7 @@ def _shapes_splits(key: str) -> bool:
 
 
 def is_of_data(key: str) -> bool:
-    """Returns whether a key of the data section may choose data, not only split or prepare them."""
+    """Returns whether a key may choose data, not only split or prepare them."""
     of_split = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
     return _shapes_splits(key) and key not in of_split
 

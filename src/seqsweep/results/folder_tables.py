@@ -1,4 +1,4 @@
-"""Prints what a folder of runs says: a leaderboard, or one for each data set and their ranks."""
+"""Prints the leaderboard of a folder, or one for each of its data sets."""
 
 import shlex
 from collections.abc import Sequence

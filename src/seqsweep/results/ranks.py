@@ -31,7 +31,7 @@ Scores = Sequence[Sequence[float]]
 
 @dataclass(frozen=True)
 class Against:
-    """The data sets on which a method is better than, equal to, or worse than the first one.
+    """The data sets that a method wins, draws and loses against the first one.
 
     Args:
         adjusted: The two-sided p of the signed-rank test after Holm's correction for all pairs of
@@ -94,7 +94,7 @@ def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
 
 
 def mean_ranks_of(values: Sequence[float]) -> list[float]:
-    """The rank of each value from 1, the smallest first; equal values share their mean rank.
+    """The rank of each value from 1, the smallest first; equal values share one.
 
     >>> mean_ranks_of([0.5, 0.1, 0.5])
     [2.5, 1.0, 2.5]
@@ -121,10 +121,10 @@ def friedman_p(ranks: Scores) -> float:
 
 
 def sets_needed(methods: int) -> int:
-    """The fewest data sets on which two of so many methods can differ in a diagram.
+    """The fewest data sets on which two of so many methods can differ.
 
-    n differences of one sign have the p 1 / 2^n, the smallest possible value. Two methods alone
-    are compared by the two-sided test, whose p is twice as large.
+    In a diagram, n differences of one sign have the p 1 / 2^n, the smallest possible value. Two
+    methods alone are compared by the two-sided test, whose p is twice as large.
 
     >>> sets_needed(2), sets_needed(3), sets_needed(12)
     (6, 6, 8)

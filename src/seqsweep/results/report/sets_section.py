@@ -48,7 +48,7 @@ def sets_view(across: AcrossSets | None) -> dict[str, Any]:
 
 
 def answer_over_sets(across: AcrossSets) -> Answer | None:
-    """The first sentences of a report on several data sets; None if there are no ranks."""
+    """The first sentences of a report on several data sets; None without ranks."""
     ranking = across.ranking
     if ranking is None:
         return None
