@@ -24,7 +24,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from seqsweep import compose, sweep
 from seqsweep.arguments import whole_number
 from seqsweep.config.from_overrides import hydra_errors_explained
-from seqsweep.console import say, say_error
+from seqsweep.console import place, say, say_error
 from seqsweep.data.aeon_sets import available
 from seqsweep.results.across_sets import AcrossSets, Method, table
 from seqsweep.results.across_text import as_markdown
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     chosen = choose(folder, readable)
     found = ranked(list(readable), chosen, published)
     for path in write(folder, chosen, found):
-        say(str(path))
+        say(place(path))
     print(as_markdown(found), end="")
     return 0 if is_complete and len(readable) == len(names) else 1
 

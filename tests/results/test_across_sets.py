@@ -161,8 +161,9 @@ def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Pa
 
 
 def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
+    config: dict[str, Any] = {TARGET: "seqsweep.data.ts.ts", "seed": 0}
     for number, name in enumerate(("a", "b")):
-        config = {TARGET: "seqsweep.data.ts.ts", "data.source.path": f"/{name}.ts", "seed": 0}
+        config["data.source.path"] = f"/{name}.ts"
         made = RunFolder(tmp_path / f"{number:016x}")
         made.start(config, {})
         made.finish({"config": config, "metrics": {}, "data_fingerprint": "same"})

@@ -15,7 +15,7 @@ from seqsweep.results.datasets import is_of_data
 from seqsweep.results.formatting import key_names, run_label, value_text
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, is_below
-from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.ledger import Entry, differing_keys
 
 _SOURCE = "data.source"
 _TRAIN = "_TRAIN"
@@ -50,30 +50,22 @@ def data_sets(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] = (
     Args:
         planned: The configs of the sweep's members that have not started.
     """
-    known = {(entry.record or {}).get("data_fingerprint") for entry in entries}
-    if len(known) == 1 and None not in known and not (planned := list(planned)):
+    found = set(map(_content, entries))
+    if len(found) == 1 and None not in found and not (planned := list(planned)):
         # The usual case of one data set and complete runs alone needs no look at the configs.
         return [_only_set(entries)]
+    begun = [(entry, source_of(entry.config)) for entry in entries if entry.config]
     # The source in the config leads from a run without a record to the content of its data.
-    contents = {
-        source_of(entry.config): content
-        for entry in entries
-        if (content := (entry.record or {}).get("data_fingerprint")) is not None
-    }
+    contents = {source: known for entry, source in begun if (known := _content(entry)) is not None}
     sets: dict[str, DataSet] = {}
-
-    def set_of(config: Mapping[str, Any], content: str | None) -> DataSet:
-        source = source_of(config)
-        key = content or contents.get(source, source)
-        return sets.setdefault(key, DataSet(key))
-
-    for entry in entries:
-        if entry.config:
-            content = (entry.record or {}).get("data_fingerprint")
-            set_of(entry.config, content).entries.append(entry)
+    for entry, source in begun:
+        key = _content(entry) or contents.get(source, source)
+        sets.setdefault(key, DataSet(key)).entries.append(entry)
     for config in planned:
         if config:
-            set_of(config, None).planned.append(config)
+            source = source_of(config)
+            key = contents.get(source, source)
+            sets.setdefault(key, DataSet(key)).planned.append(config)
     _name(list(sets.values()))
     return list(sets.values())
 
@@ -93,6 +85,11 @@ def by_data_set(folders: Mapping[str, Sequence[Entry]]) -> dict[str, Sequence[En
     return result
 
 
+def _content(entry: Entry) -> str | None:
+    """The fingerprint of the data of a complete run."""
+    return (entry.record or {}).get("data_fingerprint")
+
+
 def _only_set(entries: Sequence[Entry]) -> DataSet:
     with_config = [entry for entry in entries if entry.config]
     return DataSet(_base_name(with_config[0].config) if with_config else "data", with_config)
@@ -100,7 +97,8 @@ def _only_set(entries: Sequence[Entry]) -> DataSet:
 
 def source_of(config: Mapping[str, Any]) -> str:
     """A text that is equal for configs with the same source of data."""
-    return value_key({key: config[key] for key in source_keys(config)})
+    # Of thousands of configs; JSON would take several times as long.
+    return repr([(key, config[key]) for key in source_keys(config)])
 
 
 def source_keys(config: Mapping[str, Any]) -> list[str]:

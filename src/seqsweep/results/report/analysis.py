@@ -100,7 +100,7 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels, folder),
         environment=details.environment(representative),
         commands=commands(sweep, entries, representative, folder),
-        splits=splits_of(counted),
+        splits={} if across else splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,

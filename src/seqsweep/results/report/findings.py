@@ -179,7 +179,8 @@ class Report:
         effects: The main effects of the keys.
         interaction: The strongest interaction of two keys, and its words.
         grid: The missing runs, and their number by state.
-        splits: The splits of the best run, as in its record; empty if the record lacks them.
+        splits: The splits of the best run, as in its record; empty if the record lacks them, and
+            with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.

@@ -54,11 +54,13 @@ def answer_over_sets(across: AcrossSets) -> Answer | None:
         return None
     mean, sets = ranking.mean_ranks[0], count(ranking.number, "data set")
     equal = sum(rank == mean for rank in ranking.mean_ranks)
-    tied = f", as have {count(equal - 1, 'other config')}" if equal > 1 else ""
+    tied = f", shared with {count(equal - 1, 'other config')}" if equal > 1 else ""
+    # The sentence after the first says whether the ranks differ at all.
+    verdict = upper_first(ranking_words(across)[1])
     return Answer(
         lead=f"Lowest mean rank in {metric_words(across.metric)} on {sets}: ",
         best=across.methods[0].words,
-        rest=f", mean rank {mean:.2f} of {count(len(across.methods), 'config')}{tied}.",
+        rest=f", mean rank {mean:.2f} of {count(len(across.methods), 'config')}{tied}. {verdict}.",
         choice=(
             "Best epochs are chosen by validation. The ranks describe the configs on "
             f"{metric_words(across.metric)}; each data set has its own leaderboard, ranked by "
