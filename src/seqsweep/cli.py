@@ -214,16 +214,23 @@ def _status(arguments: list[str]) -> None:
 
 def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.tables import print_folder, status_line
+    from seqsweep.results.folder_tables import print_folder, write_sets_csv
+    from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
         "--top", type=whole_number(1), metavar="N", help="show only the first N rows"
     )
+    words = "print the leaderboard of every data set, even if there are more than 8"
+    parser.add_argument("--all", action="store_true", help=words)
+    words = "write the table over several data sets, by their ranks, as csv"
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder), PlainConsole()
-    print_folder(console, options.folder, entries, options.top)
+    if options.csv is not None:
+        write_sets_csv(options.csv, options.folder, entries)
+    print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in entries):
         line = status_line(options.folder, entries)
         console.print(line, soft_wrap=True, highlight=False)

@@ -15,6 +15,7 @@ from typing import Any
 
 from seqsweep.live.run_state import RunProgress, RunState
 from seqsweep.live.worker_state import Workers
+from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.results.run_names import readable_names
@@ -170,14 +171,32 @@ class SweepProgress:
         has_other = any(run.score(other) is not None for run in self.runs)
         return other if has_other and not has_any else self._monitor
 
+    @functools.cached_property
+    def sources(self) -> dict[str, str]:
+        """The data source of each run by the name of its folder."""
+        return {name: source_of(config) for name, config in self.sweep.configs.items()}
+
+    @property
+    def has_several_sources(self) -> bool:
+        """Returns whether runs have different data, whose scores cannot be ranked together."""
+        return len(set(self.sources.values())) > 1
+
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
-        """Returns the best complete and running runs with their scores, at most `most`."""
+        """Returns the best complete and running runs with their scores, at most `most`.
+
+        Of a sweep over several sources of data it is the best run on each, in their order.
+        """
         monitor = self.monitor
         ranked = [run for run in self.runs if run.state in ("complete", "running")]
         scores = [(run, score) for run in ranked if (score := run.score(monitor)) is not None]
         # Python keeps the order of equal scores in both directions.
         is_descending = not lower_is_better(monitor)
-        return sorted(scores, key=lambda pair: pair[1], reverse=is_descending)[:most]
+        ranked_scores = sorted(scores, key=lambda pair: pair[1], reverse=is_descending)
+        if self.has_several_sources:
+            firsts = {self.sources[p[0].folder.name]: p for p in reversed(ranked_scores)}
+            order = dict.fromkeys(self.sources.values())
+            ranked_scores = [firsts[source] for source in order if source in firsts]
+        return ranked_scores[:most]
 
 
 def duration(seconds: float) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.data_sets import by_data_set
 from seqsweep.results.datasets import sets_of, why_apart
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
@@ -110,7 +111,7 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
         firsts = [entries[0].config if entries else None for entries in complete.values()]
         print_table(console, _config_table("the sweeps differ in", sides, fixed, firsts))
     compare_configs(complete, fixed, console, TOP)
-    for label, entries in complete.items():
+    for label, entries in by_data_set(complete).items():
         console.print(_best_line(label, entries), soft_wrap=True, highlight=False)
 
 

@@ -35,6 +35,11 @@ class _Match:
     samples: dict[str, dict[int, float]]
     sets: dict[str, dict[int, Sets]]
 
+    @property
+    def data(self) -> str:
+        """A text that is equal for configs on the same data set."""
+        return next(sets.data for by_seed in self.sets.values() for sets in by_seed.values())
+
     def differences(self, label: str, first: str) -> dict[int, float]:
         """The differences by seed, for seeds evaluated on the same sequences in both sweeps."""
         # Paired by seed, which affects both runs in the same way, by the data or the order.
@@ -82,7 +87,10 @@ def compare_configs(
     if shared:
         print_table(console, _table(shared[:top], keys, list(sweeps), metric))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    lines += [line for label in others if (line := _overall(shared, label, first, metric))]
+    if len({match.data for match in shared}) > 1:
+        lines.append("no mean over configs: scores of different data sets have no common scale")
+    else:
+        lines += [line for label in others if (line := _overall(shared, label, first, metric))]
     # A difference over one seed has no interval, and the table would not say why.
     if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
         lines.append("[dim]one seed per config: no confidence interval for a config[/]")

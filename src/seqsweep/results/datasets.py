@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from seqsweep.results.formatting import split_words
 from seqsweep.results.grouping import group_by
+from seqsweep.results.replicates import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
 
 _PREFIX = 8
@@ -54,6 +55,12 @@ def sets_of(entry: Entry) -> Sets:
 
 def _shapes_splits(key: str) -> bool:
     return key.startswith("data.") and key not in _NOT_OF_SPLITS
+
+
+def is_of_data(key: str) -> bool:
+    """Returns whether a key may choose data, not only split or prepare them."""
+    of_split = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
+    return _shapes_splits(key) and key not in of_split
 
 
 def why_apart(first: Sets, other: Sets) -> str:

@@ -1,7 +1,8 @@
 """Ranks the configs of a folder of runs by their mean over seeds.
 
 The validation metric ranks the configs. Then each config is compared with the first one on the test
-metric, seed by seed. Runs of the same config on other data have their own row.
+metric, seed by seed. Runs of the same config on other data have their own row. Scores of different
+data sets are not ranked together: the rows of one data set come before those of the next.
 """
 
 import math
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
@@ -99,6 +101,7 @@ class Leaderboard:
             monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
         pruned: The number of runs that a search has ended early; they have no test metrics.
+        sets: The number of data sets. The rows of each are ranked on their own.
     """
 
     keys: list[str]
@@ -110,6 +113,7 @@ class Leaderboard:
     epoch: Epoch = "best"
     missing_states: Mapping[str, int] = field(default_factory=dict[str, int])
     pruned: int = 0
+    sets: int = 1
 
     @property
     def entries(self) -> list[Entry]:
@@ -171,7 +175,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
-    rows = _ordered(rows, monitor)
+    set_of_run = _sets_of_runs(entries)
+    # Python keeps the order of rows with the same data set.
+    rows = sorted(_ordered(rows, monitor), key=lambda row: set_of_run.get(_id(row), 0))
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.
@@ -188,12 +194,26 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         epoch=_epoch(complete, monitor),
         missing_states=count_missing_states(grid, entries, planned),
         pruned=sum(entry.state == "pruned" for entry in entries),
+        sets=len({set_of_run.get(_id(row), 0) for row in rows}),
     )
 
 
 def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
     """Returns a run's values of the keys, and its data set."""
     return value_key([entry.config.get(key) for key in keys]), data_key(entry)
+
+
+def _id(row: Row) -> str:
+    return row.entries[0].folder.run_id
+
+
+def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
+    """The index of each run's data set by run_id."""
+    return {
+        entry.folder.run_id: index
+        for index, one in enumerate(data_sets(entries))
+        for entry in one.entries
+    }
 
 
 def _row(

@@ -19,15 +19,13 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.search.summary import print_search
 from seqsweep.results.significance import LEVEL, Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.results.verdicts import seeds_override, too_few_words
-from seqsweep.runs.ledger import Entry, not_begun
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.ledger import Entry
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -128,17 +126,6 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
     for note in leaderboard_notes(board, signs):
         # A terminal breaks the line between words; in a file it stays one line.
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
-
-
-def print_folder(
-    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
-) -> None:
-    """Prints the leaderboard of a folder if it has a complete run."""
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(folder)
-        planned = not_begun(sweep.configs, entries) if sweep else ()
-        print_leaderboard(console, leaderboard(entries, planned), top)
-        print_search(console, folder, entries)
 
 
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:

@@ -179,7 +179,7 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     foreign = sum(record.get("data_fingerprint") not in data for record in records)
     if foreign:
         verb = "has" if foreign == 1 else "have"
-        lines.append(f"{foreign} of them {verb} other data: ranked, but not compared")
+        lines.append(f"{foreign} of them {verb} other data: each data set has its own table")
     # The runs may monitor different metrics, but one table can rank them by only one.
     ours = [member.planned.flat for member in members]
     theirs = [record["config"] for record in records]

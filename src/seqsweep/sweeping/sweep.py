@@ -20,8 +20,8 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.console import place
 from seqsweep.live.display import Display
 from seqsweep.live.sweep_state import duration
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile

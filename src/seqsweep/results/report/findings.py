@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
@@ -179,11 +180,14 @@ class Report:
         effects: The main effects of the keys.
         interaction: The strongest interaction of two keys, and its words.
         grid: The missing runs, and their number by state.
-        splits: The splits of the best run, as in its record; empty if the record lacks them.
+        splits: The splits of the best run, as in its record; empty if the record lacks them, and
+            with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.
         search: What the search of the folder has found; None without a search.json.
+        across: The table of configs by data sets; None if there is one data set. With several,
+            there are no effects and no costs, since these would mix scores of different test sets.
     """
 
     made_from: str
@@ -217,6 +221,7 @@ class Report:
     tied: int = 1
     shares_time: bool = False
     search: Search | None = None
+    across: AcrossSets | None = None
 
     @property
     def listed(self) -> list[Config]:

@@ -13,6 +13,7 @@ from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.search_view import search_view
+from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.verdicts import seeds_override
 
 _FOLDED_FROM = 30
@@ -36,6 +37,7 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_effects_view(report),
         **_curves_view(report, drawn),
         **search_view(report.search, drawn),
+        **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
             f"{number} {state}" for state, number in report.states.items() if state in ENDED_EARLY

@@ -44,7 +44,8 @@ def figures(report: Report) -> dict[str, Figure]:
             result[f"axis-{index}"] = axis_figure(report.axis, panel, report)
     for kind in ("loss", "acc"):
         result[f"curves-{kind}"] = curves_figure(report.curves, kind)
-    if len(report.scored) > 1:
+    # A front over several data sets would compare scores of different test sets.
+    if len(report.scored) > 1 and report.across is None:
         for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
             result[f"pareto-{cost}"] = pareto_figure(report.scored, cost, report)
     if report.confusion:

@@ -64,7 +64,8 @@ def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
 def _title(board: Leaderboard) -> str:
     count = len(board.rows)
     configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    return f"{configs}, by {board.chosen_by}: mean over seeds ± standard deviation"
+    alone = ", each data set on its own" if board.sets > 1 else ""
+    return f"{configs}, by {board.chosen_by}{alone}: mean over seeds ± standard deviation"
 
 
 def _layout() -> Any:
