@@ -120,9 +120,11 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     # Hydra does not know these options.
-    rest = [word for word in arguments if word not in ("--plan-only", "--detach")]
+    rest = [word for word in arguments if word not in ("--plan-only", "--detach", "--yes")]
     if "--detach" in arguments:
         rest.append("hydra.launcher.detach=true")
+    if "--yes" in arguments:
+        rest.append("sweep.ask_above=null")
     if "--plan-only" not in arguments:
         return run(rest)
     if not {"-m", "--multirun"} & set(rest):

@@ -15,6 +15,7 @@ from rich.markup import escape
 
 from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import Display
 from seqsweep.live.sweep_state import duration
@@ -23,6 +24,7 @@ from seqsweep.results.tables import print_folder
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.signals import ENDING
+from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import (
@@ -30,6 +32,7 @@ from seqsweep.sweeping.members import (
     build_each,
     not_done,
     plan_members,
+    say_expansion,
     say_plan,
 )
 from seqsweep.sweeping.planned_sweep import (
@@ -45,7 +48,7 @@ from seqsweep.training.outcome import STOP_FILE, Interrupted
 
 @interruptible()
 def run_sweep(
-    jobs: Sequence[Sequence[str]],
+    jobs: Expansion,
     compose: MemberComposer,
     launcher: RunLauncher,
     folder: Path,
@@ -56,7 +59,7 @@ def run_sweep(
     All members are checked before the first one starts.
 
     Args:
-        jobs: the overrides of each member.
+        jobs: the members of the sweep.
         compose: composes the config of a member.
         launcher: trains the runs.
         folder: the sweep's folder.
@@ -78,7 +81,10 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
-    say_plan(members, pending, len(jobs), folder, console)
+    say_expansion(jobs, console)
+    say_plan(members, pending, jobs.runs, folder, console)
+    if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
+        return 1
     if plan_only or launcher.workers is not None:
         refuse_reruns(members)
     if plan_only:
