@@ -166,7 +166,7 @@ _errors: list[Exception] = []
 
 
 def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
-    """Refuses to train a config that names a grid, or the shape of a sweep, as a single run.
+    """Refuses to train the config of a sweep as a single run.
 
     Raises:
         ValueError: the message has the command with `-m`.

@@ -131,7 +131,7 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
 
 
 def say_expansion(expansion: Expansion, console: Console) -> None:
-    """Prints what the expansion has left of the grid, unless the sweep is the whole grid."""
+    """Prints how many runs of the grid the sweep has."""
     for line in expansion.described():
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 

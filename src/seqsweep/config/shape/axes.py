@@ -90,7 +90,9 @@ def grid_of(
     parser: OverridesParser,
     options: ShapeOptions,
 ) -> Grid:
-    """Returns the grid of a sweep: the list, then the keys in the order in which they are given.
+    """Returns the grid of a sweep.
+
+    Its first axis is the list; the keys follow in the order in which they are given.
 
     Args:
         params: the sweeper's `params`.
@@ -107,7 +109,7 @@ def grid_of(
     for override in parser.parse_overrides(words):
         key = override.get_key_element()
         if is_shape_key(key):
-            # The options describe the sweep, so they are no part of a member.
+            # The options describe the sweep, so a member does not have them.
             if override.is_sweep_override():
                 raise HydraException(
                     f"{override.input_line}: has one value for the whole sweep; "
@@ -184,9 +186,6 @@ def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
     """Returns the axis of a list; its keys must not be given elsewhere as well."""
     members = read_list(given)
     keys = dict.fromkeys(key for member in members for key in member.overrides)
-    for key in keys:
-        if is_shape_key(key):
-            raise ValueError(f"{members[0].place}: {key}: must not be in a list")
     given = {key.lstrip("+"): values[0] for key, values in choices.items()}
     for key in keys:
         if key.lstrip("+") in given:

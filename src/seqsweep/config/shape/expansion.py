@@ -134,7 +134,7 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds to an error's message where its key was set: in a list, or in a file of the config.
+        """Adds the place that set the key to an error's message: a list or a file.
 
         Args:
             error: its message begins with the key.

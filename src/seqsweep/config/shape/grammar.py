@@ -13,7 +13,7 @@ _MOST_BITS = 4096
 """The largest power of whole numbers, in bits: about 1,200 digits."""
 
 _ALLOWED = (
-    "allowed are keys, numbers, texts in quotes, lists, true, false, null, "
+    "it may have keys, numbers, texts in quotes, lists, true, false, null, "
     "and, or, not, in, == != < <= > >= and + - * / // % **"
 )
 _WORDS = {"true": True, "false": False, "null": None}
@@ -81,7 +81,8 @@ def _parse(text: str) -> ast.expr:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a text with a backslash, such as '\d'
             # Brackets let an expression from a YAML file go over several lines.
-            return ast.parse(f"(\n{text}\n)", mode="eval").body
+            text = text.strip()
+            return ast.parse(f"(\n{text}\n)" if "\n" in text else text, mode="eval").body
     except SyntaxError as error:
         raise ValueError(f"cannot be read ({error.msg}); {_ALLOWED}") from None
     except (MemoryError, RecursionError):  # Python's parser has met very many brackets or signs
@@ -167,7 +168,7 @@ def _look_up(name: str, values: Mapping[str, Any]) -> Any:
 
 
 def unknown_key(name: str, values: Mapping[str, Any]) -> str:
-    """Returns the message for a name that is not a key, with the nearest right one."""
+    """Returns the message for an unknown key, with the nearest right name."""
     below = [key for key in values if key.startswith(f"{name}.")]
     if below:
         return f"{name}: is a group of keys; name one of them, such as {below[0]}"

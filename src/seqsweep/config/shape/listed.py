@@ -1,4 +1,4 @@
-"""Reads the explicit members of `sweep.list`: from the config, or from a YAML or csv file."""
+"""Reads the explicit members of `sweep.list`, also from a YAML or csv file."""
 
 import csv
 import io
@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from seqsweep.config.shape.options import is_shape_key
 from seqsweep.config.shape.override_text import override_text
 from seqsweep.runs.config_text import check_size
 from seqsweep.runs.files import read_bytes
@@ -98,7 +99,7 @@ def _member(item: Any, place: str) -> ListedMember:
 
 
 def _rows(text: str, path: Path) -> Iterator[ListedMember]:
-    """Yields the members of a csv file. An empty cell leaves the key as it is."""
+    """Yields the members of a csv file. An empty cell sets nothing."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         header = [cell.strip() for cell in next(reader, [])]
@@ -131,5 +132,7 @@ def _check_override(key: str, text: str, place: str) -> None:
         raise ValueError(f"{place}: cannot read {text}{quotes}") from None
     if override.is_sweep_override():
         raise ValueError(f"{place}: {text}: must be one value; a list is written [1,2]")
+    if is_shape_key(key):
+        raise ValueError(f"{place}: {key}: must not be in a list")
     if override.is_delete() or override.get_key_element() != key:
         raise ValueError(f"{place}: {key}: must be a dotted key or a group, as in model.cell")

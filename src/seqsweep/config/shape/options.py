@@ -45,5 +45,5 @@ def is_shape_key(key: str) -> bool:
 
 
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
-    """Returns the first key of the section `sweep` that only a sweep may set; None without one."""
+    """Returns the first given key that only a sweep may set; None without one."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)

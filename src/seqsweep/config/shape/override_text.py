@@ -30,7 +30,9 @@ def _element(value: Any) -> str:
     if isinstance(value, dict):
         items: dict[Any, Any] = value
         return "{" + ",".join(f"{key}:{_element(item)}" for key, item in items.items()) + "}"
-    return {None: "null", True: "true", False: "false"}.get(value, str(value))
+    if value is None:
+        return "null"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _is_read_as(text: str) -> bool:

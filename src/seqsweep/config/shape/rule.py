@@ -14,7 +14,9 @@ _MISSING = object()
 
 
 class Rule:
-    """Decides which members a sweep has, and finds keys of the filter that no member has.
+    """Decides by the filter which members a sweep has.
+
+    It also finds names in the filter that are keys of no member.
 
     Args:
         text: the filter; None keeps every member.

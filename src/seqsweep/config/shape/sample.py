@@ -13,10 +13,10 @@ _ROUNDS = 6
 def sampled_configs(
     grid: Grid, replicate_keys: Collection[str], seed: int
 ) -> Iterator[list[Point]]:
-    """Yields the points of every config with all its replicates, in the order of the sample.
+    """Yields the points of each config, with all of its replicates.
 
-    The order depends on the values of the grid and on the seed, not on the order in which keys and
-    values are given.
+    The first n configs are a sample of n. Their order depends on the values of the grid and on the
+    seed, not on the order in which keys and values are given.
 
     Args:
         replicate_keys: the keys in which the replicates of one config differ.
