@@ -157,6 +157,7 @@ def test_a_value_that_an_operator_does_not_take_is_refused(text: str, message: s
         "'x'.upper == 1",
         "*a == 1",
         "1\0",
+        "a and\nb +",
         ") or (",
         "(" * 300 + "1" + ")" * 300,
         "not " * 300 + "true",
@@ -165,7 +166,7 @@ def test_a_value_that_an_operator_does_not_take_is_refused(text: str, message: s
     ],
 )
 def test_what_is_not_in_the_grammar_is_refused_before_it_is_evaluated(text: str) -> None:
-    with pytest.raises(ValueError, match=r"^sweep.filter="):
+    with pytest.raises(ValueError, match=r"\Asweep.filter=.*\Z"):
         Filter(text)
 
 

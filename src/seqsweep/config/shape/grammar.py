@@ -48,12 +48,12 @@ class Filter:
     """
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        self.text = " ".join(text[:_LONGEST].split())  # a message has one line
         try:
             self._expression = _parse(text)
             self.names = frozenset(_names(self._expression))
         except ValueError as error:
-            raise ValueError(f"sweep.filter={text[:_LONGEST]}: {error}") from None
+            raise ValueError(f"sweep.filter={self.text}: {error}") from None
 
     def keeps(self, values: Mapping[str, Any]) -> bool:
         """Returns whether the expression is true.
