@@ -125,9 +125,12 @@ def _train(arguments: list[str]) -> int:
         rest.append("hydra.launcher.detach=true")
     if "--yes" in arguments:
         rest.append("sweep.ask_above=null")
+    is_sweep = {"-m", "--multirun"} & set(rest)
+    if "--yes" in arguments and not is_sweep:
+        return _refuse("--yes: needs -m, because nothing is asked before a single run")
     if "--plan-only" not in arguments:
         return run(rest)
-    if not {"-m", "--multirun"} & set(rest):
+    if not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
     return run(rest, **{"plan-only": "yes"})
 

@@ -83,6 +83,8 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("--experimental-rerun=job.pickle", "--experimental-rerun: loads a pickle"),
         ("sweep=architecture", "sweep=architecture: is a sweep; add -m: seqsweep train -m s"),
         ("seed=1,1,1", "seed=1,1,1: several values are a sweep; add -m: seqsweep train -m s"),
+        ("--yes seed=0", "--yes: needs -m, because nothing is asked before a single run"),
+        ("sweep.filter=model.bidirectional", "sweep.filter: is a sweep; add -m: seqsweep train -m"),
         ("model=rnn --multirn", "--multirn: no such option of seqsweep train; did you mean '--m"),
         ("data=digits -m seed=0,1 threads=0", "threads=0: must be at least 1"),
         ("model=simple model.num_layers=2", "model=bidirectional, model=multilayer, model=rnn"),

@@ -134,7 +134,7 @@ class Expansion:
     def placed(
         self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
     ) -> Exception:
-        """Adds the place that set the key to an error's message: a list or a file.
+        """Adds to an error's message the list or file that set its key.
 
         Args:
             error: its message begins with the key.
