@@ -183,7 +183,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.folder is not None:
         arguments = [
-            "train", "-m", "experiment=notebook_simple", "trainer=cpu", "~logger.print_loss",
+            "train", "-m", "--yes", "experiment=notebook_simple", "trainer=cpu",
+            "~logger.print_loss",
             f"trainer.max_epochs={options.epochs}", f"seed=range({options.members})",
             f"sweep.report={str(not options.no_report).lower()}", "sweep.name=toys",
             f"output_dir={options.folder}", "hydra.launcher.threads=1",

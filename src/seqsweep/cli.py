@@ -120,12 +120,17 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     # Hydra does not know these options.
-    rest = [word for word in arguments if word not in ("--plan-only", "--detach")]
+    rest = [word for word in arguments if word not in ("--plan-only", "--detach", "--yes")]
     if "--detach" in arguments:
         rest.append("hydra.launcher.detach=true")
+    if "--yes" in arguments:
+        rest.append("sweep.ask_above=null")
+    is_sweep = {"-m", "--multirun"} & set(rest)
+    if "--yes" in arguments and not is_sweep:
+        return _refuse("--yes: needs -m, because nothing is asked before a single run")
     if "--plan-only" not in arguments:
         return run(rest)
-    if not {"-m", "--multirun"} & set(rest):
+    if not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
     return run(rest, **{"plan-only": "yes"})
 

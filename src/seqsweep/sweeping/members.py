@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.config.where_set import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
@@ -66,9 +67,14 @@ def tries_of(config: Mapping[str, Any]) -> int:
 
 
 def plan_members(
-    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
+    jobs: Sequence[Sequence[str]] | Expansion, compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
     """Returns the distinct members in the order of the sweep. Equal configs are one run.
+
+    Args:
+        jobs: the overrides of each member, or what expands to them.
+        compose: composes the config of a member.
+        folder: the sweep's folder.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -76,14 +82,15 @@ def plan_members(
     """
     planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
     outputs: dict[str, None] = {}
-    for overrides in jobs:
+    expansion = jobs if isinstance(jobs, Expansion) else Expansion.of(jobs)
+    for overrides, config, listed in expansion.jobs(compose):
         try:
-            member = plan(compose.checked(overrides))
+            member = plan(config)
             outputs[member.config["output_dir"]] = None
             if len(outputs) > 1:
                 raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
         except (ValueError, TypeError, OSError) as error:
-            raise with_place(error, compose.full(overrides).hydra) from error
+            raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
     return labelled(planned, folder)
 
@@ -140,6 +147,12 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
             check_parts(member.planned, member.folder.path.parent)
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(member.overrides).hydra) from error
+
+
+def say_expansion(expansion: Expansion, console: Console) -> None:
+    """Prints how many runs of the grid the sweep has."""
+    for line in expansion.described():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def say_plan(

@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import Display
 from seqsweep.live.sweep_state import duration
@@ -26,6 +27,7 @@ from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.signals import ENDING
+from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import (
@@ -33,6 +35,7 @@ from seqsweep.sweeping.members import (
     build_each,
     not_done,
     plan_members,
+    say_expansion,
     say_plan,
 )
 from seqsweep.sweeping.planned_sweep import (
@@ -49,7 +52,7 @@ from seqsweep.training.outcome import STOP_FILE, Interrupted
 
 @interruptible()
 def run_sweep(
-    jobs: Sequence[Sequence[str]],
+    jobs: Expansion,
     compose: MemberComposer,
     launcher: RunLauncher,
     folder: Path,
@@ -60,7 +63,7 @@ def run_sweep(
     All members are checked before the first one starts.
 
     Args:
-        jobs: the overrides of each member.
+        jobs: the members of the sweep.
         compose: composes the config of a member.
         launcher: trains the runs.
         folder: the sweep's folder.
@@ -82,7 +85,10 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
-    say_plan(members, pending, len(jobs), folder, console)
+    say_expansion(jobs, console)
+    say_plan(members, pending, jobs.runs, folder, console)
+    if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
+        return 1
     if plan_only or launcher.workers is not None:
         refuse_reruns(members)
     if plan_only:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import place, print_notes
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
