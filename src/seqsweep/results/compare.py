@@ -16,6 +16,7 @@ from seqsweep.results.compare_sweeps import compare_configs
 from seqsweep.results.datasets import sets_of, why_apart
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.replicates import REPLICATE_KEYS, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
@@ -182,7 +183,7 @@ def _keys_between_sweeps(sides: Sequence[Sequence[Entry]]) -> list[str]:
     # A key that a sweep itself sweeps does not distinguish it from another one.
     swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
-    return [key for key in keys if key not in swept and key != "seed"]
+    return [key for key in keys if key not in swept and key not in REPLICATE_KEYS]
 
 
 def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, list[str]]:
@@ -254,7 +255,8 @@ def _best_line(label: str, entries: Sequence[Entry]) -> str:
     config = escape(formatting.run_label(best.config, formatting.key_names(board.keys)))
     names = dict.fromkeys((board.monitor, board.compared))
     scores = [f"{n} {formatting.number(best.metrics[n].mean)}" for n in names if n in best.metrics]
-    parts = filter(None, [config, *scores, f"({formatting.count(best.n, 'seed')})"])
+    runs = varied_words(map(replicate_of, best.entries))
+    parts = filter(None, [config, *scores, f"({runs})"])
     return f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}"
 
 
