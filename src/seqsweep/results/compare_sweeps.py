@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.bootstrap import FEW, RESAMPLES, bootstrap_interval
 from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
@@ -230,10 +231,21 @@ def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure
         return ""
     low, high = f"{better.low:.2f}", f"{better.high:.2f}"
     test = name_test(measure.variation).partition(",")[0]
-    return (
+    return _bootstrap_words(means, measure) + (
         f"\n  probability that [bold]{escape(label)}[/] is better: {better.probability:.2f} "
         rf"\[{low}, {high}]; p = {measure.p(means):.2g} ({test})"
     )
+
+
+def _bootstrap_words(means: Mapping[Replicate, float], measure: Measure) -> str:
+    """Says the bootstrap interval of a mean over few seeds; empty for many, and for splits."""
+    if measure.variation.resampled or len(means) > FEW:
+        return ""
+    if (interval := bootstrap_interval(list(means.values()))) is None:
+        return ""
+    low, high = interval
+    words = f"\n  bootstrap interval (BCa, {RESAMPLES:,} resamples): "
+    return words + rf"\[{low:+.4f}, {high:+.4f}]"
 
 
 def _apart_words(matches: Sequence[_Match], label: str, first: str, measure: Measure) -> str:

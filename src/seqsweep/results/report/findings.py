@@ -127,7 +127,8 @@ class Baseline:
 class Answer:
     """The first sentences of the report.
 
-    `lead`, `best` and `rest` are read as one text.
+    `lead`, `best` and `rest` are read as one text. `power` says how many replicates would show a
+    difference.
     """
 
     best: str
@@ -135,6 +136,7 @@ class Answer:
     lead: str = ""
     choice: str | None = None
     baseline: str | None = None
+    power: str | None = None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqsweep.results.detect import detection_of, detection_words
 from seqsweep.results.effects import Interaction
 from seqsweep.results.formatting import (
     NBSP,
@@ -24,7 +25,10 @@ from seqsweep.results.report.baselines_text import baseline_words, test_set_word
 from seqsweep.results.report.findings import Answer, Baseline, Config
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import needed_words, t_test_words, too_few_words
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metric_names import is_bounded, lower_is_better
+
+_SMALL_DIFFERENCE = 0.01
+"""A difference in accuracy that readers may want to find."""
 
 _MOST_NAMED = 3
 """The number of other data sets whose best configs are named."""
@@ -66,7 +70,14 @@ def answer(
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
         baseline=baseline_words(best, score, baselines, tested, alone=len(configs) == 1),
+        power=_power_words(board) if has_rivals else None,
     )
+
+
+def _power_words(board: Leaderboard) -> str | None:
+    """Says how many replicates a small difference takes; None without a spread."""
+    found = detection_of(board) if is_bounded(board.compared) else None
+    return found and detection_words(found, _SMALL_DIFFERENCE)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
