@@ -28,7 +28,7 @@ def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
 
     Args:
         noncentrality: the true mean, in standard errors.
-        freedom: the degrees of freedom, at least 1.
+        freedom: the degrees of freedom, at least 2.
         alpha: the level of the test, below 0.5.
     """
     bound = quantile(alpha, freedom)
@@ -103,7 +103,7 @@ def _noncentrality(freedom: int, alpha: float) -> float:
 def _density_of_ratio(ratio: float, freedom: int) -> float:
     """Returns the density of the root of a chi-squared value divided by its degrees of freedom."""
     if ratio <= 0:
-        return 0.0 if freedom > 1 else math.sqrt(2 / math.pi)
+        return 0.0
     half = freedom / 2
     log = half * math.log(half) - math.lgamma(half) + (freedom - 1) * math.log(ratio)
     return 2 * math.exp(log - half * ratio * ratio)
