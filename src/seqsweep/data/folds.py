@@ -18,7 +18,7 @@ _STREAM = 2
 
 
 def check_fold(folds: int | None, fold: int, where: str) -> None:
-    """Refuses a number of folds below 2, and a fold that is not one of them."""
+    """Refuses fewer than two folds, and a fold that does not exist."""
     if folds is None:
         if fold != 0:
             raise ValueError(
@@ -117,7 +117,9 @@ def _stratified(labels: Int64, folds: int, rng: np.random.Generator) -> Int64:
 
 
 def _grouped(labels: Int64, groups: Int64, folds: int, rng: np.random.Generator) -> Int64:
-    """Puts each group into the fold that has the least of its classes, large groups first.
+    """Puts each group into the fold that has the least of its classes.
+
+    Large groups come first.
 
     A fold is judged by the sum, over the sequences of the group, of the fold's share of their
     class. Equal folds are judged by their size, so each of the first groups gets its own fold.

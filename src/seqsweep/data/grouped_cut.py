@@ -64,7 +64,7 @@ def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
 
 
 def _numbered(values: Int64) -> tuple[Int64, int]:
-    """Returns the number of each value in the order of appearance, and how many there are."""
+    """Numbers values by their first appearance; returns the numbers and their count."""
     _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
     return np.argsort(np.argsort(first))[inverse], len(first)
 

@@ -36,7 +36,7 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config with its runs by the label of the sweep, and their metric by replicate."""
+    """A config with its runs in each sweep, and their metric by replicate."""
 
     config: dict[str, Any]
     samples: dict[str, dict[Replicate, float]]
@@ -238,7 +238,7 @@ def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure
 
 
 def _bootstrap_words(means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says the bootstrap interval of a mean over few seeds; empty for many, and for splits."""
+    """Returns the bootstrap interval over few seeds in words; empty for splits."""
     if measure.variation.resampled or len(means) > FEW:
         return ""
     if (interval := bootstrap_interval(list(means.values()))) is None:

@@ -21,12 +21,12 @@ from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import read_folder
 
 _LIMIT = 10**6
-"""So many splits have the error of infinitely many."""
+"""The number of splits whose error is that of infinitely many."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """What the replicates of a folder can show.
+    """The spread of the replicates of a folder, and the test that judges it.
 
     Args:
         metric: The compared metric.
@@ -114,7 +114,7 @@ def detection_words(found: Detection, difference: float) -> str:
 
 def _needed_words(found: Detection, difference: float) -> str:
     needed, text = found.needed(difference), f"{difference:g} in {metric_words(found.metric)}"
-    if needed is not None:
+    if needed:
         runs = count(needed, "random split" if found.share else "seed")
         return f"To find a difference of {text} with probability {POWER}, about {runs} are needed."
     limit = found.smallest(_LIMIT)
@@ -163,8 +163,7 @@ def detect_difference(folders: Sequence[Path], difference: float, console: Conso
         f"({found.test}; {count(found.configs, 'config')}, so the first p must be below "
         f"{found.alpha:.2g})",
     ]
-    needed = found.needed(difference)
-    if needed is not None:
+    if needed := found.needed(difference):
         key = "data.split_seed" if found.share else "seed"
         lines.append(f"  '{key}=range({needed})'")
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)

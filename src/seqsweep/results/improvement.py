@@ -11,7 +11,7 @@ _ALPHA = 1 - LEVEL
 
 @dataclass(frozen=True)
 class Improvement:
-    """The share of n pairs in which a config is better, with its confidence interval at LEVEL."""
+    """The share of n pairs in which a config is better, with its interval."""
 
     n: int
     probability: float
@@ -53,7 +53,10 @@ def improvement(differences: Sequence[float], lower: bool = False) -> Improvemen
 
 
 def _resampled_points(wins: int, ties: int, n: int) -> list[float]:
-    """Returns the probability of each sum of points of n draws, two for a win and one for a tie."""
+    """Returns the probability of each sum of points of n draws.
+
+    A win has two points, a tie one.
+    """
     points = [1.0]
     one = ((n - wins - ties) / n, ties / n, wins / n)
     for _ in range(n):
@@ -66,7 +69,7 @@ def _resampled_points(wins: int, ties: int, n: int) -> list[float]:
 
 
 def _percentiles(probabilities: Sequence[float]) -> tuple[int, int]:
-    """Returns the smallest values that are reached with ALPHA / 2 and with 1 - ALPHA / 2."""
+    """Returns the values at which the ends of the interval are reached."""
     reached = list(itertools.accumulate(probabilities))
     # Rounding must not decide between two values.
     low, high = (

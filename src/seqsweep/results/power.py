@@ -101,7 +101,7 @@ def _noncentrality(freedom: int, alpha: float) -> float:
 
 
 def _density_of_ratio(ratio: float, freedom: int) -> float:
-    """Returns the density of the root of a chi-squared value divided by its degrees of freedom."""
+    """Returns the density of the ratio of a sample's deviation to the true one."""
     if ratio <= 0:
         return 0.0
     half = freedom / 2

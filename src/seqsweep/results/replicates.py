@@ -1,4 +1,4 @@
-"""The replicates of a config: its runs with other seeds, folds or splits of the data."""
+"""The replicates of a config: its runs with other seeds or splits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,9 @@ __all__ = ["REPLICATE_KEYS", "Replicate", "Variation", "replicate_of", "variatio
 
 
 class Replicate(NamedTuple):
-    """What repeats a config, and pairs its run with a run of another config.
+    """The fold, split seed and seed of a run.
+
+    It repeats a config, and pairs the run with a run of another config.
 
     A key that a config does not have counts as 0.
     """
@@ -42,7 +44,7 @@ def replicate_in(config: Mapping[str, Any]) -> Replicate:
 
 @dataclass(frozen=True)
 class Variation:
-    """What the replicates of the configs of a folder differ in.
+    """The differences between the replicates of the configs of a folder.
 
     Args:
         replicates: All replicates.
@@ -63,7 +65,7 @@ class Variation:
 
     @property
     def words(self) -> str:
-        """What was varied: `5 folds x 3 seeds`."""
+        """The varied keys in words: `5 folds x 3 seeds`."""
         return varied_words(self.replicates)
 
     def share(self, metric: str) -> float | None:

@@ -1,4 +1,4 @@
-"""The rows of a leaderboard: the numbers of one config, and its difference to the first one."""
+"""The rows of a leaderboard: one config and its difference to the first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -85,7 +85,10 @@ def make_row(
 
 
 def with_data(rows: Sequence[Row]) -> list[Row]:
-    """Adds to each row a text for its sequences, those of a replicate that all rows have."""
+    """Adds a text for the sequences of each row.
+
+    They are those of a replicate that all rows have.
+    """
     sets = [_sets_by_replicate(row) for row in rows]
     shared = set[Replicate].intersection(*map(set, sets)) if sets else set()
     return [

@@ -169,7 +169,10 @@ def _data(member: PlannedRun) -> Config:
 
 
 def _without_folds(data: Config) -> Config:
-    """Returns the section without the keys of folds where there are none, as older runs have it."""
+    """Returns the section without the keys of folds if there are none.
+
+    The data of older runs have no such keys.
+    """
     if data.get("folds") is not None:
         return data
     return {key: value for key, value in data.items() if key not in ("folds", "fold")}

@@ -80,7 +80,7 @@ def find_run(path: Path) -> FoundRun:
 
 
 def replicates_of(folder: Path) -> Row | None:
-    """Returns the runs beside this one that differ from it in their seed, fold or split seed alone.
+    """Returns the runs beside this one that are replicates of its config.
 
     Returns None where the run is not complete or has no folder.
     """

@@ -95,7 +95,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboar
 
 
 def _replicate(entry: Entry, board: Leaderboard) -> int | str | None:
-    """Returns the label of a run's replicate; None without a seed, a fold or a split seed."""
+    """Returns the label of a run's replicate; None without any of its keys."""
     if not any(key in entry.config for key in REPLICATE_KEYS):
         return None
     return board.variation.label(replicate_of(entry))

@@ -59,7 +59,7 @@ def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], l
 
 
 def _mean_over_splits(items: Sequence[Baseline]) -> list[Baseline]:
-    """Replaces the baselines of several splits of one data set by one with their mean metrics."""
+    """Averages each baseline over the splits of one data set."""
 
     def point(item: Baseline) -> tuple[str, str]:
         data = {key: value for key, value in item.data.items() if key not in REPLICATE_KEYS}
@@ -69,7 +69,7 @@ def _mean_over_splits(items: Sequence[Baseline]) -> list[Baseline]:
 
 
 def _mean(items: Sequence[Baseline]) -> Baseline:
-    """Returns the mean of a baseline over its splits; it has the data of all of them."""
+    """Returns the mean of a baseline over its splits."""
     if len(items) == 1:
         return items[0]
     names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]

@@ -3,7 +3,7 @@
 report.json is this tree, and the HTML page shows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,7 +77,7 @@ class Config:
     keys: dict[str, Any]
     runs: list[str]
     metrics: dict[str, Estimate]
-    scores: list[tuple[int | str, float]]
+    scores: Sequence[tuple[int | str, float]]
     difference: Difference | None
     apart: str = ""
     lost: str = ""
