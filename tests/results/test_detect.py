@@ -77,7 +77,19 @@ def test_splits_that_overlap_may_never_be_enough(tmp_path):
     text = printed(tmp_path, 0.001)
     assert "No number of splits is enough" in text and "n_test / n_train = 0.25" in text
     assert "range(" not in text
-    assert "data.split_seed=range(" in printed(tmp_path, 0.5)
+    assert "data.split_seed=range(1)" in printed(tmp_path, 0.5)  # five folds suffice
+
+
+def test_each_split_seed_divides_the_data_into_all_folds(tmp_path):
+    board = ranked(tmp_path, crossed((0, 1), folds=5), lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
+    found = detection_of(board)
+    assert found is not None and found.folds == 5
+    limit = found.smallest(10**6)
+    assert limit is not None
+    difference = 1.1 * limit
+    needed = found.needed(difference)
+    assert needed is not None and needed > 5
+    assert f"data.split_seed=range({-(-needed // 5)})" in printed(tmp_path, difference)
 
 
 @pytest.mark.parametrize("difference", [0.0, -1.0, float("nan"), float("inf")])

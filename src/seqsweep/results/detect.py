@@ -38,6 +38,7 @@ class Detection:
         configs: The number of configs that are compared, at least 2.
         test: The name of the test.
         share: n_test / n_train of overlapping splits; 0 for seeds.
+        folds: The number of folds; 1 for other splits, and for seeds.
     """
 
     metric: str
@@ -48,6 +49,7 @@ class Detection:
     configs: int
     test: str
     share: float = 0.0
+    folds: int = 1
 
     @property
     def alpha(self) -> float:
@@ -98,6 +100,7 @@ def detection_of(board: Leaderboard) -> Detection | None:
         configs=max(2, len(rows)),
         test=name_test(board.variation),
         share=share,
+        folds=len({replicate.fold for replicate in board.variation.replicates}),
     )
 
 
@@ -115,7 +118,7 @@ def detection_words(found: Detection, difference: float) -> str:
 def _needed_words(found: Detection, difference: float) -> str:
     needed, text = found.needed(difference), f"{difference:g} in {metric_words(found.metric)}"
     if needed:
-        runs = count(needed, "random split" if found.share else "seed")
+        runs = count(needed, found.unit)
         return f"To find a difference of {text} with probability {POWER}, about {runs} are needed."
     limit = found.smallest(_LIMIT)
     assert limit is not None
@@ -165,5 +168,6 @@ def detect_difference(folders: Sequence[Path], difference: float, console: Conso
     ]
     if needed := found.needed(difference):
         key = "data.split_seed" if found.share else "seed"
-        lines.append(f"  '{key}=range({needed})'")
+        # Each split seed divides the data into all folds.
+        lines.append(f"  '{key}=range({math.ceil(needed / found.folds)})'")
     console.print("\n".join(lines), soft_wrap=True, highlight=False, markup=False)
