@@ -1,10 +1,12 @@
 """`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
 import io
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+from replicate_runs import crossed, ranked
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
@@ -313,3 +315,63 @@ def test_seeds_of_only_one_sweep_are_distinguished_from_shared_ones(tmp_path):
     assert "over 2 shared seeds" in text and "(all seeds), and minus a over shared seeds" in text
     text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
     assert "over 3 seeds" in text and "all seeds" not in text
+
+
+def folds(folder: Path, number: int, better: float = 0.0, seeds: int = 1) -> Path:
+    """Writes a cross-validation of two configs; the folds differ more than the configs."""
+    ranked(
+        folder,
+        crossed((0, 1), folds=number, seeds=seeds),
+        lambda h, r: 0.6 - h / 50 + r.fold / 20 + better + (better and r.fold % 3 / 200),
+    )
+    return folder
+
+
+def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
+    """The folds 3 and 4 are easier, and only the first sweep has them."""
+    text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 3, better=0.03))
+    assert "minus a over shared replicates (95% interval)" in " ".join(text.split())
+    row = next(row for row in rows(text) if row[:1] == ["0"])
+    assert row[1:4] == ["0.7000", "0.6850", "+0.0350"] and row[-1] == "3"
+    assert "mean of 2 configs in both, over 3 shared replicates (3 folds, one seed)" in text
+    assert "probability that b is better: 1.00 [0.29, 1.00]; p = " in text
+    assert "(corrected resampled t-test)" in text and "bootstrap" not in text
+    assert "(5 folds, one seed)" in text
+
+
+def test_the_interval_over_folds_is_corrected(tmp_path):
+    text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 5, better=0.03))
+    differences = [0.03 + fold % 3 / 200 for fold in range(5)]
+    error = statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
+    mean, t = statistics.fmean(differences), 2.7764451
+    assert (
+        rf"b - a: test/acc {mean:+.4f} [{mean - t * error:+.4f}, {mean + t * error:+.4f}]" in text
+    )
+
+
+def test_folds_that_no_sweep_shares_are_not_compared(tmp_path):
+    first = [run for run in crossed((0,)) if run[1].fold < 2]
+    other = [run for run in crossed((0,)) if run[1].fold > 2]
+    for name, runs in (("a", first), ("b", other)):
+        ranked(tmp_path / name, runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "1 config of b not compared with a: no shared replicate" in text
+
+
+def test_few_seeds_have_a_bootstrap_interval_and_a_probability_of_improvement(tmp_path):
+    for name, shift in (("a", 0.0), ("b", 0.1)):
+        runs = [{"h": 1, "seed": s, "val/acc": 0.5 + shift * (s % 4) / 3} for s in range(8)]
+        sweep(tmp_path / name, *runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "bootstrap interval (BCa, 10,000 resamples): [+0.0" in text
+    # Six of eight seeds are better, and two tie.
+    assert "probability that b is better: 0.88 [" in text
+    assert "p = 0.031 (Wilcoxon signed-rank)" in text
+
+
+def test_a_lower_loss_is_an_improvement(tmp_path):
+    for name, shift in (("a", 0.0), ("b", -0.1)):
+        runs = [{"h": 1, "monitor": "val/loss", "seed": s, "val/loss": 1 + s / 9 + shift * (s > 0)}
+                for s in range(4)]  # fmt: skip
+        sweep(tmp_path / name, *runs)
+    assert "probability that b is better: 0.88 [" in shown(tmp_path / "a", tmp_path / "b")

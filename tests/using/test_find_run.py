@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from replicate_runs import crossed, ranked
 
 import seqsweep
 from seqsweep.runs.run_folder import RunFolder
@@ -46,6 +47,17 @@ def test_a_folder_of_one_run_says_so(trained, tmp_path):
     found = find_run(tmp_path / "runs")
     assert found.path == tmp_path / "runs" / trained.run.name
     assert found.choice is not None and found.choice.startswith("the only complete run (")
+
+
+def test_the_best_of_all_folds_is_found_and_named(tmp_path):
+    """The config with the best mean comes first, although another has the best fold."""
+    score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
+    ranked(tmp_path, crossed((0, 1), folds=2), lambda h, r: score[h, r.fold])
+    found = find_run(tmp_path)
+    assert found.choice is not None
+    assert found.choice.endswith("(h=1 seed=0 fold=1, val/acc 0.7000)")
+    row = replicates_of(found.path)
+    assert row is not None and row.n == 2
 
 
 def test_replicates_differ_in_their_seed_alone(trained, by_loss, monkeypatch):

@@ -15,11 +15,11 @@ from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
-from seqsweep.results.replicates import REPLICATE_KEYS
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import Estimate, estimate
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, lower_is_better, monitor_of
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ ADDED_LATER: dict[str, Any] = {
     "data.transform.frame": None,
     "data.transform.jitter": None,
     "data.transform.time_mask": None,
+    "data.folds": None,
+    "data.fold": 0,
 }
 """Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
 

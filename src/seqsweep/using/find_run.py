@@ -11,9 +11,9 @@ from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Row, leaderboard
-from seqsweep.results.run_numbers import seed_of
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of
 from seqsweep.using.load import LoadedRun, load_run
 
 _MOST_NAMED = 5
@@ -55,8 +55,8 @@ def find_run(path: Path) -> FoundRun:
     """Returns the run of a folder or file.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
-    best mean over its seeds comes first. Of its runs, the one with the best value is taken. The
-    test split has no part in the choice.
+    best mean over its replicates comes first. Of its runs, the one with the best value is taken.
+    The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
@@ -75,7 +75,9 @@ def find_run(path: Path) -> FoundRun:
     _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
     best = _best_of(row, monitor)
-    values = row.config | {"seed": best.config.get("seed")}
+    # The seed is always named, folds and splits only where they vary.
+    varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
+    values = row.config | {key: best.config.get(key) for key in varied}
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
     score = (best.record or {})["metrics"].get(monitor)
@@ -85,7 +87,7 @@ def find_run(path: Path) -> FoundRun:
 
 
 def replicates_of(folder: Path) -> Row | None:
-    """Returns the runs beside this one that differ from it in their seed alone.
+    """Returns the runs beside this one that are replicates of its config.
 
     Returns None where the run is not complete or has no folder.
     """
@@ -119,4 +121,8 @@ def _best_of(row: Row, monitor: str) -> Entry:
     if not sample:  # no run has logged the metric
         return row.entries[0]
     sign = -1 if lower_is_better(monitor) else 1
-    return max(row.entries, key=lambda e: sign * sample.get(seed_of(e), -sign * math.inf))
+    return max(row.entries, key=lambda e: sign * sample.get(replicate_of(e), -sign * math.inf))
+
+
+def _varies(row: Row, key: str) -> bool:
+    return len({entry.config.get(key) for entry in row.entries}) > 1

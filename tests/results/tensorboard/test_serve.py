@@ -1,5 +1,6 @@
 """The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,6 +26,17 @@ def test_the_link_pins_the_ranking_metric_and_colours_runs_by_config():
         "runColorGroup": [r"regex:(.*)-s\d+"],
     }
     assert found["hyperparameters"] == "http://127.0.0.1:6006/#hparams"
+
+
+def test_the_runs_of_a_config_over_folds_and_seeds_share_a_colour():
+    names = {f"h{h:02}-f{f}-s{s:02}": f"h{h:02}" for h in (8, 16) for f in (0, 1) for s in (9, 10)}
+    shown = dict.fromkeys(names, ("digest", "success"))
+    link = links(View(Path("x"), "val/f1", names, shown, {}), "http://x")["curves"]
+    (group,) = parse_qs(urlsplit(link).query)["runColorGroup"]
+    pattern = group.removeprefix("regex:")
+    for name, config in names.items():
+        match = re.fullmatch(pattern, name)
+        assert match is not None and match[1] == config
 
 
 def test_without_seeds_each_run_has_its_own_colour():

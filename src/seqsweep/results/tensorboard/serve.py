@@ -91,7 +91,7 @@ def links(view: View, address: str) -> dict[str, str]:
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
-    # With several seeds, all runs of a config get one colour.
+    # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
     return {
@@ -103,8 +103,10 @@ def links(view: View, address: str) -> dict[str, str]:
 def _config_pattern(configs: Mapping[str, str]) -> str:
     """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
-    assert all(re.fullmatch(r"-s\d+", tail) for tail in tails), tails
-    return r"(.*)-s\d+"
+    # All tails have the same parts: `-s0`, or `-f1-s0`; letters stand for long numbers.
+    pattern = re.sub(r"\d+", r"\\d+", re.sub(r"[A-Z]+", "[A-Z]+", min(tails)))
+    assert all(re.fullmatch(pattern, tail) for tail in tails), tails
+    return f"(.*){pattern}"
 
 
 def greeting(view: View, address: str) -> list[str]:
