@@ -99,7 +99,7 @@ def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
     if len(members) < LEAST_RUNS:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)
-    pending = [m for m in members if m.planned.config["rerun"] or index.record(m.folder) is None]
+    pending = [m for m in members if m.planned.config["rerun"] or not index.has(m.folder)]
     index.write(is_all=False)
     return pending
 
