@@ -24,6 +24,7 @@ from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
+from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import finished
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -50,6 +51,7 @@ class SweepMember:
         config = self.planned.config
         return QueuedRun(
             self.folder,
+            seconds=seconds_of(self.planned, "native"),
             tries=tries_of(self.planned.flat),
             stops=config["sweep"]["on_error"] == "stop",
             failures_before=self.folder.attempts(),

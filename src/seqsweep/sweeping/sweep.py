@@ -125,7 +125,7 @@ def _train_pending(
         with sweep_lock(folder):  # which also makes the folder
             begin_sweep(file, folder, console, is_alone)
             if pending:
-                code = _train_queue(pending, launcher, folder, console)
+                code = _train_queue(pending, launcher, folder, console, is_alone)
     finally:
         detached = launcher.workers is not None and launcher.workers.detach
         try:
@@ -143,13 +143,17 @@ def _read_begun(folder: Path) -> list[Entry]:
 
 
 def _train_queue(
-    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+    pending: Sequence[SweepMember],
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+    is_alone: bool,
 ) -> int:
     """Trains the members. Prints an error and returns the exit code."""
     config = pending[0].planned.config
     try:
         with Renewing(folder) if config["sweep"]["report"] else contextlib.nullcontext():
-            _launch_all(pending, launcher, folder, console)
+            _launch_all(pending, launcher, folder, console, is_alone)
     except Interrupted as error:
         console.print(f"[red]{error}[/]")
         return error.exit_code
@@ -165,12 +169,21 @@ def _train_queue(
 
 
 def _launch_all(
-    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+    pending: Sequence[SweepMember],
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+    is_alone: bool,
 ) -> None:
     """Launches members until each is done or has failed too often.
 
     A member that another process is training is left to it, and checked again later. So two
     commands that sweep into one folder share the work, and both end with the whole table.
+
+    Args:
+        is_alone: whether no other process trained in the folder when the sweep began. Beside others
+            the pools of this process take a share of the runs at a time, as workers do; alone they
+            train all of them together, which is the fastest way.
 
     Raises:
         Interrupted: a signal came.
@@ -185,7 +198,8 @@ def _launch_all(
         jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in taken]
         return launcher.launch(jobs, [member.planned for member in taken], folder).locked
 
-    queue = Queue([member.queued() for member in pending], folder)
+    shares = not is_alone and launcher.threads is not None
+    queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
     waits = pending[0].planned.config["when_locked"] == "wait"
     stop_file = folder / STOP_FILE
     # A sweep that was killed may have left the file, and this one would stop at once.
