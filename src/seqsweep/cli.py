@@ -312,7 +312,7 @@ def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
-    return serve(options.folder, options.port, options.images, options.host)
+    return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 
 def _data(arguments: list[str]) -> int:

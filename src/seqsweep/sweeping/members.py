@@ -25,6 +25,7 @@ from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
+from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import finished, is_final
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -51,6 +52,7 @@ class SweepMember:
         config = self.planned.config
         return QueuedRun(
             self.folder,
+            seconds=seconds_of(self.planned, "native"),
             tries=tries_of(self.planned.flat),
             stops=config["sweep"]["on_error"] == "stop",
             failures_before=self.folder.attempts(),
@@ -120,11 +122,10 @@ def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)
     pending = [
-        m
-        for m in members
-        if m.planned.config["rerun"]
-        or (record := index.record(m.folder)) is None
-        or not is_final(record, m.planned.limits)
+        member
+        for member in members
+        if member.planned.config["rerun"]
+        or not is_final(index.status(member.folder), member.planned.limits)
     ]
     index.write(is_all=False)
     return pending

@@ -95,7 +95,8 @@ def run_sweep(
         write_plan(members, pending, folder, console)
         return 0
     is_detached = launcher.workers is not None and launcher.workers.detach
-    train = functools.partial(launch_all, pending, launcher, folder, console)
+    is_alone = not is_sweep_running(folder)
+    train = functools.partial(launch_all, pending, launcher, folder, console, is_alone)
     code = train_pending(members, pending, folder, console, train, is_detached=is_detached)
     if pending and is_detached:
         console.print(
@@ -222,12 +223,21 @@ def train_queue(
 
 
 def launch_all(
-    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+    pending: Sequence[SweepMember],
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+    is_alone: bool = True,
 ) -> None:
     """Launches members until each is done or has failed too often.
 
     A member that another process is training is left to it, and checked again later. So two
     commands that sweep into one folder share the work, and both end with the whole table.
+
+    Args:
+        is_alone: whether no other process trained in the folder when the sweep began. Beside others
+            the pools of this process take a share of the runs at a time, as workers do; alone they
+            train all of them together, which is the fastest way.
 
     Raises:
         Interrupted: a signal came.
@@ -238,7 +248,8 @@ def launch_all(
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
         return launch_members([members[run.run_id] for run in runs], launcher, folder)
 
-    queue = Queue([member.queued() for member in pending], folder)
+    shares = not is_alone and launcher.threads is not None
+    queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
     waits = pending[0].planned.config["when_locked"] == "wait"
     if launcher.workers is not None and launcher.workers.detach:
         (folder / STOP_FILE).unlink(missing_ok=True)
