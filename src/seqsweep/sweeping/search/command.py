@@ -14,6 +14,7 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import PlainConsole, place
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -82,7 +83,8 @@ def search(
         show_search_plan(settings, planner, first, folder, console)
         return 0
     if subcommand() == "verify-stack":
-        return verify_members(first_jobs(settings, planner), compose, folder, console)
+        jobs = Expansion.of(first_jobs(settings, planner))
+        return verify_members(jobs, compose, folder, console)
     with _searching(folder, first, console):
         return SearchRun(settings, planner, ends, launcher, folder, console).run()
 
