@@ -1,8 +1,7 @@
 """Builds the table of configs by data sets: the only place where data sets meet.
 
 A cell is the mean of a config over its replicates on one data set. Accuracies of different test
-sets are never averaged: the mean of an easy and a hard data set is decided by the easier one's
-scale. The configs meet as ranks.
+sets have no common scale and are never averaged. The configs are compared by their ranks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
