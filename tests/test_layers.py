@@ -79,7 +79,13 @@ TORCH = (
     "seeding",
 )
 PROGRAM = ("cli", "console")
-HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
+HYDRA_APP = (
+    "sweeping.app",
+    "sweeping.doctor",
+    "sweeping.resolvers",
+    "sweeping.hydra_jobs",
+    "sweeping.search",
+)
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
@@ -158,7 +164,7 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    plugins = {f"seqsweep_{name}" for name in ("sweeper", "local", "slurm", "ray")}
+    plugins = {f"seqsweep_{name}" for name in ("sweeper", "halving", "local", "slurm", "ray")}
     assert parts - plugins == KNOWS.keys()
 
 

@@ -219,7 +219,7 @@ class Pool:
         return list(members)
 
     def release(self) -> None:
-        """Lets the waiting members go on or end, as the judge decides, once no other trains."""
+        """Resumes or ends the waiting members, once no other member trains."""
         if self.judge is None or not self._waiting or self.training:
             return
         waiting, self._waiting = self._waiting, []
