@@ -50,6 +50,7 @@ class SearchFile:
         trials: all trials that were begun.
         rungs: the numbers of epochs after which trials were judged; empty without rungs.
         confirmed: the runs of the best trials with fresh seeds, as run_ids by trial number.
+        minutes: the time that all commands of the search have taken, in minutes.
     """
 
     method: str
@@ -61,6 +62,7 @@ class SearchFile:
     trials: Sequence[Trial] = ()
     rungs: Sequence[int] = ()
     confirmed: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    minutes: float = 0.0
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:

@@ -11,6 +11,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.options import given_shape
 from seqsweep.console import say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
@@ -22,6 +23,9 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
+
+launched: dict[Path, None] = {}
+"""The folders in which another sweeper has trained jobs, for the leaderboard at its end."""
 
 
 class Launched(NamedTuple):
@@ -130,11 +134,17 @@ def launch_jobs(
 
     Returns:
         Hydra's JobReturn of each job, with the monitored metric as its return value.
+
+    Raises:
+        ValueError: the config gives the sweep a shape, which other sweepers do not read.
     """
+    if shape := given_shape(master.sweep):
+        raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
+    launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)
     return [
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)

@@ -17,15 +17,17 @@ from rich.markup import escape
 
 from seqsweep.command import command_line, option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.console import place
 from seqsweep.live.display import Display
 from seqsweep.live.sweep_state import duration
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.ledger import Entry, read_folder, read_run
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.signals import ENDING
+from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import (
@@ -33,6 +35,7 @@ from seqsweep.sweeping.members import (
     build_each,
     not_done,
     plan_members,
+    say_expansion,
     say_plan,
 )
 from seqsweep.sweeping.planned_sweep import (
@@ -49,7 +52,7 @@ from seqsweep.training.outcome import STOP_FILE, Interrupted
 
 @interruptible()
 def run_sweep(
-    jobs: Sequence[Sequence[str]],
+    jobs: Expansion,
     compose: MemberComposer,
     launcher: RunLauncher,
     folder: Path,
@@ -60,7 +63,7 @@ def run_sweep(
     All members are checked before the first one starts.
 
     Args:
-        jobs: the overrides of each member.
+        jobs: the members of the sweep.
         compose: composes the config of a member.
         launcher: trains the runs.
         folder: the sweep's folder.
@@ -82,14 +85,18 @@ def run_sweep(
     # A network that cannot be built is refused now, and not after hours of other members.
     if pending:
         build_each(pending, compose)
-    say_plan(members, pending, len(jobs), folder, console)
+    say_expansion(jobs, console)
+    say_plan(members, pending, jobs.runs, folder, console)
+    if not plan_only and not confirm_size(len(pending), jobs.options.ask_above, console):
+        return 1
     if plan_only or launcher.workers is not None:
         refuse_reruns(members)
     if plan_only:
         write_plan(members, pending, folder, console)
         return 0
     is_detached = launcher.workers is not None and launcher.workers.detach
-    train = functools.partial(launch_all, pending, launcher, folder, console)
+    is_alone = not is_sweep_running(folder)
+    train = functools.partial(launch_all, pending, launcher, folder, console, is_alone)
     code = train_pending(members, pending, folder, console, train, is_detached=is_detached)
     if pending and is_detached:
         console.print(
@@ -117,14 +124,14 @@ def finish_sweep(
         The exit code of the command.
     """
     seconds = time.monotonic() - started
-    begun = {entry.folder.run_id: entry for entry in _read_begun(folder)}
+    begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
     print_folder(console, folder, list(begun.values()))
     # The folder may hold runs of other sweeps; the exit code is about the members of this one.
     entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
     reports = members[0].planned.config["sweep"]["report"]
     # After an error or a signal a report would be incomplete, and the command is to end soon.
     if reports and code == 0:
-        code = _summarise(members, folder, console)
+        code = summarise(members, folder, console)
     # A search counts the runs as done that it has pruned.
     ended = [
         m.planned.limits is not None and e.state == "pruned"
@@ -167,26 +174,33 @@ def train_pending(
         with sweep_lock(folder):  # which also makes the folder
             begin_sweep(replace(file, open=is_open), folder, console, is_alone)
             if pending:
-                code = _train_queue(pending, folder, console, train)
+                code = train_queue(pending, folder, console, train)
             if is_open:
                 # Workers that still wait keep the sweep from ending, so they are told first.
                 replace(SweepFile.read(folder) or file, open=False).write(folder)
     finally:
-        try:
-            if not is_detached or code:
-                file.end(folder, time.time())
-        except OSError as error:  # not raised, because the runs are trained
-            console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
-            code = code or 1
+        if not is_detached or code:
+            ended = end_sweep(file, folder, console)
+            code = code or ended
     return code
 
 
-def _read_begun(folder: Path) -> list[Entry]:
+def end_sweep(file: SweepFile, folder: Path, console: Console) -> int:
+    """Marks a sweep as ended, after its lock was released; returns the exit code."""
+    try:
+        file.end(folder, time.time())
+    except OSError as error:  # not raised, because the runs are trained
+        console.print(f"[red]{escape(str(error))}[/]", soft_wrap=True, highlight=False)
+        return 1
+    return 0
+
+
+def read_begun(folder: Path) -> list[Entry]:
     """Returns the runs of the folder, including those of other commands."""
     return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
 
 
-def _train_queue(
+def train_queue(
     pending: Sequence[SweepMember], folder: Path, console: Console, train: Callable[[], None]
 ) -> int:
     """Trains the members. Prints an error and returns the exit code."""
@@ -209,12 +223,21 @@ def _train_queue(
 
 
 def launch_all(
-    pending: Sequence[SweepMember], launcher: RunLauncher, folder: Path, console: Console
+    pending: Sequence[SweepMember],
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+    is_alone: bool = True,
 ) -> None:
     """Launches members until each is done or has failed too often.
 
     A member that another process is training is left to it, and checked again later. So two
     commands that sweep into one folder share the work, and both end with the whole table.
+
+    Args:
+        is_alone: whether no other process trained in the folder when the sweep began. Beside others
+            the pools of this process take a share of the runs at a time, as workers do; alone they
+            train all of them together, which is the fastest way.
 
     Raises:
         Interrupted: a signal came.
@@ -225,7 +248,8 @@ def launch_all(
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
         return launch_members([members[run.run_id] for run in runs], launcher, folder)
 
-    queue = Queue([member.queued() for member in pending], folder)
+    shares = not is_alone and launcher.threads is not None
+    queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
     waits = pending[0].planned.config["when_locked"] == "wait"
     if launcher.workers is not None and launcher.workers.detach:
         (folder / STOP_FILE).unlink(missing_ok=True)
@@ -264,7 +288,7 @@ def launch_members(
     return launcher.launch(jobs, planned, folder, judge=judge).locked
 
 
-def _summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
     """Writes baselines, report and TensorBoard view. Returns the exit code.
 
     The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.

@@ -85,6 +85,27 @@ def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) 
         left = [run for run in left if not run.is_done()]
 
 
+def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
+    """Starts missing workers, and waits until one of the runs is over.
+
+    It returns without a result if no worker is left.
+
+    Args:
+        workers: the workers of a cluster.
+        runs: the runs to train; at least one.
+        folder: the sweep's folder, whose sweep.json lists the runs.
+
+    Raises:
+        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
+    """
+    if workers.alive(folder) < min(workers.count, len(runs)):
+        start_missing(workers, len(runs), folder)
+    unseen = 0
+    while unseen < _PATIENCE and not any(run.is_over() for run in runs):
+        time.sleep(_POLL_SECONDS)
+        unseen = 0 if workers.alive(folder) else unseen + 1
+
+
 def start_missing(workers: Workers, left: int, folder: Path) -> None:
     """Starts the missing workers, at most one for each run.
 
