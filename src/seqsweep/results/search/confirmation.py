@@ -7,14 +7,15 @@ good. Their runs over fresh seeds had no part in that choice.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seqsweep.results.run_numbers import numbers, seed_of
+from seqsweep.results.replicates import Replicate, replicate_of
+from seqsweep.results.run_numbers import numbers
 from seqsweep.results.search.trials import Runs, ranked, sign_of, trial_words, value_of
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile, Trial
 
-_Sample = dict[int, float]
-"""The values of a metric by seed."""
+_Sample = dict[Replicate, float]
+"""The values of a metric by replicate; only the seed varies."""
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,16 @@ def confirmation_of(
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 
-def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[int, dict[str, float]]:
+def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
     """The metrics of the trial's complete runs over fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
     fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
     entries = [runs[run_id] for run_id in fresh if run_id in runs]
-    return {seed_of(entry): numbers(entry) for entry in entries if entry.state == "complete"}
+    return {replicate_of(entry): numbers(entry) for entry in entries if entry.state == "complete"}
 
 
-def _column(samples: Mapping[int, Mapping[str, float]], metric: str) -> _Sample:
-    return {seed: each[metric] for seed, each in samples.items() if metric in each}
+def _column(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> _Sample:
+    return {key: each[metric] for key, each in samples.items() if metric in each}
 
 
 def _differences(compared: Sequence[_Sample]) -> list[Difference]:
