@@ -15,7 +15,7 @@ from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile, Trial
 
 _Sample = dict[Replicate, float]
-"""The values of a metric by seed."""
+"""The values of a metric by replicate; only the seed varies."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
-        before: The rank in the search, from 1.
+        before: The rank in the search, from 1. Equal trials have equal ranks.
         after: The rank among the confirmed trials by the mean over fresh seeds, from 1.
         searched: The value in the search.
         fresh: The value over fresh seeds.
@@ -62,7 +62,7 @@ class Confirmation:
     @property
     def first(self) -> Confirmed:
         """The confirmed trial that was the best one in the search."""
-        return min(self.trials, key=lambda row: row.before)
+        return min(self.trials, key=lambda row: (row.before, row.number))
 
 
 def confirmation_of(
@@ -88,7 +88,7 @@ def confirmation_of(
         Confirmed(
             trial.number,
             trial_words(trial, names),
-            order.index(trial) + 1,
+            1 + sum(sign * (value_of(t) or 0.0) < sign * (value_of(trial) or 0.0) for t in order),
             after,
             value_of(trial) or 0.0,
             means[trial.number],
@@ -112,7 +112,7 @@ def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[Replicate, di
 
 
 def _column(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> _Sample:
-    return {seed: each[metric] for seed, each in samples.items() if metric in each}
+    return {key: each[metric] for key, each in samples.items() if metric in each}
 
 
 def _differences(compared: Sequence[_Sample]) -> list[Difference]:
