@@ -39,7 +39,8 @@ def _board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
     # A metric that no row has gets no column.
     measured = {name for row in board.rows for name in row.metrics}
     scores = [name for name in dict.fromkeys((board.monitor, *_SCORES)) if name in measured]
-    lines = [["#", "config", "seeds", *scores, *(names[key] for key in board.keys)]]
+    units = f"{board.variation.unit}s"
+    lines = [["#", "config", units, *scores, *(names[key] for key in board.keys)]]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
         name = config_names[row.entries[0].folder.run_id]
         metrics = [_number(score, row.metrics.get(score)) for score in scores]
@@ -64,7 +65,9 @@ def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
 def _title(board: Leaderboard) -> str:
     count = len(board.rows)
     configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    return f"{configs}, by {board.chosen_by}: mean over seeds ± standard deviation"
+    return (
+        f"{configs}, by {board.chosen_by}: mean over {board.variation.unit}s ± standard deviation"
+    )
 
 
 def _layout() -> Any:
