@@ -104,6 +104,32 @@ def test_a_name_says_what_is_trained_and_what_is_swept(
     assert made.rpartition("-")[0] == stem
 
 
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        ("sweep.zip=[model.hidden_size,optimizer.lr]",),
+        ('sweep.filter="model.hidden_size < 8"', "sweep.ask_above=3"),
+        ("sweep.sample=1", "sweep.sample_seed=4", "seed=0,1"),
+    ],
+)
+def test_the_shape_of_a_sweep_is_not_a_part_of_its_question(
+    name: Name, shaped: tuple[str, ...]
+) -> None:
+    both = (*GRID, "optimizer.lr=0.1,0.01")
+    assert name(*both, *shaped) == name(*both)
+
+
+def test_the_keys_of_a_list_count_as_swept(name: Name, tmp_path: Path) -> None:
+    both = name(*GRID, "optimizer.lr=0.1,0.01")
+    (tmp_path / "m.csv").write_text("model.hidden_size,optimizer.lr,seed\n4,0.1,1\n8,,2\n")
+    assert name("data=digits", f"sweep.list={tmp_path}/m.csv") == both
+    inline = "sweep.list=[{model.hidden_size:4},{optimizer.lr:0.1}]"
+    assert name("data=digits", inline) == both
+    assert name("data=digits", "model.hidden_size=1,2", "sweep.list=[{optimizer.lr:1}]") == both
+    wrong = name("data=digits", "sweep.list=no_such.csv")  # refused when members are planned
+    assert wrong == name("data=digits")
+
+
 def test_the_values_of_a_swept_group_belong_to_the_question(name: Name) -> None:
     groups = ("data=digits", "optimizer=adam,sgd")
     assert name(*groups) == name("data=digits", "optimizer=sgd,adam,rmsprop")

@@ -185,6 +185,19 @@ def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):
     assert "2 configs only in b: h=1 data=22222222; h=2 data=22222222" in text
 
 
+def test_no_mean_of_several_data_sets_is_compared_and_each_has_its_best(tmp_path):
+    for name, more in (("a", 0.0), ("b", 0.1)):
+        for data in ("digits", "order"):
+            target = {"data.source._target_": f"seqsweep.data.{data}"}
+            runs = [target | {"h": h, "seed": 0, "val/acc": h / 10 + more} for h in (1, 2)]
+            on_data(tmp_path / name, f"content of {data}", *runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "no mean over configs: scores of different data sets have no common scale" in text
+    assert "mean of 4 configs" not in text
+    for name in ("a on digits", "a on order", "b on digits", "b on order"):
+        assert f"best of {name}: h=2" in text
+
+
 def test_sweeps_that_were_each_trained_on_their_own_data_are_matched_and_not_compared(tmp_path):
     for name, data in (("a", "1"), ("b", "2")):
         on_data(tmp_path / name, data * 16, *({"h": h, "val/acc": h / 10} for h in (1, 2)))

@@ -19,6 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.schema import Config, check
+from seqsweep.config.shape.listed import read_list
 from seqsweep.runs.identity import decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
@@ -42,6 +43,8 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)
+    if (members := master.sweep.get("list")) is not None:
+        swept |= _listed_keys(members)
     keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
@@ -114,6 +117,14 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
         if override.is_sweep_override():
             swept.add(override.key_or_group)
     return swept, dict(sorted(fixed.items()))
+
+
+def _listed_keys(members: Any) -> set[str]:
+    """Returns the keys of `sweep.list`; nothing for a list that cannot be read."""
+    given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
+    with contextlib.suppress(ValueError, OSError):  # reported when members are planned
+        return {key.lstrip("+") for member in read_list(given) for key in member.overrides}
+    return set()
 
 
 def _plain(master: DictConfig) -> Config:

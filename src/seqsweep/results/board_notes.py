@@ -83,6 +83,8 @@ def _missing_notes(board: Leaderboard) -> list[str]:
         states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
         runs = count(board.grid.planned, "run")
         notes.append(f"[yellow]{missing} of {runs} {are} not complete ({states})[/]")
+    if board.pruned:
+        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
     if board.left_out:
         runs, unit = count(board.left_out, "run"), board.variation.unit
         notes.append(

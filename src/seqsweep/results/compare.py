@@ -12,16 +12,17 @@ from rich.table import Table
 
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.data_sets import by_data_set
 from seqsweep.results.datasets import sets_of, why_apart
 from seqsweep.results.environments import environment_of
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import REPLICATE_KEYS, replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of, varied_words
 
 TOP = 20
 """The rows of a table; the omitted ones are counted below it."""
@@ -107,7 +108,7 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
         firsts = [entries[0].config if entries else None for entries in complete.values()]
         print_table(console, _config_table("the sweeps differ in", sides, fixed, firsts))
     compare_configs(complete, fixed, console, TOP)
-    for label, entries in complete.items():
+    for label, entries in by_data_set(complete).items():
         console.print(_best_line(label, entries), soft_wrap=True, highlight=False)
 
 

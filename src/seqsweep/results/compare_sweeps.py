@@ -42,6 +42,11 @@ class _Match:
     samples: dict[str, dict[Replicate, float]]
     groups: dict[str, list[Entry]]
 
+    @property
+    def data(self) -> str:
+        """A text that is equal for configs on the same data set."""
+        return data_key(next(entries[0] for entries in self.groups.values()))
+
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""
         # A replicate affects both runs in the same way, by the data or the order.
@@ -90,7 +95,10 @@ def compare_configs(
     if shared:
         print_table(console, _table(shared[:top], keys, list(sweeps), measure))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    lines += [line for label in others if (line := _overall(shared, label, first, measure))]
+    if len({match.data for match in shared}) > 1:
+        lines.append("no mean over configs: scores of different data sets have no common scale")
+    else:
+        lines += [line for label in others if (line := _overall(shared, label, first, measure))]
     # A difference over one seed has no interval, and the table would not say why.
     if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
         lines.append("[dim]one seed per config: no confidence interval for a config[/]")

@@ -60,6 +60,12 @@ def _shapes_splits(key: str) -> bool:
     return key.startswith("data.") and key not in _NOT_OF_SPLITS
 
 
+def is_of_data(key: str) -> bool:
+    """Returns whether a key may choose data, not only split or prepare them."""
+    of_split = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
+    return _shapes_splits(key) and key not in of_split
+
+
 def why_apart(first: Sets, other: Sets) -> str:
     """The reason why scores of two runs are not comparable: `other test set`.
 

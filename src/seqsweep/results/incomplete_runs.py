@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.results.effects import Grid
-from seqsweep.results.replicates import REPLICATE_KEYS
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _LOST = ("diverged", "failed")
 

@@ -1,7 +1,8 @@
 """Ranks the configs of a folder of runs by their mean over replicates.
 
 The validation metric ranks the configs. Then each config is compared with the first one on the test
-metric, replicate by replicate. Runs of the same config on other data have their own row.
+metric, replicate by replicate. Runs of the same config on other data have their own row. Scores of
+different data sets are not ranked together: the rows of one data set come before those of the next.
 """
 
 import math
@@ -10,12 +11,12 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.datasets import data_key, data_names
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
 from seqsweep.results.incomplete_runs import count_lost, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import REPLICATE_KEYS, Variation, variation_of
 from seqsweep.results.rows import DATA, Row, compare_rows, make_row, with_data
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import ranks_by_size
@@ -27,6 +28,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, Variation, variation_of
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
@@ -56,6 +58,8 @@ class Leaderboard:
         epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
             monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
+        pruned: The number of runs that a search has ended early; they have no test metrics.
+        sets: The number of data sets. The rows of each are ranked on their own.
         variation: What the replicates of the configs differ in.
     """
 
@@ -67,6 +71,8 @@ class Leaderboard:
     left_out: int
     epoch: Epoch = "best"
     missing_states: Mapping[str, int] = field(default_factory=dict[str, int])
+    pruned: int = 0
+    sets: int = 1
     variation: Variation = field(default_factory=Variation)
 
     @property
@@ -129,10 +135,14 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
-    rows = with_data(_ordered(rows, monitor))
+    set_of_run = _sets_of_runs(entries)
+    # Python keeps the order of rows with the same data set.
+    ordered = sorted(_ordered(rows, monitor), key=lambda row: set_of_run.get(_id(row), 0))
+    rows = with_data(ordered)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    left = [entry.config for entry in entries if entry.state != "complete"]
+    # A search has ended the pruned runs on purpose, so they are not missing.
+    left = [entry.config for entry in entries if entry.state not in ("complete", "pruned")]
     left = [config for config in (*left, *planned) if config]
     grid = find_missing([entry.config for entry in complete], swept, left)
     return Leaderboard(
@@ -144,6 +154,8 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
         left_out=len(complete) - sum(map(len, groups)),
         epoch=_epoch(complete, monitor),
         missing_states=count_missing_states(grid, entries, planned),
+        pruned=sum(entry.state == "pruned" for entry in entries),
+        sets=len({set_of_run.get(_id(row), 0) for row in rows}),
         variation=variation,
     )
 
@@ -151,6 +163,19 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
 def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
     """Returns a run's values of the keys, and its data set."""
     return value_key([entry.config.get(key) for key in keys]), data_key(entry)
+
+
+def _id(row: Row) -> str:
+    return row.entries[0].folder.run_id
+
+
+def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
+    """The index of each run's data set by run_id."""
+    return {
+        entry.folder.run_id: index
+        for index, one in enumerate(data_sets(entries))
+        for entry in one.entries
+    }
 
 
 def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:

@@ -8,9 +8,6 @@ from seqsweep.results.datasets import sets_of
 from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS
-
-__all__ = ["REPLICATE_KEYS", "Replicate", "Variation", "replicate_of", "variation_of"]
 
 
 class Replicate(NamedTuple):

@@ -26,13 +26,12 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.significance import Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
-from seqsweep.runs.ledger import Entry, not_begun
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.ledger import Entry
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -40,7 +39,6 @@ _ALWAYS = ("val/acc", "test/acc", "test/f1")
 _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
-
 
 MOST_ROWS = 1000
 """The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
@@ -103,21 +101,11 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
 
 
-def print_folder(
-    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
-) -> None:
-    """Prints the leaderboard of a folder if it has a complete run."""
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(folder)
-        planned = not_begun(sweep.configs, entries) if sweep else ()
-        print_leaderboard(console, leaderboard(entries, planned), top)
-
-
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     """A table of the runs: differing keys, state, and score or error.
 
     Args:
-        most: The number of rows. If there are more runs, those that are not complete come first.
+        most: The number of rows. If there are more runs, those that are not done come first.
     """
     keys = distinguishing_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
@@ -140,11 +128,11 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
 
 
 def _most_urgent(entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The first entries in their order, all those that are not complete before any other."""
+    """The first entries in their order, all those that are not done before any other."""
     if len(entries) <= most:
         return list(entries)
     # Python keeps the order of equal entries.
-    return sorted(entries, key=lambda entry: entry.state == "complete")[:most]
+    return sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
@@ -157,6 +145,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
 _STATES = {
     "complete": "[green]complete[/]",
     "diverged": "[red]diverged[/]",
+    "pruned": "[yellow]pruned[/]",
     "running": "[cyan]running[/]",
     "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
@@ -194,7 +183,7 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
 
 
 def _result(entry: Entry) -> list[str]:
-    values = numbers(entry) if entry.state == "complete" else {}
+    values = numbers(entry) if entry.state in ("complete", "pruned") else {}
     scores = [number(values[name]) if name in values else "" for name in ("val/acc", "test/acc")]
     return [*scores, _cost("train_seconds", values.get("train_seconds"))]
 

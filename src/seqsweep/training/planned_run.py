@@ -37,7 +37,7 @@ class PlannedRun:
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
     limits: Limits | None = None
-    """Where a search ends the run early; None if it trains to its last epoch."""
+    """The limits of a search; None if the run trains to its last epoch."""
 
     @functools.cached_property
     def flat(self) -> dict[str, Any]:

@@ -2,17 +2,22 @@
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Row, leaderboard
-from seqsweep.results.replicates import REPLICATE_KEYS, replicate_of
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of
 from seqsweep.using.load import LoadedRun, load_run
+
+_MOST_NAMED = 5
+"""The number of data sets whose best run is named."""
 
 
 class FoundRun(NamedTuple):
@@ -54,7 +59,8 @@ def find_run(path: Path) -> FoundRun:
     The test split has no part in the choice.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or no complete run in it.
+        FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
+            runs have several data sets, whose scores cannot be ranked together.
     """
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
@@ -66,6 +72,7 @@ def find_run(path: Path) -> FoundRun:
     if not board.rows:
         states = sorted({entry.state for entry in entries})
         raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
+    _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
     best = _best_of(row, monitor)
     # The seed is always named, folds and splits only where they vary.
@@ -90,6 +97,22 @@ def replicates_of(folder: Path) -> Row | None:
     rows = leaderboard(read_folder(folder.parent)).rows
     with_it = (row for row in rows if any(e.folder.path == folder for e in row.entries))
     return next(with_it, None)
+
+
+def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
+    sets = [one for one in data_sets(entries) if any(e.state == "complete" for e in one.entries)]
+    if len(sets) < 2:
+        return
+    best = [
+        f"{one.name}: {_best_of(board.rows[0], board.monitor).folder.path}"
+        for one in sets[:_MOST_NAMED]
+        for board in [leaderboard(one.entries)]
+    ]
+    more = f"; and {len(sets) - _MOST_NAMED} more" if len(sets) > _MOST_NAMED else ""
+    raise ValueError(
+        f"{path}: its runs have {len(sets)} data sets, whose scores cannot be ranked together; name"
+        f" a run's folder. The best by validation: {'; '.join(best)}{more}"
+    )
 
 
 def _best_of(row: Row, monitor: str) -> Entry:

@@ -1,5 +1,6 @@
 """The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
+import dataclasses
 import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -48,6 +49,12 @@ def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, wa
     lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
     assert any("Time Series selects none" in line for line in lines) == warned
     assert lines[0].startswith(f"{count} runs in ")
+
+
+def test_the_greeting_says_how_many_runs_are_left_out():
+    shown = dataclasses.replace(view("h08-s0", "h08-s1"), left_out=98)
+    line = "100 runs in x: the 2 of the best configs are shown; --runs N shows more"
+    assert greeting(shown, "http://x")[0] == line
 
 
 @pytest.mark.parametrize(

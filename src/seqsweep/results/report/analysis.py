@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
+from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.effects import (
     Effect,
@@ -22,8 +23,10 @@ from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
 from seqsweep.results.report.findings import Answer, Baseline, Config, Report, Run
 from seqsweep.results.report.rerun_commands import commands
+from seqsweep.results.report.sets_section import answer_over_sets
 from seqsweep.results.report.split_sizes import overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.search.findings import find_search
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
@@ -59,7 +62,10 @@ def analyse(folder: Path) -> Report:
     # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | _run_configs(entries))
     configs = _configs(board, config_runs(board, entries, names, folder), names)
-    effects, interaction = _effects(configs, board.compared)
+    across = across_sets(entries, others)
+    # An effect over several data sets would be a mean of scores of different test sets.
+    compared = [] if across else configs
+    effects, interaction = _effects(compared, board.compared)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
     # The words of a config contain only the keys that are needed to distinguish it.
@@ -79,11 +85,13 @@ def analyse(folder: Path) -> Report:
         monitor=board.monitor,
         score=board.compared,
         names=key_names,
-        answer=_answer(configs, board, baselines) or sentences.no_answer(states, waiting),
+        answer=(across and answer_over_sets(across))
+        or _answer(configs, board, baselines)
+        or sentences.no_answer(states, waiting),
         configs=configs,
         baselines=baselines,
         baseline_notes=notes,
-        axis=axes.choose_axis(_scored(configs, board.compared), effects, keys, key_names),
+        axis=axes.choose_axis(_scored(compared, board.compared), effects, keys, key_names),
         effects=effects,
         interaction=interaction,
         interaction_words=sentences.interaction_words(interaction, key_names, board.compared),
@@ -95,10 +103,12 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels, folder),
         environment=details.environment(representative),
         commands=commands(sweep, entries, representative, folder),
-        splits=splits_of(counted),
+        splits={} if across else splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,
+        search=find_search(folder, entries),
+        across=across,
         unit=board.variation.unit,
         varied=board.variation.words if board.variation.resampled else "",
         test=name_test(board.variation),

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
 from seqsweep.results.improvement import Improvement
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
+from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
@@ -194,10 +196,14 @@ class Report:
         effects: The main effects of the keys.
         interaction: The strongest interaction of two keys, and its words.
         grid: The missing runs, and their number by state.
-        splits: The splits of the best run, as in its record; empty if the record lacks them.
+        splits: The splits of the best run, as in its record; empty if the record lacks them, and
+            with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.
+        search: What the search of the folder has found; None without a search.json.
+        across: The table of configs by data sets; None if there is one data set. With several,
+            there are no effects and no costs, since these would mix scores of different test sets.
         unit: The name of a replicate, `seed` if only seeds vary.
         varied: What the replicates differ in; empty if only seeds vary.
         test: The name of the test and of its correction.
@@ -233,6 +239,8 @@ class Report:
     overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
+    search: Search | None = None
+    across: AcrossSets | None = None
     unit: str = "seed"
     varied: str = ""
     test: str = ""

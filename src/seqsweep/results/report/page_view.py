@@ -12,6 +12,8 @@ from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
+from seqsweep.results.report.search_view import search_view
+from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.verdicts import seeds_override
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
@@ -35,6 +37,8 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_board_view(report),
         **_effects_view(report),
         **_curves_view(report, drawn),
+        **search_view(report.search, drawn),
+        **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
             f"{number} {state}" for state, number in report.states.items() if state in ENDED_EARLY

@@ -30,6 +30,7 @@ from seqsweep.results.report.plot_parts import (
     rounded,
     ticks,
 )
+from seqsweep.results.report.search_plots import search_figures
 
 _MOST_STRIPS = 12
 _LONGEST_LINE = 48
@@ -43,13 +44,16 @@ def figures(report: Report) -> dict[str, Figure]:
             result[f"axis-{index}"] = axis_figure(report.axis, panel, report)
     for kind in ("loss", "acc"):
         result[f"curves-{kind}"] = curves_figure(report.curves, kind)
-    if len(report.scored) > 1:
+    # A front over several data sets would compare scores of different test sets.
+    if len(report.scored) > 1 and report.across is None:
         for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
             result[f"pareto-{cost}"] = pareto_figure(report.scored, cost, report)
     if report.confusion:
         result["confusion"] = confusion_figure(report.confusion)
     if report.has_seeds:
         result["seeds"] = seeds_figure(report.scored, report.score, report.unit)
+    if report.search:
+        result |= search_figures(report.search)
     return {name: figure for name, figure in result.items() if figure is not None}
 
 

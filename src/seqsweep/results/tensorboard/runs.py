@@ -21,8 +21,15 @@ from seqsweep.runs.sweepfile import SweepFile
 Status = Literal["success", "failure", "unknown"]
 """TensorBoard's word for the end of a run; `unknown` if it trains, was interrupted or killed."""
 
-_STATUS: Mapping[str, Status] = {"complete": "success", "diverged": "failure", "failed": "failure"}
-_LAST_FILE = {"complete": "record.json", "diverged": "record.json", "failed": "failure.json"}
+_STATUS: Mapping[str, Status] = {
+    "complete": "success",
+    "pruned": "success",
+    "diverged": "failure",
+    "failed": "failure",
+}
+_LAST_FILE = dict.fromkeys(("complete", "pruned", "diverged"), "record.json") | {
+    "failed": "failure.json"
+}
 _RECORD_KEYS = ("best_epoch", "train_seconds", "params", "samples_per_s")
 _METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
 

@@ -92,7 +92,8 @@
   const draw = (place, forPaper) => {
     const figure = figureOf(place);
     const isDark = dark.matches && !forPaper;
-    const layout = { ...figure.layout, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
+    const shape = isDark ? recoloured(figure.layout, false) : figure.layout;
+    const layout = { ...shape, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
     const widest = parseInt(place.style.maxWidth, 10) || PRINTED;
     if (forPaper) layout.width = place.closest(".panels.two") ? PRINTED / 2 - 12 : Math.min(PRINTED, widest);
     else layout.autosize = true;
