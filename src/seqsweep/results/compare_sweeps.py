@@ -29,6 +29,7 @@ from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, monitor_of
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _LISTED = 3
 """The number of unmatched configs that are listed."""
