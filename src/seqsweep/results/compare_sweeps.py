@@ -17,7 +17,6 @@ from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import (
-    REPLICATE_KEYS,
     Replicate,
     replicate_of,
     variation_of,
