@@ -31,20 +31,46 @@ class ConfirmConf:
 
 
 @dataclass
+class SamplerOptionsConf:
+    """The options of all samplers; those that are not null must be the sampler's."""
+
+    n_startup_trials: int | None = None  # tpe
+    n_ei_candidates: int | None = None
+    multivariate: bool | None = None
+    group: bool | None = None
+    constant_liar: bool | None = None
+    sigma0: float | None = None  # cmaes
+    popsize: int | None = None
+    qmc_type: str | None = None  # qmc
+    scramble: bool | None = None
+
+
+@dataclass
+class PrunerOptionsConf:
+    """The options of all pruners; those that are not null must be the pruner's."""
+
+    n_startup_trials: int | None = None  # median
+    n_warmup_epochs: int | None = None
+    interval: int | None = None
+    min_epochs: int | None = None  # hyperband
+    eta: int | None = None
+
+
+@dataclass
 class OptunaSweeperConf:
     """The sweeper's config; `seqsweep.sweeping.search.settings` says what the keys mean."""
 
     _target_: str = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
     params: dict[str, Any] | None = field(default_factory=dict)
     sampler: str = "tpe"
-    sampler_options: dict[str, Any] = field(default_factory=dict)
+    sampler_options: SamplerOptionsConf = field(default_factory=SamplerOptionsConf)
     seed: int = 0
     budget: BudgetConf = field(default_factory=BudgetConf)
     parallel: int = 16
     objectives: list[str] | None = None
     directions: list[str] | None = None
     pruner: str = "none"
-    pruner_options: dict[str, Any] = field(default_factory=dict)
+    pruner_options: PrunerOptionsConf = field(default_factory=PrunerOptionsConf)
     seeds: int = 1
     confirm: ConfirmConf = field(default_factory=ConfirmConf)
 
