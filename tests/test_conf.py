@@ -5,11 +5,12 @@ from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
 from seqsweep.config import CONF_DIR
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import check
+from seqsweep.config.shape.axes import grid_of
+from seqsweep.config.shape.options import ShapeOptions
 
 OPTIONS = sorted(
     f"{path.parent.relative_to(CONF_DIR)}={path.stem}"
@@ -86,9 +87,10 @@ def test_a_sweep_expands_to_distinct_members(sweep, members, composed):
     config = composed(f"sweep={sweep}", return_hydra_config=True)
     params = OmegaConf.to_container(config.hydra.sweeper.params)
     assert isinstance(params, dict)
-    sweeper = SeqsweepSweeper({str(key): value for key, value in params.items()})
-    expanded = sweeper._expand([], OverridesParser.create())
-    assert len({tuple(member) for member in expanded}) == len(expanded) == members
+    named = {str(key): value for key, value in params.items()}
+    grid = grid_of(named, [], OverridesParser.create(), ShapeOptions())
+    expanded = {tuple(grid.overrides(point)) for point in grid.points()}
+    assert len(expanded) == grid.size == members
 
 
 def test_debug_overrides_an_experiment(composed):

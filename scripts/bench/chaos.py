@@ -49,6 +49,7 @@ def grid(runs: int, epochs: int) -> tuple[str, ...]:
     return (
         "-m",
         "sweep.name=chaos",
+        "sweep.ask_above=null",
         "data=digits",
         "model.dropout=0.1",
         "scheduler=plateau",

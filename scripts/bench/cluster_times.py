@@ -63,7 +63,7 @@ class Sweep:
         """Returns the command that trains the sweep in a folder."""
         lengths = (f"seed=range({self.seeds})", f"trainer.max_epochs={self.epochs}")
         fixed = (f"hydra.sweep.dir={folder}", "trainer=cpu", "sweep.report=false")
-        return [*SEQSWEEP, "train", "-m", *NETWORKS, *lengths, *fixed, *words]
+        return [*SEQSWEEP, "train", "-m", "--yes", *NETWORKS, *lengths, *fixed, *words]
 
     def check(self, folder: Path) -> None:
         """Ends the program unless all runs are done."""

@@ -143,7 +143,7 @@ def command(way: str, overrides: list[str], folder: str) -> list[str]:
         return [sys.executable, "-c", PLAIN_START]
     if way not in OURS:
         return [sys.executable, str(Path(__file__).resolve()), "--way", way, *overrides]
-    train = [sys.executable, "-m", "seqsweep", "train", "-m", f"output_dir={folder}"]
+    train = [sys.executable, "-m", "seqsweep", "train", "-m", "--yes", f"output_dir={folder}"]
     train.append("sweep.report=false")  # the other ways write no report
     return [*train, *OURS[way], *overrides]
 

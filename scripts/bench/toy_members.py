@@ -58,7 +58,7 @@ PARTS = {
         "training.diagnosis:write_diagnosis",
     ),
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
-    "leaderboard": ("results.tables:print_folder",),
+    "leaderboard": ("results.folder_tables:print_folder",),
     "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),
     "TensorBoard view": ("results.tensorboard.view:renew",),
     "is it fresh": ("results.report.freshness:made_from", "runs.eventfiles:all_made_files"),
@@ -183,7 +183,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.folder is not None:
         arguments = [
-            "train", "-m", "experiment=notebook_simple", "trainer=cpu", "~logger.print_loss",
+            "train", "-m", "--yes", "experiment=notebook_simple", "trainer=cpu",
+            "~logger.print_loss",
             f"trainer.max_epochs={options.epochs}", f"seed=range({options.members})",
             f"sweep.report={str(not options.no_report).lower()}", "sweep.name=toys",
             f"output_dir={options.folder}", "hydra.launcher.threads=1",

@@ -120,12 +120,17 @@ def _train(arguments: list[str]) -> int:
     from seqsweep.sweeping.app import run
 
     # Hydra does not know these options.
-    rest = [word for word in arguments if word not in ("--plan-only", "--detach")]
+    rest = [word for word in arguments if word not in ("--plan-only", "--detach", "--yes")]
     if "--detach" in arguments:
         rest.append("hydra.launcher.detach=true")
+    if "--yes" in arguments:
+        rest.append("sweep.ask_above=null")
+    is_sweep = {"-m", "--multirun"} & set(rest)
+    if "--yes" in arguments and not is_sweep:
+        return _refuse("--yes: needs -m, because nothing is asked before a single run")
     if "--plan-only" not in arguments:
         return run(rest)
-    if not {"-m", "--multirun"} & set(rest):
+    if not is_sweep:
         return _refuse("--plan-only: needs -m, because a single run is not planned for workers")
     return run(rest, **{"plan-only": "yes"})
 
@@ -214,16 +219,23 @@ def _status(arguments: list[str]) -> None:
 
 def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.tables import print_folder, status_line
+    from seqsweep.results.folder_tables import print_folder, write_sets_csv
+    from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
         "--top", type=whole_number(1), metavar="N", help="show only the first N rows"
     )
+    words = "print the leaderboard of every data set, even if there are more than 8"
+    parser.add_argument("--all", action="store_true", help=words)
+    words = "write the table over several data sets, by their ranks, as csv"
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder), PlainConsole()
-    print_folder(console, options.folder, entries, options.top)
+    if options.csv is not None:
+        write_sets_csv(options.csv, options.folder, entries)
+    print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in entries):
         line = status_line(options.folder, entries)
         console.print(line, soft_wrap=True, highlight=False)
@@ -282,18 +294,25 @@ def _report(arguments: list[str]) -> int:
 def _compare(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
+    from seqsweep.results.detect import detect_difference
 
     parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    compare(parser.parse(arguments).folders, PlainConsole())
+    detect = "of one sweep: how many seeds or splits would show this difference"
+    parser.add_argument("--detect", type=float, metavar="DIFFERENCE", help=detect)
+    options = parser.parse(arguments, intermixed=True)
+    if options.detect is not None:
+        detect_difference(options.folders, options.detect, PlainConsole())
+    else:
+        compare(options.folders, PlainConsole())
 
 
 def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
-    return serve(options.folder, options.port, options.images, options.host)
+    return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 
 def _data(arguments: list[str]) -> int:

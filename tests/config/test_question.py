@@ -43,6 +43,9 @@ def name() -> Iterator[Name]:
         ("model.hidden_size=range(2,9)", "data=digits"),
         (*GRID, "seed=3"),
         (*GRID, "seed=0,1,2"),
+        (*GRID, "data.split_seed=range(3)"),
+        (*GRID, "sweep=splits"),
+        (*GRID, "sweep=splits", "seed=0,1"),
         (*GRID, "optimizer.lr=3e-3", "model.cell=rnn"),  # the defaults
         (*GRID, "trainer.gradient_clip_val=1"),  # 1.0
         (*GRID, "threads=2", "sweep.report=false", "output_dir=/elsewhere", "logger=none"),
@@ -63,6 +66,8 @@ def test_more_of_the_same_question_has_the_same_name(name: Name, same: tuple[str
         (*GRID, "trainer.max_epochs=3"),
         (*GRID, "monitor=val/loss"),
         (*GRID, "data.split_seed=1"),
+        (*GRID, "data.folds=5"),
+        (*GRID, "data.folds=5,10"),
     ],
 )
 def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -> None:
@@ -77,6 +82,9 @@ def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -
         ((*GRID, "model.cell=rnn,gru"), "digits-cell-hidden_size"),
         (("data=digits", "seed=0,1"), "digits-seed"),
         (("data=digits",), "digits-seed"),
+        (("data=digits", "sweep=splits"), "digits-seed"),
+        (("data=digits", "sweep=cross_validation"), "digits-folds"),
+        ((*GRID, "sweep=cross_validation"), "digits-hidden_size"),
         (("experiment=japanese_vowels", "sweep=seeds"), "japanese_vowels-seed"),
         ((*GRID, "name=mine"), "mine-hidden_size"),
         (("data=digits,japanese_vowels",), "data"),
@@ -94,6 +102,32 @@ def test_a_name_says_what_is_trained_and_what_is_swept(
     assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_-]*-[0-9a-f]{6}", made)
     assert len(made) <= 60
     assert made.rpartition("-")[0] == stem
+
+
+@pytest.mark.parametrize(
+    "shaped",
+    [
+        ("sweep.zip=[model.hidden_size,optimizer.lr]",),
+        ('sweep.filter="model.hidden_size < 8"', "sweep.ask_above=3"),
+        ("sweep.sample=1", "sweep.sample_seed=4", "seed=0,1"),
+    ],
+)
+def test_the_shape_of_a_sweep_is_not_a_part_of_its_question(
+    name: Name, shaped: tuple[str, ...]
+) -> None:
+    both = (*GRID, "optimizer.lr=0.1,0.01")
+    assert name(*both, *shaped) == name(*both)
+
+
+def test_the_keys_of_a_list_count_as_swept(name: Name, tmp_path: Path) -> None:
+    both = name(*GRID, "optimizer.lr=0.1,0.01")
+    (tmp_path / "m.csv").write_text("model.hidden_size,optimizer.lr,seed\n4,0.1,1\n8,,2\n")
+    assert name("data=digits", f"sweep.list={tmp_path}/m.csv") == both
+    inline = "sweep.list=[{model.hidden_size:4},{optimizer.lr:0.1}]"
+    assert name("data=digits", inline) == both
+    assert name("data=digits", "model.hidden_size=1,2", "sweep.list=[{optimizer.lr:1}]") == both
+    wrong = name("data=digits", "sweep.list=no_such.csv")  # refused when members are planned
+    assert wrong == name("data=digits")
 
 
 def test_the_values_of_a_swept_group_belong_to_the_question(name: Name) -> None:

@@ -66,6 +66,10 @@ def test_one_value_however_it_is_written(written, checked):
         (["data.transform=frame"], ["data.transform='frame': must be a group of keys or null"]),
         # out of range
         (["threads=100000"], ["threads=100000: must be at most ", "the cores of this machine"]),
+        (["sweep.sample=0"], ["sweep.sample=0: must be at least 1"]),
+        (["sweep.sample=many"], ["sweep.sample='many': must be a whole number"]),
+        (["sweep.filter=[a]"], ["sweep.filter=["]),
+        (["sweep.ask_above=-1"], ["sweep.ask_above=-1: must be at least 0"]),
         (["sweep.retries=-1"], ["sweep.retries=-1: must be at least 0"]),
         (["~optimizer.lr"], ["optimizer.lr is missing: seqsweep.training.optimizers.adam needs"]),
         (["scheduler=step", "~scheduler.step_size"], ["scheduler.step_size is missing: "]),

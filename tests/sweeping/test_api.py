@@ -41,6 +41,7 @@ def test_compose_returns_the_config_of_the_command(checked):
         (["seed=0,1"], "seed=0,1: several values are a sweep: seqsweep.sweep trains it"),
         (["sweep=architecture"], "a grid over model.num_layers.* seqsweep.sweep trains it"),
         (["optimizer.lr=[1"], "cannot read the argument"),
+        (["sweep.sample=3"], "sweep.sample: is of a sweep: seqsweep.sweep trains it"),
     ],
 )
 def test_compose_raises_one_clear_error_for_a_wrong_override(overrides, message):
@@ -111,6 +112,19 @@ def test_a_sweep_is_trained_once_and_leaves_the_program_as_it_was(capsys, monkey
     assert RunFolder(folder / single["run_id"]).record() is not None  # the same run_id
     assert seqsweep.sweep([*SMALL, *QUICK, "seed=0,1"]) == folder
     assert "2 done, 0 to train" in capsys.readouterr().out
+
+
+def test_sweep_takes_every_form_and_is_never_asked(capsys):
+    grid = [*SMALL, *QUICK, "model.hidden_size=2,3,4", "seed=0,1", "sweep.list=[{model.cell:gru}]"]
+    shape = ["sweep.zip=[model.hidden_size,seed]", "sweep.filter='seed < 1'"]
+    refused = "zip: model.hidden_size has 3 values and seed has 2"
+    with pytest.raises(ValueError, match=refused):
+        seqsweep.sweep([*grid, *shape])
+    seqsweep.sweep([*grid, "seed=0,1,2", *shape, "sweep.name=mine"])
+    assert "sweep.filter keeps 1 of 3 runs" in capsys.readouterr().out
+    more = [*grid, "seed=0,1,2", "sweep.filter='seed < 2'", "sweep.name=mine", "sweep.sample=1"]
+    with pytest.raises(ValueError, match=r"more than sweep.ask_above=0: add --yes"):
+        seqsweep.sweep([*more, "sweep.ask_above=0"])
 
 
 def test_sweep_raises_one_clear_error_for_a_wrong_override(capsys):

@@ -3,8 +3,6 @@
 Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
 """
 
-import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,6 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -62,7 +59,9 @@ class SeqsweepSweeper(Sweeper):
         # Imported here for the reason in the module's docstring.
         from seqsweep.command import subcommand
         from seqsweep.config.compose import MemberComposer
+        from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
+        from seqsweep.runs.replicate_keys import REPLICATE_KEYS
         from seqsweep.sweeping.hydra_jobs import RunLauncher
         from seqsweep.sweeping.plan_command import show_plan, verify_members
         from seqsweep.sweeping.sweep import run_sweep
@@ -70,7 +69,8 @@ class SeqsweepSweeper(Sweeper):
         launcher, context, config = self.launcher, self.hydra_context, self.config
         assert launcher is not None and context is not None and config is not None
         loader = context.config_loader
-        jobs = self._expand(arguments, OverridesParser.create(config_loader=loader))
+        parser = OverridesParser.create(config_loader=loader)
+        jobs = expand(self.params, arguments, parser, config, REPLICATE_KEYS)
         composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
         if subcommand() == "plan":
             show_plan(jobs, composer, folder, PlainConsole())
@@ -86,24 +86,3 @@ class SeqsweepSweeper(Sweeper):
         code = run_sweep(jobs, composer, runs, folder, PlainConsole())
         if code:
             raise SystemExit(code)
-
-    def _expand(self, arguments: Sequence[str], parser: OverridesParser) -> list[list[str]]:
-        """Returns the overrides of each member of the grid. The last argument varies fastest."""
-        # Imported here for the reason in the module's docstring.
-        from seqsweep.config.grid import check_grid, swept_values
-
-        params = [f"{key}={value}" for key, value in self.params.items()]
-        choices: dict[str, list[str]] = {}
-        for override in parser.parse_overrides([*params, *arguments]):
-            key = override.get_key_element()
-            if not override.is_sweep_override():
-                choices[key] = [f"{key}={override.get_value_element_as_str()}"]
-            elif override.is_discrete_sweep():
-                choices[key] = [f"{key}={value}" for value in swept_values(override)]
-            else:
-                raise HydraException(
-                    f"{override.input_line}: must be values, as in 1,2,4 or range(1,5); "
-                    "an interval has no finite grid"
-                )
-        check_grid(list(choices.values()))
-        return [list(member) for member in itertools.product(*choices.values())]

@@ -19,6 +19,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import Config, check
+from seqsweep.config.shape.options import given_shape
 
 
 def compose(overrides: Sequence[str] = ()) -> Config:
@@ -40,6 +41,8 @@ def compose(overrides: Sequence[str] = ()) -> Config:
         config = hydra_compose("train", list(overrides), return_hydra_config=True)
         if grid := config.hydra.sweeper.get("params"):
             raise ValueError(f"a grid over {', '.join(grid)} is a sweep: seqsweep.sweep trains it")
+        if shape := given_shape(config.sweep):
+            raise ValueError(f"{shape}: is of a sweep: seqsweep.sweep trains it")
         with open_dict(config):
             config.pop("hydra")
         return check(config)

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Sequence
 
-from hydra.core.override_parser.types import Override, RangeSweep
+from hydra.core.override_parser.types import Glob, Override, RangeSweep
 from hydra.errors import HydraException
+
+from seqsweep.config.shape.files import matching_files
+from seqsweep.config.shape.override_text import override_text
+from seqsweep.runs.identity import is_path
 
 MOST_RUNS = 100_000
 """The largest number of runs that is planned and shown in reasonable time."""
@@ -13,10 +17,16 @@ MOST_RUNS = 100_000
 def swept_values(override: Override) -> list[str]:
     """Returns the values of `key=1,2,4` or `key=range(1,5)`, as overrides hold them.
 
+    `glob(...)` stands for the options of a config group, or for the files of `data.source.path`.
+
     Raises:
         HydraException: there are no values, or too many to list.
     """
     swept = override.value()
+    if isinstance(swept, Glob):
+        values = _matching(swept, override)
+        check_size(override.input_line or "", len(values))
+        return values
     if isinstance(swept, RangeSweep):
         start, stop = swept.start, swept.stop
         assert start is not None and stop is not None
@@ -29,7 +39,21 @@ def swept_values(override: Override) -> list[str]:
     return values
 
 
-def check_grid(choices: Sequence[Sequence[str]]) -> None:
+def _matching(pattern: Glob, override: Override) -> list[str]:
+    """Returns the files or options that a pattern stands for."""
+    key = override.key_or_group
+    if is_path(key):
+        files = matching_files(pattern, override.input_line or "")
+        return [override_text(key, file).partition("=")[2] for file in files]
+    if "." in key:
+        raise HydraException(
+            f"{override.input_line}: glob(...) takes options of a config group or data files, "
+            "as in data.source.path=glob(*.ts)"
+        )
+    return list(override.sweep_string_iterator())
+
+
+def check_grid(choices: Sequence[Sequence[object]]) -> None:
     """Refuses a grid of too many runs.
 
     Raises:

@@ -1,8 +1,8 @@
 """Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
 A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
-of everything else that decides a result. So further values or seeds extend the same folder, and two
-sweeps with different questions do not share one.
+of everything else that decides a result. So further values, seeds, folds or splits extend the same
+folder, and two sweeps with different questions do not share one.
 """
 
 import contextlib
@@ -19,8 +19,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from seqsweep.config.schema import Config, check
+from seqsweep.config.shape.listed import read_list
 from seqsweep.runs.identity import decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _SEED = "seed"
 _WITHOUT_NAME = "default"
@@ -41,7 +43,9 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
         fingerprint: returns the hash of a config's data; None for data that cannot be read.
     """
     swept, fixed = _swept_keys(master.hydra)
-    keys = sorted(swept - {_SEED})
+    if (members := master.sweep.get("list")) is not None:
+        swept |= _listed_keys(members)
+    keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
     # A swept path is a part of the question's keys, so its content must not decide the name.
@@ -52,11 +56,14 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
             ValueError, TypeError, OSError
         ):  # reported when members are planned
             data = fingerprint(config)
-    identity = {**decisive(config, data, {_SEED, *swept}), "fixed": fixed, "swept": keys}
+    # A swept fold or split seed counts with its default, so that a sweep without it has one name
+    # with the sweep that adds it.
+    identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     files = [Path(str(flat[key])).stem for key in paths]
-    parts = [*_subject(master, swept, files), *(short_names(keys).values() or [_SEED])]
+    repeated = _SEED if flat.get("data.folds") is None else "folds"
+    parts = [*_subject(master, swept, files), *(short_names(keys).values() or [repeated])]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(parts)).strip("_-")
     stem = stem if stem[:1].isalpha() else f"sweep-{stem}"
     return f"{stem[: _LONGEST - _DIGITS - 1].rstrip('_-')}-{digest}"
@@ -110,6 +117,14 @@ def _swept_keys(hydra: DictConfig) -> tuple[set[str], dict[str, str]]:
         if override.is_sweep_override():
             swept.add(override.key_or_group)
     return swept, dict(sorted(fixed.items()))
+
+
+def _listed_keys(members: Any) -> set[str]:
+    """Returns the keys of `sweep.list`; nothing for a list that cannot be read."""
+    given = OmegaConf.to_container(members) if OmegaConf.is_config(members) else members
+    with contextlib.suppress(ValueError, OSError):  # reported when members are planned
+        return {key.lstrip("+") for member in read_list(given) for key in member.overrides}
+    return set()
 
 
 def _plain(master: DictConfig) -> Config:

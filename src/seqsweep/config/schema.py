@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.convert import convert
 from seqsweep.config.messages import hint_for_key
+from seqsweep.config.shape.options import DEFAULTS, ShapeOptions
 from seqsweep.config.signatures import REQUIRED, signature_of
 from seqsweep.config.torch_names import with_our_optimizer
 from seqsweep.config.trainer_arguments import check_trainer_arguments, with_our_target
@@ -34,8 +35,8 @@ class LossConfig:
 
 
 @dataclass
-class SweepConfig:
-    """The section `sweep`: its folder, and what happens when a member fails.
+class SweepConfig(ShapeOptions):
+    """The section `sweep`: its shape, its folder, and what happens when a member fails.
 
     Attributes:
         name: the folder below `output_dir`/sweeps; None makes a name from the swept keys (see
@@ -105,7 +106,12 @@ def check(config: DictConfig) -> Config:
         raise ValueError(f"{error.full_key or 'config'}: {reason}") from error
     assert isinstance(plain, dict)
     plain = {str(key): _without_tuples(value) for key, value in plain.items() if key != "hydra"}
+    if isinstance(sweep := plain.get("sweep"), dict):
+        plain["sweep"] = DEFAULTS | sweep
     checked = _dataclass(plain, TrainConfig, "")
+    _check_shape(checked["sweep"])
+    # The shape says which runs a sweep has; it is not a part of any of them.
+    checked["sweep"] = {k: v for k, v in checked["sweep"].items() if k not in DEFAULTS}
     # Targets are replaced first, because the target decides the schema of its section.
     checked["optimizer"] = with_our_optimizer(checked["optimizer"])
     checked["trainer"] = with_our_target(checked["trainer"])
@@ -119,6 +125,26 @@ def check(config: DictConfig) -> Config:
     _check_range("threads", checked["threads"], 1, os.cpu_count() or 1)
     _check_range("sweep.retries", checked["sweep"]["retries"], 0)
     return checked
+
+
+def check_shape(config: DictConfig) -> ShapeOptions:
+    """Returns the shape of a sweep from the config of the whole sweep.
+
+    Raises:
+        ValueError: a value has the wrong type, or is out of range.
+    """
+    section: Any = OmegaConf.to_container(config.sweep, resolve=False)
+    node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
+    checked = _dataclass(node, ShapeOptions, "sweep")
+    _check_shape(checked)
+    return ShapeOptions(**checked)
+
+
+def _check_shape(sweep: Config) -> None:
+    if sweep["sample"] is not None:
+        _check_range("sweep.sample", sweep["sample"], 1)
+    if sweep["ask_above"] is not None:
+        _check_range("sweep.ask_above", sweep["ask_above"], 0)
 
 
 def _check_range(key: str, value: int, least: int, most: int | None = None) -> None:

@@ -13,6 +13,12 @@ from seqsweep.runs.run_folder import RunFolder
 RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """A killed run is `waiting` too: it waits for a process that resumes it."""
 
+_SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
+"""The keys of a record that a display needs. The others would fill the memory in a large sweep."""
+
+ReadRecord = Callable[[RunFolder], dict[str, Any] | None]
+"""Returns the record of a run; None while it is not done."""
+
 _STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
 """The state of a run by the kind in its failure.json."""
 
@@ -31,7 +37,8 @@ class RunProgress:
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
-        record: the record of a run that is complete, pruned, or has diverged.
+        record: from the record of a run that is complete, pruned or has diverged, what a display
+            needs.
         error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
     """
@@ -84,16 +91,22 @@ class RunProgress:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
 
-    def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
+    def look(
+        self,
+        is_running: Callable[[Path], bool],
+        is_first: bool,
+        read_record: ReadRecord = RunFolder.record,
+    ) -> bool:
         """Reads what is new; returns whether the run has just ended.
 
         Args:
             is_running: whether a folder that contains a lock is being trained.
             is_first: whether this is the first look at the sweep.
+            read_record: reads the record of a run.
         """
         # The lock is read first: a run writes its last file before it gives its lock back.
         self.lock = stat_of(f"{self.folder}/lock")
-        if self._has_record(is_first):
+        if self._has_record(is_first, read_record):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
@@ -112,7 +125,7 @@ class RunProgress:
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
 
-    def _has_record(self, is_first: bool) -> bool:
+    def _has_record(self, is_first: bool, read_record: ReadRecord) -> bool:
         stat = stat_of(f"{self.folder}/record.json")
         if stat is None:
             return False
@@ -122,11 +135,11 @@ class RunProgress:
         if _version(stat) == self._old_record:
             return False
         # A damaged record counts as missing.
-        self.record = RunFolder(self.folder).record()
-        if self.record is not None and self.record["status"] == "pruned" and not self.is_searched:
-            self.record = None  # it is about to be resumed
-        if self.record is None:
+        record = read_record(RunFolder(self.folder))
+        # A plain sweep is about to resume a pruned run.
+        if record is None or (record["status"] == "pruned" and not self.is_searched):
             return False
+        self.record = {key: record[key] for key in _SHOWN if key in record}
         self.state = self.record["status"]
         self.error = str(self.record.get("error", ""))
         return True

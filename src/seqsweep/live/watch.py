@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweep_lock import is_sweep_running

@@ -168,7 +168,7 @@ class RunFolder:
             self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def reopen(self) -> None:
-        """Removes the record of a pruned run, which is resumed; it is gone from the disk, too."""
+        """Removes the record of a pruned run, also from the disk, so that it can be resumed."""
         path = self.path / "record.json"
         if path.exists():
             self.check_held()

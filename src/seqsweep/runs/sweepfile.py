@@ -141,9 +141,10 @@ class SweepFile:
 
 def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the limits of a run with checked types; raises if they have others."""
-    until = content["until"]
     thresholds = {str(int(epoch)): float(v) for epoch, v in content["thresholds"].items()}
-    return {"thresholds": thresholds, "until": None if until is None else int(until)}
+    epochs = {name: content.get(name) for name in ("until", "ends_at")}
+    whole = {name: None if epoch is None else int(epoch) for name, epoch in epochs.items()}
+    return {"thresholds": thresholds, **whole}
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:

@@ -94,7 +94,8 @@ def sweep(overrides: Sequence[str]) -> Path:
     """
     with hydra_errors_explained(), hydra_set_aside(), _as_command():
         folder = Path(compose_sweep(overrides).hydra.sweep.dir)
-        code = run(["-m", *overrides])
+        # A program has no terminal to be asked on; an override of the caller wins.
+        code = run(["-m", "sweep.ask_above=null", *overrides])
     if code >= 128:
         raise error_of_signal(code)
     if code:

@@ -26,11 +26,12 @@ from seqsweep.config.flags import config_dir, flags_first
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.messages import explain
 from seqsweep.config.schema import check
+from seqsweep.config.shape.options import given_shape
 from seqsweep.config.where_set import with_place
 from seqsweep.config.yaml_checks import check_config_files
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
-from seqsweep.results.tables import print_folder
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.sweeping.baselines import majority_shares
@@ -54,7 +55,7 @@ from seqsweep.training.planned_run import PlannedRun, plan
 
 register_resolvers()
 
-_OPTIONS = {"train": ("--plan-only", "--detach")}
+_OPTIONS = {"train": ("--plan-only", "--detach", "--yes")}
 """Options that `seqsweep` takes from a command line before Hydra, for messages."""
 
 
@@ -145,7 +146,7 @@ def task(config: DictConfig) -> float | None:
         return train_member(plan(check(config)), root)
     try:
         console = PlainConsole()
-        _refuse_sweep(hydra_config)
+        _refuse_sweep(config, hydra_config)
         member = plan(check(config))
         if is_first_process():
             notes = missing_library([member.config], gpu_available)
@@ -170,17 +171,19 @@ _errors: list[Exception] = []
 """The error of a single run. `run` raises it, because Hydra would first print an extra line."""
 
 
-def _refuse_sweep(hydra_config: DictConfig) -> None:
-    """Refuses to train a config that names a grid as a single run.
+def _refuse_sweep(config: DictConfig, hydra_config: DictConfig) -> None:
+    """Refuses to train the config of a sweep as a single run.
 
     Raises:
-        ValueError: the config names a grid; the message has the command with `-m`.
+        ValueError: the message has the command with `-m`.
     """
-    grid = hydra_config.sweeper.get("params")
-    if not grid:
+    grid, shape = hydra_config.sweeper.get("params"), given_shape(config.sweep)
+    if not grid and not shape:
         return
     option = hydra_config.runtime.choices.get("sweep")
-    given = f"sweep={option}" if option not in (None, "none") else f"a grid over {', '.join(grid)}"
+    given = f"a grid over {', '.join(grid)}" if grid else str(shape)
+    if option not in (None, "none"):
+        given = f"sweep={option}"
     raise ValueError(f"{given}: is a sweep; add -m: {as_multirun()}")
 
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.config.where_set import with_place
 from seqsweep.console import place, print_notes
 from seqsweep.importing import without_collections
@@ -24,6 +25,7 @@ from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
+from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import finished, is_final
 from seqsweep.training.planned_run import PlannedRun, plan
@@ -50,6 +52,7 @@ class SweepMember:
         config = self.planned.config
         return QueuedRun(
             self.folder,
+            seconds=seconds_of(self.planned, "native"),
             tries=tries_of(self.planned.flat),
             stops=config["sweep"]["on_error"] == "stop",
             failures_before=self.folder.attempts(),
@@ -66,9 +69,14 @@ def tries_of(config: Mapping[str, Any]) -> int:
 
 
 def plan_members(
-    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path
+    jobs: Sequence[Sequence[str]] | Expansion, compose: MemberComposer, folder: Path
 ) -> list[SweepMember]:
     """Returns the distinct members in the order of the sweep. Equal configs are one run.
+
+    Args:
+        jobs: the overrides of each member, or what expands to them.
+        compose: composes the config of a member.
+        folder: the sweep's folder.
 
     Raises:
         ValueError, TypeError, OSError: a config or its data are refused; the message says where
@@ -76,14 +84,15 @@ def plan_members(
     """
     planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
     outputs: dict[str, None] = {}
-    for overrides in jobs:
+    expansion = jobs if isinstance(jobs, Expansion) else Expansion.of(jobs)
+    for overrides, config, listed in expansion.jobs(compose):
         try:
-            member = plan(compose.checked(overrides))
+            member = plan(config)
             outputs[member.config["output_dir"]] = None
             if len(outputs) > 1:
                 raise ValueError(f"output_dir={','.join(outputs)}: a sweep has one output_dir")
         except (ValueError, TypeError, OSError) as error:
-            raise with_place(error, compose.full(overrides).hydra) from error
+            raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
     return labelled(planned, folder)
 
@@ -113,11 +122,10 @@ def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)
     pending = [
-        m
-        for m in members
-        if m.planned.config["rerun"]
-        or (record := index.record(m.folder)) is None
-        or not is_final(record, m.planned.limits)
+        member
+        for member in members
+        if member.planned.config["rerun"]
+        or not is_final(index.status(member.folder), member.planned.limits)
     ]
     index.write(is_all=False)
     return pending
@@ -140,6 +148,12 @@ def build_each(members: Sequence[SweepMember], compose: MemberComposer) -> None:
             check_parts(member.planned, member.folder.path.parent)
         except (ValueError, TypeError, OSError) as error:
             raise with_place(error, compose.full(member.overrides).hydra) from error
+
+
+def say_expansion(expansion: Expansion, console: Console) -> None:
+    """Prints how many runs of the grid the sweep has."""
+    for line in expansion.described():
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def say_plan(
@@ -179,7 +193,7 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     foreign = sum(record.get("data_fingerprint") not in data for record in records)
     if foreign:
         verb = "has" if foreign == 1 else "have"
-        lines.append(f"{foreign} of them {verb} other data: ranked, but not compared")
+        lines.append(f"{foreign} of them {verb} other data: each data set has its own table")
     # The runs may monitor different metrics, but one table can rank them by only one.
     ours = [member.planned.flat for member in members]
     theirs = [record["config"] for record in records]

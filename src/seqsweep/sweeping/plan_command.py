@@ -7,6 +7,7 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
@@ -16,6 +17,7 @@ from seqsweep.sweeping.members import (
     build_each,
     not_done,
     plan_members,
+    say_expansion,
     say_plan,
 )
 from seqsweep.sweeping.time_estimate import seconds_of
@@ -27,9 +29,7 @@ _MOST_SIZES = 500
 """The number of finished runs from which not every one is measured."""
 
 
-def show_plan(
-    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
-) -> None:
+def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> None:
     """Prints what `run_sweep` would do: each member, its state, and the estimated time.
 
     Raises:
@@ -47,12 +47,17 @@ def show_plan(
     lines += [_line(member, to_train) for member in last]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
-    say_plan(members, pending, len(jobs), folder, console)
+    say_expansion(jobs, console)
+    say_plan(members, pending, jobs.runs, folder, console)
     done = [member.folder for member in members if member.folder.run_id not in to_train]
     planned = form([member.planned for member in pending], folder, gpu_available)
     for line in _describe_groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
+    limit = jobs.options.ask_above
+    if limit is not None and len(pending) > limit:
+        line = f"more than sweep.ask_above={limit}: train -m asks first, or takes --yes"
+        console.print(line, soft_wrap=True, highlight=False)
 
 
 def _line(member: SweepMember, to_train: Collection[str]) -> str:
@@ -64,9 +69,7 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
     return f"{run_id}  {state:9}  {member.label}"
 
 
-def verify_members(
-    jobs: Sequence[Sequence[str]], compose: MemberComposer, folder: Path, console: Console
-) -> int:
+def verify_members(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> int:
     """Trains some members by their engine and by autograd, in a scratch folder.
 
     Returns the exit code: 0, or 1 if the engines do not compute the same.

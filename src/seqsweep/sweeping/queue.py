@@ -74,7 +74,7 @@ class QueuedRun:
             return time_of_record(self.folder) != self.record_before
         record = self.folder.record()
         if record is not None:
-            return is_final(record, self.limits)
+            return is_final(record["status"], self.limits)
         until = None if self.limits is None else self.limits.until
         return until is not None and logged_epochs(self.folder.path) >= until
 

@@ -1,7 +1,7 @@
 """The limits that a search sets to a run. Imports no torch."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class Limits:
             value yet, since it was not validated, continues.
         until: the number of finished epochs after which the run pauses; None for none. A paused
             run has a checkpoint and no record.
+        ends_at: the number of finished epochs after which the run is pruned, whatever its value;
+            None for none. A search sets it that has compared the run with others.
 
     Raises:
         ValueError: an epoch is not positive, or a threshold is not finite.
@@ -49,6 +51,7 @@ class Limits:
 
     thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
     until: int | None = None
+    ends_at: int | None = None
 
     def __post_init__(self) -> None:
         for epoch, threshold in self.thresholds.items():
@@ -57,8 +60,9 @@ class Limits:
                     f"thresholds={{{epoch}: {threshold}}}: must be a finite number by an epoch"
                     " from 1"
                 )
-        if self.until is not None and self.until < 1:
-            raise ValueError(f"until={self.until}: must be at least 1 epoch")
+        for name, epoch in (("until", self.until), ("ends_at", self.ends_at)):
+            if epoch is not None and epoch < 1:
+                raise ValueError(f"{name}={epoch}: must be at least 1 epoch")
 
     @classmethod
     def from_plain(cls, content: Mapping[str, Any] | None) -> "Limits | None":
@@ -66,12 +70,12 @@ class Limits:
         if content is None:
             return None
         thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
-        return cls(thresholds, content["until"])
+        return cls(thresholds, content["until"], content["ends_at"])
 
     def plain(self) -> dict[str, Any]:
         """Returns the limits as sweep.json has them."""
         thresholds = {str(epoch): value for epoch, value in self.thresholds.items()}
-        return {"thresholds": thresholds, "until": self.until}
+        return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}
 
     def judge(self, best: BestEpoch) -> Pruned | Paused | None:
         """Returns why a run ends early or pauses after its last finished epoch, or None.
@@ -88,6 +92,12 @@ class Limits:
             # The comparison is this way round, so that NaN is worse than any threshold.
             if not is_kept:
                 return Pruned(best.epochs, value, threshold)
+        if self.ends_at is not None and best.epochs >= self.ends_at:
+            return Pruned(best.epochs, value, None)
         if self.until is not None and best.epochs >= self.until:
             return Paused(best.epochs)
         return None
+
+
+Judge = Callable[[], Mapping[str, Limits]]
+"""Returns the next limits of the runs of a search by run_id, decided by the files of the runs."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import signal
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,17 +56,17 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
     folder = RunFolder(root / member.run_id)
     # A run with `rerun` counts as unfinished until it has been trained again.
     record = None if member.config["rerun"] else folder.record()
-    if record is None or not is_final(record, member.limits):
+    if record is None or not is_final(record["status"], member.limits):
         return None
     return Outcome(folder, record, trained=False)
 
 
-def is_final(record: Mapping[str, Any], limits: Limits | None) -> bool:
-    """Returns whether a run with this record is done.
+def is_final(status: str | None, limits: Limits | None) -> bool:
+    """Returns whether a run is done, by the status in its record; None without a record.
 
     A pruned run is done for a search only. Without limits, it is resumed to its real end.
     """
-    return record["status"] != "pruned" or limits is not None
+    return status is not None and (status != "pruned" or limits is not None)
 
 
 def monitored(record: dict[str, Any]) -> float | None:

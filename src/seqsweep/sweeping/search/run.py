@@ -1,5 +1,6 @@
 """Runs a search until its budget is spent."""
 
+import functools
 import shlex
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,8 +10,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from seqsweep.console import place, print_notes
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
@@ -24,7 +25,7 @@ from seqsweep.sweeping.search.ending import best_trials, describe_search
 from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.window import Window
-from seqsweep.sweeping.sweep import end_sweep, read_begun, summarise, train_queue
+from seqsweep.sweeping.sweep import end_sweep, launch_all, read_begun, summarise, train_queue
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
 
@@ -82,7 +83,8 @@ class SearchRun:
         finally:
             file = SweepFile.read(self.folder)
             if file is not None:
-                code = code or end_sweep(file, self.folder, self.console)
+                ended = end_sweep(file, self.folder, self.console)
+                code = code or ended
         print_folder(self.console, self.folder, read_begun(self.folder))
         if self.first.config["sweep"]["report"] and code == 0:
             code = summarise(self._members_for_summary(), self.folder, self.console)
@@ -119,7 +121,8 @@ class SearchRun:
         begin_sweep(file, self.folder, self.console, self._is_alone)
         self._is_alone = False
         if self.launcher.workers is None:
-            return train_queue(pending, self.launcher, self.folder, self.console)
+            train = functools.partial(launch_all, pending, self.launcher, self.folder, self.console)
+            return train_queue(pending, self.folder, self.console, train)
         runs = [member.queued() for member in pending]
         wait_for_result(self.launcher.workers, runs, self.folder)
         return 0

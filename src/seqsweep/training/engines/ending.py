@@ -53,7 +53,9 @@ def record_end(
     splits: Splits,
     synced: bool,
 ) -> Outcome:
-    """Writes the record of a member, the last of its files. A paused member gets none.
+    """Writes the record of a member, the last of its files.
+
+    A paused member gets no record, since it will be resumed.
 
     Args:
         steps: the number of optimizer steps.

@@ -1,0 +1,195 @@
+"""The axes of a grid: free keys, zipped keys, and the members of a list."""
+
+import itertools
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from seqsweep.config.grid import swept_values
+from seqsweep.config.shape.listed import read_list
+from seqsweep.config.shape.options import ShapeOptions, is_shape_key
+from seqsweep.runs.ledger import short_names
+from seqsweep.suggest import nearest_or_all
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Values of a grid that vary together.
+
+    Attributes:
+        keys: the left sides of their overrides.
+        choices: the overrides of each choice.
+        places: for members of a list, where each choice stands in it; else empty.
+    """
+
+    keys: Sequence[str]
+    choices: Sequence[Sequence[str]]
+    places: Sequence[str] = ()
+
+
+Point = tuple[int, ...]
+"""A member of a grid: the index of its choice on each axis."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All combinations of the choices of some axes; the last axis varies fastest."""
+
+    axes: Sequence[Axis]
+
+    @property
+    def size(self) -> int:
+        """The number of combinations, however large."""
+        return math.prod(len(axis.choices) for axis in self.axes)
+
+    @cached_property
+    def listed_keys(self) -> Sequence[str]:
+        """The keys that a list of members sets."""
+        return [key.lstrip("+") for axis in self.axes if axis.places for key in axis.keys]
+
+    def points(self) -> Iterator[Point]:
+        """Yields every combination."""
+        return itertools.product(*(range(len(axis.choices)) for axis in self.axes))
+
+    def overrides(self, point: Point) -> list[str]:
+        """Returns the overrides of a member."""
+        # A loop, because it runs for each of very many members.
+        overrides: list[str] = []
+        for axis, index in zip(self.axes, point, strict=True):
+            overrides += axis.choices[index]
+        return overrides
+
+    def place(self, point: Point) -> str:
+        """Returns where a member stands in the list of members; empty without a list."""
+        axis = self.axes[0] if self.axes else None
+        return axis.places[point[0]] if axis and axis.places else ""
+
+    def without(self, keys: Collection[str]) -> "Grid":
+        """Returns the grid without the axes of these keys."""
+        return Grid([axis for axis in self.axes if not set(axis.keys) <= set(keys)])
+
+    def described(self) -> str:
+        """Returns the axes with several choices, such as `3 hidden_size with lr x 5 seed`."""
+        names = short_names([key for axis in self.axes for key in axis.keys])
+        parts: list[str] = []
+        for axis in self.axes:
+            what = "listed" if axis.places else " with ".join(names[key] for key in axis.keys)
+            if len(axis.choices) > 1 or axis.places:
+                parts.append(f"{len(axis.choices)} {what}")
+        return " x ".join(parts) or "1"
+
+
+def grid_of(
+    params: Mapping[str, Any],
+    arguments: Sequence[str],
+    parser: OverridesParser,
+    options: ShapeOptions,
+) -> Grid:
+    """Returns the grid of a sweep.
+
+    Its first axis is the list; the keys follow in the order in which they are given.
+
+    Args:
+        params: the sweeper's `params`.
+        arguments: the overrides of the command, which replace `params` of the same key.
+        parser: parses both.
+        options: which keys are zipped, and the list.
+
+    Raises:
+        HydraException, ValueError, OSError: an override has no values or too many, zipped keys
+            have different numbers of values, or the list is refused.
+    """
+    words = [*(f"{key}={value}" for key, value in params.items()), *arguments]
+    choices: dict[str, list[str]] = {}
+    for override in parser.parse_overrides(words):
+        key = override.get_key_element()
+        if is_shape_key(key):
+            # The options describe the sweep, so a member does not have them.
+            if override.is_sweep_override():
+                raise HydraException(
+                    f"{override.input_line}: has one value for the whole sweep; "
+                    f"a list is written [a,b], a text with commas is quoted"
+                )
+        elif not override.is_sweep_override():
+            choices[key] = [f"{key}={override.get_value_element_as_str()}"]
+        elif override.is_discrete_sweep():
+            choices[key] = [f"{key}={value}" for value in swept_values(override)]
+        else:
+            raise HydraException(
+                f"{override.input_line}: must be values, as in 1,2,4 or range(1,5); "
+                "an interval has no finite grid"
+            )
+    swept = {key: values for key, values in choices.items() if len(values) > 1}
+    axes = list(_with_zipped(choices, zipped_groups(options.zip, swept)))
+    return Grid(axes if options.list is None else [_listed(options.list, choices), *axes])
+
+
+def zipped_groups(given: Any, swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """Returns the groups of keys that `sweep.zip` names.
+
+    Args:
+        given: a list of groups, a group, or None.
+        swept: the values of each swept key.
+
+    Raises:
+        ValueError: it names a key that is not swept, or twice, or keys with different numbers of
+            values.
+    """
+    if given is None:
+        return []
+    items: list[Any] = given if isinstance(given, list) else [None]
+    groups: list[Any] = items if isinstance(items[0] if items else None, list) else [items]
+    if any(not isinstance(g, list) or any(not isinstance(k, str) for k in g) for g in groups):
+        raise ValueError(f"sweep.zip={given}: must be keys, as in [a,b], or groups [[a,b],[c,d]]")
+    keys = [key for group in groups for key in group]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ValueError(f"sweep.zip={given}: names {key} twice")
+        if key not in swept:
+            raise ValueError(f"sweep.zip: {key} has no values to sweep{nearest_or_all(key, swept)}")
+    for group in groups:
+        _check_lengths(group, swept)
+    return groups
+
+
+def _check_lengths(group: Sequence[str], swept: Mapping[str, Sequence[str]]) -> None:
+    if len(group) < 2:
+        raise ValueError(f"sweep.zip: expected at least two keys in a group, got {list(group)}")
+    first, length = group[0], len(swept[group[0]])
+    for key in group[1:]:
+        if len(swept[key]) != length:
+            raise ValueError(
+                f"sweep.zip: {first} has {length} values and {key} has {len(swept[key])}; "
+                "zipped keys must have equally many"
+            )
+
+
+def _with_zipped(
+    choices: Mapping[str, Sequence[str]], groups: Sequence[Sequence[str]]
+) -> Iterator[Axis]:
+    """Yields an axis for each key, and for each group where its first key stands."""
+    position = {key: number for number, key in enumerate(choices)}
+    ordered = [sorted(group, key=lambda key: position[key]) for group in groups]
+    group_of = {key: group for group in ordered for key in group}
+    for key in choices:
+        group = group_of.get(key, [key])
+        if group[0] == key:
+            yield Axis(group, list(zip(*(choices[name] for name in group), strict=True)))
+
+
+def _listed(given: Any, choices: Mapping[str, Sequence[str]]) -> Axis:
+    """Returns the axis of a list; its keys must not be given elsewhere as well."""
+    members = read_list(given)
+    keys = dict.fromkeys(key for member in members for key in member.overrides)
+    given = {key.lstrip("+"): values[0] for key, values in choices.items()}
+    for key in keys:
+        if key.lstrip("+") in given:
+            text = given[key.lstrip("+")]
+            raise ValueError(f"sweep.list: sets {key}, and so does {text}; leave one of them out")
+    overrides = [tuple(member.overrides.values()) for member in members]
+    return Axis(tuple(keys), overrides, [member.place for member in members])

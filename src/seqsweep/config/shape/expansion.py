@@ -1,0 +1,193 @@
+"""Expands a sweep: the grid of its axes, then the filter, then the sample."""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Self
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.grid import check_grid, check_size
+from seqsweep.config.messages import explain
+from seqsweep.config.schema import Config, check_shape
+from seqsweep.config.shape.axes import Axis, Grid, Point, grid_of
+from seqsweep.config.shape.options import ShapeOptions
+from seqsweep.config.shape.rule import Rule
+from seqsweep.config.shape.sample import sampled_configs
+from seqsweep.config.where_set import with_place
+from seqsweep.runs.identity import is_below
+
+MOST_FILTERED = 500_000
+"""The largest number of runs that a filter is tried on; each takes some 0.1 ms."""
+
+
+class Job(NamedTuple):
+    """A member of a sweep before it is planned.
+
+    Attributes:
+        overrides: its Hydra overrides.
+        config: its checked config.
+        place: where it stands in the list of members; empty without a list.
+    """
+
+    overrides: Sequence[str]
+    config: Config
+    place: str = ""
+
+
+@dataclass
+class Expansion:
+    """The members of a sweep, which are composed while they are listed.
+
+    Attributes:
+        grid: all combinations of the axes.
+        options: the filter and the sample.
+        replicate_keys: the keys in which replicates of one config differ. A sample has all
+            replicates of its configs.
+        runs: the number of members that `jobs` has yielded.
+        tried: the number of sampled configs that it has composed.
+        taken: the number of these that the filter keeps.
+    """
+
+    grid: Grid
+    options: ShapeOptions = field(default_factory=ShapeOptions)
+    replicate_keys: Collection[str] = ()
+    runs: int = 0
+    tried: int = 0
+    taken: int = 0
+
+    @classmethod
+    def of(cls, jobs: Sequence[Sequence[str]]) -> Self:
+        """Returns the expansion of members whose overrides are known."""
+        return cls(Grid((Axis((), jobs),)))
+
+    def jobs(self, compose: MemberComposer) -> Iterator[Job]:
+        """Yields the members that the sweep has, checked, in the order of the grid.
+
+        Raises:
+            HydraException: there are no members or too many, or an override cannot be applied.
+            ValueError, TypeError, OSError: a config or the filter is refused.
+        """
+        rule = Rule(self.options.filter, compose.master)
+        sample = self.options.sample
+        if sample is not None:
+            found = self._sampled(sample, rule, compose)
+        else:
+            self._check_size()
+            every = (self._job(point, compose) for point in self.grid.points())
+            found = (job for job in every if rule.keeps(job.overrides, job.config))
+        for job in found:
+            self.runs += 1
+            yield job
+        rule.check_result(self.runs)
+        check_size("the sweep", self.runs)
+
+    def _check_size(self) -> None:
+        """Refuses a grid that is too large to be listed."""
+        if self.options.filter is None:
+            check_grid([axis.choices for axis in self.grid.axes])
+        elif self.grid.size > MOST_FILTERED:
+            raise HydraException(
+                f"sweep.filter: a grid of {self.grid.size:,} runs; a filter is tried on at most "
+                f"{MOST_FILTERED:,}: give fewer values, or sweep.sample=N"
+            )
+
+    def _sampled(self, sample: int, rule: Rule, compose: MemberComposer) -> list[Job]:
+        """Returns the members of the sample.
+
+        Configs are composed in the order of the sample until enough of them pass the filter.
+        """
+        replicates = self.grid.size // self.configs
+        check_size(f"sweep.sample={sample}", min(sample, self.configs) * replicates)
+        kept: list[tuple[Point, Job]] = []
+        for points in sampled_configs(self.grid, self.replicate_keys, self.options.sample_seed):
+            if self.taken == sample:
+                break
+            if self.tried * replicates >= MOST_FILTERED:
+                raise HydraException(
+                    f"sweep.sample={sample}: sweep.filter keeps {self.taken:,} of the first "
+                    f"{self.tried:,} configs; sweep values of which it keeps more"
+                )
+            jobs = [(point, self._job(point, compose)) for point in points]
+            passing = [(at, job) for at, job in jobs if rule.keeps(job.overrides, job.config)]
+            self.tried += 1
+            self.taken += bool(passing)
+            kept += passing
+        return [job for _, job in sorted(kept, key=lambda pair: pair[0])]
+
+    @property
+    def configs(self) -> int:
+        """The number of configs in the grid, each with all of its replicates."""
+        return self.grid.without(self.replicate_keys).size
+
+    def _job(self, point: Point, compose: MemberComposer) -> Job:
+        overrides, place = self.grid.overrides(point), self.grid.place(point)
+        try:
+            return Job(overrides, compose.checked(overrides), place)
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError, OSError) as error:
+            raise self.placed(error, overrides, place, compose) from error
+
+    def placed(
+        self, error: Exception, overrides: Sequence[str], place: str, compose: MemberComposer
+    ) -> Exception:
+        """Adds to an error's message the list or file that set its key.
+
+        Args:
+            error: its message begins with the key.
+            overrides: those of the member.
+            place: where the member stands in the list.
+        """
+        message = explain(error)
+        key = re.match(r"\w+(\.\w+)*", message)
+        if place and key and any(is_below(each, (key[0],)) for each in self.grid.listed_keys):
+            return ValueError(f"{message} (in {place})")
+        if isinstance(error, (HydraException, OmegaConfBaseException)):
+            return error
+        return with_place(error, compose.full(overrides).hydra)
+
+    def described(self) -> list[str]:
+        """Describes the grid, and what filter and sample have left of it, a line each."""
+        options, size = self.options, self.grid.size
+        given = (options.zip, options.filter, options.sample, options.list)
+        if all(option is None for option in given):
+            return []
+        lines = [f"grid of {size:,} runs: {self.grid.described()}"]
+        if options.sample is not None:
+            dropped = self.tried - self.taken
+            without = f", {dropped:,} more dropped by sweep.filter" if options.filter else ""
+            of_all = f"{self.taken:,} of {self.configs:,} configs{without}"
+            lines.append(f"sweep.sample={options.sample}: {of_all}; {self.runs:,} of {size:,} runs")
+        elif options.filter is not None:
+            lines.append(f"sweep.filter keeps {self.runs:,} of {size:,} runs")
+        return lines
+
+
+def expand(
+    params: Mapping[str, Any],
+    arguments: Sequence[str],
+    parser: OverridesParser,
+    master: DictConfig,
+    replicate_keys: Collection[str],
+) -> Expansion:
+    """Returns the expansion that a command asks for.
+
+    Args:
+        params: the sweeper's `params`.
+        arguments: the overrides of the command.
+        parser: parses both.
+        master: the config of the whole sweep, with the node `hydra`.
+        replicate_keys: the keys in which replicates of one config differ.
+
+    Raises:
+        HydraException, ValueError, OSError: an override or the shape is refused.
+    """
+    try:
+        options = check_shape(master)
+        grid = grid_of(params, arguments, parser, options)
+    except (ValueError, OSError) as error:
+        raise with_place(error, master.hydra) from error
+    return Expansion(grid, options, replicate_keys)

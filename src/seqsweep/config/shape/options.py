@@ -1,0 +1,49 @@
+"""The keys below `sweep` that decide which runs a sweep has."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(kw_only=True)
+class ShapeOptions:
+    """The shape of a sweep.
+
+    Attributes:
+        zip: groups of swept keys that take their first values together, then their second values,
+            and so on: `[[a,b],[c,d]]`, or `[a,b]` for one group.
+        filter: an expression over config keys; a run that it is false for is left out. See
+            `seqsweep.config.shape.grammar`.
+        sample: how many configs of the grid to train, each with all of its replicates (seeds,
+            folds); None for all.
+        sample_seed: decides which configs `sample` takes.
+        list: explicit members, combined with the grid: mappings of dotted keys to values, or the
+            path of a YAML or csv file of them.
+        ask_above: `train -m` asks before it trains more runs than this; None never asks.
+    """
+
+    zip: Any = None
+    filter: str | None = None
+    sample: int | None = None
+    sample_seed: int = 0
+    list: Any = None
+    ask_above: int | None = 1000
+
+
+DEFAULTS: dict[str, Any] = dataclasses.asdict(ShapeOptions())
+"""The values of a config that does not name these keys."""
+
+_SHAPING = ("zip", "filter", "sample", "list")
+"""The keys that have no meaning in a single run."""
+
+
+def is_shape_key(key: str) -> bool:
+    """Returns whether a dotted key is one of these options."""
+    section, _, name = key.lstrip("+~").partition(".")
+    return section == "sweep" and name.partition(".")[0] in DEFAULTS
+
+
+def given_shape(sweep: Mapping[Any, Any]) -> str | None:
+    """Returns the first given key that only a sweep may set; None without one."""
+    return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)

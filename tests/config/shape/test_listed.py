@@ -1,0 +1,97 @@
+"""Lists of members are read from the config, from YAML and from csv, with the place of errors."""
+
+import re
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqsweep.config.shape.listed import read_list
+from seqsweep.config.shape.override_text import override_text
+
+PLAIN = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text())
+
+
+@given(st.one_of(PLAIN, st.lists(PLAIN, max_size=3)))
+def test_hydra_reads_the_value_that_was_written(value) -> None:
+    override = OverridesParser.create().parse_override(override_text("a.b", value))
+    assert not override.is_sweep_override()
+    read = override.value()
+    assert read == value and type(read) is type(value)
+
+
+def write(folder: Path, name: str, text: str) -> str:
+    path = folder / name
+    path.write_text(text)
+    return str(path)
+
+
+def test_csv_yaml_and_the_config_hold_the_same_members(tmp_path: Path) -> None:
+    csv = 'model.cell,optimizer.lr,optimizer.betas\r\ngru,1e-3,"[0.9,0.99]"\r\n\r\nlstm,,\r\n'
+    yaml = (
+        "- {model.cell: gru, optimizer.lr: 1e-3, optimizer.betas: [0.9, 0.99]}\n"
+        "\n- model:\n    cell: lstm\n"
+    )
+    rows = read_list(write(tmp_path, "m.csv", "\ufeff" + csv))
+    items = read_list(write(tmp_path, "m.yaml", yaml))
+    betas = {"optimizer.betas": [0.9, 0.99]}
+    given = [{"model.cell": "gru", "optimizer.lr": 1e-3, **betas}, {"model": {"cell": "lstm"}}]
+    parser = OverridesParser.create()
+    values = [
+        [
+            {key: parser.parse_override(text).value() for key, text in member.overrides.items()}
+            for member in members
+        ]
+        for members in (rows, items, read_list(given))
+    ]
+    expected = [{"model.cell": "gru", "optimizer.lr": 0.001, **betas}, {"model.cell": "lstm"}]
+    assert values == [expected] * 3
+    assert [member.place for member in rows] == [f"{tmp_path}/m.csv:2", f"{tmp_path}/m.csv:4"]
+    assert [member.place for member in items] == [f"{tmp_path}/m.yaml:1", f"{tmp_path}/m.yaml:3"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("m.csv", "", "m.csv:1: must name each key once"),
+        ("m.csv", "a,a\n1,2\n", "m.csv:1: must name each key once"),
+        ("m.csv", "a,\n1,2\n", "m.csv:1: must name each key once"),
+        ("m.csv", "a,b\n1,2\n1\n", "m.csv:3: expected 2 cells, got 1"),
+        ("m.csv", "a;b\n1;2\n", "m.csv:2: cannot read a;b=1;2"),
+        ("m.csv", 'a,b\n1,"2,3"\n', "m.csv:2: b=2,3: must be one value; a list is written [1,2]"),
+        ("m.csv", "a,b\n1,(x)\n", "m.csv:2: cannot read b=(x)"),
+        ("m.csv", "a,~b\n1,2\n", "m.csv:2: ~b: must be a dotted key or a group"),
+        ("m.csv", 'a,b\n1,"2\n', "m.csv:"),
+        ("m.csv", "a,b\n", "has no members"),
+        ("m.yaml", "- a: 1\n- 3\n", "m.yaml:2: must be a mapping of keys to values, got 3"),
+        ("m.yaml", "a: 1\n", "m.yaml: must hold a list of mappings"),
+        ("m.yaml", "- a: [1\n", "m.yaml: while parsing"),
+        ("m.yaml", "", "m.yaml: must hold a list of mappings"),
+        ("m.yaml", "[]", "has no members"),
+        ("m.json", "[]", "m.json: must end in .csv, .yaml or .yml"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_line(tmp_path, name, text, message) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as refused:
+        read_list(write(tmp_path, name, text))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_missing_file_is_refused_with_the_nearest_name(tmp_path: Path) -> None:
+    write(tmp_path, "members.csv", "a\n1\n")
+    with pytest.raises(FileNotFoundError, match=r"no such file; did you mean 'members.csv'"):
+        read_list(f"{tmp_path}/member.csv")
+
+
+def test_a_file_that_is_not_utf8_is_refused_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"a,b\n1,2\n1,\xff\n")
+    with pytest.raises(ValueError, match=r"m.csv:3: must be saved as UTF-8"):
+        read_list(f"{tmp_path}/m.csv")
+
+
+@pytest.mark.parametrize("given", [3, {"a": 1}, [], [3], [{3: 1}], True])
+def test_a_list_in_the_config_must_hold_mappings(given) -> None:
+    with pytest.raises(ValueError, match=r"^sweep.list"):
+        read_list(given)

@@ -1,0 +1,172 @@
+"""Every form of a sweep trains only what is new, and its quoted forms survive a shell."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+FIXED = ("data=digits", "trainer.max_epochs=1", "diagnostics=false", "logger=csv")
+SIZES, RATES = "model.hidden_size=2,3,4", "optimizer.lr=0.1,0.01,0.001"
+ZIP = "sweep.zip=[model.hidden_size,optimizer.lr]"
+
+
+def _counts(out: str) -> tuple[str, int, int, int]:
+    """Returns the folder, and how many runs the sweep has, are done, and are to train."""
+    line = re.search(r"sweep of (\d+) runs? in (\S+): (\d+) done, (\d+) to train", out)
+    assert line, out
+    return line[2], int(line[1]), int(line[3]), int(line[4])
+
+
+def test_every_form_extends_the_same_folder_and_trains_only_what_is_new(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    """The forms sweep the same keys, so they ask one question, in one folder."""
+    csv, yaml = tmp_path / "m.csv", tmp_path / "m.yaml"
+    csv.write_text("model.hidden_size,optimizer.lr\n2,0.001\n7,0.1\n")
+    yaml.write_text("- {model.hidden_size: 7, optimizer.lr: 0.1}\n")
+    filtered = (SIZES, RATES, 'sweep.filter="model.hidden_size * optimizer.lr <= 0.03"')
+    steps = [
+        (("model.hidden_size=2,3", "optimizer.lr=0.1,0.01", ZIP), (2, 0, 2)),
+        ((SIZES, RATES, ZIP), (3, 2, 1)),
+        (filtered, (5, 2, 3)),
+        ((*filtered[:2], 'sweep.filter="model.hidden_size * optimizer.lr <= 0.04"'), (6, 5, 1)),
+        (("sweep.list=m.csv",), (2, 1, 1)),
+        (("sweep.list=m.yaml",), (1, 1, 0)),
+        (("sweep.list=[{model.hidden_size:7,optimizer.lr:0.1}]", "seed=0,1"), (2, 1, 1)),
+        ((SIZES, RATES), (9, 7, 2)),
+        ((SIZES, RATES, "sweep.sample=4"), (4, 4, 0)),
+    ]
+    trained: dict[Path, int] = {}
+    folders = set[str]()
+    for words, expected in steps:
+        result = seqsweep("train", "-m", *FIXED, *words)
+        assert result.code == 0, result.err
+        folder, *counts = _counts(result.out)
+        assert tuple(counts) == expected, words
+        folders.add(folder)
+        now = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("record.json")}
+        assert len(now) == len(trained) + expected[2]
+        assert {path: now[path] for path in trained} == trained
+        trained = now
+    assert len(folders) == 1
+    assert re.fullmatch(r"outputs/sweeps/digits-hidden_size-lr-[0-9a-f]{6}", folders.pop())
+
+
+def test_a_larger_sample_trains_only_what_is_new(seqsweep: Command) -> None:
+    sampled = (*FIXED, SIZES, RATES, "seed=0,1")
+    small = seqsweep("train", "-m", *sampled, "sweep.sample=1")
+    assert _counts(small.out)[1:] == (2, 0, 2)
+    large = seqsweep(
+        "plan", "seed=1,0", "optimizer.lr=0.001,0.1,0.01", *FIXED, SIZES, "sweep.sample=3"
+    )
+    assert _counts(large.out) == (_counts(small.out)[0], 6, 2, 4)
+    assert "sweep.sample=3: 3 of 9 configs; 6 of 18 runs" in large.out
+
+
+def test_data_files_and_groups_are_swept(seqsweep: Command, tmp_path: Path) -> None:
+    for name, shift in (("one", 0), ("two", 1), ("three", 2)):
+        rows = "".join(
+            f"{k},{s},{(k % 2) * s + shift}.5,{k % 2}\n" for k in range(40) for s in (1, 2)
+        )
+        (tmp_path / f"{name}.csv").write_text(f"id,step,x,label\n{rows}")
+    words = ("data=csv", "data.batch_size=8", "model.hidden_size=2", *FIXED[1:])
+    first = seqsweep("train", "-m", *words, "data.source.path=glob(t*.csv)")
+    assert first.code == 0, first.err
+    folder, *counts = _counts(first.out)
+    assert counts == [2, 0, 2]
+    more = seqsweep("plan", *words, "data.source.path=glob(*.csv)")
+    assert _counts(more.out) == (folder, 3, 2, 1)
+    fewer = seqsweep("plan", *words, "data.source.path=glob(*.csv,exclude=[one*,two*])")
+    assert _counts(fewer.out) == (folder, 1, 1, 0)
+    groups = seqsweep("plan", *FIXED[1:], "data=digits,temporal_order", "model.hidden_size=2")
+    assert _counts(groups.out)[1:] == (2, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("line", "runs"),
+    [
+        ("""'sweep.filter="model.hidden_size < 4"' """, 4),
+        ("""'sweep.filter="model.cell == \\"gru\\""' """, 3),
+        (""" "sweep.filter='model.cell == \\"gru\\" and model.hidden_size in [2, 3]'" """, 2),
+        ("sweep.filter=model.bidirectional", 0),
+    ],
+)
+def test_the_quotes_of_a_filter_are_those_of_a_shell(
+    seqsweep: Command, line: str, runs: int
+) -> None:
+    words = shlex.split(f"plan data=digits {SIZES} model.cell=rnn,gru {line}")
+    result = seqsweep(*words)
+    if runs:
+        assert _counts(result.out)[1] == runs, result.err
+        assert f"sweep.filter keeps {runs} of 6 runs" in result.out
+    else:
+        assert result.err == "seqsweep: sweep.filter=model.bidirectional: keeps none of 6 runs\n"
+
+
+def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep: Command, tmp_path: Path) -> None:
+    """A mistake in the file is reported with its line, and verify-stack expands it as well."""
+    file = tmp_path / "conf/sweep/mine.yaml"
+    file.parent.mkdir(parents=True)
+    text = (
+        "# @package _global_\nsweep:\n  zip: [model.hidden_size, optimizer.lr]\n"
+        "  filter: >\n    model.hidden_size < 4\n    and model.cell != 'rnn'\n  sample: 3\n"
+        "hydra:\n  sweeper:\n    params:\n      model.hidden_size: 2,3,4\n"
+        "      optimizer.lr: 0.1,0.01,0.001\n      model.cell: rnn,gru,lstm\n"
+    )
+    file.write_text(text)
+    given = ("--config-dir", "conf", "sweep=mine", *FIXED)
+    plan = seqsweep("plan", *given)
+    assert plan.code == 0, plan.err
+    assert "grid of 9 runs: 3 hidden_size with lr x 3 cell" in plan.out
+    assert _counts(plan.out)[1] == 3
+    verified = seqsweep("verify-stack", "--members", "2", *given)
+    assert "2 of 3 members, by their engine and by autograd" in verified.out, verified.err
+    single = seqsweep("train", *given)
+    assert single.err.startswith("seqsweep: sweep=mine: is a sweep; add -m: ")
+    file.write_text(text.replace("!= 'rnn'", "> 3"))
+    wrong = seqsweep("plan", *given)
+    assert wrong.code == 2
+    assert "'gru' > 3: expected two numbers or two texts (in " in wrong.err
+    assert "conf/sweep/mine.yaml:4)" in wrong.err
+    file.write_text(text.replace("sample: 3", "sampel: 3"))
+    assert (
+        "sweep.sampel: no such key in sweep; did you mean 'sample'" in seqsweep("plan", *given).err
+    )
+
+
+def test_a_large_sweep_is_trained_only_with_yes(seqsweep: Command, tmp_path: Path) -> None:
+    words = (*FIXED, "model.hidden_size=2,3", "sweep.ask_above=1")
+    assert "more than sweep.ask_above=1: train -m asks first" in seqsweep("plan", *words).out
+    refused = seqsweep("train", "-m", *words)
+    assert refused.code == 2
+    message = "2 runs to train are more than sweep.ask_above=1: add --yes to train them"
+    assert refused.err == f"seqsweep: {message}\n"
+    assert not (tmp_path / "outputs").exists()
+    assert seqsweep("train", "-m", *words, "--plan-only").code == 0
+    assert seqsweep("train", "-m", "--yes", *words).code == 0
+
+
+def test_a_real_shell_passes_a_filter(tmp_path: Path) -> None:
+    line = (
+        f"""{shlex.quote(sys.executable)} -m seqsweep plan data=digits model.hidden_size=2,30 """
+        """'sweep.filter="model.hidden_size < 16 and model.cell in [\\"rnn\\", \\"gru\\"]"'"""
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        ["bash", "-c", line],
+        cwd=tmp_path,
+        env=environment,
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert _counts(done.stdout)[1] == 1
