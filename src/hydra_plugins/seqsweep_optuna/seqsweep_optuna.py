@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
 @dataclass
@@ -82,7 +84,7 @@ ConfigStore.instance().store(
 )
 
 
-class OptunaSweeper(SeqsweepSweeper):
+class OptunaSweeper(Sweeper):
     """Passes a space and the settings of its search to `seqsweep.sweeping.search`.
 
     Args:
@@ -91,10 +93,25 @@ class OptunaSweeper(SeqsweepSweeper):
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(params)
+        self.params = params or {}
         self.options = options
+        self.launcher: Launcher | None = None
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
+        # Hydra loads the plugins by their names, and loads one again that another has imported.
+        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+
         # Imported here for the reason in the module's docstring.
         from seqsweep.config.compose import MemberComposer
         from seqsweep.sweeping.hydra_jobs import RunLauncher
