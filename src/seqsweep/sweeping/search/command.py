@@ -21,7 +21,7 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.plan_command import verify_members
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.settings import check_objectives, settings_of
+from seqsweep.sweeping.search.settings import Settings, check_objectives, settings_of
 from seqsweep.sweeping.search.space import parse
 from seqsweep.training.planned_run import PlannedRun
 
@@ -71,7 +71,7 @@ def search(
     planner = TrialPlanner(compose, fixed, space, first.config["seed"])
     settings = settings_of(_plain(options), first.config)
     check_objectives(settings, first.splits)
-    _refuse_options(first, launcher)
+    _refuse_options(first, launcher, settings)
     # Imported here, because another sweeper does not need Optuna.
     from seqsweep.sweeping.search.run import SearchRun
     from seqsweep.sweeping.search.search_plan import first_jobs, show_search_plan
@@ -97,7 +97,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_options(first: PlannedRun, launcher: RunLauncher) -> None:
+def _refuse_options(first: PlannedRun, launcher: RunLauncher, settings: Settings) -> None:
     """Refuses what a search cannot do.
 
     Raises:
@@ -107,6 +107,11 @@ def _refuse_options(first: PlannedRun, launcher: RunLauncher) -> None:
         raise ValueError("--plan-only: a search chooses its trials while they train; leave it out")
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError("--detach: the command of a search chooses its trials, so it must stay")
+    if settings.pruner is not None and launcher.threads is None and launcher.workers is None:
+        raise ValueError(
+            f"hydra.sweeper.pruner={settings.pruner.described()['name']}: needs "
+            "hydra/launcher=local, slurm or ray, without hydra.callbacks: others cannot end runs"
+        )
     if first.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
 
