@@ -158,7 +158,7 @@ class Expansion:
         lines = [f"grid of {size:,} runs: {self.grid.described()}"]
         if options.sample is not None:
             dropped = self.tried - self.taken
-            without = f", {dropped:,} more dropped by sweep.filter" if options.filter else ""
+            without = f", {dropped:,} more dropped by sweep.filter" if dropped else ""
             of_all = f"{self.taken:,} of {self.configs:,} configs{without}"
             lines.append(f"sweep.sample={options.sample}: {of_all}; {self.runs:,} of {size:,} runs")
         elif options.filter is not None:
