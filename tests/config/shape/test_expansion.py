@@ -125,7 +125,7 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
     [
         ("model.hidden_size > 99", "keeps none of 3 runs"),
         ("model.hidden_size > 1 or model.cel == 3", "model.cel: no such key; did you mean"),
-        ("model.hidden_size > ", "cannot be read"),
+        ("model.hidden_size >", "cannot be read"),
         ("model.cell > 3", "'rnn' > 3: expected two numbers or two texts"),
         ("loss == 3", "loss: is a group of keys"),
     ],
