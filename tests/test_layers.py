@@ -79,7 +79,10 @@ TORCH = (
     "seeding",
 )
 PROGRAM = ("cli", "console")
-HYDRA_APP = ("sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs")
+HYDRA_APP = (
+    "sweeping.app", "sweeping.doctor", "sweeping.resolvers", "sweeping.hydra_jobs",
+    "sweeping.search",
+)  # fmt: skip
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
@@ -158,7 +161,7 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    plugins = {f"seqsweep_{name}" for name in ("sweeper", "local", "slurm", "ray")}
+    plugins = {f"seqsweep_{name}" for name in ("sweeper", "local", "slurm", "ray", "optuna")}
     assert parts - plugins == KNOWS.keys()
 
 
@@ -218,6 +221,9 @@ def test_the_imports_have_no_cycle():
         ("sklearn", ("sweeping.baselines", "sklearn")),
         ("aeon", ("aeon", "data.aeon_sets")),
         ("ray", ("sweeping.ray_calls",)),
+        ("optuna", ("sweeping.search",)),
+        ("cmaes", ("sweeping.search.samplers",)),
+        ("scipy", ("sweeping.search.samplers",)),
         ("pyarrow", ("using.prediction_files", "data")),
         (
             "onnx",
@@ -258,6 +264,7 @@ import seqsweep.sweeping.forming, seqsweep.sweeping.hydra_jobs
 import hydra_plugins.seqsweep_sweeper.seqsweep_sweeper
 import hydra_plugins.seqsweep_local.seqsweep_local
 import hydra_plugins.seqsweep_slurm.seqsweep_slurm
+import hydra_plugins.seqsweep_optuna.seqsweep_optuna, seqsweep.sweeping.search.run
 print([name for name in ("torch", "lightning") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

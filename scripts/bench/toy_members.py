@@ -58,7 +58,7 @@ PARTS = {
         "training.diagnosis:write_diagnosis",
     ),
     "read folders": ("runs.ledger:read_folder", "runs.ledger:read_run"),
-    "leaderboard": ("results.tables:print_folder",),
+    "leaderboard": ("results.folder_tables:print_folder",),
     "report": ("results.report.write:write_report", "sweeping.baselines:write_baselines"),
     "TensorBoard view": ("results.tensorboard.view:renew",),
     "is it fresh": ("results.report.freshness:made_from", "runs.eventfiles:all_made_files"),

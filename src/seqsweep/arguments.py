@@ -95,6 +95,7 @@ def clean_parser() -> Parser:
     parser = folder_parser("clean", text)
     parser.add_argument("--failed", action="store_true", help="failed runs")
     parser.add_argument("--incomplete", action="store_true", help="killed or interrupted runs")
+    parser.add_argument("--pruned", action="store_true", help="runs that a search has ended early")
     parser.add_argument("--checkpoints", action="store_true", help="last.ckpt of complete runs")
     parser.add_argument("--yes", action="store_true", help="delete them")
     words = "only runs with this value; without an option above: these runs, whatever their state"
@@ -110,6 +111,8 @@ def tensorboard_parser(host: str) -> Parser:
     parser.add_argument("--port", type=number, default=6006, metavar="N", help=words)
     words = "pictures of the N best runs (8)"
     parser.add_argument("--images", type=number, default=8, metavar="N", help=words)
+    words = "how many runs TensorBoard gets; of more, those of the best configs (500)"
+    parser.add_argument("--runs", type=whole_number(1), default=500, metavar="N", help=words)
     words = f"the address to listen on ({host}); 0.0.0.0 lets other machines connect"
     parser.add_argument("--host", default=host, metavar="ADDRESS", help=words)
     return parser

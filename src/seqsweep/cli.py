@@ -219,16 +219,23 @@ def _status(arguments: list[str]) -> None:
 
 def _leaderboard(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
-    from seqsweep.results.tables import print_folder, status_line
+    from seqsweep.results.folder_tables import print_folder, write_sets_csv
+    from seqsweep.results.tables import status_line
     from seqsweep.runs.ledger import read_folder
 
     parser = folder_parser("leaderboard", "Lists the finished runs of a folder, best first.")
     parser.add_argument(
         "--top", type=whole_number(1), metavar="N", help="show only the first N rows"
     )
+    words = "print the leaderboard of every data set, even if there are more than 8"
+    parser.add_argument("--all", action="store_true", help=words)
+    words = "write the table over several data sets, by their ranks, as csv"
+    parser.add_argument("--csv", type=Path, metavar="FILE", help=words)
     options = parser.parse(arguments)
     entries, console = read_folder(options.folder), PlainConsole()
-    print_folder(console, options.folder, entries, options.top)
+    if options.csv is not None:
+        write_sets_csv(options.csv, options.folder, entries)
+    print_folder(console, options.folder, entries, options.top, options.all)
     if any(entry.state != "complete" for entry in entries):
         line = status_line(options.folder, entries)
         console.print(line, soft_wrap=True, highlight=False)
@@ -237,7 +244,7 @@ def _leaderboard(arguments: list[str]) -> None:
 def _clean(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.housekeeping import clean
-    from seqsweep.runs.clean import FAILED, INCOMPLETE
+    from seqsweep.runs.clean import FAILED, INCOMPLETE, PRUNED
 
     # argparse expects the positional arguments together, so the options, which have no values,
     # are moved to the front.
@@ -246,9 +253,8 @@ def _clean(arguments: list[str]) -> None:
         if "=" not in word.strip("="):
             raise ValueError(f"{word}: must be KEY=VALUE, as in optimizer.lr=0.1")
     wanted = dict(word.split("=", 1) for word in options.values)
-    states = (FAILED if options.failed else frozenset()) | (
-        INCOMPLETE if options.incomplete else frozenset()
-    )
+    chosen = {FAILED: options.failed, INCOMPLETE: options.incomplete, PRUNED: options.pruned}
+    states = frozenset().union(*(states for states, is_chosen in chosen.items() if is_chosen))
     clean(options.folder, states, options.checkpoints, wanted, options.yes, PlainConsole())
 
 
@@ -288,18 +294,25 @@ def _report(arguments: list[str]) -> int:
 def _compare(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
+    from seqsweep.results.detect import detect_difference
 
     parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    compare(parser.parse(arguments).folders, PlainConsole())
+    detect = "of one sweep: how many seeds or splits would show this difference"
+    parser.add_argument("--detect", type=float, metavar="DIFFERENCE", help=detect)
+    options = parser.parse(arguments, intermixed=True)
+    if options.detect is not None:
+        detect_difference(options.folders, options.detect, PlainConsole())
+    else:
+        compare(options.folders, PlainConsole())
 
 
 def _tensorboard(arguments: list[str]) -> int:
     from seqsweep.results.tensorboard.serve import HOST, serve
 
     options = tensorboard_parser(HOST).parse(arguments)
-    return serve(options.folder, options.port, options.images, options.host)
+    return serve(options.folder, options.port, options.images, options.host, most=options.runs)
 
 
 def _data(arguments: list[str]) -> int:

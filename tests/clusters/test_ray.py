@@ -209,6 +209,21 @@ def test_the_same_command_twice_after_a_killed_one_starts_no_worker(
     assert_idle(cluster, tmp_path)
 
 
+def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
+    sweep: Start, start: Start, cluster: RayCluster, local: Path, tmp_path: Path
+) -> None:
+    process = sweep(1)
+    wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
+    (folder,) = (path.parent for path in tmp_path.rglob("sweep.json"))
+    assert "training " in ended(start("work", str(folder), "--threads", "1"))
+    assert "4 of 4 runs complete" in ended(process)
+    logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
+    expected = [str(epoch) for epoch in range(300)]
+    assert [re.findall(r" INFO epoch (\d+) ", log) for log in logs] == [expected] * 4
+    assert_equal(tmp_path, local)
+    assert_idle(cluster, tmp_path)
+
+
 @pytest.mark.parametrize("victim", ["command", "actor"])
 def test_the_only_worker_is_started_again_after_it_was_killed(
     sweep: Start, cluster: RayCluster, local: Path, tmp_path: Path, victim: str

@@ -18,6 +18,7 @@ from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
 from seqsweep.config.schema import check
+from seqsweep.runs.identity import flatten
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +250,20 @@ def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
     grids += [["~logger.csv", f"data.source.seed={n}", f"sweep.retries={n}"] for n in (2, 3)]
     for overrides in grids:
         assert compose.checked(overrides) == check(compose(overrides)), overrides
+
+
+def test_members_share_the_sections_in_which_they_do_not_differ(compose: MemberComposer) -> None:
+    """A hundred thousand configs would take gigabytes otherwise."""
+    one, other = (
+        compose.checked(["data=digits", f"seed={seed}", f"optimizer.lr={lr}"])
+        for seed, lr in ((0, 0.1), (1, 0.2))
+    )
+    assert (one["seed"], one["optimizer"]["lr"]) == (0, 0.1)
+    assert (other["seed"], other["optimizer"]["lr"]) == (1, 0.2)
+    same = [name for name in one if one[name] is other[name]]
+    assert set(one) - set(same) == {"seed", "optimizer"}
+    names = [[name for name, _ in flatten(config)] for config in (one, other)]
+    assert all(first is second for first, second in zip(*names, strict=True))
 
 
 @pytest.mark.parametrize("bad", ["seed=a", "threads=0", "model.hiden=3", "seed=1.5"])

@@ -43,6 +43,9 @@ def name() -> Iterator[Name]:
         ("model.hidden_size=range(2,9)", "data=digits"),
         (*GRID, "seed=3"),
         (*GRID, "seed=0,1,2"),
+        (*GRID, "data.split_seed=range(3)"),
+        (*GRID, "sweep=splits"),
+        (*GRID, "sweep=splits", "seed=0,1"),
         (*GRID, "optimizer.lr=3e-3", "model.cell=rnn"),  # the defaults
         (*GRID, "trainer.gradient_clip_val=1"),  # 1.0
         (*GRID, "threads=2", "sweep.report=false", "output_dir=/elsewhere", "logger=none"),
@@ -63,6 +66,8 @@ def test_more_of_the_same_question_has_the_same_name(name: Name, same: tuple[str
         (*GRID, "trainer.max_epochs=3"),
         (*GRID, "monitor=val/loss"),
         (*GRID, "data.split_seed=1"),
+        (*GRID, "data.folds=5"),
+        (*GRID, "data.folds=5,10"),
     ],
 )
 def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -> None:
@@ -77,6 +82,9 @@ def test_another_question_has_another_name(name: Name, other: tuple[str, ...]) -
         ((*GRID, "model.cell=rnn,gru"), "digits-cell-hidden_size"),
         (("data=digits", "seed=0,1"), "digits-seed"),
         (("data=digits",), "digits-seed"),
+        (("data=digits", "sweep=splits"), "digits-seed"),
+        (("data=digits", "sweep=cross_validation"), "digits-folds"),
+        ((*GRID, "sweep=cross_validation"), "digits-hidden_size"),
         (("experiment=japanese_vowels", "sweep=seeds"), "japanese_vowels-seed"),
         ((*GRID, "name=mine"), "mine-hidden_size"),
         (("data=digits,japanese_vowels",), "data"),

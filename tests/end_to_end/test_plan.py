@@ -108,7 +108,7 @@ def test_plan_mentions_runs_with_other_data_or_another_monitor(
     assert seqsweep("train", "-m", *named, "data=digits", "monitor=val/loss").code == 0
     plan = without_torch("plan", *named, "data=japanese_vowels")
     assert OTHERS in plan.out
-    assert "2 of them have other data: ranked, but not compared" in plan.out
+    assert "2 of them have other data: each data set has its own table" in plan.out
     assert "they monitor val/loss, not val/acc: the table ranks by val/acc" in plan.out
 
 

@@ -32,6 +32,21 @@ def test_the_table_shows_the_best_five_complete_and_running_runs(sweep, config, 
     assert rows[0][:2] == ["6", "done"]
 
 
+def test_a_sweep_over_data_sets_shows_the_best_run_on_each_without_ranks(sweep, config, shown):
+    targets = [f"data.{name}" for name in ("digits", "order") for _ in range(2)]
+    data = [{"source": {"_target_": target}} for target in targets]
+    found = sweep(*(config(seed, data=one) for seed, one in enumerate(data)))
+    progress = found.progress()
+    for index, accuracy in enumerate((0.8, 0.9, 0.4, 0.3)):
+        found.start(index)
+        found.finish(index, accuracy=accuracy)
+    progress.look()
+    assert [score for _, score in progress.best(5)] == [0.9, 0.4]
+    rows = [line.strip("│ ").split() for line in shown(progress).splitlines()]
+    assert ["digits", "1", "0.9000", "done"] in rows
+    assert ["order", "2", "0.4000", "done"] in rows
+
+
 def test_the_lowest_loss_ranks_first_and_without_validation_the_training_loss(sweep, config):
     found = sweep(config(0, monitor="val/loss"), config(1, monitor="val/loss"))
     progress = found.progress()

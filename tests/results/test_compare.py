@@ -1,10 +1,12 @@
 """`compare` shows how runs and sweeps differ, matched by config and paired by seed."""
 
 import io
+import statistics
 from pathlib import Path
 from typing import Any
 
 import pytest
+from replicate_runs import crossed, ranked
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
@@ -183,6 +185,19 @@ def test_configs_are_matched_on_their_data_where_a_sweep_has_several(tmp_path):
     assert "2 configs only in b: h=1 data=22222222; h=2 data=22222222" in text
 
 
+def test_no_mean_of_several_data_sets_is_compared_and_each_has_its_best(tmp_path):
+    for name, more in (("a", 0.0), ("b", 0.1)):
+        for data in ("digits", "order"):
+            target = {"data.source._target_": f"seqsweep.data.{data}"}
+            runs = [target | {"h": h, "seed": 0, "val/acc": h / 10 + more} for h in (1, 2)]
+            on_data(tmp_path / name, f"content of {data}", *runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "no mean over configs: scores of different data sets have no common scale" in text
+    assert "mean of 4 configs" not in text
+    for name in ("a on digits", "a on order", "b on digits", "b on order"):
+        assert f"best of {name}: h=2" in text
+
+
 def test_sweeps_that_were_each_trained_on_their_own_data_are_matched_and_not_compared(tmp_path):
     for name, data in (("a", "1"), ("b", "2")):
         on_data(tmp_path / name, data * 16, *({"h": h, "val/acc": h / 10} for h in (1, 2)))
@@ -300,3 +315,63 @@ def test_seeds_of_only_one_sweep_are_distinguished_from_shared_ones(tmp_path):
     assert "over 2 shared seeds" in text and "(all seeds), and minus a over shared seeds" in text
     text = shown(sweep(tmp_path / "c", *runs), sweep(tmp_path / "d", *runs))
     assert "over 3 seeds" in text and "all seeds" not in text
+
+
+def folds(folder: Path, number: int, better: float = 0.0, seeds: int = 1) -> Path:
+    """Writes a cross-validation of two configs; the folds differ more than the configs."""
+    ranked(
+        folder,
+        crossed((0, 1), folds=number, seeds=seeds),
+        lambda h, r: 0.6 - h / 50 + r.fold / 20 + better + (better and r.fold % 3 / 200),
+    )
+    return folder
+
+
+def test_cross_validations_are_paired_by_their_shared_folds(tmp_path):
+    """The folds 3 and 4 are easier, and only the first sweep has them."""
+    text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 3, better=0.03))
+    assert "minus a over shared replicates (95% interval)" in " ".join(text.split())
+    row = next(row for row in rows(text) if row[:1] == ["0"])
+    assert row[1:4] == ["0.7000", "0.6850", "+0.0350"] and row[-1] == "3"
+    assert "mean of 2 configs in both, over 3 shared replicates (3 folds, one seed)" in text
+    assert "probability that b is better: 1.00 [0.29, 1.00]; p = " in text
+    assert "(corrected resampled t-test)" in text and "bootstrap" not in text
+    assert "(5 folds, one seed)" in text
+
+
+def test_the_interval_over_folds_is_corrected(tmp_path):
+    text = shown(folds(tmp_path / "a", 5), folds(tmp_path / "b", 5, better=0.03))
+    differences = [0.03 + fold % 3 / 200 for fold in range(5)]
+    error = statistics.stdev(differences) * (1 / 5 + 20 / 80) ** 0.5
+    mean, t = statistics.fmean(differences), 2.7764451
+    assert (
+        rf"b - a: test/acc {mean:+.4f} [{mean - t * error:+.4f}, {mean + t * error:+.4f}]" in text
+    )
+
+
+def test_folds_that_no_sweep_shares_are_not_compared(tmp_path):
+    first = [run for run in crossed((0,)) if run[1].fold < 2]
+    other = [run for run in crossed((0,)) if run[1].fold > 2]
+    for name, runs in (("a", first), ("b", other)):
+        ranked(tmp_path / name, runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "1 config of b not compared with a: no shared replicate" in text
+
+
+def test_few_seeds_have_a_bootstrap_interval_and_a_probability_of_improvement(tmp_path):
+    for name, shift in (("a", 0.0), ("b", 0.1)):
+        runs = [{"h": 1, "seed": s, "val/acc": 0.5 + shift * (s % 4) / 3} for s in range(8)]
+        sweep(tmp_path / name, *runs)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "bootstrap interval (BCa, 10,000 resamples): [+0.0" in text
+    # Six of eight seeds are better, and two tie.
+    assert "probability that b is better: 0.88 [" in text
+    assert "p = 0.031 (Wilcoxon signed-rank)" in text
+
+
+def test_a_lower_loss_is_an_improvement(tmp_path):
+    for name, shift in (("a", 0.0), ("b", -0.1)):
+        runs = [{"h": 1, "monitor": "val/loss", "seed": s, "val/loss": 1 + s / 9 + shift * (s > 0)}
+                for s in range(4)]  # fmt: skip
+        sweep(tmp_path / name, *runs)
+    assert "probability that b is better: 0.88 [" in shown(tmp_path / "a", tmp_path / "b")

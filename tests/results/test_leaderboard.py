@@ -10,6 +10,7 @@ import pytest
 
 from seqsweep.results.effects import Grid
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.replicates import Replicate
 from seqsweep.results.tables import leaderboard_notes
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.run_folder import RunFolder
@@ -156,7 +157,7 @@ def test_only_configs_with_equal_sets_are_compared(other, apart, tmp_path):
     assert (f"1 config not compared with the first: {apart}" in notes) == bool(apart)
 
 
-@pytest.mark.parametrize("key", ["data.split_seed", "data.test_fraction", "data.val_fraction"])
+@pytest.mark.parametrize("key", ["data.folds", "data.test_fraction", "data.val_fraction"])
 def test_without_fingerprints_of_the_splits_the_keys_that_cut_them_stand_for_them(key, tmp_path):
     runs = [
         {key: value, "seed": seed, "val/acc": 0.9, "test/acc": 0.8 - seed / 99}
@@ -254,7 +255,8 @@ def test_rows_are_compared_with_the_best_on_the_test_split_by_shared_seeds(tmp_p
     assert second.interval is not None
     assert second.interval.mean == pytest.approx(0.1)
     assert second.interval.n == 7
-    assert found.rows[0].samples["test/acc"] == pytest.approx({s: 0.6 + s / 100 for s in range(7)})
+    expected = {Replicate(seed=seed): 0.6 + seed / 100 for seed in range(7)}
+    assert found.rows[0].samples["test/acc"] == pytest.approx(expected)
 
 
 def test_without_a_test_split_the_monitor_is_compared(tmp_path):
@@ -307,7 +309,7 @@ def test_the_newest_of_runs_that_repeat_a_seed_counts(tmp_path):
     found = leaderboard(read_folder(tmp_path))
     (row,) = found.rows
     assert (row.n, found.left_out) == (2, 1)
-    assert row.samples["val/acc"] == {0: 0.1, 1: 0.5}
+    assert row.samples["val/acc"] == {Replicate(seed=0): 0.1, Replicate(seed=1): 0.5}
     assert [entry.folder.run_id for entry in row.entries] == [f"{0:016x}", f"{1:016x}"]
 
 

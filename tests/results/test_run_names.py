@@ -97,7 +97,13 @@ def test_run_names_sort_like_their_numbers(axes, seeds, data):
          ["se0-s0", "se0-s1", "se1-s0", "se1-s1"]),
         ({"loss__class_weights": [None, "balanced"]}, ["cwA", "cwB"]),
         ({"data__standardize": [True, False]}, ["st1", "st0"]),
-        ({"data__split_seed": [0, -1]}, ["ssB", "ssA"]),
+        ({"data__split_seed": [0, -1]}, ["run-ssB", "run-ssA"]),
+        ({"model__hidden_size": [4, 8], "data__fold": [0, 1]},
+         ["h4-f0", "h4-f1", "h8-f0", "h8-f1"]),
+        ({"data__fold": [0, 1], "data__split_seed": [3, 4], "seed": [0]},
+         ["run-f0-ss3", "run-f0-ss4", "run-f1-ss3", "run-f1-ss4"]),
+        ({"seed": [0, 1], "data__fold": [0, 1]},
+         ["run-f0-s0", "run-f1-s0", "run-f0-s1", "run-f1-s1"]),
     ],
 )  # fmt: skip
 def test_run_names_follow_the_rule(axes, expected):

@@ -45,7 +45,7 @@ OF_A_STACK = [
     "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2"
 ]  # fmt: skip
 OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
-               "data.eval_batch_size=16"]  # fmt: skip
+               "data.eval_batch_size=16", "data.folds=5"]  # fmt: skip
 
 
 @pytest.mark.parametrize("override", FREE)
@@ -63,6 +63,13 @@ def test_members_of_one_pool_may_differ_in_these_keys(formed: Formed, override: 
 def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None:
     assert sizes(formed((), (override,))) == [1, 1]
     assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
+
+
+def test_each_fold_has_its_own_pool(formed: Formed) -> None:
+    folds = [("data.folds=3", f"data.fold={fold}", f"seed={fold}") for fold in (0, 1)]
+    folds.append(("data.folds=3", "data.fold=0", "seed=2"))
+    assert sizes(formed(*folds)) == [1, 2]
+    assert sizes(formed(*(("engine=stacked", *own) for own in folds))) == [1, 2]
 
 
 def test_members_of_a_pool_may_differ_in_what_training_does_to_sequences(formed: Formed) -> None:

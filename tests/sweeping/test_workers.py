@@ -11,6 +11,7 @@ import pytest
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping import workers
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.workers import start_missing, train_by_workers, worker_command
 
 
@@ -71,20 +72,20 @@ def test_there_are_at_most_as_many_workers_as_runs(tmp_path):
 def test_a_command_waits_until_all_runs_are_done(tmp_path):
     runs = [tmp_path / name for name in "abc"]
     cluster = Threads(runs=runs)
-    train_by_workers(cluster, runs, tmp_path)
+    train_by_workers(cluster, [QueuedRun(RunFolder(run)) for run in runs], tmp_path)
     assert all((run / "record.json").exists() for run in runs)
 
 
 def test_a_command_ends_when_no_worker_is_left(tmp_path):
     cluster = Threads(runs=[tmp_path / "a"])
-    train_by_workers(cluster, [tmp_path / name for name in "ab"], tmp_path)
+    train_by_workers(cluster, [QueuedRun(RunFolder(tmp_path / name)) for name in "ab"], tmp_path)
     assert cluster.alive(tmp_path) == 0
     assert not (tmp_path / "b").exists()
 
 
 def test_a_detached_command_does_not_wait(tmp_path):
     cluster = Threads(detach=True, runs=[tmp_path / "a"])
-    train_by_workers(cluster, [tmp_path / "a"], tmp_path)
+    train_by_workers(cluster, [QueuedRun(RunFolder(tmp_path / "a"))], tmp_path)
     assert cluster.alive(tmp_path) == 1
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
+from seqsweep.training import data_cache
 from seqsweep.training.data_cache import prepared, translate_memory_errors
-from seqsweep.training.planned_run import plan
+from seqsweep.training.planned_run import forget_data, plan
 from seqsweep.training.train import train, train_stack
 
 DATA = (
@@ -55,3 +57,20 @@ def test_another_split_seed_is_another_test_set(checked: Callable[..., Config]) 
     )
     assert one is not None and two is not None
     assert one["test"] != two["test"] and one == unscaled
+
+
+def test_folds_are_other_data_of_one_source(
+    checked: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run_id of fold 0 is not that of a run without folds; the source is read once for all."""
+    forget_data()
+    read = Mock(wraps=data_cache.build)
+    monkeypatch.setattr(data_cache, "build", read)
+    runs = [plan(checked(*DATA))]
+    runs += [plan(checked(*DATA, "data.folds=5", f"data.fold={fold}")) for fold in range(5)]
+    assert len({run.run_id for run in runs}) == 6
+    assert len({run.data_fingerprint for run in runs}) == 1
+    tested = {(run.splits or {})["test"]["fingerprint"] for run in runs}
+    assert len(tested) == 6
+    assert read.call_count == 1
+    assert plan(runs[1].config).splits is runs[1].splits  # all folds stay prepared

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from replicate_runs import crossed, ranked
 
 import seqsweep
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.using.find_run import find_run, replicates_of
 
 
@@ -47,6 +49,17 @@ def test_a_folder_of_one_run_says_so(trained, tmp_path):
     assert found.choice is not None and found.choice.startswith("the only complete run (")
 
 
+def test_the_best_of_all_folds_is_found_and_named(tmp_path):
+    """The config with the best mean comes first, although another has the best fold."""
+    score = {(0, 0): 0.9, (0, 1): 0.1, (1, 0): 0.6, (1, 1): 0.7}
+    ranked(tmp_path, crossed((0, 1), folds=2), lambda h, r: score[h, r.fold])
+    found = find_run(tmp_path)
+    assert found.choice is not None
+    assert found.choice.endswith("(h=1 seed=0 fold=1, val/acc 0.7000)")
+    row = replicates_of(found.path)
+    assert row is not None and row.n == 2
+
+
 def test_replicates_differ_in_their_seed_alone(trained, by_loss, monkeypatch):
     row = replicates_of(trained.run)
     assert row is not None and row.n == 2
@@ -57,3 +70,16 @@ def test_replicates_differ_in_their_seed_alone(trained, by_loss, monkeypatch):
     monkeypatch.chdir(run)  # a run's folder may be given as "."
     row = replicates_of(run.relative_to(run))
     assert row is not None and row.n == 3
+
+
+def test_no_run_is_the_best_of_several_data_sets(tmp_path):
+    for number, (data, acc) in enumerate([("digits", 0.9), ("order", 0.5), ("order", 0.6)]):
+        config = {"data.source._target_": f"seqsweep.data.{data}", "seed": number}
+        run = RunFolder(tmp_path / f"{number:016x}")
+        run.start(config, {})
+        run.finish({"config": config, "metrics": {"val/acc": acc}, "data_fingerprint": data})
+    with pytest.raises(
+        ValueError, match="have 2 data sets, whose scores cannot be ranked"
+    ) as error:
+        find_run(tmp_path)
+    assert f"digits: {tmp_path / f'{0:016x}'}; order: {tmp_path / f'{2:016x}'}" in str(error.value)

@@ -61,7 +61,7 @@ class SeqsweepSweeper(Sweeper):
         from seqsweep.config.compose import MemberComposer
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
-        from seqsweep.results.replicates import REPLICATE_KEYS
+        from seqsweep.runs.replicate_keys import REPLICATE_KEYS
         from seqsweep.sweeping.hydra_jobs import RunLauncher
         from seqsweep.sweeping.plan_command import show_plan, verify_members
         from seqsweep.sweeping.sweep import run_sweep

@@ -1,8 +1,8 @@
 """Names a sweep's folder after the sweep's question, if `sweep.name` is null.
 
 A name such as `digits-hidden_size-3fa2c1` consists of what is trained, the swept keys, and a hash
-of everything else that decides a result. So further values or seeds extend the same folder, and two
-sweeps with different questions do not share one.
+of everything else that decides a result. So further values, seeds, folds or splits extend the same
+folder, and two sweeps with different questions do not share one.
 """
 
 import contextlib
@@ -22,6 +22,7 @@ from seqsweep.config.schema import Config, check
 from seqsweep.config.shape.listed import read_list
 from seqsweep.runs.identity import decisive, flatten, is_path
 from seqsweep.runs.ledger import short_names
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _SEED = "seed"
 _WITHOUT_NAME = "default"
@@ -44,7 +45,7 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
     swept, fixed = _swept_keys(master.hydra)
     if (members := master.sweep.get("list")) is not None:
         swept |= _listed_keys(members)
-    keys = sorted(swept - {_SEED})
+    keys = sorted(swept.difference(REPLICATE_KEYS))
     config = _plain(master)
     flat = dict(flatten(config))
     # A swept path is a part of the question's keys, so its content must not decide the name.
@@ -55,11 +56,14 @@ def sweep_name(master: DictConfig, fingerprint: Callable[[Config], str | None]) 
             ValueError, TypeError, OSError
         ):  # reported when members are planned
             data = fingerprint(config)
-    identity = {**decisive(config, data, {_SEED, *swept}), "fixed": fixed, "swept": keys}
+    # A swept fold or split seed counts with its default, so that a sweep without it has one name
+    # with the sweep that adds it.
+    identity = {**decisive(config, data, {_SEED, *keys}), "fixed": fixed, "swept": keys}
     text = json.dumps(identity, sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
     files = [Path(str(flat[key])).stem for key in paths]
-    parts = [*_subject(master, swept, files), *(short_names(keys).values() or [_SEED])]
+    repeated = _SEED if flat.get("data.folds") is None else "folds"
+    parts = [*_subject(master, swept, files), *(short_names(keys).values() or [repeated])]
     stem = re.sub(r"[^A-Za-z0-9_-]+", "_", "-".join(parts)).strip("_-")
     stem = stem if stem[:1].isalpha() else f"sweep-{stem}"
     return f"{stem[: _LONGEST - _DIGITS - 1].rstrip('_-')}-{digest}"

@@ -38,8 +38,8 @@ class SequenceDataModule(L.LightningDataModule):
         val_fraction: part of train, in [0, 1), that becomes the validation split where the source
             has none.
         test_fraction: the same for the test split.
-        split_seed: decides these two cuts. It is independent of `seed`, so that runs with other
-            seeds share the splits.
+        split_seed: decides these two cuts and the folds. It is independent of `seed`, so that runs
+            with other seeds share the splits.
         standardize: scales each channel to mean 0 and standard deviation 1, fitted on train.
         missing: refuses NaN, or replaces it by zero, by the channel's mean in train, or by the last
             value before it.
@@ -47,6 +47,9 @@ class SequenceDataModule(L.LightningDataModule):
         seed: the seed of the run.
         transform: the steps that change lengths, channels, or what training reads (docs/data.md);
             None, or null for each key, changes nothing.
+        folds: the number of folds of a cross-validation, at least 2, in place of `test_fraction`;
+            None for none.
+        fold: the fold that is the test split, from 0 to folds - 1.
 
     Raises:
         ValueError: an argument outside its range, or data that `prepare` refuses.
@@ -66,6 +69,8 @@ class SequenceDataModule(L.LightningDataModule):
         shuffle: bool = True,
         seed: int = 0,
         transform: TransformOptions | None = None,
+        folds: int | None = None,
+        fold: int = 0,
     ) -> None:
         super().__init__()
         self.splits = prepare(
@@ -76,6 +81,8 @@ class SequenceDataModule(L.LightningDataModule):
             standardize=standardize,
             missing=missing,
             transform=transform,
+            folds=folds,
+            fold=fold,
         )
         scaling = self.splits.scaling
         self.augmentation = augmentation_of(transform, scaling and scaling.shaping)

@@ -32,7 +32,7 @@ def grouped(
     counts = _counts_by_group(labels, groups)
     total = _class_counts(labels)
     share = size / len(labels)
-    order = _in_shuffled_order(groups, rng)
+    order = in_shuffled_order(groups, rng)
     drawn: _Counts = dict.fromkeys(total, 0)
     taken: list[int] = []
     for group in order:
@@ -52,6 +52,23 @@ def grouped(
     return np.isin(groups, taken)
 
 
+def by_class_and_group(labels: Int64, groups: Int64) -> tuple[Int64, Int64]:
+    """Returns the number of sequences (G, C) by group and class, and each sequence's group (N,).
+
+    Groups and classes are numbered by their first sequence, so their names do not matter.
+    """
+    (of_group, number), (of_class, classes) = map(_numbered, (groups, labels))
+    counts = np.zeros((number, classes), dtype=np.int64)
+    np.add.at(counts, (of_group, of_class), 1)
+    return counts, of_group
+
+
+def _numbered(values: Int64) -> tuple[Int64, int]:
+    """Numbers values by their first appearance; returns the numbers and their count."""
+    _, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse], len(first)
+
+
 def _counts_by_group(labels: Int64, groups: Int64) -> dict[int, _Counts]:
     """Returns the number of sequences of each class by group, without zeros."""
     pairs, counts = np.unique(np.stack([groups, labels]), axis=1, return_counts=True)
@@ -66,7 +83,7 @@ def _class_counts(labels: Int64) -> _Counts:
     return dict(zip(values.tolist(), counts.tolist(), strict=True))
 
 
-def _in_shuffled_order(groups: Int64, rng: np.random.Generator) -> list[int]:
+def in_shuffled_order(groups: Int64, rng: np.random.Generator) -> list[int]:
     """Returns the groups in a random order that depends on their order of appearance alone."""
     appearing = list(dict.fromkeys(groups.tolist()))
     return [appearing[index] for index in rng.permutation(len(appearing))]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqsweep.data.fitted import Missing, Scaling, filled
+from seqsweep.data.folds import check_fold, hold_out
 from seqsweep.data.grouped_cut import grouped
 from seqsweep.data.mapped_fit import fit_by_parts, missing_in
 from seqsweep.data.mapped_sequences import MappedSequences
@@ -39,6 +40,8 @@ def prepare(
     standardize: bool,
     missing: Missing,
     transform: TransformOptions | None = None,
+    folds: int | None = None,
+    fold: int = 0,
     where: str = "data",
 ) -> Splits:
     """Cuts missing splits from train, fills in missing values and standardises, in this order.
@@ -55,6 +58,9 @@ def prepare(
     A given val or test split is never cut, and its fraction has no effect. Where the sequences have
     groups, whole groups are drawn (see `grouped`), so the size and the shares are approximate.
 
+    With `folds` one fold of the train split becomes the test split (see `folds.hold_out`), and
+    `val_fraction` is a part of the other folds.
+
     Args:
         val_fraction, test_fraction: in [0, 1), together below 1; 0 cuts nothing.
         split_seed: decides the cuts, and nothing else; at least 0.
@@ -65,6 +71,8 @@ def prepare(
             value, the channel's mean in train. `error`: refuses NaN.
         transform: the steps that change lengths and channels; None for none. Its `jitter` and
             `time_mask` are checked here, but change only what training reads.
+        folds: the number of folds, at least 2; None for none. `test_fraction` has then no effect.
+        fold: the fold that is tested, from 0 to folds - 1.
         where: the config group of the options, which begins every error message.
 
     Raises:
@@ -86,6 +94,11 @@ def prepare(
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
         _refuse_missing(splits, shaping.first, where)
+    if split_seed < 0:
+        raise ValueError(f"{where}.split_seed={split_seed}: must be at least 0")
+    check_fold(folds, fold, where)
+    if folds is not None:
+        splits, test_fraction = hold_out(splits, folds, fold, split_seed, where), 0.0
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
     if isinstance(cut.train, MappedSequences):
@@ -145,8 +158,6 @@ def _cut(
     if sum(fractions.values()) >= 1:
         both = f"{where}.val_fraction={val_fraction} and {where}.test_fraction={test_fraction}"
         raise ValueError(f"{both} leave nothing to train; their sum must be below 1")
-    if seed < 0:
-        raise ValueError(f"{where}.split_seed={seed}: must be at least 0")
     given = len(splits.train)
     # Each cut has its own stream. The test split is cut first, so val_fraction does not change it.
     for stream, (split, fraction) in enumerate(fractions.items()):

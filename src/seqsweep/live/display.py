@@ -10,8 +10,8 @@ import io
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from rich.console import Console, RenderableType
 from rich.text import Text
@@ -22,6 +22,7 @@ from seqsweep.live.sweep_state import SweepProgress, duration
 from seqsweep.live.table import LiveTable, one_line
 from seqsweep.live.terminal import Screen
 from seqsweep.pacing import pause_after
+from seqsweep.results.formatting import count
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -200,6 +201,13 @@ def _trainer(progress: SweepProgress, run: RunProgress) -> str:
     return "" if worker is None else f"  {worker.host} pid {worker.pid}"
 
 
+def _pruned(config: Mapping[str, Any], record: Mapping[str, Any]) -> list[str | tuple[str, str]]:
+    """Returns the epoch after which a run was pruned, and its best value."""
+    epoch, value = record["pruned"]["epoch"], record["pruned"]["value"]
+    score = "" if value is None else f"  {config.get('monitor')} {value:.4f}"
+    return [("pruned", "yellow"), f" after {count(epoch, 'epoch')}{score}"]
+
+
 def _result(run: RunProgress) -> list[str | tuple[str, str]]:
     """Returns the result of a run as pieces of text with their styles.
 
@@ -209,6 +217,8 @@ def _result(run: RunProgress) -> list[str | tuple[str, str]]:
         return [("diverged", "red"), f" in epoch {(run.record or {}).get('epoch')}"]
     if run.record is None:
         return [("failed", "red"), f" {one_line(run.error)}"]
+    if run.state == "pruned":
+        return [*_pruned(run.config, run.record)]
     metrics = run.record["metrics"]
     names = [name for name in ("val/acc", "test/acc") if name in metrics] or ["train/loss"]
     scores = "  ".join(f"{name} {metrics[name]:.4f}" for name in names)

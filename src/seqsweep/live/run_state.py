@@ -10,8 +10,14 @@ from seqsweep.runs.files import stat_of
 from seqsweep.runs.metrics_csv import MetricsTail
 from seqsweep.runs.run_folder import RunFolder
 
-RunState = Literal["waiting", "running", "complete", "diverged", "failed", "interrupted"]
+RunState = Literal["waiting", "running", "complete", "diverged", "pruned", "failed", "interrupted"]
 """A killed run is `waiting` too: it waits for a process that resumes it."""
+
+_SHOWN = ("status", "error", "epoch", "epochs", "metrics", "train_seconds", "pruned")
+"""The keys of a record that a display needs. The others would fill the memory in a large sweep."""
+
+ReadRecord = Callable[[RunFolder], dict[str, Any] | None]
+"""Returns the record of a run; None while it is not done."""
 
 _STATES_AFTER: dict[str, RunState] = {"failed": "failed", "interrupted": "interrupted"}
 """The state of a run by the kind in its failure.json."""
@@ -26,11 +32,13 @@ class RunProgress:
         config: the run's config, flat.
         label: the run's name for people.
         skipped: whether the run was done before the sweep was started.
+        is_searched: whether the run belongs to a search, for which a pruned run is done.
         tail: the reader of the run's metrics.csv.
         since: the start of the sweep, in seconds since 1970. An older failure does not count, nor
             does an older record if the config says `rerun`.
         already: the epochs that were trained before the first look; they tell nothing of the pace.
-        record: the record of a run that is complete or has diverged.
+        record: from the record of a run that is complete, pruned or has diverged, what a display
+            needs.
         error: the reason why the run failed or diverged.
         lock: the state of the run's lock file at the last look.
     """
@@ -39,6 +47,7 @@ class RunProgress:
     config: Mapping[str, Any]
     label: str
     skipped: bool
+    is_searched: bool
     tail: MetricsTail
     since: float
     state: RunState = "waiting"
@@ -57,15 +66,15 @@ class RunProgress:
     @property
     def epochs(self) -> int:
         """The epochs that need no more time: all after the end."""
-        has_ended = self.state in ("complete", "diverged", "failed")
+        has_ended = self.state in ("complete", "diverged", "pruned", "failed")
         return self.max_epochs if has_ended else self.trained
 
     @property
     def trained(self) -> int:
         """The epochs that count for the pace.
 
-        These are all epochs of a complete run, even if it stopped early. A run that has failed or
-        diverged counts only the epochs that it has trained.
+        These are all epochs of a complete run, even if it stopped early. A run that has failed,
+        diverged or was pruned counts only the epochs that it has trained.
         """
         is_complete = self.state == "complete"
         return self.max_epochs if is_complete else min(self.tail.epochs, self.max_epochs)
@@ -82,16 +91,22 @@ class RunProgress:
             return self.tail.best.get(metric)
         return self.record.get("metrics", {}).get(metric)
 
-    def look(self, is_running: Callable[[Path], bool], is_first: bool) -> bool:
+    def look(
+        self,
+        is_running: Callable[[Path], bool],
+        is_first: bool,
+        read_record: ReadRecord = RunFolder.record,
+    ) -> bool:
         """Reads what is new; returns whether the run has just ended.
 
         Args:
             is_running: whether a folder that contains a lock is being trained.
             is_first: whether this is the first look at the sweep.
+            read_record: reads the record of a run.
         """
         # The lock is read first: a run writes its last file before it gives its lock back.
         self.lock = stat_of(f"{self.folder}/lock")
-        if self._has_record(is_first):
+        if self._has_record(is_first, read_record):
             self.already = self.trained if is_first else self.already
             return not self.skipped
         failed_again = self._has_new_failure(is_first)
@@ -110,7 +125,7 @@ class RunProgress:
         # A resumed run cuts off the rows behind its checkpoint.
         self.already = min(self.already, self.trained)
 
-    def _has_record(self, is_first: bool) -> bool:
+    def _has_record(self, is_first: bool, read_record: ReadRecord) -> bool:
         stat = stat_of(f"{self.folder}/record.json")
         if stat is None:
             return False
@@ -120,9 +135,11 @@ class RunProgress:
         if _version(stat) == self._old_record:
             return False
         # A damaged record counts as missing.
-        self.record = RunFolder(self.folder).record()
-        if self.record is None:
+        record = read_record(RunFolder(self.folder))
+        # A plain sweep is about to resume a pruned run.
+        if record is None or (record["status"] == "pruned" and not self.is_searched):
             return False
+        self.record = {key: record[key] for key in _SHOWN if key in record}
         self.state = self.record["status"]
         self.error = str(self.record.get("error", ""))
         return True

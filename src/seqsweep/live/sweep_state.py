@@ -8,19 +8,21 @@ import functools
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqsweep.live.run_state import RunProgress, RunState
 from seqsweep.live.worker_state import Workers
+from seqsweep.results.data_sets import source_of
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.naming import label_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.runs.lock import is_locked
 from seqsweep.runs.metric_names import lower_is_better, monitor_of, without_validation
 from seqsweep.runs.metrics_csv import MetricsTail
+from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.sweepfile import SweepFile
 
 _ENOUGH = 0.03
@@ -105,14 +107,15 @@ class SweepProgress:
         skipped = name in self.sweep.done_before
         # A sweep of one run has no differing keys, so its label is the run_id.
         label = run_label(config, self.keys) or name
-        return RunProgress(folder, config, label, skipped, tail, self.sweep.started)
+        is_searched = name in self.sweep.limits
+        return RunProgress(folder, config, label, skipped, is_searched, tail, self.sweep.started)
 
     def look(self) -> list[RunProgress]:
         """Reads what is new; returns the runs that have just ended."""
         # One listing of the folder saves a look at each run that has not been started.
         names = _names_in(self.folder)
         pending = [run for name, run in self._pending.items() if name in names]
-        ended = [run for run in pending if run.look(self.is_running, self._is_first)]
+        ended = self._look_at(pending)
         self.has_begun |= bool(pending)
         self.workers.look(names, pending, self.clock(), self._is_first)
         self._is_first = False
@@ -121,6 +124,16 @@ class SweepProgress:
         trained = sum((run.trained - run.already) * self._cost(run) for run in self.runs)
         left = sum((run.max_epochs - run.epochs) * self._cost(run) for run in self.runs)
         self.pace.update(self.clock(), trained, left)
+        return ended
+
+    def _look_at(self, runs: Sequence[RunProgress]) -> list[RunProgress]:
+        """Reads what is new in runs; returns those that have just ended."""
+        if not self._is_first or len(runs) < LEAST_RUNS:
+            return [run for run in runs if run.look(self.is_running, self._is_first)]
+        # Only the first look finds very many records at once, so the index is not kept.
+        index = RecordIndex(self.folder)
+        ended = [run for run in runs if run.look(self.is_running, True, index.record)]
+        index.write(is_all=False)
         return ended
 
     def _cost(self, run: RunProgress) -> float:
@@ -169,14 +182,32 @@ class SweepProgress:
         has_other = any(run.score(other) is not None for run in self.runs)
         return other if has_other and not has_any else self._monitor
 
+    @functools.cached_property
+    def sources(self) -> dict[str, str]:
+        """The data source of each run by the name of its folder."""
+        return {name: source_of(config) for name, config in self.sweep.configs.items()}
+
+    @property
+    def has_several_sources(self) -> bool:
+        """Returns whether runs have different data, whose scores cannot be ranked together."""
+        return len(set(self.sources.values())) > 1
+
     def best(self, most: int) -> list[tuple[RunProgress, float]]:
-        """Returns the best complete and running runs with their scores, at most `most`."""
+        """Returns the best complete and running runs with their scores, at most `most`.
+
+        Of a sweep over several sources of data it is the best run on each, in their order.
+        """
         monitor = self.monitor
         ranked = [run for run in self.runs if run.state in ("complete", "running")]
         scores = [(run, score) for run in ranked if (score := run.score(monitor)) is not None]
         # Python keeps the order of equal scores in both directions.
         is_descending = not lower_is_better(monitor)
-        return sorted(scores, key=lambda pair: pair[1], reverse=is_descending)[:most]
+        ranked_scores = sorted(scores, key=lambda pair: pair[1], reverse=is_descending)
+        if self.has_several_sources:
+            firsts = {self.sources[p[0].folder.name]: p for p in reversed(ranked_scores)}
+            order = dict.fromkeys(self.sources.values())
+            ranked_scores = [firsts[source] for source in order if source in firsts]
+        return ranked_scores[:most]
 
 
 def duration(seconds: float) -> str:

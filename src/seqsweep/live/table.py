@@ -102,7 +102,7 @@ class LiveTable:
         counts = self.progress.counts
         counts["done"] = counts.pop("complete", 0)
         parts: list[Text] = []
-        for name in (*_ALWAYS, "skipped", "diverged", "interrupted"):
+        for name in (*_ALWAYS, "skipped", "pruned", "diverged", "interrupted"):
             if name in _ALWAYS or counts[name]:
                 style = _STYLES.get(name, "") if counts[name] else "dim"
                 parts.append(Text.assemble((str(counts[name]), style), f" {name}"))
@@ -145,12 +145,14 @@ def _best_table(
     if epoch_width:
         _add_column(table, "", epoch_width)
 
-    for rank, (run, score) in enumerate(best, start=1):
+    for index, (run, score) in enumerate(best, start=1):
+        # The best runs on different data sets have no rank among each other.
+        rank = "" if progress.has_several_sources else str(index)
         if has_key_columns:
             names = [value_text(key, run.config.get(key)) for key in key_widths]
         else:
             names = [labels[run.folder.name]]
-        cells = [Text(text) for text in (str(rank), *map(one_line, names), f"{score:.4f}")]
+        cells = [Text(text) for text in (rank, *map(one_line, names), f"{score:.4f}")]
         table.add_row(*cells, *([_epoch(run)] if epoch_width else []))
     return table
 

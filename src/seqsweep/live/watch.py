@@ -10,8 +10,8 @@ from rich.markup import escape
 
 from seqsweep.live.display import LiveView, shows_table
 from seqsweep.live.sweep_state import SweepProgress
+from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.formatting import count
-from seqsweep.results.tables import print_folder
 from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.sweep_lock import is_sweep_running
@@ -106,8 +106,11 @@ class WatchedFolder:
         sweep = SweepFile.read(self.folder)
         if sweep is None:
             return
-        # The same sweep writes its end into the file; what has been read of its runs stays valid.
-        if self.sweep is None or sweep.started != self.sweep.started:
+        # The same sweep writes its end into the file; what has been read of its runs stays valid. A
+        # search adds runs.
+        before = self.sweep
+        is_new = before is None or sweep.started != before.started
+        if before is None or is_new or sweep.configs.keys() != before.configs.keys():
             self.progress = SweepProgress(self.folder, sweep.current())
         self.sweep = self.progress.sweep = sweep
 
@@ -133,7 +136,7 @@ class WatchedFolder:
     def missing(self) -> int:
         """Returns the number of runs that are not done."""
         counts = self.progress.counts
-        done = counts["complete"] + counts["diverged"] + counts["skipped"]
+        done = counts["complete"] + counts["diverged"] + counts["pruned"] + counts["skipped"]
         return len(self.progress.runs) - done
 
     def _is_quiet(self) -> bool:

@@ -1,6 +1,5 @@
 """Prints runs or sweeps side by side: their configs, metrics and environments."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,17 @@ from rich.table import Table
 
 from seqsweep.results import formatting
 from seqsweep.results.compare_sweeps import compare_configs
+from seqsweep.results.data_sets import by_data_set
 from seqsweep.results.datasets import sets_of, why_apart
+from seqsweep.results.environments import environment_of
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
-from seqsweep.runs.files import read_object
-from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of, varied_words
 
 TOP = 20
 """The rows of a table; the omitted ones are counted below it."""
@@ -30,11 +30,9 @@ TOP = 20
 _SIDE_BY_SIDE = 6
 """The number of runs up to which each has a column; more runs have a row each."""
 
-_LONGEST_VALUE = 30
 _METRICS = ("val/acc", "val/f1", "val/loss", "test/acc", "test/f1", "test/loss", "train/loss")
 _COSTS = ("best_epoch", "epochs", "params", "train_seconds")
 _LONG_METRICS = ("val/acc", "test/acc", "test/f1")
-_NO_ENVIRONMENT = ("command", "started", "stack", "data_files")
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _compare_sweeps(sides: Sequence[Side], console: Console) -> None:
         firsts = [entries[0].config if entries else None for entries in complete.values()]
         print_table(console, _config_table("the sweeps differ in", sides, fixed, firsts))
     compare_configs(complete, fixed, console, TOP)
-    for label, entries in complete.items():
+    for label, entries in by_data_set(complete).items():
         console.print(_best_line(label, entries), soft_wrap=True, highlight=False)
 
 
@@ -119,7 +117,7 @@ def _compare_environments(sides: Sequence[Side], console: Console) -> None:
 
     A sweep may have several of each.
     """
-    environments = [_environment(side.entries) for side in sides]
+    environments = [environment_of(side.entries) for side in sides]
     cells = {
         key: [environment.get(key, "") for environment in environments]
         for key in dict.fromkeys(key for environment in environments for key in environment)
@@ -182,7 +180,7 @@ def _keys_between_sweeps(sides: Sequence[Sequence[Entry]]) -> list[str]:
     # A key that a sweep itself sweeps does not distinguish it from another one.
     swept = {key for group in configs for key in differing_keys(group)}
     keys = distinguishing_keys([config for group in configs for config in group], keep_shared=True)
-    return [key for key in keys if key not in swept and key != "seed"]
+    return [key for key in keys if key not in swept and key not in REPLICATE_KEYS]
 
 
 def _metric_cells(entries: Sequence[Entry], names: Sequence[str]) -> dict[str, list[str]]:
@@ -224,28 +222,6 @@ def _value(key: str, config: Mapping[str, Any] | None) -> str:
     return "" if config is None else escape(formatting.value_text(key, config.get(key)))
 
 
-def _environment(entries: Sequence[Entry]) -> dict[str, str]:
-    environment: dict[str, set[str]] = {}
-    for entry in entries:
-        content: dict[str, Any] = read_object(entry.folder.path / "provenance.json")
-        # Entries that differ between any two commands say nothing about the environment.
-        for key, value in flatten(content):
-            if key.split(".")[0] not in _NO_ENVIRONMENT:
-                environment.setdefault(key.removeprefix("packages."), set()).add(_short(value))
-    return {key: ", ".join(sorted(values)) for key, values in environment.items()}
-
-
-def _short(value: Any) -> str:
-    """The text of a value, cut if it is long.
-
-    A digest shows differences in the part that is cut off.
-    """
-    text = formatting.plain_text(value)
-    if len(text) > _LONGEST_VALUE:
-        text = f"{text[:16]}… #{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    return escape(" ".join(text.split()))
-
-
 def _best_line(label: str, entries: Sequence[Entry]) -> str:
     board = leaderboard(entries)
     if not board.rows:
@@ -254,7 +230,8 @@ def _best_line(label: str, entries: Sequence[Entry]) -> str:
     config = escape(formatting.run_label(best.config, formatting.key_names(board.keys)))
     names = dict.fromkeys((board.monitor, board.compared))
     scores = [f"{n} {formatting.number(best.metrics[n].mean)}" for n in names if n in best.metrics]
-    parts = filter(None, [config, *scores, f"({formatting.count(best.n, 'seed')})"])
+    runs = varied_words(map(replicate_of, best.entries))
+    parts = filter(None, [config, *scores, f"({runs})"])
     return f"best of [bold]{escape(label)}[/]: {'  '.join(parts)}"
 
 

@@ -1,4 +1,4 @@
-"""Matches the configs of several sweeps and compares them seed by seed."""
+"""Matches the configs of several sweeps and compares them replicate by replicate."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,23 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
+from seqsweep.results.bootstrap import FEW, RESAMPLES, bootstrap_interval
+from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
+from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.run_numbers import newest, numbers, seed_of
-from seqsweep.results.significance import LEVEL, Estimate, estimate
+from seqsweep.results.replicates import (
+    REPLICATE_KEYS,
+    Replicate,
+    replicate_of,
+    variation_of,
+    varied_words,
+)
+from seqsweep.results.run_numbers import newest, numbers
+from seqsweep.results.significance import LEVEL, Estimate, paired
 from seqsweep.results.terminal_tables import print_table
+from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, monitor_of
 
@@ -26,33 +36,34 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config with the metric and the sequences of its runs.
-
-    Both are by the label of the sweep and by seed.
-    """
+    """A config with its runs in each sweep, and their metric by replicate."""
 
     config: dict[str, Any]
-    samples: dict[str, dict[int, float]]
-    sets: dict[str, dict[int, Sets]]
+    samples: dict[str, dict[Replicate, float]]
+    groups: dict[str, list[Entry]]
 
-    def differences(self, label: str, first: str) -> dict[int, float]:
-        """The differences by seed, for seeds evaluated on the same sequences in both sweeps."""
-        # Paired by seed, which affects both runs in the same way, by the data or the order.
-        ours, theirs = self.samples.get(label, {}), self.samples.get(first, {})
+    @property
+    def data(self) -> str:
+        """A text that is equal for configs on the same data set."""
+        return data_key(next(entries[0] for entries in self.groups.values()))
+
+    def differences(self, label: str, first: str) -> dict[Replicate, float]:
+        """The differences of the replicates with the same sequences in both sweeps."""
+        # A replicate affects both runs in the same way, by the data or the order.
         apart = self.apart(label, first)
-        shared = sorted(ours.keys() & theirs.keys() - apart.keys())
-        return {seed: ours[seed] - theirs[seed] for seed in shared}
+        ours, theirs = self.samples.get(label, {}), self.samples.get(first, {})
+        return paired({key: ours[key] for key in sorted(ours) if key not in apart}, theirs)
 
-    def apart(self, label: str, first: str) -> dict[int, str]:
-        """The reason against a comparison, for each seed that has one."""
-        ours, theirs = self.sets.get(label, {}), self.sets.get(first, {})
-        shared = sorted(ours.keys() & theirs.keys())
-        reasons = {seed: why_apart(theirs[seed], ours[seed]) for seed in shared}
-        return {seed: why for seed, why in reasons.items() if why}
-
-    def mean_difference(self, label: str, first: str) -> Estimate | None:
-        differences = self.differences(label, first)
-        return estimate(list(differences.values())) if differences else None
+    def apart(self, label: str, first: str, resampled: bool = False) -> dict[Replicate, str]:
+        """The reason against a comparison, for each replicate that has one."""
+        if label not in self.groups or first not in self.groups:
+            return {}
+        theirs, ours = (
+            {replicate_of(entry): sets_of(entry) for entry in self.groups[name]}
+            for name in (first, label)
+        )
+        reasons = reasons_apart(theirs, ours, resampled)
+        return {key: why for key, why in reasons.items() if why}
 
 
 def compare_configs(
@@ -72,21 +83,26 @@ def compare_configs(
     runs = [entry for entries in sweeps.values() for entry in entries]
     keys = distinguishing_keys([entry.config for entry in runs])
     # A key that distinguishes the sweeps would leave no config that both have.
-    keys = [key for key in keys if key != "seed" and key not in fixed]
+    keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
     # Data that differ only between the sweeps do not distinguish the configs of one sweep.
     datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
     matches = _match_configs(sweeps, keys, datasets, metric)
     keys += [DATA] if datasets else []
+    variation = variation_of([group for m in matches for group in m.groups.values()])
+    measure = Measure(metric, variation)
     first, *others = sweeps
     shared = _shared(matches, first, others)
     if shared:
-        print_table(console, _table(shared[:top], keys, list(sweeps), metric))
+        print_table(console, _table(shared[:top], keys, list(sweeps), measure))
     lines = [f"[dim]and {len(shared) - top} more configs that differ less[/]"][: len(shared) > top]
-    lines += [line for label in others if (line := _overall(shared, label, first, metric))]
+    if len({match.data for match in shared}) > 1:
+        lines.append("no mean over configs: scores of different data sets have no common scale")
+    else:
+        lines += [line for label in others if (line := _overall(shared, label, first, measure))]
     # A difference over one seed has no interval, and the table would not say why.
     if shared and all(len(sample) < 2 for match in shared for sample in match.samples.values()):
         lines.append("[dim]one seed per config: no confidence interval for a config[/]")
-    lines += [line for label in others if (line := _apart_words(matches, label, first))]
+    lines += [line for label in others if (line := _apart_words(matches, label, first, measure))]
     lines += _unmatched(matches, keys, list(sweeps))
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
 
@@ -117,12 +133,12 @@ def _match_configs(
         # Add each group that has the metric to the match of its config.
         for point, (config, group) in groups.items():
             kept = newest(group)
-            values = {seed_of(entry): numbers(entry).get(metric) for entry in kept}
+            values = {replicate_of(entry): numbers(entry).get(metric) for entry in kept}
             sample = {seed: value for seed, value in values.items() if value is not None}
             if sample:
                 match = matches.setdefault(point, _Match(config, {}, {}))
                 match.samples[label] = sample
-                match.sets[label] = {seed_of(entry): sets_of(entry) for entry in kept}
+                match.groups[label] = kept
     return list(matches.values())
 
 
@@ -130,8 +146,8 @@ def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> lis
     """The configs that the first sweep and another one have, the largest difference first."""
 
     def largest(match: _Match) -> float:
-        means = [match.mean_difference(label, first) for label in others]
-        return max((abs(mean.mean) for mean in means if mean), default=0.0)
+        found = [match.differences(label, first).values() for label in others]
+        return max((abs(math.fsum(values) / len(values)) for values in found if values), default=0)
 
     shared = [
         match
@@ -142,34 +158,38 @@ def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> lis
 
 
 def _table(
-    matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str], metric: str
+    matches: Sequence[_Match], keys: Sequence[str], labels: Sequence[str], measure: Measure
 ) -> Table:
-    first = labels[0]
-    are_same_seeds = all(_all_seeds_shared(matches, label, first) for label in labels)
-    seeds = "" if are_same_seeds else " (all seeds)"
-    title = f"{metric} by config{seeds}, and minus {first} over shared seeds ({LEVEL:.0%} interval)"
+    first, unit = labels[0], measure.variation.unit
+    are_same = all(_all_shared(matches, label, first) for label in labels)
+    every = "" if are_same else f" (all {unit}s)"
+    title = (
+        f"{measure.metric} by config{every}, and minus {first} over shared {unit}s"
+        f" ({LEVEL:.0%} interval)"
+    )
     table = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
     for name in key_names(keys).values():
         table.add_column(escape(name), justify="right", style="cyan", no_wrap=True)
     for label in labels:
-        names = [label] if label == first else [label, f"- {first}", "seeds"]
+        names = [label] if label == first else [label, f"- {first}", f"{unit}s"]
         for name in names:
             table.add_column(escape(name), justify="right", no_wrap=True)
     for match in matches:
         values = [escape(value_text(key, match.config[key])) for key in keys]
-        table.add_row(*values, *_cells(match, labels))
+        table.add_row(*values, *_cells(match, labels, measure))
     return table
 
 
-def _cells(match: _Match, labels: Sequence[str]) -> list[str]:
-    """The cells of a config: means, differences to the first sweep, seeds."""
+def _cells(match: _Match, labels: Sequence[str], measure: Measure) -> list[str]:
+    """The cells of a config: means, differences to the first sweep, replicates."""
     cells: list[str] = []
     for index, label in enumerate(labels):
         sample = match.samples.get(label)
         cells.append(number(sum(sample.values()) / len(sample)) if sample else "")
         if index:
-            difference = match.mean_difference(label, labels[0])
-            cells += [_text(difference), str(difference.n)] if difference else ["", ""]
+            differences = match.differences(label, labels[0])
+            mean = measure.mean(differences) if differences else None
+            cells += [_text(mean), str(mean.n)] if mean else ["", ""]
     return cells
 
 
@@ -181,35 +201,66 @@ def _text(difference: Estimate) -> str:
     return rf"{text} \[{difference.low:+.4f}, {difference.high:+.4f}]"
 
 
-def _overall(shared: Sequence[_Match], label: str, first: str, metric: str) -> str:
+def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure) -> str:
     """The mean difference over all configs that two sweeps share, in words.
 
-    A seed affects all configs, through the data or the order of training. So the seeds are the
+    A seed affects all configs, through the data or the order of training. So the replicates are the
     independent samples: the interval is computed over their means, not over the configs. Only
-    seeds that all configs have count, since a mean over fewer would be one of other configs.
+    replicates that all configs have count, since a mean over fewer would be one of other configs.
     """
     differences = [d for match in shared if (d := match.differences(label, first))]
     names = f"[bold]{escape(label)}[/] - [bold]{escape(first)}[/]"
+    metric, unit = measure.metric, measure.variation.unit
     if not differences:
         # If the sequences differ, `_apart_words` says so; two lines would say it twice.
         is_apart = any(match.apart(label, first) for match in shared)
-        return "" if is_apart else f"{names}: no config and seed in both"
+        return "" if is_apart else f"{names}: no config and {unit} in both"
     configs = count(len(differences), "config")
-    common = set.intersection(*(set(by_seed) for by_seed in differences))
-    if not common:  # the configs have means, but no seed shows how these vary
-        means = [math.fsum(by_seed.values()) / len(by_seed) for by_seed in differences]
+    common = set.intersection(*(set(by_replicate) for by_replicate in differences))
+    if not common:  # the configs have means, but no replicate shows how these vary
+        means = [math.fsum(d.values()) / len(d) for d in differences]
         mean = math.fsum(means) / len(means)
-        return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common seed"
-    mean = estimate(
-        [math.fsum(d[seed] for d in differences) / len(differences) for seed in sorted(common)]
+        return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common {unit}"
+    means = {
+        key: math.fsum(d[key] for d in differences) / len(differences) for key in sorted(common)
+    }
+    are_same = _all_shared(shared, label, first)
+    runs = count(len(means), unit if are_same else f"shared {unit}")
+    runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
+    mean = _text(measure.mean(means))
+    line = f"{names}: {metric} {mean}, mean of {configs} in both, over {runs}"
+    return line + _tested_words(label, means, measure)
+
+
+def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure) -> str:
+    """Says how often a sweep is better, and its p; empty for one sample."""
+    better = measure.improvement(means)
+    if better is None or better.n < 2:
+        return ""
+    low, high = f"{better.low:.2f}", f"{better.high:.2f}"
+    test = name_test(measure.variation).partition(",")[0]
+    return _bootstrap_words(means, measure) + (
+        f"\n  probability that [bold]{escape(label)}[/] is better: {better.probability:.2f} "
+        rf"\[{low}, {high}]; p = {measure.p(means):.2g} ({test})"
     )
-    seeds = count(mean.n, "seed" if _all_seeds_shared(shared, label, first) else "shared seed")
-    return f"{names}: {metric} {_text(mean)}, mean of {configs} in both, over {seeds}"
 
 
-def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
+def _bootstrap_words(means: Mapping[Replicate, float], measure: Measure) -> str:
+    """Returns the bootstrap interval over few seeds in words; empty for splits."""
+    if measure.variation.resampled or len(means) > FEW:
+        return ""
+    if (interval := bootstrap_interval(list(means.values()))) is None:
+        return ""
+    low, high = interval
+    words = f"\n  bootstrap interval (BCa, {RESAMPLES:,} resamples): "
+    return words + rf"\[{low:+.4f}, {high:+.4f}]"
+
+
+def _apart_words(matches: Sequence[_Match], label: str, first: str, measure: Measure) -> str:
     """Says how many configs of both sweeps are not compared, and why."""
-    reasons = [next(iter(apart.values())) for m in matches if (apart := m.apart(label, first))]
+    resampled = measure.variation.resampled
+    found = [match.apart(label, first, resampled) for match in matches]
+    reasons = [next(iter(apart.values())) for apart in found if apart]
     if not reasons:
         return ""
     return (
@@ -218,8 +269,8 @@ def _apart_words(matches: Sequence[_Match], label: str, first: str) -> str:
     )
 
 
-def _all_seeds_shared(matches: Sequence[_Match], label: str, first: str) -> bool:
-    """Returns whether the configs in both sweeps have the same seeds."""
+def _all_shared(matches: Sequence[_Match], label: str, first: str) -> bool:
+    """Returns whether the configs in both sweeps have the same replicates."""
     samples = [match.samples for match in matches]
     return all(s[label].keys() == s[first].keys() for s in samples if label in s and first in s)
 

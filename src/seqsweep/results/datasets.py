@@ -1,11 +1,15 @@
 """Compares the sequences of runs, since only scores on equal sets are comparable."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from seqsweep.results.formatting import split_words
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
+
+Key = TypeVar("Key", bound=tuple[int, ...])
+"""A replicate of a config."""
 
 _PREFIX = 8
 _NOT_OF_SPLITS = (
@@ -56,6 +60,12 @@ def _shapes_splits(key: str) -> bool:
     return key.startswith("data.") and key not in _NOT_OF_SPLITS
 
 
+def is_of_data(key: str) -> bool:
+    """Returns whether a key may choose data, not only split or prepare them."""
+    of_split = ("data.val_fraction", "data.test_fraction", "data.folds", *REPLICATE_KEYS)
+    return _shapes_splits(key) and key not in of_split
+
+
 def why_apart(first: Sets, other: Sets) -> str:
     """The reason why scores of two runs are not comparable: `other test set`.
 
@@ -73,6 +83,26 @@ def why_apart(first: Sets, other: Sets) -> str:
     return f"other {names} {'set' if len(differing) == 1 else 'sets'}"
 
 
+def reasons_apart(
+    first: Mapping[Key, Sets], other: Mapping[Key, Sets], resampled: bool = False
+) -> dict[Key, str]:
+    """The reason against a comparison of two configs, for each replicate that they share.
+
+    A reason is empty if the two have the same sequences. Without a shared replicate, any two runs
+    show whether the configs have the same sequences, and the result has one reason.
+
+    Args:
+        resampled: Whether the replicates of one config have several splits of the data.
+    """
+    shared = sorted(first.keys() & other.keys())
+    if shared:
+        return {key: why_apart(first[key], other[key]) for key in shared}
+    key, any_of_first = next(iter(other)), next(iter(first.values()))
+    reason = why_apart(any_of_first, other[key])
+    is_same_data = any_of_first.data == other[key].data
+    return {key: "no shared replicate" if resampled and reason and is_same_data else reason}
+
+
 def data_key(entry: Entry) -> str:
     """A text that is equal for runs trained on the same data."""
     return value_key((entry.record or {}).get("data_fingerprint"))
@@ -86,7 +116,8 @@ def data_names(entries: Sequence[Entry]) -> dict[str, str]:
     if len({data_key(entry) for entry in entries}) <= 1:
         return {}
     keys = differing_keys([entry.config for entry in entries])
-    keys = [key for key in keys if key.startswith("data.")]
+    # Tables do not show the keys of replicates.
+    keys = [key for key in keys if key.startswith("data.") and key not in REPLICATE_KEYS]
     # One data set for each setting of the keys of the data needs no other name.
     settings = group_by(entries, lambda entry: value_key([entry.config.get(key) for key in keys]))
     if all(len(set(map(data_key, group))) == 1 for group in settings.values()):

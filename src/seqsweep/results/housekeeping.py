@@ -16,6 +16,7 @@ from seqsweep.results.terminal_tables import FittingTable, print_table
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
+    PRUNED,
     Removal,
     delete_all,
     find_removals,
@@ -31,7 +32,7 @@ from seqsweep.runs.sweepfile import SweepFile
 _DEPTH = 4
 _MOST_PROCESSES = 8
 _STATES: tuple[State, ...] = (
-    "complete", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
+    "complete", "pruned", "running", "interrupted", "incomplete", "failed", "diverged", "damaged",
 )  # fmt: skip
 
 
@@ -126,7 +127,8 @@ def clean(
     if not (states or checkpoints or wanted):
         if yes:
             raise ValueError(
-                "--yes: choose what to delete: --failed, --incomplete, --checkpoints, KEY=VALUE"
+                "--yes: choose what to delete: --failed, --incomplete, --pruned, --checkpoints,"
+                " KEY=VALUE"
             )
         _print_choices(entries, console)
         return
@@ -179,6 +181,7 @@ def _print_choices(entries: Sequence[Entry], console: Console) -> None:
     choices = {
         "--failed": find_removals(entries, FAILED, False, {}),
         "--incomplete": find_removals(entries, INCOMPLETE, False, {}),
+        "--pruned": find_removals(entries, PRUNED, False, {}),
         "--checkpoints": find_removals(entries, (), True, {}),
     }
     for option, removals in choices.items():

@@ -1,4 +1,4 @@
-"""The states of the runs that are not complete: missing combinations and lost seeds."""
+"""The states of the runs that are not complete: missing combinations and lost replicates."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from typing import Any
 
 from seqsweep.results.effects import Grid
 from seqsweep.runs.ledger import Entry, differing_keys, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _LOST = ("diverged", "failed")
 
@@ -29,15 +30,16 @@ def count_missing_states(
     return dict(Counter(states + ["not started"] * len(waiting)))
 
 
-def count_lost_seeds(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
-    """Counts the lost seeds of each run's config, by run_id and state.
+def count_lost(entries: Sequence[Entry]) -> dict[str, dict[str, int]]:
+    """Counts the lost replicates of each run's config, by run_id and state.
 
-    A seed is lost if it diverged or failed.
+    A replicate is lost if it diverged or failed.
     """
-    # Most sweeps lose no seed, and the keys below take time to find.
+    # Most sweeps lose none, and the keys below take time to find.
     if not any(entry.state in _LOST for entry in entries):
         return {}
-    keys = [key for key in differing_keys([e.config for e in entries]) if key != "seed"]
+    differing = differing_keys([entry.config for entry in entries])
+    keys = [key for key in differing if key not in REPLICATE_KEYS]
     points = [value_key([entry.config.get(key) for key in keys]) for entry in entries]
     counts: dict[str, Counter[str]] = {}
     for state in _LOST:  # in this order, as the words for them are

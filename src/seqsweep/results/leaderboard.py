@@ -1,28 +1,25 @@
-"""Ranks the configs of a folder of runs by their mean over seeds.
+"""Ranks the configs of a folder of runs by their mean over replicates.
 
 The validation metric ranks the configs. Then each config is compared with the first one on the test
-metric, seed by seed. Runs of the same config on other data have their own row.
+metric, replicate by replicate. Runs of the same config on other data have their own row. Scores of
+different data sets are not ranked together: the rows of one data set come before those of the next.
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
-from seqsweep.results.datasets import Sets, data_key, data_names, sets_of, why_apart
+from seqsweep.results.data_sets import data_sets
+from seqsweep.results.datasets import data_key, data_names
 from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
-from seqsweep.results.incomplete_runs import count_lost_seeds, count_missing_states
+from seqsweep.results.incomplete_runs import count_lost, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.run_numbers import newest, numbers, seed_of
-from seqsweep.results.significance import (
-    Difference,
-    Estimate,
-    differences_to_best,
-    estimate,
-    ranks_by_size,
-)
+from seqsweep.results.rows import DATA, Row, compare_rows, make_row, with_data
+from seqsweep.results.run_numbers import newest, numbers
+from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import (
     DEFAULT_MONITOR,
@@ -31,9 +28,9 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, Variation, variation_of
 
-DATA = "data"
-"""The key of a row's data fingerprint, if no key of the config distinguishes the data sets."""
+__all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
 TIE_BREAKER = "val/loss"
 
@@ -50,54 +47,20 @@ _EPOCHS: dict[Epoch, str] = {
 
 
 @dataclass(frozen=True)
-class Row:
-    """One config: the values of the differing keys, and its metrics over n seeds.
-
-    Args:
-        entries: The runs, one per seed, ordered by seed.
-        samples: The values of each metric by seed.
-        difference: The difference to the first row in the compared metric. None if the two rows
-            were evaluated on different sequences, because their scores are then not paired.
-        apart: The reason for a missing difference, such as `other test set`.
-        lost: The number of further seeds that diverged or failed, by state.
-    """
-
-    config: dict[str, Any]
-    entries: list[Entry]
-    metrics: dict[str, Estimate]
-    samples: dict[str, dict[int, float]]
-    difference: Difference | None = None
-    apart: str = ""
-    lost: Mapping[str, int] = field(default_factory=dict[str, int])
-
-    @property
-    def n(self) -> int:
-        return len(self.entries)
-
-    @property
-    def data(self) -> str:
-        """A text that is equal for rows evaluated on the same sequences."""
-        return value_key(sets_of(self.entries[0]))
-
-    @property
-    def lost_words(self) -> str:
-        """`2 of 7 diverged`; empty if no seed is lost."""
-        total = self.n + sum(self.lost.values())
-        return ", ".join(f"{number} of {total} {state}" for state, number in self.lost.items())
-
-
-@dataclass(frozen=True)
 class Leaderboard:
     """The rows, best first by `monitor`, and the keys in which the configs differ.
 
     Args:
         compared: The metric in which the rows are compared with the first one. It is a test metric
             if there is a test split, because the test split has no part in the ranking.
-        grid: The combinations of the keys' values and the seeds, and the missing runs.
-        left_out: The number of runs that repeat the config, data and seed of a newer run.
+        grid: The combinations of the keys' values and the replicates, and the missing runs.
+        left_out: The number of runs that repeat the config, data and replicate of a newer run.
         epoch: The epoch of the metrics: `best` by the monitor, `last` if a run never logged its
             monitor, or `own` if the runs' own monitors chose their epochs.
         missing_states: The number of missing runs by state.
+        pruned: The number of runs that a search has ended early; they have no test metrics.
+        sets: The number of data sets. The rows of each are ranked on their own.
+        variation: What the replicates of the configs differ in.
     """
 
     keys: list[str]
@@ -108,6 +71,9 @@ class Leaderboard:
     left_out: int
     epoch: Epoch = "best"
     missing_states: Mapping[str, int] = field(default_factory=dict[str, int])
+    pruned: int = 0
+    sets: int = 1
+    variation: Variation = field(default_factory=Variation)
 
     @property
     def entries(self) -> list[Entry]:
@@ -159,31 +125,38 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     # A damaged config is empty, and would make every key look swept.
     wanted = [config for config in (*(e.config for e in entries), *planned) if config]
     swept = distinguishing_keys(wanted)
-    keys = [key for key in swept if key != "seed"]
+    keys = [key for key in swept if key not in REPLICATE_KEYS]
     datasets = data_names(complete)
-    # One row per config and data set; a repeated seed counts once.
+    # One row per config and data set; a repeated replicate counts once.
     groups = [newest(group) for group in group_by(complete, partial(_point, keys)).values()]
-    lost = count_lost_seeds(entries)
-    rows = [_row(group, keys, datasets, lost) for group in groups]
+    variation, lost = variation_of(groups), count_lost(entries)
+    rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
-    rows = _ordered(rows, monitor)
+    set_of_run = _sets_of_runs(entries)
+    # Python keeps the order of rows with the same data set.
+    ordered = sorted(_ordered(rows, monitor), key=lambda row: set_of_run.get(_id(row), 0))
+    rows = with_data(ordered)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
-    left = [entry.config for entry in entries if entry.state != "complete"]
+    # A search has ended the pruned runs on purpose, so they are not missing.
+    left = [entry.config for entry in entries if entry.state not in ("complete", "pruned")]
     left = [config for config in (*left, *planned) if config]
     grid = find_missing([entry.config for entry in complete], swept, left)
     return Leaderboard(
         keys=[*keys, DATA] if datasets else keys,
         monitor=monitor,
-        rows=_compare(rows, compared),
+        rows=compare_rows(rows, compared, variation),
         compared=compared,
         grid=grid,
         left_out=len(complete) - sum(map(len, groups)),
         epoch=_epoch(complete, monitor),
         missing_states=count_missing_states(grid, entries, planned),
+        pruned=sum(entry.state == "pruned" for entry in entries),
+        sets=len({set_of_run.get(_id(row), 0) for row in rows}),
+        variation=variation,
     )
 
 
@@ -192,22 +165,17 @@ def _point(keys: Sequence[str], entry: Entry) -> tuple[str, str]:
     return value_key([entry.config.get(key) for key in keys]), data_key(entry)
 
 
-def _row(
-    group: list[Entry],
-    keys: Sequence[str],
-    datasets: Mapping[str, str],
-    lost: Mapping[str, Mapping[str, int]],
-) -> Row:
-    samples: dict[str, dict[int, float]] = {}
-    for entry in group:
-        for name, value in numbers(entry).items():
-            samples.setdefault(name, {})[seed_of(entry)] = value
-    # The runs of a group have the same values.
-    config = {key: group[0].config.get(key) for key in keys}
-    if datasets:
-        config[DATA] = datasets[data_key(group[0])]
-    metrics = {name: estimate(list(sample.values())) for name, sample in samples.items()}
-    return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
+def _id(row: Row) -> str:
+    return row.entries[0].folder.run_id
+
+
+def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
+    """The index of each run's data set by run_id."""
+    return {
+        entry.folder.run_id: index
+        for index, one in enumerate(data_sets(entries))
+        for entry in one.entries
+    }
 
 
 def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
@@ -224,38 +192,6 @@ def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
         for rank, tie, row in zip(first, second, rows, strict=True)
     ]
     return [rows[index] for index in sorted(range(len(rows)), key=lambda index: keys[index])]
-
-
-def _compare(rows: Sequence[Row], metric: str) -> list[Row]:
-    """Adds the differences to the first row, for configs evaluated on the same sequences."""
-    first = _sets_by_seed(rows[0]) if rows else {}
-    checked = [_check_sets(row, metric, first) for row in rows]
-    # Holm's correction counts only the configs that are compared.
-    samples = [sample for row, sample in checked if not row.apart]
-    differences = iter(differences_to_best(samples, best=0) if samples else [])
-    return [row if row.apart else replace(row, difference=next(differences)) for row, _ in checked]
-
-
-def _check_sets(row: Row, metric: str, first: Mapping[int, Sets]) -> tuple[Row, dict[int, float]]:
-    """Returns the row, with a reason if it cannot be compared, and its comparable values.
-
-    Args:
-        first: The sets of sequences of the first row, by seed.
-    """
-    sets = _sets_by_seed(row)
-    shared = sorted(sets.keys() & first.keys())
-    pairs = [(first[seed], sets[seed]) for seed in shared]
-    # Without a shared seed, any two runs show whether the rows have the same sequences.
-    pairs = pairs or [(next(iter(first.values())), next(iter(sets.values())))]
-    reasons = [why_apart(one, other) for one, other in pairs]
-    # Seeds whose sets differ from the first row's do not count.
-    unequal = {seed for seed, reason in zip(shared, reasons, strict=False) if reason}
-    sample = {s: v for s, v in row.samples.get(metric, {}).items() if s not in unequal}
-    return replace(row, apart=reasons[0] if all(reasons) else ""), sample
-
-
-def _sets_by_seed(row: Row) -> dict[int, Sets]:
-    return {seed_of(entry): sets_of(entry) for entry in row.entries}
 
 
 def _epoch(complete: Sequence[Entry], monitor: str) -> Epoch:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqsweep.runs.ledger import differing_keys, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 CHOICE = "_target_"
 
@@ -42,13 +43,15 @@ def distinguishing_keys(
 
 
 def label_keys(configs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The keys in the label of a run, the seed last.
+    """The keys in the label of a run, those of replicates last.
+
+    The seed comes last of all.
 
     Keys that follow from a choice are left out, since the label already names the choice:
     everything that `experiment=a,b` sets follows from its data.
     """
-    # False sorts before True.
-    keys = sorted(distinguishing_keys(configs), key=lambda key: key == "seed")
+    order = {key: index for index, key in enumerate(reversed(REPLICATE_KEYS))}
+    keys = sorted(distinguishing_keys(configs), key=lambda key: order.get(key, -1))
     columns = text_columns(keys, configs)
     for choice in choices_among(columns):
         if choice in keys:

@@ -1,4 +1,138 @@
-"""The keys in which the replicates of one config differ."""
+"""The replicates of a config: its runs with other seeds or splits."""
 
-REPLICATE_KEYS = ("seed", "data.fold", "data.split_seed")
-"""The keys that repeat a config with other luck: weights and order, or other splits."""
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from seqsweep.results.datasets import sets_of
+from seqsweep.results.formatting import count
+from seqsweep.results.grouping import group_by
+from seqsweep.runs.ledger import Entry
+
+
+class Replicate(NamedTuple):
+    """The fold, split seed and seed of a run.
+
+    It repeats a config, and pairs the run with a run of another config.
+
+    A key that a config does not have counts as 0.
+    """
+
+    fold: int = 0
+    split_seed: int = 0
+    seed: int = 0
+
+    @property
+    def split(self) -> tuple[int, int]:
+        """The fold and the split seed, which decide the sequences of each split."""
+        return self.fold, self.split_seed
+
+
+def replicate_of(entry: Entry) -> Replicate:
+    """Returns the replicate that a run is of its config."""
+    return replicate_in(entry.config)
+
+
+def replicate_in(config: Mapping[str, Any]) -> Replicate:
+    """Returns the replicate of a flat config."""
+    values = (config.get(key) for key in ("data.fold", "data.split_seed", "seed"))
+    return Replicate(*(value if isinstance(value, int) else 0 for value in values))
+
+
+@dataclass(frozen=True)
+class Variation:
+    """The differences between the replicates of the configs of a folder.
+
+    Args:
+        replicates: All replicates.
+        resampled: Whether configs were trained on several splits of the data, whose training sets
+            overlap. Otherwise only the seed varies.
+        shares: The evaluated sequences for each training sequence, by the name of the split.
+            Empty if it is unknown, as for a data module of your own.
+    """
+
+    replicates: frozenset[Replicate] = frozenset()
+    resampled: bool = False
+    shares: Mapping[str, float] = field(default_factory=dict[str, float])
+
+    @property
+    def unit(self) -> str:
+        """The name of one replicate: `seed` if only seeds vary."""
+        return "replicate" if self.resampled else "seed"
+
+    @property
+    def words(self) -> str:
+        """The varied keys in words: `5 folds x 3 seeds`."""
+        return varied_words(self.replicates)
+
+    def share(self, metric: str) -> float | None:
+        """Returns the evaluated sequences for each training sequence; None if unknown."""
+        # A metric of training has no evaluated sequences of its own.
+        split = metric.partition("/")[0]
+        return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
+
+    def label(self, replicate: Replicate) -> int | str:
+        """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
+        if not self.resampled:
+            return replicate.seed
+        names = [name for name in Replicate._fields if len(self._values(name)) > 1]
+        return " ".join(f"{name}={getattr(replicate, name)}" for name in names)
+
+    def _values(self, name: str) -> set[int]:
+        return {getattr(replicate, name) for replicate in self.replicates}
+
+
+def varied_words(replicates: Iterable[Replicate]) -> str:
+    """Says what differs between replicates.
+
+    >>> varied_words([Replicate(seed=0), Replicate(seed=1)])
+    '2 seeds'
+    >>> varied_words([Replicate(fold=0, seed=0), Replicate(fold=1, seed=1)])
+    '2 folds, each with its own seed'
+    """
+    replicates = set(replicates)
+    folds, split_seeds, seeds = (len(set(values)) for values in zip(*replicates, strict=True))
+    splits = len({replicate.split for replicate in replicates})
+    parts = [count(folds, "fold")] if folds > 1 else []
+    if split_seeds > 1:
+        parts.append(count(split_seeds, "split seed" if parts else "random split"))
+    if seeds > 1 and splits == len(replicates) > 1:
+        return f"{' x '.join(parts)}, each with its own seed"
+    if seeds > 1 or not parts:
+        parts.append(count(seeds, "seed"))
+    if len(replicates) < folds * split_seeds * seeds:
+        return f"{len(replicates)} runs over {' and '.join(parts)}"
+    return " x ".join(parts) + (", one seed" if seeds == 1 and splits > 1 else "")
+
+
+def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
+    """Returns what varies between the runs of each config.
+
+    Args:
+        groups: The complete runs of each config.
+    """
+    replicates = frozenset(replicate_of(entry) for group in groups for entry in group)
+    resampled = any(map(_is_resampled, groups))
+    return Variation(replicates, resampled, _shares(groups) if resampled else {})
+
+
+def _is_resampled(group: Sequence[Entry]) -> bool:
+    """Returns whether the runs of a config have several splits of the data.
+
+    A split seed has no effect on data that come with all their splits.
+    """
+    by_split = group_by(group, lambda entry: replicate_of(entry).split)
+    return len(by_split) > 1 and len({sets_of(entries[0]) for entries in by_split.values()}) > 1
+
+
+def _shares(groups: Sequence[Sequence[Entry]]) -> dict[str, float]:
+    """Returns the mean share of each evaluated split, over the runs of all configs."""
+    shares: dict[str, list[float]] = {}
+    for entry in (entry for group in groups for entry in group):
+        record = entry.record or {}
+        splits: Mapping[str, Any] = record.get("splits") or {}
+        for name in ("val", "test"):
+            size = (splits.get(name) or {}).get("sequences")
+            if isinstance(size, int) and isinstance(trained := record.get("num_train"), int):
+                shares.setdefault(name, []).append(size / trained)
+    return {name: sum(values) / len(values) for name, values in shares.items()}

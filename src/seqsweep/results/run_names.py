@@ -1,9 +1,11 @@
 """Readable names of runs, made of the keys in which their configs differ: `h016-L1-bi-s0`.
 
-A name has a part for each key that differs, in the order of the config; the seed is last.
+A name has a part for each key that differs, in the order of the config; the keys of replicates are
+last: the fold, the split seed, the seed.
 
 1. A part is a code and a value: `h` hidden_size, `L` num_layers, `b` batch_size, `d` dropout, `lr`,
-   `s` seed; other keys have the initials of their last part, or more of it if these are taken.
+   `f` fold, `ss` split seed, `s` seed; other keys have the initials of their last part, or more of
+   it if these are taken.
    `cell` and classes (`_target_`) have no code, only their value: `gru`. bidirectional is `bi` or
    `uni`.
 2. Integers have as many digits as the largest, numbers with fractions as many decimals as the
@@ -34,7 +36,8 @@ LONGEST = 16
 
 _LONGEST_VALUE, _LONG_PART = 6, 5
 _CODES = {"hidden_size": "h", "num_layers": "L", "batch_size": "b", "dropout": "d", "lr": "lr"}
-_SEED = "seed"
+_REPLICATES = {"data.fold": "f", "data.split_seed": "ss", "seed": "s"}
+"""The codes of the keys of replicates, in the order of a name's last parts."""
 
 Configs = Mapping[str, Mapping[str, Any]]
 """Flat configs by run_id."""
@@ -72,12 +75,16 @@ def names_of(configs: Configs) -> dict[str, Name]:
     ids = sorted(configs)
     keys = differing_keys([configs[run_id] for run_id in ids])
     columns = {key: [configs[run_id].get(key) for run_id in ids] for key in keys}
-    seeds = _part("s", _SEED, columns.pop(_SEED)) if _SEED in columns else None
+    replicates = [
+        _part(code, key, columns.pop(key)) for key, code in _REPLICATES.items() if key in columns
+    ]
     codes = _codes(columns)
     parts = [_part(codes[key], key, values) for key, values in columns.items()]
     # A counter distinguishes runs with equal parts.
-    parts += _counted([*parts, *([seeds] if seeds else [])], len(ids))
-    tails = [f"-{seed}" for seed in seeds] if seeds else [""] * len(ids)
+    parts += _counted([*parts, *replicates], len(ids))
+    # A seed that follows from the fold is left out.
+    rows = zip(*_independent(replicates), strict=True) if replicates else [()] * len(ids)
+    tails = ["".join(f"-{part}" for part in row) for row in rows]
     room = LONGEST - max(map(len, tails))
     heads = _heads(parts or [["run"] * len(ids)], room)
     return {

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from seqsweep.results.grouping import group_by
+from seqsweep.results.replicates import replicate_of
 from seqsweep.runs.ledger import Entry
 
 _FROM_RECORD = ("best_epoch", "params", "train_seconds")
@@ -20,22 +21,16 @@ def numbers(entry: Entry) -> dict[str, float]:
     }
 
 
-def seed_of(entry: Entry) -> int:
-    """The seed of a run; 0 if its config has none."""
-    seed = entry.config.get("seed")
-    return seed if isinstance(seed, int) else 0
-
-
 def newest(entries: Sequence[Entry]) -> list[Entry]:
-    """The run of each seed that ended last, ordered by seed.
+    """The run of each replicate that ended last, ordered by fold, split seed and seed.
 
-    The same config, data and seed have one run_id as long as they give the same result. A second
-    run_id comes from a version of seqsweep that gave another result.
+    The same config, data and replicate have one run_id as long as they give the same result. A
+    second run_id comes from a version of seqsweep that gave another result.
     """
     return [
-        # Most seeds have one run, whose record need not be looked up on disk.
+        # Most replicates have one run, whose record need not be looked up on disk.
         group[0] if len(group) == 1 else max(group, key=_end_time)
-        for _, group in sorted(group_by(entries, seed_of).items())
+        for _, group in sorted(group_by(entries, replicate_of).items())
     ]
 
 

@@ -1,18 +1,21 @@
 """Computes confidence intervals and paired tests of differences between configs.
 
 A config is one point of a sweep, a sample of it one seed. Two configs are compared on the seeds
-that they share, so an effect that a seed has on both of them cancels out.
+that they share, so an effect that a seed has on both of them cancels out. If configs were also
+trained on several splits of the data, see `results.resampled`.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from seqsweep.results.student_t import quantile, two_sided_p
 
 LEVEL = 0.95
 """The confidence of every interval; a difference is significant if its p is below 1 - LEVEL."""
+
+Key = TypeVar("Key", bound=Hashable)
 
 Verdict = Literal["best", "indistinguishable", "different", "undecided"]
 """`undecided`: there are so few shared seeds that no result could have been significant."""
@@ -94,7 +97,7 @@ def deviation(values: Sequence[float]) -> float:
     return math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1))
 
 
-def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> list[Difference]:
+def differences_to_best(samples: Sequence[Mapping[Key, float]], best: int) -> list[Difference]:
     """Compares each config with the best one.
 
     The t interval shows how large the difference is. Wilcoxon's signed-rank test decides whether
@@ -102,10 +105,10 @@ def differences_to_best(samples: Sequence[Mapping[int, float]], best: int) -> li
     number of configs, because one of twenty equal configs would differ by chance.
 
     Args:
-        samples: The compared metric of each config, by seed.
+        samples: The compared metric of each config, by replicate.
         best: The index of the best config, which was chosen by the metric of another split.
     """
-    pairs = [_paired(sample, samples[best]) for sample in samples]
+    pairs = [list(paired(sample, samples[best]).values()) for sample in samples]
     # The best config is not compared with itself.
     others = [index for index in range(len(samples)) if index != best]
     p_values = [signed_rank_p(pairs[index]) for index in others]
@@ -177,6 +180,26 @@ def signed_rank_p(differences: Sequence[float]) -> float:
     return math.erfc((total / 2 - smaller) / spread / math.sqrt(2))
 
 
+def one_sided_p(differences: Sequence[float]) -> float:
+    """The p of the signed-rank test against the alternative that values are above zero.
+
+    As in `signed_rank_p`, it is exact up to 50 differences, also with ties.
+
+    >>> one_sided_p([0.1, 0.2, 0.3])
+    0.125
+    """
+    ranks, above = _doubled_ranks(differences)
+    n, total = len(ranks), sum(ranks)
+    if not n:
+        return 1.0
+    # The distribution is symmetric: a sum of at least `above` is as likely as one of at most this.
+    opposite = total - above
+    if n <= _EXACT_UP_TO:
+        return _ways_up_to(opposite, ranks) / 2**n
+    spread = math.sqrt(sum(rank * rank for rank in ranks)) / 2
+    return math.erfc((above - total / 2) / spread / math.sqrt(2)) / 2
+
+
 def paired_t_p(differences: Sequence[float]) -> float:
     """The two-sided p of Student's t-test of paired differences; 1 where it is undefined.
 
@@ -209,13 +232,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _paired(sample: Mapping[int, float], reference: Mapping[int, float]) -> list[float]:
-    """The differences over the shared seeds; zero where only rounding differs."""
-    return [
-        0.0 if is_rounding(sample[seed], reference[seed]) else sample[seed] - reference[seed]
-        for seed in sample
-        if seed in reference
-    ]
+def paired(sample: Mapping[Key, float], reference: Mapping[Key, float]) -> dict[Key, float]:
+    """The differences over the shared replicates; zero where only rounding differs."""
+    return {
+        key: 0.0 if is_rounding(value, reference[key]) else value - reference[key]
+        for key, value in sample.items()
+        if key in reference
+    }
 
 
 def _judge(

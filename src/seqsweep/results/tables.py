@@ -10,6 +10,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from seqsweep.results.board_notes import (
+    Signs,
+    has_marks,
+    has_replicates,
+    is_marked,
+    leaderboard_notes,
+)
 from seqsweep.results.formatting import (
     cost,
     count,
@@ -19,14 +26,12 @@ from seqsweep.results.formatting import (
     value_text,
     with_deviation,
 )
-from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row, leaderboard
+from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard, Row
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.run_numbers import numbers
-from seqsweep.results.significance import LEVEL, Estimate
+from seqsweep.results.significance import Estimate
 from seqsweep.results.terminal_tables import FittingTable, print_table
-from seqsweep.results.verdicts import seeds_override, too_few_words
-from seqsweep.runs.ledger import Entry, not_begun
-from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.runs.ledger import Entry
 
 _SPLITS, _KINDS = ("val", "test", "train"), ("acc", "f1", "loss")
 _SCORES = [f"{split}/{kind}" for split in _SPLITS for kind in _KINDS]
@@ -35,23 +40,15 @@ _COSTS = ("best_epoch", "params", "train_seconds")
 _SPARE = ("f1", "loss", "train_seconds", "params", "best_epoch")
 """The columns that a narrow terminal loses, the first one first, unless they rank or compare."""
 
-
 MOST_ROWS = 1000
 """The most rows of a table, unless more are asked for. Rich takes a millisecond for each."""
-
-
-class Signs(NamedTuple):
-    """The signs of a deviation and of an indistinguishable row."""
-
-    deviation: str = "±"
-    mark: str = "≈"
 
 
 class _Extras(NamedTuple):
     """The optional columns that a leaderboard needs."""
 
     marks: bool
-    seeds: bool
+    replicates: bool
     lost: bool
 
 
@@ -60,7 +57,9 @@ def leaderboard_table(
 ) -> Table:
     """The rows of a leaderboard, best first; `top` limits their number."""
     signs = signs or Signs()
-    extras = _Extras(_has_marks(board), _has_seeds(board), any(row.lost for row in board.rows))
+    lost = any(row.lost for row in board.rows)
+    extras = _Extras(has_marks(board), has_replicates(board), lost)
+    unit = board.variation.unit
     # The metrics that rank and compare; if the first rows tie, also the one that decides.
     needed = [board.monitor, board.compared, *([TIE_BREAKER] if board.tied > 1 else [])]
     recorded = {name for row in board.rows for name in row.metrics}
@@ -69,48 +68,20 @@ def leaderboard_table(
     table = FittingTable(box=SIMPLE_HEAD, title=f"by {board.chosen_by}", pad_edge=False)
     _add_columns(table, ["#", signs.mark] if extras.marks else ["#"])
     table.keys = _add_columns(table, key_names(board.keys).values(), style="cyan")
-    seeds = _add_columns(table, ["seeds"] if extras.seeds else [])
-    _add_columns(table, ["seeds lost"] if extras.lost else [], style="red")
+    replicates = _add_columns(table, [f"{unit}s"] if extras.replicates else [])
+    _add_columns(table, [f"{unit}s lost"] if extras.lost else [], style="red")
     others: list[int] = []
     for name in scores:
         is_monitor = name == board.monitor
         index = _add_columns(table, [name], style="bold" if is_monitor else "")
         others += [] if is_monitor else index
     _add_columns(table, ["epoch", "params", "seconds"])
-    # A narrow terminal first loses other metrics and costs, then seeds and scores.
+    # A narrow terminal first loses other metrics and costs, then replicates and scores.
     table.spare = _spare_columns([*scores, *_COSTS], len(table.columns), needed)
-    table.last = [*seeds, *(index for index in others if index not in table.spare)]
+    table.last = [*replicates, *(index for index in others if index not in table.spare)]
     for rank, row in enumerate(board.rows[:top], start=1):
         table.add_row(str(rank), *_cells(row, board.keys, scores, extras, signs))
     return table
-
-
-def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
-    """The lines below the table: its signs, missing runs, comparisons."""
-    signs = signs or Signs()
-    notes: list[str] = []
-    legend: list[str] = []
-    if _has_seeds(board):
-        legend.append(f"{signs.deviation} is one standard deviation over the seeds")
-    if board.shares_time:
-        legend.append("runs of a stack share its seconds equally")
-    if legend:
-        notes.append(f"[dim]{'; '.join(legend)}[/]")
-    if _has_marks(board):
-        notes.append(
-            f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
-            f"(paired by seed, Wilcoxon signed-rank, Holm, {1 - LEVEL:.0%})"
-        )
-    notes += _missing_notes(board)
-    for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
-        notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
-    notes += _seed_notes(board)
-    if board.compares_on_ranking_split and any(_is_tested(row) for row in board.rows):
-        notes.append(
-            f"no test split: {board.monitor} chose the first config, so the differences to it in "
-            f"{board.compared} are optimistic"
-        )
-    return notes
 
 
 def print_leaderboard(console: Console, board: Leaderboard, top: int | None = None) -> None:
@@ -130,21 +101,11 @@ def print_leaderboard(console: Console, board: Leaderboard, top: int | None = No
         console.print(note, soft_wrap=not console.is_terminal, highlight=False)
 
 
-def print_folder(
-    console: Console, folder: Path, entries: Sequence[Entry], top: int | None = None
-) -> None:
-    """Prints the leaderboard of a folder if it has a complete run."""
-    if any(entry.state == "complete" for entry in entries):
-        sweep = SweepFile.read(folder)
-        planned = not_begun(sweep.configs, entries) if sweep else ()
-        print_leaderboard(console, leaderboard(entries, planned), top)
-
-
 def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
     """A table of the runs: differing keys, state, and score or error.
 
     Args:
-        most: The number of rows. If there are more runs, those that are not complete come first.
+        most: The number of rows. If there are more runs, those that are not done come first.
     """
     keys = distinguishing_keys([entry.config for entry in entries])
     table = FittingTable(box=SIMPLE_HEAD, pad_edge=False)
@@ -167,11 +128,11 @@ def status_table(entries: Sequence[Entry], most: int | None = None) -> Table:
 
 
 def _most_urgent(entries: Sequence[Entry], most: int) -> list[Entry]:
-    """The first entries in their order, all those that are not complete before any other."""
+    """The first entries in their order, all those that are not done before any other."""
     if len(entries) <= most:
         return list(entries)
     # Python keeps the order of equal entries.
-    return sorted(entries, key=lambda entry: entry.state == "complete")[:most]
+    return sorted(entries, key=lambda entry: entry.state in ("complete", "pruned"))[:most]
 
 
 def status_line(folder: Path, entries: Sequence[Entry]) -> str:
@@ -184,6 +145,7 @@ def status_line(folder: Path, entries: Sequence[Entry]) -> str:
 _STATES = {
     "complete": "[green]complete[/]",
     "diverged": "[red]diverged[/]",
+    "pruned": "[yellow]pruned[/]",
     "running": "[cyan]running[/]",
     "interrupted": "[yellow]interrupted[/]",
     "failed": "[red]failed[/]",
@@ -221,69 +183,20 @@ def _add_columns(table: Table, names: Iterable[str], style: str = "") -> list[in
 
 
 def _result(entry: Entry) -> list[str]:
-    values = numbers(entry) if entry.state == "complete" else {}
+    values = numbers(entry) if entry.state in ("complete", "pruned") else {}
     scores = [number(values[name]) if name in values else "" for name in ("val/acc", "test/acc")]
     return [*scores, _cost("train_seconds", values.get("train_seconds"))]
-
-
-def _missing_notes(board: Leaderboard) -> list[str]:
-    notes: list[str] = []
-    if missing := len(board.grid.missing):
-        are = "is" if missing == 1 else "are"
-        states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
-        runs = count(board.grid.planned, "run")
-        notes.append(f"[yellow]{missing} of {runs} {are} not complete ({states})[/]")
-    if board.left_out:
-        runs = count(board.left_out, "run")
-        notes.append(f"[yellow]{runs} left out: a newer run has the same config, data and seed[/]")
-    return notes
-
-
-def _seed_notes(board: Leaderboard) -> list[str]:
-    """Says why rows are not compared, if they have too few seeds."""
-    compared = [(row, row.difference) for row in board.rows if row.difference is not None]
-    undecided = [difference for _, difference in compared if difference.verdict == "undecided"]
-    seeds = [row.n for row, _ in compared]
-    by_t = sum(difference.differs_by_t for difference in undecided)
-    words = too_few_words([difference.n for difference in undecided], seeds, by_t)
-    if words is None:
-        return []
-    # One seed each is usual and deserves no warning: nothing was meant to be tested.
-    if any(n > 1 for n in seeds):
-        return [f"[yellow]{words}[/]"]
-    return [f"[dim]{words}: {seeds_override(len(seeds))}[/]"]
-
-
-def _has_seeds(board: Leaderboard) -> bool:
-    return any(row.n > 1 for row in board.rows)
-
-
-def _has_marks(board: Leaderboard) -> bool:
-    return any(_is_marked(row) for row in board.rows)
-
-
-def _is_marked(row: Row) -> bool:
-    """Returns whether the row was compared with the first and does not differ."""
-    return row.difference is not None and row.difference.verdict == "indistinguishable"
-
-
-def _is_tested(row: Row) -> bool:
-    """Returns whether a test has said something about the row."""
-    difference = row.difference
-    if difference is None:
-        return False
-    return difference.verdict in ("different", "indistinguishable") or difference.differs_by_t
 
 
 def _cells(
     row: Row, keys: Sequence[str], scores: Sequence[str], extras: _Extras, signs: Signs
 ) -> list[str]:
     """The cells of a row after its rank."""
-    mark = signs.mark if _is_marked(row) else ""
+    mark = signs.mark if is_marked(row) else ""
     return [
         *([mark] if extras.marks else []),
         *(escape(value_text(key, row.config[key])) for key in keys),
-        *([str(row.n)] if extras.seeds else []),
+        *([str(row.n)] if extras.replicates else []),
         *([row.lost_words] if extras.lost else []),
         *(_score(row.metrics.get(name), signs) for name in scores),
         *(_cost(name, row.metrics.get(name)) for name in _COSTS),

@@ -1,21 +1,34 @@
-"""The words for a comparison that has too few seeds."""
+"""The words for tests, and for a comparison that has too few replicates."""
 
 from collections.abc import Sequence
 
 from seqsweep.results.formatting import count
+from seqsweep.results.replicates import Variation
+from seqsweep.results.resampled import SPLITS_NEEDED
 from seqsweep.results.significance import seeds_needed
 
 
-def too_few_words(shared: Sequence[int], seeds: Sequence[int], by_t: int) -> str | None:
+def name_test(variation: Variation) -> str:
+    """Names the test of a folder and its correction."""
+    test = "corrected resampled t-test" if variation.resampled else "Wilcoxon signed-rank"
+    return f"{test}, Holm"
+
+
+def too_few_words(
+    shared: Sequence[int], seeds: Sequence[int], by_t: int, variation: Variation | None = None
+) -> str | None:
     """Says why configs are not compared with the first one; None if all are.
 
     Args:
-        shared: The number of seeds that each undecided config shares with the first one.
-        seeds: The number of seeds of every config, including the first one.
+        shared: The number of replicates that each undecided config shares with the first one.
+        seeds: The number of replicates of every config, including the first one.
         by_t: The number of undecided configs that differ from the first one by a paired t-test.
+        variation: What the replicates differ in; None for seeds.
     """
     if not shared:
         return None
+    if variation is not None and variation.resampled:
+        return _too_few_splits_words(len(shared), len(seeds), variation)
     configs, most = len(seeds), max(shared)
     if all(n == 1 for n in seeds):
         return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
@@ -30,6 +43,16 @@ def too_few_words(shared: Sequence[int], seeds: Sequence[int], by_t: int) -> str
         are = "is" if most == 1 else "are"
         reason = f"{count(most, kind)} {are} too few for a signed-rank test"
     return ". ".join([reason, needed_words(configs), *t_test_words(by_t)])
+
+
+def _too_few_splits_words(undecided: int, configs: int, variation: Variation) -> str:
+    if not variation.shares:
+        return "the sizes of the splits are unknown: no intervals and no corrected t-test"
+    which = f"{undecided} of {configs} configs" if undecided < configs - 1 else "the configs"
+    return (
+        f"{which} share too few splits with the first, or all their differences are equal. A"
+        f" corrected t-test needs at least {SPLITS_NEEDED} splits"
+    )
 
 
 def needed_words(configs: int) -> str:

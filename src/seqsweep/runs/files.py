@@ -311,6 +311,19 @@ def sync(paths: Iterable[Path]) -> None:
             os.fsync(file.fileno())
 
 
+def sync_folder(folder: Path) -> None:
+    """Forces the names in a folder to disk, such as that of a deleted file.
+
+    Raises:
+        OSError: they could not be written.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def folders_with(folder: Path, name: str) -> list[Path]:
     """Returns the subfolders that hold a file of this name, sorted by name."""
     try:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -23,6 +24,8 @@ ADDED_LATER: dict[str, Any] = {
     "data.transform.frame": None,
     "data.transform.jitter": None,
     "data.transform.time_mask": None,
+    "data.folds": None,
+    "data.fold": 0,
 }
 """Keys added since SEMANTICS was last raised, each with the value that keeps the old behaviour.
 
@@ -111,7 +114,8 @@ def flatten(config: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """
     leaves: list[tuple[str, Any]] = []
     for key, value in config.items():
-        name = f"{prefix}{key}"
+        # One string for all configs: the keys of very many would take most of the memory.
+        name = sys.intern(f"{prefix}{key}")
         if isinstance(value, dict) and value:
             leaves += flatten(value, f"{name}.")
         else:

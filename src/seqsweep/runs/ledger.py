@@ -10,7 +10,7 @@ from seqsweep.runs.files import folders_with, say_once
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, is_one_value
 from seqsweep.runs.lock import remove_lock_of_finished_run
 from seqsweep.runs.record_index import LEAST_RUNS, LEFT_OUT, RecordIndex
-from seqsweep.runs.run_folder import RunFolder, State
+from seqsweep.runs.run_folder import FINISHED, RunFolder, State
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.suggest import did_you_mean
 
@@ -85,7 +85,7 @@ def read_run(folder: RunFolder, index: RecordIndex | None = None) -> Entry:
     """Reads one run; if it is done, from record.json alone, or from the folder's index."""
     record = folder.record() if index is None else index.record(folder)
     state = "incomplete" if record is not None else folder.state()
-    if state in ("complete", "diverged"):
+    if state in FINISHED:
         record = folder.record()  # it has ended since the first look
     if record is not None:
         # A process that was killed between its record and the end of its lock leaves the lock file.

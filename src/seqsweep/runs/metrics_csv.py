@@ -36,6 +36,13 @@ def read_columns(path: Path) -> dict[str, list[float]]:
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
 
 
+def logged_epochs(folder: Path) -> int:
+    """Returns the number of epochs in the metrics.csv of a run."""
+    tail = MetricsTail(folder / "metrics.csv", ())
+    tail.look()
+    return tail.epochs
+
+
 class MetricsTail:
     """The number of epochs of a run, and its best value of some metrics.
 

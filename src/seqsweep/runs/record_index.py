@@ -71,9 +71,20 @@ class RecordIndex:
 
         Equal parts of the records are one object, and must not be changed.
         """
+        line = self._current_line(run)
+        return None if line is None else self._decoded(line)
+
+    def status(self, run: RunFolder) -> str | None:
+        """Returns the status of a run's record; None without a sound one."""
+        line = self._current_line(run)
+        return None if line is None else line[3].get("status", self._templates[line[2]]["status"])
+
+    def _current_line(self, run: RunFolder) -> list[Any] | None:
+        """Returns the line of a run's record, new if the record has changed."""
         stat = stat_of(f"{run.path}/record.json")
         if stat is None:
-            return run.record()  # which may name what is wrong with the file
+            run.record()  # which may name what is wrong with the file
+            return None
         version = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         line = self._known.get(run.run_id)
         if line is None or line[1] != version or line[2] not in self._templates:
@@ -82,10 +93,10 @@ class RecordIndex:
                 return None
             line = self._line(run.run_id, version, record)
             if abs(time.time() - max(stat.st_mtime, stat.st_ctime)) < _RACE_SECONDS:
-                return self._decoded(line)
+                return line
             self._added += 1
         self._used[run.run_id] = line
-        return self._decoded(line)
+        return line
 
     def write(self, is_all: bool = True) -> None:
         """Writes the file again, unless too few lines are new.

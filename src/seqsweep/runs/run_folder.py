@@ -10,20 +10,38 @@ from typing import Any, Literal
 
 from seqsweep.runs.config_text import read_yaml, to_text
 from seqsweep.runs.eventfiles import event_files, remove_event_files
-from seqsweep.runs.files import Damaged, read_object, say_once, sync, write_json, write_text
+from seqsweep.runs.files import (
+    Damaged,
+    read_object,
+    say_once,
+    sync,
+    sync_folder,
+    write_json,
+    write_text,
+)
 from seqsweep.runs.lock import check_held, is_locked
 from seqsweep.runs.removing import TEMPORARY, remove, remove_temporary
 from seqsweep.runs.sealed import read_sealed, write_sealed
 
-State = Literal["complete", "diverged", "running", "interrupted", "failed", "incomplete", "damaged"]
+State = Literal[
+    "complete", "diverged", "pruned", "running", "interrupted", "failed", "incomplete", "damaged"
+]
 """The state of a run.
 
-`complete` and `diverged` runs are done: the same config would end in the same way again. An
+`complete` and `diverged` runs are done: the same config would end in the same way again. A `pruned`
+run was ended early by a search, which counts it as done; any other command resumes it. An
 `incomplete` run was killed: no process trains it, and no file says why it ended. The record.json of
 a `damaged` run has changed since it was written; the run is trained again."""
 
-_OBJECTS = {"complete": ("config", "metrics"), "diverged": ("config",)}
+_OBJECTS = {
+    "complete": ("config", "metrics"),
+    "diverged": ("config",),
+    "pruned": ("config", "metrics", "pruned"),
+}
 """The keys of a record that hold a JSON object, by status."""
+
+FINISHED = frozenset(_OBJECTS)
+"""The states of runs that have a record."""
 
 _OF_A_NEW_RUN = {"checkpoints", "lock"}
 """The names in a folder in which no run has begun yet."""
@@ -149,6 +167,14 @@ class RunFolder:
         if failure is not None and failure["kind"] == "interrupted":
             self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
+    def reopen(self) -> None:
+        """Removes the record of a pruned run, also from the disk, so that it can be resumed."""
+        path = self.path / "record.json"
+        if path.exists():
+            self.check_held()
+            path.unlink()
+            sync_folder(self.path)
+
     def tidy(self) -> None:
         """Removes the temporary files of killed attempts."""
         remove_temporary(self.path)
@@ -232,8 +258,8 @@ def _read_record(path: Path) -> dict[str, Any]:
     """
     record = read_sealed(path)
     status = record.get("status")
-    if status not in ("complete", "diverged"):
-        raise Damaged(f"{path}: its status must be complete or diverged")
+    if status not in _OBJECTS:
+        raise Damaged(f"{path}: its status must be complete, diverged or pruned")
     for key in _OBJECTS[status]:
         if not isinstance(record.get(key), dict):
             raise Damaged(f"{path}: {key} must be a JSON object")

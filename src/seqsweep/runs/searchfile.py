@@ -50,6 +50,7 @@ class SearchFile:
         trials: all trials that were begun.
         rungs: the numbers of epochs after which trials were judged; empty without rungs.
         confirmed: the runs of the best trials with fresh seeds, as run_ids by trial number.
+        minutes: the time that all commands of the search have taken, in minutes.
     """
 
     method: str
@@ -61,6 +62,7 @@ class SearchFile:
     trials: Sequence[Trial] = ()
     rungs: Sequence[int] = ()
     confirmed: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
+    minutes: float = 0.0
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -82,4 +84,7 @@ class SearchFile:
 
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder."""
-        write_json(folder / NAME, asdict(self), sync=False, levels=2)
+        # The keys of JSON are texts.
+        confirmed = {str(number): list(runs) for number, runs in self.confirmed.items()}
+        content = asdict(self) | {"confirmed": confirmed}
+        write_json(folder / NAME, content, sync=False, levels=2)

@@ -32,6 +32,8 @@ class SweepFile:
         costs: the estimated seconds of an epoch by run_id; only their ratios matter.
         failures: how often each run had failed before the sweep, by run_id; 0 where it is missing.
         directory: where the command was started, which relative paths in the configs begin at.
+        limits: the limits of the runs of a search by run_id, as `training.limits.Limits.plain`.
+        open: whether a search may still add runs; workers wait for them.
     """
 
     command: Sequence[str]
@@ -43,6 +45,8 @@ class SweepFile:
     costs: Mapping[str, float] = field(default_factory=dict[str, float])
     failures: Mapping[str, int] = field(default_factory=dict[str, int])
     directory: str = ""
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    open: bool = False
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -61,6 +65,8 @@ class SweepFile:
                 {name: float(cost) for name, cost in content.get("costs", {}).items()},
                 {name: int(count) for name, count in content.get("failures", {}).items()},
                 str(content.get("directory", "")),
+                {name: _limits(each) for name, each in content.get("limits", {}).items()},
+                bool(content.get("open", False)),
             )
             times = [sweep.started, 0 if sweep.ended is None else sweep.ended]
             "".join(sweep.command)  # raises a TypeError unless all words are strings
@@ -83,6 +89,8 @@ class SweepFile:
             "costs": dict(self.costs),
             "failures": dict(self.failures),
             "directory": self.directory,
+            **({"limits": dict(self.limits)} if self.limits else {}),
+            **({"open": True} if self.open else {}),
             "common": common,
             "members": {
                 name: {key: config[key] for key in config if key not in common}
@@ -99,7 +107,7 @@ class SweepFile:
         """
         if not is_sweep_running(folder):
             # The file is that of the sweep that started last.
-            replace(SweepFile.read(folder) or self, ended=when).write(folder)
+            replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
         """Adds the members of another sweep that is training in the same folder."""
@@ -107,7 +115,8 @@ class SweepFile:
         # The other sweep comes first, because it planned its runs before this one.
         configs = {**other.configs, **self.configs}
         earlier = other.earlier - self.configs.keys()
-        joined = replace(self, configs=configs, done_before=done, earlier=earlier)
+        is_open = self.open or other.open
+        joined = replace(self, configs=configs, done_before=done, earlier=earlier, open=is_open)
         return joined._with_numbers_of(other)
 
     def after(self, other: Self) -> Self:
@@ -117,14 +126,25 @@ class SweepFile:
         return replace(self, configs=configs, earlier=earlier)._with_numbers_of(other)
 
     def _with_numbers_of(self, other: Self) -> Self:
-        """Adds the costs and failures of runs that only another sweep has planned."""
+        """Adds the costs, failures and limits of runs that only another sweep has planned."""
         costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
-        return replace(self, costs=costs, failures=failures)
+        # A run that this sweep has planned without limits trains to its last epoch.
+        theirs = {name: each for name, each in other.limits.items() if name not in self.configs}
+        limits = {**theirs, **self.limits}
+        return replace(self, costs=costs, failures=failures, limits=limits)
 
     def current(self) -> Self:
         """Leaves out the runs that only ended commands planned: no process trains them."""
         configs = {name: self.configs[name] for name in self.configs if name not in self.earlier}
         return replace(self, configs=configs, earlier=frozenset())
+
+
+def _limits(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the limits of a run with checked types; raises if they have others."""
+    thresholds = {str(int(epoch)): float(v) for epoch, v in content["thresholds"].items()}
+    epochs = {name: content.get(name) for name in ("until", "ends_at")}
+    whole = {name: None if epoch is None else int(epoch) for name, epoch in epochs.items()}
+    return {"thresholds": thresholds, **whole}
 
 
 def _common(configs: Sequence[Config]) -> dict[str, Any]:

@@ -73,9 +73,10 @@ def config_of(arguments: Mapping[str, Any], y: Array, path: str, folder: str) ->
             config = shared_composer().checked(lines)
     except (ValueError, TypeError) as error:
         raise in_arguments(error) from error
-    # A path may have characters that an override cannot hold.
-    config["data"]["source"]["path"] = path
-    return config | {"output_dir": folder}
+    # A path may have characters that an override cannot hold. Configs share their sections, so none
+    # is changed in place.
+    source = config["data"]["source"] | {"path": path}
+    return config | {"data": config["data"] | {"source": source}, "output_dir": folder}
 
 
 def in_arguments(error: Exception, path: str = "") -> Exception:

@@ -31,9 +31,12 @@ from seqsweep.config.where_set import with_place
 from seqsweep.config.yaml_checks import check_config_files
 from seqsweep.console import PlainConsole, joined, place, print_notes, say_error
 from seqsweep.importing import without_collections
+from seqsweep.results.folder_tables import print_folder
+from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked, is_locked
 from seqsweep.sweeping.baselines import majority_shares
 from seqsweep.sweeping.forming import gpu_available
+from seqsweep.sweeping.hydra_jobs import launched
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.resolvers import register_resolvers
 from seqsweep.training.data_cache import prepared
@@ -71,6 +74,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
     full_error = os.environ.get("HYDRA_FULL_ERROR") == "1"
     os.environ["HYDRA_FULL_ERROR"] = "1"  # makes Hydra raise errors instead of printing them
     _errors.clear()
+    launched.clear()
     try:
         own = [*_OPTIONS.get(subcommand, ()), *(f"--{name}" for name in options)]
         arguments = flags_first(arguments, subcommand, own)
@@ -80,6 +84,8 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         _start_hydra()
         if _errors:
             raise _errors[0]
+        for folder in launched:  # our own sweepers print their tables themselves
+            print_folder(PlainConsole(), folder, read_folder(folder))
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except Interrupted as error:

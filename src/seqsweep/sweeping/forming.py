@@ -81,7 +81,7 @@ def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], b
     stacked: dict[str, PlannedRun] = {}
     alone: list[PlannedRun] = []
     for member in members:
-        engine = engine_of(member.config, takes_gpu)
+        engine = engine_of(member.config, takes_gpu, member.limits)
         if engine == "native":
             key = pool_key(member.config, member.data_fingerprint)
             pools.setdefault(key, []).append(member)

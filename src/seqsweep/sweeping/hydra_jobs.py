@@ -12,14 +12,20 @@ from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import given_shape
+from seqsweep.console import say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.workers import Workers, train_by_workers
+from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import RunFailed, monitored
 from seqsweep.training.planned_run import PlannedRun, plan
 
 Jobs = Sequence[Sequence[str]]
 """The overrides of each job."""
+
+launched: dict[Path, None] = {}
+"""The folders in which another sweeper has trained jobs, for the leaderboard at its end."""
 
 
 class Launched(NamedTuple):
@@ -50,7 +56,12 @@ class RunLauncher:
     workers: Workers | None = None
 
     def launch(
-        self, jobs: Jobs, members: Sequence[PlannedRun], root: Path, first: int = 0
+        self,
+        jobs: Jobs,
+        members: Sequence[PlannedRun],
+        root: Path,
+        first: int = 0,
+        judge: Judge | None = None,
     ) -> Launched:
         """Trains runs. The result of a run is its folder.
 
@@ -59,13 +70,15 @@ class RunLauncher:
             members: the runs, checked and identified.
             root: the folder of the runs.
             first: the number of the first job.
+            judge: decides about the runs of a search at their limits; without it they pause.
 
         Raises:
             ValueError, TypeError, OSError: nothing could be launched.
             Interrupted: a signal came.
         """
         if self.workers is not None:
-            train_by_workers(self.workers, [root / member.run_id for member in members], root)
+            runs = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
+            train_by_workers(self.workers, runs, root)
             return Launched({}, ())
         alone, locked = list(members), set[str]()
         if self.threads is not None:
@@ -75,7 +88,11 @@ class RunLauncher:
                 from seqsweep.training.resume import forget_finished_runs
 
             forget_finished_runs()
-            alone, locked = train_groups(members, root, self.threads)
+            alone, locked = train_groups(members, root, self.threads, judge)
+        # Hydra knows the overrides of a run alone, and not the limits of a search.
+        if any(run.limits is not None for run in alone):
+            _train_one_by_one(alone, root)
+            return Launched({}, locked)
         # Runs are matched by their ids, because pools and stacks have taken some of the jobs.
         names = {member.run_id for member in alone}
         singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
@@ -85,6 +102,22 @@ class RunLauncher:
         # seqsweep's sweeper does not use the results, so a launcher may return fewer than it got
         # jobs.
         return Launched(dict(zip(singles, returned, strict=False)), locked)
+
+
+def _train_one_by_one(runs: Sequence[PlannedRun], root: Path) -> None:
+    """Trains runs with limits by autograd; errors are in failure.json.
+
+    Raises:
+        Interrupted: a signal came.
+    """
+    # Imported here, because the module of Hydra's jobs is not needed for pools.
+    from seqsweep.sweeping.app import train_member
+
+    for run in runs:
+        try:
+            train_member(run, root)
+        except (RunFailed, ValueError, TypeError, OSError) as error:
+            say_error(str(error))
 
 
 def launch_jobs(
@@ -111,6 +144,7 @@ def launch_jobs(
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]
     root = Path(master.hydra.sweep.dir)
+    launched[root] = None
     returned, _ = launcher.launch(jobs, members, root, first)
     return [
         returned.get(member.run_id) or _job_return(job, composer(job), member, root)

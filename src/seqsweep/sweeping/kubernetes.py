@@ -29,8 +29,10 @@ from seqsweep.sweeping.kubernetes_options import (
     name_like,
     time_span,
 )
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.work import read_sweep
 from seqsweep.sweeping.workers import worker_command
+from seqsweep.training.limits import Limits
 
 _CODE_IF_LEFT = 75
 """The exit code of a worker that leaves runs to the pod that replaces it."""
@@ -219,7 +221,9 @@ def _text(job: dict[str, Any], path: str) -> str:
 def _say_left(sweep: SweepFile, options: argparse.Namespace) -> None:
     """Prints to stderr how many runs are left, and what the pods would not see."""
     run_ids = sweep.current().configs
-    left = sum(RunFolder(options.folder / name).record() is None for name in run_ids)
+    limits = {name: Limits.from_plain(sweep.limits.get(name)) for name in run_ids}
+    runs = [QueuedRun(RunFolder(options.folder / name), limits=limits[name]) for name in run_ids]
+    left = sum(not run.is_done() for run in runs)
     say_error(f"{left} of {count(len(run_ids), 'run')} left for {count(options.workers, 'worker')}")
     paths = {
         value

@@ -25,8 +25,9 @@ from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.queue import QueuedRun, time_of_record
+from seqsweep.sweeping.time_estimate import seconds_of
 from seqsweep.training.engine import missing_library, slower_options
-from seqsweep.training.outcome import finished
+from seqsweep.training.outcome import finished, is_final
 from seqsweep.training.planned_run import PlannedRun, plan
 
 
@@ -51,11 +52,13 @@ class SweepMember:
         config = self.planned.config
         return QueuedRun(
             self.folder,
+            seconds=seconds_of(self.planned, "native"),
             tries=tries_of(self.planned.flat),
             stops=config["sweep"]["on_error"] == "stop",
             failures_before=self.folder.attempts(),
             reruns=config["rerun"],
             record_before=time_of_record(self.folder),
+            limits=self.planned.limits,
         )
 
 
@@ -91,6 +94,18 @@ def plan_members(
         except (ValueError, TypeError, OSError) as error:
             raise expansion.placed(error, overrides, listed, compose) from error
         planned.setdefault(member.run_id, (overrides, member))
+    return labelled(planned, folder)
+
+
+def labelled(
+    planned: Mapping[str, tuple[Sequence[str], PlannedRun]], folder: Path
+) -> list[SweepMember]:
+    """Returns the members of a sweep, each called after the keys in which they differ.
+
+    Args:
+        planned: the overrides and the planned run by run_id.
+        folder: the sweep's folder.
+    """
     keys = key_names(label_keys([member.flat for _, member in planned.values()]))
     return [
         SweepMember(overrides, member, RunFolder(folder / run_id), run_label(member.flat, keys))
@@ -106,7 +121,12 @@ def not_done(members: Sequence[SweepMember], folder: Path) -> list[SweepMember]:
     if len(members) < LEAST_RUNS:
         return [member for member in members if not member.is_done()]
     index = RecordIndex(folder)
-    pending = [m for m in members if m.planned.config["rerun"] or index.record(m.folder) is None]
+    pending = [
+        member
+        for member in members
+        if member.planned.config["rerun"]
+        or not is_final(index.status(member.folder), member.planned.limits)
+    ]
     index.write(is_all=False)
     return pending
 
@@ -173,7 +193,7 @@ def _describe_others(members: Sequence[SweepMember], folder: Path) -> list[str]:
     foreign = sum(record.get("data_fingerprint") not in data for record in records)
     if foreign:
         verb = "has" if foreign == 1 else "have"
-        lines.append(f"{foreign} of them {verb} other data: ranked, but not compared")
+        lines.append(f"{foreign} of them {verb} other data: each data set has its own table")
     # The runs may monitor different metrics, but one table can rank them by only one.
     ours = [member.planned.flat for member in members]
     theirs = [record["config"] for record in records]

@@ -103,6 +103,7 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
     done = frozenset(name for name in configs if name not in left)
     costs = {m.folder.run_id: epoch_seconds(m.planned, "native") for m in members}
     failures = {m.folder.run_id: count for m in pending if (count := m.folder.attempts())}
+    limits = {m.folder.run_id: limits.plain() for m in members if (limits := m.planned.limits)}
     return SweepFile(
         command_line(),
         time.time(),
@@ -111,4 +112,5 @@ def _sweep_file(members: Sequence[SweepMember], pending: Sequence[SweepMember]) 
         costs=costs if all(costs.values()) else {},  # the cost of a user's network is unknown
         failures=failures,
         directory=str(Path.cwd()),
+        limits=limits,
     )

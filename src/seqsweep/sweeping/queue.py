@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.runs.lock import is_locked
+from seqsweep.runs.metrics_csv import logged_epochs
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import running_sweeps, sweep_lock_name
-from seqsweep.training.outcome import STOP_FILE
+from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import STOP_FILE, is_final
 
 _FIRST_SECONDS = 10.0
 """The work that a worker takes first, in estimated seconds: it does not know its pace yet."""
@@ -50,6 +52,7 @@ class QueuedRun:
         failures_before: the failed attempts of earlier sweeps, which do not count.
         reruns: whether a finished run is trained again.
         record_before: the time of the record before the sweep, which does not count with `reruns`.
+        limits: where a search ends or pauses the run; None if it trains to its last epoch.
     """
 
     folder: RunFolder
@@ -59,16 +62,21 @@ class QueuedRun:
     failures_before: int = 0
     reruns: bool = False
     record_before: int | None = None
+    limits: Limits | None = None
 
     @property
     def run_id(self) -> str:
         return self.folder.run_id
 
     def is_done(self) -> bool:
-        """Returns whether the run is done; with `reruns`, since the sweep has started."""
+        """Returns whether the run is done or has paused; with `reruns`, since the sweep's start."""
         if self.reruns:
             return time_of_record(self.folder) != self.record_before
-        return self.folder.record() is not None
+        record = self.folder.record()
+        if record is not None:
+            return is_final(record["status"], self.limits)
+        until = None if self.limits is None else self.limits.until
+        return until is not None and logged_epochs(self.folder.path) >= until
 
     def failures(self) -> int:
         """Returns how often the run has failed in this sweep."""
@@ -125,12 +133,18 @@ class Queue:
         self._pace: float | None = None
         self._is_stopped = False
 
-    def train(self, train: Train, idle: float = float("inf")) -> None:
+    def train(
+        self,
+        train: Train,
+        idle: float = float("inf"),
+        is_outdated: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Trains runs until none is left.
 
         Args:
             train: trains the runs that this process takes.
             idle: the longest time to wait, in seconds, while other processes train the rest.
+            is_outdated: whether there may be other runs than these; asked before each wait.
         """
         pause, waited = _PAUSES[0], 0.0
         while True:
@@ -138,7 +152,7 @@ class Queue:
             if taken:
                 self._train(taken, train)
                 pause, waited = _PAUSES[0], 0.0
-            elif not self._open or self._is_stopped or waited >= idle:
+            elif not self._open or self._is_stopped or waited >= idle or is_outdated():
                 return
             else:
                 time.sleep(pause)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from seqsweep.console import say_error
 from seqsweep.runs.lock import Locked
 from seqsweep.sweeping.forming import form
+from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import (
     STOP_FILE,
     Interrupted,
@@ -33,13 +34,16 @@ class Trained(NamedTuple):
     locked: set[str]
 
 
-def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> Trained:
+def train_groups(
+    members: Sequence[PlannedRun], root: Path, threads: int, judge: Judge | None = None
+) -> Trained:
     """Trains the pools and stacks of a sweep into the folders of their runs.
 
     Args:
         members: the planned runs; those that are complete are left out.
         root: the folder of the runs.
         threads: the number of members of a pool that train side by side.
+        judge: decides about the runs of pools at their limits; without it they pause.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
@@ -57,7 +61,7 @@ def train_groups(members: Sequence[PlannedRun], root: Path, threads: int) -> Tra
         try:
             with restored_torch_state(threads=1):
                 if group.engine == "native":
-                    outcomes = train_pool(group.members, root, threads)
+                    outcomes = train_pool(group.members, root, threads, judge=judge)
                 else:
                     outcomes = train_stack(group.members, root)
         except OSError as error:  # for example a full disk; the next group may still fit

@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Collection, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -38,9 +39,13 @@ from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import tries_of
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.summary import write_summary
+from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of, with_later_keys
+
+_LOOK_SECONDS = 0.5
+"""The time between two looks for runs that a search adds."""
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -145,13 +150,25 @@ class Worker:
         with sweep_lock(self.folder):
             print_notes(lock_notes(self.folder), PlainConsole())
             while True:
-                Queue(self._queued(), self.folder, self.threads, is_shared=True).train(
-                    self._train, idle
-                )
-                # Another command may have extended the sweep meanwhile.
-                if self._version == self._sweep_version():
+                queue = Queue(self._queued(), self.folder, self.threads, is_shared=True)
+                queue.train(self._train, idle, self._is_outdated)
+                # Another command may have extended the sweep meanwhile, and a search may soon.
+                if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
-                self.sweep, self._version = read_sweep(self.folder), self._sweep_version()
+                # The version is read first, so that a later change is noticed.
+                self._version = self._sweep_version()
+                self.sweep = read_sweep(self.folder)
+
+    def _wait_for_runs(self, idle: float) -> bool:
+        """Waits until a search has changed sweep.json; returns whether it has in this time."""
+        deadline = time.monotonic() + idle
+        while not self._is_outdated() and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
+        return self._is_outdated()
+
+    def _is_outdated(self) -> bool:
+        """Returns whether sweep.json has changed since it was read."""
+        return self._version != self._sweep_version()
 
     def left(self) -> int:
         """Returns how many runs are not done and have not failed too often."""
@@ -179,6 +196,7 @@ class Worker:
                 tries=tries_of(config),
                 stops=config["sweep.on_error"] == "stop",
                 failures_before=sweep.failures.get(run_id, 0),
+                limits=Limits.from_plain(sweep.limits.get(run_id)),
             )
             for run_id, config in sweep.current().configs.items()
         ]
@@ -214,7 +232,7 @@ class Worker:
                 f"{self.folder / NAME}: run {run_id} has other data here, or another version of"
                 " seqsweep has planned it; plan the sweep again"
             )
-        return planned
+        return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
 
     def _sweep_version(self) -> tuple[int, int]:
         stat = (self.folder / NAME).stat()

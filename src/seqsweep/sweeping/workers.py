@@ -15,6 +15,7 @@ from seqsweep.console import PlainConsole
 from seqsweep.results.formatting import count
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.queue import QueuedRun
 
 LAUNCHING = ".launching"
 """The lock of a process that counts workers and starts the missing ones."""
@@ -62,12 +63,12 @@ class Workers(Protocol):
         ...
 
 
-def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> None:
+def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
     """Starts missing workers, and waits until the runs are done or no worker is left.
 
     Args:
         workers: the workers of a cluster.
-        runs: the folders of the runs to train.
+        runs: the runs to train.
         folder: the sweep's folder, whose sweep.json lists the runs.
 
     Raises:
@@ -76,9 +77,31 @@ def train_by_workers(workers: Workers, runs: Sequence[Path], folder: Path) -> No
     start_missing(workers, len(runs), folder)
     if workers.detach:
         return
-    unseen = 0
+    unseen, left = 0, [run for run in runs if not run.is_done()]
     # A worker that has just ended may leave runs to one that the cluster starts again.
-    while unseen < _PATIENCE and not all((run / "record.json").exists() for run in runs):
+    while unseen < _PATIENCE and left:
+        time.sleep(_POLL_SECONDS)
+        unseen = 0 if workers.alive(folder) else unseen + 1
+        left = [run for run in left if not run.is_done()]
+
+
+def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
+    """Starts missing workers, and waits until one of the runs is over.
+
+    It returns without a result if no worker is left.
+
+    Args:
+        workers: the workers of a cluster.
+        runs: the runs to train; at least one.
+        folder: the sweep's folder, whose sweep.json lists the runs.
+
+    Raises:
+        ValueError, OSError: the cluster refuses the workers, or cannot be reached.
+    """
+    if workers.alive(folder) < min(workers.count, len(runs)):
+        start_missing(workers, len(runs), folder)
+    unseen = 0
+    while unseen < _PATIENCE and not any(run.is_over() for run in runs):
         time.sleep(_POLL_SECONDS)
         unseen = 0 if workers.alive(folder) else unseen + 1
 

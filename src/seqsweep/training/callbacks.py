@@ -8,10 +8,12 @@ from types import FrameType
 from typing import Any
 
 import lightning as L
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping
 
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.signals import ENDING, handled
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.limits import Limits, Paused, Pruned
 from seqsweep.training.outcome import Interrupted
 
 
@@ -36,6 +38,40 @@ class EarlyStop(EarlyStopping):
         """Stops a run that was killed after its last epoch."""
         # With patience=0 the first condition holds for a new run too, so the second one is needed.
         if self.wait_count >= self.patience and self.wait_count > 0:
+            trainer.should_stop = True
+
+
+class StopAtLimit(Checkpoint):
+    """Ends the fit of a run at a limit of its search.
+
+    Early stopping comes first: a run that ends by itself is complete. Lightning calls a
+    `Checkpoint` after all other callbacks.
+
+    Args:
+        limits: the limits of the run.
+        best: the best epoch so far, which the run's checkpoints keep.
+
+    Attributes:
+        reached: why the run ends early or pauses; None while it trains, and at its real end.
+    """
+
+    def __init__(self, limits: Limits, best: BestEpoch) -> None:
+        self.limits = limits
+        self.best = best
+        self.reached: Pruned | Paused | None = None
+
+    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Stops a run that was killed after it had reached the limit."""
+        if self.best.epochs:
+            self._judge(trainer)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._judge(trainer)
+
+    def _judge(self, trainer: L.Trainer) -> None:
+        is_at_end = trainer.should_stop or self.best.epochs == trainer.max_epochs
+        self.reached = None if is_at_end else self.limits.judge(self.best)
+        if self.reached is not None:
             trainer.should_stop = True
 
 

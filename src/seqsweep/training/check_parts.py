@@ -20,7 +20,7 @@ def check_parts(run: PlannedRun, root: Path) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     folder = root / run.run_id
-    if engine_of(run.config, takes_gpu) == "autograd":
+    if engine_of(run.config, takes_gpu, run.limits) == "autograd":
         build_run(run.config, folder)
         return
     _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))

@@ -18,7 +18,18 @@ from seqsweep.data.transforms.options import shaping_options, transform_of
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
 FOLDER = "seqsweep.data.mapped.folder"
-_PREPARATION = ("val_fraction", "test_fraction", "split_seed", "standardize", "missing")
+_PREPARATION = (
+    "val_fraction",
+    "test_fraction",
+    "split_seed",
+    "folds",
+    "fold",
+    "standardize",
+    "missing",
+)
+
+_SMALL = 2**22
+"""The bytes of a source whose prepared splits are kept in large numbers."""
 
 
 @contextmanager
@@ -58,7 +69,9 @@ def prepared(config: Config) -> Splits:
     options = {key: data[key] for key in (*_PREPARATION, "batch_size") if key in data}
     # Runs that differ only in what training does to the sequences share the prepared splits.
     options["transform"] = shaping_options(data.get("transform"))
-    splits = _prepared(load_source(data["source"]), json.dumps(options, sort_keys=True))
+    source = load_source(data["source"])
+    cached = _prepared_of_small if padded_size(source) <= _SMALL else _prepared
+    splits = cached(source, json.dumps(options, sort_keys=True))
     check_augmentation(transform_of(data.get("transform")), splits.train)
     return splits
 
@@ -88,7 +101,7 @@ def why_on_disk(data: Config) -> str | None:
 
 def forget_sources() -> None:
     """Frees the data of all sources."""
-    for cached in (_load_source, fingerprint_of, _prepared):
+    for cached in (_load_source, fingerprint_of, _prepared, _prepared_of_small):
         cached.cache_clear()
 
 
@@ -128,11 +141,15 @@ def _load_source(source: str, files: tuple[tuple[str, int, int], ...]) -> Splits
     return loaded
 
 
-@functools.lru_cache(maxsize=8)
-def _prepared(source: Splits, arguments: str) -> Splits:
-    """Prepares splits; `Splits` are compared by identity, so the cache holds each source once."""
+def _prepare(source: Splits, arguments: str) -> Splits:
+    """Prepares splits; `Splits` are compared by identity, so a cache holds each source once."""
     options = json.loads(arguments)
     batch_size = options.pop("batch_size")
     splits = prepare(source, **options)
     check_batch_size(batch_size, splits)
     return splits
+
+
+_prepared = functools.lru_cache(maxsize=8)(_prepare)
+# The members of a cross-validation have many splits of one source in turn.
+_prepared_of_small = functools.lru_cache(maxsize=128)(_prepare)

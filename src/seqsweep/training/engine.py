@@ -13,6 +13,7 @@ from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.training.data_cache import DATA_MODULE, why_on_disk
+from seqsweep.training.limits import Limits
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
@@ -153,7 +154,9 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     return None
 
 
-def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
+def engine_of(
+    config: Config, takes_gpu: Callable[[str], bool], limits: Limits | None = None
+) -> str:
     """Returns the engine that trains a config on this machine.
 
     It is `native`, `stacked` or `autograd`, and never depends on other runs.
@@ -161,13 +164,21 @@ def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     Args:
         config: checked.
         takes_gpu: as for `why_not_native`.
+        limits: the limits of a search, if any.
 
     Raises:
         ValueError: the config asks for an engine that cannot train it, or that is not installed.
     """
     wanted = config["engine"]
     if wanted == "auto":
-        return _choice(config, takes_gpu)
+        choice = _choice(config, takes_gpu)
+        # The last bits of a run in a stack depend on the others, and they would leave at limits.
+        return "autograd" if choice == "stacked" and limits is not None else choice
+    if wanted == "stacked" and limits is not None:
+        raise ValueError(
+            "engine=stacked: cannot end runs early, as a search does; give engine=auto, which"
+            " chooses an engine that can"
+        )
     reason = None
     if wanted == "native":
         reason = why_not_native(config, takes_gpu)

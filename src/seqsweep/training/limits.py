@@ -1,7 +1,32 @@
 """The limits that a search sets to a run. Imports no torch."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.training.best_epoch import BestEpoch
+
+
+class Pruned(NamedTuple):
+    """The reason why a run was pruned.
+
+    Attributes:
+        epoch: the number of finished epochs after which it was judged.
+        value: the best value of its monitored metric in these epochs; None without validation.
+        threshold: the worst value that was allowed; None if the run was compared with others.
+    """
+
+    epoch: int
+    value: float | None
+    threshold: float | None
+
+
+class Paused(NamedTuple):
+    """The number of finished epochs after which a run waits to be resumed."""
+
+    epochs: int
 
 
 @dataclass(frozen=True)
@@ -13,10 +38,66 @@ class Limits:
 
     Attributes:
         thresholds: by a number of finished epochs, the worst value that the best of these epochs
-            may have in the monitored metric. A run with a worse value is pruned.
+            may have in the monitored metric. A run with a worse value is pruned. A run that has no
+            value yet, since it was not validated, continues.
         until: the number of finished epochs after which the run pauses; None for none. A paused
             run has a checkpoint and no record.
+        ends_at: the number of finished epochs after which the run is pruned, whatever its value;
+            None for none. A search sets it that has compared the run with others.
+
+    Raises:
+        ValueError: an epoch is not positive, or a threshold is not finite.
     """
 
     thresholds: Mapping[int, float] = field(default_factory=dict[int, float])
     until: int | None = None
+    ends_at: int | None = None
+
+    def __post_init__(self) -> None:
+        for epoch, threshold in self.thresholds.items():
+            if epoch < 1 or not math.isfinite(threshold):
+                raise ValueError(
+                    f"thresholds={{{epoch}: {threshold}}}: must be a finite number by an epoch"
+                    " from 1"
+                )
+        for name, epoch in (("until", self.until), ("ends_at", self.ends_at)):
+            if epoch is not None and epoch < 1:
+                raise ValueError(f"{name}={epoch}: must be at least 1 epoch")
+
+    @classmethod
+    def from_plain(cls, content: Mapping[str, Any] | None) -> "Limits | None":
+        """Returns the limits that `plain` has described; None stays None."""
+        if content is None:
+            return None
+        thresholds = {int(epoch): value for epoch, value in content["thresholds"].items()}
+        return cls(thresholds, content["until"], content["ends_at"])
+
+    def plain(self) -> dict[str, Any]:
+        """Returns the limits as sweep.json has them."""
+        thresholds = {str(epoch): value for epoch, value in self.thresholds.items()}
+        return {"thresholds": thresholds, "until": self.until, "ends_at": self.ends_at}
+
+    def judge(self, best: BestEpoch) -> Pruned | Paused | None:
+        """Returns why a run ends early or pauses after its last finished epoch, or None.
+
+        The answer depends on the finished epochs alone, so it is the same after a kill.
+
+        Args:
+            best: what is known of the finished epochs; at least one.
+        """
+        threshold = self.thresholds.get(best.epochs)
+        value = best.best_metrics.get(best.monitor)
+        if threshold is not None and value is not None:
+            is_kept = value <= threshold if lower_is_better(best.monitor) else value >= threshold
+            # The comparison is this way round, so that NaN is worse than any threshold.
+            if not is_kept:
+                return Pruned(best.epochs, value, threshold)
+        if self.ends_at is not None and best.epochs >= self.ends_at:
+            return Pruned(best.epochs, value, None)
+        if self.until is not None and best.epochs >= self.until:
+            return Paused(best.epochs)
+        return None
+
+
+Judge = Callable[[], Mapping[str, Limits]]
+"""Returns the next limits of the runs of a search by run_id, decided by the files of the runs."""

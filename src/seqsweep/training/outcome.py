@@ -8,6 +8,7 @@ from typing import Any
 
 from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
 
 STOP_FILE = ".stop"
@@ -35,11 +36,11 @@ class Interrupted(BaseException):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished run.
+    """A finished run, or one that has paused at the limit of a search.
 
     Attributes:
         folder: the folder of the run.
-        record: the content of record.json.
+        record: the content of record.json; empty for a run that has paused.
         trained: False if the folder was complete already.
         signum: a signal that came too late to stop this run, but ends what the caller does next.
     """
@@ -55,11 +56,23 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
     folder = RunFolder(root / member.run_id)
     # A run with `rerun` counts as unfinished until it has been trained again.
     record = None if member.config["rerun"] else folder.record()
-    return None if record is None else Outcome(folder, record, trained=False)
+    if record is None or not is_final(record["status"], member.limits):
+        return None
+    return Outcome(folder, record, trained=False)
+
+
+def is_final(status: str | None, limits: Limits | None) -> bool:
+    """Returns whether a run is done, by the status in its record; None without a record.
+
+    A pruned run is done for a search only. Without limits, it is resumed to its real end.
+    """
+    return status is not None and (status != "pruned" or limits is not None)
 
 
 def monitored(record: dict[str, Any]) -> float | None:
     """Returns the run's result as one number, for sweepers that read it."""
+    if not record:  # the run has paused
+        return None
     # A diverged run has no metrics, and a run without validation lacks its monitor.
     return record.get("metrics", {}).get(record["config"]["monitor"])
 

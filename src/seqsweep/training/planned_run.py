@@ -3,6 +3,7 @@
 import functools
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from seqsweep.config.schema import Config
 from seqsweep.data.contents import contents
@@ -19,6 +20,10 @@ from seqsweep.training.limits import Limits
 from seqsweep.training.network_size import check_network_size
 from seqsweep.training.symbols import check_symbols
 
+_Described = WeakKeyDictionary[Splits, tuple[dict[str, dict[str, Any]], tuple[str, ...]]]
+_described: _Described = WeakKeyDictionary()
+"""The descriptions of the splits that are in memory."""
+
 
 @dataclass(frozen=True)
 class PlannedRun:
@@ -32,7 +37,7 @@ class PlannedRun:
     notes: tuple[str, ...] = ()
     """The notes on the data for the user, a line each."""
     limits: Limits | None = None
-    """Where a search ends the run early; None if it trains to its last epoch."""
+    """The limits of a search; None if the run trains to its last epoch."""
 
     @functools.cached_property
     def flat(self) -> dict[str, Any]:
@@ -72,12 +77,13 @@ def plan(config: Config) -> PlannedRun:
 
 def forget_data() -> None:
     """Frees the data of all planned runs, which are read again where they are needed."""
-    _describe.cache_clear()
+    _described.clear()
     forget_sources()
 
 
-@functools.lru_cache(maxsize=8)
 def _describe(splits: Splits) -> tuple[dict[str, dict[str, Any]], tuple[str, ...]]:
     """Returns the contents of prepared splits, and notes on them."""
-    described = contents(splits)
-    return described, notes(splits, described)
+    if splits not in _described:
+        described = contents(splits)
+        _described[splits] = (described, notes(splits, described))
+    return _described[splits]

@@ -11,6 +11,7 @@ from seqsweep.runs.eventfiles import event_folder
 from seqsweep.runs.files import folders_with
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below, run_id
 from seqsweep.runs.provenance import provenance
+from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import logs, resume_point, say
 from seqsweep.training.data_cache import data_files
@@ -36,6 +37,7 @@ def begin(
     is_new = not (folder.path / "config.yaml").exists()
     # A new folder has nothing to tidy, and a sweep creates thousands of them.
     if not is_new:
+        folder.reopen()  # first of all, so that no record describes checkpoints that go on
         folder.tidy()
         folder.forget_interrupt()
     reruns, kind = member.config["rerun"], engine["engine"]
@@ -59,7 +61,8 @@ def take_over_shorter_run(member: PlannedRun, folder: Path) -> bool:
     The epochs of the shorter run must equal the first epochs of this run. They differ if the
     scheduler depends on `max_epochs`: then nothing is copied, and a message says so.
     """
-    shorter = [one for one in _finished_runs(folder.parent) if _is_shorter(one[1], member)]
+    finished = _finished_runs(folder.parent, member.config["trainer"]["max_epochs"])
+    shorter = [one for one in finished if _is_shorter(one[1], member)]
     # The longest run comes first, because it leaves the fewest epochs to train.
     for path, run in sorted(shorter, key=lambda one: one[1]["config"][_LENGTH], reverse=True):
         differing = _differing(run["config"], dict(flatten(member.config)))
@@ -80,22 +83,35 @@ def forget_finished_runs() -> None:
 
 
 @functools.cache
-def _finished_runs(root: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the complete runs of a folder and its namesakes, read once.
+def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]:
+    """Returns the complete runs of a folder and its namesakes that have fewer epochs, read once.
 
     Runs that another version of the training made are left out: with this version, their config has
     a different run_id.
     """
-    folders = (root, *namesakes(root))
-    paths = [path for folder in folders for path in folders_with(folder, "record.json")]
-    records = [(path, RunFolder(path).record()) for path in paths]
-    return [
-        (path, record)
-        for path, record in records
-        if record
-        and record["status"] == "complete"
-        and run_id(record["config"], record.get("data_fingerprint")) == path.name
-    ]
+    shorter: list[tuple[Path, dict[str, Any]]] = []
+    for folder in (root, *namesakes(root)):
+        paths = folders_with(folder, "record.json")
+        # Each worker reads all records once, and keeps only those that a run may begin with.
+        index = RecordIndex(folder) if len(paths) >= LEAST_RUNS else None
+        for path in paths:
+            run = RunFolder(path)
+            record = run.record() if index is None else index.record(run)
+            if record is not None and _may_begin_with(record, epochs, path.name):
+                shorter.append((path, record))
+        if index is not None:
+            index.write(is_all=False)
+    return shorter
+
+
+def _may_begin_with(record: dict[str, Any], epochs: int, name: str) -> bool:
+    """Returns whether a run of so many epochs may begin with those of a finished run."""
+    config = record["config"]
+    return (
+        record["status"] == "complete"
+        and config.get(_LENGTH, 0) < epochs
+        and run_id(config, record.get("data_fingerprint")) == name
+    )
 
 
 def _is_shorter(run: dict[str, Any], member: PlannedRun) -> bool:

@@ -20,6 +20,7 @@ from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
 from seqsweep.training.engines.stacked.company import begun_with
 from seqsweep.training.engines.stacked.run import StackEngine
+from seqsweep.training.limits import Judge
 from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
 from seqsweep.training.outcome import Interrupted, Outcome
 from seqsweep.training.planned_run import PlannedRun
@@ -56,7 +57,7 @@ def train(
         RunFailed: training failed; failure.json holds the traceback.
     """
     config = run.config if engine is None else run.config | {"engine": engine}
-    kind = engine_of(config, takes_gpu)
+    kind = engine_of(config, takes_gpu, run.limits)
     if kind == "autograd":
         (outcome,) = train_together(AutogradEngine([run], root, progress))
     elif kind == "native":
@@ -72,7 +73,11 @@ def train(
 
 
 def train_pool(
-    runs: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None = None
+    runs: Sequence[PlannedRun],
+    root: Path,
+    threads: int,
+    progress: Callback | None = None,
+    judge: Judge | None = None,
 ) -> Outcomes:
     """Trains runs of one data set with the native engine.
 
@@ -85,13 +90,14 @@ def train_pool(
         root: the folder of the runs.
         threads: the number of threads that train members, at least 1.
         progress: a progress bar, for a single run.
+        judge: decides about the runs at their limits; without it they pause.
     """
     outcomes: Outcomes = []
     count = len(runs)
     pools = -(-count // _LARGEST_POOL)  # of about the same size, so that none is a single run
     for pool in range(pools):
         part = runs[pool * count // pools : (pool + 1) * count // pools]
-        outcomes += train_together(PoolEngine(part, root, threads, progress))
+        outcomes += train_together(PoolEngine(part, root, threads, progress, judge))
         signum = _signal_of(outcomes)
         if signum is not None:
             return outcomes + [Interrupted(signum)] * (count - len(outcomes))

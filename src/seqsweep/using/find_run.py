@@ -2,17 +2,22 @@
 
 import argparse
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
+from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
 from seqsweep.results.leaderboard import Row, leaderboard
-from seqsweep.results.run_numbers import seed_of
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of
 from seqsweep.using.load import LoadedRun, load_run
+
+_MOST_NAMED = 5
+"""The number of data sets whose best run is named."""
 
 
 class FoundRun(NamedTuple):
@@ -50,11 +55,12 @@ def find_run(path: Path) -> FoundRun:
     """Returns the run of a folder or file.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
-    best mean over its seeds comes first. Of its runs, the one with the best value is taken. The
-    test split has no part in the choice.
+    best mean over its replicates comes first. Of its runs, the one with the best value is taken.
+    The test split has no part in the choice.
 
     Raises:
-        FileNotFoundError, ValueError: there is no such folder, or no complete run in it.
+        FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
+            runs have several data sets, whose scores cannot be ranked together.
     """
     if path.is_file() and path.name.lower().endswith(ENDINGS):
         expected = "expected a run's folder, a sweep's, a checkpoint or a bundle"
@@ -66,9 +72,12 @@ def find_run(path: Path) -> FoundRun:
     if not board.rows:
         states = sorted({entry.state for entry in entries})
         raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
+    _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
     best = _best_of(row, monitor)
-    values = row.config | {"seed": best.config.get("seed")}
+    # The seed is always named, folds and splits only where they vary.
+    varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
+    values = row.config | {key: best.config.get(key) for key in varied}
     settings = run_label(values, key_names(values))
     runs = sum(entry.state == "complete" for entry in entries)
     score = (best.record or {})["metrics"].get(monitor)
@@ -78,7 +87,7 @@ def find_run(path: Path) -> FoundRun:
 
 
 def replicates_of(folder: Path) -> Row | None:
-    """Returns the runs beside this one that differ from it in their seed alone.
+    """Returns the runs beside this one that are replicates of its config.
 
     Returns None where the run is not complete or has no folder.
     """
@@ -90,10 +99,30 @@ def replicates_of(folder: Path) -> Row | None:
     return next(with_it, None)
 
 
+def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
+    sets = [one for one in data_sets(entries) if any(e.state == "complete" for e in one.entries)]
+    if len(sets) < 2:
+        return
+    best = [
+        f"{one.name}: {_best_of(board.rows[0], board.monitor).folder.path}"
+        for one in sets[:_MOST_NAMED]
+        for board in [leaderboard(one.entries)]
+    ]
+    more = f"; and {len(sets) - _MOST_NAMED} more" if len(sets) > _MOST_NAMED else ""
+    raise ValueError(
+        f"{path}: its runs have {len(sets)} data sets, whose scores cannot be ranked together; name"
+        f" a run's folder. The best by validation: {'; '.join(best)}{more}"
+    )
+
+
 def _best_of(row: Row, monitor: str) -> Entry:
     """Returns the run of a config with the best value, the first of equal ones."""
     sample = row.samples.get(monitor, {})
     if not sample:  # no run has logged the metric
         return row.entries[0]
     sign = -1 if lower_is_better(monitor) else 1
-    return max(row.entries, key=lambda e: sign * sample.get(seed_of(e), -sign * math.inf))
+    return max(row.entries, key=lambda e: sign * sample.get(replicate_of(e), -sign * math.inf))
+
+
+def _varies(row: Row, key: str) -> bool:
+    return len({entry.config.get(key) for entry in row.entries}) > 1

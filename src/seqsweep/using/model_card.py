@@ -12,6 +12,7 @@ import yaml
 
 from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
 from seqsweep.results.leaderboard import Row
+from seqsweep.results.replicates import replicate_of, variation_of, varied_words
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import flatten
 from seqsweep.using.load import LoadedRun
@@ -25,7 +26,8 @@ class Origin(NamedTuple):
 
     Attributes:
         record: its record; None where only its checkpoint is there.
-        replicates: the runs that differ in their seed alone, this one among them.
+        replicates: the runs that differ in their seed, fold or split seed alone, this one among
+            them.
         choice: how it was chosen among the runs of a sweep.
     """
 
@@ -177,6 +179,7 @@ def _protocol(run: LoadedRun, config: Mapping[str, Any], origin: Origin) -> str:
     wanted = (
         *("optimizer._target_", "optimizer.lr", "data.batch_size", "trainer.max_epochs"),
         *("data.split_seed", "data.standardize", "data.missing", "seed"),
+        *(("data.folds", "data.fold") if config.get("data.folds") else ()),
     )
     settings = run_label(config, key_names(key for key in wanted if key in config))
     lines = [f"- settings: `{settings}`; all others are in `config.json`"]
@@ -190,21 +193,32 @@ def _protocol(run: LoadedRun, config: Mapping[str, Any], origin: Origin) -> str:
 
 
 def _metrics(metrics: Mapping[str, float], replicates: Row | None) -> str:
-    """Returns a table of the metrics, with intervals over seeds where there are several."""
+    """Returns a table of the metrics, with intervals over replicates where there are several."""
     if not metrics:
         return "There is no record of the metrics of these weights."
     if replicates is None or replicates.n == 1:
         rows = [f"| {name} | {value:.4f} |" for name, value in metrics.items()]
         note = "This is one run: there is no interval over seeds."
         return "\n".join(["| metric | value |", "|---|---|", *rows, "", note])
-    seeds = replicates.n
-    head = [f"| metric | this run | mean of {seeds} seeds | 95% interval |", "|---|---|---|---|"]
+    head = [f"| metric | this run | mean of {_varied(replicates)} | 95% interval |"]
+    head.append("|---|---|---|---|")
     rows = [_row(name, value, replicates.metrics[name]) for name, value in metrics.items()]
-    note = (
-        f"The {seeds} runs differ in their seed alone. The interval is that of the mean over seeds,"
-        " by Student's t."
-    )
+    if variation_of([replicates.entries]).resampled:
+        note = (
+            f"The {replicates.n} runs differ in their split of the data. The interval is that of"
+            " the mean, by Student's t, corrected for overlapping training sets (Nadeau and Bengio"
+            " 2003)."
+        )
+    else:
+        note = (
+            f"The {replicates.n} runs differ in their seed alone. The interval is that of the mean"
+            " over seeds, by Student's t."
+        )
     return "\n".join([*head, *rows, "", note])
+
+
+def _varied(replicates: Row) -> str:
+    return varied_words(map(replicate_of, replicates.entries))
 
 
 def _row(name: str, value: float, mean: Estimate) -> str:

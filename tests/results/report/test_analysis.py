@@ -115,32 +115,30 @@ def test_a_missing_confusion_has_the_right_reason(tmp_path):
     assert "there is no test split, and diagnostics=false" in absent
 
 
-def test_a_sweep_over_split_seeds_is_of_other_sets_and_not_compared(tmp_path):
+def test_a_sweep_over_fractions_is_of_other_sets_and_not_compared(tmp_path):
     runs = [
-        {"data.split_seed": split, "seed": seed, "val/acc": 0.5 - split / 99, "test/acc": 0.4}
+        {"data.test_fraction": split, "seed": seed, "val/acc": 0.5 - split / 99, "test/acc": 0.4}
         for split in (0, 1, 2)
         for seed in range(7)
     ]
     report = found(tmp_path, *runs)
     assert [c.verdict for c in report.configs] == ["best", *["other validation and test sets"] * 2]
     assert report.answer.rest.startswith(", test accuracy 0.400 (no spread between 7 seeds).")
-    assert (
-        "Not compared (other validation and test sets): split_seed=1 0.400; split_seed=2 0.400."
-        in report.answer.rest
-    )
+    words = "Not compared (other validation and test sets): test_fraction=1 0.400; test_fraction=2"
+    assert words in report.answer.rest
     assert all(config.difference is None for config in report.configs[1:])
 
 
 def test_an_effect_between_other_sets_has_a_warning(tmp_path):
     """Two configs on each of two splits: only the splits differ in their test sequences."""
     runs = [
-        {"data.split_seed": split, "h": h, "val/acc": h - split / 99, "test/acc": h}
+        {"data.test_fraction": split, "h": h, "val/acc": h - split / 99, "test/acc": h}
         for split in (0, 1)
         for h in (0.4, 0.5)
     ]
-    words = "Each value of split_seed has its own validation or test sequences"
+    words = "Each value of test_fraction has its own validation or test sequences"
     assert words in as_html(found(tmp_path / "splits", *runs), {})
-    same = [{**run, "data.split_seed": 0, "d": run["data.split_seed"]} for run in runs]
+    same = [{**run, "data.test_fraction": 0, "d": run["data.test_fraction"]} for run in runs]
     assert "its own validation" not in as_html(found(tmp_path / "same", *same), {})
 
 

@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+import made_search
 import pytest
 
 from seqsweep.results.report.write import write_report
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import Trial
 
 ATTACK = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 
@@ -218,3 +220,51 @@ def test_paper_is_light_and_no_plot_is_wider(report, browser):
         == "rgba(0,114,178,0.16)"
     )
     assert page.evaluate("document.documentElement.scrollWidth") == 720
+
+
+@pytest.fixture(scope="module")
+def searches(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The reports of three searches; choices of the large one are malicious."""
+    made = {name: tmp_path_factory.mktemp(name) for name in ("random", "halving", "large")}
+    made_search.random_search(made["random"], 12, seeds=2)
+    made_search.halving(made["halving"], 27)
+    for number in range(2):
+        made_search.write_run(made["large"], f"{number}", made_search.sampled(number), 0, 9)
+    params = {"a": ATTACK, "b": 1}
+    trials = [
+        Trial(i, params | {"b": i}, [f"r{i}"], "pruned" if i % 3 else "complete", [i], 9)
+        for i in range(700)
+    ]
+    space = {"a": {"choices": [ATTACK, "x"]}, "b": {"low": 1, "high": 700, "log": True}}
+    made_search.write_search(made["large"], trials, space=space)
+    return {name: write_report(folder)[0] for name, folder in made.items()}
+
+
+@pytest.mark.parametrize("name", ["random", "halving", "large"])
+def test_its_plots_are_drawn_without_faults(name, searches, browser):
+    page, wrong = opened(browser, searches[name])
+    places = page.locator("#search .plot:visible")
+    assert places.count() >= 2
+    assert page.locator("#search .plot:visible:has(.main-svg)").count() == places.count()
+    assert page.evaluate(FAULTS) == []
+    assert page.locator("img").count() == 0
+    assert wrong == []
+
+
+def test_the_budget_is_shown_in_other_units(searches, browser):
+    page, wrong = opened(browser, searches["random"])
+    page.locator("#search .switch button", has_text="epochs").click()
+    assert page.locator("#search-budget-epochs .main-svg").first.is_visible()
+    assert page.locator("#search-budget-trials").is_hidden()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_phone_scrolls_only_the_parallel_coordinates(scheme, searches, browser):
+    size = {"width": 390, "height": 844}
+    page, wrong = opened(browser, searches["random"], viewport=size, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    ticks = page.locator("#search .annotation rect").first
+    ground = {"light": "rgb(255, 255, 255)", "dark": "rgb(18, 23, 29)"}[scheme]
+    assert ticks.evaluate("rect => getComputedStyle(rect).fill") == ground
+    assert wrong == []

@@ -182,7 +182,7 @@ def test_a_line_is_pale_where_seeds_have_ended():
     assert max(shaded["x"]) == 1
     assert (whole["x"], whole["y"]) == ([0, 1], pytest.approx([0.4, 0.6]))
     assert (left["x"], left["y"]) == ([1, 2, 3], pytest.approx([0.6, 0.6, 0.6]))
-    assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 seeds left"
+    assert left["opacity"] < 1 and left["text"][-1] == "<br>1 of 2 runs left"
 
 
 def test_every_seed_of_the_first_twelve_configs_is_a_point():

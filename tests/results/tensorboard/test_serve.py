@@ -1,5 +1,7 @@
 """The `tensorboard` command: its first lines, and what it refuses before TensorBoard starts."""
 
+import dataclasses
+import re
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -27,6 +29,17 @@ def test_the_link_pins_the_ranking_metric_and_colours_runs_by_config():
     assert found["hyperparameters"] == "http://127.0.0.1:6006/#hparams"
 
 
+def test_the_runs_of_a_config_over_folds_and_seeds_share_a_colour():
+    names = {f"h{h:02}-f{f}-s{s:02}": f"h{h:02}" for h in (8, 16) for f in (0, 1) for s in (9, 10)}
+    shown = dict.fromkeys(names, ("digest", "success"))
+    link = links(View(Path("x"), "val/f1", names, shown, {}), "http://x")["curves"]
+    (group,) = parse_qs(urlsplit(link).query)["runColorGroup"]
+    pattern = group.removeprefix("regex:")
+    for name, config in names.items():
+        match = re.fullmatch(pattern, name)
+        assert match is not None and match[1] == config
+
+
 def test_without_seeds_each_run_has_its_own_colour():
     assert "runColorGroup" not in links(view("h08", "h16"), "http://x")["curves"]
 
@@ -36,6 +49,12 @@ def test_the_greeting_warns_if_there_are_more_runs_than_a_page_selects(count, wa
     lines = greeting(view(*(f"h{n:03}" for n in range(count))), "http://x")
     assert any("Time Series selects none" in line for line in lines) == warned
     assert lines[0].startswith(f"{count} runs in ")
+
+
+def test_the_greeting_says_how_many_runs_are_left_out():
+    shown = dataclasses.replace(view("h08-s0", "h08-s1"), left_out=98)
+    line = "100 runs in x: the 2 of the best configs are shown; --runs N shows more"
+    assert greeting(shown, "http://x")[0] == line
 
 
 @pytest.mark.parametrize(

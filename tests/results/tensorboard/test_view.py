@@ -86,6 +86,57 @@ def test_deleted_runs_disappear_from_the_view(sweep, shown):
     assert shown(sweep.folder).runs == ["bi-s0", "bi-s1", "uni-s0", "uni-s1"]
 
 
+def mean_scores(best):
+    """The mean accuracy of each config, by its name."""
+    configs = {name.rpartition("-s")[0] for name in best}
+    return {name: sum(best[f"{name}-s{seed}"] for seed in (0, 1)) / 2 for name in configs}
+
+
+def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, made):
+    """A config without some of its seeds would show a mean that is too good or too bad."""
+    means = mean_scores(sweep.grid())
+    sweep.plan()
+    renew(sweep.folder, images=0)
+    assert len(made(sweep.folder, "hparams")) == 24
+    view = renew(sweep.folder, images=0, most=7)
+    wanted = {f"{name}-s{seed}" for name in sorted(means, key=means.get)[-3:] for seed in (0, 1)}
+    assert set(view.configs) == wanted
+    assert view.left_out == 18
+    # Plain TensorBoard, which reads the folder itself, must not mix columns of two views.
+    assert set(made(sweep.folder).values()) == wanted
+
+
+def test_whoever_renews_a_view_of_others_keeps_its_number_of_runs(sweep):
+    sweep.grid()
+    sweep.plan()
+    view = renew(sweep.folder, images=1, most=7)
+    assert renew(sweep.folder, images=None, most=1) == view
+
+
+def test_a_run_that_is_asked_for_is_shown_although_others_are_better(sweep):
+    best = sweep.grid()
+    sweep.plan()
+    worst = min(best, key=best.get)
+    (folder,) = (path.parent for path in sweep.folder.glob(f"*/{worst}"))
+    view = renew(folder, images=0, most=2)
+    assert set(view.configs) == {worst}
+    assert view.files
+    assert view.left_out == 0
+
+
+def test_a_config_with_more_runs_than_the_view_has_is_shown_whole(sweep):
+    sweep.grid()
+    assert len(renew(sweep.folder, images=0, most=1).configs) == 2
+
+
+def test_runs_that_train_fill_the_view_while_few_are_complete(sweep):
+    sweep.done("0", {"h": 1}, 0.9)
+    for number in range(1, 5):
+        sweep.add(str(number), {"h": number + 1}, [0.4])
+    sweep.plan()
+    assert sorted(renew(sweep.folder, images=0, most=3).configs) == ["h1", "h2", "h3"]
+
+
 def test_processes_may_renew_a_view_at_the_same_time(sweep, shown, runs_at):
     """The names change meanwhile; the result is that of one process alone."""
     for size in (4, 8, 16):

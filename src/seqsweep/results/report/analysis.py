@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
+from seqsweep.results.across_sets import across_sets
 from seqsweep.results.datasets import tested_sequences
 from seqsweep.results.effects import (
     Effect,
@@ -17,12 +18,16 @@ from seqsweep.results.effects import (
 )
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.replicates import replicate_of, varied_words
 from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
 from seqsweep.results.report.findings import Answer, Baseline, Config, Report, Run
 from seqsweep.results.report.rerun_commands import commands
+from seqsweep.results.report.sets_section import answer_over_sets
 from seqsweep.results.report.split_sizes import overlap_words, splits_of
 from seqsweep.results.run_names import Name, names_of
+from seqsweep.results.search.findings import find_search
+from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, not_begun, read_folder
 from seqsweep.runs.sweepfile import SweepFile
 
@@ -57,7 +62,10 @@ def analyse(folder: Path) -> Report:
     # Planned runs are included, so a name does not change when more runs start.
     names = names_of(planned | _run_configs(entries))
     configs = _configs(board, config_runs(board, entries, names, folder), names)
-    effects, interaction = _effects(configs, board.compared)
+    across = across_sets(entries, others)
+    # An effect over several data sets would be a mean of scores of different test sets.
+    compared = [] if across else configs
+    effects, interaction = _effects(compared, board.compared)
     key_names = formatting.key_names(board.keys)
     keys = axes.independent_keys(board.keys, [config.keys for config in configs], effects)
     # The words of a config contain only the keys that are needed to distinguish it.
@@ -77,11 +85,13 @@ def analyse(folder: Path) -> Report:
         monitor=board.monitor,
         score=board.compared,
         names=key_names,
-        answer=_answer(configs, board, baselines) or sentences.no_answer(states, waiting),
+        answer=(across and answer_over_sets(across))
+        or _answer(configs, board, baselines)
+        or sentences.no_answer(states, waiting),
         configs=configs,
         baselines=baselines,
         baseline_notes=notes,
-        axis=axes.choose_axis(_scored(configs, board.compared), effects, keys, key_names),
+        axis=axes.choose_axis(_scored(compared, board.compared), effects, keys, key_names),
         effects=effects,
         interaction=interaction,
         interaction_words=sentences.interaction_words(interaction, key_names, board.compared),
@@ -93,10 +103,15 @@ def analyse(folder: Path) -> Report:
         failures=details.failures(entries, labels, folder),
         environment=details.environment(representative),
         commands=commands(sweep, entries, representative, folder),
-        splits=splits_of(counted),
+        splits={} if across else splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
         shares_time=board.shares_time,
+        search=find_search(folder, entries),
+        across=across,
+        unit=board.variation.unit,
+        varied=board.variation.words if board.variation.resampled else "",
+        test=name_test(board.variation),
     )
 
 
@@ -133,11 +148,16 @@ def _configs(
             keys=row.config,
             runs=[entry.folder.run_id for entry in row.entries],
             metrics=row.metrics,
-            scores=sorted(row.samples.get(board.compared, {}).items()),
+            scores=[
+                (board.variation.label(replicate), value)
+                for replicate, value in sorted(row.samples.get(board.compared, {}).items())
+            ],
             difference=row.difference if len(board.rows) > 1 else None,
             apart=row.apart,
             lost=row.lost_words,
             data=row.data,
+            improvement=row.improvement,
+            varied=varied_words(map(replicate_of, row.entries)),
             all_runs=all_runs,
         )
         for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)
@@ -148,7 +168,7 @@ def _effects(configs: Sequence[Config], score: str) -> tuple[list[Effect], Inter
     """The main effects of the keys on a score, and their strongest interaction."""
     scored = _scored(configs, score)
     keys = [config.keys for config in scored]
-    # Each config counts once, whatever its number of seeds, so that no config weighs more.
+    # Each config counts once, whatever its number of replicates, so that no config weighs more.
     means = [config.metrics[score].mean for config in scored]
     return main_effects(keys, means), strongest_interaction(keys, means)
 
@@ -177,5 +197,7 @@ def _answer(
     best = board.rows[0].entries[0]
     # A baseline on another data set would make the networks look better or worse than they are.
     comparable = [baseline for baseline in baselines if baseline.has_data_of(best)]
-    tested = tested_sequences(best.whole_record, board.compared)
+    # The interval over splits contains the choice of the test sequences already.
+    is_one_split = not board.variation.resampled
+    tested = tested_sequences(best.whole_record, board.compared) if is_one_split else 0
     return sentences.answer(configs, board, comparable, tested)

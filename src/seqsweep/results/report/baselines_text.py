@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 from seqsweep.results.formatting import count, metric_words, short_number, split_words
 from seqsweep.results.report.findings import Baseline, Config
-from seqsweep.results.significance import Estimate
 from seqsweep.runs.metric_names import is_bounded, lower_is_better
 
 _MAJORITY = "majority class"
@@ -20,6 +19,8 @@ def baseline_words(
     """Compares the best network with the best baseline; None without a baseline.
 
     Args:
+        tested: The number of test sequences; 0 if unknown, or if the interval of the network
+            contains their choice.
         alone: Whether there is only one network.
     """
     scored = [baseline for baseline in baselines if score in baseline.metrics]
@@ -30,7 +31,7 @@ def baseline_words(
     baseline, judge = _best_baseline(candidates, score)
     value = baseline.metrics[score]
     network = "the network" if alone else "the best network"
-    relation = _relation(value, best.metrics[score], network, score, tested)
+    relation = _relation(value, best, network, score, tested)
     name = "always the most frequent class" if baseline.name == _MAJORITY else baseline.name
     where = f", on the data with {baseline.label}" if baseline.label else ""
     text = f"Best baseline: {name}, {metric_words(score)} {short_number(value)}, {relation}{where}."
@@ -88,20 +89,21 @@ def _best_baseline(baselines: Sequence[Baseline], score: str) -> tuple[Baseline,
     return max(baselines, key=lambda baseline: sign * baseline.metrics[metric]), metric
 
 
-def _relation(value: float, network: Estimate, words: str, score: str, tested: int) -> str:
+def _relation(value: float, best: Config, words: str, score: str, tested: int) -> str:
     """Compares a baseline's score with the best network's: `0.151 below the best network (0.851)`.
 
-    A difference is stated only if neither the number of test sequences nor the number of seeds
-    leaves it open.
+    A difference is stated only if neither the number of test sequences nor the number of
+    replicates leaves it open.
     """
+    network = best.metrics[score]
     words = f"{words} ({short_number(network.mean)})"
-    # The number of test sequences limits the claim first, then the number of seeds.
+    # The number of test sequences limits the claim first, then the number of replicates.
     gap = abs(value - network.mean)
     reason = ""
     if gap <= sampling_error(network.mean, value, score, tested):
         reason = f"on {tested:,} {split_words(score.partition('/')[0])} sequences"
     elif network.low is not None and network.low <= value <= (network.high or 0.0):
-        reason = f"with {count(network.n, 'seed')}"
+        reason = f"with {best.varied}"
     if reason:
         return f"statistically indistinguishable from {words} {reason}"
     return f"{short_number(gap)} {'below' if value < network.mean else 'above'} {words}"

@@ -11,8 +11,9 @@ from seqsweep.results.report.curves import CURVES, read_metrics, thinned
 from seqsweep.results.report.findings import MOST_LISTED, Run
 from seqsweep.results.report.rerun_commands import relative_folder, reproduce_command
 from seqsweep.results.run_names import Name
-from seqsweep.results.run_numbers import numbers, seed_of
+from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of
 
 DRAWN_RUNS = 120
 """The number of runs with curves on the page, best configs first. The page must stay small."""
@@ -28,7 +29,7 @@ RunCurves = Mapping[str, Mapping[str, Sequence[float | None]]]
 def config_runs(
     board: Leaderboard, entries: Sequence[Entry], names: Mapping[str, Name], folder: Path
 ) -> list[list[Run]]:
-    """All runs of each row's config, ordered by seed.
+    """All runs of each row's config, ordered by replicate.
 
     These are the runs that the row's numbers are computed from, and the runs of the same config
     that failed, are still training, or are repeated by a newer run. Rows that are not on the page
@@ -49,8 +50,8 @@ def config_runs(
             groups[index].append(entry)
     listed = [
         [
-            _run(entry, names[entry.folder.run_id].run, folder, entry.folder.run_id in ids)
-            for entry in sorted(group, key=seed_of)
+            _run(entry, names[entry.folder.run_id].run, folder, entry.folder.run_id in ids, board)
+            for entry in sorted(group, key=replicate_of)
         ]
         for group, ids in zip(groups[:MOST_LISTED], counted, strict=False)
     ]
@@ -74,7 +75,7 @@ def _point(entry: Entry, keys: Sequence[str]) -> str:
     return value_key([entry.config.get(key) for key in keys])
 
 
-def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
+def _run(entry: Entry, name: str, folder: Path, counted: bool, board: Leaderboard) -> Run:
     metrics = {n: v for n, v in numbers(entry).items() if n.startswith(("val/", "test/"))}
     record: dict[str, Any] = entry.record or {}
     return Run(
@@ -82,6 +83,7 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
         folder=relative_folder(entry, folder),
         name=name,
         seed=entry.config.get("seed"),
+        replicate=_replicate(entry, board),
         state=entry.state,
         counted=counted,
         error=without_machine(entry.error, str(folder.resolve())) if entry.error else None,
@@ -90,6 +92,13 @@ def _run(entry: Entry, name: str, folder: Path, counted: bool) -> Run:
         files=[name for name in _FILES if os.path.isfile(f"{entry.folder.path}/{name}")],
         command=reproduce_command(entry, folder) if entry.state == "complete" else None,
     )
+
+
+def _replicate(entry: Entry, board: Leaderboard) -> int | str | None:
+    """Returns the label of a run's replicate; None without any of its keys."""
+    if not any(key in entry.config for key in REPLICATE_KEYS):
+        return None
+    return board.variation.label(replicate_of(entry))
 
 
 def _rounded(value: float | None) -> float | None:

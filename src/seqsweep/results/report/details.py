@@ -1,11 +1,13 @@
 """The parts of a report on single runs: baselines, curves, confusion, failures, environment."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from seqsweep.results import formatting
+from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.report import sentences
 from seqsweep.results.report.curves import CURVES, bands
@@ -13,6 +15,7 @@ from seqsweep.results.report.findings import Baseline, Config, Confusion, Curve,
 from seqsweep.results.report.rerun_commands import relative_folder
 from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, value_key
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 from seqsweep.runs.sealed import read_sealed_or_none
 
 MOST_CURVES = 8
@@ -46,13 +49,35 @@ def baselines(folder: Path, entries: Sequence[Entry]) -> tuple[list[Baseline], l
     ]
     # One run per data set is enough.
     known: list[Entry] = list({value_key(_data_of(entry)): entry for entry in entries}.values())
-    items = [item for item in items if any(map(item.has_data_of, known))]
+    items = _mean_over_splits([item for item in items if any(map(item.has_data_of, known))])
     names = formatting.key_names(distinguishing_keys([item.data for item in items]))
     root = str(folder.resolve())
     return (
         [replace(item, label=formatting.known_settings(item.data, names)) for item in items],
         [formatting.without_machine(str(note), root) for note in content.get("notes", [])],
     )
+
+
+def _mean_over_splits(items: Sequence[Baseline]) -> list[Baseline]:
+    """Averages each baseline over the splits of one data set."""
+
+    def point(item: Baseline) -> tuple[str, str]:
+        data = {key: value for key, value in item.data.items() if key not in REPLICATE_KEYS}
+        return item.name, value_key([data, item.fingerprint])
+
+    return [_mean(group) for group in group_by(items, point).values()]
+
+
+def _mean(items: Sequence[Baseline]) -> Baseline:
+    """Returns the mean of a baseline over its splits."""
+    if len(items) == 1:
+        return items[0]
+    names = [name for name in items[0].metrics if all(name in item.metrics for item in items)]
+    metrics = {n: math.fsum(item.metrics[n] for item in items) / len(items) for n in names}
+    seconds = [item.seconds for item in items if item.seconds is not None]
+    data = {key: value for key, value in items[0].data.items() if key not in REPLICATE_KEYS}
+    mean = math.fsum(seconds) / len(seconds) if seconds else None
+    return replace(items[0], metrics=metrics, seconds=mean, data=data)
 
 
 def _data_of(entry: Entry) -> list[Any]:
@@ -87,7 +112,7 @@ def unfinished_curves(entries: Sequence[Entry], labels: Mapping[str, str]) -> li
 def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     """The confusion matrix of one config, or why there is none.
 
-    It is summed over the seeds.
+    It is summed over the replicates.
     """
     recorded = _records_with_confusion(group)
     if not recorded:
@@ -95,7 +120,7 @@ def confusion(group: Sequence[Entry]) -> tuple[Confusion | None, str | None]:
     first = recorded[0]
     split = "test" if "test" in first["confusion"] else next(iter(first["confusion"]))
     matrices = [r["confusion"][split] for r in recorded if split in r["confusion"]]
-    # Add the matrices of the seeds cell by cell.
+    # Add the matrices of the replicates cell by cell.
     counts = [list(map(sum, zip(*rows, strict=True))) for rows in zip(*matrices, strict=True)]
     classes = list(map(str, first["classes"]))
     words = sentences.confusion_words(classes, counts)

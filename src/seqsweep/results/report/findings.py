@@ -3,13 +3,16 @@
 report.json is this tree, and the HTML page shows it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
+from seqsweep.results.improvement import Improvement
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
+from seqsweep.results.search.findings import Search
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.ledger import Entry
 from seqsweep.runs.metric_names import lower_is_better
@@ -25,6 +28,7 @@ class Run:
     Args:
         folder: The path from the report's folder; `.` if they are the same.
         name: The name in TensorBoard's view.
+        replicate: The seed, or what varies between the runs of a config: `fold=1 seed=0`.
         counted: Whether the numbers of its config include it.
         metrics: The metrics of validation and test at the best epoch.
         files: The files of its folder that a reader may want to open.
@@ -36,6 +40,7 @@ class Run:
     folder: str
     name: str
     seed: int | None
+    replicate: int | str | None
     state: str
     counted: bool
     error: str | None
@@ -47,7 +52,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Config:
-    """A row of the leaderboard, one config over its seeds, in plain values.
+    """A row of the leaderboard, one config over its replicates, in plain values.
 
     Args:
         rank: The rank from 1, by the mean of the validation metric.
@@ -55,11 +60,15 @@ class Config:
         words: The values that distinguish the config.
         keys: The values of all keys in which the configs differ.
         runs: The run_ids that the numbers are computed from.
-        scores: The pairs [seed, value] of the compared metric.
+        scores: The pairs [replicate, value] of the compared metric. A replicate is a seed, or a
+            text such as `fold=1 seed=0` if the splits vary.
+        improvement: The probability that the config is better than the best, in the compared
+            metric.
+        varied: What the runs differ in: `5 folds x 3 seeds`.
         difference: The difference to the best; None if there is nothing to compare with.
         apart: The reason if the config was not evaluated on the sequences of the best, and so is
             not compared, as `other test set`.
-        lost: The seeds that diverged or failed, in words: the others may be the lucky ones.
+        lost: The replicates that diverged or failed, in words: the others may be the lucky ones.
         data: A text that is equal for configs evaluated on the same sequences.
         all_runs: The counted runs and the others of the config.
     """
@@ -70,11 +79,13 @@ class Config:
     keys: dict[str, Any]
     runs: list[str]
     metrics: dict[str, Estimate]
-    scores: list[tuple[int, float]]
+    scores: Sequence[tuple[int | str, float]]
     difference: Difference | None
     apart: str = ""
     lost: str = ""
     data: str = ""
+    varied: str = ""
+    improvement: Improvement | None = None
     all_runs: list[Run] = field(default_factory=list[Run])
 
     @property
@@ -118,7 +129,8 @@ class Baseline:
 class Answer:
     """The first sentences of the report.
 
-    `lead`, `best` and `rest` are read as one text.
+    `lead`, `best` and `rest` are read as one text. `power` says how many replicates would show a
+    difference.
     """
 
     best: str
@@ -126,6 +138,7 @@ class Answer:
     lead: str = ""
     choice: str | None = None
     baseline: str | None = None
+    power: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +152,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Confusion:
-    """A confusion matrix summed over the seeds; rows are the true classes."""
+    """A confusion matrix summed over the replicates; rows are the true classes."""
 
     split: str
     classes: list[str]
@@ -150,7 +163,12 @@ class Confusion:
     @property
     def sequences(self) -> int:
         """The number of sequences in the split."""
-        return sum(map(sum, self.counts)) // self.seeds
+        return self.total // self.seeds
+
+    @property
+    def total(self) -> int:
+        """The number of classified sequences, those of all replicates."""
+        return sum(map(sum, self.counts))
 
 
 @dataclass(frozen=True)
@@ -171,17 +189,24 @@ class Report:
         made_from: The digest of what the report was made from, see `report.freshness`.
         waiting: The number of runs that have not started.
         running: The labels of the runs that are training.
-        left_out: The number of runs that repeat the config, data and seed of a newer run.
+        left_out: The number of runs that repeat the config, data and replicate of a newer run.
         monitor: The metric that ranks the configs.
         score: The metric in which they are compared.
         names: The short names of the keys.
         effects: The main effects of the keys.
         interaction: The strongest interaction of two keys, and its words.
         grid: The missing runs, and their number by state.
-        splits: The splits of the best run, as in its record; empty if the record lacks them.
+        splits: The splits of the best run, as in its record; empty if the record lacks them, and
+            with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
         shares_time: Whether runs trained in a stack and have equal parts of its time.
+        search: What the search of the folder has found; None without a search.json.
+        across: The table of configs by data sets; None if there is one data set. With several,
+            there are no effects and no costs, since these would mix scores of different test sets.
+        unit: The name of a replicate, `seed` if only seeds vary.
+        varied: What the replicates differ in; empty if only seeds vary.
+        test: The name of the test and of its correction.
     """
 
     made_from: str
@@ -214,6 +239,11 @@ class Report:
     overlaps: list[str]
     tied: int = 1
     shares_time: bool = False
+    search: Search | None = None
+    across: AcrossSets | None = None
+    unit: str = "seed"
+    varied: str = ""
+    test: str = ""
 
     @property
     def listed(self) -> list[Config]:
@@ -222,7 +252,7 @@ class Report:
 
     @property
     def has_seeds(self) -> bool:
-        """Returns whether a config has more than one seed."""
+        """Returns whether a config has more than one run."""
         return any(len(config.runs) > 1 for config in self.configs)
 
     @property

@@ -12,7 +12,10 @@ from seqsweep.results.report.confusion_plot import confusion_width
 from seqsweep.results.report.details import ENDED_EARLY
 from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
+from seqsweep.results.report.search_view import search_view
+from seqsweep.results.report.sets_section import sets_view
 from seqsweep.results.verdicts import seeds_override
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _FOLDED_FROM = 30
 """A longer leaderboard shows its first twenty rows (report.css) until it is unfolded."""
@@ -34,6 +37,8 @@ def page_view(report: Report, drawn: Mapping[str, Figure]) -> dict[str, Any]:
         **_board_view(report),
         **_effects_view(report),
         **_curves_view(report, drawn),
+        **search_view(report.search, drawn),
+        **sets_view(report.across),
         "confusion_width": report.confusion and confusion_width(report.confusion),
         "ended_early": ", ".join(
             f"{number} {state}" for state, number in report.states.items() if state in ENDED_EARLY
@@ -57,6 +62,7 @@ def _board_view(report: Report) -> dict[str, Any]:
         "by_t": any(config.differs_by_t for config in report.configs),
         "seeds": seeds_override(len(report.configs)),
         "scored": len(means),
+        "has_better": any(config.improvement for config in report.configs),
         "has_lost": any(config.lost for config in report.configs),
     }
 
@@ -80,7 +86,7 @@ def _effects_view(report: Report) -> dict[str, Any]:
 
 
 def _missing_labels(report: Report) -> list[str]:
-    names = key_names([*report.names, "seed"])
+    names = key_names([*report.names, *REPLICATE_KEYS])
     return [run_label(point, {key: names[key] for key in point}) for point in report.grid.missing]
 
 

@@ -7,6 +7,7 @@ page; the page replaces them by those of DARK if a reader prefers a dark one.
 import math
 from collections.abc import Sequence
 from html import escape
+from itertools import pairwise
 from typing import Any
 
 from seqsweep.results.formatting import value_text
@@ -59,15 +60,30 @@ def shade(share: float, ends: tuple[str, str] = HEAT) -> tuple[float, float, flo
     return red, green, blue
 
 
-def _shades(ends: tuple[str, str]) -> list[str]:
+def _shades(ends: tuple[str, str], steps: int = 100) -> list[str]:
     """The colours of 0 % to 100 % between two colours."""
     return [
-        "#" + "".join(f"{round(255 * part):02X}" for part in shade(percent / 100, ends))
-        for percent in range(101)
+        "#" + "".join(f"{round(255 * part):02X}" for part in shade(step / steps, ends))
+        for step in range(steps + 1)
     ]
 
 
+def _scale(anchors: Sequence[str]) -> list[str]:
+    """The colours through all anchors, nine from each to the next."""
+    parts = [_shades(ends, 9)[:-1] for ends in pairwise(anchors)]
+    return [*(colour for part in parts for colour in part), anchors[-1]]
+
+
 SHADES = _shades(HEAT)
+SCALE = _scale(("#CFE0A9", "#7FCDBB", "#2C9FBF", "#225EA8", "#141B5C"))
+"""The colours of lines from the worst to the best value, after ColorBrewer's YlGnBu.
+
+Hue and lightness both change, so any colour vision distinguishes them. The best have most contrast
+with the page."""
+
+_SCALE_ON_DARK = _scale(("#4A3F7A", "#31688E", "#21918C", "#5EC962", "#FDE725"))
+"""Viridis of matplotlib, without its darkest part."""
+
 DARK = (
     dict(zip(PALETTE, _ON_DARK, strict=True))
     | {
@@ -76,6 +92,7 @@ DARK = (
         for alpha in (BAND, BAR)
     }
     | dict(zip(SHADES, _shades(HEAT_ON_DARK), strict=True))
+    | dict(zip(SCALE, _SCALE_ON_DARK, strict=True))
     | {INKS[0]: INKS[1], GROUND: _GROUND_ON_DARK}
 )
 """The dark page's colour for each colour of a figure."""

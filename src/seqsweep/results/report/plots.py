@@ -30,6 +30,7 @@ from seqsweep.results.report.plot_parts import (
     rounded,
     ticks,
 )
+from seqsweep.results.report.search_plots import search_figures
 
 _MOST_STRIPS = 12
 _LONGEST_LINE = 48
@@ -43,13 +44,16 @@ def figures(report: Report) -> dict[str, Figure]:
             result[f"axis-{index}"] = axis_figure(report.axis, panel, report)
     for kind in ("loss", "acc"):
         result[f"curves-{kind}"] = curves_figure(report.curves, kind)
-    if len(report.scored) > 1:
+    # A front over several data sets would compare scores of different test sets.
+    if len(report.scored) > 1 and report.across is None:
         for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
             result[f"pareto-{cost}"] = pareto_figure(report.scored, cost, report)
     if report.confusion:
         result["confusion"] = confusion_figure(report.confusion)
     if report.has_seeds:
-        result["seeds"] = seeds_figure(report.scored, report.score)
+        result["seeds"] = seeds_figure(report.scored, report.score, report.unit)
+    if report.search:
+        result |= search_figures(report.search)
     return {name: figure for name, figure in result.items() if figure is not None}
 
 
@@ -77,8 +81,8 @@ def axis_figure(axis: Axis, panel: Panel, report: Report) -> Figure:
 def curves_figure(curves: Sequence[Curve], kind: str) -> Figure | None:
     """Loss or accuracy over the epochs: validation solid with its band, training dotted.
 
-    Without validation, training is solid. After the first seed has ended the line is pale and has
-    no band: it is the mean of the remaining seeds. The traces of a curve are one legendgroup,
+    Without validation, training is solid. After the first run has ended the line is pale and has no
+    band: it is the mean of the remaining runs. The traces of a curve are one legendgroup,
     which the page shows and hides.
     """
     traces: list[dict[str, Any]] = []
@@ -122,29 +126,29 @@ def _band_traces(
         ends = rounded(band.low[: band.whole]), rounded(band.high[: band.whole])
         traces.insert(0, filled(whole, *ends, colour) | group)
     if band.whole < len(band.epochs):
-        traces.append(line | _remaining_seeds(band, hover))
+        traces.append(line | _remaining_runs(band, hover))
     if best is not None:
         traces.append(chosen_epoch(band.epochs, mean, best, colour) | group)
     return traces
 
 
-def _remaining_seeds(band: Band, hover: str) -> dict[str, Any]:
-    """The changes to a line after its first seed has ended."""
+def _remaining_runs(band: Band, hover: str) -> dict[str, Any]:
+    """The changes to a line after its first run has ended."""
     # The two parts of the line share a point.
     start = band.whole - 1
-    counts = [f"<br>{seeds} of {max(band.seeds)} seeds left" for seeds in band.seeds[start:]]
+    counts = [f"<br>{left} of {max(band.seeds)} runs left" for left in band.seeds[start:]]
     return {
         "x": band.epochs[start:], "y": rounded(band.mean[start:]), "opacity": 0.4, "text": counts,
         "hovertemplate": hover.replace("<extra>", "%{text}<extra>"),
     }  # fmt: skip
 
 
-def seeds_figure(configs: Sequence[Config], score: str) -> Figure:
-    """Every seed's score of the first configs, with mean and range."""
+def seeds_figure(configs: Sequence[Config], score: str, unit: str = "seed") -> Figure:
+    """The score of every replicate of the first configs, with mean and range."""
     drawn = configs[:_MOST_STRIPS]
     traces: list[dict[str, Any]] = []
     for index, config in enumerate(drawn):
-        traces += _strip(config, index)
+        traces += _strip(config, index, "seed " if unit == "seed" else "")
     names = [wrap(f"#{config.rank}  {config.words}", _LONGEST_LINE) for config in drawn]
     room = 26 + 15 * max(map(len, names))
     shape = layout(metric_words(score), "", 80 + room * len(drawn))
@@ -161,13 +165,13 @@ def seeds_figure(configs: Sequence[Config], score: str) -> Figure:
     return {"data": traces, "layout": shape}
 
 
-def _strip(config: Config, index: int) -> list[dict[str, Any]]:
-    """The seeds of a config, their range and their mean."""
+def _strip(config: Config, index: int, before: str) -> list[dict[str, Any]]:
+    """The replicates of a config, their range and their mean."""
     values = [value for _, value in config.scores]
     colour = PALETTE[1] if config.rank == 1 else PALETTE[0]
     hover = [
-        f"#{config.rank} {label(config.words)}<br>seed {seed}: {value:.4f}"
-        for seed, value in config.scores
+        f"#{config.rank} {label(config.words)}<br>{before}{replicate}: {value:.4f}"
+        for replicate, value in config.scores
     ]
     return [
         {"type": "scatter", "mode": "lines", "x": [min(values), max(values)],
@@ -217,5 +221,5 @@ def _point_words(axis: Axis, line: Line, point: Point, report: Report) -> str:
     text = f"{label(name)}<br>{metric_words(report.score)} {point.mean:.4f}"
     if point.n < 2:
         return text
-    of = count(point.n, "config" if axis.averaged else "seed")
+    of = count(point.n, "config" if axis.averaged else report.unit)
     return f"{text}<br>{interval_text(point.low, point.high)} over {of}"

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from seqsweep.results.detect import detection_of, detection_words
 from seqsweep.results.effects import Interaction
 from seqsweep.results.formatting import (
     NBSP,
@@ -19,11 +20,15 @@ from seqsweep.results.formatting import (
     value_text,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
+from seqsweep.results.replicates import Variation
 from seqsweep.results.report.baselines_text import baseline_words, test_set_words
 from seqsweep.results.report.findings import Answer, Baseline, Config
-from seqsweep.results.significance import LEVEL, Estimate
+from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import needed_words, t_test_words, too_few_words
-from seqsweep.runs.metric_names import lower_is_better
+from seqsweep.runs.metric_names import is_bounded, lower_is_better
+
+_SMALL_DIFFERENCE = 0.01
+"""A difference in accuracy that readers may want to find."""
 
 _MOST_NAMED = 3
 """The number of other data sets whose best configs are named."""
@@ -55,8 +60,8 @@ def answer(
     ranking_split = split_words(board.monitor.partition("/")[0])
     alone = " (one run, no confidence interval)" if len(configs) == len(best.runs) == 1 else ""
     sentences = [
-        f"{metric_words(score)} {_estimate_words(score, best.metrics[score])}{alone}",
-        *_comparison_sentences(same, score),
+        f"{metric_words(score)} {_estimate_words(best, score, board.variation)}{alone}",
+        *_comparison_sentences(same, score, board.variation),
         *_sentence_on_other_sets(configs, score),
     ]
     return Answer(
@@ -65,7 +70,14 @@ def answer(
         rest=f", {'. '.join(sentences)}.",
         choice=choice_words(board) + _tie_words(board) + test_set_words(means, score, tested),
         baseline=baseline_words(best, score, baselines, tested, alone=len(configs) == 1),
+        power=_power_words(board) if has_rivals else None,
     )
+
+
+def _power_words(board: Leaderboard) -> str | None:
+    """Says how many replicates a small difference takes; None without a spread."""
+    found = detection_of(board) if is_bounded(board.compared) else None
+    return found and detection_words(found, _SMALL_DIFFERENCE)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:
@@ -150,18 +162,21 @@ def confusion_words(classes: Sequence[str], counts: Sequence[Sequence[int]]) -> 
     return [*words, f"Lowest recall: “{classes[worst]}”, {recall * 100:.1f}{NBSP}%."]
 
 
-def _estimate_words(score: str, value: Estimate) -> str:
+def _estimate_words(config: Config, score: str, variation: Variation) -> str:
     """Returns a mean with its interval: `0.708, 95 % interval [0.667, 0.750] over 5 seeds`."""
+    value = config.metrics[score]
     mean = true_minus(short_number(value.mean))
+    runs = config.varied if variation.resampled else count(value.n, "seed")
     if value.n == 1:
         return mean
     if value.low is None or value.high is None:
-        return f"{mean} (no spread between {value.n} seeds)"
+        lacks = "no interval over" if variation.resampled else "no spread between"
+        return f"{mean} ({lacks} {runs})"
     low, high = number_range(*bounded_interval(score, value.low, value.high))
-    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}] over {value.n} seeds"
+    return f"{mean}, {LEVEL * 100:.0f}{NBSP}% interval [{low}, {high}] over {runs}"
 
 
-def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
+def _comparison_sentences(configs: Sequence[Config], score: str, variation: Variation) -> list[str]:
     """Says how many of the other configs differ from the first."""
     others = configs[1:]
     if not others:
@@ -169,10 +184,10 @@ def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
     verdicts = [config.verdict for config in others]
     by_t = sum(config.differs_by_t for config in others)
     if verdicts.count("undecided") == len(others):
-        sentences = [_too_few_sentence(configs, by_t)]
+        sentences = [_too_few_sentence(configs, by_t, variation)]
     else:
-        sentences = [_count_verdicts(verdicts)]
-        if "undecided" in verdicts:
+        sentences = [_count_verdicts(verdicts, variation)]
+        if "undecided" in verdicts and not variation.resampled:
             sentences += [needed_words(len(configs)), *t_test_words(by_t)]
     if better := sum(_is_better(config, score) for config in others):
         are = "is" if better == 1 else "are"
@@ -180,22 +195,24 @@ def _comparison_sentences(configs: Sequence[Config], score: str) -> list[str]:
     return sentences
 
 
-def _too_few_sentence(configs: Sequence[Config], by_t: int) -> str:
+def _too_few_sentence(configs: Sequence[Config], by_t: int, variation: Variation) -> str:
     """Says why none of the other configs is compared with the first."""
     shared = [config.difference.n for config in configs[1:] if config.difference]
-    return upper_first(too_few_words(shared, [len(c.runs) for c in configs], by_t) or "")
+    runs = [len(config.runs) for config in configs]
+    return upper_first(too_few_words(shared, runs, by_t, variation) or "")
 
 
-def _count_verdicts(verdicts: Sequence[str]) -> str:
+def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
     """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
     if len(verdicts) == 1:
-        return f"The other config {_VERDICTS[verdicts[0]][0]}"
+        words = f"The other config {_VERDICTS[verdicts[0]][0]}"
+        return words.replace("seeds", f"{variation.unit}s")
     parts: list[str] = []
     for verdict, (one, many) in _VERDICTS.items():
         if number := verdicts.count(verdict):
             of = "" if parts else f" of {len(verdicts)} others"
             parts.append(f"{number}{of} {one if number == 1 else many}")
-    return ", ".join(parts)
+    return ", ".join(parts).replace("seeds", f"{variation.unit}s")
 
 
 def _is_better(config: Config, score: str) -> bool:

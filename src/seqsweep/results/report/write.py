@@ -20,7 +20,9 @@ from seqsweep.results.report.page_view import Scale, page_view
 from seqsweep.results.report.plot_parts import DARK, DASHES, PALETTE, SYMBOLS
 from seqsweep.results.report.plots import figures
 from seqsweep.results.report.row_view import row_view
+from seqsweep.results.report.search_view import within
 from seqsweep.results.report.split_sizes import size_words
+from seqsweep.results.search.trials import objective_text, objective_words, trial_words
 from seqsweep.results.significance import Difference, Estimate
 from seqsweep.runs.files import write_text
 from seqsweep.runs.metric_names import lower_is_better
@@ -59,7 +61,10 @@ def write_report(folder: Path) -> list[Path]:
 
 def as_json(report: Report) -> str:
     """The content of the page, with a line for each field, config and curve."""
-    fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in vars(report).items()]
+    content = vars(report)
+    if report.search is None:
+        content = {name: value for name, value in content.items() if name != "search"}
+    fields = [f" {_dumped(name)}: {_lines(value)}" for name, value in content.items()]
     return "{\n" + ",\n".join(fields) + "\n}\n"
 
 
@@ -192,6 +197,10 @@ _FILTERS: dict[str, Callable[..., Any]] = {
     "kind": formatting.kind_words,
     "on": _on,
     "metric": formatting.metric_words,
+    "objective": objective_words,
+    "objective_text": lambda value, name: true_minus(objective_text(name, value)),
+    "params": trial_words,
+    "within": within,
     "order": lambda name: "ascending" if lower_is_better(name) else "descending",
     "count": formatting.count,
     "shown": lambda value, key="": formatting.value_text(key, value),

@@ -3,12 +3,13 @@
 TensorBoard shows every value as part of a run, so the first run of the folder has these values.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from seqsweep.console import visible
 from seqsweep.results.formatting import key_names, value_text
-from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.leaderboard import Leaderboard
+from seqsweep.results.run_names import Name
 from seqsweep.results.significance import Estimate
 from seqsweep.results.tensorboard.protobufs import protos, tensor
 from seqsweep.results.tensorboard.runs import Run, Runs
@@ -20,28 +21,52 @@ _CHARTS = {"loss": "loss", "accuracy": "acc", "macro F1": "f1"}
 _SCORES = ("val/acc", "test/acc", "test/f1", "params")
 
 
-def board_values(runs: Runs) -> list[Any]:
-    """Returns the values that describe all runs, which may be none."""
-    board = leaderboard([run.entry for run in runs.runs], runs.planned)
+def board_values(runs: Runs, board: Leaderboard) -> list[Any]:
+    """Returns the values that describe all runs of a folder, which may be none.
+
+    Args:
+        runs: the runs that the view shows.
+        board: the leaderboard of all runs.
+    """
     values = [_layout()] if len(runs.runs) <= _MOST_CHARTED else []
     if board.rows:
-        values.append(tensor("leaderboard", "text", [_board_text(board, runs.runs).encode()]))
+        text = _board_text(board, runs.names).encode()
+        values.append(tensor("leaderboard", "text", [text]))
     return values
 
 
-def _board_text(board: Leaderboard, runs: Sequence[Run]) -> str:
+def best_runs(runs: Runs, board: Leaderboard, most: int) -> list[Run]:
+    """Returns the runs of the best configs, at most `most` unless the first config has more.
+
+    A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
+    Configs without a complete run come last.
+    """
+    if len(runs.runs) <= most:
+        return runs.runs
+    ranked = [runs.names[row.entries[0].folder.run_id].config for row in board.rows]
+    by_config: dict[str, list[Run]] = {name: [] for name in ranked}
+    for run in runs.runs:
+        by_config.setdefault(run.name.config, []).append(run)
+    chosen: list[Run] = []
+    for group in by_config.values():
+        if chosen and len(chosen) + len(group) > most:
+            break
+        chosen += group
+    return sorted(chosen, key=lambda run: run.name.run)
+
+
+def _board_text(board: Leaderboard, run_names: Mapping[str, Name]) -> str:
     """Returns the best configs as Markdown, by their names in the view.
 
     It is a code block, because on a narrow page a Markdown table breaks words and numbers.
     """
     names = key_names(board.keys)
-    config_names = {run.entry.folder.run_id: run.name.config for run in runs}
     # A metric that no row has gets no column.
     measured = {name for row in board.rows for name in row.metrics}
     scores = [name for name in dict.fromkeys((board.monitor, *_SCORES)) if name in measured]
     lines = [["#", "config", "seeds", *scores, *(names[key] for key in board.keys)]]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
-        name = config_names[row.entries[0].folder.run_id]
+        name = run_names[row.entries[0].folder.run_id].config
         metrics = [_number(score, row.metrics.get(score)) for score in scores]
         values = [value_text(key, row.config[key]) for key in board.keys]
         lines.append([str(rank), name, str(row.n), *metrics, *values])
@@ -64,7 +89,8 @@ def _code_block(rows: Sequence[Sequence[str]]) -> list[str]:
 def _title(board: Leaderboard) -> str:
     count = len(board.rows)
     configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
-    return f"{configs}, by {board.chosen_by}: mean over seeds ± standard deviation"
+    alone = ", each data set on its own" if board.sets > 1 else ""
+    return f"{configs}, by {board.chosen_by}{alone}: mean over seeds ± standard deviation"
 
 
 def _layout() -> Any:

@@ -50,7 +50,8 @@ def write_made_files(run: Path, files: Files) -> list[Path]:
         folder = made_folder(run, grown)
         contents = {folder / name: content for name, content in files.items()}
         try:
-            make_folder(folder)
+            if contents:
+                make_folder(folder)
             for path in contents.keys() - set(before):
                 write_bytes(path, contents[path](), sync=False)
             break

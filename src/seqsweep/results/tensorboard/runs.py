@@ -15,13 +15,21 @@ from seqsweep.runs.files import read_object
 from seqsweep.runs.ledger import Entry, read_folder, value_key
 from seqsweep.runs.metric_names import DEFAULT_MONITOR, epoch_score, monitor_of
 from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 from seqsweep.runs.sweepfile import SweepFile
 
 Status = Literal["success", "failure", "unknown"]
 """TensorBoard's word for the end of a run; `unknown` if it trains, was interrupted or killed."""
 
-_STATUS: Mapping[str, Status] = {"complete": "success", "diverged": "failure", "failed": "failure"}
-_LAST_FILE = {"complete": "record.json", "diverged": "record.json", "failed": "failure.json"}
+_STATUS: Mapping[str, Status] = {
+    "complete": "success",
+    "pruned": "success",
+    "diverged": "failure",
+    "failed": "failure",
+}
+_LAST_FILE = dict.fromkeys(("complete", "pruned", "diverged"), "record.json") | {
+    "failed": "failure.json"
+}
 _RECORD_KEYS = ("best_epoch", "train_seconds", "params", "samples_per_s")
 _METRICS = ("val/acc", "val/loss", "test/acc", "test/f1")
 
@@ -43,7 +51,7 @@ class Run:
     Args:
         entry: the content of the run's folder.
         name: the names of the run and of its config.
-        config: flat, only the keys that differ in the sweep, without the seed.
+        config: flat, only the keys that differ in the sweep, without those of replicates.
     """
 
     entry: Entry
@@ -168,7 +176,8 @@ def read_runs(folder: Path) -> Runs:
     sweep = SweepFile.read(folder)
     planned = dict(sweep.configs) if sweep else {}
     configs = planned | {entry.folder.run_id: entry.config for entry in entries}
-    keys = [key for key in distinguishing_keys(list(configs.values())) if key != "seed"]
+    differing = distinguishing_keys(list(configs.values()))
+    keys = [key for key in differing if key not in REPLICATE_KEYS]
     names = names_of(configs)
     # The displayed values of each key: a class is displayed by its last name.
     values: dict[str, list[Any]] = {}

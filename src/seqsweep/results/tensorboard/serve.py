@@ -20,18 +20,20 @@ from urllib.parse import quote
 
 from seqsweep.console import say
 from seqsweep.results.tensorboard.made_files import link_all
-from seqsweep.results.tensorboard.view import View, renew
+from seqsweep.results.tensorboard.view import MOST_RUNS, View, renew
 
 HOST = "127.0.0.1"
 _RENEW_SECONDS = 3.0
-_MOST_SELECTED = 500
-"""The most runs that TensorBoard's Time Series selects by itself."""
-
 Print = Callable[[str], object]
 
 
 def serve(
-    folder: Path, port: int = 6006, images: int = 8, host: str = HOST, print: Print = say
+    folder: Path,
+    port: int = 6006,
+    images: int = 8,
+    host: str = HOST,
+    print: Print = say,
+    most: int = MOST_RUNS,
 ) -> int:
     """Serves TensorBoard until Ctrl-C; returns the exit code 0.
 
@@ -43,6 +45,7 @@ def serve(
         images: how many of the best runs have pictures.
         host: the address to listen on; 0.0.0.0 for all addresses of this machine.
         print: prints a line.
+        most: how many runs TensorBoard gets; of more runs it gets the best configs.
 
     Raises:
         ValueError: the folder contains no run, or an argument cannot be used.
@@ -52,7 +55,7 @@ def serve(
     if not 0 <= port <= 65535:
         raise ValueError(f"port={port}: must be from 0 (any free port) to 65535")
     _check_host(host)
-    view = renew(folder, images)
+    view = renew(folder, images, most)
     # An exception, unlike the default action of SIGTERM, stops the server and removes the links.
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -64,7 +67,7 @@ def serve(
             with _Server(Path(logdir), host, port, errors) as server:
                 for line in greeting(view, server.address):
                     print(line)
-                _keep_renewing(images, view, server, print)
+                _keep_renewing(images, most, view, server, print)
     except KeyboardInterrupt:
         return 0
     finally:
@@ -91,7 +94,7 @@ def links(view: View, address: str) -> dict[str, str]:
     """
     pinned = json.dumps([{"plugin": "scalars", "tag": view.monitor}], separators=(",", ":"))
     query = f"pinnedCards={quote(pinned)}&smoothing=0"
-    # With several seeds, all runs of a config get one colour.
+    # With several replicates, all runs of a config get one colour.
     if any(name != config for name, config in view.configs.items()):
         query += f"&runColorGroup={quote('regex:' + _config_pattern(view.configs), safe='')}"
     return {
@@ -103,31 +106,36 @@ def links(view: View, address: str) -> dict[str, str]:
 def _config_pattern(configs: Mapping[str, str]) -> str:
     """Returns a regular expression that groups the runs of a config."""
     tails = {name.removeprefix(config) for name, config in configs.items()}
-    assert all(re.fullmatch(r"-s\d+", tail) for tail in tails), tails
-    return r"(.*)-s\d+"
+    # All tails have the same parts: `-s0`, or `-f1-s0`; letters stand for long numbers.
+    pattern = re.sub(r"\d+", r"\\d+", re.sub(r"[A-Z]+", "[A-Z]+", min(tails)))
+    assert all(re.fullmatch(pattern, tail) for tail in tails), tails
+    return f"(.*){pattern}"
 
 
 def greeting(view: View, address: str) -> list[str]:
     """Returns the first lines: the links and, for many runs, a warning."""
     count = len(view.configs)
-    lines = [f"{count} {'run' if count == 1 else 'runs'} in {view.folder}"]
+    total = count + view.left_out
+    lines = [f"{total} {'run' if total == 1 else 'runs'} in {view.folder}"]
+    if view.left_out:
+        lines[0] += f": the {count} of the best configs are shown; --runs N shows more"
     lines += [f"  {name:<16} {link}" for name, link in links(view, address).items()]
-    if count > _MOST_SELECTED:
+    if count > MOST_RUNS:
         lines.append(
-            f"more than {_MOST_SELECTED} runs: TensorBoard's Time Series selects none of them; "
+            f"more than {MOST_RUNS} runs: TensorBoard's Time Series selects none of them; "
             "filter the runs by name on the left of the page, or open the hyperparameters"
         )
     return [*lines, "press Ctrl-C to stop"]
 
 
-def _keep_renewing(images: int, view: View, server: "_Server", print: Print) -> NoReturn:
+def _keep_renewing(images: int, most: int, view: View, server: "_Server", print: Print) -> NoReturn:
     """Renews the view again and again; prints each error once."""
     printed, seconds = "", _RENEW_SECONDS
     while True:
         server.wait(seconds)
         begun = time.monotonic()
         try:
-            renewed = renew(view.folder, images)
+            renewed = renew(view.folder, images, most)
             link_all(server.logdir, renewed.files)
         except (OSError, ValueError) as error:
             if str(error) != printed:

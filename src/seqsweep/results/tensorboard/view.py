@@ -6,11 +6,12 @@ runs, so they can be removed and made again.
 
 import os
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from seqsweep.results.tensorboard.board import board_values
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.tensorboard.board import best_runs, board_values
 from seqsweep.results.tensorboard.hparams import experiment, sessions, values_of
 from seqsweep.results.tensorboard.made_files import Files, digest, file_name, write_made_files
 from seqsweep.results.tensorboard.pictures import pictures_file
@@ -18,6 +19,12 @@ from seqsweep.results.tensorboard.protobufs import event_file, serialized
 from seqsweep.results.tensorboard.runs import Run, Runs, Status, read_runs
 from seqsweep.runs.eventfiles import made_files, made_folder, write_names
 from seqsweep.runs.sweepfile import SweepFile
+
+MOST_RUNS = 500
+"""The most runs that the view shows, unless more are asked for.
+
+TensorBoard's Time Series selects no more by itself, and TensorBoard becomes slow beyond thousands.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class View:
             TensorBoard process shows the first of these that it has read until it ends.
         folders: the folder of each run, by the run's name.
         made: the paths of the made files, relative to the folder of all runs.
+        left_out: the number of further runs in the folder, which the view does not show.
     """
 
     folder: Path
@@ -40,6 +48,7 @@ class View:
     versions: Mapping[str, tuple[str, Status]]
     folders: Mapping[str, Path]
     made: Collection[str] = ()
+    left_out: int = 0
 
     @cached_property
     def files(self) -> dict[str, Path]:
@@ -51,7 +60,7 @@ class View:
         }
 
 
-def renew(folder: Path, images: int | None = 8) -> View:
+def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
     """Makes what TensorBoard shows of a folder, or updates it.
 
     A file's name contains a digest of its content, and a file that exists is not written again. So
@@ -60,7 +69,8 @@ def renew(folder: Path, images: int | None = 8) -> View:
     Args:
         folder: a folder of runs, such as a sweep's, or the folder of one run.
         images: how many of the best runs have pictures; None keeps the current number, for callers
-            that renew what another process may be showing.
+            that renew what another process may be showing. They also keep the number of runs.
+        most: how many runs the view shows, at least 1. Of more runs it shows the best configs.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or it contains no run.
@@ -69,18 +79,24 @@ def renew(folder: Path, images: int | None = 8) -> View:
     if images is not None and images < 0:
         raise ValueError(f"images={images}: must be at least 0")
     sweep = next((path for path in (folder, folder.parent) if SweepFile.read(path)), None)
-    # Names and columns are those of the whole sweep, even if only one of its runs is shown.
+    # Names and columns are those of the whole sweep, even if only some of its runs are shown.
     root = sweep or folder
     runs = read_runs(root)
     if sweep is not None:
         write_names(root, {run_id: name.run for run_id, name in runs.names.items()})
-    columns, starts = experiment(runs), sessions(runs)
-    files = _files(runs, columns, starts, images)
+    board = leaderboard([run.entry for run in runs.runs], runs.planned)
+    if images is None:
+        images = sum(map(_has_pictures, runs.runs))
+        most = max(most, sum(bool(made_files(run.folder)) for run in runs.runs))
+    shown = _choose(runs, board, most, folder)
+    columns, starts = experiment(runs), sessions(shown)
+    files = _files(shown, board, columns, starts, images)
     made: list[str] = []
     for run in runs.runs:
-        paths = write_made_files(run.folder, files[run.name.run])
+        # A run that is not shown has no files, and loses those of an earlier view.
+        paths = write_made_files(run.folder, files.get(run.name.run, {}))
         made += [path.relative_to(root).as_posix() for path in paths]
-    viewed = {run.name.run: run for run in runs.runs if folder in (root, run.folder)}
+    viewed = {run.name.run: run for run in shown.runs if folder in (root, run.folder)}
     return View(
         folder,
         runs.monitor,
@@ -88,21 +104,27 @@ def renew(folder: Path, images: int | None = 8) -> View:
         {name: (digest(columns + starts[name]), run.status) for name, run in viewed.items()},
         {name: run.folder for name, run in viewed.items()},
         made,
+        len(runs.runs) - len(shown.runs) if folder == root else 0,
     )
 
 
+def _choose(runs: Runs, board: Leaderboard, most: int, folder: Path) -> Runs:
+    """Returns the runs that the view shows: the best ones, and the run that was asked for."""
+    chosen = best_runs(runs, board, most)
+    asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
+    return replace(runs, runs=chosen + asked)
+
+
 def _files(
-    runs: Runs, columns: bytes, starts: Mapping[str, bytes], images: int | None
+    runs: Runs, board: Leaderboard, columns: bytes, starts: Mapping[str, bytes], images: int
 ) -> dict[str, Files]:
-    """Returns the made files of each run by the run's name."""
+    """Returns the made files of each shown run by the run's name."""
     complete = [run for run in runs.runs if run.entry.state == "complete"]
-    if images is None:
-        images = sum(map(_has_pictures, runs.runs))
-    # All runs have hyperparameters, the best have pictures, the first has the leaderboard.
+    # All have hyperparameters, the best have pictures, the first has the leaderboard.
     files = {run.name.run: _hparams_file(run, columns, starts[run.name.run]) for run in runs.runs}
     for run in sorted(complete, key=lambda run: run.score, reverse=True)[:images]:
         files[run.name.run] |= pictures_file(run)
-    files[runs.runs[0].name.run] |= _board_file(runs, complete)
+    files[runs.runs[0].name.run] |= _board_file(runs, board, complete)
     return files
 
 
@@ -132,11 +154,11 @@ def _hparams_file(run: Run, columns: bytes, start: bytes) -> Files:
     return {name: lambda: event_file(run.ended, values, step)}
 
 
-def _board_file(runs: Runs, complete: list[Run]) -> Files:
-    values = board_values(runs)
+def _board_file(runs: Runs, board: Leaderboard, complete: list[Run]) -> Files:
+    values = board_values(runs, board)
     if not values:
         return {}
-    first, step = runs.runs[0], len(complete)
+    first, step = runs.runs[0], len(board.entries) + board.left_out
     latest = max([run.ended for run in complete], default=first.started)
     name = file_name(first.started, digest(serialized(values, step)), "board")
     return {name: lambda: event_file(latest, values, step)}

@@ -56,7 +56,7 @@ def parse(arguments: Sequence[str], parser: OverridesParser) -> tuple[list[str],
     `a,b,c` and `choice(a,b,c)` are choices. The last override of a key counts.
 
     Raises:
-        HydraException: an override is no valid override, or its interval is empty.
+        HydraException: an override is not valid, or its interval is empty.
     """
     fixed: dict[str, str] = {}
     space: dict[str, Numbers | Choice] = {}

@@ -17,12 +17,13 @@ from seqsweep.models.module import Diverged
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.build_run import Parts, build_run, numerics
-from seqsweep.training.callbacks import StopOnSignal
+from seqsweep.training.callbacks import StopAtLimit, StopOnSignal
 from seqsweep.training.checkpoints import BestAndLast, load_sealed, newest_checkpoint
 from seqsweep.training.diagnosis import confusion_of, diagnose_run, splits_tested
 from seqsweep.training.engines.ending import Findings, record_end, record_of
 from seqsweep.training.engines.member_log import MemberLog
 from seqsweep.training.engines.protocol import Begun, Ended, Engine
+from seqsweep.training.limits import Paused
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_loggers import LoggersOfRun
@@ -70,6 +71,11 @@ class AutogradEngine(Engine[AutogradRun]):
         if self.progress is not None:
             callbacks.append(self.progress)
         self.run = AutogradRun(planned, folder, build_run(planned.config, folder, callbacks))
+        self.limit: StopAtLimit | None = None
+        if planned.limits is not None:
+            self.limit = StopAtLimit(planned.limits, _tracked(self.run.parts))
+            # At the end of the list, so that it asks after the epoch has been taken in and saved.
+            self.run.parts.trainer.callbacks.append(self.limit)  # pyright: ignore[reportAttributeAccessIssue]
         return [self.run]
 
     def assist(self, members: Sequence[AutogradRun]) -> Outcome | None:
@@ -82,6 +88,8 @@ class AutogradEngine(Engine[AutogradRun]):
             ((_, end),) = self.test()
         if isinstance(end, Diverged):
             raise end
+        if isinstance(end, Paused):
+            return Outcome(run.folder, {}, trained=True)
         splits = run.parts.data.splits
         record = record_of(run, end, run.parts.trainer.global_step, len(splits.train))
         return Outcome(run.folder, record, trained=True)
@@ -117,6 +125,9 @@ class AutogradEngine(Engine[AutogradRun]):
     def test(self) -> list[Ended[AutogradRun]]:
         if self.diverged is not None:
             return [(self.run, self.diverged)]
+        if self.limit is not None and self.limit.reached is not None:
+            self.open_loggers.close()
+            return [(self.run, self.limit.reached)]
         try:
             with self.open_loggers:
                 metrics = self._evaluate()
@@ -178,6 +189,20 @@ def _validate_quietly(parts: Parts) -> None:
         trainer.validate(module, datamodule=data, verbose=False)
     finally:
         trainer.callbacks = callbacks  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _tracked(parts: Parts) -> BestEpoch:
+    """Returns the best epoch that the run's checkpoints keep track of.
+
+    Raises:
+        ValueError: the run writes no checkpoints, so it could not be resumed.
+    """
+    for callback in parts.trainer.checkpoint_callbacks:
+        if isinstance(callback, BestAndLast):
+            return callback.best
+    raise ValueError(
+        "callbacks: must contain a BestAndLast, since a search resumes runs from its checkpoints"
+    )
 
 
 def _best_epoch(parts: Parts, seconds: float) -> BestEpoch:

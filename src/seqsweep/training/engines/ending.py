@@ -12,6 +12,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.best_epoch import BestEpoch
 from seqsweep.training.diagnosis import write_diagnosis
 from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.limits import Paused, Pruned
 from seqsweep.training.outcome import Outcome, RunFailed
 from seqsweep.training.planned_run import PlannedRun
 
@@ -41,17 +42,22 @@ class Findings(NamedTuple):
     diagnosis: dict[str, Any] | None
 
 
+End = Findings | Diverged | Pruned | Paused
+"""The end of a member: what its best weights achieve, or why it ended before its last epoch."""
+
+
 def record_end(
     member: Member,
-    end: Findings | Diverged,
+    end: End,
     steps: int,
     splits: Splits,
     synced: bool,
 ) -> Outcome:
     """Writes the record of a member, the last of its files.
 
+    A paused member gets no record, since it will be resumed.
+
     Args:
-        end: what its best weights achieve, or why it diverged.
         steps: the number of optimizer steps.
         splits: the data that it was trained on.
         synced: whether all of its other files are on disk.
@@ -60,18 +66,23 @@ def record_end(
         LockLost: another process trains the run now.
         OSError: a file cannot be written.
     """
+    if isinstance(end, Paused):
+        member.log.say(f"paused after {end.epochs} epochs")
+        member.log.write_lines()
+        return Outcome(member.folder, {}, trained=True)
     record = record_of(member, end, steps, len(splits.train))
     member.folder.check_held()
     if isinstance(end, Findings) and end.diagnosis is not None and record["status"] == "complete":
         write_diagnosis(member.folder.path, end.diagnosis)
     member.folder.finish(record, synced)
-    member.log.say(f"done: {record.get('metrics', record.get('error'))}")
+    word = "pruned" if isinstance(end, Pruned) else "done"
+    member.log.say(f"{word}: {record.get('metrics', record.get('error'))}")
     member.log.write_lines()
     return Outcome(member.folder, record, trained=True)
 
 
 def record_of(
-    member: Member, end: Findings | Diverged, steps: int, num_train: int
+    member: Member, end: Findings | Diverged | Pruned, steps: int, num_train: int
 ) -> dict[str, Any]:
     """Returns the content of record.json."""
     best = member.best
@@ -82,8 +93,9 @@ def record_of(
             end = Diverged("test/loss", loss, best.best_epoch or 0)
     if isinstance(end, Diverged):
         return member.planned.record("diverged", {"error": str(end), "epoch": end.epoch})
-    result = {
-        "metrics": best.best_metrics | end.metrics,
+    tested = end.metrics if isinstance(end, Findings) else {}
+    result: dict[str, Any] = {
+        "metrics": best.best_metrics | tested,
         "best_epoch": best.best_epoch,
         "epochs": best.epochs,
         "steps": steps,
@@ -91,9 +103,10 @@ def record_of(
         "train_seconds": round(best.seconds, 3),
         "samples_per_s": round(best.epochs * num_train / best.seconds, 1),
         "num_train": num_train,
-        **end.confusion,
     }
-    return member.planned.record("complete", result)
+    if isinstance(end, Pruned):
+        return member.planned.record("pruned", result | {"pruned": end._asdict()})
+    return member.planned.record("complete", result | end.confusion)
 
 
 def fail_member(member: Member, error: Exception) -> RunFailed | LockLost:

@@ -8,16 +8,15 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.models.module import Diverged
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.ending import Findings, Member, fail_member
+from seqsweep.training.engines.ending import End, Member, fail_member
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 
 M = TypeVar("M", bound=Member)
 
-Ended = tuple[M, Findings | Diverged]
-"""A member that has ended, with the findings on its best weights or its divergence."""
+Ended = tuple[M, End]
+"""A member that has ended, and how."""
 
 
 class Begun(NamedTuple, Generic[M]):

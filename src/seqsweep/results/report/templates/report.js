@@ -48,7 +48,9 @@
       const run = curves[row.dataset.run];
       const color = palette[index % palette.length];
       // plotly would interpret tags and %{...} in a text.
-      const seed = many ? `seed ${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
+      const kind_of_run = row.closest("table").tHead.rows[0].cells[0].textContent;
+      const before = kind_of_run === "seed" ? "seed " : "";
+      const seed = many ? `${before}${row.cells[0].textContent.trim().replace(/[<&%]/g, "")}, ` : "";
       const traces = ["val", "train"].filter((split) => run[`${split}/${kind}`]).map((split) => ({
         type: "scatter", mode: run.epoch.length > 1 ? "lines" : "markers", connectgaps: true,
         x: run.epoch, y: run[`${split}/${kind}`], marker: { color },
@@ -90,7 +92,8 @@
   const draw = (place, forPaper) => {
     const figure = figureOf(place);
     const isDark = dark.matches && !forPaper;
-    const layout = { ...figure.layout, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
+    const shape = isDark ? recoloured(figure.layout, false) : figure.layout;
+    const layout = { ...shape, template: template(isDark), dragmode: touch.matches ? false : "zoom" };
     const widest = parseInt(place.style.maxWidth, 10) || PRINTED;
     if (forPaper) layout.width = place.closest(".panels.two") ? PRINTED / 2 - 12 : Math.min(PRINTED, widest);
     else layout.autosize = true;

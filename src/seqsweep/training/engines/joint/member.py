@@ -33,6 +33,7 @@ from seqsweep.training.description import description
 from seqsweep.training.engine import Network, network_of
 from seqsweep.training.engines.joint.schedule import Schedule, shared_schedule
 from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.limits import Paused, Pruned
 from seqsweep.training.monitors import check_monitors
 from seqsweep.training.planned_run import PlannedRun
 
@@ -153,6 +154,11 @@ class TrainingMember:
             self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
         self.schedule.load_state_dict(state["schedule"])
         self.log.restore(state["files"], state["pending"])
+
+    def at_limit(self) -> Pruned | Paused | None:
+        """Returns why the run ends early or pauses after its last finished epoch, or None."""
+        limits = self.planned.limits
+        return None if limits is None else limits.judge(self.best)
 
     def had_stopped(self) -> bool:
         """Returns whether early stopping had ended the run before it was killed."""

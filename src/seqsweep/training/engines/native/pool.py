@@ -4,13 +4,13 @@ import functools
 import os
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from seqsweep.models.module import Diverged
 from seqsweep.native.step import Result, Stopped
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.callbacks import StopOnSignal
-from seqsweep.training.engines.ending import Findings, fail_member, record_end
+from seqsweep.training.engines.ending import End, fail_member, record_end
 from seqsweep.training.engines.joint.scores import metrics_of, why_diverged
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
@@ -19,6 +19,7 @@ from seqsweep.training.engines.native.pool_data import Evaluated, PoolData
 from seqsweep.training.engines.native.rows import rows_of
 from seqsweep.training.engines.native.workers import Done, Task, Workers
 from seqsweep.training.engines.protocol import Ended
+from seqsweep.training.limits import Judge, Paused
 from seqsweep.training.outcome import Outcome
 
 POLL_SECONDS = 0.1
@@ -52,6 +53,8 @@ class Pool:
         is_single: whether this is a run by itself, whose files are synced one by one.
         budget: limits the time for checkpoints and logs.
         outcomes: gets the outcome of each member that has ended, by run_id.
+        judge: decides about the members that have reached their limits, once all have. Without a
+            judge, a member pauses at its limit.
 
     Attributes:
         training: the members that have not finished their last epoch.
@@ -68,6 +71,7 @@ class Pool:
         is_single: bool,
         budget: Budget,
         outcomes: dict[str, Outcome | BaseException],
+        judge: Judge | None = None,
     ) -> None:
         self.data = data
         self.is_single = is_single
@@ -76,6 +80,7 @@ class Pool:
         self.workers = Workers(min(threads, len(members)))
         self.left = list(members)
         self.outcomes = outcomes
+        self.judge = judge
         self.steps = sum(member.native.steps for member in members)
         self.row: dict[str, Any] = {}
         now = budget.clock()
@@ -83,9 +88,13 @@ class Pool:
         self._recorded = now
         # A member that was killed between its last epoch and its record needs only its test.
         self.training = dict.fromkeys(member for member in members if not member.is_at_end)
-        self._ready = deque(self.training)
         self._untested = [member for member in members if member.is_at_end]
         self._ended: list[Ended[PoolMember]] = []
+        self._waiting: list[PoolMember] = []
+        # A member may have been killed after an epoch whose limit it had reached.
+        for member in [member for member in self.training if member.epochs]:
+            self._leaves_at_limit(member)
+        self._ready = deque(self.training)
 
     def advance(self, seconds: float) -> list[PoolMember]:
         """Takes in a result; returns the members that have finished an epoch.
@@ -96,12 +105,16 @@ class Pool:
         self._submit()
         done = self.workers.next(seconds) if self.workers.pending else None
         moved = [] if done is None else self._take(done)
+        self.release()
         if self._ended and self.ending.is_due(self._recorded):
             self.record(self._take_ended(_MOST_ENDS))
         return moved
 
     def test(self, stop: StopOnSignal) -> list[Ended[PoolMember]]:
         """Waits until the threads have tested all members that have finished training."""
+        # Members wait here only if the last one that trained has failed. They pause.
+        self._ended += [(m, end) for m in self._waiting if (end := m.at_limit()) is not None]
+        self._waiting = []
         while self.workers.pending or self._untested:
             self.advance(POLL_SECONDS)
             stop.check()
@@ -200,10 +213,42 @@ class Pool:
                 with self.budget.measuring():
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
-            if member in self.training:
+            if member in self.training and not self._leaves_at_limit(member):
                 self._ready.append(member)
         self.row = rows[-1]
         return list(members)
+
+    def release(self) -> None:
+        """Lets the waiting members go on or end, as the judge decides, once no other trains."""
+        if self.judge is None or not self._waiting or self.training:
+            return
+        waiting, self._waiting = self._waiting, []
+        # The judge reads the files of all runs, so that a kill changes no decision.
+        for member in waiting:
+            self._try(member, member.log.flush)
+        limits = self.judge()
+        for member in waiting:
+            if member.run_id in self.outcomes:  # its folder could not be written
+                continue
+            member.planned = replace(member.planned, limits=limits.get(member.run_id))
+            end = member.at_limit()
+            if end is None:
+                self.training[member] = None
+                self._ready.append(member)
+            else:  # pruned, or paused because the judge still waits for runs of other pools
+                self._ended.append((member, end))
+
+    def _leaves_at_limit(self, member: PoolMember) -> bool:
+        """Takes out a member that has reached a limit; returns whether it has."""
+        end = member.at_limit()
+        if end is None:
+            return False
+        self._leave(member)
+        if isinstance(end, Paused) and self.judge is not None:
+            self._waiting.append(member)
+        else:
+            self._ended.append((member, end))
+        return True
 
     def _take_findings(
         self, members: Sequence[PoolMember], evaluated: Sequence[Evaluated]
@@ -232,7 +277,7 @@ class Pool:
         ended, self._ended = self._ended[:most], [] if most is None else self._ended[most:]
         return ended
 
-    def _record_one(self, member: PoolMember, end: Findings | Diverged) -> None:
+    def _record_one(self, member: PoolMember, end: End) -> None:
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )

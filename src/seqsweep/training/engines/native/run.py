@@ -16,6 +16,7 @@ from seqsweep.training.engines.native.module import PoolModule
 from seqsweep.training.engines.native.pool import Pool
 from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.protocol import Begun, Ended
+from seqsweep.training.limits import Judge
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
@@ -27,16 +28,23 @@ class PoolEngine(JointEngine[PoolMember]):
     Args:
         runs, root, progress: see `Engine`.
         threads: the number of threads that train members, at least 1. torch itself uses one.
+        judge: see `Pool`.
     """
 
     kind = PoolMember
     is_equal_alone = True
 
     def __init__(
-        self, runs: Sequence[PlannedRun], root: Path, threads: int, progress: Callback | None
+        self,
+        runs: Sequence[PlannedRun],
+        root: Path,
+        threads: int,
+        progress: Callback | None,
+        judge: Judge | None = None,
     ) -> None:
         super().__init__(runs, root, progress)
         self.threads = threads
+        self.judge = judge
 
     def make_trainer(self, **options: Any) -> L.Trainer:
         epochs = max(run.config["trainer"]["max_epochs"] for run in self.runs)
@@ -61,7 +69,9 @@ class PoolEngine(JointEngine[PoolMember]):
     def running(self, group: Sequence[Begun[PoolMember]]) -> Generator[None]:
         members = [begun.member for begun in group]
         data = PoolData(self.data.splits)
-        self.pool = Pool(members, data, self.threads, self.is_single, Budget(), self.outcomes)
+        self.pool = Pool(
+            members, data, self.threads, self.is_single, Budget(), self.outcomes, self.judge
+        )
         # The threads use the members' memory, so they must end before anything is released.
         with contextlib.closing(self.pool):
             try:
@@ -73,6 +83,7 @@ class PoolEngine(JointEngine[PoolMember]):
                 raise
 
     def fit(self, group: Sequence[Begun[PoolMember]]) -> None:
+        self.pool.release()  # all members may have been killed while they waited for the judge
         rounds = [member.max_epochs - member.epochs for member in self.pool.training]
         if rounds:
             # The Trainer's last epoch is the last round of the member with most epochs left.

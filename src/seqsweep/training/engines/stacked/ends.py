@@ -8,7 +8,7 @@ from typing import Any
 from seqsweep.models.module import Diverged
 from seqsweep.runs.lock import LockLost
 from seqsweep.training.diagnosis import confusion_of, diagnose, members_at_once, splits_tested
-from seqsweep.training.engines.ending import Findings, fail_member, record_end
+from seqsweep.training.engines.ending import End, Findings, fail_member, record_end
 from seqsweep.training.engines.joint.member import TrainingMember
 from seqsweep.training.engines.protocol import Ended
 from seqsweep.training.engines.stacked.datamodule import StackDataModule
@@ -116,7 +116,7 @@ class StackEnds:
                 self.attempt(member, save)
         os.sync()
 
-    def _record_one(self, member: TrainingMember, end: Findings | Diverged) -> None:
+    def _record_one(self, member: TrainingMember, end: End) -> None:
         synced, splits = self.file is not None, self.data.splits
         self.outcomes[member.run_id] = record_end(member, end, self.stack.steps, splits, synced)
 

@@ -1,0 +1,86 @@
+"""`hydra/sweeper=optuna` searches a space with Optuna's samplers, within a budget.
+
+Every Hydra app of the environment imports this module at its start, so it imports only Hydra.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+
+from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
+
+
+@dataclass
+class BudgetConf:
+    """The limits of a search; the first one that is reached ends it."""
+
+    trials: int | None = 50
+    epochs: int | None = None
+    minutes: float | None = None
+
+
+@dataclass
+class ConfirmConf:
+    """The number of best trials to train again, and of their fresh seeds."""
+
+    top: int = 5
+    seeds: int = 5
+
+
+@dataclass
+class OptunaSweeperConf:
+    """The sweeper's config; `seqsweep.sweeping.search.settings` says what the keys mean."""
+
+    _target_: str = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
+    params: dict[str, Any] | None = field(default_factory=dict)
+    sampler: str = "tpe"
+    sampler_options: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    budget: BudgetConf = field(default_factory=BudgetConf)
+    parallel: int = 16
+    objectives: list[str] | None = None
+    directions: list[str] | None = None
+    pruner: str = "none"
+    pruner_options: dict[str, Any] = field(default_factory=dict)
+    seeds: int = 1
+    confirm: ConfirmConf = field(default_factory=ConfirmConf)
+
+
+# conf/hydra/sweeper/optuna.yaml gives it the name `optuna` for seqsweep alone: hydra-optuna-sweeper
+# uses this name for all Hydra apps of an environment.
+ConfigStore.instance().store(
+    group="hydra/sweeper", name="seqsweep_optuna", node=OptunaSweeperConf, provider="seqsweep"
+)
+
+
+class OptunaSweeper(SeqsweepSweeper):
+    """Passes a space and the settings of its search to `seqsweep.sweeping.search`.
+
+    Args:
+        params: overrides with the space. Those on the command line take precedence.
+        options: the other keys of `OptunaSweeperConf`.
+    """
+
+    def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
+        super().__init__(params)
+        self.options = options
+
+    def sweep(self, arguments: list[str]) -> None:
+        # Imported here for the reason in the module's docstring.
+        from seqsweep.config.compose import MemberComposer
+        from seqsweep.sweeping.hydra_jobs import RunLauncher
+        from seqsweep.sweeping.search.command import search
+
+        launcher, context, config = self.launcher, self.hydra_context, self.config
+        assert launcher is not None and context is not None and config is not None
+        runs = RunLauncher(launcher)  # another launcher trains each run as a job of Hydra
+        if isinstance(launcher, RunsLauncher) and launcher.launches_runs:
+            runs = launcher.run_launcher()
+        overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
+        composer = MemberComposer(context.config_loader, config)
+        code = search(self.options, overrides, composer, runs, Path(config.hydra.sweep.dir))
+        if code:
+            raise SystemExit(code)

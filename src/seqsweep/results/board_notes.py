@@ -1,0 +1,109 @@
+"""The lines below a leaderboard: its signs, what varied, missing runs, tests."""
+
+from collections import Counter
+from typing import NamedTuple
+
+from seqsweep.results.formatting import count
+from seqsweep.results.leaderboard import Leaderboard, Row
+from seqsweep.results.significance import LEVEL
+from seqsweep.results.verdicts import name_test, seeds_override, too_few_words
+
+
+class Signs(NamedTuple):
+    """The signs of a deviation and of an indistinguishable row."""
+
+    deviation: str = "±"
+    mark: str = "≈"
+
+
+def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[str]:
+    """The lines below the table: its signs, missing runs, comparisons."""
+    signs = signs or Signs()
+    notes: list[str] = []
+    legend: list[str] = []
+    if has_replicates(board):
+        legend.append(f"{signs.deviation} is one standard deviation over the {_varied(board)}")
+    if board.shares_time:
+        legend.append("runs of a stack share its seconds equally")
+    if legend:
+        notes.append(f"[dim]{'; '.join(legend)}[/]")
+    test = f"(paired by {board.variation.unit}, {name_test(board.variation)}, {1 - LEVEL:.0%})"
+    if has_marks(board):
+        notes.append(
+            f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
+            f"{test}"
+        )
+    elif board.variation.resampled and any(map(_is_tested, board.rows)):
+        notes.append(f"all compared configs differ from the first in {board.compared} {test}")
+    notes += _missing_notes(board)
+    for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
+        notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
+    notes += _too_few_notes(board)
+    if board.compares_on_ranking_split and any(map(_is_tested, board.rows)):
+        notes.append(
+            f"no test split: {board.monitor} chose the first config, so the differences to it in "
+            f"{board.compared} are optimistic"
+        )
+    return notes
+
+
+def has_replicates(board: Leaderboard) -> bool:
+    """Returns whether a config has more than one run."""
+    return any(row.n > 1 for row in board.rows)
+
+
+def has_marks(board: Leaderboard) -> bool:
+    """Returns whether a config is indistinguishable from the first."""
+    return any(map(is_marked, board.rows))
+
+
+def is_marked(row: Row) -> bool:
+    """Returns whether the row was compared with the first and does not differ."""
+    return row.difference is not None and row.difference.verdict == "indistinguishable"
+
+
+def _varied(board: Leaderboard) -> str:
+    """Returns `seeds`, or `replicates (5 folds x 3 seeds)`."""
+    variation = board.variation
+    return f"replicates ({variation.words})" if variation.resampled else "seeds"
+
+
+def _is_tested(row: Row) -> bool:
+    """Returns whether a test has said something about the row."""
+    difference = row.difference
+    if difference is None:
+        return False
+    return difference.verdict in ("different", "indistinguishable") or difference.differs_by_t
+
+
+def _missing_notes(board: Leaderboard) -> list[str]:
+    notes: list[str] = []
+    if missing := len(board.grid.missing):
+        are = "is" if missing == 1 else "are"
+        states = ", ".join(f"{number} {state}" for state, number in board.missing_states.items())
+        runs = count(board.grid.planned, "run")
+        notes.append(f"[yellow]{missing} of {runs} {are} not complete ({states})[/]")
+    if board.pruned:
+        notes.append(f"{count(board.pruned, 'run')} pruned by a search: not ranked")
+    if board.left_out:
+        runs, unit = count(board.left_out, "run"), board.variation.unit
+        notes.append(
+            f"[yellow]{runs} left out: a newer run has the same config, data and {unit}[/]"
+        )
+    return notes
+
+
+def _too_few_notes(board: Leaderboard) -> list[str]:
+    """Says why rows are not compared, if they have too few replicates."""
+    compared = [(row, row.difference) for row in board.rows if row.difference is not None]
+    undecided = [difference for _, difference in compared if difference.verdict == "undecided"]
+    runs = [row.n for row, _ in compared]
+    by_t = sum(difference.differs_by_t for difference in undecided)
+    shared = [difference.n for difference in undecided]
+    words = too_few_words(shared, runs, by_t, board.variation)
+    if words is None:
+        return []
+    # One seed each is usual and deserves no warning: nothing was meant to be tested.
+    if any(n > 1 for n in runs):
+        return [f"[yellow]{words}[/]"]
+    return [f"[dim]{words}: {seeds_override(len(runs))}[/]"]

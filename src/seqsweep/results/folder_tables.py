@@ -1,0 +1,75 @@
+"""Prints the leaderboard of a folder, or one for each of its data sets."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from seqsweep.console import place
+from seqsweep.results.across_sets import across_sets
+from seqsweep.results.across_text import as_csv, print_across_sets
+from seqsweep.results.data_sets import data_sets
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.search.summary import print_search
+from seqsweep.results.tables import print_leaderboard
+from seqsweep.runs.files import write_text
+from seqsweep.runs.ledger import Entry, not_begun
+from seqsweep.runs.sweepfile import SweepFile
+
+MOST_BOARDS = 8
+"""The most data sets whose leaderboards are printed, unless all are asked for."""
+
+
+def print_folder(
+    console: Console,
+    folder: Path,
+    entries: Sequence[Entry],
+    top: int | None = None,
+    every: bool = False,
+) -> None:
+    """Prints the leaderboard of a folder if it has a complete run.
+
+    With several data sets, each has its own leaderboard: scores of different test sets cannot be
+    ranked together. The last table compares the configs over all data sets, by their ranks.
+
+    Args:
+        top: The most rows of a table.
+        every: Print every leaderboard, even if there are more than MOST_BOARDS data sets.
+    """
+    if not any(entry.state == "complete" for entry in entries):
+        return
+    sweep = SweepFile.read(folder)
+    planned = not_begun(sweep.configs, entries) if sweep else []
+    across = across_sets(entries, planned)
+    if across is None:
+        print_leaderboard(console, leaderboard(entries, planned), top)
+        print_search(console, folder, entries)
+        return
+    sets = data_sets(entries, planned)
+    for one in sets if every or len(sets) <= MOST_BOARDS else ():
+        console.print(f"[bold]{escape(one.name)}[/]", highlight=False)
+        board = leaderboard(one.entries, one.planned)
+        if board.rows:
+            print_leaderboard(console, board, top)
+        else:
+            console.print("no run is complete\n", highlight=False)
+    print_across_sets(console, across, top)
+    if len(sets) > MOST_BOARDS and not every:
+        command = f"seqsweep leaderboard {shlex.quote(place(folder))} --all"
+        line = f"the leaderboards of the {len(sets)} data sets: {command}"
+        console.print(f"[dim]{escape(line)}[/]", soft_wrap=True, highlight=False)
+
+
+def write_sets_csv(path: Path, folder: Path, entries: Sequence[Entry]) -> None:
+    """Writes the table over the data sets of a folder as csv.
+
+    Raises:
+        ValueError: The folder has only one data set.
+    """
+    sweep = SweepFile.read(folder)
+    across = across_sets(entries, not_begun(sweep.configs, entries) if sweep else [])
+    if across is None:
+        raise ValueError(f"--csv={path}: {folder} has one data set; its table is in report.csv")
+    write_text(path, as_csv(across))

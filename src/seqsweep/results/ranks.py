@@ -1,0 +1,182 @@
+"""Ranks methods over several data sets, and tests whether their ranks differ.
+
+A method is a config, or a column of published results. Accuracies of different test sets have no
+common scale, so the methods meet only as ranks (Demsar 2006, JMLR 7): on each data set the best
+has rank 1, and equal ones share the mean of their ranks.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from seqsweep.results.chi_squared import upper_tail
+from seqsweep.results.significance import (
+    LEVEL,
+    holm,
+    is_rounding,
+    one_sided_p,
+    ranks_by_size,
+    signed_rank_p,
+)
+
+RELIABLE_FROM = 5
+"""The fewest data sets for which Friedman's chi-squared is not called unreliable."""
+
+_ALPHA = round(1 - LEVEL, 12)
+
+Scores = Sequence[Sequence[float]]
+"""A row for each data set, a column for each method."""
+
+
+@dataclass(frozen=True)
+class Against:
+    """The data sets that a method wins, draws and loses against the first one.
+
+    Args:
+        adjusted: The two-sided p of the signed-rank test after Holm's correction for all pairs of
+            methods.
+    """
+
+    wins: int
+    draws: int
+    losses: int
+    adjusted: float
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The ranks of methods over data sets.
+
+    Args:
+        order: The indices of the methods, the lowest mean rank first.
+        mean_ranks: The mean rank of each method, from 1, in the order of the columns.
+        number: The number of data sets.
+        friedman_p: The p of Friedman's test that all methods are equal; None for two methods.
+        cliques: The groups of neighbours in `order` that do not differ, each as its first and its
+            last index in `order`.
+        against: The comparison of each method with the first in `order`, by column; None for the
+            first one itself.
+        differing: The number of pairs that differ by `Against.adjusted`.
+    """
+
+    order: list[int]
+    mean_ranks: list[float]
+    number: int
+    friedman_p: float | None
+    cliques: list[tuple[int, int]]
+    against: list[Against | None]
+    differing: int
+
+
+def rank_methods(scores: Scores, lower_is_better: bool = False) -> Ranking:
+    """Ranks at least two methods by their scores on at least one data set."""
+    sign = 1.0 if lower_is_better else -1.0
+    ranks = [mean_ranks_of([sign * score for score in row]) for row in scores]
+    means = [math.fsum(column) / len(ranks) for column in zip(*ranks, strict=True)]
+    order = sorted(range(len(means)), key=lambda index: means[index])
+    # Positive differences are in favour of the first of the two methods.
+    pairs = {
+        (a, b): [_difference(sign * row[b], sign * row[a]) for row in scores]
+        for a, b in combinations(order, 2)
+    }
+    adjusted = dict(zip(pairs, holm([signed_rank_p(d) for d in pairs.values()]), strict=True))
+    p = friedman_p(ranks) if len(means) > 2 else None
+    return Ranking(
+        order=order,
+        mean_ranks=means,
+        number=len(ranks),
+        friedman_p=p,
+        cliques=_cliques(order, pairs, p),
+        against=[_against(pairs, adjusted, order[0], index) for index in range(len(means))],
+        differing=sum(value < _ALPHA for value in adjusted.values()),
+    )
+
+
+def mean_ranks_of(values: Sequence[float]) -> list[float]:
+    """The rank of each value from 1, the smallest first; equal values share one.
+
+    >>> mean_ranks_of([0.5, 0.1, 0.5])
+    [2.5, 1.0, 2.5]
+    """
+    lowest = ranks_by_size(values)
+    return [1 + rank + (lowest.count(rank) - 1) / 2 for rank in lowest]
+
+
+def friedman_p(ranks: Scores) -> float:
+    """The p of the test of Friedman (1937, JASA 32) that at least three methods have equal ranks.
+
+    The statistic is corrected for ties and compared with the chi-squared distribution.
+
+    Args:
+        ranks: A row for each data set, as from `mean_ranks_of`.
+    """
+    n, k = len(ranks), len(ranks[0])
+    middle = n * (k + 1) / 2
+    sums = [math.fsum(column) for column in zip(*ranks, strict=True)]
+    between = math.fsum((total - middle) ** 2 for total in sums)
+    # Without ties, every row has the same sum of squares around its mean.
+    within = math.fsum((rank - (k + 1) / 2) ** 2 for row in ranks for rank in row)
+    return upper_tail((k - 1) * between / within, k - 1) if within else 1.0
+
+
+def sets_needed(methods: int) -> int:
+    """The fewest data sets on which two of so many methods can differ.
+
+    In a diagram, n differences of one sign have the p 1 / 2^n, the smallest possible value. Two
+    methods alone are compared by the two-sided test, whose p is twice as large.
+
+    >>> sets_needed(2), sets_needed(3), sets_needed(12)
+    (6, 6, 8)
+    """
+    n = 1
+    smallest = 2.0 if methods == 2 else 1.0
+    while smallest / 2**n > _ALPHA / (methods - 1):
+        n += 1
+    return n
+
+
+def _cliques(
+    order: Sequence[int], pairs: dict[tuple[int, int], list[float]], p: float | None
+) -> list[tuple[int, int]]:
+    """The longest runs of neighbours that the signed-rank test does not distinguish.
+
+    As in aeon's `plot_critical_difference` (after Benavoli et al. 2016, JMLR 17): all methods are
+    one clique unless Friedman's test is significant. Then the one-sided test of the better mean
+    rank against the worse is compared with 0.05 / (methods - 1).
+    """
+    last = len(order) - 1
+    if p is None:
+        return [(0, 1)] if signed_rank_p(pairs[order[0], order[1]]) >= _ALPHA else []
+    if p >= _ALPHA:
+        return [(0, last)]
+    cliques: list[tuple[int, int]] = []
+    reached = 0
+    for start in range(last):
+        end = start
+        while end < last and one_sided_p(pairs[order[start], order[end + 1]]) > _ALPHA / last:
+            end += 1
+        # A run within an earlier one adds nothing.
+        if end > max(start, reached):
+            cliques.append((start, end))
+            reached = end
+    return cliques
+
+
+def _against(
+    pairs: dict[tuple[int, int], list[float]],
+    adjusted: dict[tuple[int, int], float],
+    first: int,
+    index: int,
+) -> Against | None:
+    if index == first:
+        return None
+    differences = pairs[first, index]
+    wins = sum(difference < 0 for difference in differences)
+    draws = differences.count(0.0)
+    return Against(wins, draws, len(differences) - wins - draws, adjusted[first, index])
+
+
+def _difference(first: float, second: float) -> float:
+    """The difference of two scores; 0 where only rounding differs."""
+    return 0.0 if is_rounding(first, second) else first - second

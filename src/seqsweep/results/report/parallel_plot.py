@@ -1,0 +1,215 @@
+"""Draws the parallel coordinates of a search: a line for each trial."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from seqsweep.results.report.curves import thinned
+from seqsweep.results.report.plot_parts import GREY, GROUND, PALETTE, SCALE, Figure, decades, label
+from seqsweep.results.search.findings import Search
+from seqsweep.results.search.importance import choice_text
+from seqsweep.results.search.trials import (
+    objective_text,
+    objective_words,
+    param_text,
+    trial_words,
+    value_of,
+)
+from seqsweep.runs.searchfile import Trial
+
+MOST_LINES = 500
+"""More lines than this cover each other and make the page slow."""
+
+MOST_AXES = 8
+"""The most keys, the most important ones."""
+
+_SPREAD = 0.07
+"""The part of an axis over which the lines of one choice are spread."""
+
+_GOLDEN = 0.618034
+"""Multiples of it, modulo 1, are spread evenly, however many there are."""
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the plot.
+
+    Args:
+        place: Returns the place of a value, between 0 and 1.
+        ticks: The place and the text of each tick.
+        spread: The part of the axis over which the lines of one choice are spread.
+    """
+
+    name: str
+    place: Callable[[Any], float]
+    ticks: list[tuple[float, str]]
+    spread: float = 0.0
+
+
+def parallel_figure(search: Search) -> Figure | None:
+    """One line per trial, coloured by value; None with fewer than two trials."""
+    drawn = drawn_trials(search)
+    if len(drawn) < 2 or not search.file.space:
+        return None
+    axes = [_axis(key, search) for key in drawn_keys(search)]
+    last = _value_axis([value_of(trial) or 0.0 for trial in drawn], search)
+    # A share by rank, not by value: a few bad values would give all others one colour.
+    shares = [1 - rank / (len(drawn) - 1) for rank in range(len(drawn))]
+    traces = [
+        _line(trial, share, [*axes, last], search)
+        for trial, share in zip(drawn, shares, strict=True)
+    ]
+    best = search.best[0] if search.best else None
+    # The best line is drawn last, above the others.
+    traces.sort(key=lambda trace: (trace["name"] == str(best), trace["opacity"]))
+    return {"data": traces, "layout": _layout([*axes, last])}
+
+
+def drawn_keys(search: Search) -> list[str]:
+    """The keys that have an axis, the most important ones if there are many."""
+    keys = list(search.file.space)
+    first = list(search.importance or keys)[:MOST_AXES]
+    return [key for key in keys if key in first]
+
+
+def drawn_trials(search: Search) -> list[Trial]:
+    """The trials that have a line: the best, and an even sample of the others."""
+    having = [t for t in search.file.trials if value_of(t) is not None]
+    having = [t for t in having if t.state in ("complete", "pruned")]
+    rank = {number: place for place, number in enumerate(search.best)}
+    having.sort(key=lambda t: (rank.get(t.number, math.inf), search.sign * (value_of(t) or 0.0)))
+    if len(having) <= MOST_LINES:
+        return having
+    first = MOST_LINES // 2
+    return having[:first] + [
+        having[i] for i in thinned(range(first, len(having)), MOST_LINES - first)
+    ]
+
+
+def _axis(key: str, search: Search) -> _Axis:
+    values = search.file.space[key]
+    tried = [trial.params[key] for trial in search.file.trials if key in trial.params]
+    name = search.names[key]
+    if "choices" in values or not all(isinstance(v, (int, float)) for v in tried):
+        return _choices(name, [*values.get("choices", ()), *tried])
+    ends = [*map(float, tried), float(values["low"]), float(values["high"])]
+    is_log = bool(values.get("log")) and min(ends) > 0
+    return _numbers(name, ends, is_log, lambda value: param_text(key, value))
+
+
+def _choices(name: str, values: Sequence[Any]) -> _Axis:
+    texts = list(dict.fromkeys(map(choice_text, values)))
+    step = (1 - _SPREAD) / max(1, len(texts) - 1)
+    places = {text: _SPREAD / 2 + index * step for index, text in enumerate(texts)}
+    if len(texts) == 1:
+        places = {texts[0]: 0.5}
+    ticks = [(place, text) for text, place in places.items()]
+    return _Axis(name, lambda value: places[choice_text(value)], ticks, _SPREAD)
+
+
+def _numbers(
+    name: str, values: Sequence[float], is_log: bool, text: Callable[[float], str]
+) -> _Axis:
+    low, high = min(values), max(values)
+    scale: Callable[[float], float] = math.log if is_log else float
+    width = scale(high) - scale(low)
+
+    def place(value: float) -> float:
+        return (scale(value) - scale(low)) / width if width else 0.5
+
+    marks = decades(values)["tickvals"] if is_log and width else _round_marks(low, high)
+    return _Axis(name, place, [(place(m), text(m)) for m in marks if low <= m <= high])
+
+
+def _value_axis(values: Sequence[float], search: Search) -> _Axis:
+    name = search.file.objectives[0]
+    is_log = min(values) > 0 and max(values) > 20 * min(values)
+    axis = _numbers(objective_words(name), values, is_log, lambda value: f"{value:.4g}")
+    ends = [(axis.place(end), objective_text(name, end)) for end in (min(values), max(values))]
+    # Ticks near an end would cover its text.
+    inner = [tick for tick in axis.ticks if 0.06 < tick[0] < 0.94]
+    return _Axis(axis.name, axis.place, [ends[0], *inner, ends[1]])
+
+
+def _round_marks(low: float, high: float) -> list[float]:
+    """The round numbers from low to high, about five.
+
+    >>> _round_marks(0, 10)
+    [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
+    """
+    if not high > low:
+        return [low]
+    power = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(s * power for s in (1, 2, 5, 10) if s * power >= (high - low) / 5)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return [float(f"{index * step:.12g}") for index in range(first, last + 1)]
+
+
+def _line(trial: Trial, share: float, axes: Sequence[_Axis], search: Search) -> dict[str, Any]:
+    """The line of one trial, through its values on the axes.
+
+    Args:
+        share: 1 for the first trial by value, 0 for the last one.
+    """
+    # The place of each trial within a choice differs, so that lines do not cover each other.
+    shift = trial.number * _GOLDEN % 1 - 0.5
+    values = [*(trial.params.get(key) for key in drawn_keys(search)), value_of(trial)]
+    places = [
+        None if value is None else round(axis.place(value) + axis.spread * shift, 4)
+        for value, axis in zip(values, axes, strict=True)
+    ]
+    is_best = trial.number in search.best[:1]
+    pruned = trial.state == "pruned"
+    colour = PALETTE[1] if is_best else SCALE[round(share * (len(SCALE) - 1))]
+    return {
+        "type": "scatter", "mode": "lines", "name": str(trial.number), "x0": 0, "dx": 1,
+        "y": places, "text": hover_text(trial, search), "hoverinfo": "text",
+        "line": {"color": colour, "width": 4 if is_best else 1 if pruned else 1.5},
+        "opacity": 1.0 if is_best else 0.25 if pruned else 0.8,
+    }  # fmt: skip
+
+
+def _ticks(axes: Sequence[_Axis]) -> list[dict[str, Any]]:
+    """The texts beside the axes, on the colour of the page."""
+    return [
+        {"x": x, "y": round(place, 4), "text": label(text), "showarrow": False,
+         "xanchor": "left", "xshift": 3, "font": {"size": 11}, "bgcolor": GROUND, "borderpad": 1}
+        for x, axis in enumerate(axes) for place, text in axis.ticks
+    ]  # fmt: skip
+
+
+def hover_text(trial: Trial, search: Search) -> str:
+    """The number, the values and the params of a trial, a line each."""
+    return f"{value_words(trial, search)}<br>{label(trial_words(trial, search.names))}"
+
+
+def value_words(trial: Trial, search: Search) -> str:
+    """The number and the values of a trial, a line each."""
+    values = [
+        f"{objective_words(name)} {objective_text(name, value)}"
+        for index, name in enumerate(search.file.objectives)
+        if (value := value_of(trial, index)) is not None
+    ]
+    state = "" if trial.state == "complete" else f", {trial.state}"
+    return "<br>".join(map(label, [f"trial {trial.number}{state}", *values]))
+
+
+def _layout(axes: Sequence[_Axis]) -> Figure:
+    last = len(axes) - 1
+    lines: list[Mapping[str, Any]] = [
+        {"type": "line", "x0": x, "x1": x, "y0": 0, "y1": 1, "layer": "above",
+         "line": {"color": GREY, "width": 1}}
+        for x in range(len(axes))
+    ]  # fmt: skip
+    return {
+        "height": 420, "margin": {"l": 28, "r": 70, "t": 12, "b": 12},
+        "hovermode": "closest", "showlegend": False, "shapes": lines,
+        "annotations": _ticks(axes),
+        "xaxis": {
+            "tickvals": list(range(len(axes))), "ticktext": [label(axis.name) for axis in axes],
+            "range": [-0.04 * last, last], "showgrid": False, "showline": False, "ticks": "",
+            "automargin": True, "fixedrange": True,
+        },
+        "yaxis": {"visible": False, "range": [-0.03, 1.03], "fixedrange": True},
+    }  # fmt: skip

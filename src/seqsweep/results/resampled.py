@@ -1,0 +1,104 @@
+"""Intervals and tests of configs that were trained on several splits of the same data.
+
+The training sets of two folds or random splits overlap, so their scores are not independent. The
+usual variance of a mean is then too small. The corrected resampled t-test (Nadeau and Bengio 2003,
+Machine Learning 52) replaces 1 / J by 1 / J + n_test / n_train, for J splits.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from seqsweep.results.grouping import group_by
+from seqsweep.results.replicates import Replicate
+from seqsweep.results.significance import (
+    LEVEL,
+    Difference,
+    Estimate,
+    are_equal,
+    deviation,
+    estimate,
+    holm,
+    is_significant,
+    paired,
+)
+from seqsweep.results.student_t import quantile, two_sided_p
+
+SPLITS_NEEDED = 3
+"""The fewest splits that are tested. Two differences show too little of their spread."""
+
+
+def split_means(sample: Mapping[Replicate, float]) -> list[float]:
+    """Returns the mean of each split, over its seeds.
+
+    Runs on one split have the same sequences, so they are not samples of their own.
+    """
+    groups = group_by(sorted(sample), lambda replicate: replicate.split)
+    return [math.fsum(sample[r] for r in group) / len(group) for group in groups.values()]
+
+
+def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
+    """The mean and deviation over all replicates, with the corrected interval of the mean.
+
+    Args:
+        share: The evaluated sequences for each training sequence. Without it there is no interval.
+    """
+    values = list(sample.values())
+    plain = replace(estimate(values), low=None, high=None)
+    means = split_means(sample)
+    if share is None or len(means) < 2 or are_equal(means):
+        return plain
+    half = quantile(round(1 - LEVEL, 12), len(means) - 1) * corrected_error(means, share)
+    return replace(plain, low=plain.mean - half, high=plain.mean + half)
+
+
+def corrected_error(means: Sequence[float], share: float) -> float:
+    """Returns the standard error of the mean over splits, corrected for their overlap."""
+    return math.sqrt(1 / len(means) + share) * deviation(means)
+
+
+def corrected_t_p(means: Sequence[float], share: float | None) -> float:
+    """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
+
+    It is undefined for fewer than `SPLITS_NEEDED` differences, for equal ones, and if the sizes of
+    the splits are unknown.
+
+    Args:
+        means: The paired difference of each split.
+    """
+    if share is None or len(means) < SPLITS_NEEDED or are_equal(means):
+        return 1.0
+    t = math.fsum(means) / len(means) / corrected_error(means, share)
+    return two_sided_p(t, len(means) - 1)
+
+
+def resampled_differences(
+    samples: Sequence[Mapping[Replicate, float]], best: int, share: float | None
+) -> list[Difference]:
+    """Compares each config with the best one, over the replicates that the two share.
+
+    As in `significance.differences_to_best`, p is corrected for the number of configs.
+    """
+    pairs = [paired(sample, samples[best]) for sample in samples]
+    others = [index for index in range(len(samples)) if index != best]
+    p_values = [corrected_t_p(split_means(pairs[index]), share) for index in others]
+    result = {best: Difference(Estimate(len(samples[best]), 0.0), None, None, "best")}
+    for index, p, adjusted in zip(others, p_values, holm(p_values), strict=True):
+        result[index] = _judge(pairs[index], p, adjusted, share)
+    return [result[index] for index in range(len(samples))]
+
+
+def _judge(
+    pairs: Mapping[Replicate, float], p: float, adjusted: float, share: float | None
+) -> Difference:
+    if not pairs:
+        return Difference(None, None, None, "undecided")
+    means = split_means(pairs)
+    interval = corrected_estimate(pairs, share)
+    if share is None or len(means) < SPLITS_NEEDED:
+        return Difference(interval, None, None, "undecided")
+    verdict = "different" if is_significant(adjusted) else "indistinguishable"
+    # Differences that are equal, but not zero, have no spread that could be tested.
+    if are_equal(means) and any(means):
+        verdict = "undecided"
+    return Difference(interval, p, adjusted, verdict)

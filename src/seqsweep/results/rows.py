@@ -1,0 +1,137 @@
+"""The rows of a leaderboard: one config and its difference to the first."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from seqsweep.results.datasets import Sets, data_key, reasons_apart, sets_of
+from seqsweep.results.improvement import Improvement
+from seqsweep.results.measures import Measure
+from seqsweep.results.replicates import Replicate, Variation, replicate_of
+from seqsweep.results.resampled import corrected_estimate
+from seqsweep.results.run_numbers import numbers
+from seqsweep.results.significance import Difference, Estimate, estimate, paired
+from seqsweep.runs.ledger import Entry, value_key
+
+DATA = "data"
+"""The key of a row's data fingerprint, if no key of the config distinguishes the data sets."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One config: the values of the differing keys, and its metrics over n replicates.
+
+    Args:
+        entries: The runs, one per replicate, ordered by replicate.
+        samples: The values of each metric by replicate.
+        difference: The difference to the first row in the compared metric. None if the two rows
+            were evaluated on different sequences, because their scores are then not paired.
+        apart: The reason for a missing difference, such as `other test set`.
+        improvement: The probability that the row is better than the first in the compared metric.
+            None if they are not compared, or share fewer than two replicates.
+        lost: The number of further replicates that diverged or failed, by state.
+        data: A text that is equal for rows evaluated on the same sequences.
+    """
+
+    config: dict[str, Any]
+    entries: list[Entry]
+    metrics: dict[str, Estimate]
+    samples: dict[str, dict[Replicate, float]]
+    difference: Difference | None = None
+    apart: str = ""
+    lost: Mapping[str, int] = field(default_factory=dict[str, int])
+    data: str = ""
+    improvement: Improvement | None = None
+
+    @property
+    def n(self) -> int:
+        return len(self.entries)
+
+    @property
+    def lost_words(self) -> str:
+        """`2 of 7 diverged`; empty if no replicate is lost."""
+        total = self.n + sum(self.lost.values())
+        return ", ".join(f"{number} of {total} {state}" for state, number in self.lost.items())
+
+
+def make_row(
+    group: list[Entry],
+    keys: Sequence[str],
+    datasets: Mapping[str, str],
+    lost: Mapping[str, Mapping[str, int]],
+    variation: Variation,
+) -> Row:
+    """Returns the row of the runs of one config and data set.
+
+    Args:
+        datasets: The name of each data set by `data_key`; empty if there is only one.
+        lost: The numbers of lost replicates by run_id and state.
+    """
+    samples: dict[str, dict[Replicate, float]] = {}
+    for entry in group:
+        for name, value in numbers(entry).items():
+            samples.setdefault(name, {})[replicate_of(entry)] = value
+    # The runs of a group have the same values.
+    config = {key: group[0].config.get(key) for key in keys}
+    if datasets:
+        config[DATA] = datasets[data_key(group[0])]
+    metrics = {
+        name: corrected_estimate(sample, variation.share(name))
+        if variation.resampled
+        else estimate(list(sample.values()))
+        for name, sample in samples.items()
+    }
+    return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
+
+
+def with_data(rows: Sequence[Row]) -> list[Row]:
+    """Adds a text for the sequences of each row.
+
+    They are those of a replicate that all rows have.
+    """
+    sets = [_sets_by_replicate(row) for row in rows]
+    shared = set[Replicate].intersection(*map(set, sets)) if sets else set()
+    return [
+        replace(row, data=value_key(of[min(shared)] if shared else next(iter(of.values()))))
+        for row, of in zip(rows, sets, strict=True)
+    ]
+
+
+def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
+    """Adds the differences to the first row, for configs evaluated on the same sequences."""
+    first = _sets_by_replicate(rows[0]) if rows else {}
+    checked = [_check_sets(row, metric, first, variation.resampled) for row in rows]
+    # Holm's correction counts only the configs that are compared.
+    samples = [sample for row, sample in checked if not row.apart]
+    measure = Measure(metric, variation)
+    judged = zip(measure.differences(samples), samples, strict=True)
+    compared: list[Row] = []
+    for row, _ in checked:
+        if row.apart:
+            compared.append(row)
+            continue
+        difference, sample = next(judged)
+        pairs = paired(sample, samples[0])
+        better = measure.improvement(pairs) if difference.verdict != "best" else None
+        shown = better if better and better.n > 1 else None
+        compared.append(replace(row, difference=difference, improvement=shown))
+    return compared
+
+
+def _check_sets(
+    row: Row, metric: str, first: Mapping[Replicate, Sets], resampled: bool
+) -> tuple[Row, dict[Replicate, float]]:
+    """Returns the row, with a reason if it cannot be compared, and its comparable values.
+
+    Args:
+        first: The sets of sequences of the first row, by replicate.
+    """
+    sets = _sets_by_replicate(row)
+    reasons = reasons_apart(first, sets, resampled)
+    # Replicates whose sets differ from the first row's do not count.
+    sample = {key: v for key, v in row.samples.get(metric, {}).items() if not reasons.get(key)}
+    return replace(row, apart=next(iter(reasons.values())) if all(reasons.values()) else ""), sample
+
+
+def _sets_by_replicate(row: Row) -> dict[Replicate, Sets]:
+    return {replicate_of(entry): sets_of(entry) for entry in row.entries}

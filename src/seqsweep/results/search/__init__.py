@@ -1,0 +1,1 @@
+"""Reads what a search has found: its best trials and which keys matter."""

@@ -1,0 +1,206 @@
+"""Runs a successive halving, from its population to the leaderboard.
+
+The module imports no torch at the top.
+"""
+
+import time
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from hydra.errors import HydraException
+from rich.console import Console
+
+from seqsweep.command import option, restore_subcommand, subcommand
+from seqsweep.config.compose import MemberComposer
+from seqsweep.live.display import Display
+from seqsweep.results.formatting import count, number
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
+from seqsweep.sweeping.queue import Queue, QueuedRun
+from seqsweep.sweeping.search.candidates import check_candidates, plan_candidates
+from seqsweep.sweeping.search.halving import Halving
+from seqsweep.sweeping.search.judging import Candidate
+from seqsweep.sweeping.search.searched import Searched
+from seqsweep.sweeping.sweep import (
+    finish_sweep,
+    launch_all,
+    launch_members,
+    stoppable,
+    train_pending,
+)
+from seqsweep.training.outcome import STOP_FILE
+
+
+@interruptible()
+def search(
+    halving: Halving,
+    compose: MemberComposer,
+    launcher: RunLauncher | None,
+    folder: Path,
+    console: Console,
+) -> int:
+    """Searches a space and prints the leaderboard of the folder.
+
+    All configs are checked before the first run starts. The same command continues an interrupted
+    search and trains nothing twice.
+
+    Args:
+        halving: the settings of the search.
+        compose: composes the config of a run.
+        launcher: trains the runs; None for a launcher that does not know the runs of seqsweep.
+        folder: the sweep's folder.
+        console: prints the plan, the progress and the results.
+
+    Returns:
+        The exit code, as `run_sweep` returns it.
+
+    Raises:
+        ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
+            refused; nothing was trained.
+    """
+    command = subcommand()
+    restore_subcommand()
+    started = time.monotonic()
+    if command not in ("train", "plan") or option("plan-only", "") == "yes":
+        given = "--plan-only" if command == "train" else command
+        raise HydraException(f"{given}: needs a grid; a search chooses its runs while it trains")
+    checked = _checked(launcher)
+    candidates = plan_candidates(halving, compose, folder)
+    check_candidates(halving, candidates, folder)
+    searched = Searched(halving, candidates, folder)
+    searched.decide()
+    pending = searched.pending()
+    members = [candidate.member for candidate in candidates]
+    if pending:
+        build_each([candidate.member for candidate in pending], compose)
+    _say_plan(searched, pending, console)
+    if command == "plan":
+        return 0
+    code = 0
+    if pending:
+        code = _train(searched, pending, checked, console)
+    if code == 0:
+        confirming = _confirming(searched, compose)
+        members += confirming
+        left = [member for member in confirming if not member.is_done()]
+        if left:
+            code = _confirm(members, left, checked, folder, console)
+    code = finish_sweep(members, folder, console, code, started)
+    console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
+    return code
+
+
+def _checked(launcher: RunLauncher | None) -> RunLauncher:
+    """Returns the launcher.
+
+    Raises:
+        HydraException: it cannot end runs early.
+    """
+    if launcher is None or (launcher.threads is None and launcher.workers is None):
+        raise HydraException(
+            "hydra/launcher: must be local, slurm or ray for a search, without hydra.callbacks"
+        )
+    if launcher.workers is not None and launcher.workers.detach:
+        raise HydraException(
+            "hydra.launcher.detach=true: must be false for a search, which its command leads"
+        )
+    return launcher
+
+
+def _say_plan(searched: Searched, pending: Sequence[Candidate], console: Console) -> None:
+    """Prints the rungs, the number of epochs, and the notes that a sweep prints."""
+    halving, members = searched.halving, [each.member for each in searched.candidates]
+    total = len(members)
+    sizes = zip(halving.sizes(total), halving.rungs, strict=True)
+    steps = ", ".join(f"{size:,} to epoch {rung}" for size, rung in sizes)
+    full = total * halving.rungs[-1]
+    line = f"successive halving: {steps}: {halving.epochs(total):,} of {full:,} epochs"
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    say_plan(
+        members,
+        [candidate.member for candidate in pending],
+        halving.population,
+        searched.folder,
+        console,
+    )
+
+
+def _train(
+    searched: Searched, pending: Sequence[Candidate], launcher: RunLauncher, console: Console
+) -> int:
+    """Trains the population rung by rung; returns the exit code as `train_pending`."""
+    folder = searched.folder
+    members = [candidate.member for candidate in searched.candidates]
+    left = [candidate.member for candidate in pending]
+
+    def lead() -> None:
+        with stoppable(folder), Display([member.folder for member in left], console):
+            _lead(searched, launcher)
+
+    return train_pending(members, left, folder, console, lead, is_open=True)
+
+
+def _lead(searched: Searched, launcher: RunLauncher) -> None:
+    """Launches the runs until each has come to its end.
+
+    Pools ask the judge themselves. Other runs pause at a rung, and are launched again when all have
+    reached it.
+    """
+    by_id = {candidate.run_id: candidate for candidate in searched.candidates}
+    waits = searched.candidates[0].member.planned.config["when_locked"] == "wait"
+
+    def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
+        taken = [searched.limited(by_id[run.run_id]) for run in runs]
+        return launch_members(taken, launcher, searched.folder, searched.judge)
+
+    before = None
+    while True:
+        limits = searched.judge()
+        pending = searched.pending()
+        state = limits, [candidate.run_id for candidate in pending]
+        # Without progress, other processes train what is left, or it cannot be trained.
+        if not pending or state == before or (searched.folder / STOP_FILE).exists():
+            return
+        before = state
+        queue = Queue([searched.queued(candidate) for candidate in pending], searched.folder)
+        queue.train(launch, idle=float("inf") if waits else 0.0)
+
+
+def _confirming(searched: Searched, compose: MemberComposer) -> list[SweepMember]:
+    """Plans the best configs with fresh seeds, and notes their runs in search.json."""
+    jobs = searched.confirming()
+    members = {
+        number: plan_members(overrides, compose, searched.folder)
+        for number, overrides in jobs.items()
+        if overrides
+    }
+    searched.confirm({n: [each.folder.run_id for each in part] for n, part in members.items()})
+    return [member for part in members.values() for member in part]
+
+
+def _confirm(
+    members: Sequence[SweepMember],
+    left: Sequence[SweepMember],
+    launcher: RunLauncher,
+    folder: Path,
+    console: Console,
+) -> int:
+    """Trains the best configs with fresh seeds; returns the exit code as `train_pending`."""
+    line = f"confirming the best configs: {count(len(left), 'run')} with fresh seeds"
+    console.print(line, soft_wrap=True, highlight=False, markup=False)
+    return train_pending(
+        members, left, folder, console, lambda: launch_all(left, launcher, folder, console)
+    )
+
+
+def _budget(searched: Searched) -> str:
+    """Returns what the search has tried, and the best config that it has found."""
+    configs = len(searched.candidates)
+    full = configs * searched.halving.rungs[-1]
+    line = f"{count(configs, 'config')}, {searched.epochs():,} epochs of {full:,}"
+    for best in searched.best(1):
+        value = best.value(searched.halving.rungs[-1])
+        score = "" if value is None else f", best {searched.monitor} {number(value)}"
+        line += f"{score}: {best.candidate.member.label}"
+    return line

@@ -1,0 +1,123 @@
+"""Plans the runs of trials: their configs, and their checks before the first run."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.where_set import with_place
+from seqsweep.sweeping.members import SweepMember, labelled
+from seqsweep.sweeping.search.space import Choice, Space
+from seqsweep.sweeping.search.unit_cube import value_at
+from seqsweep.training.limits import Limits
+from seqsweep.training.planned_run import PlannedRun, plan
+
+Planned = dict[str, tuple[Sequence[str], PlannedRun]]
+"""The overrides and the planned run by run_id."""
+
+_SEED = "seed"
+
+_SEARCH_NEEDS_ONE_VALUE = {
+    "monitor": "the search judges all trials by one metric",
+    "trainer.max_epochs": "the budget and the pruner count the epochs of a trial",
+    "output_dir": "a search has one folder",
+    _SEED: "hydra.sweeper.seeds=5 trains each trial with five seeds",
+}
+
+
+@dataclass(frozen=True)
+class TrialPlanner:
+    """Turns the params of trials into planned runs.
+
+    Attributes:
+        compose: composes the config of a run.
+        fixed: the overrides that all trials share.
+        space: of the search.
+        seed: the first seed of a trial.
+    """
+
+    compose: MemberComposer
+    fixed: Sequence[str]
+    space: Space
+    seed: int = 0
+
+    def plan(self, params: Mapping[str, Any], seeds: Sequence[int]) -> Planned:
+        """Plans the runs of a trial, one for each seed.
+
+        Raises:
+            HydraException, ValueError, TypeError, OSError: the config or its data are refused.
+        """
+        planned: Planned = {}
+        for seed in seeds:
+            job = [*self.fixed, *self.overrides(params), f"{_SEED}={seed}"]
+            try:
+                member = plan(self.compose.checked(job))
+            except (ValueError, TypeError, OSError) as error:
+                raise with_place(error, self.compose.full(job).hydra) from error
+            planned[member.run_id] = job, member
+        return planned
+
+    def overrides(self, params: Mapping[str, Any]) -> list[str]:
+        """Returns the params of a trial as overrides."""
+        return [
+            # A choice is the text of an override already.
+            f"{key}={params[key] if isinstance(values, Choice) else repr(params[key])}"
+            for key, values in self.space.items()
+        ]
+
+    def values(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Returns the params as plain values: the choice `16` as a number."""
+        parser = OverridesParser.create()
+        values: dict[str, Any] = {}
+        for key, value in params.items():
+            if isinstance(self.space[key], Choice):
+                parsed = parser.parse_override(f"{key}={value}").value()
+                is_plain = parsed is None or isinstance(parsed, (bool, int, float))
+                values[key] = parsed if is_plain else value
+            else:
+                values[key] = value
+        return values
+
+    def plan_ends(self) -> Planned:
+        """Plans a run for each choice and both ends of each interval.
+
+        The first of these runs has the first value of every key.
+
+        Raises:
+            HydraException, ValueError, TypeError, OSError: a value is refused.
+        """
+        for key, reason in _SEARCH_NEEDS_ONE_VALUE.items():
+            if key in self.space:
+                raise HydraException(f"{key}: must have one value in a search: {reason}")
+        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
+        planned = self.plan(first, [self.seed])
+        for key, values in self.space.items():
+            if isinstance(values, Choice):
+                ends = list(values.values)[1:]
+            else:
+                ends = [value_at(values, 1.0)]
+            for value in ends:
+                planned |= self.plan({**first, key: value}, [self.seed])
+        return planned
+
+
+def members_of(
+    planned: Planned, thresholds: Mapping[str, Mapping[int, float]], folder: Path
+) -> list[SweepMember]:
+    """Returns the members of a sweep with the thresholds of their runs.
+
+    Args:
+        planned: the runs.
+        thresholds: by run_id, for the runs of a search that prunes.
+        folder: the sweep's folder.
+    """
+    limited: Planned = {}
+    for run_id, (overrides, run) in planned.items():
+        if run_id in thresholds:
+            run = replace(run, limits=Limits(thresholds[run_id]))
+        limited[run_id] = overrides, run
+    return labelled(limited, folder)

@@ -1,0 +1,173 @@
+"""Folds are disjoint, complete, stratified and whole in groups; they depend on the seed alone."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seqsweep.data.contents import contents
+from seqsweep.data.convert import convert
+from seqsweep.data.folds import folds_of
+from seqsweep.data.mapped import folder
+from seqsweep.data.mapped_sequences import MappedSequences
+from seqsweep.data.prepare import prepare
+from seqsweep.data.raw import make_sequences
+from seqsweep.data.sequences import Sequences, Splits
+from seqsweep.data.tasks import parity
+
+
+def made(labels: Any, groups: Any = None, names: Any = None) -> Sequences:
+    """Sequences whose only value is their position."""
+    x = np.arange(len(labels), dtype=np.float64)[:, None, None]
+    return make_sequences(x, labels, groups=groups, class_names=names)
+
+
+def divided(sequences: Sequences, folds: int, seed: int = 0) -> np.ndarray:
+    return folds_of(sequences, folds, np.random.default_rng(seed), "data")
+
+
+def ready(splits: Splits, **options: Any) -> Splits:
+    given: dict[str, Any] = {
+        "val_fraction": 0.25, "test_fraction": 0.2, "split_seed": 0, "standardize": False,
+        "missing": "error", "folds": 4,
+    }  # fmt: skip
+    return prepare(splits, **given | options)
+
+
+def known(part: Sequences | None) -> list[int]:
+    assert part is not None
+    return part.x[:, 0, 0].astype(int).tolist()
+
+
+LABELS = [0] * 21 + [1] * 10 + [2] * 9
+
+
+@given(st.integers(2, 6), st.lists(st.integers(6, 25), min_size=2, max_size=5), st.integers(0, 99))
+@settings(max_examples=60, deadline=None)
+def test_sizes_and_classes_differ_by_at_most_one(folds, counts, seed):
+    labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
+    fold = divided(made(labels), folds, seed)
+    table = [np.bincount(labels[fold == k], minlength=len(counts)) for k in range(folds)]
+    assert np.ptp(table, axis=0).max() <= 1
+    assert np.ptp(np.sum(table, axis=1)) <= 1
+
+
+def test_each_sequence_is_tested_once_and_no_split_shares_one():
+    tested: list[int] = []
+    for fold in range(4):
+        cut = ready(Splits(made(LABELS)), fold=fold)
+        parts = [known(cut.train), known(cut.val), known(cut.test)]
+        assert sorted(parts[0] + parts[1] + parts[2]) == list(range(40))
+        assert (len(parts[1]), len(parts[2])) == (8, 10)  # a quarter of 30, a quarter of 40
+        tested += parts[2]
+    assert sorted(tested) == list(range(40))
+
+
+def test_the_partition_is_that_of_the_split_seed_alone():
+    source = Splits(made(LABELS))
+    first = [known(ready(source, fold=fold).test) for fold in range(4)]
+    for others in ({"test_fraction": 0.0}, {"val_fraction": 0.0}, {"missing": "zero"}):
+        assert [known(ready(source, fold=fold, **others).test) for fold in range(4)] == first
+    other = [known(ready(source, fold=fold, split_seed=1).test) for fold in range(4)]
+    assert not any(part in first for part in other)
+
+
+def test_each_fold_is_other_data():
+    cuts = [ready(Splits(made(LABELS)), fold=fold) for fold in range(4)]
+    assert len({cut.fingerprint() for cut in cuts}) == 4
+    assert len({contents(cut)["test"]["fingerprint"] for cut in cuts}) == 4
+
+
+@given(st.integers(0, 999), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_names_decide_nothing(seed, has_groups):
+    rng = np.random.default_rng(seed)
+    labels = rng.permutation(np.repeat([0, 1, 2], [9, 12, 15]))
+    groups = np.arange(36) // 3 if has_groups else None
+    other = np.array([2, 0, 1])[labels]
+    renamed = None if groups is None else rng.permutation(12)[groups]
+    try:
+        fold = divided(made(labels, groups, "abc"), 3, seed)
+    except ValueError:
+        return
+    assert np.array_equal(fold, divided(made(other, renamed, "abc"), 3, seed))
+
+
+@given(st.integers(0, 999), st.integers(2, 5))
+@settings(max_examples=60, deadline=None)
+def test_a_group_lies_in_one_fold_and_the_classes_stay_near_proportion(seed, folds):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(40, size=400)
+    labels = (rng.random(400) < 0.3).astype(int)
+    fold = divided(made(labels, groups), folds, seed)
+    assert all(len(set(fold[groups == group])) == 1 for group in groups)
+    sizes = np.bincount(fold, minlength=folds)
+    # A fold may miss its share by about one group of ten sequences.
+    assert abs(sizes - 400 / folds).max() <= 12
+    assert all(abs(labels[fold == k].mean() - labels.mean()) < 0.08 for k in range(folds))
+
+
+def test_as_many_groups_as_folds_have_a_fold_each():
+    labels, groups = np.tile([0, 1], 10), np.repeat(np.arange(5), 4)
+    fold = divided(made(labels, groups), 5)
+    assert sorted(fold[::4]) == list(range(5))
+
+
+def test_a_line_says_how_many_groups_are_tested():
+    source = made(np.tile([0, 1], 20), np.repeat(np.arange(8), 5))
+    assert "test: 2 of 8 groups, 10 sequences" in ready(Splits(source)).notes
+
+
+def test_a_given_validation_split_is_the_same_for_all_folds():
+    source = Splits(made(LABELS), val=made([0, 1, 2]))
+    cuts = [ready(source, fold=fold) for fold in range(4)]
+    assert all(known(cut.val) == [0, 1, 2] for cut in cuts)
+    assert all(len(cut.train) == 30 for cut in cuts)
+
+
+def test_sequences_of_a_task_are_divided_too():
+    source = parity(num_train=60, num_val=0, num_test=0, length=6, min_length=None, seed=0)
+    tested = [ready(source, fold=fold).test for fold in range(4)]
+    assert sum(len(part) for part in tested if part is not None) == 60
+
+
+def test_sequences_on_disk_have_the_folds_of_those_in_memory(tmp_path: Path):
+    x = np.random.default_rng(0).normal(size=(40, 5, 2)).astype(np.float32)
+    in_memory = Splits(make_sequences(x, LABELS))
+    convert(in_memory, tmp_path / "mapped")
+    on_disk = folder(str(tmp_path / "mapped"), in_memory_mb=0)
+    assert isinstance(on_disk.train, MappedSequences)
+    for fold in range(4):
+        one, other = (ready(s, fold=fold, standardize=True) for s in (in_memory, on_disk))
+        assert contents(one) == contents(other)
+        assert one.scaling is not None and other.scaling is not None
+        assert one.scaling.mean is not None and other.scaling.mean is not None
+        assert np.array_equal(one.scaling.mean, other.scaling.mean)
+
+
+FEW = made([0] * 9 + [1] * 3, names=["a", "b"])
+TOGETHER = made([0] * 9 + [1] * 3, np.r_[np.arange(9), [9] * 3], names=["a", "b"])
+HALVES = replace(FEW, groups=np.arange(12) // 6)
+BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
+    "one": (Splits(FEW), {"folds": 1}, "^data.folds=1: must be at least 2"),
+    "fold": (Splits(FEW), {"folds": 3, "fold": 3}, "^data.fold=3: must be between 0 and 2"),
+    "negative": (Splits(FEW), {"folds": 3, "fold": -1}, "^data.fold=-1: must be between 0 and 2"),
+    "none": (Splits(FEW), {"folds": None, "fold": 1}, "^data.fold=1: must be 0 without folds"),
+    "seed": (Splits(FEW), {"folds": 3, "split_seed": -1}, "^data.split_seed=-1: must be"),
+    "rare": (Splits(FEW), {"folds": 4}, "must be at most 3, the number of sequences .* 'b'"),
+    "test": (
+        Splits(FEW, test=FEW), {"folds": 3}, "^data.folds=3: must be null, because .* a test split"
+    ),
+    "groups": (Splits(HALVES), {"folds": 3}, "must be at most 2, the number of groups"),
+    "together": (Splits(TOGETHER), {"folds": 3}, "all sequences of class 'b' are in one fold"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("splits", "options", "message"), BAD.values(), ids=BAD)
+def test_impossible_folds_are_refused(splits, options, message):
+    with pytest.raises(ValueError, match=message):
+        ready(splits, **options)

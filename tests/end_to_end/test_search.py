@@ -1,0 +1,268 @@
+"""A search is the same however it was interrupted, and spends its budget exactly."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+pytestmark = pytest.mark.slow
+
+Command = Callable[..., Any]
+
+SPACE = ("model.hidden_size=int(interval(4,12))", "optimizer.lr=tag(log,interval(0.001,0.3))")
+DATA = (
+    "data=random",
+    "data.source.num_sequences=60",
+    "data.source.length=8",
+    "data.batch_size=16",
+    "trainer.max_epochs=9",
+    "logger=csv",
+    "diagnostics=false",
+    "sweep.report=false",
+)
+SEARCH = ("train", "-m", "hydra/sweeper=optuna", *DATA, *SPACE)
+DIVERGES = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
+MEDIAN = ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
+NO_CONFIRMATION = "hydra.sweeper.confirm.top=0"
+
+
+def search(folder: Path, name: str) -> SearchFile:
+    found = SearchFile.read(folder / "outputs/sweeps" / name)
+    assert found is not None
+    return found
+
+
+def values(trial: Trial) -> list[float]:
+    assert trial.values is not None, trial
+    return list(trial.values)
+
+
+def results(folder: Path, name: str) -> list[Any]:
+    """Returns what does not depend on the time: the trials and the metrics of their runs."""
+    sweep = folder / "outputs/sweeps" / name
+    return [
+        (
+            dict(trial.params),
+            trial.state,
+            trial.values,
+            trial.epochs,
+            [(sweep / run_id / "metrics.csv").read_bytes() for run_id in trial.run_ids],
+            [weights(sweep / run_id) for run_id in trial.run_ids],
+        )
+        for trial in search(folder, name).trials
+    ]
+
+
+def weights(run: Path) -> str:
+    """Returns the weights of the best epoch as text."""
+    import torch
+
+    state = torch.load(run / "checkpoints/best.ckpt", weights_only=True)["state_dict"]
+    return json.dumps({key: tensor.tolist() for key, tensor in state.items()})
+
+
+def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    options = ("hydra.sweeper.budget.trials=6", "hydra.sweeper.parallel=3", "sweep.name=a")
+    confirm = ("hydra.sweeper.confirm.top=2", "hydra.sweeper.confirm.seeds=2")
+    first = seqsweep(*SEARCH, *options, *confirm)
+    assert first.code == 0, first.err
+    assert first.err == ""
+    found = search(tmp_path, "a")
+    assert [trial.number for trial in found.trials] == list(range(6))
+    assert sum(trial.epochs for trial in found.trials) == 54
+    best = max(found.trials, key=lambda trial: (values(trial), -trial.number))
+    assert f"trial {best.number}: val/acc {values(best)[0]:.5g}" in first.out
+    assert "search by tpe: 6 of 6 trials, 54 epochs" in first.out
+    assert "optuna-dashboard outputs/sweeps/a/optuna-journal.log" in first.out
+    # The best trials are trained again with seeds that the search has not used.
+    assert next(iter(found.confirmed)) == best.number
+    folder = tmp_path / "outputs/sweeps/a"
+    seeds = [
+        json.loads((folder / run_id / "record.json").read_text())["config"]["seed"]
+        for run_id in found.confirmed[best.number]
+    ]
+    assert seeds == [1, 2]
+
+    again = seqsweep(*SEARCH, *options, *confirm)
+    assert again.code == 0, again.err
+    assert "6 trials chosen before" in again.out
+    assert "[1/" not in again.out
+    assert search(tmp_path, "a").trials == found.trials
+
+
+def test_the_journal_says_the_same_as_search_json(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("hydra.sweeper.budget.trials=10", "hydra.sweeper.parallel=2", NO_CONFIRMATION)
+    done = seqsweep(*SEARCH, *options, *MEDIAN, "sweep.name=a")
+    assert done.code == 0, done.err
+    found = search(tmp_path, "a")
+    journal = str(tmp_path / "outputs/sweeps/a/optuna-journal.log")
+    storage = JournalStorage(JournalFileBackend(journal))
+    trials = optuna.load_study(study_name="seqsweep", storage=storage).get_trials()
+    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    assert [states[trial.state.name] for trial in trials] == [t.state for t in found.trials]
+    assert "pruned" in {trial.state for trial in found.trials}
+    for trial, ours in zip(trials, found.trials, strict=True):
+        assert trial.params == dict(ours.params)
+        assert [trial.value] == ours.values
+        assert len(trial.intermediate_values) == ours.epochs
+    pruned = next(trial for trial in found.trials if trial.state == "pruned")
+    record = tmp_path / "outputs/sweeps/a" / pruned.run_ids[0] / "record.json"
+    assert json.loads(record.read_text())["status"] == "pruned"
+
+
+def test_a_larger_budget_continues_the_search(seqsweep: Command, tmp_path: Path) -> None:
+    """8 trials and then 16 are the 16 trials of one command, also with other threads."""
+    common = ("hydra.sweeper.parallel=4", *MEDIAN, NO_CONFIRMATION)
+    for trials in (8, 16):
+        budget = f"hydra.sweeper.budget.trials={trials}"
+        assert seqsweep(*SEARCH, *common, budget, "sweep.name=two").code == 0
+    one = (*common, "hydra.sweeper.budget.trials=16", "hydra.launcher.threads=1")
+    assert seqsweep(*SEARCH, *one, "sweep.name=one").code == 0
+    assert results(tmp_path, "two") == results(tmp_path, "one")
+    states = {trial.state for trial in search(tmp_path, "one").trials}
+    assert states == {"complete", "pruned"}
+
+
+def test_a_killed_search_ends_as_if_it_had_not_been_killed(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    budget = ("hydra.sweeper.budget.trials=null", "hydra.sweeper.budget.epochs=100")
+    common = (*budget, "hydra.sweeper.parallel=3", "hydra.sweeper.pruner=hyperband", "seed=4")
+    assert seqsweep(*SEARCH, *common, NO_CONFIRMATION, "sweep.name=whole").code == 0
+    arguments = [*SEARCH, *common, NO_CONFIRMATION, "sweep.name=killed"]
+    rng = random.Random(0)
+    journal = tmp_path / "outputs/sweeps/killed/optuna-journal.log"
+    kills = 0
+    for _ in range(5):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "seqsweep", *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        before = journal.stat().st_size if journal.exists() else 0
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            size = journal.stat().st_size if journal.exists() else 0
+            if size > before + rng.randrange(200, 6000):
+                break
+            time.sleep(0.002)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        process.wait()
+        if journal.exists() and kills % 2:  # a power failure tears the last line
+            content = journal.read_bytes()
+            journal.write_bytes(content[: len(content) - rng.randrange(40)])
+    assert kills >= 2
+    last = seqsweep(*arguments)
+    assert last.code == 0, last.err
+    assert results(tmp_path, "killed") == results(tmp_path, "whole")
+    found = search(tmp_path, "killed")
+    used = sum(trial.epochs for trial in found.trials)
+    assert 100 - 9 < used <= 100  # another trial would not have fitted
+
+
+def test_each_trial_over_seeds_is_judged_by_the_mean(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("hydra.sweeper.budget.trials=3", "hydra.sweeper.seeds=2", NO_CONFIRMATION)
+    done = seqsweep(*SEARCH, *options, "hydra.sweeper.sampler=random", "sweep.name=a")
+    assert done.code == 0, done.err
+    for trial in search(tmp_path, "a").trials:
+        records = [
+            json.loads((tmp_path / "outputs/sweeps/a" / run_id / "record.json").read_text())
+            for run_id in trial.run_ids
+        ]
+        assert [record["config"]["seed"] for record in records] == [0, 1]
+        scores = [record["metrics"]["val/acc"] for record in records]
+        assert trial.values == [sum(scores) / 2]
+        assert trial.epochs == 18
+
+
+def test_several_objectives_have_a_pareto_set(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("hydra.sweeper.budget.trials=6", "hydra.sweeper.objectives=[val/acc,params]")
+    done = seqsweep(*SEARCH, *options, NO_CONFIRMATION, "sweep.name=a")
+    assert done.code == 0, done.err
+    trials = search(tmp_path, "a").trials
+    pareto = {
+        one.number
+        for one in trials
+        if not any(
+            values(other) != values(one)
+            and values(other)[0] >= values(one)[0]
+            and values(other)[1] <= values(one)[1]
+            for other in trials
+        )
+    }
+    printed = {int(line.split()[1][:-1]) for line in done.out.splitlines() if "  trial " in line}
+    assert printed == pareto
+    assert "in the Pareto set" in done.out
+
+
+def test_equal_configs_are_trained_once_and_failures_count(
+    seqsweep: Command, tmp_path: Path
+) -> None:
+    space = ("model.hidden_size=4,8", "optimizer.lr=0.01,1000", *DIVERGES)
+    options = ("hydra.sweeper.budget.trials=12", "hydra.sweeper.sampler=random", NO_CONFIRMATION)
+    done = seqsweep(*SEARCH[:-2], *space, *options, "hydra.sweeper.parallel=2", "sweep.name=a")
+    found = search(tmp_path, "a")
+    runs = {trial.run_ids[0] for trial in found.trials}
+    assert len(runs) <= 4
+    assert len(found.trials) == 12
+    first = {run_id: next(t for t in found.trials if t.run_ids == [run_id]) for run_id in runs}
+    for trial in found.trials:
+        same = first[trial.run_ids[0]]
+        assert (trial.state, trial.values) == (same.state, same.values)
+        assert trial is same or trial.epochs == 0
+        assert trial.state == ("failed" if trial.params["optimizer.lr"] > 1 else "complete")
+    assert {trial.state for trial in found.trials} == {"failed", "complete"}
+    assert done.code == 0, done.err  # a run that diverged is done
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "hydra/sweeper=optuna: needs a space"),
+        ((*SPACE, "hydra.sweeper.sampler=tpee"), "did you mean 'tpe'"),
+        ((*SPACE, "hydra.sweeper.budget.trails=3"), "did you mean 'trials'"),
+        ((*SPACE, "hydra.sweeper.budget.trials=null"), "must have trials, epochs or minutes"),
+        ((*SPACE, "hydra.sweeper.sampler=grid"), "optimizer.lr must be values"),
+        ((*SPACE, "seed=0,1"), "hydra.sweeper.seeds=5 trains each trial with five seeds"),
+        ((*SPACE, "trainer.max_epochs=2,3"), "must have one value in a search"),
+        ((*SPACE, "rerun=true"), "rerun=true: must be false in a search"),
+        ((*SPACE, "optimizer.weight_decay=interval(-1,0)"), "optimizer.weight_decay=-1"),
+        ((*SPACE, "+hydra.sweeper.sampler_options.popsiz=3"), "sampler_options: "),
+        (("model.hidden_size=int(interval(9,3))",), "the first number must be below the second"),
+        (("model.hidden_size=0,8",), "model.hidden_size=0"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_it_writes(refused, arguments, words) -> None:
+    assert words in refused("train", "-m", "hydra/sweeper=optuna", *DATA, *arguments)
+
+
+def test_a_plan_shows_the_first_trials(seqsweep: Command, tmp_path: Path) -> None:
+    options = ("hydra.sweeper.budget.trials=6", "hydra.sweeper.parallel=3", "sweep.name=a")
+    plan = seqsweep("plan", *SEARCH[1:], *options)
+    assert plan.code == 0, plan.err
+    assert "first 3 trials, chosen before any result:" in plan.out
+    assert "search by tpe in outputs/sweeps/a: at most 6 trials" in plan.out
+    assert "a trial: 1 run of at most 9 epochs" in plan.out
+    assert not (tmp_path / "outputs").exists()
+    assert seqsweep(*SEARCH, *options, NO_CONFIRMATION).code == 0
+    for trial in search(tmp_path, "a").trials[:3]:
+        assert " ".join(f"{key}={value}" for key, value in trial.params.items()) in plan.out

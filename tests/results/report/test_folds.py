@@ -1,0 +1,79 @@
+"""The report of a cross-validation says what was varied, and compares configs fold by fold."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from replicate_runs import crossed, ranked
+
+from seqsweep.results.report.analysis import analyse
+from seqsweep.results.report.findings import Report
+from seqsweep.results.report.write import write_report
+from seqsweep.runs.sealed import write_sealed
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Report:
+    ranked(tmp_path, crossed((0, 1), folds=5, seeds=2))
+    return analyse(tmp_path)
+
+
+def test_the_answer_says_what_was_varied(report):
+    assert "over 5 folds x 2 seeds" in report.answer.rest
+    assert (report.unit, report.varied) == ("replicate", "5 folds x 2 seeds")
+    assert "corrected resampled t-test" in report.test
+    assert report.answer.power is not None and "split" in report.answer.power
+
+
+def test_each_score_has_the_label_of_its_replicate(report):
+    labels = [label for label, _ in report.configs[0].scores]
+    assert labels[:3] == ["fold=0 seed=0", "fold=0 seed=1", "fold=1 seed=0"]
+    assert [run.replicate for run in report.configs[0].all_runs] == labels
+    json.dumps(asdict(report), allow_nan=False)
+
+
+def test_the_page_names_replicates_and_the_test(tmp_path, report):
+    html = write_report(tmp_path)[0].read_text()
+    assert "the mean over replicates (5 folds x 2 seeds)" in html
+    assert "corrected for overlapping training sets (Nadeau and Bengio 2003)" in html
+    assert "p is that of the corrected resampled t-test" in html
+    assert "in the first replicate" in html
+    assert "<th>replicate</th>" in html and "fold=1 seed=0" in html
+    assert "Variance between replicates" in html
+
+
+def test_each_config_has_its_probability_of_improvement(tmp_path, report):
+    better = report.configs[1].improvement
+    assert report.configs[0].improvement is None
+    assert better is not None and better.n == 5  # the folds, not the runs
+    assert "better than the best" in write_report(tmp_path)[0].read_text()
+
+
+def test_a_baseline_is_the_mean_over_the_folds(tmp_path):
+    ranked(tmp_path, crossed((0,), folds=3))
+    rows = [
+        {"name": name, "metrics": {"test/acc": score + fold / 10, "val/acc": score},
+         "seconds": 0.5, "data": {"data.fold": fold, "data.split_seed": 0},
+         "data_fingerprint": "d"}
+        for name, score in (("majority class", 0.1), ("1-nearest neighbour", 0.5))
+        for fold in range(4)
+    ]  # fmt: skip
+    write_sealed(tmp_path / "baselines.json", {"baselines": rows})
+    report = analyse(tmp_path)
+    assert [(b.name, b.label) for b in report.baselines] == [
+        ("majority class", ""), ("1-nearest neighbour", ""),
+    ]  # fmt: skip
+    # Fold 3 was not trained.
+    assert report.baselines[1].metrics["test/acc"] == pytest.approx(0.6)
+    assert report.answer.baseline is not None
+    assert "Best baseline: 1-nearest neighbour, test accuracy 0.600" in report.answer.baseline
+
+
+def test_seeds_keep_their_numbers_and_words(tmp_path):
+    runs = [(h, r) for h in (0, 1) for r in (run[1] for run in crossed((0,), folds=1, seeds=3))]
+    ranked(tmp_path, runs)
+    report = analyse(tmp_path)
+    assert (report.unit, report.varied) == ("seed", "")
+    assert [label for label, _ in report.configs[0].scores] == [0, 1, 2]
+    assert "over 3 seeds" in report.answer.rest or "between 3 seeds" in report.answer.rest

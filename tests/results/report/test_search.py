@@ -1,0 +1,229 @@
+"""The report of a search says what was found, and how certain that is."""
+
+import json
+import random
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_search import (
+    CELL,
+    EPOCHS,
+    SPACE,
+    halving,
+    random_search,
+    sampled,
+    write_run,
+    write_search,
+    write_trial,
+)
+
+from seqsweep.results.report.parallel_plot import MOST_LINES
+from seqsweep.results.report.write import write_report
+from seqsweep.results.search.findings import find_search
+from seqsweep.results.search.summary import search_lines
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+NBSP = "\N{NO-BREAK SPACE}"
+
+
+@pytest.fixture(name="said")
+def get_said(page: Callable[[Path], Any]) -> Callable[[Path], str]:
+    """Writes the report of a folder and returns the text of the section on the search."""
+
+    def call(folder: Path) -> str:
+        text = page(folder).text.replace(NBSP, " ").replace(" .", ".")
+        return text[
+            text.index("The search ", text.index("all data:")) : text.rindex("Run it again")
+        ]
+
+    return call
+
+
+def test_a_random_search_tells_its_story(tmp_path, said, figures_of):
+    search = random_search(tmp_path, 40, seeds=8)
+    text = said(tmp_path)
+    best = max(search.trials, key=lambda trial: (trial.values or [0])[0])
+    assert f"Best in the search: trial {best.number}, lr=" in text
+    assert f"validation accuracy {(best.values or [0])[0]:.4f}, test accuracy" in text
+    assert "over 8 fresh seeds: the search was optimistic by" in text
+    assert "Random search: 40 trials, 40 complete. Budget: 64 trials." in text
+    assert f"Spent: 40 trials, {40 * EPOCHS:,} epochs" in text
+    assert "Computed from the validation accuracy of 40 complete trials." in text
+    assert "to expect from random configs" in text
+    assert "This assumes that the configs were drawn independently." in text
+    drawn = figures_of((tmp_path / "report.html").read_text())
+    assert {name for name in drawn if name.startswith("search-")} == {
+        "search-parallel", "search-expected", "search-budget-trials", "search-budget-epochs",
+        "search-budget-seconds",
+    }  # fmt: skip
+    # The line of the best value so far never falls.
+    line = next(t["y"] for t in drawn["search-budget-trials"]["data"] if t["mode"] == "lines")
+    assert line == sorted(line)
+    assert len(line) == 41
+
+
+def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
+    halving(tmp_path, 27, seeds=2)
+    text = said(tmp_path)
+    assert "Successive halving: 27 trials, 1 complete, 26 pruned." in text
+    assert "after 1 epoch of 27 trials. No later epoch was reached" in text
+    assert "Rungs after epochs trials pruned kept" in text
+    assert "1 27 18 9" in text
+    drawn = figures_of((tmp_path / "report.html").read_text())
+    rungs = drawn["search-budget-epochs"]["data"][0]
+    # 27 runs to epoch 1, 9 of them to epoch 3, 3 to epoch 9, and one to the end.
+    assert rungs["x"] == [27, 27 + 18, 27 + 18 + 18, 27 + 18 + 18 + 18]
+    lines = drawn["search-parallel"]["data"]
+    assert len(lines) == 27
+    assert sum(line["opacity"] == 1 for line in lines) == 1
+    assert sum(line["opacity"] < 0.5 for line in lines) == 26
+
+
+def test_a_sampler_that_learns_has_no_expected_best_value(tmp_path, said):
+    random_search(tmp_path, 8, method="tpe", pruner="median")
+    text = said(tmp_path)
+    assert "TPE with pruning by the median rule: 8 trials, 8 complete." in text
+    assert "TPE does not draw its configs independently of each other" in text
+    assert "Expected best of n random configs" not in text
+    assert "no trial was trained again over fresh seeds" in text
+    assert "So few trials are unreliable: chance decides below 20." in text
+
+
+def test_several_objectives_have_a_pareto_set(tmp_path, said, figures_of):
+    trials = [write_trial(tmp_path, number, EPOCHS, whole=True) for number in range(20)]
+    trials = [replace(t, values=[*(t.values or []), 40 * t.params["model.hidden_size"] ** 2])
+              for t in trials]  # fmt: skip
+    write_search(
+        tmp_path, trials, objectives=["val/acc", "params"], directions=["maximize", "minimize"]
+    )
+    text = said(tmp_path)
+    search = find_search(tmp_path, read_folder(tmp_path))
+    assert search is not None
+    assert f"{len(search.found)} trials are in the Pareto set of validation accuracy and" in text
+    assert "no other trial is better in all of them" in text
+    front = figures_of((tmp_path / "report.html").read_text())["search-pareto"]["data"][-1]
+    pairs = sorted(zip(front["x"], front["y"], strict=True))
+    assert [y for _, y in pairs] == sorted(y for _, y in pairs)
+
+
+def lines_without_time(text: str) -> list[str]:
+    """The lines of a file of a report, without those that contain the time of writing."""
+    of_time = ('"written"', '"made_from"', "Written ")
+    return [line for line in text.splitlines() if not any(word in line for word in of_time)]
+
+
+def test_a_folder_without_a_search_is_as_before(tmp_path, grid, page):
+    folder = grid(tmp_path, [8, 16], [1], 2)
+    before = page(folder)
+    files = ("report.json", "report.csv", "report.html")
+    texts = [(folder / name).read_text() for name in files]
+    (folder / "search.json").write_text('{"method": "tpe", "trials": [')
+    page(folder)
+    for name, text in zip(files, texts, strict=True):
+        now = (folder / name).read_text()
+        assert lines_without_time(now) == lines_without_time(text), name
+    assert "search" not in json.loads(texts[0])
+    assert "The search" not in before.headings
+    assert 'id="search"' not in texts[2]
+    assert search_lines(folder, read_folder(folder)) == []
+
+
+def failed(number: int, **changes: Any) -> Trial:
+    return Trial(number, sampled(number), [f"{number:016x}"], "failed", **changes)
+
+
+HARD: dict[str, Callable[[Path], SearchFile]] = {
+    "no trial": lambda folder: write_search(folder, []),
+    "one trial": lambda folder: random_search(folder, 1),
+    "two trials": lambda folder: random_search(folder, 2, seeds=1),
+    "all failed": lambda folder: write_search(folder, [failed(i) for i in range(5)]),
+    "values that are not finite": lambda folder: write_search(
+        folder, [replace(write_trial(folder, 3, 3, whole=True), values=[])]
+    ),
+    "running": lambda folder: write_search(
+        folder,
+        [*(write_trial(folder, i, 3, whole=True) for i in range(5)),
+         *(Trial(i, sampled(i), [f"{i:016x}"]) for i in range(5, 9))],
+    ),
+    "one param": lambda folder: random_search(folder, 9, space={CELL: SPACE[CELL]}),
+    "no param": lambda folder: random_search(folder, 3, space={}),
+    "equal values": lambda folder: write_search(
+        folder,
+        [replace(write_trial(folder, i, 3, whole=True), values=[1.0]) for i in range(30)],
+        confirmed={0: ["absent"]},
+    ),
+    "rungs that no trial has reached": lambda folder: write_search(
+        folder, [failed(i) for i in range(3)], rungs=[1, 3], method="halving"
+    ),
+    "runs that are gone": lambda folder: write_search(
+        folder,
+        [Trial(i, sampled(i), [f"gone{i}"], "complete", [i / 9], 9, 1.0) for i in range(9)],
+        rungs=[1, 3, 9], method="halving", confirmed={8: ["gone", "also"]},
+    ),
+    "params beyond the space": lambda folder: write_search(
+        folder,
+        [replace(write_trial(folder, i, 3, whole=True), params={CELL: f"<b>{i}</b>", "x": [1]})
+         for i in range(3)],
+    ),
+    "a loss": lambda folder: random_search(
+        folder, 9, objectives=["val/loss"], directions=["minimize"]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_a_search_that_is_unusual_has_a_report(case, tmp_path, page):
+    HARD[case](tmp_path)
+    write_run(tmp_path, "f" * 16, sampled(0), 99, 3)
+    found = page(tmp_path)
+    assert "The search" in found.headings
+    assert search_lines(tmp_path, read_folder(tmp_path))
+    json.loads((tmp_path / "report.json").read_text())
+
+
+def test_a_search_without_a_complete_run_has_a_report(tmp_path, page, started):
+    started(tmp_path, {"seed": 0})
+    write_search(tmp_path, [Trial(0, sampled(0), [f"{0:016x}"])])
+    assert "The search" in page(tmp_path).headings
+
+
+def test_a_large_search_draws_the_best_lines_and_a_sample(tmp_path, said, figures_of):
+    """Only a few of the runs exist: their number is not what is tested."""
+    write_run(tmp_path, "0" * 16, sampled(0), 0, 3)
+    write_run(tmp_path, "1" * 16, sampled(1), 0, 3)
+    draw = random.Random(0)
+    trials = [
+        Trial(i, sampled(i), [f"run{i}"], "complete", [draw.random()], 9, 1.0) for i in range(2000)
+    ]
+    write_search(tmp_path, trials)
+    started = time.process_time()
+    text = said(tmp_path)
+    assert time.process_time() - started < 10
+    assert "500 of 2,000 trials are drawn: the best 250 and an even sample" in text
+    lines = figures_of((tmp_path / "report.html").read_text())["search-parallel"]["data"]
+    assert len(lines) == MOST_LINES
+    first = {trial.number for trial in sorted(trials, key=lambda t: -(t.values or [0])[0])[:250]}
+    assert first <= {int(line["name"]) for line in lines}
+
+
+def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
+    random_search(tmp_path / "my search", 6, seeds=2)
+    lines = search_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
+    assert lines[0].startswith("search: 6 trials, 6 complete. Best in the search: trial ")
+    assert "over 2 fresh seeds" in lines[1]
+    assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
+    assert all(line.isascii() for line in lines)
+
+
+def test_a_search_that_goes_on_makes_the_report_stale(tmp_path):
+    search = random_search(tmp_path, 3)
+    write_report(tmp_path)
+    first = json.loads((tmp_path / "report.json").read_text())["made_from"]
+    write_search(tmp_path, search.trials[:2])
+    write_report(tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["made_from"] != first

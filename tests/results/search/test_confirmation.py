@@ -1,0 +1,88 @@
+"""Fresh seeds show how much of a trial's value in the search was luck."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_search import random_search, write_search
+
+from seqsweep.results.search.confirmation import Confirmation, confirmation_of
+from seqsweep.results.search.trials import runs_of, search_names
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile, Trial
+
+
+def confirmed(folder: Path, search: SearchFile) -> Confirmation | None:
+    return confirmation_of(search, runs_of(search, folder, []), search_names(search))
+
+
+def write(folder: Path, run_id: str, seed: int, **metrics: float) -> str:
+    config: dict[str, Any] = {"seed": seed, "monitor": "val/acc"}
+    values = {name.replace("__", "/"): value for name, value in metrics.items()}
+    RunFolder(folder / run_id).start(config, {}, sync=False)
+    RunFolder(folder / run_id).finish({"config": config, "metrics": values}, synced=True)
+    return run_id
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> tuple[Path, SearchFile]:
+    """Two trials: the first was lucky in the search, the second is better over fresh seeds."""
+    ids: dict[int, list[str]] = {0: [], 1: []}
+    for trial, mean in ((0, 0.7), (1, 0.8)):
+        for seed in range(1, 7):
+            value = mean + seed / 1000
+            name = f"c{trial}{seed}"
+            ids[trial].append(write(tmp_path, name, seed, val__acc=value, test__acc=value - 0.1))
+    trials = [
+        Trial(0, {"optimizer.lr": 0.1}, [write(tmp_path, "a", 0, val__acc=0.9)], "complete", [0.9]),
+        Trial(1, {"optimizer.lr": 0.2}, [write(tmp_path, "b", 0, val__acc=0.8)], "complete", [0.8]),
+    ]
+    return tmp_path, write_search(tmp_path, trials, confirmed=ids)
+
+
+def test_ranks_change_with_fresh_seeds(two):
+    found = confirmed(*two)
+    assert found is not None
+    assert [(row.number, row.before, row.after) for row in found.trials] == [(1, 2, 1), (0, 1, 2)]
+    assert found.metric == "test/acc"
+    assert found.first.number == 0
+    assert found.first.optimism == pytest.approx(0.9 - 0.7035)
+    assert [row.difference.verdict for row in found.trials] == ["best", "different"]
+    assert found.trials[1].difference.interval is not None
+    assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
+    assert found.missing == 0
+
+
+def test_runs_that_are_not_complete_are_counted(two):
+    folder, search = two
+    for name in ("c01", "c12"):
+        (folder / name / "record.json").unlink()
+    found = confirmed(folder, search)
+    assert found is not None
+    assert found.missing == 2
+    assert {row.number: row.fresh.n for row in found.trials} == {0: 5, 1: 5}
+    # Four seeds are left that both trials have.
+    assert found.trials[1].difference.n == 4
+
+
+def test_a_seed_of_the_search_is_not_fresh(two):
+    folder, search = two
+    search.confirmed[0].append("a")  # pyright: ignore[reportAttributeAccessIssue]
+    found = confirmed(folder, search)
+    assert found is not None
+    assert found.first.fresh.n == 6
+
+
+def test_without_fresh_seeds_there_is_no_confirmation(tmp_path):
+    search = random_search(tmp_path, 3)
+    assert confirmed(tmp_path, search) is None
+    search = write_search(tmp_path, search.trials, confirmed={0: ["absent"]})
+    assert confirmed(tmp_path, search) is None
+
+
+def test_without_a_test_split_validation_compares(tmp_path):
+    ids = [write(tmp_path, f"c{seed}", seed, val__acc=0.5) for seed in (1, 2)]
+    trials = [Trial(0, {}, [write(tmp_path, "a", 0, val__acc=0.9)], "complete", [0.9])]
+    found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed={0: ids}))
+    assert found is not None
+    assert found.metric == "val/acc"

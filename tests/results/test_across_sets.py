@@ -1,0 +1,263 @@
+"""Configs of several data sets meet as ranks; their scores are never mixed."""
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seqsweep.cli import main
+from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
+from seqsweep.results.across_text import as_csv, as_markdown
+from seqsweep.results.data_sets import data_sets
+from seqsweep.results.folder_tables import print_folder
+from seqsweep.results.leaderboard import leaderboard
+from seqsweep.results.significance import Estimate
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.run_folder import RunFolder
+
+TARGET = "data.source._target_"
+
+
+def run(folder: Path, data: str, config: dict[str, Any], acc: float | None, test: str = "") -> None:
+    """Writes a run on a data set; complete if it has an accuracy.
+
+    Args:
+        test: the fingerprint of its test split; that of the data set by default.
+    """
+    config = {"monitor": "val/acc", TARGET: f"seqsweep.data.{data}", **config}
+    made = RunFolder(folder / f"{len(list(folder.glob('*/config.yaml'))):016x}")
+    made.start(config, {})
+    if acc is not None:
+        splits = {name: {"fingerprint": test or f"{data} {name}"} for name in ("val", "test")}
+        metrics = {"train/loss": 1.0, "val/acc": 1 - acc, "test/acc": acc}
+        made.finish(
+            {"config": config, "metrics": metrics, "data_fingerprint": f"content of {data}",
+             "splits": splits, "best_epoch": 0, "params": 10, "train_seconds": 1.0}
+        )  # fmt: skip
+
+
+def grid(folder: Path, scores: dict[str, dict[int, float]], seeds: Iterable[int] = (0, 1)) -> Path:
+    """Writes runs of each data set and hidden size; seeds differ by 0.02 around the score."""
+    for data, by_size in scores.items():
+        for size, score in by_size.items():
+            for seed in seeds:
+                own = {"h": size, "seed": seed}
+                run(folder, data, own, score + 0.02 * (seed - 0.5))
+    return folder
+
+
+def table_of(folder: Path) -> AcrossSets:
+    found = across_sets(read_folder(folder))
+    assert found is not None
+    return found
+
+
+def printed(folder: Path) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    print_folder(console, folder, read_folder(folder))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def means(found: AcrossSets) -> dict[str, list[float | None]]:
+    return {m.words: [c and round(c.mean, 6) for c in m.cells] for m in found.methods}
+
+
+EASY = {"digits": {8: 0.8, 16: 0.9}, "vowels": {8: 0.5, 16: 0.6}, "order": {8: 0.4, 16: 0.3}}
+
+
+def test_cells_are_means_over_seeds_and_rows_are_ordered_by_mean_rank(tmp_path: Path):
+    found = table_of(grid(tmp_path, EASY))
+    assert found.metric == "test/acc"
+    assert found.sets == ["digits", "vowels", "order"]
+    assert means(found) == {"h=16": [0.9, 0.6, 0.3], "h=8": [0.8, 0.5, 0.4]}
+    assert found.ranking is not None
+    assert found.ranking.mean_ranks == pytest.approx([4 / 3, 5 / 3])
+    against = found.ranking.against[1]
+    assert against is not None
+    assert (against.wins, against.draws, against.losses) == (1, 0, 2)
+
+
+def test_one_data_set_needs_no_table(tmp_path: Path):
+    grid(tmp_path, {"digits": {8: 0.8, 16: 0.9}})
+    assert across_sets(read_folder(tmp_path)) is None
+    assert "mean rank" not in printed(tmp_path)
+
+
+def test_keys_that_follow_the_data_distinguish_no_config(tmp_path: Path):
+    """`experiment=` chooses the batch size with the data."""
+    for data, batch in (("digits", 32), ("order", 50)):
+        for size in (8, 16):
+            own = {"h": size, "seed": 0, "data.batch_size": batch, "data.standardize": batch == 32}
+            run(tmp_path, data, own, size / 100)
+    assert [method.keys for method in table_of(tmp_path).methods] == [{"h": 16}, {"h": 8}]
+
+
+def test_a_key_of_the_data_that_is_swept_is_part_of_the_config(tmp_path: Path):
+    for data in ("digits", "order"):
+        for batch in (16, 32):
+            run(tmp_path, data, {"data.batch_size": batch, "seed": 0}, batch / 100)
+    words = [method.words for method in table_of(tmp_path).methods]
+    assert words == ["batch_size=32", "batch_size=16"]
+
+
+def test_folds_and_split_seeds_are_replicates_on_one_data_set(tmp_path: Path):
+    for data in ("digits", "order"):
+        for fold in range(3):
+            for size in (8, 16):
+                own = {"h": size, "seed": 0, "data.fold": fold, "data.split_seed": fold}
+                run(tmp_path, data, own, size / 100 + fold / 10, test=f"{data} {fold}")
+    found = table_of(tmp_path)
+    assert found.sets == ["digits", "order"]
+    assert found.left_out == {}
+    assert means(found) == {"h=16": [0.26, 0.26], "h=8": [0.18, 0.18]}
+    assert {cell.n for method in found.methods for cell in method.cells if cell} == {3}
+
+
+def test_a_data_set_without_a_score_of_each_config_is_left_out_of_the_ranks(tmp_path: Path):
+    grid(tmp_path, EASY)
+    for seed in (0, 1):
+        run(tmp_path, "frequencies", {"h": 16, "seed": seed}, 0.99)
+    run(tmp_path, "frequencies", {"h": 8, "seed": 0}, None)
+    found = table_of(tmp_path)
+    assert found.sets[-1] == "frequencies"
+    assert found.left_out == {"frequencies": "h=8 has no score on it"}
+    assert found.ranking is not None
+    assert found.ranking.number == 3
+    assert "frequencies left out of the ranks: h=8 has no score on it" in printed(tmp_path)
+
+
+def test_a_data_set_that_no_run_has_finished_is_in_the_table(tmp_path: Path):
+    grid(tmp_path, EASY)
+    run(tmp_path, "frequencies", {"h": 8, "seed": 0}, None)
+    planned = [{TARGET: "seqsweep.data.parity", "h": 8, "seed": 0, "monitor": "val/acc"}]
+    found = across_sets(read_folder(tmp_path), planned)
+    assert found is not None
+    assert found.sets[3:] == ["frequencies", "parity"]
+    assert set(found.left_out) == {"frequencies", "parity"}
+    assert "no run is complete" in printed(tmp_path)
+
+
+def test_configs_with_different_test_sets_of_one_source_are_not_ranked(tmp_path: Path):
+    grid(tmp_path, EASY)
+    for size in (8, 16):
+        run(tmp_path, "split", {"h": size, "seed": 0}, 0.5, test=f"of size {size}")
+    assert table_of(tmp_path).left_out == {"split": "its configs have different test sets"}
+
+
+def test_data_sets_of_one_name_are_distinguished_by_their_arguments(tmp_path: Path):
+    for length in (20, 50):
+        config = {TARGET: "seqsweep.data.tasks.temporal_order", "data.source.length": length}
+        made = RunFolder(tmp_path / f"{length:016x}")
+        made.start({"seed": 0, **config}, {})
+    path = {TARGET: "seqsweep.data.ts.ts", "data.source.path": "/data/Gun/GunPoint_TRAIN.ts"}
+    RunFolder(tmp_path / f"{0:016x}").start({"seed": 0, **path}, {})
+    names = [one.name for one in data_sets(read_folder(tmp_path))]
+    assert sorted(names) == ["GunPoint", "temporal_order length=20", "temporal_order length=50"]
+
+
+def test_two_paths_of_one_content_are_one_data_set(tmp_path: Path):
+    config: dict[str, Any] = {TARGET: "seqsweep.data.ts.ts", "seed": 0}
+    for number, name in enumerate(("a", "b")):
+        config["data.source.path"] = f"/{name}.ts"
+        made = RunFolder(tmp_path / f"{number:016x}")
+        made.start(config, {})
+        made.finish({"config": config, "metrics": {}, "data_fingerprint": "same"})
+    # The run without a record has a source that is known from a complete run.
+    RunFolder(tmp_path / f"{2:016x}").start(config | {"seed": 1}, {})
+    assert [len(one.entries) for one in data_sets(read_folder(tmp_path))] == [3]
+
+
+def test_the_table_compares_only_a_metric_that_every_data_set_has(tmp_path: Path):
+    grid(tmp_path, {"digits": {8: 0.8, 16: 0.9}})
+    config = {TARGET: "seqsweep.data.own", "h": 8, "seed": 0, "monitor": "val/acc"}
+    made = RunFolder(tmp_path / f"{99:016x}")
+    made.start(config, {})
+    record = {"config": config, "metrics": {"val/acc": 0.5}, "data_fingerprint": "own"}
+    made.finish(record)
+    assert table_of(tmp_path).metric == "val/acc"
+
+
+def test_the_leaderboard_never_ranks_one_data_set_among_another(tmp_path: Path):
+    """Validation is best for the data set that comes last."""
+    grid(tmp_path, EASY)
+    board = leaderboard(read_folder(tmp_path))
+    assert board.sets == 3
+    rows = [(row.config[TARGET].rpartition(".")[2], row.config["h"]) for row in board.rows]
+    assert rows == [
+        *[("digits", 8), ("digits", 16), ("vowels", 8), ("vowels", 16)],
+        *[("order", 16), ("order", 8)],
+    ]
+
+
+def test_a_folder_prints_a_leaderboard_for_each_data_set_and_then_the_ranks(tmp_path: Path):
+    text = printed(grid(tmp_path, EASY))
+    places = [text.index(name) for name in ("digits\n", "vowels\n", "order\n", "mean rank")]
+    assert places == sorted(places)
+    assert text.count("by val/acc of the best epoch") == 3
+    assert "3 data sets are too few for a signed-rank test: 2 configs need at least 6" in text
+
+
+def test_many_data_sets_have_their_leaderboards_on_request(tmp_path: Path):
+    grid(tmp_path, {f"set{n}": {8: 0.5, 16: 0.6} for n in range(9)}, seeds=[0])
+    entries = read_folder(tmp_path)
+    short = printed(tmp_path)
+    assert "by val/acc of the best epoch" not in short
+    assert f"the leaderboards of the 9 data sets: seqsweep leaderboard {tmp_path} --all" in short
+    console = Console(file=io.StringIO(), width=200)
+    print_folder(console, tmp_path, entries, every=True)
+    assert isinstance(console.file, io.StringIO)
+    assert console.file.getvalue().count("by val/acc of the best epoch") == 9
+
+
+def test_the_command_writes_the_table_as_csv(tmp_path: Path, capsys: Any):
+    folder = grid(tmp_path / "runs", EASY)
+    with pytest.raises(SystemExit) as done:
+        main(["leaderboard", str(folder), "--csv", str(tmp_path / "table.csv")])
+    assert done.value.code == 0
+    assert (tmp_path / "table.csv").read_text() == as_csv(table_of(folder))
+    one = grid(tmp_path / "one", {"digits": {8: 0.5}})
+    with pytest.raises(SystemExit) as done:
+        main(["leaderboard", str(one), "--csv", "x.csv"])
+    assert done.value.code == 2
+    assert f"--csv=x.csv: {one} has one data set" in capsys.readouterr().err
+
+
+def test_no_mean_over_data_sets_is_printed(tmp_path: Path):
+    text = printed(grid(tmp_path, EASY)) + as_csv(table_of(tmp_path))
+    # The means of both configs over the three data sets.
+    assert "0.5667" not in text
+    assert "0.6000" in text
+
+
+def test_csv_and_markdown_have_every_cell(tmp_path: Path):
+    found = table_of(grid(tmp_path, EASY))
+    rows = list(csv.DictReader(io.StringIO(as_csv(found))))
+    assert [row["config"] for row in rows] == ["h=16", "h=8"]
+    assert float(rows[0]["digits"]) == pytest.approx(0.9)
+    assert rows[0]["digits runs"] == "2"
+    assert (rows[1]["won"], rows[1]["lost"]) == ("1", "2")
+    lines = as_markdown(found).splitlines()
+    assert lines[0] == "| data set | h=16 | h=8 |"
+    assert "| vowels | 0.6000 | 0.5000 |" in lines
+    assert "| **mean rank** | 1.33 | 1.67 |" in lines
+
+
+def test_one_method_and_one_shared_data_set_have_no_ranks():
+    one = Method("a", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
+    assert table("test/acc", ["x", "y"], [one]).ranking is None
+    other = Method("b", {}, [Estimate(1, 0.5), None])
+    found = table("test/acc", ["x", "y"], [one, other])
+    assert found.ranking is None
+    assert "no ranks: 1 data set with a score of every config" in as_markdown(found)
+
+
+def test_lower_losses_have_better_ranks():
+    low = Method("low", {}, [Estimate(1, 0.1), Estimate(1, 0.2)])
+    high = Method("high", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
+    found = table("val/loss", ["x", "y"], [high, low])
+    assert [method.words for method in found.methods] == ["low", "high"]

@@ -1,0 +1,130 @@
+"""Makes the folder of a search: records, metrics.csv and search.json, without training."""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile, Trial, TrialState
+
+LR, SIZE, CELL = "optimizer.lr", "model.hidden_size", "model.cell"
+SPACE: dict[str, dict[str, Any]] = {
+    LR: {"low": 1e-4, "high": 0.1, "log": True, "integer": False},
+    SIZE: {"low": 4, "high": 64, "log": True, "integer": True},
+    CELL: {"choices": ["rnn", "gru", "lstm"]},
+    "optimizer.weight_decay": {"low": 0.0, "high": 0.1, "log": False, "integer": False},
+}
+EPOCHS = 27
+
+
+def quality(params: dict[str, Any]) -> float:
+    """The validation accuracy that a config tends to; the learning rate matters most."""
+    off = abs(math.log10(params[LR]) + 2) / 3
+    return 0.95 - 0.5 * off**1.5 - 0.1 * (params[CELL] == "rnn") - 0.2 / math.sqrt(params[SIZE])
+
+
+def write_run(
+    folder: Path, run_id: str, params: dict[str, Any], seed: int, epochs: int, whole: bool = True
+) -> dict[str, float]:
+    """Writes a run of so many epochs; returns its metrics at the best epoch.
+
+    Args:
+        whole: Whether the run was complete; otherwise it was pruned.
+    """
+    noise = random.Random(run_id)
+    end = quality(params) + noise.gauss(0, 0.02)
+    speed = 2 + 4 * noise.random()
+    values = [min(0.999, end * (1 - 0.7 * math.exp(-(e + 1) / speed))) for e in range(epochs)]
+    config: dict[str, Any] = {"monitor": "val/acc", "seed": seed, **params}
+    run = RunFolder(folder / run_id)
+    run.start(config, {"command": ["seqsweep", "train"]}, sync=False)
+    rows = [f"{e},{e},{1.5 - v},{v},{1.4 - v},{v}" for e, v in enumerate(values)]
+    header = "epoch,step,train/loss,train/acc,val/loss,val/acc"
+    (run.path / "metrics.csv").write_text("\n".join([header, *rows]) + "\n")
+    best = max(values)
+    metrics = {"val/acc": best, "val/loss": 1.4 - best}
+    record: dict[str, Any] = {
+        "config": config, "best_epoch": values.index(best), "epochs": epochs,
+        "params": 40 * params[SIZE] ** 2, "train_seconds": 0.02 * epochs,
+    }  # fmt: skip
+    if whole:
+        metrics |= {"test/acc": best - 0.01 + noise.gauss(0, 0.01), "test/f1": best - 0.02}
+    else:
+        record |= {"status": "pruned", "pruned": {"epoch": epochs, "value": best, "threshold": 0.5}}
+    run.finish(record | {"metrics": metrics}, synced=True)
+    return metrics
+
+
+def sampled(number: int) -> dict[str, Any]:
+    """The params of a trial, drawn at random."""
+    draw = random.Random(number)
+    return {
+        LR: 10 ** draw.uniform(-4, -1),
+        SIZE: round(4 * 16 ** draw.random()),
+        CELL: draw.choice(["rnn", "gru", "lstm"]),
+        "optimizer.weight_decay": draw.uniform(0, 0.1),
+    }
+
+
+def write_trial(folder: Path, number: int, epochs: int, whole: bool) -> Trial:
+    """Writes the run of a trial."""
+    params, run_id = sampled(number), f"{number:016x}"
+    metrics = write_run(folder, run_id, params, 0, epochs, whole)
+    state: TrialState = "complete" if whole else "pruned"
+    return Trial(number, params, [run_id], state, [metrics["val/acc"]], epochs, 0.02 * epochs)
+
+
+def write_search(folder: Path, trials: Sequence[Trial], **changes: Any) -> SearchFile:
+    """Writes the search.json of trials."""
+    search = SearchFile("random", "none", SPACE, ["val/acc"], ["maximize"], {"trials": 64}, trials)
+    search = replace(search, **changes)
+    search.write(folder)
+    return search
+
+
+def confirm(
+    folder: Path, trials: Sequence[Trial], seeds: int, top: int = 5
+) -> dict[int, list[str]]:
+    """Writes runs of the best trials over fresh seeds; returns their run_ids by trial."""
+    complete = [t for t in trials if t.state == "complete" and t.values]
+    best = sorted(complete, key=lambda t: -(t.values or [0])[0])[:top]
+    result: dict[int, list[str]] = {}
+    for trial in best:
+        for seed in range(1, seeds + 1):
+            run_id = f"{trial.number + 4096 * seed:016x}"
+            write_run(folder, run_id, dict(trial.params), seed, EPOCHS)
+            result.setdefault(trial.number, []).append(run_id)
+    return result
+
+
+def random_search(folder: Path, count: int, seeds: int = 0, **changes: Any) -> SearchFile:
+    """Writes a random search of complete trials, its best ones trained again over fresh seeds."""
+    trials = [write_trial(folder, number, EPOCHS, whole=True) for number in range(count)]
+    return write_search(folder, trials, confirmed=confirm(folder, trials, seeds), **changes)
+
+
+def halving(folder: Path, count: int, seeds: int = 0) -> SearchFile:
+    """Writes a search by successive halving with rungs at 1, 3 and 9 epochs."""
+    left = {number: sampled(number) for number in range(count)}
+    trials: list[Trial] = []
+    for epochs in (1, 3, 9):
+        # The values at a rung are those of the finished runs, cut off there.
+        order = sorted(left, key=lambda n: -_early(left[n], n, epochs))
+        for number in order[max(1, len(order) // 3) :]:
+            trials.append(write_trial(folder, number, epochs, whole=False))
+            del left[number]
+    trials += [write_trial(folder, number, EPOCHS, whole=True) for number in left]
+    trials.sort(key=lambda trial: trial.number)
+    return write_search(
+        folder, trials, method="halving", pruner="halving", rungs=[1, 3, 9],
+        budget={"trials": count}, confirmed=confirm(folder, trials, seeds),
+    )  # fmt: skip
+
+
+def _early(params: dict[str, Any], number: int, epochs: int) -> float:
+    noise = random.Random(f"{number:016x}")
+    end = quality(params) + noise.gauss(0, 0.02)
+    return end * (1 - 0.7 * math.exp(-epochs / (2 + 4 * noise.random())))

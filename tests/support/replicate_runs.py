@@ -1,0 +1,48 @@
+"""Folders of finished runs that repeat configs with other seeds, folds or splits."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results.leaderboard import Leaderboard, leaderboard
+from seqsweep.results.replicates import Replicate
+from seqsweep.runs.ledger import read_folder
+from seqsweep.runs.run_folder import RunFolder
+
+Run = dict[str, Any]
+Score = Callable[[int, Replicate], float]
+
+
+def ranked(
+    folder: Path,
+    runs: Sequence[tuple[int, Replicate]],
+    score: Score = lambda h, r: 0.9 - h / 10 - (r.fold * 7 % 5 + h * r.fold % 3) / 100,
+    *,
+    has_sizes: bool = True,
+    has_effect: bool = True,
+) -> Leaderboard:
+    """The leaderboard of runs of networks of size h on 80 training and 20 test sequences.
+
+    Args:
+        has_sizes: whether the records hold the sizes of the splits, as those of our data module do.
+        has_effect: whether the fold and the split seed decide the sequences.
+    """
+    for number, (h, replicate) in enumerate(runs):
+        keys = ("data.fold", "data.split_seed", "seed")
+        config: Run = {"h": h, "monitor": "val/acc", **dict(zip(keys, replicate, strict=True))}
+        value = score(h, replicate)
+        name = f"{replicate.split}" if has_effect else ""
+        splits = {"val": {"sequences": 10, "fingerprint": f"v{name}"},
+                  "test": {"sequences": 20, "fingerprint": f"t{name}"}}  # fmt: skip
+        made = RunFolder(folder / f"{number:016x}")
+        made.start(config, {})
+        made.finish(
+            {"config": config, "metrics": {"val/acc": value, "test/acc": value}, "best_epoch": 1,
+             "params": 9, "train_seconds": 0.5, "data_fingerprint": "d",
+             **({"splits": splits, "num_train": 80} if has_sizes else {})}
+        )  # fmt: skip
+    return leaderboard(read_folder(folder))
+
+
+def crossed(hs: Sequence[int], folds: int = 5, seeds: int = 1) -> list[tuple[int, Replicate]]:
+    return [(h, Replicate(f, 0, s)) for h in hs for f in range(folds) for s in range(seeds)]

@@ -1,0 +1,332 @@
+"""A successive halving, interrupted anywhere, comes to the same decisions and bits."""
+
+import io
+import itertools
+import json
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from rich.console import Console
+
+from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.search import halving_command
+from seqsweep.sweeping.search.halving import Halving
+from seqsweep.sweeping.search.halving_command import search
+from seqsweep.sweeping.work import Worker
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.engines.native import budget
+from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.planned_run import plan
+from seqsweep.training.train import train
+
+AtRename = Callable[..., AbstractContextManager[list[str]]]
+FIXED = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5",
+    "data.source.input_size=3", "data.source.num_classes=3", "data.batch_size=8",
+    "trainer.accelerator=cpu", "trainer.progress_bar=false", "sweep.report=false",
+    "diagnostics=false",
+)  # fmt: skip
+SPACE = (
+    "model.hidden_size=int(interval(3,9))",
+    "optimizer.lr=tag(log,interval(0.0001,0.3))",
+    "model.cell=rnn,gru",
+)
+SETTINGS: dict[str, Any] = {
+    "population": 8, "rungs": [1, 2, 4], "seed": 0, "top": 1, "seeds": 1
+}  # fmt: skip
+TIMES = ("train_seconds", "samples_per_s", "digest")
+Search = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def compose() -> MemberComposer:
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+
+
+@pytest.fixture
+def run(compose: MemberComposer, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """Runs the search into a folder."""
+    monkeypatch.setattr("sys.argv", ["seqsweep", "train"])
+
+    def call(
+        folder: Path, *overrides: str, launcher: RunLauncher | None = None, **settings: Any
+    ) -> int:
+        halving = Halving.of(
+            [*FIXED, *SPACE, *overrides], OverridesParser.create(), **{**SETTINGS, **settings}
+        )
+        local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
+        console = Console(file=io.StringIO(), width=200)
+        code = search(halving, compose, launcher or local, folder, console)
+        call.printed = console.file.getvalue()  # type: ignore[attr-defined]
+        return code
+
+    return call
+
+
+def found(folder: Path) -> dict[str, Any]:
+    """All that a search has decided and trained, except for times."""
+    content = json.loads((folder / "search.json").read_text())
+    for trial in content["trials"]:
+        del trial["seconds"]
+    runs: dict[str, Any] = {}
+    for path in sorted(folder.glob("*/config.yaml")):
+        run = RunFolder(path.parent)
+        record = {k: v for k, v in (run.record() or {}).items() if k not in TIMES}
+        states = [load_sealed(each) for each in sorted((run.path / "checkpoints").glob("*.ckpt"))]
+        weights = [
+            value.numpy().tobytes() for state in states for value in state["state_dict"].values()
+        ]
+        rows = run.path / "metrics.csv"  # none of a run that failed at once
+        runs[run.run_id] = record, weights, rows.read_bytes() if rows.exists() else b""
+    return {"search": content, "runs": runs}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return {"folder": tmp_path_factory.mktemp("undisturbed") / "a"}
+
+
+@pytest.fixture
+def expected(run: Search, undisturbed: dict[str, Any]) -> dict[str, Any]:
+    """The search left alone, once for all tests."""
+    if "found" not in undisturbed:
+        assert run(undisturbed["folder"]) == 0
+        undisturbed["found"] = found(undisturbed["folder"])
+    return undisturbed["found"]
+
+
+def test_a_search_ends_each_run_at_its_rung(expected: Any, undisturbed: Any) -> None:
+    file = SearchFile.read(undisturbed["folder"])
+    assert file is not None
+    epochs = sorted(trial.epochs for trial in file.trials)
+    assert epochs == [1, 1, 1, 1, 2, 2, 4, 4]
+    assert (file.method, file.rungs, file.budget) == ("halving", [1, 2, 4], {"trials": 8})
+    for trial in file.trials:
+        record = RunFolder(undisturbed["folder"] / trial.run_ids[0]).record()
+        assert record is not None and trial.values is not None
+        assert trial.state == record["status"] == ("complete" if trial.epochs == 4 else "pruned")
+        assert trial.values[0] == record["metrics"]["val/acc"]
+    assert file.space["model.cell"] == {"choices": ["rnn", "gru"]}
+    assert not (SweepFile.read(undisturbed["folder"]) or SweepFile((), 0, {}, open=True)).open
+
+
+def test_the_survivors_equal_the_same_configs_trained_alone(
+    expected: Any, undisturbed: Any, compose: MemberComposer, tmp_path: Path
+) -> None:
+    file = SearchFile.read(undisturbed["folder"])
+    assert file is not None
+    confirmed = [name for names in file.confirmed.values() for name in names]
+    complete = [trial for trial in file.trials if trial.state == "complete"]
+    assert len(confirmed) == 1 and len(complete) == 2
+    for trial in complete:
+        values = [f"{key}={value}" for key, value in trial.params.items()]
+        alone = plan(compose.checked([*FIXED, "trainer.max_epochs=4", *values]))
+        assert [alone.run_id] == list(trial.run_ids)
+        train(alone, tmp_path)
+    got = _runs(tmp_path)
+    assert got == {name: expected["runs"][name] for name in got} and len(got) == 2
+
+
+def _runs(folder: Path) -> dict[str, Any]:
+    (folder / "search.json").write_text('{"trials": []}')
+    return found(folder)["runs"]
+
+
+def test_the_best_configs_are_trained_again_from_fresh_seeds(
+    expected: Any, undisturbed: Any
+) -> None:
+    (number, names), *others = expected["search"]["confirmed"].items()
+    assert not others
+    complete = [t for t in expected["search"]["trials"] if t["state"] == "complete"]
+    assert int(number) == max(complete, key=lambda trial: trial["values"][0])["number"]
+    (trial,) = [t for t in complete if t["number"] == int(number)]
+    first, again = (expected["runs"][name][0]["config"] for name in (*trial["run_ids"], *names))
+    assert {key for key in first if first[key] != again[key]} == {"seed"}
+
+
+def test_the_same_command_trains_nothing_again(
+    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("nothing is left")
+
+    monkeypatch.setattr(halving_command, "launch_members", never)
+    monkeypatch.setattr(halving_command, "launch_all", never)
+    assert run(undisturbed["folder"]) == 0
+    assert "0 to train" in run.printed and "8 configs, 16 epochs of 32" in run.printed  # type: ignore[attr-defined]
+    assert found(undisturbed["folder"]) == expected
+
+
+def test_runs_that_pause_at_rungs_come_to_the_same(
+    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Runs of autograd, of several pools and of workers have no pool that asks the judge."""
+    launch = halving_command.launch_members
+    monkeypatch.setattr(halving_command, "launch_members", lambda *a: launch(*a[:-1]))
+    assert run(tmp_path) == 0
+    assert found(tmp_path) == expected
+
+
+@dataclass
+class Threads:
+    """A cluster whose workers are threads of this process."""
+
+    count: int = 2
+    detach: bool = False
+    options: Sequence[str] = ()
+    threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        def work() -> None:
+            Worker(folder, 1, []).run(20.0)
+
+        # Threads share this process's locks, so a second one would find all runs its own.
+        self.threads = [threading.Thread(target=work)]
+        self.threads[0].start()
+        return "a worker"
+
+    def alive(self, folder: Path) -> int:
+        return sum(thread.is_alive() for thread in self.threads)
+
+
+@pytest.mark.slow
+def test_a_worker_trains_a_search_rung_by_rung(
+    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqsweep.sweeping.workers._POLL_SECONDS", 0.05)
+    monkeypatch.setattr("seqsweep.sweeping.work._LOOK_SECONDS", 0.05)
+    monkeypatch.setattr("seqsweep.sweeping.work.sweep_lock", lambda _: memoryview(b""))
+    cluster = Threads()
+    assert run(tmp_path, launcher=RunLauncher(None, workers=cluster)) == 0  # type: ignore[arg-type]
+    for thread in cluster.threads:
+        thread.join()
+    assert found(tmp_path) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_search_killed_at_any_rename_comes_to_the_same(
+    run: Search,
+    expected: Any,
+    at_rename: AtRename,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    after: bool,
+) -> None:
+    if after:  # with a checkpoint after each epoch, and without
+        monkeypatch.setattr(budget, "_LONGEST_SECONDS", 0.0)
+    n = 0
+    for n in itertools.count(3 if after else 1, 13):
+        folder = tmp_path / str(n)
+        with at_rename(n, after) as renamed:
+            run(folder)
+        with at_rename(2 * n, after):
+            run(folder)
+        assert run(folder) == 0
+        assert found(folder) == expected
+        if len(renamed) < n:
+            break
+    assert n > 20
+
+
+def test_a_run_that_fails_for_good_leaves_the_others(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = PoolMember.start
+    broken: list[str] = []
+
+    def fail(member: PoolMember) -> None:
+        if not broken:
+            broken.append(member.run_id)
+        if member.run_id in broken:
+            raise ValueError("broken")
+        start(member)
+
+    monkeypatch.setattr(PoolMember, "start", fail)
+    assert run(tmp_path, top=0) == 1
+    file = SearchFile.read(tmp_path)
+    assert file is not None
+    states = {trial.run_ids[0]: trial.state for trial in file.trials}
+    assert [name for name, state in states.items() if state == "failed"] == broken
+    assert sorted(states.values()).count("complete") == 2
+    before = found(tmp_path)
+    monkeypatch.setattr(PoolMember, "start", start)
+    assert run(tmp_path, top=0) == 1  # the rung was decided without the run
+    assert found(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("overrides", "settings", "message"),
+    [
+        (["rerun=true"], {}, "rerun=true: must be false for a search"),
+        (["logger=none"], {}, "logger: must be csv or both"),
+        (["data.val_fraction=0"], {}, "monitor=val/acc: there is no validation split"),
+        (["trainer.check_val_every_n_epoch=2"], {}, "the first must be at least 2"),
+        (["monitor=val/acc,val/loss"], {}, "monitor=val/acc,val/loss: must be one metric"),
+        (["engine=stacked"], {}, "engine=stacked: cannot end runs early"),
+    ],
+)
+def test_runs_that_cannot_be_judged_are_refused(
+    run: Search, tmp_path: Path, overrides: list[str], settings: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(tmp_path / "a", *overrides, **settings)
+    assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "settings", "message"),
+    [
+        ([], {"population": 9}, "is this search with a population of 8"),
+        ([], {"population": 7}, "is this search with a population of 8"),
+        ([], {"rungs": [1, 4]}, r"is a search with the rungs \[1,2,4\]"),
+        (["seed=3"], {}, "is a search of 8 other configs"),
+    ],
+)
+def test_the_folder_of_another_search_is_refused(
+    run: Search,
+    expected: Any,
+    undisturbed: Any,
+    overrides: list[str],
+    settings: dict[str, Any],
+    message: str,
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        run(undisturbed["folder"], *overrides, **settings)
+    assert found(undisturbed["folder"]) == expected
+
+
+def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
+    for launcher in (
+        RunLauncher(None),  # type: ignore[arg-type]
+        RunLauncher(None, workers=replace(Threads(), detach=True)),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(HydraException, match=r"hydra.launcher"):
+            run(tmp_path, launcher=launcher)
+
+
+def test_search_json_and_limits_are_decided_again_by_the_files(
+    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A lost search.json is written again, with the same decisions."""
+    (undisturbed["folder"] / "search.json").unlink()
+    assert run(undisturbed["folder"]) == 0
+    assert found(undisturbed["folder"]) == expected

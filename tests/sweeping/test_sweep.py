@@ -1,0 +1,77 @@
+"""A sweep trains all of its runs together, or beside other workers a share at a time."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from seqsweep.config.from_overrides import shared_composer
+from seqsweep.runs.lock import RunLock
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.sweeping.hydra_jobs import Launched
+from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.sweep import _train_pending
+from seqsweep.training.planned_run import PlannedRun
+
+WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
+
+
+class Launcher:
+    """Finishes runs without training them.
+
+    Attributes:
+        sizes: the number of runs of each launch.
+    """
+
+    workers = None
+
+    def __init__(self, threads: int | None) -> None:
+        self.threads = threads
+        self.sizes: list[int] = []
+
+    def launch(self, jobs: object, members: Sequence[PlannedRun], root: Path) -> Launched:
+        self.sizes.append(len(members))
+        for member in members:
+            run = RunFolder(root / member.run_id)
+            run.start(member.config, {}, sync=False)
+            result = {"metrics": {"val/acc": 0.5}, "train_seconds": 0.1, "epochs": 20}
+            run.finish(member.record("complete", result), synced=True)
+        return Launched({}, ())
+
+
+@pytest.fixture
+def members(tmp_path: Path) -> list[SweepMember]:
+    jobs = [[*WORDS, f"seed={seed}"] for seed in range(12)]
+    return plan_members(jobs, shared_composer(), tmp_path / "sweep")
+
+
+def launched(members: list[SweepMember], threads: int | None) -> list[int]:
+    launcher: Any = Launcher(threads)
+    folder = members[0].folder.path.parent
+    assert _train_pending(members, members, launcher, folder, Console(file=io.StringIO())) == 0
+    return launcher.sizes
+
+
+def test_a_sweep_alone_trains_all_runs_together(members):
+    assert launched(members, threads=2) == [12]
+
+
+def test_a_sweep_beside_workers_leaves_them_runs(members):
+    """It takes half of its part at a time, so that all end together."""
+    folder = members[0].folder.path.parent
+    folder.mkdir()
+    with RunLock(folder, ".running-elsewhere-1"):
+        sizes = launched(members, threads=1)
+    assert sum(sizes) == 12
+    assert sizes[0] == 3
+    assert sizes[-1] == 1
+
+
+def test_jobs_of_another_launcher_start_all_at_once_beside_workers(members):
+    folder = members[0].folder.path.parent
+    folder.mkdir()
+    with RunLock(folder, ".running-elsewhere-1"):
+        assert launched(members, threads=None) == [12]

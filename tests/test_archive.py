@@ -1,0 +1,143 @@
+"""The archive script trains every set that can be read, once, and ranks it by published results."""
+
+import csv
+import importlib
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "scripts" / "archive.py"
+TOY = ("model.hidden_size=3,4", "model.num_layers=1", "model.bidirectional=false",
+       "trainer.max_epochs=2", "sweep.report=false", "diagnostics=false")  # fmt: skip
+
+
+@pytest.fixture(name="archive")
+def _script(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    return importlib.import_module("archive")
+
+
+def write_set(folder: Path, name: str, train: int, seed: int) -> None:
+    """Writes a set of two classes that differ in their mean."""
+    source = random.Random(seed)
+    (folder / name).mkdir(parents=True)
+    for part, cases in (("TRAIN", train), ("TEST", 12)):
+        lines = [f"@problemName {name}", "@univariate true", "@classLabel true a b", "@data"]
+        for case in range(cases):
+            values = [f"{source.gauss(case % 2, 1):.3f}" for _ in range(5)]
+            lines.append(f"{','.join(values)}:{'ab'[case % 2]}")
+        (folder / name / f"{name}_{part}.ts").write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture(name="sets")
+def _sets(tmp_path: Path) -> Path:
+    """Two sets, one of them smaller than a batch, and one that is damaged."""
+    folder = tmp_path / "mine"
+    write_set(folder, "Large", 60, 1)
+    write_set(folder, "Small", 20, 2)
+    write_set(folder, "Torn", 20, 3)
+    torn = folder / "Torn" / "Torn_TRAIN.ts"
+    torn.write_text(torn.read_text().replace(":b", ":c", 1))
+    return folder
+
+
+def published(folder: Path, text: str) -> Path:
+    path = folder / "published.csv"
+    path.write_text(text)
+    return path
+
+
+def command(folder: Path, sets: Path, *more: str) -> list[str]:
+    output = f"output_dir={folder}/outputs"
+    return [sys.executable, str(SCRIPT), str(sets), "--seeds", "2", *more, *TOY, output]
+
+
+def records(folder: Path) -> dict[str, int]:
+    """The time of each record in nanoseconds, by run_id."""
+    paths = (folder / "outputs/sweeps/mine").glob("*/record.json")
+    return {path.parent.name: path.stat().st_mtime_ns for path in paths}
+
+
+@pytest.mark.slow
+def test_a_killed_archive_goes_on_repeats_nothing_and_ends_the_same(tmp_path: Path, sets: Path):
+    file = published(tmp_path, "dataset,Lo,Hi\nLarge,0.1,1\nSmal,0.5,0.5\n")
+    killed = command(tmp_path / "killed", sets, "--published", str(file))
+    # The sets are trained one after another, since they have different batch sizes.
+    process = subprocess.Popen(killed, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not records(tmp_path / "killed") and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    before = records(tmp_path / "killed")
+    assert 0 < len(before) < 8
+    resumed = subprocess.run(killed, capture_output=True, text=True)
+    whole = subprocess.run(
+        command(tmp_path / "whole", sets, "--published", str(file)), capture_output=True, text=True
+    )
+    # The damaged set is named, costs the exit code, and stops no other.
+    for done in (resumed, whole):
+        assert done.returncode == 1, done.stderr
+        assert "Torn: left out: " in done.stderr and "Torn_TRAIN.ts:6: " in done.stderr
+        assert "Small: no published results; did you mean 'Smal'?" in done.stderr
+    after = records(tmp_path / "killed")
+    assert len(after) == 2 * 2 * 2
+    assert {run: after[run] for run in before} == before
+    folders = [tmp_path / name / "outputs/sweeps/mine" for name in ("killed", "whole")]
+    for name in ("archive.csv", "archive.md"):
+        first, second = ((folder / name).read_bytes() for folder in folders)
+        assert first == second
+    rows = list(csv.DictReader((folders[0] / "archive.csv").read_text().splitlines()))
+    assert [row["dataset"] for row in rows] == ["Large", "Small"]
+    assert (rows[0]["Lo"], rows[0]["Hi"], rows[1]["Lo"]) == ("0.1", "1.0", "")
+    assert {row["runs"] for row in rows} == {"2"}
+    assert "Small left out of the ranks: 2 methods have no score on it" in whole.stdout
+
+
+def test_published_results_are_read_by_data_set_and_method(tmp_path: Path, archive: Any):
+    path = published(tmp_path, "dataset,HC2,ROCKET\nGunPoint,1.0,0.99\nOSULeaf,,0.94\n")
+    assert archive.read_published(path) == {
+        "GunPoint": {"HC2": 1.0, "ROCKET": 0.99},
+        "OSULeaf": {"HC2": None, "ROCKET": 0.94},
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name,HC2\nGunPoint,1\n", r":1: expected the columns dataset and one for each method"),
+        ("dataset\nGunPoint\n", r":1: expected the columns dataset and one for each method"),
+        ("dataset,HC2\nGunPoint,97.5\n", r":2: HC2=97.5: must be between 0 and 1"),
+        ("dataset,HC2\nGunPoint,good\n", r":2: HC2=good: expected a number"),
+        ("dataset,HC2\nGunPoint,1\nGunPoint,1\n", r":3: GunPoint: is there twice"),
+        ("dataset,seqsweep\nGunPoint,1\n", r":1: seqsweep: this column is added by the script"),
+    ],
+)
+def test_a_file_that_is_not_of_published_accuracies_is_refused(
+    text: str, message: str, tmp_path: Path, archive: Any
+):
+    with pytest.raises(ValueError, match=message):
+        archive.read_published(published(tmp_path, text))
+
+
+def test_validation_chooses_the_config_and_the_test_split_reports_it(tmp_path: Path, archive: Any):
+    from seqsweep.runs.run_folder import RunFolder
+
+    for number, (size, val, test) in enumerate([(3, 0.9, 0.5), (4, 0.6, 0.8)]):
+        for seed in (0, 1):
+            config = {"data.source.name": "Large", "h": size, "seed": seed, "monitor": "val/acc"}
+            run = RunFolder(tmp_path / f"{2 * number + seed:016x}")
+            run.start(config, {})
+            metrics = {"val/acc": val, "test/acc": test + 0.02 * seed}
+            run.finish({"config": config, "metrics": metrics, "data_fingerprint": "large"})
+    chosen = archive.choose(tmp_path, ["Large"])
+    assert chosen["Large"].words == "h=3"
+    assert chosen["Large"].test.mean == pytest.approx(0.51)
+    found = archive.ranked(["Large", "Small"], chosen, {"Large": {"A": 0.4}})
+    assert [method.words for method in found.methods] == ["seqsweep", "A"]
+    assert archive.as_csv(chosen, found).splitlines()[1].startswith("Large,h=3,val/acc,0.9,2,")

@@ -1,0 +1,165 @@
+"""Members of a pool that a search prunes or pauses, and what they come to when resumed."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.metrics_csv import logged_epochs
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.checkpoints import load_sealed
+from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import Outcome, finished
+from seqsweep.training.planned_run import PlannedRun
+from seqsweep.training.train import train, train_pool
+
+Check = Callable[[Sequence[PlannedRun], Path], None]
+AtRename = Callable[..., AbstractContextManager[list[str]]]
+PRUNES = {"val/acc": 1.1, "val/loss": -1.0, "train/loss": -1.0}
+"""By monitor a threshold that no run can pass."""
+
+
+def limited(members: Sequence[PlannedRun], *each: Limits | None) -> list[PlannedRun]:
+    """Members with limits; a single one is that of all."""
+    limits = each if len(each) > 1 else each * len(members)
+    return [replace(run, limits=own) for run, own in zip(members, limits, strict=True)]
+
+
+def pruned_after(members: Sequence[PlannedRun], epoch: int) -> list[PlannedRun]:
+    return [replace(m, limits=Limits({epoch: PRUNES[m.config["monitor"]]})) for m in members]
+
+
+def statuses(outcomes: Sequence[Outcome | BaseException]) -> list[str]:
+    return [o.record.get("status", "paused") for o in outcomes if isinstance(o, Outcome)]
+
+
+def test_a_pruned_member_leaves_a_record_without_a_test_and_its_checkpoints(
+    members_of: Any, tmp_path: Path
+) -> None:
+    first, second = members_of()[:2]
+    runs = limited([first, second], Limits({2: 1.1}), Limits({2: 0.0}))
+    outcomes = train_pool(runs, tmp_path, 2)
+    assert statuses(outcomes) == ["pruned", "complete"]
+    folder = RunFolder(tmp_path / first.run_id)
+    record = folder.record()
+    assert record is not None and folder.state() == "pruned"
+    assert record["pruned"] == {"epoch": 2, "value": record["metrics"]["val/acc"], "threshold": 1.1}
+    assert record["epochs"] == 2 and record["best_epoch"] in (0, 1)
+    assert not any(name.startswith("test/") for name in record["metrics"])
+    assert not (folder.path / "diagnostics.json").exists()
+    names = {path.name for path in (folder.path / "checkpoints").iterdir()}
+    assert names == {"best.ckpt", "last.ckpt"}
+    assert load_sealed(folder.path / "checkpoints" / "last.ckpt")["epoch"] == 1
+    assert finished(runs[0], tmp_path) is not None  # the search does not train it again
+    assert finished(first, tmp_path) is None
+
+
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_pruned_members_that_are_resumed_equal_undisturbed_ones(
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path, epoch: int
+) -> None:
+    """Beside them, members without limits train as if they were alone."""
+    half = len(mixed_members) // 2
+    runs = [*pruned_after(mixed_members[:half], epoch), *mixed_members[half:]]
+    outcomes = train_pool(runs, tmp_path, 2)
+    assert statuses(outcomes)[:half] == ["pruned"] * half
+    assert_undisturbed(mixed_members[half:], tmp_path)
+    train_pool(mixed_members, tmp_path, 1)
+    assert_undisturbed(mixed_members, tmp_path)
+
+
+def test_a_pruned_member_has_the_same_files_in_any_company(
+    mixed_members: list[PlannedRun], result_of: Any, tmp_path: Path
+) -> None:
+    runs = pruned_after(mixed_members[:4], 2)
+    train_pool([*runs, *mixed_members[4:]], tmp_path / "together", 2)
+    for run in runs:
+        train(run, tmp_path / "alone")
+        found = result_of(tmp_path / "together" / run.run_id)
+        assert found == result_of(tmp_path / "alone" / run.run_id)
+        assert found["record"]["status"] == "pruned"
+
+
+def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
+    mixed_members: list[PlannedRun], assert_undisturbed: Check, tmp_path: Path
+) -> None:
+    for epoch in (1, 2, 4):
+        outcomes = train_pool(limited(mixed_members, Limits(until=epoch)), tmp_path, 2)
+        for run, outcome in zip(mixed_members, outcomes, strict=True):
+            assert isinstance(outcome, Outcome)
+            folder = RunFolder(tmp_path / run.run_id)
+            if not outcome.record:
+                assert folder.record() is None and folder.failure() is None
+                assert logged_epochs(folder.path) == epoch
+                last = load_sealed(folder.path / "checkpoints" / "last.ckpt")
+                assert last["epoch"] == epoch - 1
+    train_pool(limited(mixed_members, Limits()), tmp_path, 1)
+    assert_undisturbed(mixed_members, tmp_path)
+
+
+def test_a_member_that_has_paused_pauses_again_without_training(
+    members_of: Any, tmp_path: Path
+) -> None:
+    runs = members_of()[:2]
+    train_pool(limited(runs, Limits(until=3)), tmp_path, 1)
+    paths = [tmp_path / run.run_id / "checkpoints" / "last.ckpt" for run in runs]
+    before = [path.read_bytes() for path in paths]
+    assert statuses(train_pool(limited(runs, Limits(until=2)), tmp_path, 1)) == ["paused"] * 2
+    assert [path.read_bytes() for path in paths] == before
+
+
+def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
+    members_of: Any, assert_undisturbed: Check, tmp_path: Path
+) -> None:
+    runs = members_of()[:2]  # of 5 epochs
+    train_pool(limited(runs, Limits({5: 1.1}, until=5)), tmp_path, 1)
+    assert_undisturbed(runs, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_pool_killed_at_every_rename_prunes_and_pauses_the_same_members(
+    members_of: Any, result_of: Any, at_rename: AtRename, tmp_path: Path, after: bool
+) -> None:
+    own = members_of("trainer.max_epochs=4", "model.num_layers=2", "model.dropout=0.3")[:2]
+    runs = limited(own, Limits({2: 1.1}), Limits({1: 0.0}, until=3))
+    train_pool(runs, tmp_path / "left alone", 1)
+    expected = result_of(tmp_path / "left alone" / own[0].run_id)
+    assert expected["record"]["status"] == "pruned"
+    n = 0
+    for n in itertools.count(1, 2):
+        root = tmp_path / str(n)
+        with at_rename(n, after) as renamed:
+            train_pool(runs, root, 1)
+        assert statuses(train_pool(runs[::-1], root, 2)) == ["paused", "pruned"]
+        assert result_of(root / own[0].run_id) == expected
+        paths = [base / own[1].run_id / "metrics.csv" for base in (root, tmp_path / "left alone")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+        if len(renamed) < n:
+            break
+    assert n > 6
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("saves_each_epoch")
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_pruned_member_killed_while_it_is_resumed_equals_an_undisturbed_one(
+    members_of: Any, assert_undisturbed: Check, at_rename: AtRename, tmp_path: Path, after: bool
+) -> None:
+    own = members_of("trainer.max_epochs=3")[:2]
+    n = 0
+    for n in itertools.count(1, 2):
+        root = tmp_path / str(n)
+        train_pool(pruned_after(own, 1), root, 1)
+        with at_rename(n, after) as renamed:
+            train_pool(own, root, 1)
+        train_pool(own, root, 1)
+        assert_undisturbed(own, root)
+        if len(renamed) < n:
+            break
+    assert n > 4

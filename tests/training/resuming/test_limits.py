@@ -1,0 +1,107 @@
+"""A run under Lightning that a search prunes or pauses, and what it comes to when resumed."""
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.limits import Limits
+from seqsweep.training.train import train
+
+DROPOUT = ("model.num_layers=2", "model.dropout=0.4")
+SELDOM = ("trainer.check_val_every_n_epoch=2",)
+WITHOUT = ("data.val_fraction=0", "monitor=train/loss")
+LOSS = ("monitor=val/loss",)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "threshold"), [(DROPOUT, 1.1), (SELDOM, 1.1), (WITHOUT, 0.0), (LOSS, 0.0)]
+)
+def test_a_pruned_run_that_is_resumed_equals_an_undisturbed_one(
+    planned: Any,
+    undisturbed: Any,
+    result: Any,
+    assert_equal: Any,
+    tmp_path: Path,
+    overrides: tuple[str, ...],
+    threshold: float,
+) -> None:
+    run = planned(*overrides)
+    outcome = train(replace(run, limits=Limits({2: threshold})), tmp_path)
+    assert outcome.record["status"] == "pruned" and outcome.record["epochs"] == 2
+    assert outcome.record["pruned"]["value"] == outcome.record["metrics"][run.config["monitor"]]
+    assert not any(name.startswith("test/") for name in outcome.record["metrics"])
+    folder = RunFolder(tmp_path / run.run_id)
+    assert folder.state() == "pruned" and folder.failure() is None
+    train(run, tmp_path)
+    assert_equal(result(folder.path), undisturbed(run))
+
+
+def test_a_run_without_validation_so_far_is_not_pruned(planned: Any, tmp_path: Path) -> None:
+    run = planned(*SELDOM)
+    assert train(replace(run, limits=Limits({1: 1.1})), tmp_path).record["status"] == "complete"
+
+
+def test_a_run_that_pauses_at_epochs_equals_an_undisturbed_one(
+    planned: Any,
+    undisturbed: Any,
+    result: Any,
+    assert_equal: Any,
+    epochs_in_log: Any,
+    tmp_path: Path,
+) -> None:
+    run = planned(*DROPOUT)
+    folder = RunFolder(tmp_path / run.run_id)
+    for until in (1, 3, 3, 2):
+        assert train(replace(run, limits=Limits(until=until)), tmp_path).record == {}
+        assert folder.record() is None and folder.failure() is None
+    assert epochs_in_log(folder.path) == [0, 1, 2]  # nothing is trained twice
+    train(replace(run, limits=Limits(until=5)), tmp_path)
+    assert_equal(result(folder.path), undisturbed(run))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_run_killed_at_every_rename_is_pruned_all_the_same(
+    planned: Any, result: Any, assert_equal: Any, at_rename: Any, tmp_path: Path, after: bool
+) -> None:
+    run = replace(planned("trainer.max_epochs=3"), limits=Limits({2: 1.1}))
+    train(run, tmp_path / "left alone")
+    expected = result(tmp_path / "left alone" / run.run_id)
+    n = 0
+    for n in itertools.count(1, 2):
+        root = tmp_path / str(n)
+        with at_rename(n, after) as renamed:
+            train(run, root)
+        assert train(run, root).record["status"] == "pruned"
+        assert_equal(result(root / run.run_id), expected)
+        if len(renamed) < n:
+            break
+    assert n > 4
+
+
+def test_early_stopping_before_a_limit_stays_as_it_is(planned: Any, tmp_path: Path) -> None:
+    run = planned(
+        "callbacks=early_stopping", "monitor=val/loss", "callbacks.early_stopping.patience=0",
+        "callbacks.early_stopping.min_delta=100",
+    )  # fmt: skip
+    alone = train(run, tmp_path / "alone").record
+    assert alone["epochs"] < 5
+    limits = Limits({alone["epochs"]: -1.0}, until=alone["epochs"])
+    record = train(replace(run, limits=limits), tmp_path / "limited").record
+    assert (record["status"], record["epochs"]) == ("complete", alone["epochs"])
+
+
+def test_a_stack_cannot_end_runs_early(planned: Any, tmp_path: Path) -> None:
+    run = replace(planned("engine=stacked"), limits=Limits(until=1))
+    with pytest.raises(ValueError, match=r"engine=stacked: cannot end runs early"):
+        train(run, tmp_path)
+
+
+def test_a_run_without_checkpoints_cannot_be_limited(planned: Any, tmp_path: Path) -> None:
+    run = replace(planned("callbacks.checkpoint=null"), limits=Limits(until=1))
+    with pytest.raises(ValueError, match=r"callbacks: must contain a BestAndLast"):
+        train(run, tmp_path)
