@@ -14,6 +14,7 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole, place
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -58,6 +59,7 @@ def search(
         raise ModuleNotFoundError(
             "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
         )
+    refuse_shape(compose.master.sweep)
     fixed, space = parse(overrides, OverridesParser.create(config_loader=compose.loader))
     if not space:
         raise HydraException(
