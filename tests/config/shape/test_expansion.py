@@ -84,12 +84,20 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
     ]
 
 
+def test_a_group_may_begin_with_one_value(expanded: Expanded) -> None:
+    one = ("model.cell=gru", "seed=0", "sweep.zip=[model.cell,seed]")
+    assert expanded(*one) == ["model.cell=gru seed=0"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("[model.hidden_size,seed]", "model.hidden_size has 3 values and seed has 2; zipped keys"),
-        ("[model.hidden_size,optimizer.lrr]", "optimizer.lrr has no values to sweep; did you mean"),
-        ("[model.hidden_size,model.cell]", "model.cell has no values to sweep"),
+        ("[model.hidden_size,seed]", "model.hidden_size has 3 values and seed has 2 values; zip"),
+        (
+            "[model.hidden_size,optimizer.lrr]",
+            "optimizer.lrr has no values; did you mean 'optimizer.lr'",
+        ),
+        ("[model.hidden_size,model.cell]", "3 values and model.cell has 1 value; zipped keys must"),
         ("[[seed,model.num_layers],[seed,x]]", "names seed twice"),
         ("[seed]", "expected at least two keys in a group, got ['seed']"),
         ("[[seed,[x]]]", "must be keys, as in [a,b], or groups"),
