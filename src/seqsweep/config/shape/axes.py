@@ -161,9 +161,9 @@ def _check_lengths(group: Sequence[str], choices: Mapping[str, Sequence[str]]) -
         raise ValueError(f"sweep.zip: expected at least two keys in a group, got {list(group)}")
     first, length = group[0], len(choices[group[0]])
     for key in group[1:]:
-        if len(choices[key]) != length:
+        if (other := len(choices[key])) != length:
             raise ValueError(
-                f"sweep.zip: {first} has {_values(length)} and {key} has {_values(len(choices[key]))}; "
+                f"sweep.zip: {first} has {_values(length)} and {key} has {_values(other)}; "
                 "zipped keys must have equally many"
             )
 
