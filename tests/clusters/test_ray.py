@@ -182,12 +182,16 @@ def test_the_same_command_twice_after_a_killed_one_starts_no_worker(
 
 
 def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
-    sweep: Start, start: Start, cluster: RayCluster, local: Path, tmp_path: Path
+    sweep: StartCommand,
+    start_command: StartCommand,
+    cluster: RayCluster,
+    local: Path,
+    tmp_path: Path,
 ) -> None:
     process = sweep(1)
     wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
     (folder,) = (path.parent for path in tmp_path.rglob("sweep.json"))
-    assert "training " in ended(start("work", str(folder), "--threads", "1"))
+    assert "training " in ended(start_command("work", str(folder), "--threads", "1"))
     assert "4 of 4 runs complete" in ended(process)
     logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
     expected = [str(epoch) for epoch in range(300)]
