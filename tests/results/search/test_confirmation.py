@@ -1,5 +1,6 @@
 """Fresh seeds show how much of a trial's value in the search was luck."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,15 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.trials[1].difference.interval is not None
     assert found.trials[1].difference.interval.mean == pytest.approx(-0.1)
     assert found.missing == 0
+
+
+def test_equal_trials_share_their_rank_in_the_search(two):
+    folder, search = two
+    equal = [replace(trial, values=[0.9]) for trial in search.trials]
+    found = confirmed(folder, replace(search, trials=equal))
+    assert found is not None
+    assert [row.before for row in found.trials] == [1, 1]
+    assert found.first.number == 0
 
 
 def test_runs_that_are_not_complete_are_counted(two):

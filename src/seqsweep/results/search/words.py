@@ -81,7 +81,7 @@ def _ties(search: Search) -> str:
     if tied < 2:
         return ""
     name = objective_words(search.file.objectives[0])
-    return f" {tied} trials tie in {name}; the first of them counts."
+    return f" {tied} trials tie in {name}; the earliest is named."
 
 
 def _value(name: str, value: float) -> str:
