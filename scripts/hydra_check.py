@@ -4,7 +4,8 @@
     python scripts/hydra_check.py 'hydra-core==1.3.8'   # any other version
 
 Each version gets an environment in .venv-hydra with Hydra and its dependencies. All other packages
-are those of the Python that runs this program.
+are those of the Python that runs this program. At the end seqsweep's search and
+hydra-optuna-sweeper are tried in one environment.
 """
 
 import os
@@ -21,6 +22,27 @@ AS_IT_IS = {"SEQSWEEP_HYDRA_AS_IT_IS": "1"}  # see tests/support/faster_hydra.py
 SWEEP = ("data=digits", "trainer.max_epochs=2", "model.hidden_size=4,8", "sweep.report=false")
 
 
+# hydra-optuna-sweeper takes the name `optuna` for all Hydra apps of an environment. In seqsweep
+# this name belongs to seqsweep's own sweeper, so a file gives the other one a name.
+OPTUNA_SWEEPER = ("hydra-optuna-sweeper==1.4.0rc3", "hydra-core==1.4.0rc3", "omegaconf==2.4.1rc1")
+OPTUNA_FILE = """
+defaults: [{sampler: tpe}]
+_target_: hydra_plugins.hydra_optuna_sweeper.optuna_sweeper.OptunaSweeper
+direction: maximize
+storage: null
+study_name: null
+n_trials: 4
+n_jobs: 2
+max_failure_rate: 0.0
+params: null
+custom_search_space: null
+"""
+SPACE = (
+    "data=digits", "trainer.max_epochs=2", "model.hidden_size=int(interval(4,8))",
+    "sweep.report=false",
+)  # fmt: skip
+
+
 def main() -> None:
     for version in sys.argv[1:] or ENDS:
         python = make_environment(FOLDER, "--pre", version)
@@ -30,6 +52,10 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as temporary:
             check_sweeps(python, Path(temporary))
         print(f"{version} works", flush=True)
+    python = make_environment(FOLDER, "--pre", "--no-deps", *OPTUNA_SWEEPER)
+    with tempfile.TemporaryDirectory() as temporary:
+        check_optuna_sweepers(python, Path(temporary))
+    print(f"{OPTUNA_SWEEPER[0]} works", flush=True)
 
 
 def make_environment(folder: Path, *requirements: str) -> Path:
@@ -85,8 +111,29 @@ def check_sweeps(python: Path, folder: Path) -> None:
     print(train(python, folder, "data=digits", "trainer.max_epochs=1"))
 
 
-def train(python: Path, folder: Path, *arguments: str) -> str:
-    """Returns the output of `seqsweep train`; exits if the command fails or writes to stderr."""
+def check_optuna_sweepers(python: Path, folder: Path) -> None:
+    """Exits unless seqsweep's own search and hydra-optuna-sweeper work beside each other."""
+    own = folder / "own" / "hydra" / "sweeper"
+    own.mkdir(parents=True)
+    (own / "published.yaml").write_text(OPTUNA_FILE)
+    trials = ("hydra.sweeper.budget.trials=2", "hydra.sweeper.confirm.top=0")
+    ours = train(python, folder, "-m", "hydra/sweeper=optuna", *trials, *SPACE, "sweep.name=ours")
+    if "search by tpe: 2 of 2 trials" not in ours:
+        sys.exit(f"hydra/sweeper=optuna: expected seqsweep's search, got\n{ours}")
+    chosen = ("--config-dir", "own", "-m", "hydra/sweeper=published", "sweep.name=published")
+    theirs = train(python, folder, *chosen, *SPACE, logs=True)
+    board = theirs[theirs.index("by val/acc") :]
+    records = len(list(folder.glob("outputs/sweeps/published/*/record.json")))
+    if not 2 <= records <= 4 or "hidden_" not in board:
+        sys.exit(f"published: expected 2 to 4 records and a leaderboard, got {records}\n{theirs}")
+
+
+def train(python: Path, folder: Path, *arguments: str, logs: bool = False) -> str:
+    """Returns the output of `seqsweep train`; exits if the command fails or writes to stderr.
+
+    Args:
+        logs: whether lines on stderr are allowed, such as those of Optuna.
+    """
     command = [python, "-m", "seqsweep", "train", *arguments]
     print("$ seqsweep train", " ".join(arguments), flush=True)
     # Without the second variable, Ray writes a token into the user's home folder.
@@ -94,7 +141,7 @@ def train(python: Path, folder: Path, *arguments: str) -> str:
     process = subprocess.run(
         command, cwd=folder, env=environment, text=True, capture_output=True, check=False
     )
-    if process.returncode != 0 or process.stderr:
+    if process.returncode != 0 or (process.stderr and not logs):
         sys.exit(f"exit code {process.returncode}\n{process.stdout}{process.stderr}")
     return process.stdout
 

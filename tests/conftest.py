@@ -13,6 +13,7 @@ from typing import Any
 
 import faster_hydra
 import pytest
+from commands import Command, CommandServer, StartCommand
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -111,6 +112,32 @@ def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     it. Commands in processes of their own leave Hydra as it is.
     """
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    """A process that has imported torch, whose forks are commands of seqsweep."""
+    with CommandServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start_command(tmp_path: Path, command_server: CommandServer) -> Iterator[StartCommand]:
+    """Starts `seqsweep ARGUMENTS` as a fork, in the test's folder; kills it when the test ends.
+
+    A `Command` has the methods of `subprocess.Popen`.
+    """
+    started: list[Command] = []
+
+    def start(*arguments: str, **options: Any) -> Command:
+        started.append(command_server.start(tmp_path, *arguments, **options))
+        return started[-1]
+
+    yield start
+    for command in started:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+        command.communicate()
 
 
 @pytest.fixture(scope="module")

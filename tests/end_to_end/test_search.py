@@ -35,7 +35,7 @@ DATA = (
 )
 SEARCH = ("train", "-m", "hydra/sweeper=optuna", *DATA, *SPACE)
 DIVERGES = ("optimizer=sgd", "trainer.gradient_clip_val=null", "model.nonlinearity=relu")
-MEDIAN = ("hydra.sweeper.pruner=median", "+hydra.sweeper.pruner_options.n_startup_trials=1")
+MEDIAN = ("hydra.sweeper.pruner=median", "hydra.sweeper.pruner_options.n_startup_trials=1")
 NO_CONFIRMATION = "hydra.sweeper.confirm.top=0"
 
 
@@ -246,7 +246,7 @@ def test_equal_configs_are_trained_once_and_failures_count(
         ((*SPACE, "trainer.max_epochs=2,3"), "must have one value in a search"),
         ((*SPACE, "rerun=true"), "rerun=true: must be false in a search"),
         ((*SPACE, "optimizer.weight_decay=interval(-1,0)"), "optimizer.weight_decay=-1"),
-        ((*SPACE, "+hydra.sweeper.sampler_options.popsiz=3"), "sampler_options: "),
+        ((*SPACE, "hydra.sweeper.sampler_options.popsiz=3"), "did you mean 'popsize'"),
         (("model.hidden_size=int(interval(9,3))",), "the first number must be below the second"),
         (("model.hidden_size=0,8",), "model.hidden_size=0"),
     ],

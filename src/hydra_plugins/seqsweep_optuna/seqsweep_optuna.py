@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-from hydra_plugins.seqsweep_sweeper.seqsweep_sweeper import SeqsweepSweeper
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
 
 
 @dataclass
@@ -31,20 +33,46 @@ class ConfirmConf:
 
 
 @dataclass
+class SamplerOptionsConf:
+    """The options of all samplers; those that are not null must be the sampler's."""
+
+    n_startup_trials: int | None = None  # tpe
+    n_ei_candidates: int | None = None
+    multivariate: bool | None = None
+    group: bool | None = None
+    constant_liar: bool | None = None
+    sigma0: float | None = None  # cmaes
+    popsize: int | None = None
+    qmc_type: str | None = None  # qmc
+    scramble: bool | None = None
+
+
+@dataclass
+class PrunerOptionsConf:
+    """The options of all pruners; those that are not null must be the pruner's."""
+
+    n_startup_trials: int | None = None  # median
+    n_warmup_epochs: int | None = None
+    interval: int | None = None
+    min_epochs: int | None = None  # hyperband
+    eta: int | None = None
+
+
+@dataclass
 class OptunaSweeperConf:
     """The sweeper's config; `seqsweep.sweeping.search.settings` says what the keys mean."""
 
     _target_: str = "hydra_plugins.seqsweep_optuna.seqsweep_optuna.OptunaSweeper"
     params: dict[str, Any] | None = field(default_factory=dict)
     sampler: str = "tpe"
-    sampler_options: dict[str, Any] = field(default_factory=dict)
+    sampler_options: SamplerOptionsConf = field(default_factory=SamplerOptionsConf)
     seed: int = 0
     budget: BudgetConf = field(default_factory=BudgetConf)
     parallel: int = 16
     objectives: list[str] | None = None
     directions: list[str] | None = None
     pruner: str = "none"
-    pruner_options: dict[str, Any] = field(default_factory=dict)
+    pruner_options: PrunerOptionsConf = field(default_factory=PrunerOptionsConf)
     seeds: int = 1
     confirm: ConfirmConf = field(default_factory=ConfirmConf)
 
@@ -56,7 +84,7 @@ ConfigStore.instance().store(
 )
 
 
-class OptunaSweeper(SeqsweepSweeper):
+class OptunaSweeper(Sweeper):
     """Passes a space and the settings of its search to `seqsweep.sweeping.search`.
 
     Args:
@@ -65,10 +93,25 @@ class OptunaSweeper(SeqsweepSweeper):
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
-        super().__init__(params)
+        self.params = params or {}
         self.options = options
+        self.launcher: Launcher | None = None
+        self.hydra_context: HydraContext | None = None
+        self.config: DictConfig | None = None
+
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        self.hydra_context = hydra_context
+        self.config = config
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
+        # Hydra loads the plugins by their names, and loads one again that another has imported.
+        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+
         # Imported here for the reason in the module's docstring.
         from seqsweep.config.compose import MemberComposer
         from seqsweep.sweeping.hydra_jobs import RunLauncher

@@ -16,12 +16,7 @@ from seqsweep.results.formatting import count, key_names, number, run_label, val
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import (
-    Replicate,
-    replicate_of,
-    variation_of,
-    varied_words,
-)
+from seqsweep.results.replicates import Replicate, replicate_of, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import LEVEL, Estimate, paired
 from seqsweep.results.terminal_tables import print_table

@@ -29,6 +29,10 @@ def test_directions_follow_from_the_objectives(settings):
         ({"objectives": ["val/acc", "params"], "directions": ["minimize"]}, "for each of"),
         ({"objectives": ["val/acc", "params"], "pruner": "median"}, "the only objective"),
         ({"objectives": ["params"], "pruner": "median"}, "compares val/acc"),
+        ({"sampler_options": {"sigma0": 1.0}}, "sampler=tpe has no such option"),
+        ({"sampler": "random", "sampler_options": {"popsize": 4}}, "sampler=random has no"),
+        ({"pruner": "median", "pruner_options": {"eta": 3}}, "pruner=median has no such option"),
+        ({"pruner_options": {"eta": 3}}, "pruner=none has no such option"),
         ({"objectives": ["val/acc", "params"], "sampler": "cmaes"}, "takes one objective"),
     ],
 )

@@ -14,13 +14,15 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.expansion import Expansion
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole, place
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.plan_command import verify_members
 from seqsweep.sweeping.search.planning import TrialPlanner
-from seqsweep.sweeping.search.settings import check_objectives, settings_of
+from seqsweep.sweeping.search.settings import Settings, check_objectives, settings_of
 from seqsweep.sweeping.search.space import parse
 from seqsweep.training.planned_run import PlannedRun
 
@@ -58,6 +60,7 @@ def search(
         raise ModuleNotFoundError(
             "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
         )
+    refuse_shape(compose.master.sweep)
     fixed, space = parse(overrides, OverridesParser.create(config_loader=compose.loader))
     if not space:
         raise HydraException(
@@ -70,7 +73,7 @@ def search(
     planner = TrialPlanner(compose, fixed, space, first.config["seed"])
     settings = settings_of(_plain(options), first.config)
     check_objectives(settings, first.splits)
-    _refuse_options(first, launcher)
+    _refuse_options(first, launcher, settings)
     # Imported here, because another sweeper does not need Optuna.
     from seqsweep.sweeping.search.run import SearchRun
     from seqsweep.sweeping.search.search_plan import first_jobs, show_search_plan
@@ -82,7 +85,8 @@ def search(
         show_search_plan(settings, planner, first, folder, console)
         return 0
     if subcommand() == "verify-stack":
-        return verify_members(first_jobs(settings, planner), compose, folder, console)
+        jobs = Expansion.of(first_jobs(settings, planner))
+        return verify_members(jobs, compose, folder, console)
     with _searching(folder, first, console):
         return SearchRun(settings, planner, ends, launcher, folder, console).run()
 
@@ -95,7 +99,7 @@ def _plain(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _refuse_options(first: PlannedRun, launcher: RunLauncher) -> None:
+def _refuse_options(first: PlannedRun, launcher: RunLauncher, settings: Settings) -> None:
     """Refuses what a search cannot do.
 
     Raises:
@@ -105,6 +109,11 @@ def _refuse_options(first: PlannedRun, launcher: RunLauncher) -> None:
         raise ValueError("--plan-only: a search chooses its trials while they train; leave it out")
     if launcher.workers is not None and launcher.workers.detach:
         raise ValueError("--detach: the command of a search chooses its trials, so it must stay")
+    if settings.pruner is not None and launcher.threads is None and launcher.workers is None:
+        raise ValueError(
+            f"hydra.sweeper.pruner={settings.pruner.described()['name']}: needs "
+            "hydra/launcher=local, slurm or ray, without hydra.callbacks: others cannot end runs"
+        )
     if first.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
 

@@ -7,11 +7,9 @@ result by then. So they do not depend on how fast the runs train, nor on what tr
 import functools
 import math
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
-
-from seqsweep.suggest import nearest_or_all
 
 
 @dataclass(frozen=True)
@@ -156,34 +154,26 @@ class HyperbandPruner:
         return {"name": "hyperband", **_options(self)}
 
 
-PRUNERS: Mapping[str, Callable[..., Pruner]] = {
-    "median": MedianPruner,
-    "hyperband": HyperbandPruner,
+PRUNERS: Mapping[str, Sequence[str]] = {
+    "none": (),
+    "median": ("n_startup_trials", "n_warmup_epochs", "interval"),
+    "hyperband": ("min_epochs", "eta"),
 }
+"""The options of each pruner."""
 
 
 def pruner_of(
-    name: str, options: Mapping[str, Any], max_epochs: int, minimize: bool
+    name: str, options: Mapping[str, int], max_epochs: int, minimize: bool
 ) -> Pruner | None:
     """Returns the pruner of a name; None for `none`.
 
     Raises:
-        ValueError: the pruner does not have such an option, or refuses its value.
+        ValueError: the pruner refuses the value of an option.
     """
-    known = {
-        "none": (),
-        "median": ("n_startup_trials", "n_warmup_epochs", "interval"),
-        "hyperband": ("min_epochs", "eta"),
-    }[name]
-    for key, value in options.items():
-        if key not in known:
-            raise ValueError(
-                f"hydra.sweeper.pruner_options.{key}: pruner={name} has no such option"
-                f"{nearest_or_all(key, known)}"
-            )
-        if type(value) is not int:
-            raise ValueError(f"hydra.sweeper.pruner_options.{key}={value}: must be a whole number")
-    return None if name == "none" else PRUNERS[name](max_epochs, minimize, **options)
+    if name == "none":
+        return None
+    made = MedianPruner if name == "median" else HyperbandPruner
+    return made(max_epochs, minimize, **options)
 
 
 def pruned_after(

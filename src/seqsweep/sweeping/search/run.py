@@ -66,6 +66,7 @@ class SearchRun:
         self.confirmed: dict[int, list[str]] = {}
         self._trained: dict[str, SweepMember] = {}
         self._is_alone = not is_sweep_running(folder)
+        self._has_begun = False
 
     def run(self) -> int:
         """Trains until the budget is spent, and prints the result; returns the exit code."""
@@ -118,10 +119,13 @@ class SearchRun:
         left = {member.folder.run_id for member in pending}
         done = frozenset(file.configs.keys() - left)
         file = replace(file, done_before=done, open=not self.confirmed)
-        begin_sweep(file, self.folder, self.console, self._is_alone)
-        self._is_alone = False
+        # Only the first round may find what a killed search has left.
+        begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
+        self._has_begun = True
         if self.launcher.workers is None:
-            train = functools.partial(launch_all, pending, self.launcher, self.folder, self.console)
+            train = functools.partial(
+                launch_all, pending, self.launcher, self.folder, self.console, self._is_alone
+            )
             return train_queue(pending, self.folder, self.console, train)
         runs = [member.queued() for member in pending]
         wait_for_result(self.launcher.workers, runs, self.folder)

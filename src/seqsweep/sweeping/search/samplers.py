@@ -63,11 +63,8 @@ def sampler_of(settings: Settings, space: Space, study: Study, number: int) -> B
     Raises:
         ValueError: an option of the sampler is refused.
     """
-    options, seed = settings.sampler_options, _seed(settings.seed, number)
-    try:
-        return _SAMPLERS[settings.sampler](settings, space, study, number, seed, **options)
-    except TypeError as error:
-        raise ValueError(f"hydra.sweeper.sampler_options: {error}") from error
+    make, seed = _SAMPLERS[settings.sampler], _seed(settings.seed, number)
+    return make(settings, space, study, number, seed, **settings.sampler_options)
 
 
 def grid_size(space: Space) -> int:

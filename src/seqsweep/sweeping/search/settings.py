@@ -11,7 +11,14 @@ from seqsweep.suggest import nearest_or_all
 from seqsweep.sweeping.search.budget import Budget
 from seqsweep.sweeping.search.pruning import PRUNERS, Pruner, pruner_of
 
-SAMPLERS = ("tpe", "random", "cmaes", "qmc", "grid")
+SAMPLERS: Mapping[str, Sequence[str]] = {
+    "tpe": ("n_startup_trials", "n_ei_candidates", "multivariate", "group", "constant_liar"),
+    "random": (),
+    "cmaes": ("sigma0", "popsize"),
+    "qmc": ("qmc_type", "scramble"),
+    "grid": (),
+}
+"""The options of each sampler."""
 
 _OF_RECORDS = {"params": "minimize", "train_seconds": "minimize", "epochs": "minimize"}
 """The keys of a record that are objectives besides metrics, each with its direction."""
@@ -73,8 +80,8 @@ def settings_of(options: Mapping[str, Any], config: Config) -> Settings:
     Raises:
         ValueError: a setting is refused.
     """
-    _check_name("sampler", options["sampler"], SAMPLERS)
-    _check_name("pruner", options["pruner"], ("none", *PRUNERS))
+    _check_name("sampler", options["sampler"], list(SAMPLERS))
+    _check_name("pruner", options["pruner"], list(PRUNERS))
     for key, value, least in (
         ("seed", options["seed"], 0),
         ("parallel", options["parallel"], 1),
@@ -89,7 +96,7 @@ def settings_of(options: Mapping[str, Any], config: Config) -> Settings:
     directions = _directions(options["directions"], objectives)
     pruner = pruner_of(
         options["pruner"],
-        options["pruner_options"],
+        _given_options("pruner", options, PRUNERS),
         config["trainer"]["max_epochs"],
         lower_is_better(monitor),
     )
@@ -102,7 +109,7 @@ def settings_of(options: Mapping[str, Any], config: Config) -> Settings:
         raise ValueError("hydra.sweeper.sampler=cmaes: takes one objective; tpe takes several")
     return Settings(
         options["sampler"],
-        dict(options["sampler_options"]),
+        _given_options("sampler", options, SAMPLERS),
         options["seed"],
         Budget.of(options["budget"]),
         options["parallel"],
@@ -136,6 +143,25 @@ def check_objectives(settings: Settings, splits: Mapping[str, Any] | None) -> No
 def _check_name(key: str, value: str, known: Sequence[str]) -> None:
     if value not in known:
         raise ValueError(f"hydra.sweeper.{key}={value}: unknown{nearest_or_all(value, known)}")
+
+
+def _given_options(
+    kind: str, options: Mapping[str, Any], known: Mapping[str, Sequence[str]]
+) -> dict[str, Any]:
+    """Returns the options of a sampler or pruner that are not null.
+
+    Raises:
+        ValueError: one of them belongs to another sampler or pruner.
+    """
+    name = options[kind]
+    given = {k: v for k, v in options[f"{kind}_options"].items() if v is not None}
+    for key, value in given.items():
+        if key not in known[name]:
+            raise ValueError(
+                f"hydra.sweeper.{kind}_options.{key}={value}: {kind}={name} has no such option"
+                f"{nearest_or_all(key, known[name])}"
+            )
+    return given
 
 
 def _objectives(names: Sequence[str]) -> list[str]:

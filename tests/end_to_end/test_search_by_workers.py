@@ -1,0 +1,117 @@
+"""Workers get the next trial as soon as the window allows it, and train the same trials."""
+
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.plugins.launcher import Launcher
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.search.command import search
+
+pytestmark = pytest.mark.slow
+
+RUNS = (
+    "data=random", "data.source.num_sequences=60", "data.source.length=8", "data.batch_size=16",
+    "trainer.max_epochs=5", "logger=csv", "diagnostics=false", "sweep.report=false",
+    "model.hidden_size=int(interval(4,12))", "optimizer.lr=tag(log,interval(0.001,0.3))",
+)  # fmt: skip
+SEARCH = {
+    "budget": {"trials": 7},
+    "parallel": 3,
+    "seed": 1,
+    "pruner": "median",
+    "pruner_options": {"n_startup_trials": 1},
+    "confirm": {"top": 1, "seeds": 2},
+}
+
+
+@dataclass
+class Processes:
+    """Workers that are processes of this machine; notes how many runs each look finds planned."""
+
+    folder: Path
+    count: int = 2
+    detach: bool = False
+    options: Sequence[str] = ("--threads", "1", "--idle", "60")
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list[Any])
+    planned: list[int] = field(default_factory=list[int])
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        self.processes += [
+            subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(count)
+        ]
+        return f"{count} processes"
+
+    def alive(self, folder: Path) -> int:
+        sweep = SweepFile.read(self.folder)
+        self.planned.append(0 if sweep is None else len(sweep.configs))
+        return sum(process.poll() is None for process in self.processes)
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Processes]:
+    made = Processes(tmp_path / "by_workers")
+    yield made
+    for process in made.processes:
+        process.terminate()
+        process.wait()
+
+
+@pytest.fixture
+def composer() -> MemberComposer:
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+
+
+class NoLauncher(Launcher):
+    """A launcher of Hydra for runs that need a job of their own; here there are none."""
+
+    def setup(self, **_: Any) -> None: ...
+
+    def launch(self, job_overrides: Any, initial_job_idx: int) -> Any:
+        raise AssertionError(job_overrides)
+
+
+def test_workers_train_the_trials_that_one_machine_trains(
+    workers: Processes, composer: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["seqsweep"])
+    merged = OmegaConf.merge(OmegaConf.structured(OptunaSweeperConf), SEARCH)
+    options: Any = OmegaConf.to_container(merged)
+
+    def by(launcher: RunLauncher, name: str) -> int:
+        return search(options, RUNS, composer, launcher, tmp_path / name)
+
+    assert by(RunLauncher(NoLauncher(), workers=workers), "by_workers") == 0
+    assert by(RunLauncher(NoLauncher(), threads=1), "here") == 0
+    one, other = (SearchFile.read(tmp_path / name) for name in ("by_workers", "here"))
+    assert one is not None
+    assert other is not None
+    decided = [
+        [(dict(t.params), t.state, t.values, t.epochs, list(t.run_ids)) for t in found.trials]
+        for found in (one, other)
+    ]
+    assert decided[0] == decided[1]
+    assert one.confirmed == other.confirmed
+    assert "pruned" in {trial.state for trial in one.trials}
+    # The driver plans further trials while the workers train.
+    assert len(set(workers.planned)) > 3
+    # The workers leave by themselves, since the search has ended.
+    assert [process.wait(timeout=60) for process in workers.processes] == [0, 0]
