@@ -36,10 +36,11 @@ def board_values(runs: Runs, board: Leaderboard) -> list[Any]:
 
 
 def best_runs(runs: Runs, board: Leaderboard, most: int) -> list[Run]:
-    """Returns the runs of the best configs, at most `most` unless the first config has more.
+    """Returns the runs of the best configs, at most `most` of them.
 
     A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
-    Configs without a complete run come last.
+    So the first config is returned whole, however many runs it has. Configs without a complete run
+    come last.
     """
     if len(runs.runs) <= most:
         return runs.runs
