@@ -6,7 +6,8 @@
 All ways search the same space of seven keys (see search_plain.py), train for at most 27 epochs on
 the same splits, and look for the best validation accuracy:
 
-- `halving`: `hydra/sweeper=halving`, 256 random configs in one pool;
+- `halving`: `hydra/sweeper=halving`, 256 random configs in one pool; then the same with other
+  configs, while CPU time is left;
 - `random`: `hydra/sweeper=optuna` with its random sampler, whole runs in pools;
 - `tpe`: Optuna's TPE and Hyperband pruner around a Lightning Trainer, one trial after another;
 - `asha`: Ray Tune's ASHA around the same Lightning Trainer, a trial per core at a time.
@@ -31,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from search_plain import CHOICES, EPOCHS, RATES, SIZES, Network, load_splits
@@ -67,8 +68,12 @@ class Point:
     test: float | None = None
 
 
-def command_of(way: str, data: str, seed: int, folder: Path) -> list[str]:
-    """Returns the command of one search."""
+def command_of(way: str, data: str, seed: int, folder: Path, times: int) -> list[str]:
+    """Returns the command of one search.
+
+    Args:
+        times: how many searches of this way have ended before.
+    """
     here = Path(__file__).parent
     if way not in SETTINGS:
         return [sys.executable, str(here / "search_plain.py"), way, data, str(folder), str(seed)]
@@ -81,8 +86,9 @@ def command_of(way: str, data: str, seed: int, folder: Path) -> list[str]:
     return [
         str(Path(sys.executable).with_name("seqsweep")), "train", "-m", *SETTINGS[way], *space,
         f"data={data}", "trainer=cpu", f"trainer.max_epochs={EPOCHS}", f"seed={seed}",
-        f"hydra.sweeper.seed={seed}", "hydra.sweeper.confirm.top=0", "hydra.launcher.threads=1",
-        "sweep.report=false", "sweep.name=search", f"output_dir={folder}",
+        f"hydra.sweeper.seed={1000 * times + seed}", "hydra.sweeper.confirm.top=0",
+        "hydra.launcher.threads=1",
+        "sweep.report=false", f"sweep.name=search{times}", f"output_dir={folder}",
     ]  # fmt: skip
 
 
@@ -93,15 +99,15 @@ def _listed(values: Sequence[Any]) -> str:
 def search(way: str, data: str, seed: int, seconds: float, folder: Path) -> list[Point]:
     """Runs one search until its end or its budget; returns its improvements."""
     ours = way in SETTINGS
-    progress = OurRuns(folder / "sweeps" / "search") if ours else PlainEvents(folder)
+    progress = OurRuns(folder / "sweeps") if ours else PlainEvents(folder)
     log = (folder / "log.txt").open("w")
-    process = subprocess.Popen(
-        command_of(way, data, seed, folder), stdout=log, stderr=log, cwd=folder,
-        env=ONE_THREAD | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
-    )  # fmt: skip
-    clock, points = Clock(process.pid), [Point(0.0, 0, 0.0, "", {})]
+    clock, points, times = Clock(), [Point(0.0, 0, 0.0, "", {})], 0
+    process = _start(command_of(way, data, seed, folder, times), folder, log, clock)
     end = time.monotonic() + LONGEST * (seconds + 60)
     while True:
+        if way == "halving" and process.poll() == 0 and clock.read() < seconds:
+            times += 1
+            process = _start(command_of(way, data, seed, folder, times), folder, log, clock)
         ended = process.poll() is not None or time.monotonic() > end
         cpu, (configs, best) = clock.read(), progress.look()
         if configs > points[-1].configs or best.val > points[-1].val:
@@ -115,6 +121,15 @@ def search(way: str, data: str, seed: int, seconds: float, folder: Path) -> list
     if len(points) == 1:
         raise RuntimeError(f"{way} trained nothing:\n{(folder / 'log.txt').read_text()[-3000:]}")
     return points
+
+
+def _start(command: list[str], folder: Path, log: TextIO, clock: Clock) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        command, stdout=log, stderr=log, cwd=folder,
+        env=ONE_THREAD | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"},
+    )  # fmt: skip
+    clock.follow(process.pid)
+    return process
 
 
 def add_tests(points: Sequence[Point], data: str) -> None:

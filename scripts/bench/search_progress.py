@@ -1,7 +1,6 @@
 """Reads from outside what a search has cost and found so far, for search.py."""
 
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,11 +19,14 @@ class Best(NamedTuple):
 
 
 class Clock:
-    """The CPU time of a process and of all processes that it has started."""
+    """The CPU time of processes that follow one another, and of all that they have started."""
 
-    def __init__(self, pid: int) -> None:
-        self.root = psutil.Process(pid)
+    def __init__(self) -> None:
         self.seconds: dict[psutil.Process, float] = {}
+
+    def follow(self, pid: int) -> None:
+        """Takes in the next process."""
+        self.root = psutil.Process(pid)
 
     def read(self) -> float:
         with suppress(psutil.Error):
@@ -43,7 +45,7 @@ class Clock:
 
 
 class OurRuns:
-    """The best validation accuracy in the folder of a sweep that is being trained."""
+    """The best validation accuracy in a folder of sweeps, one of which is being trained."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -53,14 +55,13 @@ class OurRuns:
         self.best = Best(-1.0, "", {})
 
     def look(self) -> tuple[int, Best]:
-        with suppress(FileNotFoundError):
-            for entry in os.scandir(self.folder):
-                if entry.is_dir() and entry.name not in self.done:
-                    self._look_at(entry.name)
+        for path in self.folder.glob("*/*/metrics.csv"):
+            if str(path.parent) not in self.done:
+                self._look_at(path.parent)
         return len(self.started), self.best
 
-    def _look_at(self, run_id: str) -> None:
-        path = self.folder / run_id
+    def _look_at(self, path: Path) -> None:
+        run_id = str(path)
         tail = self.tails.setdefault(run_id, MetricsTail(path / "metrics.csv", ["val/acc"]))
         # Nothing is added to metrics.csv after record.json.
         if (path / "record.json").exists():

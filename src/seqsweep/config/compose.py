@@ -40,6 +40,7 @@ class MemberComposer:
         self._parsed: dict[str, Override] = {}
         self._groups: dict[str, bool] = {}
         self._checked: dict[tuple[tuple[str, ...], tuple[tuple[str, type], ...]], Config] = {}
+        self._bound: set[tuple[str, type]] = set()
 
     def full(self, overrides: Sequence[str]) -> DictConfig:
         """Composes a member's config by Hydra, with the node `hydra`.
@@ -83,21 +84,21 @@ class MemberComposer:
             HydraException, ValueError: composing or checking has failed.
         """
         numbers = self._numbers(overrides)
-        others = tuple(text for text in overrides if text not in numbers)
-        kinds = tuple((key, type(value)) for key, value in numbers.values())
-        known = self._checked.get((others, kinds))
+        known = self._checked.get(_key(overrides, numbers))
         if known is None:
             config = self(overrides)
             checked = check(config)
-            if numbers and self._follow(config, checked, numbers):
-                self._checked[others, kinds] = checked
+            self._bound |= self._bound_numbers(config, checked, numbers)
+            numbers = self._numbers(overrides)
+            if numbers:
+                self._checked[_key(overrides, numbers)] = checked
             return checked
         for key, value in numbers.values():
             known = _replaced(known, key, value)
         return known
 
     def _numbers(self, overrides: Sequence[str]) -> dict[str, tuple[str, Any]]:
-        """Returns the key and value of each override `key=number`."""
+        """Returns the key and value of each override `key=number` that decides this key alone."""
         numbers: dict[str, tuple[str, Any]] = {}
         for text in overrides:
             # Hydra's grammar would take half a millisecond for each of a thousand seeds.
@@ -111,28 +112,31 @@ class MemberComposer:
             # The check compares `threads` with the cores of the machine, and refuses infinite
             # numbers, so each such value must be checked.
             is_number = isinstance(value, (int, float)) and math.isfinite(value)
-            if is_number and key != "threads":
+            if is_number and key != "threads" and (key, type(value)) not in self._bound:
                 numbers[text] = key, value
         return numbers
 
-    def _follow(
+    def _bound_numbers(
         self, config: DictConfig, checked: Config, numbers: dict[str, tuple[str, Any]]
-    ) -> bool:
-        """Returns whether other numbers would change the checked config in these keys alone.
+    ) -> set[tuple[str, type]]:
+        """Returns the numbers that decide more than their own key, as keys and types.
 
-        The check must not have converted a number, and no value may be interpolated from one.
+        The check has converted such a number, or something is interpolated from it.
         """
         leaves = dict(flatten(OmegaConf.to_container(config, resolve=False)))
         sources = [value for value in leaves.values() if isinstance(value, str) and "${" in value]
         values = dict(flatten(checked))
+        bound: set[tuple[str, type]] = set()
         for key, value in numbers.values():
             # The check may have converted the number (1 to 1.0), and would convert others too.
             same = key in values and type(values[key]) is type(value) and values[key] == value
-            if not same or any("${." in text or key in text for text in sources):
-                return False
-        # An interpolated section holds the number as well.
-        parents = {part for key, _ in numbers.values() for part in _parents(key)}
-        return not any(f"${{{parent}}}" in text for text in sources for parent in parents)
+            # An interpolated section holds the number as well.
+            sections = [f"${{{parent}}}" for parent in _parents(key)]
+            if not same or any(
+                part in text for text in sources for part in ("${.", key, *sections)
+            ):
+                bound.add((key, type(value)))
+        return bound
 
     def _base(self, overrides: tuple[str, ...]) -> DictConfig:
         """Returns the config with these overrides alone; it must not be changed."""
@@ -177,6 +181,14 @@ class MemberComposer:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]
+
+
+def _key(
+    overrides: Sequence[str], numbers: dict[str, tuple[str, Any]]
+) -> tuple[tuple[str, ...], tuple[tuple[str, type], ...]]:
+    """Returns what members must share to differ in their numbers alone."""
+    others = tuple(text for text in overrides if text not in numbers)
+    return others, tuple((key, type(value)) for key, value in numbers.values())
 
 
 def _replaced(config: Config, key: str, value: Any) -> Config:
