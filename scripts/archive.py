@@ -71,6 +71,7 @@ def main(arguments: Sequence[str]) -> int:
         "data=aeon",
         f"data.source.folder={quoted(str(options.folder.resolve()))}",
         f"sweep.name={options.name or options.folder.resolve().name}",
+        "sweep.ask_above=null",
         *options.overrides,
     ]
     sizes = {name: fitting_batch_size(name, shared) for name in names}
@@ -113,25 +114,29 @@ def read_published(path: Path) -> Published:
             raise ValueError(f"{path}:1: {OURS}: this column is added by the script")
         result: dict[str, dict[str, float | None]] = {}
         for row in rows:
-            place = f"{path}:{rows.line_num}"
+            line = f"{path}:{rows.line_num}"
             if row["dataset"] in result:
-                raise ValueError(f"{place}: {row['dataset']}: is there twice")
+                raise ValueError(f"{line}: {row['dataset']}: is there twice")
             result[row["dataset"]] = {
-                method: accuracy(row[method] or "", f"{place}: {method}") for method in methods
+                method: accuracy(row[method] or "", f"{line}: {method}") for method in methods
             }
     return result
 
 
-def accuracy(text: str, place: str) -> float | None:
-    """Returns the number in a cell, None for an empty one."""
+def accuracy(text: str, cell: str) -> float | None:
+    """Returns the number in a cell, None for an empty one.
+
+    Args:
+        cell: the file, the line and the column, for an error.
+    """
     if not text.strip():
         return None
     try:
         value = float(text)
     except ValueError:
-        raise ValueError(f"{place}={text}: expected a number") from None
+        raise ValueError(f"{cell}={text}: expected a number") from None
     if not 0 <= value <= 1:
-        raise ValueError(f"{place}={text}: must be between 0 and 1")
+        raise ValueError(f"{cell}={text}: must be between 0 and 1")
     return value
 
 

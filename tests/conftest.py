@@ -13,6 +13,8 @@ from typing import Any
 
 import faster_hydra
 import pytest
+from commands import Command, CommandServer, StartCommand
+from dealing import deal
 from hydra import compose, initialize_config_dir
 from hydra._internal.hydra import Hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -39,8 +41,20 @@ os.fsync = lambda *_: None
 gc.disable()  # while test files import torch and Lightning
 
 
-@pytest.hookimpl(tryfirst=True)  # before -m "not slow" selects
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)  # around -m "not slow", which selects
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> Generator[None]:
+    """Marks cases of sampled tests as slow; orders the selected tests for several processes."""
+    mark_sampled(items)
+    yield
+    # Only a process of pytest-xdist has this; all of them must make the same order.
+    worker: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker is not None:
+        items[:] = deal(items, worker["workercount"])
+
+
+def mark_sampled(items: list[pytest.Item]) -> None:
     """Marks the cases of a test that is `sampled(n)` as slow, except for n of them."""
     sampled: dict[tuple[str, int], list[pytest.Item]] = {}
     for item in items:
@@ -111,6 +125,32 @@ def composes_once(monkeypatch: pytest.MonkeyPatch) -> None:
     it. Commands in processes of their own leave Hydra as it is.
     """
     monkeypatch.setattr(Hydra, "get_mode", lambda *_, **__: None)
+
+
+@pytest.fixture(scope="session")
+def command_server() -> Iterator[CommandServer]:
+    """A process that has imported torch, whose forks are commands of seqsweep."""
+    with CommandServer() as server:
+        yield server
+
+
+@pytest.fixture
+def start_command(tmp_path: Path, command_server: CommandServer) -> Iterator[StartCommand]:
+    """Starts `seqsweep ARGUMENTS` as a fork, in the test's folder; kills it when the test ends.
+
+    A `Command` has the methods of `subprocess.Popen`.
+    """
+    started: list[Command] = []
+
+    def start(*arguments: str, **options: Any) -> Command:
+        started.append(command_server.start(tmp_path, *arguments, **options))
+        return started[-1]
+
+    yield start
+    for command in started:
+        if command.poll() is None:
+            os.killpg(command.pid, signal.SIGKILL)
+        command.communicate()
 
 
 @pytest.fixture(scope="module")

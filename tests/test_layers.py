@@ -161,8 +161,9 @@ def test_the_reader_of_imports_finds_known_imports():
     assert Import("seqsweep.cli", "seqsweep.sweeping.app", False) in all_imports()
     assert Import("seqsweep.data.batch", "torch", True) in all_imports()
     parts = {module.split(".")[1] for module in MODULES if module.count(".") == 2}
-    names = ("sweeper", "local", "slurm", "ray", "halving", "optuna")
-    plugins = {f"seqsweep_{name}" for name in names}
+    plugins = {
+        f"seqsweep_{name}" for name in ("sweeper", "halving", "local", "slurm", "ray", "optuna")
+    }
     assert parts - plugins == KNOWS.keys()
 
 

@@ -1,4 +1,4 @@
-"""Searches as most people do: one Lightning Trainer per trial, by Optuna or by Ray Tune.
+"""Searches with one Lightning Trainer per trial, by Optuna or by Ray Tune.
 
 search.py starts this program and reads the events that it appends to events.jsonl: an improvement
 of a trial's validation accuracy, with its params and its weights.

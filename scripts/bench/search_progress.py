@@ -1,4 +1,4 @@
-"""What a search has cost and found so far, seen from outside, for search.py."""
+"""Reads from outside what a search has cost and found so far, for search.py."""
 
 import json
 import os

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from commands import Command, CommandServer, StartCommand
 from ray_cluster import VARIABLES, RayCluster
 
 from seqsweep.runs.lock import holder_of
@@ -22,7 +22,6 @@ from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
 
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
-Start = Callable[..., subprocess.Popen[str]]
 
 SWEEP = (
     "data=digits",
@@ -55,53 +54,26 @@ def cluster(two_nodes: RayCluster, monkeypatch: pytest.MonkeyPatch) -> RayCluste
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `seqsweep ARGUMENTS` and kills the process when the test ends."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seqsweep", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-@pytest.fixture
-def sweep(start: Start, cluster: RayCluster) -> Start:
+def sweep(start_command: StartCommand, cluster: RayCluster) -> StartCommand:
     """Starts the sweep with workers in the cluster."""
 
-    def begin(count: int = 2, *arguments: str) -> subprocess.Popen[str]:
+    def begin(count: int = 2, *arguments: str) -> Command:
         address = f"hydra.launcher.address={cluster.address}"
         launcher = ("hydra/launcher=ray", address, f"hydra.launcher.count={count}")
-        return start("train", "-m", *SWEEP, *launcher, "output_dir=ray", *arguments)
+        return start_command("train", "-m", *SWEEP, *launcher, "output_dir=ray", *arguments)
 
     return begin
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
     """The folder of the same sweep without a cluster."""
     folder = tmp_path_factory.mktemp("local")
-    command = [sys.executable, "-m", "seqsweep", "train", "-m", *SWEEP]
-    subprocess.run(
-        command, cwd=folder, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=True,
-        stdout=subprocess.DEVNULL,
-    )  # fmt: skip
+    ended(command_server.start(folder, "train", "-m", *SWEEP))
     return folder
 
 
-def ended(process: subprocess.Popen[str]) -> str:
+def ended(process: Command) -> str:
     """Waits for the end of a command, which must succeed; returns its output."""
     out, err = process.communicate(timeout=300)
     assert (process.returncode, err) == (0, ""), out + err
@@ -168,7 +140,7 @@ def assert_idle(cluster: RayCluster, folder: Path) -> None:
 
 
 def test_both_nodes_take_part_and_results_equal_those_of_this_machine(
-    sweep: Start, cluster: RayCluster, local: Path, tmp_path: Path
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
 ) -> None:
     out = ended(sweep())
     assert "4 of 4 runs complete" in out
@@ -179,7 +151,7 @@ def test_both_nodes_take_part_and_results_equal_those_of_this_machine(
 
 
 def test_a_dead_node_leaves_its_run_to_the_other(
-    sweep: Start, cluster: RayCluster, local: Path, tmp_path: Path
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
 ) -> None:
     process = sweep()
     wait_for_training(cluster, [cluster.second], tmp_path)
@@ -194,7 +166,7 @@ def test_a_dead_node_leaves_its_run_to_the_other(
 
 
 def test_the_same_command_twice_after_a_killed_one_starts_no_worker(
-    sweep: Start, cluster: RayCluster, local: Path, tmp_path: Path
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path
 ) -> None:
     first = sweep()
     wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
@@ -210,12 +182,16 @@ def test_the_same_command_twice_after_a_killed_one_starts_no_worker(
 
 
 def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
-    sweep: Start, start: Start, cluster: RayCluster, local: Path, tmp_path: Path
+    sweep: StartCommand,
+    start_command: StartCommand,
+    cluster: RayCluster,
+    local: Path,
+    tmp_path: Path,
 ) -> None:
     process = sweep(1)
     wait_for_training(cluster, [cluster.head, cluster.second], tmp_path)
     (folder,) = (path.parent for path in tmp_path.rglob("sweep.json"))
-    assert "training " in ended(start("work", str(folder), "--threads", "1"))
+    assert "training " in ended(start_command("work", str(folder), "--threads", "1"))
     assert "4 of 4 runs complete" in ended(process)
     logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
     expected = [str(epoch) for epoch in range(300)]
@@ -226,7 +202,7 @@ def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
 
 @pytest.mark.parametrize("victim", ["command", "actor"])
 def test_the_only_worker_is_started_again_after_it_was_killed(
-    sweep: Start, cluster: RayCluster, local: Path, tmp_path: Path, victim: str
+    sweep: StartCommand, cluster: RayCluster, local: Path, tmp_path: Path, victim: str
 ) -> None:
     """Ray starts a killed actor again; a new actor takes the place of a killed command."""
     process = sweep(1)
@@ -290,10 +266,10 @@ def test_a_node_that_does_not_see_the_folder_is_reported(
     ],
 )
 def test_a_wrong_address_is_refused_at_once(
-    start: Start, tmp_path: Path, address: str, message: str
+    start_command: StartCommand, tmp_path: Path, address: str, message: str
 ) -> None:
     launcher = ("hydra/launcher=ray", f"hydra.launcher.address={address}")
-    process = start("train", "-m", *SWEEP, *launcher)
+    process = start_command("train", "-m", *SWEEP, *launcher)
     _, err = process.communicate(timeout=200)
     assert process.returncode == 2
     assert re.search(message, err), err

@@ -3,13 +3,13 @@
 import json
 import signal
 import subprocess
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 import torch
+from commands import Command, CommandServer, StartCommand
 from slurm_cluster import SlurmCluster, until
 
 pytestmark = [pytest.mark.slurm, pytest.mark.slow]
@@ -18,48 +18,34 @@ RUNS = 6
 GRID = (
     f"seed=range({RUNS})", "model.hidden_size=48", "trainer.max_epochs=80", "sweep.report=false",
 )  # fmt: skip
-SEQSWEEP = (sys.executable, "-m", "seqsweep")
+Start = Callable[..., Command]
 
 
-class Command:
-    """A running command of seqsweep, with its output in a file."""
+@pytest.fixture
+def start_sweep(start_command: StartCommand) -> Start:
+    """Starts the sweep in a folder, with workers in the cluster."""
 
-    def __init__(self, output: Path, *arguments: str) -> None:
-        self.output = output
-        with output.open("w") as file:
-            self.process = subprocess.Popen(
-                [*SEQSWEEP, *arguments], stdout=file, stderr=subprocess.STDOUT
-            )
+    def start(folder: Path, *arguments: str) -> Command:
+        launcher = ("hydra/launcher=slurm", f"hydra.sweep.dir={folder}")
+        return start_command("train", "-m", *launcher, *GRID, *arguments, stderr=subprocess.STDOUT)
 
-    def ended(self) -> tuple[int, str]:
-        """Waits for the end; returns the exit code and the output."""
-        code = self.process.wait(300)
-        return code, self.output.read_text()
+    return start
 
 
-def start_sweep(folder: Path, *arguments: str) -> Command:
-    number = len(list(folder.parent.glob("output*")))
-    output = folder.with_name(f"output{number}")
-    return Command(
-        output,
-        "train",
-        "-m",
-        "hydra/launcher=slurm",
-        f"hydra.sweep.dir={folder}",
-        *GRID,
-        *arguments,
-    )
+def ended(process: Command) -> tuple[int, str]:
+    """Waits for the end of a command; returns the exit code and the output."""
+    output, _ = process.communicate(timeout=300)
+    return process.returncode, output
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def local(tmp_path_factory: pytest.TempPathFactory, command_server: CommandServer) -> Path:
     """The folder of the same sweep, trained without Slurm."""
-    folder = tmp_path_factory.mktemp("local") / "sweep"
-    code, output = Command(
-        folder.with_name("output"), "train", "-m", f"hydra.sweep.dir={folder}", *GRID
-    ).ended()
+    folder = tmp_path_factory.mktemp("local")
+    sweep = command_server.start(folder, "train", "-m", "hydra.sweep.dir=sweep", *GRID)
+    code, output = ended(sweep)
     assert code == 0, output
-    return folder
+    return folder / "sweep"
 
 
 @pytest.fixture(autouse=True)
@@ -134,10 +120,10 @@ def the_job(cluster: SlurmCluster, before: set[str]) -> str:
 
 
 def test_two_nodes_train_what_a_local_sweep_does(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     before = cluster.jobs()
-    code, output = start_sweep(tmp_path / "sweep", "hydra.launcher.count=2").ended()
+    code, output = ended(start_sweep(tmp_path / "sweep", "hydra.launcher.count=2"))
     assert code == 0, output
     job = the_job(cluster, before)
     assert f"Slurm job {job}: 2 workers" in output
@@ -151,7 +137,7 @@ def test_two_nodes_train_what_a_local_sweep_does(
 
 
 def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder = tmp_path / "sweep"
     sweep = start_sweep(folder, "hydra.launcher.count=2")
@@ -159,21 +145,21 @@ def test_a_node_that_dies_leaves_its_runs_to_the_other_one(
     until(lambda: sum(p.exists() for p in folder.glob("*/lock")) >= 2, 120, "both train")
     until_trains(folder)
     cluster.kill_node("n1")
-    code, output = sweep.ended()
+    code, output = ended(sweep)
     assert code == 0, output
     assert_equal(folder, local)
 
 
 def test_a_killed_driver_leaves_workers_that_the_same_command_counts(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
     killed = start_sweep(folder, "hydra.launcher.count=2")
     until_trains(folder)
-    killed.process.kill()
-    assert killed.ended()[0] == -signal.SIGKILL
+    killed.kill()
+    assert ended(killed)[0] == -signal.SIGKILL
     both = [start_sweep(folder, "hydra.launcher.count=2") for _ in range(2)]
-    for code, output in [sweep.ended() for sweep in both]:
+    for code, output in [ended(sweep) for sweep in both]:
         assert code == 0, output
         assert f"{RUNS} of {RUNS} runs complete" in output
     job = the_job(cluster, before)
@@ -185,7 +171,7 @@ def test_a_killed_driver_leaves_workers_that_the_same_command_counts(
 
 
 def test_a_preempted_and_a_killed_worker_do_not_stop_the_sweep(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
     sweep = start_sweep(folder, "hydra.launcher.count=2")
@@ -197,7 +183,7 @@ def test_a_preempted_and_a_killed_worker_do_not_stop_the_sweep(
     for worker in workers_on(cluster, other.nodes):
         worker.kill()
     cluster.release(preempted.name)
-    code, output = sweep.ended()
+    code, output = ended(sweep)
     assert code == 0, output
     states = {e.name: e.state for e in cluster.elements() if e.name.startswith(f"{job}_")}
     assert states[other.name] == "FAILED"
@@ -206,7 +192,7 @@ def test_a_preempted_and_a_killed_worker_do_not_stop_the_sweep(
 
 
 def test_a_cancelled_worker_leaves_its_runs_and_a_told_one_queues_again(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
     sweep = start_sweep(folder, "hydra.launcher.count=2")
@@ -217,7 +203,7 @@ def test_a_cancelled_worker_leaves_its_runs_and_a_told_one_queues_again(
     # What Slurm sends some time before the limit.
     cluster.call("scancel", "--batch", "--signal=USR1", f"{job}_1")
     cluster.release(f"{job}_1")
-    code, output = sweep.ended()
+    code, output = ended(sweep)
     assert code == 0, output
     states = {e.name: e.state for e in cluster.elements()}
     assert states[f"{job}_0"] == "CANCELLED"
@@ -230,14 +216,14 @@ def test_a_cancelled_worker_leaves_its_runs_and_a_told_one_queues_again(
 
 
 def test_new_workers_start_where_all_were_cancelled(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
     sweep = start_sweep(folder)
     until_trains(folder)
     first = the_job(cluster, before)
     cluster.call("scancel", first)
-    code, output = sweep.ended()
+    code, output = ended(sweep)
     assert code == 0, output
     second = the_job(cluster, before | {first})
     jobs = json.loads((folder / ".slurm" / "jobs.json").read_text())
@@ -247,9 +233,11 @@ def test_new_workers_start_where_all_were_cancelled(
     assert_equal(folder, local)
 
 
-def test_workers_that_cannot_start_end_the_command(cluster: SlurmCluster, tmp_path: Path) -> None:
+def test_workers_that_cannot_start_end_the_command(
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path
+) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
-    code, output = start_sweep(folder, 'hydra.launcher.setup=["exit 3"]').ended()
+    code, output = ended(start_sweep(folder, 'hydra.launcher.setup=["exit 3"]'))
     assert code == 1, output
     assert f"{RUNS} of {RUNS} runs did not complete ({RUNS} not started)" in output
     started = [e for e in cluster.elements() if e.name.partition("_")[0] not in before]
@@ -257,13 +245,17 @@ def test_workers_that_cannot_start_end_the_command(cluster: SlurmCluster, tmp_pa
 
 
 def test_a_local_worker_and_one_of_slurm_share_a_sweep(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster,
+    start_sweep: Start,
+    start_command: StartCommand,
+    tmp_path: Path,
+    local: Path,
 ) -> None:
     folder = tmp_path / "sweep"
     sweep = start_sweep(folder)
     until((folder / "sweep.json").exists, 120, "the sweep is planned")
-    worker = Command(tmp_path / "worker", "work", str(folder), "--threads", "1")
-    for code, output in (worker.ended(), sweep.ended()):
+    worker = start_command("work", str(folder), "--threads", "1", stderr=subprocess.STDOUT)
+    for code, output in (ended(worker), ended(sweep)):
         assert code == 0, output
     (log,) = (folder / ".slurm" / "logs").iterdir()
     assert "training " in log.read_text()
@@ -272,10 +264,10 @@ def test_a_local_worker_and_one_of_slurm_share_a_sweep(
 
 
 def test_a_detached_command_returns_and_the_workers_continue(
-    cluster: SlurmCluster, tmp_path: Path, local: Path
+    cluster: SlurmCluster, start_sweep: Start, tmp_path: Path, local: Path
 ) -> None:
     folder, before = tmp_path / "sweep", cluster.jobs()
-    code, output = start_sweep(folder, "hydra.launcher.detach=true").ended()
+    code, output = ended(start_sweep(folder, "hydra.launcher.detach=true"))
     assert "Slurm job" in output
     assert code == 0, output
     assert epochs_of(folder) < RUNS * 80

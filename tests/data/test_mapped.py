@@ -349,6 +349,25 @@ def test_a_folder_is_replaced_only_if_asked(tmp_path):
     assert os.listdir(tmp_path) == ["a"]  # neither the old nor a temporary folder is left
 
 
+@pytest.mark.parametrize("fails", ["away", "into its place"])
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path, monkeypatch, fails):
+    """The old folder is moved away first, then the new one takes its place."""
+    out = tmp_path / "a"
+    convert(made(), out)
+    rename = os.rename
+
+    def refusing(source, target):
+        if (Path(source) == out) if fails == "away" else (Path(source).suffix == ".tmp"):
+            raise PermissionError(f"{target}: not permitted")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    with pytest.raises(PermissionError, match="not permitted"):
+        convert(made("holes"), out, replace=True)
+    assert mapped(str(out)).fingerprint() == made().fingerprint()
+    assert os.listdir(tmp_path) == ["a"]
+
+
 def test_a_folder_of_something_else_is_never_replaced(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("")

@@ -1,14 +1,14 @@
 """Fixtures that run the command line as a user does, in processes of their own."""
 
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from commands import ENVIRONMENT, CommandServer
 
 from seqsweep.cli import main
 
@@ -26,39 +26,15 @@ Command = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
-def seqsweep_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Command]:
+def seqsweep_in(command_server: CommandServer) -> Command:
     """Runs `seqsweep ARGUMENTS` in a folder, as a fork of a process that has imported torch."""
-    variables = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "COLUMNS": "200",
-        # pandas imports pyarrow, whose allocator would start a thread that no fork has.
-        "JE_ARROW_MALLOC_CONF": "background_thread:false",
-    }
-    server = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("command_server.py")],
-        env=variables,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
 
     def run(folder: Path, *arguments: str, **environment: str) -> Result:
-        assert server.stdin and server.stdout
-        outputs = tmp_path_factory.mktemp("outputs")
-        out, err = outputs / "out", outputs / "err"
-        command = {
-            "arguments": arguments,
-            "environment": {**os.environ, **variables, **environment},
-        }
-        files = {"cwd": str(folder), "out": str(out), "err": str(err)}
-        server.stdin.write(json.dumps(command | files) + "\n")
-        server.stdin.flush()
-        return Result(int(server.stdout.readline()), out.read_text(), err.read_text())
+        with command_server.start(folder, *arguments, environment=environment) as process:
+            out, err = process.communicate()
+        return Result(process.returncode, out, err)
 
-    with server:
-        yield run
-        server.kill()
+    return run
 
 
 @pytest.fixture
@@ -78,7 +54,7 @@ def seqsweep(tmp_path: Path, seqsweep_in: Command) -> Command:
         done = subprocess.run(
             [sys.executable, "-m", "seqsweep", *arguments],
             cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **environment},
+            env={**os.environ, **ENVIRONMENT, **environment},
             text=True,
             capture_output=True,
             timeout=300,

@@ -94,6 +94,8 @@ def _save(path: Path, arrays: dict[str, Any]) -> None:
         ("model._target_=builtins.dict", "model._target_=builtins.dict: must make a torch.nn.Mod"),
         ("-m output_dir=p9,p10", "output_dir=p9,p10: a sweep has one output_dir"),
         ("-m hydra/sweeper=basic seed=0,1 sweep.sample=1", "sweep.sample: must be null, because"),
+        ("-m sweep=halving sweep.filter=model.bidirectional", "sweep.filter: must be null, beca"),
+        ("-m hydra/sweeper=optuna seed=0,1 sweep.sample=1", "sweep.sample: must be null, because"),
         ("-m seed=range(0)", "seed=range(0): has no values"),
         ("-m seed=range(0,1000000000)", "1,000,000,000 runs; a sweep has at most 100,000"),
         ("-m seed=0,1 hydra.launcher.threads=9999", "threads=9999: must be at most "),

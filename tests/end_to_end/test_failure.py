@@ -1,16 +1,14 @@
 """A failed run is recorded and reported, and does not stop the other runs."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import StartCommand
 
 pytestmark = pytest.mark.slow
 
@@ -169,14 +167,11 @@ def test_an_output_folder_that_cannot_be_written_is_refused(
     assert [path.name for path in tmp_path.iterdir()] == ["afile"]
 
 
-def test_a_killed_sweep_is_incomplete_and_not_running(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_killed_sweep_is_incomplete_and_not_running(
+    seqsweep: Command, start_command: StartCommand, tmp_path: Path
+) -> None:
     options = ("data=digits", "trainer.max_epochs=100000", "seed=0,1", "sweep.name=mine")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seqsweep", "train", "-m", *options],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
+    process = start_command("train", "-m", *options)
     try:
         deadline = time.monotonic() + 100
         while not list(tmp_path.rglob("*.ckpt")):

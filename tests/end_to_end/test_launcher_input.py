@@ -56,7 +56,10 @@ def test_callbacks_of_hydra_do_not_move_the_sweep_to_this_machine(
     )
 
 
-def test_a_launcher_of_this_machine_cannot_be_left_alone(refused: Refused) -> None:
-    assert refused("train", "-m", "data=digits", "seed=0,1", "--detach").startswith(
-        "hydra.launcher.detach: no such key in hydra.launcher"
+@pytest.mark.parametrize("launcher", ["local", "basic"])
+def test_a_launcher_of_this_machine_cannot_be_left_alone(refused: Refused, launcher: str) -> None:
+    sweep = ("train", "-m", "data=digits", "seed=0,1", f"hydra/launcher={launcher}")
+    assert refused(*sweep, "--detach") == (
+        "--detach: needs a launcher whose workers outlive the command, such as "
+        "hydra/launcher=slurm; on this machine use `nohup seqsweep train -m ... &`"
     )

@@ -1,15 +1,13 @@
 """`tensorboard --logdir` lists each run once, and runs of a sweep by a readable name."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import StartCommand
 from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
 
 Command = Callable[..., Any]
@@ -32,17 +30,11 @@ def check_names(sweep: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_tensorboard_lists_each_run_once_during_and_after_training(
-    seqsweep: Command, tmp_path: Path
+    seqsweep: Command, start_command: StartCommand, tmp_path: Path
 ) -> None:
     sweep = tmp_path / "outputs/sweeps/s"
     sizes = ["h4-s0", "h4-s1", "h8-s0", "h8-s1"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seqsweep", "train", "-m", *GRID, "trainer.max_epochs=100000"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    process = start_command("train", "-m", *GRID, "trainer.max_epochs=100000")
     try:
         end = time.monotonic() + 120
         while not sweep.is_dir() or check_names(sweep) != sizes:

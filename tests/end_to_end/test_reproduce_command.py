@@ -1,10 +1,7 @@
 """`seqsweep reproduce` trains a run again with the same bits, however it was trained."""
 
 import json
-import os
 import random
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from commands import StartCommand
 
 from seqsweep.data.batch import SequenceDataset
 from seqsweep.native.library import library
@@ -72,15 +70,10 @@ def test_reproduce_accepts_a_member_of_a_sweep(seqsweep: Command, tmp_path: Path
 
 
 def test_reproduce_accepts_a_run_that_was_killed_and_resumed(
-    seqsweep: Command, tmp_path: Path
+    seqsweep: Command, start_command: StartCommand, tmp_path: Path
 ) -> None:
-    run = (*RUN[:-1], "trainer.max_epochs=2000")  # seconds, by the native engine
-    process = subprocess.Popen(
-        [sys.executable, "-m", "seqsweep", "train", *run],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stdout=subprocess.DEVNULL,
-    )
+    run = (*RUN[:-1], "trainer.max_epochs=1000")  # seconds, by the native engine
+    process = start_command("train", *run)
     try:
         deadline = time.monotonic() + 100
         while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:

@@ -1,44 +1,17 @@
 """Two processes with the same sweep share the work, and each run is trained once."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import StartCommand
 
 pytestmark = pytest.mark.slow
 
-Start = Callable[..., subprocess.Popen[str]]
 RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=5")
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,5,6,7,8,9", "trainer.max_epochs=10")
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `seqsweep ARGUMENTS` and kills the process when the test ends."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seqsweep", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def _trained_once(folder: Path) -> int:
@@ -50,8 +23,8 @@ def _trained_once(folder: Path) -> int:
     return len(logs)
 
 
-def test_two_identical_sweeps_share_the_work(start: Start, tmp_path: Path) -> None:
-    sweeps = [start("train", *SWEEP) for _ in range(2)]
+def test_two_identical_sweeps_share_the_work(start_command: StartCommand, tmp_path: Path) -> None:
+    sweeps = [start_command("train", *SWEEP) for _ in range(2)]
     for process in sweeps:
         out, err = process.communicate(timeout=200)
         assert process.returncode == 0, out + err
@@ -63,10 +36,10 @@ def test_two_identical_sweeps_share_the_work(start: Start, tmp_path: Path) -> No
 
 
 def test_a_run_that_another_process_trains_is_awaited_or_skipped(
-    start: Start, tmp_path: Path
+    start_command: StartCommand, tmp_path: Path
 ) -> None:
     """The first process pauses after it has locked the run, until the others find the lock."""
-    first = start("train", *RUN)
+    first = start_command("train", *RUN)
     deadline = time.monotonic() + 100
     while not any(path.read_text() for path in tmp_path.rglob("lock")):
         assert time.monotonic() < deadline
@@ -74,13 +47,13 @@ def test_a_run_that_another_process_trains_is_awaited_or_skipped(
     first.send_signal(signal.SIGSTOP)
     holder = rf"is being trained by process {first.pid} on \S+"
 
-    skipping = start("train", *RUN, "when_locked=skip")
+    skipping = start_command("train", *RUN, "when_locked=skip")
     out, err = skipping.communicate(timeout=100)
     assert skipping.returncode == 1, out + err
     assert re.search(holder, err), err
     assert len(err.splitlines()) == 1
 
-    waiting = start("train", *RUN)
+    waiting = start_command("train", *RUN)
     assert waiting.stdout is not None
     said = waiting.stdout.readline()
     assert re.search(rf"{holder}; waiting for it", said), said

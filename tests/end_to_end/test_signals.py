@@ -6,47 +6,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import StartCommand
 
 pytestmark = pytest.mark.slow
 
 Command = Callable[..., Any]
-Start = Callable[..., subprocess.Popen[str]]
 Undisturbed = Callable[..., dict[str, bytes]]
 NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
-RUN = (*NETWORK, "trainer.max_epochs=2000")  # seconds, by the native engine
+RUN = (*NETWORK, "trainer.max_epochs=600")  # seconds, by the native engine
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
 # The engine that has DataLoader workers.
 LOADED = (*NETWORK, "trainer.max_epochs=25", "engine=autograd")
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a command in its own process group and kills the group when the test ends."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*command: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +57,7 @@ def _wait_for(folder: Path, name: str, process: subprocess.Popen[str]) -> None:
 )
 def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     seqsweep: Command,
-    start: Start,
+    start_command: StartCommand,
     undisturbed: Undisturbed,
     tmp_path: Path,
     arguments: tuple[str, ...],
@@ -90,7 +65,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
     signum: str,
     code: int,
 ) -> None:
-    process = start(sys.executable, "-m", "seqsweep", "train", *arguments)
+    process = start_command("train", *arguments)
     _wait_for(tmp_path, "*.ckpt", process)
     process.send_signal(signal.Signals[signum])
     out, err = process.communicate(timeout=100)
@@ -117,7 +92,7 @@ def test_a_signal_stops_the_training_and_the_same_command_resumes_it(
 @pytest.mark.parametrize(("signum", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
     seqsweep: Command,
-    start: Start,
+    start_command: StartCommand,
     undisturbed: Undisturbed,
     tmp_path: Path,
     signum: str,
@@ -125,7 +100,7 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
 ) -> None:
     """Terminals, `timeout` and cluster managers signal the whole group, so workers end too."""
     arguments = ("train", *LOADED, "data.num_workers=2")
-    process = start(sys.executable, "-m", "seqsweep", *arguments)
+    process = start_command(*arguments)
     _wait_for(tmp_path, "last.ckpt", process)
     os.killpg(process.pid, signal.Signals[signum])
     out, err = process.communicate(timeout=100)
@@ -139,11 +114,21 @@ def test_a_signal_that_also_reaches_the_data_workers_interrupts_the_run(
 
 
 def test_a_run_under_nohup_is_not_stopped_by_the_end_of_its_terminal(
-    start: Start, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    process = start("nohup", sys.executable, "-m", "seqsweep", "train", *RUN)
-    _wait_for(tmp_path, "last.ckpt", process)
-    process.send_signal(signal.SIGHUP)
-    out, err = process.communicate(timeout=100)
-    assert process.returncode == 0, out + err
+    with subprocess.Popen(
+        ["nohup", sys.executable, "-m", "seqsweep", "train", *RUN],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            _wait_for(tmp_path, "last.ckpt", process)
+            process.send_signal(signal.SIGHUP)
+            out, _ = process.communicate(timeout=100)
+        finally:
+            process.kill()
+    assert process.returncode == 0, out
     assert list(tmp_path.rglob("record.json"))

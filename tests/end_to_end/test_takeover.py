@@ -1,77 +1,49 @@
 """A frozen process loses its runs to another, and writes nothing when it wakes."""
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from commands import Command, StartCommand
 
 from seqsweep.training.checkpoints import load_sealed
 
 pytestmark = pytest.mark.slow
 
-# Trains with short times for beats, and stops itself at the n-th call of a function.
-TRAIN = """
-import importlib, os, signal, sys
-from seqsweep import cli
+BEFORE = """
+import os, signal, sys
 from seqsweep.runs import lock_files
 from seqsweep.training.engines.native.budget import Budget
 lock_files.BEAT_SECONDS, lock_files.STALE_SECONDS = 0.2, 2.0
 Budget.is_due = lambda *_: True  # a checkpoint after each epoch
-point, count, *arguments = sys.argv[1:]
-module, _, path = point.partition(":")
-owner, left = importlib.import_module(module), int(count)
-*classes, name = path.split(".")
-for each in classes:
-    owner = getattr(owner, each)
-function = getattr(owner, name)
+"""
+"""Makes the times of beats short."""
+
+FREEZE = """
+module, _, name = "{point}".partition(":")
+function, left = getattr(sys.modules[module], name), {count}
 def freezing(*args, **options):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGSTOP)
     return function(*args, **options)
-setattr(owner, name, freezing)
-sys.exit(cli.main(arguments))
+for each in list(sys.modules.values()):
+    if getattr(each, name, None) is function:
+        setattr(each, name, freezing)
 """
+"""Lets a process stop itself at the n-th call of a function."""
+
 RUN = ("data=digits", "model.hidden_size=4", "trainer.max_epochs=6", "trainer.accelerator=cpu")
 SWEEP = ("-m", *RUN, "seed=0,1,2")
 
-Start = Callable[..., subprocess.Popen[str]]
 
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `seqsweep train`, which stops itself at a call; ends it with the test."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str, point: str = "os:fsync", count: int = 0) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-c", TRAIN, point, str(count), "train", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def _finish(process: subprocess.Popen[str]) -> str:
-    out, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, out
-    return out
+def _finish(process: Command) -> str:
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, out + err
+    return out + err
 
 
 def _files(folder: Path) -> dict[str, bytes]:
@@ -111,7 +83,7 @@ _CHECKPOINTS = "seqsweep.training.checkpoints:"
     ],
 )  # fmt: skip
 def test_a_frozen_process_that_wakes_writes_nothing(
-    start: Start,
+    start_command: StartCommand,
     seqsweep: Any,
     tmp_path: Path,
     engine: str,
@@ -120,11 +92,12 @@ def test_a_frozen_process_that_wakes_writes_nothing(
     count: int,
 ) -> None:
     arguments = (*command, f"engine={engine}", "sweep.report=false", "sweep.name=frozen")
-    frozen = start(*arguments, "output_dir=shared", point=point, count=count)
-    ended = os.waitid(os.P_PID, frozen.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
-    assert ended is not None and ended.si_code == os.CLD_STOPPED, frozen.communicate()
+    shared = ("train", *arguments, "output_dir=shared")
+    freeze = FREEZE.format(point=point, count=count)
+    frozen = start_command(*shared, before=BEFORE + freeze)
+    frozen.wait_for_stop()
     assert seqsweep("train", *arguments, "output_dir=alone").code == 0
-    _finish(start(*arguments, "output_dir=shared"))
+    _finish(start_command(*shared, before=BEFORE))
     before = _files(tmp_path / "shared")
     assert sum(name.endswith("record.json") for name in before) == (3 if command is SWEEP else 1)
     assert not [name for name in before if "/lock" in name]

@@ -3,10 +3,7 @@
 import csv
 import json
 import math
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from commands import StartCommand
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seqsweep.models.classifier import RNNClassifier
@@ -147,20 +145,15 @@ def test_train_reports_a_run_that_diverges(seqsweep: Command, tmp_path: Path) ->
     assert "metrics" not in record
 
 
-def test_ctrl_c_interrupts_train_with_one_message(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "seqsweep", "train", "trainer.max_epochs=100000"]
-    with subprocess.Popen(
-        command,
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        deadline = time.monotonic() + 60
-        while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+def test_ctrl_c_interrupts_train_with_one_message(
+    start_command: StartCommand, tmp_path: Path
+) -> None:
+    process = start_command("train", "trainer.max_epochs=100000")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.rglob("last.ckpt")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "interrupted" in errors
     assert not list(tmp_path.rglob("record.json"))

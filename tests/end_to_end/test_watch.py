@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import StartCommand
 
 Command = Callable[..., Any]
 SEQSWEEP = Path(sys.executable).with_name("seqsweep")
@@ -116,23 +117,20 @@ def test_ctrl_c_on_a_sweep_restores_the_cursor_and_prints_the_command(tmp_path: 
 
 @pytest.mark.slow
 def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
-    tmp_path: Path, seqsweep: Command
+    tmp_path: Path, seqsweep: Command, start_command: StartCommand
 ) -> None:
     folder = tmp_path / "outputs/sweeps/mine"
-    with subprocess.Popen(
-        [SEQSWEEP, *ENDLESS], cwd=tmp_path, env=environment(), stdout=subprocess.DEVNULL
-    ) as trained:
-        try:
-            while not list(folder.glob("*/metrics.csv")):
-                assert trained.poll() is None
-                time.sleep(0.1)
-            with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
-                printed = read_until(master, "2 running", "epoch ")
-                process.send_signal(signal.SIGINT)
-                printed += read_until(master)
-                assert process.wait(60) == 130, printed
-        finally:
-            trained.kill()
+    trained = start_command(*ENDLESS, stdout=subprocess.DEVNULL)
+    while not list(folder.glob("*/metrics.csv")):
+        assert trained.poll() is None
+        time.sleep(0.1)
+    with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
+        printed = read_until(master, "2 running", "epoch ")
+        process.send_signal(signal.SIGINT)
+        printed += read_until(master)
+        assert process.wait(60) == 130, printed
+    trained.kill()
+    trained.wait()
     assert leaves_a_cursor(printed)
     assert "Traceback" not in printed
     result = seqsweep("watch", str(folder))
@@ -142,28 +140,21 @@ def test_watch_follows_a_sweep_and_reports_that_it_was_killed(
 
 
 @pytest.mark.slow
-def test_watch_shows_the_workers_of_two_hosts(tmp_path: Path, seqsweep: Command) -> None:
+def test_watch_shows_the_workers_of_two_hosts(
+    tmp_path: Path, seqsweep: Command, start_command: StartCommand
+) -> None:
     planned = seqsweep(*ENDLESS, "seed=0,1", "--plan-only")
     assert planned.code == 0, planned.err
     folder = tmp_path / "outputs/sweeps/mine"
-    command = [SEQSWEEP, "work", folder, "--threads", "2"]
-    with contextlib.ExitStack() as stack:
-        workers = [
-            stack.enter_context(
-                subprocess.Popen(
-                    command, env=environment(SEQSWEEP_HOST=host), stdout=subprocess.DEVNULL
-                )
-            )
-            for host in ("n1", "n2")
-        ]
-        try:
-            with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
-                names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
-                printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")
-                process.send_signal(signal.SIGINT)
-                printed += read_until(master)
-                assert process.wait(60) == 130, printed
-        finally:
-            for worker in workers:
-                worker.kill()
+    command = ("work", str(folder), "--threads", "2")
+    workers = [
+        start_command(*command, environment={"SEQSWEEP_HOST": host}, stdout=subprocess.DEVNULL)
+        for host in ("n1", "n2")
+    ]
+    with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
+        names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
+        printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")
+        process.send_signal(signal.SIGINT)
+        printed += read_until(master)
+        assert process.wait(60) == 130, printed
     assert leaves_a_cursor(printed)

@@ -1,12 +1,8 @@
 """`seqsweep work`: workers of one folder train each run once, with the results of one process."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +14,6 @@ from seqsweep.runs.sweep_lock import sweep_lock
 from seqsweep.runs.sweepfile import SweepFile
 
 SWEEP = ("-m", "data=digits", "model.hidden_size=4,8", "seed=range(4)", "sweep.report=false")
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts `seqsweep ARGUMENTS` and kills the process when the test ends."""
-    started: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seqsweep", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        started.append(process)
-        return process
-
-    yield begin
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 def weights(run: Path) -> list[torch.Tensor]:
@@ -66,7 +38,7 @@ def assert_equal_sweeps(one: Path, other: Path) -> None:
 
 
 @pytest.mark.slow
-def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start, tmp_path):
+def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start_command, tmp_path):
     sweep = (*SWEEP, "trainer.max_epochs=30")
     assert seqsweep("train", *sweep, "sweep.name=alone").code == 0
     planned = seqsweep("train", *sweep, "sweep.name=shared", "--plan-only")
@@ -76,10 +48,10 @@ def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start, tm
     assert [path.name for path in shared.iterdir()] == ["sweep.json"] or not list(
         shared.glob("*/config.yaml")
     )
-    workers = [start("work", str(shared), "--threads", "1") for _ in range(2)]
-    workers.append(start("work", str(shared), "--processes", "2"))
+    workers = [start_command("work", str(shared), "--threads", "1") for _ in range(2)]
+    workers.append(start_command("work", str(shared), "--processes", "2"))
     for worker in workers:
-        out, _ = worker.communicate(timeout=200)
+        out = "".join(worker.communicate(timeout=200))
         assert worker.returncode == 0, out
         assert "nothing of 8 runs is left" in out or "which other processes train" in out, out
     logs = [path.read_text() for path in shared.glob("*/train.log")]
@@ -92,19 +64,19 @@ def test_workers_share_a_planned_sweep_and_equal_one_process(seqsweep, start, tm
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["signal", "limit"])
-def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start, tmp_path):
+def test_a_worker_that_is_told_to_end_says_what_is_left(how, seqsweep, start_command, tmp_path):
     sweep = (*SWEEP, "trainer.max_epochs=100000", "sweep.name=long")
     assert seqsweep("train", *sweep, "--plan-only").code == 0
     folder = tmp_path / "outputs/sweeps/long"
     limit = ("--stop-after", "12s") if how == "limit" else ()
-    worker = start("work", str(folder), *limit, "--code-if-left", "85")
+    worker = start_command("work", str(folder), *limit, "--code-if-left", "85")
     if how == "signal":
         deadline = time.monotonic() + 100
         while not list(folder.glob("*/metrics.csv")):
             assert time.monotonic() < deadline
             time.sleep(0.05)
         worker.send_signal(signal.SIGTERM)
-    out, _ = worker.communicate(timeout=100)
+    out = "".join(worker.communicate(timeout=100))
     assert worker.returncode == 85, out
     assert "8 of 8 runs left" in out
     assert not list(folder.rglob("lock")) and not list(folder.glob(".running*"))

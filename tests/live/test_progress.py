@@ -230,3 +230,21 @@ def test_the_first_look_at_very_many_runs_reads_the_index(sweep, config, monkeyp
     assert [run.record for run in progress.runs] == [run.record for run in expected.runs]
     found.finish(2)
     assert [run.folder.name for run in progress.look()] == ["run2"]
+
+
+PRUNED = {"epoch": 3, "value": 0.2, "threshold": None}
+
+
+def test_a_pruned_run_has_ended_for_a_search_and_waits_for_a_plain_sweep(sweep, config, train):
+    found = sweep(config(0), config(1))
+    train(found.start(0).path, range(3))
+    found.finish(0, status="pruned", pruned=PRUNED)
+    limits = {"run0": {"thresholds": {}, "until": None, "ends_at": 3}}
+    search = dataclasses.replace(found.file(), limits=limits)
+    progress = SweepProgress(found.folder, search, clock=found.clock)
+    progress.look()
+    assert progress.counts == {"pruned": 1, "waiting": 1}
+    assert progress.epochs == EPOCHS  # its other epochs need no more time
+    plain = found.progress()
+    plain.look()
+    assert plain.counts == {"waiting": 2} and plain.epochs == 3

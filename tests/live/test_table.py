@@ -1,5 +1,6 @@
 """The live table shows the best, running and failed runs at any width."""
 
+import dataclasses
 import io
 
 import pytest
@@ -7,6 +8,7 @@ from rich.console import Console
 from rich.live import Live
 
 from seqsweep.live.display import LiveView
+from seqsweep.live.sweep_state import SweepProgress
 from seqsweep.runs.lock import RunLock
 
 
@@ -194,3 +196,15 @@ def test_the_cursor_is_visible_after_the_last_table(sweep, config):
     assert "╯" in out.getvalue()
     view.stop()
     assert out.getvalue().rindex("\x1b[?25h") > out.getvalue().rindex("\x1b[?25l")
+
+
+def test_pruned_runs_are_counted_in_the_table(sweep, config, shown):
+    found = sweep(config(0), config(1))
+    found.start(0)
+    ends = {"epoch": 3, "value": 0.2, "threshold": None}
+    found.finish(0, status="pruned", pruned=ends)
+    limits = {"run0": {"thresholds": {}, "until": None, "ends_at": 3}}
+    file = dataclasses.replace(found.file(), limits=limits)
+    progress = SweepProgress(found.folder, file, clock=found.clock)
+    progress.look()
+    assert "1 pruned" in shown(progress)

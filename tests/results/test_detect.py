@@ -55,6 +55,12 @@ def test_a_large_difference_still_takes_as_many_seeds_as_the_test_needs(tmp_path
     assert "The 5 seeds so far are too few" in detection_words(found, 10.0)
 
 
+def test_a_tiny_difference_takes_very_many_seeds(tmp_path):
+    by_seed(tmp_path, 2, 8)
+    text = printed(tmp_path, 1e-7)
+    assert "takes more than 1,000,000 seeds" in text and "overlap" not in text
+
+
 def test_one_config_stands_for_two(tmp_path):
     found = detection_of(by_seed(tmp_path, 1, 9))
     assert found is not None

@@ -28,6 +28,13 @@ def test_the_interval_is_that_of_very_many_resamples(seed):
     assert abs(found.low - low) <= step + 1e-9 and abs(found.high - high) <= step + 1e-9
 
 
+def test_many_pairs_have_the_limit_of_the_exact_interval():
+    differences = [1.0, 1.0, 0.0, -1.0, 1.0] * 21
+    many, fewer = improvement(differences), improvement(differences[:100])
+    assert many is not None and fewer is not None and many.n == 105
+    assert (many.low, many.high) == pytest.approx((fewer.low, fewer.high), abs=0.01)
+
+
 def test_losses_mirror_wins():
     differences = [0.1, 0.2, 0.0, -0.1, 0.3]
     one, other = improvement(differences), improvement([-d for d in differences])

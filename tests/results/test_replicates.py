@@ -74,6 +74,7 @@ def test_the_notes_name_what_varied_and_the_test(tmp_path):
     notes = leaderboard_notes(ranked(tmp_path / "a", crossed((0, 1))))
     assert "[dim]± is one standard deviation over the replicates (5 folds, one seed)[/]" in notes
     assert any("paired by replicate, corrected resampled t-test, Holm, 5%" in n for n in notes)
+    assert any(n.startswith("1 config differs from the first in test/acc") for n in notes)
     close = ranked(tmp_path / "b", crossed((0, 1)), lambda h, r: 0.5 + (h * 2 - 1) * (-1) ** r.fold)
     assert any(note.startswith("≈") and "corrected" in note for note in leaderboard_notes(close))
 

@@ -361,3 +361,18 @@ def test_runs_that_are_not_complete_are_in_a_cut_table_of_states(tmp_path):
     entries = read_folder(tmp_path)
     assert [line[0] for line in lines(status_table(entries, 2))] == ["z", "a"]
     assert [line[0] for line in lines(status_table(entries, 5))] == ["a", "b", "c", "d", "z"]
+
+
+def test_a_pruned_run_is_listed_with_its_score_and_not_ranked(tmp_path):
+    made(tmp_path, {"h": 4, "val/acc": 0.5, "test/acc": 0.25}, names=["a"])
+    pruned = RunFolder(tmp_path / "b")
+    pruned.start({"monitor": "val/acc", "h": 8}, {})
+    ends = {"epoch": 1, "value": 0.125, "threshold": None}
+    content = {"config": {"monitor": "val/acc", "h": 8}, "metrics": {"val/acc": 0.125}}
+    pruned.finish({"status": "pruned", "pruned": ends, **content})
+    entries = read_folder(tmp_path)
+    assert status_line(tmp_path, entries).endswith("2 runs, 1 complete, 1 pruned")
+    assert any(line == ["b", "8", "pruned", "0.1250"] for line in lines(status_table(entries)))
+    board = leaderboard(entries)
+    assert len(board.rows) == 1 and not board.grid.missing
+    assert any("1 run pruned by a search: not ranked" in note for note in leaderboard_notes(board))

@@ -11,6 +11,7 @@ from seqsweep.runs import lock_files
 from seqsweep.runs.clean import (
     FAILED,
     INCOMPLETE,
+    PRUNED,
     Removal,
     delete,
     delete_all,
@@ -45,6 +46,11 @@ def make(root: Path, name: str, state: str = "complete", **model: object) -> Run
     if state == "complete":
         flat = dict(flatten(config))
         folder.finish({"run_id": name, "config": flat, "metrics": {"val/acc": 1.0}})
+    elif state == "pruned":
+        flat = dict(flatten(config))
+        content = {"run_id": name, "config": flat, "metrics": {"val/acc": 0.1}}
+        ends = {"epoch": 1, "value": 0.1, "threshold": None}
+        folder.finish({"status": "pruned", **content, "pruned": ends})
     elif state == "failed":
         folder.fail(ValueError("no"))
     elif state == "interrupted":
@@ -226,3 +232,11 @@ def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, monkeypatch):
     removals = find_removals(read_folder(tmp_path), {"failed"}, False, {})
     assert delete_all(removals) == []
     assert not any(map(Path.exists, folders))
+
+
+def test_pruned_runs_keep_the_checkpoint_that_they_are_resumed_from(tmp_path):
+    for state in ("complete", "pruned"):
+        make(tmp_path, state, state)
+    assert names(chosen(tmp_path, *PRUNED)) == ["pruned"]
+    assert names(chosen(tmp_path, *FAILED, *INCOMPLETE)) == []
+    assert names(chosen(tmp_path, checkpoints=True)) == ["complete"]

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,3 +92,31 @@ def test_a_damaged_sweep_file_counts_as_missing_and_is_named(tmp_path, capsys):
         assert SweepFile.read(tmp_path) is None
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith(f"seqsweep: {tmp_path / NAME}: ")
+
+
+LIMITS = {"thresholds": {"3": 0.5}, "until": 9, "ends_at": None}
+
+
+def test_limits_and_an_open_search_survive_the_file(tmp_path):
+    sweep = SweepFile(["a"], 1.0, {"x": {}, "y": {}}, limits={"x": LIMITS}, open=True)
+    sweep.write(tmp_path)
+    read = SweepFile.read(tmp_path)
+    assert read is not None and read.open and read.limits == {"x": LIMITS}
+    read.end(tmp_path, 2.0)
+    ended = SweepFile.read(tmp_path)
+    assert ended is not None and not ended.open and ended.limits == {"x": LIMITS}
+
+
+def test_a_plain_sweep_takes_the_limits_of_its_runs_away():
+    search = SweepFile(["a"], 1.0, {"x": {}, "y": {}}, limits={"x": LIMITS, "y": LIMITS}, open=True)
+    plain = SweepFile(["b"], 2.0, {"y": {}})
+    assert plain.after(search).limits == {"x": LIMITS} and not plain.after(search).open
+    assert plain.joined(search).limits == {"x": LIMITS} and plain.joined(search).open
+
+
+@pytest.mark.parametrize("limits", [{"x": 3}, {"x": {}}, {"x": {"thresholds": {"a": 1}}}, 5])
+def test_wrong_limits_make_a_sweep_file_count_as_missing(tmp_path, limits):
+    SweepFile(["a"], 1.0, {"x": {}}, limits={"x": LIMITS}).write(tmp_path)
+    path = tmp_path / "sweep.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"limits": limits}))
+    assert SweepFile.read(tmp_path) is None

@@ -53,7 +53,10 @@ def write_run(
     if whole:
         metrics |= {"test/acc": best - 0.01 + noise.gauss(0, 0.01), "test/f1": best - 0.02}
     else:
-        record |= {"status": "pruned", "pruned": {"epoch": epochs, "value": best, "threshold": 0.5}}
+        record |= {
+            "status": "pruned",
+            "pruned": {"epoch": epochs, "value": best, "threshold": None},
+        }
     run.finish(record | {"metrics": metrics}, synced=True)
     return metrics
 

@@ -1,6 +1,7 @@
 """A queue hands out the runs of a folder that are neither done, locked nor failed too often."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping import queue
 from seqsweep.sweeping.queue import Queue, QueuedRun, time_of_record
+from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import STOP_FILE
 
 
@@ -175,3 +177,28 @@ def test_a_run_that_was_locked_is_asked_again_only_if_no_other_is_free(
     finish(runs[3])
     asked.clear()
     assert shared.take() == [] and {"90", "91"} <= {*asked}
+
+
+def test_a_pruned_run_is_done_for_a_search_alone(run_at, tmp_path):
+    run = run_at("a")
+    ends = {"epoch": 1, "value": 0.1, "threshold": None}
+    content = {"status": "pruned", "config": {}, "metrics": {}, "pruned": ends}
+    run.folder.path.mkdir(exist_ok=True)
+    run.folder.finish(content, synced=True)
+    assert not run.is_done()
+    assert replace(run, limits=Limits()).is_done()
+
+
+def test_a_run_that_pauses_is_over_once_it_has_logged_its_epochs(run_at, tmp_path):
+    run = replace(run_at("a"), limits=Limits(until=2))
+    run.folder.path.mkdir(exist_ok=True)
+    for rows, is_over in ((["0"], False), (["0", "1"], True)):
+        (run.folder.path / "metrics.csv").write_text("\n".join(["epoch", *rows, ""]))
+        assert run.is_over() == is_over
+    assert not replace(run, limits=Limits(until=3)).is_over()
+
+
+def test_a_queue_that_waits_ends_when_there_may_be_other_runs(run_at, tmp_path):
+    run = run_at("a")
+    with RunLock(run.folder.path):
+        Queue([run], tmp_path).train(never, is_outdated=lambda: True)

@@ -1,5 +1,6 @@
 """A sweep trains all of its runs together, or beside other workers a share at a time."""
 
+import functools
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +12,10 @@ from rich.console import Console
 from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.sweep_lock import is_sweep_running
 from seqsweep.sweeping.hydra_jobs import Launched
 from seqsweep.sweeping.members import SweepMember, plan_members
-from seqsweep.sweeping.sweep import _train_pending
+from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.planned_run import PlannedRun
 
 WORDS = ("data=digits", "sweep.report=false", "trainer.max_epochs=20")
@@ -32,7 +34,9 @@ class Launcher:
         self.threads = threads
         self.sizes: list[int] = []
 
-    def launch(self, jobs: object, members: Sequence[PlannedRun], root: Path) -> Launched:
+    def launch(
+        self, jobs: object, members: Sequence[PlannedRun], root: Path, judge: object
+    ) -> Launched:
         self.sizes.append(len(members))
         for member in members:
             run = RunFolder(root / member.run_id)
@@ -51,7 +55,10 @@ def members(tmp_path: Path) -> list[SweepMember]:
 def launched(members: list[SweepMember], threads: int | None) -> list[int]:
     launcher: Any = Launcher(threads)
     folder = members[0].folder.path.parent
-    assert _train_pending(members, members, launcher, folder, Console(file=io.StringIO())) == 0
+    console = Console(file=io.StringIO())
+    is_alone = not is_sweep_running(folder)
+    train = functools.partial(launch_all, members, launcher, folder, console, is_alone)
+    assert train_pending(members, members, folder, console, train) == 0
     return launcher.sizes
 
 

@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class ConfirmConf:
-    """How the best configs are trained again at the end: how many, with how many fresh seeds."""
+    """The number of best configs that are trained again, and their fresh seeds."""
 
     top: int = 5
     seeds: int = 5

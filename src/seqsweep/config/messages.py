@@ -87,11 +87,19 @@ def _missing_option(error: MissingConfigException) -> str:
     return f"{group}={option}: no such option of {group}{nearest_or_all(option, options)}"
 
 
+_DETACHED = (
+    "--detach: needs a launcher whose workers outlive the command, such as hydra/launcher=slurm; "
+    "on this machine use `nohup seqsweep train -m ... &`"
+)
+
+
 def _unknown_key(error: OmegaConfBaseException) -> str:
     """Explains an override of a key that does not exist."""
     parent = error.parent_node
     known = [str(key) for key in parent] if isinstance(parent, DictConfig) else []
     key = str(error.full_key)
+    if key == "hydra.launcher.detach":
+        return _DETACHED
     section = key.rpartition(".")[0] or "the config"
     hint = hint_for_key(str(error.key), [name for name in known if name != "hydra"], section)
     return f"{key}: no such key in {section}{hint}"

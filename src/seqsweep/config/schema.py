@@ -133,7 +133,7 @@ def check_shape(config: DictConfig) -> ShapeOptions:
     Raises:
         ValueError: a value has the wrong type, or is out of range.
     """
-    section: Any = OmegaConf.to_container(config.sweep, resolve=False)
+    section: Any = _without_tuples(OmegaConf.to_container(config.sweep, resolve=False))
     node = {key: section.get(key, value) for key, value in DEFAULTS.items()}
     checked = _dataclass(node, ShapeOptions, "sweep")
     _check_shape(checked)

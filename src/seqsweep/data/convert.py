@@ -130,16 +130,29 @@ def _new_folder(out: Path, replace: bool) -> Generator[Path]:
         yield folder
         check_target(out, replace)  # something may have appeared meanwhile
         if is_folder(out):
-            # An existing folder is moved away first, because a rename cannot replace its files.
-            old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=parent))
-            os.rename(out, old / "folder")
-            os.rename(folder, out)
-            shutil.rmtree(old)
+            _exchange(folder, out)
         else:
             os.rename(folder, out)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+
+
+def _exchange(folder: Path, out: Path) -> None:
+    """Puts a folder in the place of `out`, or leaves `out` as it was."""
+    # An existing folder is moved away first, because a rename cannot replace its files.
+    old = Path(tempfile.mkdtemp(prefix=f".{out.name}.", suffix=".old", dir=folder.parent))
+    try:
+        os.rename(out, old / "folder")
+        try:
+            os.rename(folder, out)
+        except BaseException:
+            os.rename(old / "folder", out)
+            raise
+    except BaseException:
+        old.rmdir()
+        raise
+    shutil.rmtree(old)
 
 
 def _umask() -> int:

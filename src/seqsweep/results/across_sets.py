@@ -1,8 +1,7 @@
 """Builds the table of configs by data sets: the only place where data sets meet.
 
 A cell is the mean of a config over its replicates on one data set. Accuracies of different test
-sets are never averaged: the mean of an easy and a hard data set is decided by the easier one's
-scale. The configs meet as ranks.
+sets have no common scale and are never averaged. The configs are compared by their ranks.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +14,7 @@ from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
+from seqsweep.results.replicates import replicate_of
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import Estimate, estimate
 from seqsweep.runs.ledger import Entry, value_key
@@ -80,7 +80,8 @@ def across_sets(
     metric = shared_metric(sets)
     names = key_names(keys)
     methods: dict[str, Method] = {}
-    for config in (config for one in sets for config in one.configs):
+    # A config that a search has pruned on every data set has no row.
+    for config in (config for one in sets for config in _not_pruned(one)):
         values = {key: config.get(key) for key in keys}
         words = run_label(values, names) or "all runs"
         methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
@@ -146,15 +147,13 @@ def shared_metric(sets: Sequence[DataSet]) -> str:
 
 def cell(group: Sequence[Entry], metric: str) -> Estimate | None:
     """The mean of a config's replicates on a data set; a repeated replicate counts once."""
-    splits = group_by(group, split_of).values()
-    values = [numbers(entry).get(metric) for split in splits for entry in newest(split)]
+    values = [numbers(entry).get(metric) for entry in newest(group)]
     known = [value for value in values if value is not None]
     return estimate(known) if known else None
 
 
-def split_of(entry: Entry) -> tuple[Any, ...]:
-    """The split of a run: its values of the replicate keys without the seed."""
-    return tuple(entry.config.get(key) for key in REPLICATE_KEYS if key != "seed")
+def _not_pruned(one: DataSet) -> list[Mapping[str, Any]]:
+    return [*(e.config for e in one.entries if e.state != "pruned"), *one.planned]
 
 
 def _complete(one: DataSet) -> list[Entry]:
@@ -176,7 +175,7 @@ def _why_apart(one: DataSet, metric: str) -> str:
     if split not in ("val", "test"):
         return ""
     # Other folds have other test sets by design, so only runs of one split are compared.
-    for group in group_by(_complete(one), split_of).values():
+    for group in group_by(_complete(one), lambda entry: replicate_of(entry).split).values():
         if len({getattr(sets_of(entry), split) for entry in group}) > 1:
             name = "test" if split == "test" else "validation"
             return f"its configs have different {name} sets"

@@ -33,8 +33,9 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
             f"{signs.mark} statistically indistinguishable from the first in {board.compared} "
             f"{test}"
         )
-    elif board.variation.resampled and any(map(_is_tested, board.rows)):
-        notes.append(f"all compared configs differ from the first in {board.compared} {test}")
+    elif board.variation.resampled and (tested := sum(map(_is_tested, board.rows))):
+        differ = "config differs" if tested == 1 else "configs differ"
+        notes.append(f"{tested} {differ} from the first in {board.compared} {test}")
     notes += _missing_notes(board)
     for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
         notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")

@@ -17,12 +17,13 @@ from seqsweep.results.datasets import sets_of, why_apart
 from seqsweep.results.environments import environment_of
 from seqsweep.results.leaderboard import leaderboard
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.replicates import replicate_of, varied_words
 from seqsweep.results.run_names import readable_names
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.tables import status_line
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.runs.ledger import Entry, differing_keys, read_folder
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS, replicate_of, varied_words
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 TOP = 20
 """The rows of a table; the omitted ones are counted below it."""

@@ -16,19 +16,14 @@ from seqsweep.results.formatting import count, key_names, number, run_label, val
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import (
-    REPLICATE_KEYS,
-    Replicate,
-    replicate_of,
-    variation_of,
-    varied_words,
-)
+from seqsweep.results.replicates import Replicate, replicate_of, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import LEVEL, Estimate, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, monitor_of
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _LISTED = 3
 """The number of unmatched configs that are listed."""

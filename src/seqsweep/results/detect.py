@@ -11,6 +11,7 @@ from seqsweep.results.formatting import count, metric_words, short_number
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.measures import Measure
 from seqsweep.results.power import (
+    MOST,
     POWER,
     SIGNED_RANK_EFFICIENCY,
     replicates_for,
@@ -19,9 +20,6 @@ from seqsweep.results.power import (
 from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import read_folder
-
-_LIMIT = 10**6
-"""The number of splits whose error is that of infinitely many."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,9 @@ def _needed_words(found: Detection, difference: float) -> str:
     if needed:
         runs = count(needed, found.unit)
         return f"To find a difference of {text} with probability {POWER}, about {runs} are needed."
-    limit = found.smallest(_LIMIT)
+    if not found.share:
+        return f"A difference of {text} takes more than {MOST:,} seeds."
+    limit = found.smallest(MOST)
     assert limit is not None
     return (
         f"No number of splits is enough to find a difference of {text} with probability {POWER}:"

@@ -1,12 +1,17 @@
 """The probability that one config is better than another."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 from seqsweep.results.significance import LEVEL
 
 _ALPHA = 1 - LEVEL
+_NORMAL = NormalDist().inv_cdf(1 - _ALPHA / 2)
+_MOST_EXACT = 100
+"""The most pairs whose resamples are counted, in a time that grows with their square."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ def improvement(differences: Sequence[float], lower: bool = False) -> Improvemen
 
     It is the share of the pairs in which the config is better; a tie counts half (Bouthillier et
     al. 2021, MLSys 3; Agarwal et al. 2021, NeurIPS 34). The interval is the percentile bootstrap
-    (Efron 1979, Annals of Statistics 7) with all resamples instead of a random choice of them.
+    (Efron 1979, Annals of Statistics 7) with all resamples instead of a random choice of them, and
+    for more than 100 pairs its normal limit.
     Where all pairs have one result, so have the resamples. Then the share of this result has the
     lower bound of Clopper and Pearson (1934, Biometrika 26), and nothing is known of the others.
 
@@ -48,6 +54,11 @@ def improvement(differences: Sequence[float], lower: bool = False) -> Improvemen
         bound = (_ALPHA / 2) ** (1 / n)
         low = probability * bound
         return Improvement(n, probability, low, low + 1 - bound)
+    if n > _MOST_EXACT:
+        half = _NORMAL * math.sqrt((wins + ties / 4) / n - probability**2) / math.sqrt(n)
+        return Improvement(
+            n, probability, max(0.0, probability - half), min(1.0, probability + half)
+        )
     low, high = _percentiles(_resampled_points(wins, ties, n))
     return Improvement(n, probability, low / (2 * n), high / (2 * n))
 

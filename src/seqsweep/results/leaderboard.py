@@ -17,6 +17,7 @@ from seqsweep.results.effects import Grid, find_missing
 from seqsweep.results.grouping import group_by
 from seqsweep.results.incomplete_runs import count_lost, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
+from seqsweep.results.replicates import Variation, variation_of
 from seqsweep.results.rows import DATA, Row, compare_rows, make_row, with_data
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import ranks_by_size
@@ -28,7 +29,7 @@ from seqsweep.runs.metric_names import (
     monitor_of,
     without_validation,
 )
-from seqsweep.runs.replicate_keys import REPLICATE_KEYS, Variation, variation_of
+from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 

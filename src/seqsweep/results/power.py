@@ -17,7 +17,9 @@ Hodges and Lehmann 1956, Annals of Mathematical Statistics 27.
 
 _NORMAL = NormalDist()
 _STEPS = 200
-_MOST = 10**7
+
+MOST = 10**6
+"""The largest number of replicates that is computed."""
 
 
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
@@ -59,7 +61,7 @@ def replicates_for(
 
     Returns:
         At least 3; None if no number suffices, because the error of overlapping splits does not
-        fall below `spread * sqrt(share)`, or if it is above ten million.
+        fall below `spread * sqrt(share)`, or if the number is above `MOST`.
     """
 
     def suffices(n: int) -> bool:
@@ -69,7 +71,7 @@ def replicates_for(
     enough = 3
     while not suffices(enough):
         enough *= 2
-        if enough > _MOST:
+        if enough > MOST:
             return None
     # The power grows with n.
     too_few = max(2, enough // 2)

@@ -1,8 +1,8 @@
 """Ranks methods over several data sets, and tests whether their ranks differ.
 
 A method is a config, or a column of published results. Accuracies of different test sets have no
-common scale, so the methods meet only as ranks (Demsar 2006, JMLR 7): on each data set the best
-has rank 1, and equal ones share the mean of their ranks.
+common scale, so methods are compared only by their ranks (Demsar 2006, JMLR 7): on each data set
+the best method has rank 1, and equal methods share the mean of their ranks.
 """
 
 import math

@@ -69,8 +69,9 @@ def make_row(
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
+        replicate = replicate_of(entry)
         for name, value in numbers(entry).items():
-            samples.setdefault(name, {})[replicate_of(entry)] = value
+            samples.setdefault(name, {})[replicate] = value
     # The runs of a group have the same values.
     config = {key: group[0].config.get(key) for key in keys}
     if datasets:
@@ -89,11 +90,12 @@ def with_data(rows: Sequence[Row]) -> list[Row]:
 
     They are those of a replicate that all rows have.
     """
-    sets = [_sets_by_replicate(row) for row in rows]
-    shared = set[Replicate].intersection(*map(set, sets)) if sets else set()
+    runs = [{replicate_of(entry): entry for entry in row.entries} for row in rows]
+    shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
+    chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
     return [
-        replace(row, data=value_key(of[min(shared)] if shared else next(iter(of.values()))))
-        for row, of in zip(rows, sets, strict=True)
+        replace(row, data=value_key(sets_of(entry)))
+        for row, entry in zip(rows, chosen, strict=True)
     ]
 
 

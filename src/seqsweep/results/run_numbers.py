@@ -21,6 +21,11 @@ def numbers(entry: Entry) -> dict[str, float]:
     }
 
 
+def seed_of(entry: Entry) -> int:
+    """The seed of a run; 0 if its config has none."""
+    return replicate_of(entry).seed
+
+
 def newest(entries: Sequence[Entry]) -> list[Entry]:
     """The run of each replicate that ended last, ordered by fold, split seed and seed.
 

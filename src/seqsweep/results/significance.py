@@ -18,7 +18,7 @@ LEVEL = 0.95
 Key = TypeVar("Key", bound=Hashable)
 
 Verdict = Literal["best", "indistinguishable", "different", "undecided"]
-"""`undecided`: there are so few shared seeds that no result could have been significant."""
+"""`undecided`: there are so few shared replicates that no result could have been significant."""
 
 ROUNDING = 1e-12
 """The relative difference below which two means are equal. A double has a precision of 2e-16."""
@@ -44,11 +44,11 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Difference:
-    """The difference between a config and the best, over shared seeds.
+    """The difference between a config and the best, over shared replicates.
 
     Args:
-        interval: The mean paired difference; None if no seed is shared.
-        p: The two-sided p of the signed-rank test; None for the best and without a shared seed.
+        interval: The mean paired difference; None if no replicate is shared.
+        p: The two-sided p of the test; None for the best, and if there are too few replicates.
         adjusted: p after Holm's correction for all comparisons with the best.
         t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
             normal differences, which few seeds cannot show. No verdict depends on it.
@@ -62,7 +62,7 @@ class Difference:
 
     @property
     def n(self) -> int:
-        """The number of shared seeds."""
+        """The number of shared replicates."""
         return self.interval.n if self.interval else 0
 
     @property

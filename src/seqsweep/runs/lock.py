@@ -197,8 +197,9 @@ def remove_lock_of_finished_run(folder: Path) -> None:
     Here the clock alone decides, because nothing depends on this lock any more. A holder that wakes
     to train the run again finds out that it has lost the lock.
     """
-    path = _lock_path(folder, "lock")
-    if os.path.lexists(path):
+    # To resolve the path takes several times as long as this question, which very many runs get.
+    if os.path.lexists(f"{folder}/{RUN_LOCK}"):
+        path = _lock_path(folder, RUN_LOCK)
         with contextlib.suppress(OSError):
             numbers = generations(path)  # before the look: what is made after it stays
             for number in numbers if not is_locked(folder) else ():

@@ -168,7 +168,7 @@ class RunFolder:
             self._write_failure(failure | {"kind": "incomplete", "error": ""})
 
     def reopen(self) -> None:
-        """Removes the record of a pruned run, also from the disk, so that it can be resumed."""
+        """Removes the record of a pruned run, which is to be resumed."""
         path = self.path / "record.json"
         if path.exists():
             self.check_held()

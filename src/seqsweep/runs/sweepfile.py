@@ -117,19 +117,24 @@ class SweepFile:
         earlier = other.earlier - self.configs.keys()
         is_open = self.open or other.open
         joined = replace(self, configs=configs, done_before=done, earlier=earlier, open=is_open)
-        return joined._with_numbers_of(other)
+        return joined._with_numbers_of(other, planned=self.configs)
 
     def after(self, other: Self) -> Self:
         """Adds the runs of commands that have ended in the same folder."""
         configs = {**other.configs, **self.configs}
         earlier = frozenset(other.configs.keys() - self.configs.keys())
-        return replace(self, configs=configs, earlier=earlier)._with_numbers_of(other)
+        joined = replace(self, configs=configs, earlier=earlier)
+        return joined._with_numbers_of(other, planned=self.configs)
 
-    def _with_numbers_of(self, other: Self) -> Self:
-        """Adds the costs, failures and limits of runs that only another sweep has planned."""
+    def _with_numbers_of(self, other: Self, planned: Mapping[str, Config]) -> Self:
+        """Adds the costs, failures and limits of runs that only another sweep has planned.
+
+        Args:
+            planned: the configs of this sweep alone.
+        """
         costs, failures = {**other.costs, **self.costs}, {**other.failures, **self.failures}
         # A run that this sweep has planned without limits trains to its last epoch.
-        theirs = {name: each for name, each in other.limits.items() if name not in self.configs}
+        theirs = {name: each for name, each in other.limits.items() if name not in planned}
         limits = {**theirs, **self.limits}
         return replace(self, costs=costs, failures=failures, limits=limits)
 

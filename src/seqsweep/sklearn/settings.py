@@ -3,6 +3,7 @@
 C classes.
 """
 
+import math
 import re
 from collections.abc import Mapping
 from numbers import Real
@@ -139,6 +140,9 @@ def _class_weights(setting: Any, y: Array) -> Any:
 def _num_train(count: int, values: Mapping[str, Any]) -> int:
     """Returns the number of sequences that are left to train on."""
     cuts = (values["data.val_fraction"], values["data.test_fraction"])
+    folds = values.get("data.folds")
+    if isinstance(folds, int) and folds > 1:  # the largest fold is tested
+        count, cuts = count - math.ceil(count / folds), cuts[:1]
     # A fraction that is not a number is refused later, with its name.
     numbers = [cut for cut in cuts if isinstance(cut, (int, float))]
     return count - sum(round(count * cut) for cut in numbers)

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig
 
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.shape.options import given_shape
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import say_error
 from seqsweep.importing import without_collections
 from seqsweep.runs.run_folder import RunFolder
@@ -138,8 +138,7 @@ def launch_jobs(
     Raises:
         ValueError: the config gives the sweep a shape, which other sweepers do not read.
     """
-    if shape := given_shape(master.sweep):
-        raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")
+    refuse_shape(master.sweep)
     composer = MemberComposer(loader, master)
     # Another sweeper hands over unchecked jobs, so wrong values are found here.
     members = [plan(composer.checked(overrides)) for overrides in jobs]

@@ -84,6 +84,8 @@ def plan_members(
     """
     planned: dict[str, tuple[Sequence[str], PlannedRun]] = {}
     outputs: dict[str, None] = {}
+    if not jobs:  # a search may have nothing more to try
+        return []
     expansion = jobs if isinstance(jobs, Expansion) else Expansion.of(jobs)
     for overrides, config, listed in expansion.jobs(compose):
         try:

@@ -84,10 +84,10 @@ def forget_finished_runs() -> None:
 
 @functools.cache
 def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]:
-    """Returns the complete runs of a folder and its namesakes that have fewer epochs, read once.
+    """Returns the complete runs of a folder that have fewer epochs.
 
-    Runs that another version of the training made are left out: with this version, their config has
-    a different run_id.
+    The folder and its namesakes are read once. Runs that another version of the training made are
+    left out: with this version, their config has a different run_id.
     """
     shorter: list[tuple[Path, dict[str, Any]]] = []
     for folder in (root, *namesakes(root)):
@@ -105,7 +105,7 @@ def _finished_runs(root: Path, epochs: int) -> list[tuple[Path, dict[str, Any]]]
 
 
 def _may_begin_with(record: dict[str, Any], epochs: int, name: str) -> bool:
-    """Returns whether a run of so many epochs may begin with those of a finished run."""
+    """Returns whether a finished run is shorter and of this version."""
     config = record["config"]
     return (
         record["status"] == "complete"

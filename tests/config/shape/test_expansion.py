@@ -84,12 +84,20 @@ def test_zipped_keys_take_their_values_together(expanded: Expanded) -> None:
     ]
 
 
+def test_a_group_may_begin_with_one_value(expanded: Expanded) -> None:
+    one = ("model.cell=gru", "seed=0", "sweep.zip=[model.cell,seed]")
+    assert expanded(*one) == ["model.cell=gru seed=0"]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ("[model.hidden_size,seed]", "model.hidden_size has 3 values and seed has 2; zipped keys"),
-        ("[model.hidden_size,optimizer.lrr]", "optimizer.lrr has no values to sweep; did you mean"),
-        ("[model.hidden_size,model.cell]", "model.cell has no values to sweep"),
+        ("[model.hidden_size,seed]", "model.hidden_size has 3 values and seed has 2 values; zip"),
+        (
+            "[model.hidden_size,optimizer.lrr]",
+            "optimizer.lrr has no values; did you mean 'optimizer.lr'",
+        ),
+        ("[model.hidden_size,model.cell]", "3 values and model.cell has 1 value; zipped keys must"),
         ("[[seed,model.num_layers],[seed,x]]", "names seed twice"),
         ("[seed]", "expected at least two keys in a group, got ['seed']"),
         ("[[seed,[x]]]", "must be keys, as in [a,b], or groups"),
@@ -125,7 +133,7 @@ def test_a_filter_reads_the_checked_config_and_the_chosen_options(expanded: Expa
     [
         ("model.hidden_size > 99", "keeps none of 3 runs"),
         ("model.hidden_size > 1 or model.cel == 3", "model.cel: no such key; did you mean"),
-        ("model.hidden_size > ", "cannot be read"),
+        ("model.hidden_size >", "cannot be read"),
         ("model.cell > 3", "'rnn' > 3: expected two numbers or two texts"),
         ("loss == 3", "loss: is a group of keys"),
     ],

@@ -102,6 +102,7 @@ def test_filters_of_the_docs(text: str, expected: bool) -> None:
     ("text", "message"),
     [
         ("model.hiden_size < 3", "no such key; did you mean 'model.hidden_size'"),
+        ("hidden_size < 3", "hidden_size: no such key; did you mean 'model.hidden_size'?"),
         ("model.cell == lstm", "lstm: no such key; a text needs quotes: 'lstm'"),
         ("model == 3", "model: is a group of keys; name one of them, such as model.hidden_size"),
         ("model.cell < 1", "'lstm' < 1: expected two numbers or two texts"),

@@ -1,5 +1,6 @@
 """Fresh seeds show how much of a trial's value in the search was luck."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from made_search import random_search, write_search
 
 from seqsweep.results.search.confirmation import Confirmation, confirmation_of
 from seqsweep.results.search.trials import runs_of, search_names
+from seqsweep.results.search.words import order_words
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile, Trial
 
@@ -53,6 +55,15 @@ def test_ranks_change_with_fresh_seeds(two):
     assert found.missing == 0
 
 
+def test_equal_trials_share_their_rank_in_the_search(two):
+    folder, search = two
+    equal = [replace(trial, values=[0.9]) for trial in search.trials]
+    found = confirmed(folder, replace(search, trials=equal))
+    assert found is not None
+    assert [row.before for row in found.trials] == [1, 1]
+    assert found.first.number == 0
+
+
 def test_runs_that_are_not_complete_are_counted(two):
     folder, search = two
     for name in ("c01", "c12"):
@@ -86,3 +97,18 @@ def test_without_a_test_split_validation_compares(tmp_path):
     found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed={0: ids}))
     assert found is not None
     assert found.metric == "val/acc"
+
+
+@pytest.mark.parametrize(("better", "word"), [(0, "still"), (1, "now")])
+def test_the_sentence_names_the_trial_that_is_first(better, word, tmp_path):
+    """Both trials are equal in the search; over fresh seeds one is better."""
+    ids = {
+        trial: [write(tmp_path, f"c{trial}", 1, val__acc=0.8 if trial == better else 0.7)]
+        for trial in (0, 1)
+    }
+    trials = [
+        Trial(i, {}, [write(tmp_path, f"t{i}", 0, val__acc=0.9)], "complete", [0.9]) for i in (0, 1)
+    ]
+    found = confirmed(tmp_path, write_search(tmp_path, trials, confirmed=ids))
+    assert found is not None
+    assert order_words(found).startswith(f"Trial {better} is {word} the first of 2")

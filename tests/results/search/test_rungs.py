@@ -40,6 +40,11 @@ def test_rungs_count_their_trials(tmp_path):
     ]  # fmt: skip
     best = [rung.best or 0.0 for rung in found.rungs]
     assert best == sorted(best)
+    for rung in found.rungs:
+        pruned = [t for t in search.trials if t.state == "pruned" and t.epochs == rung.epochs]
+        values = [(trial.values or [0.0])[0] for trial in pruned]
+        assert rung.threshold is not None
+        assert max(values) <= rung.threshold <= (rung.best or 0.0)
     # The importance and the expected best value are those of all trials at the first rung.
     for compared in (found.importance_of, found.expected_of):
         assert (compared.epochs, len(compared.values)) == (1, len(search.trials))

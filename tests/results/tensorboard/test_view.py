@@ -99,7 +99,11 @@ def test_of_many_runs_the_view_has_the_best_configs_with_all_their_seeds(sweep, 
     renew(sweep.folder, images=0)
     assert len(made(sweep.folder, "hparams")) == 24
     view = renew(sweep.folder, images=0, most=7)
-    wanted = {f"{name}-s{seed}" for name in sorted(means, key=means.get)[-3:] for seed in (0, 1)}
+    wanted = {
+        f"{name}-s{seed}"
+        for name in sorted(means, key=lambda name: means[name])[-3:]
+        for seed in (0, 1)
+    }
     assert set(view.configs) == wanted
     assert view.left_out == 18
     # Plain TensorBoard, which reads the folder itself, must not mix columns of two views.

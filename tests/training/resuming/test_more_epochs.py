@@ -3,6 +3,8 @@
 import pytest
 
 from seqsweep.runs import identity
+from seqsweep.runs.identity import run_id
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training import resume
 from seqsweep.training.train import train
 
@@ -124,3 +126,21 @@ def test_a_scheduler_laid_out_over_the_epochs_starts_again_and_says_so(
     assert f"{shorter} has 5 epochs of this config, but its scheduler depends on" in text
     assert epochs_in_log(outcome.folder.path) == list(range(7))
     assert_equal(result(outcome.folder.path), undisturbed(member))
+
+
+@pytest.mark.parametrize("least", [1, 1000], ids=["with an index", "without"])
+def test_only_shorter_runs_are_kept(tmp_path, monkeypatch, least):
+    """A worker of a very large sweep would fill its memory with the others."""
+    monkeypatch.setattr(resume, "LEAST_RUNS", least)
+    for epochs in (5, 6):
+        config = {"seed": 0, "trainer.max_epochs": epochs}
+        run = RunFolder(tmp_path / run_id(config, "data"))
+        run.start(config, {}, sync=False)
+        record = {"config": config, "metrics": {}, "data_fingerprint": "data"}
+        run.finish(record, synced=True)
+    kept = {longest: resume._finished_runs(tmp_path, longest) for longest in (5, 6, 7)}
+    assert {
+        longest: sorted(record["config"]["trainer.max_epochs"] for _, record in finished)
+        for longest, finished in kept.items()
+    } == {5: [], 6: [5], 7: [5, 6]}
+    resume._finished_runs.cache_clear()

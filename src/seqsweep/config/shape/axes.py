@@ -124,20 +124,19 @@ def grid_of(
                 f"{override.input_line}: must be values, as in 1,2,4 or range(1,5); "
                 "an interval has no finite grid"
             )
-    swept = {key: values for key, values in choices.items() if len(values) > 1}
-    axes = list(_with_zipped(choices, zipped_groups(options.zip, swept)))
+    axes = list(_with_zipped(choices, zipped_groups(options.zip, choices)))
     return Grid(axes if options.list is None else [_listed(options.list, choices), *axes])
 
 
-def zipped_groups(given: Any, swept: Mapping[str, Sequence[str]]) -> list[list[str]]:
+def zipped_groups(given: Any, choices: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """Returns the groups of keys that `sweep.zip` names.
 
     Args:
         given: a list of groups, a group, or None.
-        swept: the values of each swept key.
+        choices: the values of each given key.
 
     Raises:
-        ValueError: it names a key that is not swept, or twice, or keys with different numbers of
+        ValueError: it names a key that is not given, or twice, or keys with different numbers of
             values.
     """
     if given is None:
@@ -150,23 +149,27 @@ def zipped_groups(given: Any, swept: Mapping[str, Sequence[str]]) -> list[list[s
     for key in keys:
         if keys.count(key) > 1:
             raise ValueError(f"sweep.zip={given}: names {key} twice")
-        if key not in swept:
-            raise ValueError(f"sweep.zip: {key} has no values to sweep{nearest_or_all(key, swept)}")
+        if key not in choices:
+            raise ValueError(f"sweep.zip: {key} has no values{nearest_or_all(key, choices)}")
     for group in groups:
-        _check_lengths(group, swept)
+        _check_lengths(group, choices)
     return groups
 
 
-def _check_lengths(group: Sequence[str], swept: Mapping[str, Sequence[str]]) -> None:
+def _check_lengths(group: Sequence[str], choices: Mapping[str, Sequence[str]]) -> None:
     if len(group) < 2:
         raise ValueError(f"sweep.zip: expected at least two keys in a group, got {list(group)}")
-    first, length = group[0], len(swept[group[0]])
+    first, length = group[0], len(choices[group[0]])
     for key in group[1:]:
-        if len(swept[key]) != length:
+        if (other := len(choices[key])) != length:
             raise ValueError(
-                f"sweep.zip: {first} has {length} values and {key} has {len(swept[key])}; "
+                f"sweep.zip: {first} has {_values(length)} and {key} has {_values(other)}; "
                 "zipped keys must have equally many"
             )
+
+
+def _values(number: int) -> str:
+    return "1 value" if number == 1 else f"{number} values"
 
 
 def _with_zipped(

@@ -82,9 +82,9 @@ class Expansion:
             found = (job for job in every if rule.keeps(job.overrides, job.config))
         for job in found:
             self.runs += 1
+            check_size("the sweep", self.runs)
             yield job
         rule.check_result(self.runs)
-        check_size("the sweep", self.runs)
 
     def _check_size(self) -> None:
         """Refuses a grid that is too large to be listed."""
@@ -110,7 +110,7 @@ class Expansion:
             if self.tried * replicates >= MOST_FILTERED:
                 raise HydraException(
                     f"sweep.sample={sample}: sweep.filter keeps {self.taken:,} of the first "
-                    f"{self.tried:,} configs; sweep values of which it keeps more"
+                    f"{self.tried:,} configs; give other values, or another filter"
                 )
             jobs = [(point, self._job(point, compose)) for point in points]
             passing = [(at, job) for at, job in jobs if rule.keeps(job.overrides, job.config)]
@@ -158,7 +158,7 @@ class Expansion:
         lines = [f"grid of {size:,} runs: {self.grid.described()}"]
         if options.sample is not None:
             dropped = self.tried - self.taken
-            without = f", {dropped:,} more dropped by sweep.filter" if options.filter else ""
+            without = f", {dropped:,} more dropped by sweep.filter" if dropped else ""
             of_all = f"{self.taken:,} of {self.configs:,} configs{without}"
             lines.append(f"sweep.sample={options.sample}: {of_all}; {self.runs:,} of {size:,} runs")
         elif options.filter is not None:

@@ -172,8 +172,11 @@ def unknown_key(name: str, values: Mapping[str, Any]) -> str:
     below = [key for key in values if key.startswith(f"{name}.")]
     if below:
         return f"{name}: is a group of keys; name one of them, such as {below[0]}"
+    # `hidden_size` stands for no key, but `model.hidden_size` ends with it.
+    ends = [key for key in values if key.endswith(f".{name}")]
+    hint = did_you_mean(ends[0] if ends else name, values, cutoff=0.8)
     quotes = "" if "." in name else f"; a text needs quotes: '{name}'"
-    return f"{name}: no such key{did_you_mean(name, values) or quotes}"
+    return f"{name}: no such key{hint or quotes}"
 
 
 def _truth(value: Any, where: str) -> bool:

@@ -47,3 +47,16 @@ def is_shape_key(key: str) -> bool:
 def given_shape(sweep: Mapping[Any, Any]) -> str | None:
     """Returns the first given key that only a sweep may set; None without one."""
     return next((f"sweep.{key}" for key in _SHAPING if sweep.get(key) is not None), None)
+
+
+def refuse_shape(sweep: Mapping[Any, Any]) -> None:
+    """Refuses the shape of a grid for a sweeper that lists no grid.
+
+    Args:
+        sweep: the section `sweep` of the config.
+
+    Raises:
+        ValueError: a key is given that only seqsweep's own sweeper reads.
+    """
+    if shape := given_shape(sweep):
+        raise ValueError(f"{shape}: must be null, because only hydra/sweeper=seqsweep reads it")

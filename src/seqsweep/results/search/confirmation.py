@@ -7,14 +7,15 @@ good. Their runs over fresh seeds had no part in that choice.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from seqsweep.results.run_numbers import numbers, seed_of
+from seqsweep.results.replicates import Replicate, replicate_of
+from seqsweep.results.run_numbers import numbers
 from seqsweep.results.search.trials import Runs, ranked, sign_of, trial_words, value_of
 from seqsweep.results.significance import Difference, Estimate, differences_to_best, estimate
 from seqsweep.runs.metric_names import compared_metric
 from seqsweep.runs.searchfile import SearchFile, Trial
 
-_Sample = dict[int, float]
-"""The values of a metric by seed."""
+_Sample = dict[Replicate, float]
+"""The values of a metric by replicate; only the seed varies."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Confirmed:
     """One of the best trials, trained again over fresh seeds.
 
     Args:
-        before: The rank in the search, from 1.
+        before: The rank in the search, from 1. Equal trials have equal ranks.
         after: The rank among the confirmed trials by the mean over fresh seeds, from 1.
         searched: The value in the search.
         fresh: The value over fresh seeds.
@@ -61,7 +62,7 @@ class Confirmation:
     @property
     def first(self) -> Confirmed:
         """The confirmed trial that was the best one in the search."""
-        return min(self.trials, key=lambda row: row.before)
+        return min(self.trials, key=lambda row: (row.before, row.number))
 
 
 def confirmation_of(
@@ -87,7 +88,7 @@ def confirmation_of(
         Confirmed(
             trial.number,
             trial_words(trial, names),
-            order.index(trial) + 1,
+            1 + sum(sign * (value_of(t) or 0.0) < sign * (value_of(trial) or 0.0) for t in order),
             after,
             value_of(trial) or 0.0,
             means[trial.number],
@@ -102,16 +103,16 @@ def confirmation_of(
     return Confirmation(metric, rows, max(0, planned - sum(map(len, samples.values()))))
 
 
-def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[int, dict[str, float]]:
+def _samples(trial: Trial, search: SearchFile, runs: Runs) -> dict[Replicate, dict[str, float]]:
     """The metrics of the trial's complete runs over fresh seeds, by seed."""
     # A seed that the search itself has used is not fresh.
     fresh = [i for i in search.confirmed.get(trial.number, ()) if i not in trial.run_ids]
     entries = [runs[run_id] for run_id in fresh if run_id in runs]
-    return {seed_of(entry): numbers(entry) for entry in entries if entry.state == "complete"}
+    return {replicate_of(entry): numbers(entry) for entry in entries if entry.state == "complete"}
 
 
-def _column(samples: Mapping[int, Mapping[str, float]], metric: str) -> _Sample:
-    return {seed: each[metric] for seed, each in samples.items() if metric in each}
+def _column(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> _Sample:
+    return {key: each[metric] for key, each in samples.items() if metric in each}
 
 
 def _differences(compared: Sequence[_Sample]) -> list[Difference]:

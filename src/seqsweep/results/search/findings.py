@@ -113,10 +113,11 @@ def find_search(folder: Path, entries: Iterable[Entry]) -> Search | None:
 
 
 def _equally_trained(search: SearchFile, early: EarlyValues) -> Compared:
-    """The values after the last epoch that all trials have reached; final ones if none was pruned.
+    """The values after the last epoch that all trials have reached.
 
-    A pruned trial has been trained for fewer epochs than a complete one. Only after equal numbers
-    of epochs does a difference between values come from the configs.
+    If no trial was pruned, they are the final values. A pruned trial has been trained for fewer
+    epochs than a complete one, and only after equal numbers of epochs does a difference between
+    values come from the configs.
     """
     having = [trial for trial in search.trials if value_of(trial) is not None]
     last = int(min(map(epochs_of, having), default=0))

@@ -93,10 +93,12 @@ def choice_text(value: Any) -> str:
 
     search.json has the choices as texts of overrides, and the values of trials as numbers.
 
-    >>> choice_text("1e-3"), choice_text(0.001), choice_text(True)
-    ('0.001', '0.001', 'true')
+    >>> choice_text("1e-3"), choice_text(0.001), choice_text(True), choice_text("True")
+    ('0.001', '0.001', 'true', 'true')
     """
     text = plain_text(value)
+    if text.lower() in ("true", "false"):
+        return text.lower()
     try:
         return f"{float(text):.12g}"
     except ValueError:

@@ -19,7 +19,8 @@ class Rung:
         trained: The number of trials that reached it.
         kept: The number of those that were not pruned there.
         best: The best value until there; None if no run logged the objective.
-        threshold: Worse trials were pruned; None if it was not the same for all of them.
+        threshold: Worse trials were pruned; None if it was not the same for all of them. Where a
+            share of the trials was kept, it is the worst value that was kept.
     """
 
     epochs: int
@@ -34,7 +35,8 @@ class EarlyValues:
 
     def __init__(self, search: SearchFile, runs: Runs) -> None:
         self.name = search.objectives[0]
-        self.better = max if sign_of(search) < 0 else min
+        higher = sign_of(search) < 0
+        self.better, self.worse = (max, min) if higher else (min, max)
         self.runs = runs
         self._columns: dict[str, list[tuple[int, float]]] = {}
 
@@ -96,7 +98,12 @@ def _rung(search: SearchFile, runs: Runs, early: EarlyValues, epochs: int) -> Ru
     pruned = [t for t in trained if t.state == "pruned" and epochs_of(t) == epochs]
     values = [v for trial in trained if (v := early.at(trial, epochs)) is not None]
     best = early.better(values) if values else None
-    return Rung(epochs, len(trained), len(trained) - len(pruned), best, _threshold(pruned, runs))
+    threshold = _threshold(pruned, runs)
+    if threshold is None and search.pruner == "halving" and pruned:
+        kept = [early.at(trial, epochs) for trial in trained if trial not in pruned]
+        known = [value for value in kept if value is not None]
+        threshold = early.worse(known) if known else None
+    return Rung(epochs, len(trained), len(trained) - len(pruned), best, threshold)
 
 
 def _threshold(pruned: Sequence[Trial], runs: Runs) -> float | None:

@@ -81,7 +81,7 @@ def _ties(search: Search) -> str:
     if tied < 2:
         return ""
     name = objective_words(search.file.objectives[0])
-    return f" {tied} trials tie in {name}; the first of them counts."
+    return f" {tied} trials tie in {name}; the earliest is named."
 
 
 def _value(name: str, value: float) -> str:
@@ -98,8 +98,8 @@ def optimism_words(search: Search) -> str:
         if len(search.best) < 2:
             return "One complete trial: nothing was chosen by its value."
         return (
-            f"The best {name} of {len(search.best):,} is partly luck, so it is optimistic. How "
-            "much is unknown: no trial was trained again over fresh seeds."
+            f"The best {name} of {len(search.best):,} complete trials is partly luck, so it is "
+            "optimistic. How much is unknown: no trial was trained again over fresh seeds."
         )
     row = confirmation.first
     fresh = estimate_words(file.objectives[0], row.fresh)
@@ -133,10 +133,8 @@ def order_words(confirmation: Confirmation) -> str:
     first, others = confirmation.trials[0], confirmation.trials[1:]
     if not others:
         return ""
-    if first.before == confirmation.first.before:
-        order = f"It is still the first of {len(others) + 1}"
-    else:
-        order = f"Trial {first.number} is now the first of {len(others) + 1}"
+    since = "still" if first.number == confirmation.first.number else "now"
+    order = f"Trial {first.number} is {since} the first of {len(others) + 1}"
     return f"{order} by the mean over fresh seeds. {_verdict_words(confirmation.trials)}"
 
 

@@ -36,10 +36,11 @@ def board_values(runs: Runs, board: Leaderboard) -> list[Any]:
 
 
 def best_runs(runs: Runs, board: Leaderboard, most: int) -> list[Run]:
-    """Returns the runs of the best configs, at most `most` unless the first config has more.
+    """Returns the runs of the best configs, at most `most` of them.
 
     A config has all its runs or none, because TensorBoard shows the mean of a config over its runs.
-    Configs without a complete run come last.
+    So the first config is returned whole, however many runs it has. Configs without a complete run
+    come last.
     """
     if len(runs.runs) <= most:
         return runs.runs
@@ -64,7 +65,8 @@ def _board_text(board: Leaderboard, run_names: Mapping[str, Name]) -> str:
     # A metric that no row has gets no column.
     measured = {name for row in board.rows for name in row.metrics}
     scores = [name for name in dict.fromkeys((board.monitor, *_SCORES)) if name in measured]
-    lines = [["#", "config", "seeds", *scores, *(names[key] for key in board.keys)]]
+    units = f"{board.variation.unit}s"
+    lines = [["#", "config", units, *scores, *(names[key] for key in board.keys)]]
     for rank, row in enumerate(board.rows[:_TOP], start=1):
         name = run_names[row.entries[0].folder.run_id].config
         metrics = [_number(score, row.metrics.get(score)) for score in scores]
@@ -90,7 +92,8 @@ def _title(board: Leaderboard) -> str:
     count = len(board.rows)
     configs = f"The best {_TOP} of {count} configs" if count > _TOP else f"{count} configs"
     alone = ", each data set on its own" if board.sets > 1 else ""
-    return f"{configs}, by {board.chosen_by}{alone}: mean over seeds ± standard deviation"
+    over = f"mean over {board.variation.unit}s ± standard deviation"
+    return f"{configs}, by {board.chosen_by}{alone}: {over}"
 
 
 def _layout() -> Any:

@@ -109,7 +109,7 @@ def renew(folder: Path, images: int | None = 8, most: int = MOST_RUNS) -> View:
 
 
 def _choose(runs: Runs, board: Leaderboard, most: int, folder: Path) -> Runs:
-    """Returns the runs that the view shows: the best ones, and the run that was asked for."""
+    """Returns the best runs, and the run that was asked for."""
     chosen = best_runs(runs, board, most)
     asked = [run for run in runs.runs if run.folder == folder and run not in chosen]
     return replace(runs, runs=chosen + asked)

@@ -15,6 +15,7 @@ from rich.console import Console
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole, place
 from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -59,6 +60,7 @@ def search(
         raise ModuleNotFoundError(
             "hydra/sweeper=optuna: needs Optuna: pip install 'seqsweep[search]'"
         )
+    refuse_shape(compose.master.sweep)
     fixed, space = parse(overrides, OverridesParser.create(config_loader=compose.loader))
     if not space:
         raise HydraException(

@@ -29,7 +29,8 @@ def draw(space: Space, seed: int, number: int) -> dict[str, str]:
 
 
 def _share(seed: int, number: int, key: str) -> float:
-    """Returns a random number in [0, 1); a digest gives the same one with any version of NumPy."""
+    """Returns a random number in [0, 1)."""
+    # Unlike a generator of NumPy, a digest gives the same number in any version.
     digest = hashlib.sha256(f"{seed}/{number}/{key}".encode()).digest()
     return (int.from_bytes(digest[:8], "big") >> 11) / 2**53
 

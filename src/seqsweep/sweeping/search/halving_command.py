@@ -12,6 +12,7 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.shape.options import refuse_shape
 from seqsweep.live.display import Display
 from seqsweep.results.formatting import count, number
 from seqsweep.sweeping.hydra_jobs import RunLauncher
@@ -65,6 +66,7 @@ def search(
     if command not in ("train", "plan") or option("plan-only", "") == "yes":
         given = "--plan-only" if command == "train" else command
         raise HydraException(f"{given}: needs a grid; a search chooses its runs while it trains")
+    refuse_shape(compose.master.sweep)
     checked = _checked(launcher)
     candidates = plan_candidates(halving, compose, folder)
     check_candidates(halving, candidates, folder)

@@ -1,4 +1,4 @@
-"""Judges the runs of a successive halving by the files in their folders. Imports no torch."""
+"""Judges the runs of a successive halving by their files. Imports no torch."""
 
 import itertools
 from collections.abc import Sequence
@@ -92,7 +92,10 @@ class Standing:
         return self.record is None or self.record["status"] == "diverged"
 
     def rank(self, rung: int) -> tuple[float, ...]:
-        """Returns the key that sorts runs, best first; equal runs keep the order of the draws."""
+        """Returns the key that sorts runs, the best one first.
+
+        Equal runs keep the order of the draws.
+        """
         if self.is_lost(rung):
             return _LOST, self.candidate.number
         score = self.score(rung)

@@ -93,7 +93,7 @@ class Searched:
         return sorted(complete, key=lambda each: each.rank(self.halving.rungs[-1]))[:most]
 
     def confirming(self) -> dict[int, list[list[str]]]:
-        """Returns the overrides of the best configs with fresh seeds, by the number of a trial."""
+        """Returns the overrides of the best trials with fresh seeds, by number."""
         used = {candidate.member.planned.config["seed"] for candidate in self.candidates}
         count = self.halving.seeds
         fresh = [seed for seed in range(len(used) + count) if seed not in used][:count]

@@ -200,16 +200,16 @@ class Pool:
             why = why_diverged(row, member.epochs)
             if why is not None:
                 member.undo()  # its checkpoint stays the one of the epoch before
-                self._leave(member)
+                del self.training[member]
                 self._ended.append((member, why))
                 continue
             self.steps += member.steps_of_an_epoch
             has_another = member.take_in(row, metrics_of(row), result.seconds)
             if not has_another:
-                self._leave(member)
+                del self.training[member]
                 self._untested.append(member)
                 continue
-            if self._is_due(member):
+            if self.budget.is_due(self.files[member].saved, len(self.training)):
                 with self.budget.measuring():
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
@@ -219,7 +219,7 @@ class Pool:
         return list(members)
 
     def release(self) -> None:
-        """Lets the waiting members go on or end, as the judge decides, once no other trains."""
+        """Resumes or ends the waiting members, once no other member trains."""
         if self.judge is None or not self._waiting or self.training:
             return
         waiting, self._waiting = self._waiting, []
@@ -243,7 +243,7 @@ class Pool:
         end = member.at_limit()
         if end is None:
             return False
-        self._leave(member)
+        del self.training[member]
         if isinstance(end, Paused) and self.judge is not None:
             self._waiting.append(member)
         else:
@@ -282,9 +282,6 @@ class Pool:
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
 
-    def _is_due(self, member: PoolMember) -> bool:
-        return self.budget.is_due(self.files[member].saved, len(self.training))
-
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         files = self.files[member]
         self._try(member, lambda: files.save(self.budget.clock(), sync))
@@ -300,6 +297,3 @@ class Pool:
         self.outcomes[member.run_id] = fail_member(member, error)
         self.training.pop(member, None)
         self.left.remove(member)
-
-    def _leave(self, member: PoolMember) -> None:
-        del self.training[member]

@@ -1,0 +1,99 @@
+"""Imports what commands need, and forks a process for each command.
+
+A new Python takes seconds to import torch and Lightning; a fork of one that has them does not. Each
+command is still a process of its own: with its arguments, current folder, environment and output.
+The server reads requests from stdin and answers each with a number, one line of JSON each: the pid
+of a new command, or the status with which a command has ended. tests/support/commands.py asks it.
+"""
+
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import faster_hydra
+from hydra import compose, initialize_config_dir
+
+import seqsweep
+from seqsweep.config import CONF_DIR
+from seqsweep.config.hydra_version import VERSION_BASE
+
+LATE = (
+    "lightning.pytorch", "sklearn.linear_model", "sklearn.neighbors",
+    "tensorboard.plugins.hparams.summary_v2",
+)  # fmt: skip
+"""Packages that commands import in functions."""
+
+NEVER = (
+    "seqsweep.__main__",  # would start the command
+    "seqsweep.aeon",  # no command imports it, and numba takes seconds
+    "seqsweep.using.export.onnx_file",  # onnxruntime starts threads
+)
+
+
+def compose_faster() -> None:
+    """Reads the config files once for all forks; see tests/support/faster_hydra.py."""
+    faster_hydra.install()
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        compose("train", [])
+
+
+def become(request: dict[str, Any], streams: Sequence[int]) -> None:
+    """Makes this process what `python -m seqsweep ARGUMENTS` is when it starts."""
+    os.setsid()
+    os.chdir(request["cwd"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    sys.path[0] = request["cwd"]
+    sys.argv = ["seqsweep", *request["arguments"]]
+    for descriptor, stream in enumerate(streams):
+        os.dup2(stream, descriptor)
+        os.close(stream)
+
+
+def start(request: dict[str, Any]) -> int:
+    """Forks a command; returns its pid, and 0 in the command itself."""
+    streams = [os.open(path, flags) for path, flags in request["streams"]]
+    pid = os.fork()
+    if pid == 0:
+        become(request, streams)
+        return 0
+    for stream in streams:
+        os.close(stream)
+    return pid
+
+
+def serve() -> dict[str, Any] | None:
+    """Answers requests until stdin ends; returns the request in the fork that shall serve it."""
+    for line in sys.stdin:
+        request = json.loads(line)
+        if "ended" in request:
+            _, answer = os.waitpid(request["ended"], 0)
+        elif (answer := start(request)) == 0:
+            return request
+        print(answer, flush=True)
+    return None
+
+
+def main() -> None:
+    modules = [found.name for found in pkgutil.walk_packages(seqsweep.__path__, "seqsweep.")]
+    for name in (*LATE, *modules):
+        if name not in NEVER:
+            importlib.import_module(name)
+    compose_faster()
+    gc.freeze()  # a collection in a fork would copy every page
+    threads = list(Path("/proc/self/task").iterdir())
+    assert len(threads) == 1, "a fork has only the thread that forks"
+    request = serve()
+    if request is not None:
+        exec(request["before"], {"__name__": "before"})
+        runpy.run_module("seqsweep", run_name="__main__", alter_sys=True)
+
+
+main()

@@ -1,0 +1,127 @@
+"""Starts commands as forks of a process that has imported torch."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "COLUMNS": "200"}
+"""The variables of each command, besides those of this process."""
+
+
+class CommandServer:
+    """A process that has imported what commands need, and forks them. Ends with its block."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("command_server.py")],
+            # pandas imports pyarrow, whose allocator would start a thread that no fork has.
+            env={**os.environ, **ENVIRONMENT, "JE_ARROW_MALLOC_CONF": "background_thread:false"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> "CommandServer":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, **request: Any) -> int:
+        """Returns the server's answer: a pid or a status."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin and stdout
+        with self._lock:
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+            return int(stdout.readline())
+
+    def start(
+        self,
+        folder: Path,
+        *arguments: str,
+        before: str = "",
+        environment: Mapping[str, str] | None = None,
+        **streams: Any,
+    ) -> "Command":
+        """Starts `seqsweep ARGUMENTS` in a folder.
+
+        Args:
+            before: Python code that the process runs first, when it has imported seqsweep.
+            environment: variables besides those of this process.
+            streams: `stdin`, `stdout` and `stderr` of `subprocess.Popen`.
+        """
+        variables = {**os.environ, **ENVIRONMENT, **(environment or {})}
+        options = {
+            "cwd": folder, "env": variables, "text": True, "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **streams,
+        }  # fmt: skip
+        return Command(self, before, arguments, **options)
+
+
+class Command(subprocess.Popen[str]):
+    """A command that the server has forked, in a session of its own.
+
+    It looks like a child of this process, because the server tells how it has ended.
+    """
+
+    def __init__(
+        self, server: CommandServer, before: str, arguments: Sequence[str], **options: Any
+    ) -> None:
+        self._server, self._before = server, before
+        super().__init__(arguments, **options)
+
+    def _execute_child(self, *arguments: Any) -> None:
+        """Lets the server fork the command, with the pipes that `Popen` has made."""
+        options = inspect.signature(super()._execute_child).bind(*arguments).arguments
+        own = f"/proc/{os.getpid()}/fd"
+        self.pid = self._server.ask(
+            arguments=[str(argument) for argument in options["args"]],
+            before=self._before,
+            cwd=str(options["cwd"]),
+            environment=dict(options["env"]),
+            streams=[
+                (f"{own}/{options['p2cread']}", os.O_RDONLY),
+                (f"{own}/{options['c2pwrite']}", os.O_WRONLY),
+                (f"{own}/{options['errwrite']}", os.O_WRONLY),
+            ],
+        )
+        self._child_created = True
+        pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(options[name] for name in pipes))
+
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        """Returns the pid and the status of the command once it has ended, else 0 and 0."""
+        if wait_flags & os.WNOHANG and not self.has_ended():
+            return 0, 0
+        return self.pid, self._server.ask(ended=self.pid)
+
+    def _internal_poll(self, *_: Any, **__: Any) -> int | None:
+        """Returns the exit code of the command; None while it runs."""
+        if self.returncode is None and self.has_ended():
+            self.wait()
+        return self.returncode
+
+    def has_ended(self) -> bool:
+        return psutil.Process(self.pid).status() == psutil.STATUS_ZOMBIE
+
+    def wait_for_stop(self) -> None:
+        """Waits until a signal has stopped the command; fails if it ends instead."""
+        while psutil.Process(self.pid).status() != psutil.STATUS_STOPPED:
+            assert not self.has_ended(), self.communicate()
+            time.sleep(0.01)
+
+
+StartCommand = Callable[..., Command]
+"""The type of the fixture `start_command`."""

@@ -1,0 +1,64 @@
+"""Deals the tests to the processes of pytest-xdist, the long files first."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Protocol, TypeVar
+
+SECONDS = {
+    "clusters/test_slurm_sweeps.py": 120,
+    "clusters/test_ray.py": 110,
+    "end_to_end/test_chaos.py": 60,
+    "end_to_end/test_signals.py": 60,
+    "end_to_end/test_faults.py": 60,
+    "clusters/test_slurm_workers.py": 50,
+    "end_to_end/test_crash.py": 40,
+    "end_to_end/test_watch.py": 30,
+    "end_to_end/test_takeover.py": 30,
+    "end_to_end/test_work.py": 30,
+    "runs/lock/test_takeover.py": 30,
+    "end_to_end/test_sharing.py": 20,
+    "runs/lock/test_processes.py": 15,
+}
+"""Roughly how long the longest files of tests/ take on two quiet cores."""
+
+
+class Collected(Protocol):
+    """A collected test, as pytest names it."""
+
+    @property
+    def nodeid(self) -> str: ...
+
+
+T = TypeVar("T", bound=Collected)
+
+
+def deal(tests: Sequence[T], processes: int) -> list[T]:
+    """Orders the tests for processes that each begin with an equal part of the list.
+
+    `--dist worksteal` cuts the list into parts of equal numbers of tests. Each part begins with its
+    share of the long files, so that no long test begins last. The short tests at its end are left
+    for idle processes. The tests of a file stay in their order.
+    """
+    files = {path: list(group) for path, group in groupby(tests, _path)}
+    long = sorted(files.keys() & SECONDS.keys(), key=lambda path: -SECONDS[path])
+    parts: list[list[T]] = [[] for _ in range(processes)]
+    loads = [0] * processes
+    for path in long:
+        index = loads.index(min(loads))
+        loads[index] += SECONDS[path]
+        parts[index] += files[path]
+    short = [test for path, group in files.items() if path not in SECONDS for test in group]
+    left = len(tests)
+    for index, part in enumerate(parts):
+        # The rule by which xdist cuts the list.
+        size = left // (processes - index)
+        left -= size
+        count = max(0, size - len(part))
+        part += short[:count]
+        short = short[count:]
+    return [test for part in parts for test in part] + short
+
+
+def _path(test: Collected) -> str:
+    """Returns the file of a test, below tests/."""
+    return test.nodeid.partition("::")[0].removeprefix("tests/")
