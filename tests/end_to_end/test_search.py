@@ -98,8 +98,9 @@ def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
     ]
     assert seeds == [1, 2]
 
-    again = seqsweep(*SEARCH, *options, *confirm)
+    again = seqsweep(*SEARCH, *options, NO_CONFIRMATION)
     assert again.code == 0, again.err
+    assert search(tmp_path, "a").confirmed == found.confirmed
     assert "6 trials chosen before" in again.out
     assert "[1/" not in again.out
     assert search(tmp_path, "a").trials == found.trials
@@ -148,7 +149,7 @@ def test_a_killed_search_ends_as_if_it_had_not_been_killed(
     rng = random.Random(0)
     journal = tmp_path / "outputs/sweeps/killed/optuna-journal.log"
     kills = 0
-    for _ in range(5):
+    for _ in range(3):
         process = subprocess.Popen(
             [sys.executable, "-m", "seqsweep", *arguments],
             cwd=tmp_path,

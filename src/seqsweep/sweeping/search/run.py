@@ -63,10 +63,12 @@ class SearchRun:
         self.console = console
         self.clock = Clock(folder)
         self.window = Window(settings, planner, self.first.config, folder)
-        self.confirmed: dict[int, list[str]] = {}
+        before = SearchFile.read(folder)
+        self.confirmed = {} if before is None else dict(before.confirmed)
         self._trained: dict[str, SweepMember] = {}
         self._is_alone = not is_sweep_running(folder)
         self._has_begun = False
+        self._is_confirming = False
 
     def run(self) -> int:
         """Trains until the budget is spent, and prints the result; returns the exit code."""
@@ -118,7 +120,7 @@ class SearchRun:
         # The file also lists the runs of earlier rounds and commands, which are over.
         left = {member.folder.run_id for member in pending}
         done = frozenset(file.configs.keys() - left)
-        file = replace(file, done_before=done, open=not self.confirmed)
+        file = replace(file, done_before=done, open=not self._is_confirming)
         # Only the first round may find what a killed search has left.
         begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
         self._has_begun = True
@@ -133,6 +135,7 @@ class SearchRun:
 
     def _confirm(self) -> int:
         """Trains the best trials with fresh seeds; returns the exit code."""
+        self._is_confirming = True
         best = best_trials(self._file())[: self.settings.confirm_top]
         first = self.planner.seed + self.settings.seeds
         seeds = range(first, first + self.settings.confirm_seeds)
