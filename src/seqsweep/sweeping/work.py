@@ -172,7 +172,7 @@ class Worker:
         return 0
 
     def _queued(self) -> list[QueuedRun]:
-        """Returns the runs of the sweep; of very many, those that the index has not as done."""
+        """Returns the runs of the sweep; very many without those that are done."""
         sweep = self.sweep
         runs = [
             QueuedRun(
