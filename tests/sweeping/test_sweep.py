@@ -13,6 +13,8 @@ from seqsweep.config.from_overrides import shared_composer
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running
+from seqsweep.runs.sweepfile import SweepFile
+from seqsweep.sweeping import work
 from seqsweep.sweeping.hydra_jobs import Launched
 from seqsweep.sweeping.members import SweepMember, plan_members
 from seqsweep.sweeping.sweep import launch_all, train_pending
@@ -82,3 +84,14 @@ def test_jobs_of_another_launcher_start_all_at_once_beside_workers(members):
     folder.mkdir()
     with RunLock(folder, ".running-elsewhere-1"):
         assert launched(members, threads=None) == [12]
+
+
+def test_a_worker_of_very_many_runs_queues_those_that_are_not_done(members, monkeypatch):
+    monkeypatch.setattr(work, "LEAST_RUNS", 1)
+    folder = members[0].folder.path.parent
+    assert launched(members[:2], threads=1) == [2]
+    configs = {member.folder.run_id: member.planned.flat for member in members}
+    SweepFile((), 0.0, configs).write(folder)
+    worker = work.Worker(folder, 1, ())
+    assert [run.run_id for run in worker._queued()] == [m.folder.run_id for m in members[2:]]
+    assert worker.left() == 10

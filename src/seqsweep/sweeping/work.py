@@ -27,6 +27,7 @@ from seqsweep.results.formatting import count
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.lock_notes import lock_notes
+from seqsweep.runs.record_index import LEAST_RUNS, RecordIndex
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import is_sweep_running, sweep_lock
 from seqsweep.runs.sweepfile import NAME, Config, SweepFile
@@ -40,7 +41,7 @@ from seqsweep.sweeping.members import tries_of
 from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.summary import write_summary
 from seqsweep.training.limits import Limits
-from seqsweep.training.outcome import Interrupted, RunFailed
+from seqsweep.training.outcome import Interrupted, RunFailed, is_final
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import member_of, with_later_keys
 
@@ -188,8 +189,9 @@ class Worker:
         return 0
 
     def _queued(self) -> list[QueuedRun]:
+        """Returns the runs of the sweep; very many without those that are done."""
         sweep = self.sweep
-        return [
+        runs = [
             QueuedRun(
                 RunFolder(self.folder / run_id),
                 seconds=sweep.costs.get(run_id, 0.0) * config.get("trainer.max_epochs", 0),
@@ -200,6 +202,13 @@ class Worker:
             )
             for run_id, config in sweep.current().configs.items()
         ]
+        if len(runs) < LEAST_RUNS:
+            return runs
+        # Each worker would read each record otherwise, when it begins and when it ends.
+        index = RecordIndex(self.folder)
+        left = [run for run in runs if not is_final(index.status(run.folder), run.limits)]
+        index.write(is_all=False)
+        return left
 
     def _train(self, runs: Sequence[QueuedRun]) -> Collection[str]:
         planned = [self._plan(run.run_id) for run in runs]
