@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -138,20 +136,16 @@ def test_plan_says_that_a_run_that_was_begun_resumes(
     assert _states(plan.out) == {"4": "incomplete, to resume", "8": "to train"}
 
 
-def test_plan_does_not_depend_on_the_current_folder(seqsweep: Command, tmp_path: Path) -> None:
+def test_plan_does_not_depend_on_the_current_folder(
+    seqsweep: Command, seqsweep_in: Command, tmp_path: Path
+) -> None:
     sweep = ("train", "-m", *SWEEP, f"output_dir={tmp_path}/out")
     assert seqsweep(*sweep).code == 0
     trained = _records(tmp_path)
     elsewhere = tmp_path / "else" / "where"
     elsewhere.mkdir(parents=True)
-    done = subprocess.run(
-        [sys.executable, "-m", "seqsweep", *sweep],
-        cwd=elsewhere,
-        text=True,
-        capture_output=True,
-        timeout=100,
-        check=True,
-    )
-    assert ", 0 to train" in done.stdout
+    done = seqsweep_in(elsewhere, *sweep)
+    assert done.code == 0
+    assert ", 0 to train" in done.out
     assert _records(tmp_path) == trained
     assert not list(elsewhere.iterdir())

@@ -84,7 +84,8 @@ class Command(subprocess.Popen[str]):
 
     def _execute_child(self, *arguments: Any) -> None:
         """Lets the server fork the command, with the pipes that `Popen` has made."""
-        options = inspect.signature(super()._execute_child).bind(*arguments).arguments
+        execute = inspect.signature(subprocess.Popen._execute_child)  # pyright: ignore
+        options = execute.bind(self, *arguments).arguments
         own = f"/proc/{os.getpid()}/fd"
         self.pid = self._server.ask(
             arguments=[str(argument) for argument in options["args"]],
@@ -99,7 +100,7 @@ class Command(subprocess.Popen[str]):
         )
         self._child_created = True
         pipes = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
-        self._close_pipe_fds(*(options[name] for name in pipes))
+        self._close_pipe_fds(*(options[name] for name in pipes))  # pyright: ignore
 
     def _try_wait(self, wait_flags: int) -> tuple[int, int]:
         """Returns the pid and the status of the command once it has ended, else 0 and 0."""
