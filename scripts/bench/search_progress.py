@@ -19,7 +19,7 @@ class Best(NamedTuple):
 
 
 class Clock:
-    """The CPU time of processes that follow one another, and of all that they have started."""
+    """The CPU time of processes and of all that they have started."""
 
     def __init__(self) -> None:
         self.seconds: dict[psutil.Process, float] = {}
