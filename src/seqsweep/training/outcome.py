@@ -64,7 +64,8 @@ def finished(member: PlannedRun, root: Path) -> Outcome | None:
 def is_final(status: str | None, limits: Limits | None) -> bool:
     """Returns whether a run is done, by the status in its record.
 
-    The status is None without a record. A pruned run is done for a search only. Without limits, it is resumed to its real end.
+    The status is None without a record. A pruned run is done for a search only. Without limits, it
+    is resumed to its real end.
     """
     return status is not None and (status != "pruned" or limits is not None)
 
