@@ -40,7 +40,8 @@ def deal(tests: Sequence[T], processes: int) -> list[T]:
     for idle processes. The tests of a file stay in their order.
     """
     files = {path: list(group) for path, group in groupby(tests, _path)}
-    long = sorted(files.keys() & SECONDS.keys(), key=lambda path: -SECONDS[path])
+    # Each process must come to the same order, and a set of paths has another one in each.
+    long = sorted(files.keys() & SECONDS.keys(), key=lambda path: (-SECONDS[path], path))
     parts: list[list[T]] = [[] for _ in range(processes)]
     loads = [0] * processes
     for path in long:

@@ -320,10 +320,7 @@ def _conclude(
     quoted = escape(shlex.quote(place(folder)))
     of_all = f"of {count(len(entries), 'run')}"
     lines = [f"{states['complete']} {of_all} complete{others} ({duration(seconds)})"]
-    if (folder / "report.html").is_file():
-        lines.append(f"  {escape(place(folder / 'report.html'))}")
-    if states["complete"]:
-        lines.append(f"  seqsweep tensorboard {quoted}")
+    lines += where_to_look(folder, bool(states["complete"]))
     left = len(entries) - states["complete"] - sum(ends.values())
     if left:
         started = [entry for entry in entries if entry.folder.path.is_dir()]
@@ -340,3 +337,13 @@ def _conclude(
         ]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return left
+
+
+def where_to_look(folder: Path, has_complete: bool) -> list[str]:
+    """Returns the path of the report and the command for TensorBoard, as markup of rich."""
+    lines: list[str] = []
+    if (folder / "report.html").is_file():
+        lines.append(f"  {escape(place(folder / 'report.html'))}")
+    if has_complete:
+        lines.append(f"  seqsweep tensorboard {escape(shlex.quote(place(folder)))}")
+    return lines

@@ -25,7 +25,14 @@ from seqsweep.sweeping.search.ending import best_trials, describe_search
 from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.window import Window
-from seqsweep.sweeping.sweep import end_sweep, launch_all, read_begun, summarise, train_queue
+from seqsweep.sweeping.sweep import (
+    end_sweep,
+    launch_all,
+    read_begun,
+    summarise,
+    train_queue,
+    where_to_look,
+)
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
 
@@ -84,14 +91,16 @@ class SearchRun:
                 finally:
                     self._save()
         finally:
-            file = SweepFile.read(self.folder)
-            if file is not None:
-                ended = end_sweep(file, self.folder, self.console)
+            swept = SweepFile.read(self.folder)
+            if swept is not None:
+                ended = end_sweep(swept, self.folder, self.console)
                 code = code or ended
         print_folder(self.console, self.folder, read_begun(self.folder))
         if self.first.config["sweep"]["report"] and code == 0:
             code = summarise(self._members_for_summary(), self.folder, self.console)
-        for line in describe_search(self._file(), self.folder):
+        file = self._file()
+        lines = where_to_look(self.folder, bool(best_trials(file)))
+        for line in (*lines, *describe_search(file, self.folder)):
             self.console.print(line, soft_wrap=True, highlight=False)
         return code or self._say_failures()
 
