@@ -14,7 +14,7 @@ from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.live.display import Display
-from seqsweep.results.formatting import count, number
+from seqsweep.results.formatting import count
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
@@ -197,12 +197,9 @@ def _confirm(
 
 
 def _budget(searched: Searched) -> str:
-    """Returns what the search has tried, and the best config that it has found."""
+    """Returns what the search has spent."""
     configs = len(searched.candidates)
     full = configs * searched.halving.rungs[-1]
-    line = f"{count(configs, 'config')}, {searched.epochs():,} epochs of {full:,}"
-    for best in searched.best(1):
-        value = best.value(searched.halving.rungs[-1])
-        score = "" if value is None else f", best {searched.monitor} {number(value)}"
-        line += f"{score}: {best.candidate.member.label}"
-    return line
+    return (
+        f"successive halving: {count(configs, 'config')}, {searched.epochs():,} of {full:,} epochs"
+    )
