@@ -281,6 +281,8 @@ def test_a_run_that_fails_for_good_leaves_the_others(
         (["data.val_fraction=0"], {}, "monitor=val/acc: there is no validation split"),
         (["trainer.check_val_every_n_epoch=2"], {}, "the first must be at least 2"),
         (["monitor=val/acc,val/loss"], {}, "monitor=val/acc,val/loss: must be one metric"),
+        (["seed=0,1"], {}, "seed: must have one value in a search"),
+        (["data.source.seed=0,1"], {}, "data.source.seed=.: other data than data.source"),
         (["engine=stacked"], {}, "engine=stacked: cannot end runs early"),
     ],
 )

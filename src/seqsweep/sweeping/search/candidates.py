@@ -11,6 +11,7 @@ from seqsweep.config.compose import MemberComposer
 from seqsweep.results.formatting import count
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.sweeping.members import plan_members
+from seqsweep.sweeping.search.comparable import check_comparable
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
 from seqsweep.training.limits import Limits
@@ -45,6 +46,8 @@ def check_candidates(halving: Halving, candidates: Sequence[Candidate], folder: 
     """
     for candidate in candidates:
         _check(candidate.member.planned, halving)
+    members = [candidate.member for candidate in candidates]
+    check_comparable(halving.space, [(member.overrides, member.planned) for member in members])
     monitors = sorted({c.member.planned.config["monitor"] for c in candidates})
     if len(monitors) > 1:
         raise ValueError(f"monitor={','.join(monitors)}: must be one metric, which ranks the runs")

@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.where_set import with_place
 from seqsweep.sweeping.members import SweepMember, labelled
+from seqsweep.sweeping.search.comparable import check_comparable
 from seqsweep.sweeping.search.space import Choice, Space
 from seqsweep.sweeping.search.unit_cube import value_at
 from seqsweep.training.limits import Limits
@@ -88,7 +89,8 @@ class TrialPlanner:
         The first of these runs has the first value of every key.
 
         Raises:
-            HydraException, ValueError, TypeError, OSError: a value is refused.
+            HydraException, ValueError, TypeError, OSError: a value is refused, or the
+                trials would not have the same validation and test sequences.
         """
         for key, reason in _SEARCH_NEEDS_ONE_VALUE.items():
             if key in self.space:
@@ -102,6 +104,7 @@ class TrialPlanner:
                 ends = [value_at(values, 1.0)]
             for value in ends:
                 planned |= self.plan({**first, key: value}, [self.seed])
+        check_comparable(self.space, planned.values())
         return planned
 
 
