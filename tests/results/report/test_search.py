@@ -2,6 +2,7 @@
 
 import json
 import random
+import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -84,6 +85,28 @@ def test_halving_compares_at_its_first_rung(tmp_path, said, figures_of):
     assert sum(line["opacity"] < 0.5 for line in lines) == 26
 
 
+@pytest.mark.parametrize("has_files", [True, False])
+def test_a_pruned_random_search_expects_values_after_equal_epochs(has_files, tmp_path, said):
+    trials = [
+        write_trial(tmp_path, number, epochs, whole=epochs == EPOCHS)
+        for number, epochs in enumerate([1, 3, EPOCHS] * 4)
+    ]
+    if not has_files:
+        for path in tmp_path.glob("*/metrics.csv"):
+            path.unlink()
+    write_search(tmp_path, trials, pruner="median")
+    search = find_search(tmp_path, read_folder(tmp_path))
+    assert search is not None
+    text = said(tmp_path)
+    if has_files:
+        assert search.expected is not None and search.compared.epochs == 1
+        assert search.expected.mean[0] == pytest.approx(statistics.fmean(search.compared.values))
+        assert "The best validation accuracy after 1 epoch to expect from random configs" in text
+    else:
+        assert search.expected is None
+        assert "Pruned trials have fewer epochs than complete ones, so there is no" in text
+
+
 def test_a_sampler_that_learns_has_no_expected_best_value(tmp_path, said):
     random_search(tmp_path, 8, method="tpe", pruner="median")
     text = said(tmp_path)
@@ -106,6 +129,11 @@ def test_several_objectives_have_a_pareto_set(tmp_path, said, figures_of):
     assert search is not None
     assert f"{len(search.found)} trials are in the Pareto set of validation accuracy and" in text
     assert "no other trial is better in all of them" in text
+    write_search(tmp_path, search.file.trials, method="tpe", objectives=["val/acc", "params"],
+                 directions=["maximize", "minimize"])  # fmt: skip
+    # No curve of the best value so far is drawn, so there is nothing to say about one.
+    assert "so far" not in said(tmp_path)
+    assert "What the budget has bought" not in said(tmp_path)
     front = figures_of((tmp_path / "report.html").read_text())["search-pareto"]["data"][-1]
     pairs = sorted(zip(front["x"], front["y"], strict=True))
     assert [y for _, y in pairs] == sorted(y for _, y in pairs)
@@ -216,8 +244,11 @@ def test_the_terminal_names_the_best_trial_and_its_confirmation(tmp_path):
     lines = search_lines(tmp_path / "my search", read_folder(tmp_path / "my search"))
     assert lines[0].startswith("search: 6 trials, 6 complete. Best in the search: trial ")
     assert "over 2 fresh seeds" in lines[1]
+    assert "The leaderboard averages the fresh seeds with those of the search" in lines[-2]
     assert lines[-1].endswith(f"seqsweep report '{tmp_path / 'my search'}'")
     assert all(line.isascii() for line in lines)
+    random_search(tmp_path / "once", 6)
+    assert "averages" not in " ".join(search_lines(tmp_path / "once", []))
 
 
 def test_a_search_that_goes_on_makes_the_report_stale(tmp_path):

@@ -46,8 +46,7 @@ def test_rungs_count_their_trials(tmp_path):
         assert rung.threshold is not None
         assert max(values) <= rung.threshold <= (rung.best or 0.0)
     # The importance and the expected best value are those of all trials at the first rung.
-    for compared in (found.importance_of, found.expected_of):
-        assert (compared.epochs, len(compared.values)) == (1, len(search.trials))
+    assert (found.compared.epochs, len(found.compared.values)) == (1, len(search.trials))
 
 
 def test_a_threshold_that_all_pruned_trials_share_is_shown(tmp_path):

@@ -37,6 +37,11 @@ class Compared:
     epochs: int | None
     left_out: int
 
+    @property
+    def is_biased(self) -> bool:
+        """Whether the trials that were left out are the worse ones, which were pruned."""
+        return self.epochs is None and self.left_out > 0
+
 
 @dataclass(frozen=True)
 class FoundTrial:
@@ -55,10 +60,9 @@ class Search:
         best: The complete trials by the first objective, the best first, as trial numbers.
         found: The best trial of one objective, or the Pareto set of several.
         importance: The importance of each key for the first objective; empty without values.
-        importance_of: The trials that it was computed from.
+        compared: The trials that the importance and the expected best value were computed from.
         expected: The expected best value of n random configs; None if they were not drawn
             independently.
-        expected_of: The trials that it was computed from.
         rungs: The numbers of trials by rung.
     """
 
@@ -68,9 +72,8 @@ class Search:
     found: list[FoundTrial]
     confirmation: Confirmation | None
     importance: dict[str, float]
-    importance_of: Compared
+    compared: Compared
     expected: Expected | None
-    expected_of: Compared
     rungs: list[Rung]
 
     @property
@@ -95,8 +98,7 @@ def find_search(folder: Path, entries: Iterable[Entry]) -> Search | None:
     order = ranked(search)
     early = EarlyValues(search, runs)
     equal = _equally_trained(search, early)
-    drawn = _drawn(search, equal)
-    expects = search.method in INDEPENDENT and len(drawn.values) > 1
+    expects = search.method in INDEPENDENT and len(equal.values) > 1 and not equal.is_biased
     found = pareto_set(search) if len(search.objectives) > 1 else order[:1]
     return Search(
         file=search,
@@ -105,9 +107,8 @@ def find_search(folder: Path, entries: Iterable[Entry]) -> Search | None:
         found=[FoundTrial(trial, metrics_of(trial.run_ids, runs)) for trial in found],
         confirmation=confirmation_of(search, runs, names),
         importance=_importance(search, equal),
-        importance_of=equal,
-        expected=expected_best(drawn.values, sign_of(search)) if expects else None,
-        expected_of=drawn,
+        compared=equal,
+        expected=expected_best(equal.values, sign_of(search)) if expects else None,
         rungs=rungs_of(search, runs, early),
     )
 
@@ -136,19 +137,6 @@ def _compared(
 ) -> Compared:
     trials, values = [trial.number for trial, _ in pairs], [value for _, value in pairs]
     return Compared(trials, values, epochs, max(0, len(having) - len(pairs)))
-
-
-def _drawn(search: SearchFile, equal: Compared) -> Compared:
-    """The trials for the expected best value.
-
-    Halving prunes a share of all its configs, so they are independent only until its first rung.
-    Otherwise a pruned trial counts with its last value: it was drawn like the others.
-    """
-    if search.method == "halving" and equal.epochs is not None:
-        return equal
-    pairs = [(t, value_of(t)) for t in search.trials if t.state in ("complete", "pruned")]
-    known = [(trial, value) for trial, value in pairs if value is not None]
-    return _compared(known, None, [trial for trial, _ in known])
 
 
 def _importance(search: SearchFile, compared: Compared) -> dict[str, float]:

@@ -9,7 +9,13 @@ from rich.console import Console
 from seqsweep.console import place
 from seqsweep.results.formatting import NBSP
 from seqsweep.results.search.findings import find_search
-from seqsweep.results.search.words import best_words, optimism_words, order_words, trials_words
+from seqsweep.results.search.words import (
+    best_words,
+    lucky_seed_words,
+    optimism_words,
+    order_words,
+    trials_words,
+)
 from seqsweep.runs.ledger import Entry
 
 
@@ -29,6 +35,7 @@ def search_lines(folder: Path, entries: Iterable[Entry]) -> list[str]:
         f"search: {trials_words(search.file)}. {best_words(search)}",
         optimism_words(search),
         order_words(confirmation) if confirmation else "",
+        lucky_seed_words(search),
         f"importance of the keys, all trials, budget: seqsweep report {shlex.quote(place(folder))}",
     ]
     # A terminal may lack these two characters.

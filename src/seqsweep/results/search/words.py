@@ -13,6 +13,7 @@ from seqsweep.results.formatting import (
     upper_first,
 )
 from seqsweep.results.search.confirmation import Confirmation, Confirmed
+from seqsweep.results.search.expected import INDEPENDENT
 from seqsweep.results.search.findings import Compared, Search
 from seqsweep.results.search.importance import FEWEST_TRIALS
 from seqsweep.results.search.trials import (
@@ -153,6 +154,16 @@ def _verdict_words(rows: Sequence[Confirmed]) -> str:
     return f"{'. '.join(parts)}."
 
 
+def lucky_seed_words(search: Search) -> str:
+    """Says that the leaderboard contains the values that were partly luck."""
+    if search.confirmation is None:
+        return ""
+    return (
+        "The leaderboard averages the fresh seeds with those of the search, which were partly "
+        "lucky."
+    )
+
+
 def missing_words(confirmation: Confirmation) -> str:
     """Says how many runs over fresh seeds are not complete; empty if all are."""
     missing = confirmation.missing
@@ -170,7 +181,7 @@ def compared_words(compared: Compared, name: str) -> str:
 
 def importance_words(search: Search) -> str:
     """Says which key matters most, for which trials, and how reliable that is."""
-    compared, importance = search.importance_of, search.importance
+    compared, importance = search.compared, search.importance
     of = compared_words(compared, search.file.objectives[0])
     if len(search.file.space) < 2:
         return f"Only {next(iter(search.names.values()), 'nothing')} was searched."
@@ -188,7 +199,7 @@ def importance_words(search: Search) -> str:
 
 def pruned_note(search: Search) -> str:
     """Says why the other trials are not compared; empty if all are."""
-    compared = search.importance_of
+    compared = search.compared
     if compared.epochs is not None:
         return "No later epoch was reached by all of them."
     if compared.left_out:
@@ -202,23 +213,31 @@ def pruned_note(search: Search) -> str:
 def expected_words(search: Search) -> str:
     """Says what n random configs would have found, or why that is unknown."""
     curve, name = search.expected, objective_words(search.file.objectives[0])
-    method = _METHODS.get(search.file.method, search.file.method)
     if curve is None:
-        if len(search.expected_of.values) < 2:
-            return ""
-        return (
-            f"{method} does not draw its configs independently of each other, so there is no "
-            "estimate of what fewer configs would have found. The curve shows the best value so "
-            "far."
-        )
-    total = len(search.expected_of.values)
+        return _no_estimate_words(search)
+    total = len(search.compared.values)
     sizes = [n for n in (10, 100) if n < total] or [1]
     parts = [f"{short_number(curve.at(n))} with {count(n, 'config')}" for n in (*sizes, total)]
-    epochs = search.expected_of.epochs
+    epochs = search.compared.epochs
     after = "" if epochs is None else f" after {count(epochs, 'epoch')}"
     return (
         f"The best {name}{after} to expect from random configs: {', '.join(parts)}. This "
         "assumes that the configs were drawn independently."
+    )
+
+
+def _no_estimate_words(search: Search) -> str:
+    # With several objectives there is no curve that the sentence could be about.
+    if len(search.compared.values) < 2 or len(search.file.objectives) > 1:
+        return ""
+    if search.file.method in INDEPENDENT:
+        reason = "Pruned trials have fewer epochs than complete ones"
+    else:
+        method = _METHODS.get(search.file.method, search.file.method)
+        reason = f"{method} does not draw its configs independently of each other"
+    return (
+        f"{reason}, so there is no estimate of what fewer configs would have found. The curve "
+        "shows the best value so far."
     )
 
 
