@@ -43,7 +43,8 @@ class SearchFile:
     Attributes:
         method: `halving`, or the name of an Optuna sampler such as `tpe`.
         pruner: `none`, `median`, `hyperband` or `halving`.
-        space: for each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer"}`.
+        space: for each searched key `{"choices": [...]}`, or `{"low", "high", "log", "integer",
+            "step"}`; the step is null or absent for 1, or for any number.
         objectives: the metric or record key of each objective.
         directions: `maximize` or `minimize` for each objective.
         budget: the limits of the search by unit: `trials`, `epochs` or `minutes`.

@@ -22,6 +22,8 @@ SPACE: dict[str, dict[str, Any]] = {
     "size": {"low": 4, "high": 128, "log": True, "integer": True},
     "layers": {"low": 1, "high": 4, "log": False, "integer": True},
     "wide": {"low": 0, "high": 300, "log": False, "integer": True},
+    "even": {"low": 10, "high": 200, "log": False, "integer": True, "step": 10.0},
+    "half": {"low": 0.0, "high": 2.0, "log": False, "integer": False, "step": 0.5},
     "cell": {"choices": ["rnn", "gru", "lstm"]},
 }
 DISTRIBUTIONS: dict[str, BaseDistribution] = {
@@ -30,6 +32,8 @@ DISTRIBUTIONS: dict[str, BaseDistribution] = {
     "size": IntDistribution(4, 128, log=True),
     "layers": IntDistribution(1, 4),
     "wide": IntDistribution(0, 300),
+    "even": IntDistribution(10, 200, step=10),
+    "half": FloatDistribution(0.0, 2.0, step=0.5),
     "cell": CategoricalDistribution(["rnn", "gru", "lstm"]),
 }
 
@@ -42,6 +46,8 @@ def drawn(seed: int) -> dict[str, Any]:
         "size": round(4 * 32 ** draw.random()),
         "layers": draw.randint(1, 4),
         "wide": draw.randint(0, 300),
+        "even": draw.randrange(10, 201, 10),
+        "half": draw.randrange(5) / 2,
         "cell": draw.choice(["rnn", "gru", "lstm"]),
     }
 

@@ -111,11 +111,13 @@ def _grid(values: Mapping[str, Any]) -> tuple[int, Any]:
     if not high > low:
         return 1, None
     size, scale = _CELLS, float
-    if values.get("integer"):
+    # The search.json of an older search has no steps.
+    step = values.get("step") or (1 if values.get("integer") else None)
+    if values.get("integer") and values.get("log"):
         # The logarithms of integers leave gaps at the lower end, so they need fewer cells.
-        whole = high - low + 1
-        size = math.ceil(math.log2(whole)) + 1 if values.get("log") else round(whole)
-        size = min(size, _CELLS)
+        size = min(math.ceil(math.log2(high - low + 1)) + 1, _CELLS)
+    elif step is not None:
+        size = min(round((high - low) / step) + 1, _CELLS)
     if values.get("log"):
         scale = math.log
     start, width = scale(low), (scale(high) - scale(low)) / (size - 1)

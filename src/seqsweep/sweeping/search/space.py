@@ -31,7 +31,13 @@ class Numbers:
 
     def described(self) -> dict[str, Any]:
         """Returns the interval as search.json has it."""
-        return {"low": self.low, "high": self.high, "log": self.log, "integer": self.is_integer}
+        return {
+            "low": self.low,
+            "high": self.high,
+            "log": self.log,
+            "integer": self.is_integer,
+            "step": self.step,
+        }
 
 
 @dataclass(frozen=True)
