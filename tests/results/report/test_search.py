@@ -131,12 +131,22 @@ def test_several_objectives_have_a_pareto_set(tmp_path, said, figures_of):
     assert "no other trial is better in all of them" in text
     write_search(tmp_path, search.file.trials, method="tpe", objectives=["val/acc", "params"],
                  directions=["maximize", "minimize"])  # fmt: skip
+    assert "partly luck" not in said(tmp_path)
     # No curve of the best value so far is drawn, so there is nothing to say about one.
     assert "so far" not in said(tmp_path)
     assert "What the budget has bought" not in said(tmp_path)
     front = figures_of((tmp_path / "report.html").read_text())["search-pareto"]["data"][-1]
     pairs = sorted(zip(front["x"], front["y"], strict=True))
     assert [y for _, y in pairs] == sorted(y for _, y in pairs)
+
+
+def test_the_smallest_number_of_parameters_is_not_luck(tmp_path):
+    trials = [write_trial(tmp_path, number, EPOCHS, whole=True) for number in range(5)]
+    trials = [replace(trial, values=[100.0 + trial.number]) for trial in trials]
+    write_search(tmp_path, trials, objectives=["params"], directions=["minimize"])
+    text = " ".join(search_lines(tmp_path, read_folder(tmp_path)))
+    assert "Best in the search: trial 0" in text
+    assert "luck" not in text
 
 
 def lines_without_time(text: str) -> list[str]:

@@ -112,6 +112,11 @@ def objective_words(name: str) -> str:
     return metric_words(name) if "/" in name else _COSTS.get(name, name.replace("_", " "))
 
 
+def is_cost(name: str) -> bool:
+    """Returns whether an objective is a cost, and not a metric."""
+    return name in _COSTS
+
+
 def objective_text(name: str, value: float) -> str:
     """The text of an objective's value."""
-    return cost(name, value) if name in _COSTS else number(value)
+    return cost(name, value) if is_cost(name) else number(value)

@@ -17,6 +17,7 @@ from seqsweep.results.search.expected import INDEPENDENT
 from seqsweep.results.search.findings import Compared, Search
 from seqsweep.results.search.importance import FEWEST_TRIALS
 from seqsweep.results.search.trials import (
+    is_cost,
     objective_text,
     objective_words,
     trial_words,
@@ -92,10 +93,14 @@ def _value(name: str, value: float) -> str:
 def optimism_words(search: Search) -> str:
     """Says how much of the best value was luck, or that this is unknown."""
     confirmation, file = search.confirmation, search.file
-    if not search.found:
+    # The number of parameters is no matter of luck.
+    if not search.found or is_cost(file.objectives[0]):
         return ""
     name = objective_words(file.objectives[0])
     if confirmation is None:
+        # Of several objectives, no single trial is the best one.
+        if len(file.objectives) > 1:
+            return ""
         if len(search.best) < 2:
             return "One complete trial: nothing was chosen by its value."
         return (
