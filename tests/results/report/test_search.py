@@ -114,7 +114,10 @@ def test_a_sampler_that_learns_has_no_expected_best_value(tmp_path, said):
     assert "TPE does not draw its configs independently of each other" in text
     assert "Expected best of n random configs" not in text
     assert "no trial was trained again over fresh seeds" in text
-    assert "So few trials are unreliable: chance decides below 20." in text
+    assert "With fewer than 20 trials the importances are unreliable." in text
+    assert "The best was found after" in text
+    random_search(tmp_path / "one", 1)
+    assert "The best was found after" not in said(tmp_path / "one")
 
 
 def test_several_objectives_have_a_pareto_set(tmp_path, said, figures_of):

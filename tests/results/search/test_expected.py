@@ -24,7 +24,9 @@ def test_it_improves_with_more_configs_and_stays_within_what_was_seen(sign):
     curve = expected_best(values, sign)
     gains = [-sign * mean for mean in curve.mean]
     assert gains == sorted(gains)
-    assert len(curve.n) <= 60
+    assert len(curve.n) <= 62
+    # The sentence names the values of exactly these numbers.
+    assert {10, 100} <= set(curve.n)
     assert (curve.n[0], curve.n[-1]) == (1, 2000)
     for low, mean, high in zip(curve.low, curve.mean, curve.high, strict=True):
         assert -1 <= low <= high <= 1

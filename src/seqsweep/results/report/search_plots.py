@@ -140,7 +140,7 @@ def expected_figure(search: Search) -> Figure | None:
 
 
 def pareto_figure(search: Search) -> Figure | None:
-    """The first two objectives of all complete trials, those of the Pareto set joined."""
+    """The first two objectives of all complete trials, with the Pareto set in colour."""
     if len(search.file.objectives) < 2 or not search.found:
         return None
     front = [item.trial for item in search.found]

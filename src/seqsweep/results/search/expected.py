@@ -16,6 +16,9 @@ INDEPENDENT = ("random", "qmc", "halving")
 A quasi-random sequence fills the space more evenly than independent draws, so its expected best
 value is slightly underestimated. Halving draws all its configs before it trains one."""
 
+NAMED = (10, 100)
+"""The numbers of configs for which a sentence names the expected best value."""
+
 _MOST_POINTS = 60
 
 
@@ -47,7 +50,8 @@ def expected_best(values: Sequence[float], sign: int) -> Expected:
     total = len(values)
     # From the worst to the best.
     ordered = sorted(values, key=lambda value: -sign * value)
-    steps = sorted({round(total ** (i / (_MOST_POINTS - 1))) for i in range(_MOST_POINTS)})
+    even = {round(total ** (i / (_MOST_POINTS - 1))) for i in range(_MOST_POINTS)}
+    steps = sorted(even | {n for n in NAMED if n <= total})
     curve = Expected(steps, [], [], [])
     for n in steps:
         # The best of n draws is among the worst i values with probability (i / total)^n.

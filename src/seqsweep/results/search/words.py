@@ -13,7 +13,7 @@ from seqsweep.results.formatting import (
     upper_first,
 )
 from seqsweep.results.search.confirmation import Confirmation, Confirmed
-from seqsweep.results.search.expected import INDEPENDENT
+from seqsweep.results.search.expected import INDEPENDENT, NAMED
 from seqsweep.results.search.findings import Compared, Search
 from seqsweep.results.search.importance import FEWEST_TRIALS
 from seqsweep.results.search.trials import (
@@ -198,7 +198,7 @@ def importance_words(search: Search) -> str:
         f"Computed from the {of}."
     )
     if len(compared.values) < FEWEST_TRIALS:
-        text += f" So few trials are unreliable: chance decides below {FEWEST_TRIALS}."
+        text += f" With fewer than {FEWEST_TRIALS} trials the importances are unreliable."
     return text
 
 
@@ -221,7 +221,7 @@ def expected_words(search: Search) -> str:
     if curve is None:
         return _no_estimate_words(search)
     total = len(search.compared.values)
-    sizes = [n for n in (10, 100) if n < total] or [1]
+    sizes = [n for n in NAMED if n < total] or [1]
     parts = [f"{short_number(curve.at(n))} with {count(n, 'config')}" for n in (*sizes, total)]
     epochs = search.compared.epochs
     after = "" if epochs is None else f" after {count(epochs, 'epoch')}"
@@ -254,7 +254,8 @@ def budget_words(search: Search) -> str:
     spent = [count(len(file.trials), "trial"), count(epochs, "epoch")] if epochs else []
     spent += [f"{seconds:,.1f} seconds of training"] if seconds else []
     text = f"Spent: {', '.join(spent)}." if spent else ""
-    if not search.best or len(file.objectives) > 1 or file.method == "halving":
+    has_one_best = bool(search.best) and len(file.objectives) == 1
+    if not has_one_best or file.method == "halving" or len(file.trials) == 1:
         return text
     position = [trial.number for trial in file.trials].index(search.best[0]) + 1
     return f"{text} The best was found after {position:,} of {len(file.trials):,} trials."
