@@ -76,6 +76,31 @@ def test_runs_that_are_not_complete_are_counted(two):
     assert found.trials[1].difference.n == 4
 
 
+@pytest.mark.parametrize("is_first", [False, True])
+def test_trials_whose_runs_lack_the_metric_are_not_compared(is_first, two):
+    folder, search = two
+    # A third trial has no test split; it is the last or the first over fresh seeds.
+    value = 0.9 if is_first else 0.1
+    runs = [write(folder, f"c2{seed}", seed, val__acc=value) for seed in range(1, 7)]
+    third = Trial(2, {}, [write(folder, "c", 0, val__acc=0.7)], "complete", [0.7])
+    ids = {**search.confirmed, 2: runs}
+    search = write_search(folder, [*search.trials, third], confirmed=ids)
+    found = confirmed(folder, search)
+    assert found is not None
+    verdicts = {row.number: row.difference.verdict for row in found.trials}
+    words = order_words(found)
+    assert "no seed is shared" not in words
+    if is_first:
+        assert set(verdicts.values()) == {"undecided"}
+        assert words.endswith("The trials cannot be compared: 1 trial without test accuracy.")
+    else:
+        assert verdicts == {1: "best", 0: "different", 2: "undecided"}
+        assert words.endswith(
+            "1 of 1 others differs from it significantly. 1 trial without test accuracy cannot be"
+            " compared."
+        )
+
+
 def test_a_seed_of_the_search_is_not_fresh(two):
     folder, search = two
     search.confirmed[0].append("a")  # pyright: ignore[reportAttributeAccessIssue]

@@ -27,7 +27,8 @@ class Confirmed:
         after: The rank among the confirmed trials by the mean over fresh seeds, from 1.
         searched: The value in the search.
         fresh: The value over fresh seeds.
-        compared: The metric in which the trials are compared, over fresh seeds.
+        compared: The metric in which the trials are compared, over fresh seeds; None if the runs
+            lack it.
         difference: The difference in it to the trial that is first after the fresh seeds.
     """
 
@@ -116,7 +117,8 @@ def _column(samples: Mapping[Replicate, Mapping[str, float]], metric: str) -> _S
 
 
 def _differences(compared: Sequence[_Sample]) -> list[Difference]:
-    if all(compared):
-        return differences_to_best(compared, 0)
-    # A run without the metric cannot be compared.
-    return [Difference(None, None, None, "undecided") for _ in compared]
+    """Compares the trials with the first one, as far as their runs have the metric."""
+    having = [sample for sample in compared if sample] if compared[0] else []
+    found = iter(differences_to_best(having, 0) if having else ())
+    lacking = Difference(None, None, None, "undecided")
+    return [next(found, lacking) if sample else lacking for sample in compared]

@@ -141,10 +141,22 @@ def order_words(confirmation: Confirmation) -> str:
         return ""
     since = "still" if first.number == confirmation.first.number else "now"
     order = f"Trial {first.number} is {since} the first of {len(others) + 1}"
-    return f"{order} by the mean over fresh seeds. {_verdict_words(confirmation.trials)}"
+    return f"{order} by the mean over fresh seeds. {_verdict_words(confirmation)}"
 
 
-def _verdict_words(rows: Sequence[Confirmed]) -> str:
+def _verdict_words(confirmation: Confirmation) -> str:
+    rows = [row for row in confirmation.trials if row.compared is not None]
+    lacking, metric = len(confirmation.trials) - len(rows), objective_words(confirmation.metric)
+    if len(rows) < 2 or confirmation.trials[0].compared is None:
+        return f"The trials cannot be compared: {count(lacking, 'trial')} without {metric}."
+    parts = _verdicts(rows)
+    if lacking:
+        parts.append(f"{count(lacking, 'trial')} without {metric} cannot be compared")
+    return f"{'. '.join(parts)}."
+
+
+def _verdicts(rows: Sequence[Confirmed]) -> list[str]:
+    """Returns sentences without their full stops: how many others differ from the first."""
     verdicts = [row.difference.verdict for row in rows[1:]]
     undecided = [row.difference for row in rows[1:] if row.difference.verdict == "undecided"]
     differ = verdicts.count("different")
@@ -155,8 +167,7 @@ def _verdict_words(rows: Sequence[Confirmed]) -> str:
     by_t = sum(difference.differs_by_t for difference in undecided)
     seeds = [row.difference.n for row in rows]
     few = too_few_words([difference.n for difference in undecided], seeds, by_t)
-    parts += [upper_first(few)] if few else []
-    return f"{'. '.join(parts)}."
+    return [*parts, upper_first(few)] if few else parts
 
 
 def lucky_seed_words(search: Search) -> str:
