@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from seqsweep.runs.files import read_json, say_once, write_json
 
@@ -72,16 +72,47 @@ class SearchFile:
         if content is None:
             return None
         try:
-            return cls(
+            search = cls(
                 **content
                 | {
                     "trials": [Trial(**trial) for trial in content["trials"]],
                     "confirmed": {int(k): v for k, v in content.get("confirmed", {}).items()},
                 }
             )
+            search._check()
+            return search
         except (TypeError, KeyError, AttributeError, ValueError):
             say_once(f"{folder / NAME}: is not what a search writes; it counts as missing")
             return None
+
+    def _check(self) -> None:
+        """Refuses values of other types, and lists of other lengths, than a search writes.
+
+        Raises:
+            TypeError, KeyError, AttributeError, ValueError: there are such values.
+        """
+        known = {"maximize", "minimize"}
+        if len(self.directions) != len(self.objectives) or not known.issuperset(self.directions):
+            raise ValueError("each objective needs a direction")
+        texts = [self.method, self.pruner, *self.objectives]
+        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes]
+        lists = [*self.confirmed.values()]
+        for values in self.space.values():
+            if "choices" in values:
+                lists.append(values["choices"])
+            else:
+                numbers += [values["low"], values["high"], values.get("step") or 0]
+        for trial in self.trials:
+            if trial.state not in get_args(TrialState):
+                raise ValueError(f"state={trial.state}")
+            trial.params.items()
+            lists.append(trial.run_ids)
+            numbers += [trial.number, trial.epochs, trial.seconds, *(trial.values or ())]
+        if not all(isinstance(each, list) for each in lists):
+            raise TypeError("expected lists")
+        # These raise a TypeError unless all are texts and numbers.
+        "".join([*texts, *(text for each in lists for text in each)])
+        sum(numbers)
 
     def write(self, folder: Path) -> None:
         """Writes search.json into an existing folder."""
