@@ -86,7 +86,7 @@ def test_a_search_ends_with_its_best_trial_and_is_not_repeated(
     assert [trial.number for trial in found.trials] == list(range(6))
     assert sum(trial.epochs for trial in found.trials) == 54
     best = max(found.trials, key=lambda trial: (values(trial), -trial.number))
-    assert f"trial {best.number}: val/acc {values(best)[0]:.5g}" in first.out
+    assert f"Best in the search: trial {best.number}, " in first.out
     assert "search by tpe: 6 of 6 trials, 54 epochs" in first.out
     assert "optuna-dashboard outputs/sweeps/a/optuna-journal.log" in first.out
     # The best trials are trained again with seeds that the search has not used.
@@ -204,7 +204,8 @@ def test_several_objectives_have_a_pareto_set(seqsweep: Command, tmp_path: Path)
         one.number
         for one in trials
         if not any(
-            values(other) != values(one)
+            # Of equal trials, the first one is in the set.
+            (values(other) != values(one) or other.number < one.number)
             and values(other)[0] >= values(one)[0]
             and values(other)[1] <= values(one)[1]
             for other in trials
@@ -213,6 +214,9 @@ def test_several_objectives_have_a_pareto_set(seqsweep: Command, tmp_path: Path)
     printed = {int(line.split()[1][:-1]) for line in done.out.splitlines() if "  trial " in line}
     assert printed == pareto
     assert "in the Pareto set" in done.out
+    best = max(trials, key=lambda trial: (values(trial)[0], -values(trial)[1]))
+    line = f"  trial {best.number}: val/acc {values(best)[0]:.4f}  params {values(best)[1]:,.0f}  "
+    assert line in done.out
 
 
 def test_equal_configs_are_trained_once_and_failures_count(

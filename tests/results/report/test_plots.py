@@ -12,7 +12,6 @@ from seqsweep.results.report.confusion_plot import confusion_figure
 from seqsweep.results.report.curves import MOST_POINTS, Band, band, bands, read_metrics
 from seqsweep.results.report.findings import Config, Confusion, Curve
 from seqsweep.results.report.panels import Axis
-from seqsweep.results.report.pareto import pareto_front
 from seqsweep.results.report.plot_parts import (
     DARK,
     HEAT,
@@ -104,18 +103,6 @@ def test_too_many_settings_become_panels_and_then_means():
     assert max(len(panel.lines) for panel in axis.panels) == 8
     assert len(axis.averaged) == 2
     assert axis.panels[0].lines[0].points[0].n == 4
-
-
-@pytest.mark.parametrize(
-    ("points", "higher", "front"),
-    [
-        ([(3, 0.9), (1, 0.5), (2, 0.4)], True, [1, 0]),
-        ([(3, 0.9), (1, 0.5), (2, 0.4)], False, [1, 2]),
-        ([(1, 0.5), (1, 0.7), (2, 0.7)], True, [1]),
-    ],
-)
-def test_no_point_beats_one_of_the_front(points, higher, front):
-    assert pareto_front(points, higher) == front
 
 
 def test_a_confusion_of_many_classes_has_no_numbers():

@@ -1,10 +1,10 @@
 """The figures of the score against its costs: parameters and training time."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 from seqsweep.results.formatting import metric_words
+from seqsweep.results.pareto_front import pareto_front
 from seqsweep.results.report.findings import MOST_LISTED, Config, Report
 from seqsweep.results.report.plot_parts import (
     BAR,
@@ -25,11 +25,12 @@ def pareto_figure(configs: Sequence[Config], cost: str, report: Report) -> Figur
     """The score against a cost; None if all costs are equal."""
     # A logarithmic axis has no zero.
     drawn = [c for c in configs if cost in c.metrics and c.metrics[cost].mean > 0]
-    points = [(c.metrics[cost].mean, c.metrics[report.score].mean) for c in drawn]
-    costs = [x for x, _ in points]
+    costs = [c.metrics[cost].mean for c in drawn]
     if len(set(costs)) < 2:
         return None
-    front = pareto_front(points, report.higher_is_better)
+    sign = -1 if report.higher_is_better else 1
+    scores = [sign * c.metrics[report.score].mean for c in drawn]
+    front = pareto_front(list(zip(costs, scores, strict=True)))
     shape = layout(_TITLES[cost], metric_words(report.score), 360)
     shape["xaxis"] |= {"type": "log"} | decades(costs)
     return {"data": _traces(drawn, front, cost, report), "layout": shape}
@@ -55,23 +56,6 @@ def _traces(
         _marks([c for c in configs if c.rank == 1], cost, report, PALETTE[1], "star", 14),
     ]
     return [trace for trace in traces if trace["x"]]
-
-
-def pareto_front(points: Sequence[tuple[float, float]], higher_is_better: bool) -> list[int]:
-    """The points that no other beats in cost and score, by cost.
-
-    >>> pareto_front([(3, 0.9), (1, 0.5), (2, 0.4)], higher_is_better=True)
-    [1, 0]
-    """
-    sign = -1 if higher_is_better else 1
-    front: list[int] = []
-    best = math.inf
-    for index in sorted(range(len(points)), key=lambda i: (points[i][0], sign * points[i][1])):
-        # At a higher cost a point must be better than all before it.
-        if sign * points[index][1] < best:
-            best = sign * points[index][1]
-            front.append(index)
-    return front
 
 
 def _marks(

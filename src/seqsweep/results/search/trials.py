@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from seqsweep.results.formatting import cost, key_names, metric_words, number, value_text
+from seqsweep.results.pareto_front import pareto_front
 from seqsweep.results.run_numbers import numbers
 from seqsweep.runs.ledger import Entry, read_run
 from seqsweep.runs.run_folder import RunFolder
@@ -77,13 +78,7 @@ def pareto_set(search: SearchFile) -> list[Trial]:
 
     whole = [t for t in search.trials if t.state == "complete"]
     whole = [t for t in whole if all(value_of(t, i) is not None for i in range(count))]
-    front: list[Trial] = []
-    # A trial can only be beaten by one that is before it in this order.
-    for trial in sorted(whole, key=costs):
-        own = costs(trial)
-        if not any(all(a <= b for a, b in zip(costs(t), own, strict=True)) for t in front):
-            front.append(trial)
-    return front
+    return [whole[index] for index in pareto_front(list(map(costs, whole)))]
 
 
 def search_names(search: SearchFile) -> dict[str, str]:

@@ -6,8 +6,13 @@ from pathlib import Path
 from rich.markup import escape
 
 from seqsweep.console import place
-from seqsweep.results.formatting import key_names, plain_text
-from seqsweep.results.search.trials import pareto_set, ranked
+from seqsweep.results.search.trials import (
+    objective_text,
+    pareto_set,
+    ranked,
+    search_names,
+    trial_words,
+)
 from seqsweep.runs.searchfile import SearchFile, Trial
 from seqsweep.sweeping.search.journal import NAME
 
@@ -43,8 +48,6 @@ def describe_search(search: SearchFile, folder: Path) -> list[str]:
 
 
 def _trial_line(trial: Trial, search: SearchFile) -> str:
-    names = key_names(trial.params)
-    params = " ".join(f"{names[k]}={plain_text(v)}" for k, v in trial.params.items())
     pairs = zip(search.objectives, trial.values or (), strict=True)
-    values = "  ".join(f"{name} {value:.5g}" for name, value in pairs)
-    return f"trial {trial.number}: {values}  {params}"
+    values = "  ".join(f"{name} {objective_text(name, value)}" for name, value in pairs)
+    return f"trial {trial.number}: {values}  {trial_words(trial, search_names(search))}"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqsweep.results.search.trials import ranked
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.searchfile import SearchFile, Trial, TrialState
 from seqsweep.runs.sweepfile import SweepFile
@@ -71,10 +72,14 @@ class Searched:
 
     def write(self) -> None:
         """Writes search.json."""
+        self._file().write(self.folder)
+
+    def _file(self) -> SearchFile:
+        """Returns the search as search.json has it."""
         space = self.halving.described()
         direction = "minimize" if lower_is_better(self.monitor) else "maximize"
         trials = [self._trial(Standing.of(candidate)) for candidate in self.candidates]
-        SearchFile(
+        return SearchFile(
             "halving",
             "halving",
             space,
@@ -84,13 +89,12 @@ class Searched:
             trials,
             list(self.halving.rungs),
             self._confirmed,
-        ).write(self.folder)
+        )
 
-    def best(self, most: int) -> list[Standing]:
-        """Returns the best complete runs, by validation."""
-        standings = [Standing.of(candidate) for candidate in self.candidates]
-        complete = [each for each in standings if (each.record or {}).get("status") == "complete"]
-        return sorted(complete, key=lambda each: each.rank(self.halving.rungs[-1]))[:most]
+    def best(self, most: int) -> list[Candidate]:
+        """Returns the best complete trials, in the order in which the report names them."""
+        by_number = {candidate.number: candidate for candidate in self.candidates}
+        return [by_number[trial.number] for trial in ranked(self._file())[:most]]
 
     def confirming(self) -> dict[int, list[list[str]]]:
         """Returns the overrides of the best trials with fresh seeds, by number."""
@@ -99,9 +103,9 @@ class Searched:
         fresh = [seed for seed in range(len(used) + count) if seed not in used][:count]
         jobs: dict[int, list[list[str]]] = {}
         for each in self.best(self.halving.top):
-            overrides = self.halving.overrides(each.candidate.params)
+            overrides = self.halving.overrides(each.params)
             without = [text for text in overrides if text.partition("=")[0] != "seed"]
-            jobs[each.candidate.number] = [[*without, f"seed={seed}"] for seed in fresh]
+            jobs[each.number] = [[*without, f"seed={seed}"] for seed in fresh]
         return jobs
 
     def confirm(self, run_ids: Mapping[int, Sequence[str]]) -> None:
