@@ -39,7 +39,7 @@ class Compared:
 
     @property
     def is_biased(self) -> bool:
-        """Whether the trials that were left out are the worse ones, which were pruned."""
+        """Returns whether the worse trials, which were pruned, are left out."""
         return self.epochs is None and self.left_out > 0
 
 

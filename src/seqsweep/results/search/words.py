@@ -93,7 +93,7 @@ def _value(name: str, value: float) -> str:
 def optimism_words(search: Search) -> str:
     """Says how much of the best value was luck, or that this is unknown."""
     confirmation, file = search.confirmation, search.file
-    # The number of parameters is no matter of luck.
+    # A number of parameters does not depend on luck.
     if not search.found or is_cost(file.objectives[0]):
         return ""
     name = objective_words(file.objectives[0])

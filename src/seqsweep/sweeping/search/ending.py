@@ -30,7 +30,7 @@ def best_trials(search: SearchFile) -> list[Trial]:
 
 
 def describe_search(search: SearchFile, folder: Path) -> list[str]:
-    """Returns what a search has used of its budget, and its Pareto set, as markup of rich."""
+    """Returns the budget that was used, and the Pareto set, as markup of rich."""
     used = {
         "trials": len(search.trials),
         "epochs": sum(trial.epochs for trial in search.trials),
