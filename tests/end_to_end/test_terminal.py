@@ -22,7 +22,7 @@ def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
     assert "train -m" in seqsweep("--help").out
     assert seqsweep("--version").out.startswith("seqsweep ")
     text = seqsweep("train", "--help").out
-    assert "sweep: architecture, seeds" in text
+    assert "sweep: architecture, cross_validation, halving, seeds, splits" in text
     assert (
         "data: adding, aeon, csv, delayed_recall, digits" in text
     )  # and not the file that these options read

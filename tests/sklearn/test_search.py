@@ -73,9 +73,9 @@ def test_all_fits_of_a_fold_train_as_one_pool(tmp_path, monkeypatch):
     pools = []
     train_pool = train_groups.train_pool
 
-    def counted(members, *arguments):
+    def counted(members, *arguments, **options):
         pools.append(len(members))
-        return train_pool(members, *arguments)
+        return train_pool(members, *arguments, **options)
 
     monkeypatch.setattr(train_groups, "train_pool", counted)
     x, y = waves()

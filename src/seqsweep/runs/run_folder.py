@@ -258,7 +258,7 @@ def _read_record(path: Path) -> dict[str, Any]:
     """
     record = read_sealed(path)
     status = record.get("status")
-    if status not in _OBJECTS:
+    if not isinstance(status, str) or status not in _OBJECTS:
         raise Damaged(f"{path}: its status must be complete, diverged or pruned")
     for key in _OBJECTS[status]:
         if not isinstance(record.get(key), dict):
