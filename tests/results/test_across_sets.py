@@ -261,3 +261,10 @@ def test_lower_losses_have_better_ranks():
     high = Method("high", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
     found = table("val/loss", ["x", "y"], [high, low])
     assert [method.words for method in found.methods] == ["low", "high"]
+
+
+def test_a_split_seed_without_effect_adds_no_run_to_a_cell(tmp_path: Path):
+    for data in ("digits", "order"):
+        for split_seed in range(5):
+            run(tmp_path, data, {"h": 8, "seed": 0, "data.split_seed": split_seed}, 0.5)
+    assert [cell and cell.n for cell in table_of(tmp_path).methods[0].cells] == [1, 1]

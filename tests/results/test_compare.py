@@ -10,6 +10,7 @@ from replicate_runs import crossed, ranked
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
+from seqsweep.results.replicates import Replicate
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -375,3 +376,12 @@ def test_a_lower_loss_is_an_improvement(tmp_path):
                 for s in range(4)]  # fmt: skip
         sweep(tmp_path / name, *runs)
     assert "probability that b is better: 0.88 [" in shown(tmp_path / "a", tmp_path / "b")
+
+
+def test_runs_that_a_split_seed_does_not_change_are_not_replicates_of_sweeps(tmp_path):
+    for name, acc in (("a", 0.5), ("b", 0.6)):
+        runs = [(0, Replicate(0, split_seed)) for split_seed in range(8)]
+        ranked(tmp_path / name, runs, lambda h, r, acc=acc: acc, has_effect=False)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "+0.1000, mean of 1 config in both, over 1 seed" in text
+    assert "p = " not in text

@@ -101,3 +101,17 @@ def test_labels_hold_what_varies(tmp_path):
     assert board.variation.label(Replicate(1, 0, 1)) == "fold=1 seed=1"
     seeds = ranked(tmp_path / "b", [(0, Replicate(seed=s)) for s in range(2)])
     assert seeds.variation.label(Replicate(seed=1)) == 1
+
+
+def test_runs_that_a_split_seed_does_not_change_are_one_replicate(tmp_path):
+    """Ten equal runs are no sample of ten: they would make any difference significant."""
+    runs = [(h, Replicate(0, s)) for h in (0, 1) for s in range(10)]
+    # The runs of the two configs ended in another order, so other runs are the newest.
+    runs = runs[:10] + runs[:9:-1]
+    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10, has_effect=False)
+    assert [row.n for row in board.rows] == [1, 1]
+    difference = board.rows[1].difference
+    assert difference is not None and (difference.n, difference.verdict) == (1, "undecided")
+    assert board.left_out == 18
+    note = "[yellow]18 runs left out: a newer run has the same config, data and seed[/]"
+    assert note in leaderboard_notes(board)

@@ -14,7 +14,7 @@ from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.replicates import Variation, replicate_of, variation_of
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import Estimate, estimate
 from seqsweep.runs.ledger import Entry, value_key
@@ -86,8 +86,10 @@ def across_sets(
         words = run_label(values, names) or "all runs"
         methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
     for index, one in enumerate(sets):
-        for point, group in group_by(_complete(one), lambda e: _point(e.config, keys)).items():
-            methods[point].cells[index] = cell(group, metric)
+        groups = group_by(_complete(one), lambda e: _point(e.config, keys))
+        variation = variation_of(list(groups.values()))
+        for point, group in groups.items():
+            methods[point].cells[index] = cell(group, metric, variation)
     apart = {one.name: _why_apart(one, metric) for one in sets}
     return table(metric, [one.name for one in sets], list(methods.values()), apart)
 
@@ -145,9 +147,9 @@ def shared_metric(sets: Sequence[DataSet]) -> str:
     return compared_metric(monitor, set[str].intersection(*recorded))
 
 
-def cell(group: Sequence[Entry], metric: str) -> Estimate | None:
+def cell(group: Sequence[Entry], metric: str, variation: Variation) -> Estimate | None:
     """The mean of a config's replicates on a data set; a repeated replicate counts once."""
-    values = [numbers(entry).get(metric) for entry in newest(group)]
+    values = [numbers(entry).get(metric) for entry in newest(group, variation)]
     known = [value for value in values if value is not None]
     return estimate(known) if known else None
 

@@ -16,7 +16,7 @@ from seqsweep.results.formatting import count, key_names, number, run_label, val
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import Replicate, replicate_of, variation_of, varied_words
+from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import LEVEL, Estimate, paired
 from seqsweep.results.terminal_tables import print_table
@@ -31,16 +31,16 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config with its runs in each sweep, and their metric by replicate."""
+    """A config with its run of each replicate in each sweep, and their metric."""
 
     config: dict[str, Any]
     samples: dict[str, dict[Replicate, float]]
-    groups: dict[str, list[Entry]]
+    runs: dict[str, dict[Replicate, Entry]]
 
     @property
     def data(self) -> str:
         """A text that is equal for configs on the same data set."""
-        return data_key(next(entries[0] for entries in self.groups.values()))
+        return data_key(next(entry for runs in self.runs.values() for entry in runs.values()))
 
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""
@@ -51,10 +51,10 @@ class _Match:
 
     def apart(self, label: str, first: str, resampled: bool = False) -> dict[Replicate, str]:
         """The reason against a comparison, for each replicate that has one."""
-        if label not in self.groups or first not in self.groups:
+        if label not in self.runs or first not in self.runs:
             return {}
         theirs, ours = (
-            {replicate_of(entry): sets_of(entry) for entry in self.groups[name]}
+            {key: sets_of(entry) for key, entry in self.runs[name].items()}
             for name in (first, label)
         )
         reasons = reasons_apart(theirs, ours, resampled)
@@ -81,9 +81,11 @@ def compare_configs(
     keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
     # Data that differ only between the sweeps do not distinguish the configs of one sweep.
     datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
-    matches = _match_configs(sweeps, keys, datasets, metric)
+    grouped = _group_by_config(sweeps, keys, datasets)
     keys += [DATA] if datasets else []
-    variation = variation_of([group for m in matches for group in m.groups.values()])
+    variation = variation_of([group for _, groups in grouped for group in groups.values()])
+    matches = [_match(config, groups, metric, variation) for config, groups in grouped]
+    matches = [match for match in matches if match.samples]
     measure = Measure(metric, variation)
     first, *others = sweeps
     shared = _shared(matches, first, others)
@@ -110,31 +112,32 @@ def _shared_metric(sweeps: Sequence[Sequence[Entry]]) -> str | None:
     return metric if metric in shared else None
 
 
-def _match_configs(
-    sweeps: Mapping[str, Sequence[Entry]],
-    keys: Sequence[str],
-    datasets: Mapping[str, str],
-    metric: str,
-) -> list[_Match]:
-    matches: dict[str, _Match] = {}
+def _group_by_config(
+    sweeps: Mapping[str, Sequence[Entry]], keys: Sequence[str], datasets: Mapping[str, str]
+) -> list[tuple[dict[str, Any], dict[str, list[Entry]]]]:
+    """Returns each config with its runs by the sweep's label."""
+    grouped: dict[str, tuple[dict[str, Any], dict[str, list[Entry]]]] = {}
     for label, entries in sweeps.items():
-        # Group the runs of this sweep by config.
-        groups: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
         for entry in entries:
             config = {key: entry.config.get(key) for key in keys}
             if datasets:
                 config[DATA] = datasets[data_key(entry)]
-            groups.setdefault(value_key(config), (config, []))[1].append(entry)
-        # Add each group that has the metric to the match of its config.
-        for point, (config, group) in groups.items():
-            kept = newest(group)
-            values = {replicate_of(entry): numbers(entry).get(metric) for entry in kept}
-            sample = {seed: value for seed, value in values.items() if value is not None}
-            if sample:
-                match = matches.setdefault(point, _Match(config, {}, {}))
-                match.samples[label] = sample
-                match.groups[label] = kept
-    return list(matches.values())
+            _, groups = grouped.setdefault(value_key(config), (config, {}))
+            groups.setdefault(label, []).append(entry)
+    return list(grouped.values())
+
+
+def _match(
+    config: dict[str, Any], groups: Mapping[str, list[Entry]], metric: str, variation: Variation
+) -> _Match:
+    """Returns the match of a config, with the sweeps in which a run of it has the metric."""
+    match = _Match(config, {}, {})
+    for label, group in groups.items():
+        runs = variation.by_replicate(newest(group, variation))
+        values = {key: numbers(entry).get(metric) for key, entry in runs.items()}
+        if sample := {key: value for key, value in values.items() if value is not None}:
+            match.samples[label], match.runs[label] = sample, runs
+    return match
 
 
 def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> list[_Match]:

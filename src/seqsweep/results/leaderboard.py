@@ -129,8 +129,9 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     keys = [key for key in swept if key not in REPLICATE_KEYS]
     datasets = data_names(complete)
     # One row per config and data set; a repeated replicate counts once.
-    groups = [newest(group) for group in group_by(complete, partial(_point, keys)).values()]
-    variation, lost = variation_of(groups), count_lost(entries)
+    repeated = list(group_by(complete, partial(_point, keys)).values())
+    variation, lost = variation_of(repeated), count_lost(entries)
+    groups = [newest(group, variation) for group in repeated]
     rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
@@ -139,7 +140,7 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     set_of_run = _sets_of_runs(entries)
     # Python keeps the order of rows with the same data set.
     ordered = sorted(_ordered(rows, monitor), key=lambda row: set_of_run.get(_id(row), 0))
-    rows = with_data(ordered)
+    rows = with_data(ordered, variation)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.

@@ -29,7 +29,7 @@ class Replicate(NamedTuple):
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate that a run is of its config."""
+    """Returns the replicate by the config of a run, whether or not its splits have an effect."""
     return replicate_in(entry.config)
 
 
@@ -71,6 +71,20 @@ class Variation:
         split = metric.partition("/")[0]
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
 
+    def replicate_of(self, entry: Entry) -> Replicate:
+        """Returns the replicate that a run is of its config.
+
+        If no config has several splits of the data, the fold and the split seed have no effect, as
+        on data that come with all their splits. Runs that differ only in them are repetitions of
+        one replicate, not independent samples.
+        """
+        replicate = replicate_of(entry)
+        return replicate if self.resampled else Replicate(seed=replicate.seed)
+
+    def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
+        """Returns the run of each replicate of a config, which has one of each."""
+        return {self.replicate_of(entry): entry for entry in entries}
+
     def label(self, replicate: Replicate) -> int | str:
         """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
         if not self.resampled:
@@ -111,24 +125,22 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
     Args:
         groups: The complete runs of each config.
     """
-    replicates = frozenset(replicate_of(entry) for group in groups for entry in group)
+    entries = [entry for group in groups for entry in group]
     resampled = any(map(_is_resampled, groups))
-    return Variation(replicates, resampled, _shares(groups) if resampled else {})
+    replicates = Variation(resampled=resampled).by_replicate(entries)
+    return Variation(frozenset(replicates), resampled, _shares(entries) if resampled else {})
 
 
 def _is_resampled(group: Sequence[Entry]) -> bool:
-    """Returns whether the runs of a config have several splits of the data.
-
-    A split seed has no effect on data that come with all their splits.
-    """
+    """Returns whether the runs of a config have several splits of the data."""
     by_split = group_by(group, lambda entry: replicate_of(entry).split)
     return len(by_split) > 1 and len({sets_of(entries[0]) for entries in by_split.values()}) > 1
 
 
-def _shares(groups: Sequence[Sequence[Entry]]) -> dict[str, float]:
+def _shares(entries: Iterable[Entry]) -> dict[str, float]:
     """Returns the mean share of each evaluated split, over the runs of all configs."""
     shares: dict[str, list[float]] = {}
-    for entry in (entry for group in groups for entry in group):
+    for entry in entries:
         record = entry.record or {}
         splits: Mapping[str, Any] = record.get("splits") or {}
         for name in ("val", "test"):

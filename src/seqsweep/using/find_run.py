@@ -10,8 +10,7 @@ from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import Row, leaderboard
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
@@ -75,7 +74,7 @@ def find_run(path: Path) -> FoundRun:
         raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
     _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
-    best = _best_of(row, monitor)
+    best = _best_of(board)
     # The seed is always named, folds and splits only where they vary.
     varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
     values = row.config | {key: best.config.get(key) for key in varied}
@@ -105,7 +104,7 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
     if len(sets) < 2:
         return
     best = [
-        f"{one.name}: {_best_of(board.rows[0], board.monitor).folder.path}"
+        f"{one.name}: {_best_of(board).folder.path}"
         for one in sets[:_MOST_NAMED]
         for board in [leaderboard(one.entries)]
     ]
@@ -116,13 +115,13 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
     )
 
 
-def _best_of(row: Row, monitor: str) -> Entry:
-    """Returns the run of a config with the best value, the first of equal ones."""
-    sample = row.samples.get(monitor, {})
-    if not sample:  # no run has logged the metric
-        return row.entries[0]
+def _best_of(board: Leaderboard) -> Entry:
+    """Returns the run of the first config with the best value, the first of equal ones."""
+    row, monitor = board.rows[0], board.monitor
+    runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
     sign = -1 if lower_is_better(monitor) else 1
-    return max(row.entries, key=lambda e: sign * sample.get(replicate_of(e), -sign * math.inf))
+    # Where no run has logged the metric, all are equal.
+    return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]
 
 
 def _varies(row: Row, key: str) -> bool:
