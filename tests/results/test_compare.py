@@ -385,3 +385,20 @@ def test_runs_that_a_split_seed_does_not_change_are_not_replicates_of_sweeps(tmp
     text = shown(tmp_path / "a", tmp_path / "b")
     assert "+0.1000, mean of 1 config in both, over 1 seed" in text
     assert "p = " not in text
+
+
+def test_equal_sweeps_are_equal_whatever_their_last_bit(tmp_path):
+    ranked(tmp_path / "a", crossed((0,), folds=3, seeds=2), lambda h, r: 0.8)
+    ranked(tmp_path / "b", crossed((0,), folds=3, seeds=2), lambda h, r: (0.9, 0.7)[r.seed])
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "-0.0000" not in text
+    assert "probability that b is better: 0.50" in text
+
+
+def test_configs_that_cancel_out_leave_no_difference_of_their_sweeps(tmp_path):
+    for name, scores in (("a", (0.8, 0.8)), ("b", (0.9, 0.7))):
+        runs = [(h, Replicate(seed=s)) for h in (0, 1) for s in range(3)]
+        ranked(tmp_path / name, runs, lambda h, r, scores=scores: scores[h])
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "b - a: test/acc +0.0000, mean of 2 configs" in text
+    assert "probability that b is better: 0.50" in text

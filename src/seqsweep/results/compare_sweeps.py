@@ -1,6 +1,5 @@
 """Matches the configs of several sweeps and compares them replicate by replicate."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers
-from seqsweep.results.significance import LEVEL, Estimate, paired
+from seqsweep.results.significance import LEVEL, Estimate, mean_of, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, value_key
@@ -145,7 +144,7 @@ def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> lis
 
     def largest(match: _Match) -> float:
         found = [match.differences(label, first).values() for label in others]
-        return max((abs(math.fsum(values) / len(values)) for values in found if values), default=0)
+        return max((abs(mean_of(values)) for values in found if values), default=0)
 
     shared = [
         match
@@ -216,12 +215,9 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
     configs = count(len(differences), "config")
     common = set.intersection(*(set(by_replicate) for by_replicate in differences))
     if not common:  # the configs have means, but no replicate shows how these vary
-        means = [math.fsum(d.values()) / len(d) for d in differences]
-        mean = math.fsum(means) / len(means)
+        mean = mean_of(mean_of(d.values()) for d in differences)
         return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common {unit}"
-    means = {
-        key: math.fsum(d[key] for d in differences) / len(differences) for key in sorted(common)
-    }
+    means = {key: mean_of(d[key] for d in differences) for key in sorted(common)}
     are_same = _all_shared(shared, label, first)
     runs = count(len(means), unit if are_same else f"shared {unit}")
     runs += f" ({varied_words(means)})" if measure.variation.resampled else ""

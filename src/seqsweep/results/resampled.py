@@ -20,6 +20,7 @@ from seqsweep.results.significance import (
     estimate,
     holm,
     is_significant,
+    mean_of,
     paired,
 )
 from seqsweep.results.student_t import quantile, two_sided_p
@@ -34,7 +35,7 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
     Runs on one split have the same sequences, so they are not samples of their own.
     """
     groups = group_by(sorted(sample), lambda replicate: replicate.split)
-    return [math.fsum(sample[r] for r in group) / len(group) for group in groups.values()]
+    return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
