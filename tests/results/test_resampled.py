@@ -99,3 +99,13 @@ def test_seeds_that_cancel_out_leave_no_difference_on_their_split():
     assert split_means(differences) == [0.0, 0.0, 0.0]
     better = improvement(split_means(differences))
     assert better is not None and better.probability == 0.5
+
+
+def test_the_interval_and_the_test_have_one_centre():
+    """The mean over splits, also if one of them has more seeds than the others."""
+    sample = by_fold(VALUES) | {Replicate(0, 0, seed): 0.03 for seed in range(1, 20)}
+    found = corrected_estimate(sample, SHARE)
+    assert found.mean == pytest.approx(statistics.fmean(VALUES))
+    assert found.low is not None and found.high is not None
+    assert (found.low > 0) == (corrected_t_p(split_means(sample), SHARE) < 0.05)
+    assert (found.low + found.high) / 2 == pytest.approx(statistics.fmean(VALUES))

@@ -39,14 +39,16 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean and deviation over all replicates, with the corrected interval of the mean.
+    """The mean over the splits with its corrected interval, and the deviation over all replicates.
+
+    A split with more seeds than another one counts as much as that, as in the test.
 
     Args:
         share: The evaluated sequences for each training sequence. Without it there is no interval.
     """
-    values = list(sample.values())
-    plain = replace(estimate(values), low=None, high=None)
     means = split_means(sample)
+    values = list(sample.values())
+    plain = replace(estimate(values), mean=mean_of(means), low=None, high=None)
     if share is None or len(means) < 2 or are_equal(means):
         return plain
     half = quantile(round(1 - LEVEL, 12), len(means) - 1) * corrected_error(means, share)
