@@ -268,3 +268,34 @@ def test_a_split_seed_without_effect_adds_no_run_to_a_cell(tmp_path: Path):
         for split_seed in range(5):
             run(tmp_path, data, {"h": 8, "seed": 0, "data.split_seed": split_seed}, 0.5)
     assert [cell and cell.n for cell in table_of(tmp_path).methods[0].cells] == [1, 1]
+
+
+def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
+    """The table of configs with some folds each; fold 3 is by far the easiest."""
+    for name in data:
+        for size, of_size in folds_of.items():
+            for fold in of_size:
+                own = {"h": size, "seed": 0, "data.fold": fold}
+                acc = size / 100 + (0.5 if fold == 3 else 0.0)
+                run(folder, name, own, acc, test=f"{name} {fold}")
+    return table_of(folder)
+
+
+def test_cells_are_means_over_the_folds_that_all_configs_have(tmp_path: Path):
+    """The smaller network has one more fold, which is easy."""
+    found = folds(tmp_path, {16: range(3), 8: range(4)}, ("digits", "order"))
+    assert found.left_out == {}
+    assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
+    assert not found.uneven
+
+
+def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_path: Path):
+    found = folds(tmp_path, {16: (0, 1), 8: (3, 4)}, ("digits", "order"))
+    apart = "its configs have different test sets"
+    assert found.left_out == {"digits": apart, "order": apart}
+    assert found.ranking is None
+
+
+def test_configs_with_one_fold_each_are_ranked_if_it_is_the_same(tmp_path: Path):
+    assert folds(tmp_path / "same", {16: [1], 8: [1]}, ("digits", "order")).ranking is not None
+    assert folds(tmp_path / "other", {16: [1], 8: [2]}, ("digits", "order")).ranking is None

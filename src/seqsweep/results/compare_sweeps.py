@@ -129,7 +129,7 @@ def _group_by_config(
 def _match(
     config: dict[str, Any], groups: Mapping[str, list[Entry]], metric: str, variation: Variation
 ) -> _Match:
-    """Returns the match of a config, with the sweeps in which a run of it has the metric."""
+    """Returns the match of a config, with the sweeps that have its metric."""
     match = _Match(config, {}, {})
     for label, group in groups.items():
         runs = variation.by_replicate(newest(group, variation))

@@ -29,7 +29,7 @@ class Replicate(NamedTuple):
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate by the config of a run, whether or not its splits have an effect."""
+    """Returns the replicate by a run's config, even if its split has no effect."""
     return replicate_in(entry.config)
 
 

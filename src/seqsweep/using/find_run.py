@@ -116,7 +116,7 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _best_of(board: Leaderboard) -> Entry:
-    """Returns the run of the first config with the best value, the first of equal ones."""
+    """Returns the best run of the first config, the first of equal ones."""
     row, monitor = board.rows[0], board.monitor
     runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
     sign = -1 if lower_is_better(monitor) else 1
