@@ -115,3 +115,33 @@ def test_runs_that_a_split_seed_does_not_change_are_one_replicate(tmp_path):
     assert board.left_out == 18
     note = "[yellow]18 runs left out: a newer run has the same config, data and seed[/]"
     assert note in leaderboard_notes(board)
+
+
+def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):
+    """The second config is worse on each fold, but has only the two that are easy."""
+    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
+    board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10 - h / 100 - h * r.fold / 1000)
+    assert [row.config["h"] for row in board.rows] == [0, 1]
+    own = [row.metrics["val/acc"].mean for row in board.rows]
+    assert own[0] < own[1]
+    assert "[yellow]ranked by the 2 splits that all configs have[/]" in leaderboard_notes(board)
+
+
+def test_configs_without_a_common_split_are_ranked_with_a_note(tmp_path):
+    runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
+    note = "[yellow]no split is common to all configs: each is ranked by its own splits[/]"
+    assert note in leaderboard_notes(ranked(tmp_path, runs))
+
+
+def test_configs_with_the_same_splits_need_no_note_on_them(tmp_path):
+    # A seed more on a split is no other split.
+    runs = [*crossed((0, 1), folds=3), (0, Replicate(1, 0, 1))]
+    assert not any(
+        "common" in n or "ranked" in n for n in leaderboard_notes(ranked(tmp_path, runs))
+    )
+
+
+def test_ties_are_counted_on_the_shared_splits(tmp_path):
+    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
+    board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10)
+    assert board.tied == 2

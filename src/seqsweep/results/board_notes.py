@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
+from seqsweep.results.shared_splits import shared_splits
 from seqsweep.results.significance import LEVEL
 from seqsweep.results.verdicts import name_test, seeds_override, too_few_words
 
@@ -36,6 +37,7 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     elif board.variation.resampled and (tested := sum(map(_is_tested, board.rows))):
         differ = "config differs" if tested == 1 else "configs differ"
         notes.append(f"{tested} {differ} from the first in {board.compared} {test}")
+    notes += _split_notes(board)
     notes += _missing_notes(board)
     for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
         notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
@@ -92,6 +94,25 @@ def _missing_notes(board: Leaderboard) -> list[str]:
             f"[yellow]{runs} left out: a newer run has the same config, data and {unit}[/]"
         )
     return notes
+
+
+def _split_notes(board: Leaderboard) -> list[str]:
+    """Says by which splits the configs are ranked, if they have different ones."""
+    variation = board.variation
+    # The splits of two data sets have nothing in common.
+    if not variation.resampled or board.sets > 1:
+        return []
+    shared = shared_splits(
+        [variation.by_replicate(row.entries) for row in board.rows], board.monitor
+    )
+    if all(
+        {key.split for key in row.samples.get(board.monitor, {})} <= shared for row in board.rows
+    ):
+        return []
+    if not shared:
+        return ["[yellow]no split is common to all configs: each is ranked by its own splits[/]"]
+    splits = count(len(shared), "split")
+    return [f"[yellow]ranked by the {splits} that all configs have[/]"]
 
 
 def _too_few_notes(board: Leaderboard) -> list[str]:

@@ -10,6 +10,7 @@ from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.resampled import corrected_estimate
 from seqsweep.results.run_numbers import numbers
+from seqsweep.results.shared_splits import restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate, estimate, paired
 from seqsweep.runs.ledger import Entry, value_key
 
@@ -97,6 +98,19 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
         replace(row, data=value_key(sets_of(entry)))
         for row, entry in zip(rows, chosen, strict=True)
     ]
+
+
+def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
+    """The mean of each row on the splits that all rows have; None without the metric.
+
+    If the rows share no split, each has the mean over its own.
+    """
+    if not variation.resampled:
+        return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
+    splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
+    measure = Measure(metric, variation)
+    samples = [restrict(row.samples.get(metric, {}), splits) for row in rows]
+    return [measure.mean(sample).mean if sample else None for sample in samples]
 
 
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
