@@ -55,8 +55,9 @@ def find_run(path: Path) -> FoundRun:
     """Returns the run of a folder or file.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
-    best mean over its replicates comes first. Of its runs, the one with the best value is taken.
-    The test split has no part in the choice.
+    best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
+    several splits of the data, only the runs on the first one count. Their validation sets differ,
+    and the best value would be that of the easiest one. The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
@@ -83,6 +84,8 @@ def find_run(path: Path) -> FoundRun:
     score = (best.record or {})["metrics"].get(monitor)
     shown = "" if score is None else f", {monitor} {score:.4f}"
     of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
+    if board.variation.resampled:
+        of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return FoundRun(best.folder.path, f"{of} ({settings}{shown})")
 
 
@@ -116,9 +119,11 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _best_of(board: Leaderboard) -> Entry:
-    """Returns the best run of the first config, the first of equal ones."""
+    """Returns the best run of the first config on its first split, the first of equal ones."""
     row, monitor = board.rows[0], board.monitor
     runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
+    first = min(replicate.split for replicate in sample or runs)
+    runs = {replicate: entry for replicate, entry in runs.items() if replicate.split == first}
     sign = -1 if lower_is_better(monitor) else 1
     # Where no run has logged the metric, all are equal.
     return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]
