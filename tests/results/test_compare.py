@@ -402,3 +402,37 @@ def test_configs_that_cancel_out_leave_no_difference_of_their_sweeps(tmp_path):
     text = shown(tmp_path / "a", tmp_path / "b")
     assert "b - a: test/acc +0.0000, mean of 2 configs" in text
     assert "probability that b is better: 0.50" in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "has_sizes", "gain", "reason"),
+    [
+        (
+            crossed((0,), folds=2), True, (0.1, 0.2),
+            "2 shared splits are too few: a corrected t-test needs at least 3 splits",
+        ),
+        (
+            crossed((0,), folds=3), True, (0.1, 0.1, 0.1),
+            "the difference is the same on all splits, so a corrected t-test is not defined",
+        ),
+        (
+            crossed((0,), folds=3), False, (0.1, 0.2, 0.1),
+            "the sizes of the splits are unknown, so there is no corrected t-test",
+        ),
+        (
+            [(0, Replicate(seed=s)) for s in range(2)], True, (0.1, 0.2),
+            "2 seeds are too few for a signed-rank test, which needs at least 6",
+        ),
+    ],
+)  # fmt: skip
+def test_the_reason_is_printed_where_a_test_cannot_be_significant(
+    runs, has_sizes, gain, reason, tmp_path
+):
+    for name, gains in (("a", (0.0,) * 3), ("b", gain)):
+        ranked(
+            tmp_path / name, runs, lambda h, r, g=gains: 0.5 + g[r.fold + r.seed],
+            has_sizes=has_sizes,
+        )  # fmt: skip
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert f"; {reason}" in text
+    assert "p = " not in text

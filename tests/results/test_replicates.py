@@ -145,3 +145,25 @@ def test_ties_are_counted_on_the_shared_splits(tmp_path):
     runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
     board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10)
     assert board.tied == 2
+
+
+def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):
+    runs = [(h, Replicate()) for h in (0, 1)]
+    assert leaderboard_notes(ranked(tmp_path, runs, folds=5)) == [
+        "[dim]one of 5 folds per config is complete: no confidence intervals and no tests. A"
+        " corrected t-test needs at least 3 folds: 'data.fold=range(5)'[/]"
+    ]
+
+
+def test_a_metric_that_a_config_lacks_is_the_reason_for_no_test(tmp_path):
+    board = ranked(tmp_path, crossed((0, 1)), lambda h, r: float("nan") if h else 0.5)
+    assert "[yellow]no split has a score of both configs[/]" in leaderboard_notes(board)
+
+
+def test_each_reason_against_a_test_has_its_configs(tmp_path):
+    """The second config lacks two folds, and the third is as much worse on each fold."""
+    runs = [run for run in crossed((0, 1, 2), folds=4) if run[0] != 1 or run[1].fold < 2]
+    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - (h == 1) * r.fold / 100)
+    note = next(note for note in leaderboard_notes(board) if "not tested" in note)
+    assert "1 of 3 configs not tested: 2 shared splits are too few" in note
+    assert "1 of 3 configs not tested: the difference is the same on all splits" in note

@@ -7,7 +7,7 @@ from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
 from seqsweep.results.shared_splits import shared_splits
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.verdicts import name_test, seeds_override, too_few_words
+from seqsweep.results.verdicts import name_test, replicates_override, too_few_words
 
 
 class Signs(NamedTuple):
@@ -122,10 +122,12 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
     runs = [row.n for row, _ in compared]
     by_t = sum(difference.differs_by_t for difference in undecided)
     shared = [difference.n for difference in undecided]
-    words = too_few_words(shared, runs, by_t, board.variation)
+    untested = [difference.untested for difference in undecided]
+    folds = board.variation.folds
+    words = too_few_words(shared, runs, by_t, untested, folds)
     if words is None:
         return []
     # One seed each is usual and deserves no warning: nothing was meant to be tested.
-    if any(n > 1 for n in runs):
+    if any(untested) or any(n > 1 for n in runs):
         return [f"[yellow]{words}[/]"]
-    return [f"[dim]{words}: {seeds_override(len(runs))}[/]"]
+    return [f"[dim]{words}: {replicates_override(len(runs), folds)}[/]"]

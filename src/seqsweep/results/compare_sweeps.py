@@ -227,15 +227,16 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
 
 
 def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says how often a sweep is better, and its p; empty for one sample."""
+    """Says how often a sweep is better, and its p or why it has none; empty for one sample."""
     better = measure.improvement(means)
     if better is None or better.n < 2:
         return ""
     low, high = f"{better.low:.2f}", f"{better.high:.2f}"
     test = name_test(measure.variation).partition(",")[0]
+    tested = measure.why_untested(means) or f"p = {measure.p(means):.2g} ({test})"
     return _bootstrap_words(means, measure) + (
         f"\n  probability that [bold]{escape(label)}[/] is better: {better.probability:.2f} "
-        rf"\[{low}, {high}]; p = {measure.p(means):.2g} ({test})"
+        rf"\[{low}, {high}]; {tested}"
     )
 
 

@@ -49,11 +49,13 @@ class Variation:
             overlap. Otherwise only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
             Empty if it is unknown, as for a data module of your own.
+        folds: The number of folds of a cross-validation, complete or not; 0 without folds.
     """
 
     replicates: frozenset[Replicate] = frozenset()
     resampled: bool = False
     shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    folds: int = 0
 
     @property
     def unit(self) -> str:
@@ -128,7 +130,9 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
     entries = [entry for group in groups for entry in group]
     resampled = any(map(_is_resampled, groups))
     replicates = Variation(resampled=resampled).by_replicate(entries)
-    return Variation(frozenset(replicates), resampled, _shares(entries) if resampled else {})
+    folds = [number for e in entries if isinstance(number := e.config.get("data.folds"), int)]
+    shares = _shares(entries) if resampled else {}
+    return Variation(frozenset(replicates), resampled, shares, max(folds, default=0))
 
 
 def _is_resampled(group: Sequence[Entry]) -> bool:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.significance import (
@@ -60,6 +61,25 @@ def corrected_error(means: Sequence[float], share: float) -> float:
     return math.sqrt(1 / len(means) + share) * deviation(means)
 
 
+def why_untested(means: Sequence[float], share: float | None) -> str:
+    """Says why the differences of splits have no test; empty if they have one.
+
+    Args:
+        means: The paired difference of each split.
+    """
+    if not means:
+        return "no split has a score of both configs"
+    if share is None:
+        return "the sizes of the splits are unknown, so there is no corrected t-test"
+    if len(means) < SPLITS_NEEDED:
+        splits, are = count(len(means), "shared split"), "is" if len(means) == 1 else "are"
+        return f"{splits} {are} too few: a corrected t-test needs at least {SPLITS_NEEDED} splits"
+    # Differences that are equal, but not zero, have no spread that could be tested.
+    if are_equal(means) and any(means):
+        return "the difference is the same on all splits, so a corrected t-test is not defined"
+    return ""
+
+
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
     """The two-sided p of the corrected resampled t-test; 1 where it is undefined.
 
@@ -94,14 +114,8 @@ def resampled_differences(
 def _judge(
     pairs: Mapping[Replicate, float], p: float, adjusted: float, share: float | None
 ) -> Difference:
-    if not pairs:
-        return Difference(None, None, None, "undecided")
-    means = split_means(pairs)
-    interval = corrected_estimate(pairs, share)
-    if share is None or len(means) < SPLITS_NEEDED:
-        return Difference(interval, None, None, "undecided")
+    interval = corrected_estimate(pairs, share) if pairs else None
+    if reason := why_untested(split_means(pairs), share):
+        return Difference(interval, None, None, "undecided", untested=reason)
     verdict = "different" if is_significant(adjusted) else "indistinguishable"
-    # Differences that are equal, but not zero, have no spread that could be tested.
-    if are_equal(means) and any(means):
-        verdict = "undecided"
     return Difference(interval, p, adjusted, verdict)

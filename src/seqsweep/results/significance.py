@@ -52,6 +52,8 @@ class Difference:
         adjusted: p after Holm's correction for all comparisons with the best.
         t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
             normal differences, which few seeds cannot show. No verdict depends on it.
+        untested: The reason why splits of the data are not tested; empty if they are, and for
+            seeds.
     """
 
     interval: Estimate | None
@@ -59,6 +61,7 @@ class Difference:
     adjusted: float | None
     verdict: Verdict
     t_adjusted: float | None = None
+    untested: str = ""
 
     @property
     def n(self) -> int:

@@ -111,6 +111,7 @@ def analyse(folder: Path) -> Report:
         across=across,
         unit=board.variation.unit,
         varied=board.variation.words if board.variation.resampled else "",
+        folds=board.variation.folds,
         test=name_test(board.variation),
     )
 
