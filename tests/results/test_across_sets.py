@@ -11,7 +11,7 @@ from rich.console import Console
 
 from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
-from seqsweep.results.across_text import as_csv, as_markdown
+from seqsweep.results.across_text import as_csv, as_markdown, ranking_words
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.leaderboard import leaderboard
@@ -299,3 +299,22 @@ def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_pat
 def test_configs_with_one_fold_each_are_ranked_if_it_is_the_same(tmp_path: Path):
     assert folds(tmp_path / "same", {16: [1], 8: [1]}, ("digits", "order")).ranking is not None
     assert folds(tmp_path / "other", {16: [1], 8: [2]}, ("digits", "order")).ranking is None
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            5,
+            "5 data sets are too few for a signed-rank test: 4 configs need at least 6 for the bars"
+            " of the diagram and 8 for the p of the table",
+        ),
+        (7, "7 data sets are too few for a significant p of the table: 8 are needed"),
+        (8, ""),
+    ],
+)
+def test_the_table_and_the_diagram_need_different_numbers_of_sets(number: int, words: str):
+    methods = [Method(str(n), {}, [Estimate(1, n / 10)] * number) for n in range(4)]
+    found = table("test/acc", [f"set{n}" for n in range(number)], methods)
+    too_few = [line for line in ranking_words(found) if "too few" in line]
+    assert too_few == [words][: bool(words)]
