@@ -19,6 +19,9 @@ from seqsweep.results.tables import leaderboard_notes
         ([Replicate(0, p) for p in range(4)], "4 random splits, one seed"),
         ([Replicate(f, p) for f in range(3) for p in (0, 1)], "3 folds x 2 split seeds, one seed"),
         ([Replicate(0), Replicate(1), Replicate(1, seed=1)], "3 runs over 2 folds and 2 seeds"),
+        ([Replicate(0), Replicate(1, 0, 1), Replicate(2, 0, 1)], "3 runs over 3 folds and 2 seeds"),
+        ([Replicate(), Replicate(1, 1, 1)], "2 runs over 2 folds, 2 split seeds and 2 seeds"),
+        ([Replicate(), Replicate(1, 1)], "2 runs over 2 folds and 2 split seeds"),
     ],
 )  # fmt: skip
 def test_the_words_say_what_varied(replicates, words):

@@ -112,12 +112,13 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
     parts = [count(folds, "fold")] if folds > 1 else []
     if split_seeds > 1:
         parts.append(count(split_seeds, "split seed" if parts else "random split"))
-    if seeds > 1 and splits == len(replicates) > 1:
+    # A split with two seeds, or two splits with one, would make this untrue.
+    if splits == folds * split_seeds == seeds == len(replicates) > 1:
         return f"{' x '.join(parts)}, each with its own seed"
     if seeds > 1 or not parts:
         parts.append(count(seeds, "seed"))
     if len(replicates) < folds * split_seeds * seeds:
-        return f"{len(replicates)} runs over {' and '.join(parts)}"
+        return f"{len(replicates)} runs over {', '.join(parts[:-1])} and {parts[-1]}"
     return " x ".join(parts) + (", one seed" if seeds == 1 and splits > 1 else "")
 
 
