@@ -227,7 +227,10 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
 
 
 def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says how often a sweep is better, and its p or why it has none; empty for one sample."""
+    """Says how often a sweep is better, with a p; empty for one sample.
+
+    The reason takes the place of a p that cannot be significant.
+    """
     better = measure.improvement(means)
     if better is None or better.n < 2:
         return ""

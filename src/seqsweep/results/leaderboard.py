@@ -183,7 +183,7 @@ def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
 
 
 def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:
-    """Sorts the rows of a data set, best first; equal rows are ordered by their configs."""
+    """Sorts the rows of a data set, best first; the config orders equal ones."""
     sign = 1 if lower_is_better(monitor) else -1
     means = shared_means(rows, monitor, variation)
     ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]

@@ -101,9 +101,9 @@ def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
 
 
 def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
-    """The mean of each row on the splits that all rows have; None without the metric.
+    """The mean of each row on the splits that all rows have.
 
-    If the rows share no split, each has the mean over its own.
+    It is None without the metric. If the rows share no split, each has the mean over its own.
     """
     if not variation.resampled:
         return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]

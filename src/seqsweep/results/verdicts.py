@@ -83,5 +83,5 @@ def t_test_words(by_t: int) -> list[str]:
 
 
 def replicates_override(configs: int, folds: int = 0) -> str:
-    """The override that trains all folds or enough seeds for so many configs, for a shell."""
+    """The override that trains all folds or enough seeds, quoted for a shell."""
     return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"

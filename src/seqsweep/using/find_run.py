@@ -119,7 +119,7 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
 
 
 def _best_of(board: Leaderboard) -> Entry:
-    """Returns the best run of the first config on its first split, the first of equal ones."""
+    """Returns the best run of the first config on its first split."""
     row, monitor = board.rows[0], board.monitor
     runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
     first = min(replicate.split for replicate in sample or runs)
