@@ -318,3 +318,12 @@ def test_the_table_and_the_diagram_need_different_numbers_of_sets(number: int, w
     found = table("test/acc", [f"set{n}" for n in range(number)], methods)
     too_few = [line for line in ranking_words(found) if "too few" in line]
     assert too_few == [words][: bool(words)]
+
+
+def test_data_with_all_splits_have_no_replicates_beside_data_without(tmp_path: Path):
+    """One command gives both data sets the same split seeds."""
+    for split_seed in range(3):
+        config = {"h": 8, "seed": 0, "data.split_seed": split_seed}
+        run(tmp_path, "digits", config, 0.5)
+        run(tmp_path, "order", config, 0.5 + split_seed / 10, test=f"order {split_seed}")
+    assert {row.n for row in leaderboard(read_folder(tmp_path)).rows} == {1, 3}

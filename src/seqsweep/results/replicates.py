@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.results.datasets import sets_of
+from seqsweep.results.datasets import data_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
@@ -45,17 +45,22 @@ class Variation:
 
     Args:
         replicates: All replicates.
-        resampled: Whether configs were trained on several splits of the data, whose training sets
-            overlap. Otherwise only the seed varies.
+        resampled_data: The `data_key` of the data that configs were trained on with several splits,
+            whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
             Empty if it is unknown, as for a data module of your own.
         folds: The number of folds of a cross-validation, complete or not; 0 without folds.
     """
 
     replicates: frozenset[Replicate] = frozenset()
-    resampled: bool = False
+    resampled_data: frozenset[str] = frozenset()
     shares: Mapping[str, float] = field(default_factory=dict[str, float])
     folds: int = 0
+
+    @property
+    def resampled(self) -> bool:
+        """Returns whether configs were trained on several splits of the data."""
+        return bool(self.resampled_data)
 
     @property
     def unit(self) -> str:
@@ -76,12 +81,14 @@ class Variation:
     def replicate_of(self, entry: Entry) -> Replicate:
         """Returns the replicate that a run is of its config.
 
-        If no config has several splits of the data, the fold and the split seed have no effect, as
+        If no config has several splits of its data, the fold and the split seed have no effect, as
         on data that come with all their splits. Runs that differ only in them are repetitions of
         one replicate, not independent samples.
         """
         replicate = replicate_of(entry)
-        return replicate if self.resampled else Replicate(seed=replicate.seed)
+        return (
+            replicate if data_key(entry) in self.resampled_data else Replicate(seed=replicate.seed)
+        )
 
     def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
         """Returns the run of each replicate of a config, which has one of each."""
@@ -129,8 +136,8 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
         groups: The complete runs of each config.
     """
     entries = [entry for group in groups for entry in group]
-    resampled = any(map(_is_resampled, groups))
-    replicates = Variation(resampled=resampled).by_replicate(entries)
+    resampled = frozenset(data_key(e) for group in groups if _is_resampled(group) for e in group)
+    replicates = Variation(resampled_data=resampled).by_replicate(entries)
     folds = [number for e in entries if isinstance(number := e.config.get("data.folds"), int)]
     shares = _shares(entries) if resampled else {}
     return Variation(frozenset(replicates), resampled, shares, max(folds, default=0))
