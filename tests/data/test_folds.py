@@ -171,3 +171,9 @@ BAD: dict[str, tuple[Splits, dict[str, Any], str]] = {
 def test_impossible_folds_are_refused(splits, options, message):
     with pytest.raises(ValueError, match=message):
         ready(splits, **options)
+
+
+def test_a_refusal_names_the_place_of_the_keys_once():
+    rng = np.random.default_rng(0)
+    with pytest.raises(ValueError, match=r"^given\.folds=3: .* or another given\.split_seed$"):
+        folds_of(TOGETHER, 3, rng, "given")

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from seqsweep.cli import main
 from seqsweep.results.across_sets import AcrossSets, Method, across_sets, table
-from seqsweep.results.across_text import as_csv, as_markdown
+from seqsweep.results.across_text import as_csv, as_markdown, ranking_words
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.folder_tables import print_folder
 from seqsweep.results.leaderboard import leaderboard
@@ -261,3 +261,69 @@ def test_lower_losses_have_better_ranks():
     high = Method("high", {}, [Estimate(1, 0.5), Estimate(1, 0.6)])
     found = table("val/loss", ["x", "y"], [high, low])
     assert [method.words for method in found.methods] == ["low", "high"]
+
+
+def test_a_split_seed_without_effect_adds_no_run_to_a_cell(tmp_path: Path):
+    for data in ("digits", "order"):
+        for split_seed in range(5):
+            run(tmp_path, data, {"h": 8, "seed": 0, "data.split_seed": split_seed}, 0.5)
+    assert [cell and cell.n for cell in table_of(tmp_path).methods[0].cells] == [1, 1]
+
+
+def folds(folder: Path, folds_of: dict[int, Iterable[int]], data: Iterable[str]) -> AcrossSets:
+    """The table of configs with some folds each; fold 3 is by far the easiest."""
+    for name in data:
+        for size, of_size in folds_of.items():
+            for fold in of_size:
+                own = {"h": size, "seed": 0, "data.fold": fold}
+                acc = size / 100 + (0.5 if fold == 3 else 0.0)
+                run(folder, name, own, acc, test=f"{name} {fold}")
+    return table_of(folder)
+
+
+def test_cells_are_means_over_the_folds_that_all_configs_have(tmp_path: Path):
+    """The smaller network has one more fold, which is easy."""
+    found = folds(tmp_path, {16: range(3), 8: range(4)}, ("digits", "order"))
+    assert found.left_out == {}
+    assert means(found) == {"h=16": [0.16, 0.16], "h=8": [0.08, 0.08]}
+    assert not found.uneven
+
+
+def test_a_data_set_whose_configs_share_no_fold_is_left_out_of_the_ranks(tmp_path: Path):
+    found = folds(tmp_path, {16: (0, 1), 8: (3, 4)}, ("digits", "order"))
+    apart = "its configs have different test sets"
+    assert found.left_out == {"digits": apart, "order": apart}
+    assert found.ranking is None
+
+
+def test_configs_with_one_fold_each_are_ranked_if_it_is_the_same(tmp_path: Path):
+    assert folds(tmp_path / "same", {16: [1], 8: [1]}, ("digits", "order")).ranking is not None
+    assert folds(tmp_path / "other", {16: [1], 8: [2]}, ("digits", "order")).ranking is None
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (
+            5,
+            "5 data sets are too few for a signed-rank test: 4 configs need at least 6 for the bars"
+            " of the diagram and 8 for the p of the table",
+        ),
+        (7, "7 data sets are too few for a significant p of the table: 8 are needed"),
+        (8, ""),
+    ],
+)
+def test_the_table_and_the_diagram_need_different_numbers_of_sets(number: int, words: str):
+    methods = [Method(str(n), {}, [Estimate(1, n / 10)] * number) for n in range(4)]
+    found = table("test/acc", [f"set{n}" for n in range(number)], methods)
+    too_few = [line for line in ranking_words(found) if "too few" in line]
+    assert too_few == [words][: bool(words)]
+
+
+def test_data_with_all_splits_have_no_replicates_beside_data_without(tmp_path: Path):
+    """One command gives both data sets the same split seeds."""
+    for split_seed in range(3):
+        config = {"h": 8, "seed": 0, "data.split_seed": split_seed}
+        run(tmp_path, "digits", config, 0.5)
+        run(tmp_path, "order", config, 0.5 + split_seed / 10, test=f"order {split_seed}")
+    assert {row.n for row in leaderboard(read_folder(tmp_path)).rows} == {1, 3}

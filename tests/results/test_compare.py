@@ -10,6 +10,7 @@ from replicate_runs import crossed, ranked
 from rich.console import Console
 
 from seqsweep.results.compare import TOP, compare
+from seqsweep.results.replicates import Replicate
 from seqsweep.runs.run_folder import RunFolder
 
 
@@ -375,3 +376,63 @@ def test_a_lower_loss_is_an_improvement(tmp_path):
                 for s in range(4)]  # fmt: skip
         sweep(tmp_path / name, *runs)
     assert "probability that b is better: 0.88 [" in shown(tmp_path / "a", tmp_path / "b")
+
+
+def test_runs_that_a_split_seed_does_not_change_are_not_replicates_of_sweeps(tmp_path):
+    for name, acc in (("a", 0.5), ("b", 0.6)):
+        runs = [(0, Replicate(0, split_seed)) for split_seed in range(8)]
+        ranked(tmp_path / name, runs, lambda h, r, acc=acc: acc, has_effect=False)
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "+0.1000, mean of 1 config in both, over 1 seed" in text
+    assert "p = " not in text
+
+
+def test_equal_sweeps_are_equal_whatever_their_last_bit(tmp_path):
+    ranked(tmp_path / "a", crossed((0,), folds=3, seeds=2), lambda h, r: 0.8)
+    ranked(tmp_path / "b", crossed((0,), folds=3, seeds=2), lambda h, r: (0.9, 0.7)[r.seed])
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "-0.0000" not in text
+    assert "probability that b is better: 0.50" in text
+
+
+def test_configs_that_cancel_out_leave_no_difference_of_their_sweeps(tmp_path):
+    for name, scores in (("a", (0.8, 0.8)), ("b", (0.9, 0.7))):
+        runs = [(h, Replicate(seed=s)) for h in (0, 1) for s in range(3)]
+        ranked(tmp_path / name, runs, lambda h, r, scores=scores: scores[h])
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert "b - a: test/acc +0.0000, mean of 2 configs" in text
+    assert "probability that b is better: 0.50" in text
+
+
+@pytest.mark.parametrize(
+    ("runs", "has_sizes", "gain", "reason"),
+    [
+        (
+            crossed((0,), folds=2), True, (0.1, 0.2),
+            "2 shared splits are too few: a corrected t-test needs at least 3 splits",
+        ),
+        (
+            crossed((0,), folds=3), True, (0.1, 0.1, 0.1),
+            "the difference is the same on all splits, so a corrected t-test is not defined",
+        ),
+        (
+            crossed((0,), folds=3), False, (0.1, 0.2, 0.1),
+            "the sizes of the splits are unknown, so there is no corrected t-test",
+        ),
+        (
+            [(0, Replicate(seed=s)) for s in range(2)], True, (0.1, 0.2),
+            "2 seeds are too few for a signed-rank test, which needs at least 6",
+        ),
+    ],
+)  # fmt: skip
+def test_the_reason_is_printed_where_a_test_cannot_be_significant(
+    runs, has_sizes, gain, reason, tmp_path
+):
+    for name, gains in (("a", (0.0,) * 3), ("b", gain)):
+        ranked(
+            tmp_path / name, runs, lambda h, r, g=gains: 0.5 + g[r.fold + r.seed],
+            has_sizes=has_sizes,
+        )  # fmt: skip
+    text = shown(tmp_path / "a", tmp_path / "b")
+    assert f"; {reason}" in text
+    assert "p = " not in text

@@ -12,6 +12,7 @@ from rich.console import Console
 from seqsweep.results.detect import detect_difference, detection_of, detection_words
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.significance import signed_rank_p
+from seqsweep.runs.run_folder import RunFolder
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()
 
@@ -114,3 +115,15 @@ def test_runs_without_a_spread_are_refused(tmp_path):
 def test_several_folders_are_refused(tmp_path):
     with pytest.raises(ValueError, match="expected one folder, got 2"):
         detect_difference([tmp_path, tmp_path], 0.1, Console())
+
+
+def test_several_data_sets_are_refused(tmp_path):
+    for number in range(8):
+        data, seed = ("digits", "order")[number % 2], number // 2
+        config = {"data.source._target_": f"seqsweep.data.{data}", "seed": seed}
+        run = RunFolder(tmp_path / f"{number:016x}")
+        run.start(config, {})
+        metrics = {"val/acc": NOISE[number % 2][seed]}
+        run.finish({"config": config, "metrics": metrics, "data_fingerprint": data})
+    with pytest.raises(ValueError, match=r"^--detect=0\.1: expected one data set, got 2 in "):
+        printed(tmp_path, 0.1)

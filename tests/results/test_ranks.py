@@ -13,6 +13,7 @@ from seqsweep.results.ranks import (
     mean_ranks_of,
     rank_methods,
     sets_needed,
+    sets_needed_for_p,
 )
 from seqsweep.results.significance import one_sided_p, signed_rank_p
 
@@ -141,3 +142,11 @@ def test_fewer_sets_than_needed_never_tell_methods_apart(methods: int):
     last = methods - 1
     assert (0, last) in rank_methods(clear[: needed - 1]).cliques
     assert friedman_p([[1.0, 2.0, 3.0]] * 2) > 0.05
+
+
+@pytest.mark.parametrize("methods", [2, 3, 4])
+def test_fewer_sets_than_the_p_needs_are_never_significant(methods: int):
+    needed = sets_needed_for_p(methods)
+    clear = [[value + n / 100 for value in range(methods)] for n in range(needed)]
+    assert rank_methods(clear).differing
+    assert not rank_methods(clear[:-1]).differing

@@ -19,6 +19,9 @@ from seqsweep.results.tables import leaderboard_notes
         ([Replicate(0, p) for p in range(4)], "4 random splits, one seed"),
         ([Replicate(f, p) for f in range(3) for p in (0, 1)], "3 folds x 2 split seeds, one seed"),
         ([Replicate(0), Replicate(1), Replicate(1, seed=1)], "3 runs over 2 folds and 2 seeds"),
+        ([Replicate(0), Replicate(1, 0, 1), Replicate(2, 0, 1)], "3 runs over 3 folds and 2 seeds"),
+        ([Replicate(), Replicate(1, 1, 1)], "2 runs over 2 folds, 2 split seeds and 2 seeds"),
+        ([Replicate(), Replicate(1, 1)], "2 runs over 2 folds and 2 split seeds"),
     ],
 )  # fmt: skip
 def test_the_words_say_what_varied(replicates, words):
@@ -101,3 +104,69 @@ def test_labels_hold_what_varies(tmp_path):
     assert board.variation.label(Replicate(1, 0, 1)) == "fold=1 seed=1"
     seeds = ranked(tmp_path / "b", [(0, Replicate(seed=s)) for s in range(2)])
     assert seeds.variation.label(Replicate(seed=1)) == 1
+
+
+def test_runs_that_a_split_seed_does_not_change_are_one_replicate(tmp_path):
+    """Ten equal runs are no sample of ten: they would make any difference significant."""
+    runs = [(h, Replicate(0, s)) for h in (0, 1) for s in range(10)]
+    # The runs of the two configs ended in another order, so other runs are the newest.
+    runs = runs[:10] + runs[:9:-1]
+    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10, has_effect=False)
+    assert [row.n for row in board.rows] == [1, 1]
+    difference = board.rows[1].difference
+    assert difference is not None and (difference.n, difference.verdict) == (1, "undecided")
+    assert board.left_out == 18
+    note = "[yellow]18 runs left out: a newer run has the same config, data and seed[/]"
+    assert note in leaderboard_notes(board)
+
+
+def test_an_unfinished_config_with_the_easy_folds_is_not_first(tmp_path):
+    """The second config is worse on each fold, but has only the two that are easy."""
+    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
+    board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10 - h / 100 - h * r.fold / 1000)
+    assert [row.config["h"] for row in board.rows] == [0, 1]
+    own = [row.metrics["val/acc"].mean for row in board.rows]
+    assert own[0] < own[1]
+    assert "[yellow]ranked by the 2 splits that all configs have[/]" in leaderboard_notes(board)
+
+
+def test_configs_without_a_common_split_are_ranked_with_a_note(tmp_path):
+    runs = [run for run in crossed((0, 1), folds=4) if (run[0] == 0) == (run[1].fold < 2)]
+    note = "[yellow]no split is common to all configs: each is ranked by its own splits[/]"
+    assert note in leaderboard_notes(ranked(tmp_path, runs))
+
+
+def test_configs_with_the_same_splits_need_no_note_on_them(tmp_path):
+    # A seed more on a split is no other split.
+    runs = [*crossed((0, 1), folds=3), (0, Replicate(1, 0, 1))]
+    assert not any(
+        "common" in n or "ranked" in n for n in leaderboard_notes(ranked(tmp_path, runs))
+    )
+
+
+def test_ties_are_counted_on_the_shared_splits(tmp_path):
+    runs = [run for run in crossed((0, 1)) if run[0] == 0 or run[1].fold >= 3]
+    board = ranked(tmp_path, runs, lambda h, r: 0.5 + r.fold / 10)
+    assert board.tied == 2
+
+
+def test_a_cross_validation_with_one_complete_fold_asks_for_the_other_folds(tmp_path):
+    runs = [(h, Replicate()) for h in (0, 1)]
+    assert leaderboard_notes(ranked(tmp_path, runs, folds=5)) == [
+        "[dim]one of 5 folds per config is complete: no confidence intervals and no tests. A"
+        " corrected t-test needs at least 3 folds: 'data.fold=range(5)'[/]"
+    ]
+
+
+def test_a_metric_that_a_config_lacks_is_the_reason_for_no_test(tmp_path):
+    board = ranked(tmp_path, crossed((0, 1)), lambda h, r: float("nan") if h else 0.5)
+    assert "[yellow]no split has a score of both configs[/]" in leaderboard_notes(board)
+
+
+def test_each_reason_against_a_test_has_its_configs(tmp_path):
+    """The second config lacks two folds, and the third is as much worse on each fold."""
+    runs = [run for run in crossed((0, 1, 2), folds=4) if run[0] != 1 or run[1].fold < 2]
+    board = ranked(tmp_path, runs, lambda h, r: 0.9 - h / 10 - (h == 1) * r.fold / 100)
+    note = next(note for note in leaderboard_notes(board) if "not tested" in note)
+    assert "1 of 3 configs not tested: 2 shared splits are too few" in note
+    assert "1 of 3 configs not tested: the difference is the same on all splits" in note

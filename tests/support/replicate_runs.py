@@ -1,5 +1,6 @@
 """Folders of finished runs that repeat configs with other seeds, folds or splits."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,22 @@ def ranked(
     *,
     has_sizes: bool = True,
     has_effect: bool = True,
+    folds: int | None = None,
 ) -> Leaderboard:
     """The leaderboard of runs of networks of size h on 80 training and 20 test sequences.
 
     Args:
+        score: the score of a network; NaN if it has none.
         has_sizes: whether the records hold the sizes of the splits, as those of our data module do.
         has_effect: whether the fold and the split seed decide the sequences.
+        folds: the value of data.folds; None for a config without this key.
     """
     for number, (h, replicate) in enumerate(runs):
         keys = ("data.fold", "data.split_seed", "seed")
         config: Run = {"h": h, "monitor": "val/acc", **dict(zip(keys, replicate, strict=True))}
-        value = score(h, replicate)
+        config |= {} if folds is None else {"data.folds": folds}
+        # A record holds no NaN.
+        value = None if math.isnan(score(h, replicate)) else score(h, replicate)
         name = f"{replicate.split}" if has_effect else ""
         splits = {"val": {"sequences": 10, "fingerprint": f"v{name}"},
                   "test": {"sequences": 20, "fingerprint": f"t{name}"}}  # fmt: skip

@@ -81,7 +81,7 @@ def folds_of(sequences: Sequences, folds: int, rng: np.random.Generator, where: 
     if number < folds:
         raise ValueError(f"{option}: must be at most {number}, the number of groups")
     result = _grouped(labels, groups, folds, rng)
-    _check_spread(labels, result, sequences.class_names, option)
+    _check_spread(labels, result, sequences.class_names, folds, where)
     return result
 
 
@@ -95,13 +95,16 @@ def _check_counts(labels: Int64, folds: int, names: tuple[str, ...], option: str
         )
 
 
-def _check_spread(labels: Int64, fold: Int64, names: tuple[str, ...], option: str) -> None:
+def _check_spread(
+    labels: Int64, fold: Int64, names: tuple[str, ...], folds: int, where: str
+) -> None:
     """Refuses a class that lies in one fold: the other folds would train without it."""
     for label in np.unique(labels).tolist():
         if len(np.unique(fold[labels == label])) == 1:
             raise ValueError(
-                f"{option}: all sequences of class {names[label]!r} are in one fold, because whole"
-                " groups are kept together; give fewer folds, or another data.split_seed"
+                f"{where}.folds={folds}: all sequences of class {names[label]!r} are in one fold,"
+                " because whole groups are kept together; give fewer folds, or another"
+                f" {where}.split_seed"
             )
 
 

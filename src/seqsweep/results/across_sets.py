@@ -1,6 +1,7 @@
 """Builds the table of configs by data sets: the only place where data sets meet.
 
-A cell is the mean of a config over its replicates on one data set. Accuracies of different test
+A cell is the mean of a config over its replicates on one data set. If these have several splits of
+the data, it is the mean over the splits that all configs have. Accuracies of different test
 sets have no common scale and are never averaged. The configs are compared by their ranks.
 """
 
@@ -12,11 +13,13 @@ from seqsweep.results.data_sets import DataSet, data_sets, source_keys
 from seqsweep.results.datasets import sets_of
 from seqsweep.results.formatting import count, key_names, run_label
 from seqsweep.results.grouping import group_by
+from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys, follows
 from seqsweep.results.ranks import Ranking, rank_methods
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.replicates import variation_of
 from seqsweep.results.run_numbers import newest, numbers
-from seqsweep.results.significance import Estimate, estimate
+from seqsweep.results.shared_splits import restrict, shared_splits
+from seqsweep.results.significance import Estimate
 from seqsweep.runs.ledger import Entry, value_key
 from seqsweep.runs.metric_names import compared_metric, lower_is_better, monitor_of
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
@@ -85,10 +88,11 @@ def across_sets(
         values = {key: config.get(key) for key in keys}
         words = run_label(values, names) or "all runs"
         methods.setdefault(value_key(values), Method(words, values, [None] * len(sets)))
+    apart: dict[str, str] = {}
     for index, one in enumerate(sets):
-        for point, group in group_by(_complete(one), lambda e: _point(e.config, keys)).items():
-            methods[point].cells[index] = cell(group, metric)
-    apart = {one.name: _why_apart(one, metric) for one in sets}
+        cells, apart[one.name] = _cells(one, keys, metric)
+        for point, cell in cells.items():
+            methods[point].cells[index] = cell
     return table(metric, [one.name for one in sets], list(methods.values()), apart)
 
 
@@ -145,13 +149,6 @@ def shared_metric(sets: Sequence[DataSet]) -> str:
     return compared_metric(monitor, set[str].intersection(*recorded))
 
 
-def cell(group: Sequence[Entry], metric: str) -> Estimate | None:
-    """The mean of a config's replicates on a data set; a repeated replicate counts once."""
-    values = [numbers(entry).get(metric) for entry in newest(group)]
-    known = [value for value in values if value is not None]
-    return estimate(known) if known else None
-
-
 def _not_pruned(one: DataSet) -> list[Mapping[str, Any]]:
     return [*(e.config for e in one.entries if e.state != "pruned"), *one.planned]
 
@@ -169,17 +166,38 @@ def _rank(methods: Sequence[Method], kept: Sequence[int], metric: str) -> Rankin
     return rank_methods(scores, lower_is_better(metric))
 
 
-def _why_apart(one: DataSet, metric: str) -> str:
-    """The reason if configs were scored on different sequences; empty if not."""
+def _cells(one: DataSet, keys: Sequence[str], metric: str) -> tuple[dict[str, Estimate], str]:
+    """Returns the mean of each config, and a reason to leave out the data set.
+
+    A repeated replicate counts once. Folds and random splits have other test sets by design, so
+    only those count that all configs have.
+    """
+    groups = group_by(_complete(one), lambda entry: _point(entry.config, keys))
+    variation = variation_of(list(groups.values()))
+    runs = {p: variation.by_replicate(newest(group, variation)) for p, group in groups.items()}
+    splits = shared_splits(list(runs.values()), metric)
+    cells: dict[str, Estimate] = {}
+    for point, by_replicate in runs.items():
+        values = {key: numbers(entry).get(metric) for key, entry in by_replicate.items()}
+        known = {key: value for key, value in values.items() if value is not None}
+        if sample := restrict(known, splits):
+            cells[point] = Measure(metric, variation).mean(sample)
+    return cells, _why_apart(one, metric, bool(splits) if variation.resampled else None)
+
+
+def _why_apart(one: DataSet, metric: str, share_splits: bool | None) -> str:
+    """The reason if configs were scored on different sequences; empty if not.
+
+    Args:
+        share_splits: Whether the configs share a split; None if only their seeds vary.
+    """
     split = metric.partition("/")[0]
     if split not in ("val", "test"):
         return ""
-    # Other folds have other test sets by design, so only runs of one split are compared.
-    for group in group_by(_complete(one), lambda entry: replicate_of(entry).split).values():
-        if len({getattr(sets_of(entry), split) for entry in group}) > 1:
-            name = "test" if split == "test" else "validation"
-            return f"its configs have different {name} sets"
-    return ""
+    if share_splits is None:
+        share_splits = len({getattr(sets_of(entry), split) for entry in _complete(one)}) < 2
+    name = "test" if split == "test" else "validation"
+    return "" if share_splits else f"its configs have different {name} sets"
 
 
 def _missing_words(methods: Sequence[Method], index: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.formatting import count, key_names, number, value_text, with_deviation
-from seqsweep.results.ranks import RELIABLE_FROM, Against, Ranking, sets_needed
+from seqsweep.results.ranks import RELIABLE_FROM, Against, Ranking, sets_needed, sets_needed_for_p
 from seqsweep.results.significance import is_significant
 from seqsweep.results.terminal_tables import FittingTable, print_table
 
@@ -70,12 +70,25 @@ def ranking_words(found: AcrossSets) -> list[str]:
             f"Friedman's test: p {probability(ranking.friedman_p)}, {verdict}"
             + (f"; unreliable on {sets}" if ranking.number < RELIABLE_FROM else "")
         )
-    needed = sets_needed(len(found.methods))
-    if ranking.number < needed:
-        methods = count(len(found.methods), found.noun)
-        too_few = f"{sets} are too few for a signed-rank test: {methods} need at least {needed}"
-        return [*words, too_few]
+    if ranking.number < sets_needed(len(found.methods)):
+        return [*words, _too_few_words(found, sets)]
+    if ranking.number < sets_needed_for_p(len(found.methods)):
+        needed = sets_needed_for_p(len(found.methods))
+        words.append(f"{sets} are too few for a significant p of the table: {needed} are needed")
     return [*words, *_clique_words(found, ranking)]
+
+
+def _too_few_words(found: AcrossSets, sets: str) -> str:
+    """Says how many data sets the diagram and the table need."""
+    methods = len(found.methods)
+    bars, p = sets_needed(methods), sets_needed_for_p(methods)
+    need = f"{count(methods, found.noun)} need at least"
+    if bars == p:
+        return f"{sets} are too few for a signed-rank test: {need} {p}"
+    return (
+        f"{sets} are too few for a signed-rank test: {need} {bars} for the bars of the diagram and"
+        f" {p} for the p of the table"
+    )
 
 
 def left_out_words(found: AcrossSets) -> list[str]:

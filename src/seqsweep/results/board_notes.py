@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from seqsweep.results.formatting import count
 from seqsweep.results.leaderboard import Leaderboard, Row
+from seqsweep.results.shared_splits import shared_splits
 from seqsweep.results.significance import LEVEL
-from seqsweep.results.verdicts import name_test, seeds_override, too_few_words
+from seqsweep.results.verdicts import name_test, replicates_override, too_few_words
 
 
 class Signs(NamedTuple):
@@ -36,6 +37,7 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     elif board.variation.resampled and (tested := sum(map(_is_tested, board.rows))):
         differ = "config differs" if tested == 1 else "configs differ"
         notes.append(f"{tested} {differ} from the first in {board.compared} {test}")
+    notes += _split_notes(board)
     notes += _missing_notes(board)
     for reason, configs in Counter(row.apart for row in board.rows if row.apart).items():
         notes.append(f"{count(configs, 'config')} not compared with the first: {reason}")
@@ -94,6 +96,25 @@ def _missing_notes(board: Leaderboard) -> list[str]:
     return notes
 
 
+def _split_notes(board: Leaderboard) -> list[str]:
+    """Says by which splits the configs are ranked, if they have different ones."""
+    variation = board.variation
+    # The splits of two data sets have nothing in common.
+    if not variation.resampled or board.sets > 1:
+        return []
+    shared = shared_splits(
+        [variation.by_replicate(row.entries) for row in board.rows], board.monitor
+    )
+    if all(
+        {key.split for key in row.samples.get(board.monitor, {})} <= shared for row in board.rows
+    ):
+        return []
+    if not shared:
+        return ["[yellow]no split is common to all configs: each is ranked by its own splits[/]"]
+    splits = count(len(shared), "split")
+    return [f"[yellow]ranked by the {splits} that all configs have[/]"]
+
+
 def _too_few_notes(board: Leaderboard) -> list[str]:
     """Says why rows are not compared, if they have too few replicates."""
     compared = [(row, row.difference) for row in board.rows if row.difference is not None]
@@ -101,10 +122,12 @@ def _too_few_notes(board: Leaderboard) -> list[str]:
     runs = [row.n for row, _ in compared]
     by_t = sum(difference.differs_by_t for difference in undecided)
     shared = [difference.n for difference in undecided]
-    words = too_few_words(shared, runs, by_t, board.variation)
+    untested = [difference.untested for difference in undecided]
+    folds = board.variation.folds
+    words = too_few_words(shared, runs, by_t, untested, folds)
     if words is None:
         return []
     # One seed each is usual and deserves no warning: nothing was meant to be tested.
-    if any(n > 1 for n in runs):
+    if any(untested) or any(n > 1 for n in runs):
         return [f"[yellow]{words}[/]"]
-    return [f"[dim]{words}: {seeds_override(len(runs))}[/]"]
+    return [f"[dim]{words}: {replicates_override(len(runs), folds)}[/]"]

@@ -1,6 +1,5 @@
 """Matches the configs of several sweeps and compares them replicate by replicate."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,9 @@ from seqsweep.results.formatting import count, key_names, number, run_label, val
 from seqsweep.results.leaderboard import DATA
 from seqsweep.results.measures import Measure
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import Replicate, replicate_of, variation_of, varied_words
+from seqsweep.results.replicates import Replicate, Variation, variation_of, varied_words
 from seqsweep.results.run_numbers import newest, numbers
-from seqsweep.results.significance import LEVEL, Estimate, paired
+from seqsweep.results.significance import LEVEL, Estimate, mean_of, paired
 from seqsweep.results.terminal_tables import print_table
 from seqsweep.results.verdicts import name_test
 from seqsweep.runs.ledger import Entry, value_key
@@ -31,16 +30,16 @@ _LISTED = 3
 
 @dataclass(frozen=True)
 class _Match:
-    """A config with its runs in each sweep, and their metric by replicate."""
+    """A config with its run of each replicate in each sweep, and their metric."""
 
     config: dict[str, Any]
     samples: dict[str, dict[Replicate, float]]
-    groups: dict[str, list[Entry]]
+    runs: dict[str, dict[Replicate, Entry]]
 
     @property
     def data(self) -> str:
         """A text that is equal for configs on the same data set."""
-        return data_key(next(entries[0] for entries in self.groups.values()))
+        return data_key(next(entry for runs in self.runs.values() for entry in runs.values()))
 
     def differences(self, label: str, first: str) -> dict[Replicate, float]:
         """The differences of the replicates with the same sequences in both sweeps."""
@@ -51,10 +50,10 @@ class _Match:
 
     def apart(self, label: str, first: str, resampled: bool = False) -> dict[Replicate, str]:
         """The reason against a comparison, for each replicate that has one."""
-        if label not in self.groups or first not in self.groups:
+        if label not in self.runs or first not in self.runs:
             return {}
         theirs, ours = (
-            {replicate_of(entry): sets_of(entry) for entry in self.groups[name]}
+            {key: sets_of(entry) for key, entry in self.runs[name].items()}
             for name in (first, label)
         )
         reasons = reasons_apart(theirs, ours, resampled)
@@ -81,9 +80,11 @@ def compare_configs(
     keys = [key for key in keys if key not in REPLICATE_KEYS and key not in fixed]
     # Data that differ only between the sweeps do not distinguish the configs of one sweep.
     datasets = data_names(runs) if any(map(data_names, sweeps.values())) else {}
-    matches = _match_configs(sweeps, keys, datasets, metric)
+    grouped = _group_by_config(sweeps, keys, datasets)
     keys += [DATA] if datasets else []
-    variation = variation_of([group for m in matches for group in m.groups.values()])
+    variation = variation_of([group for _, groups in grouped for group in groups.values()])
+    matches = [_match(config, groups, metric, variation) for config, groups in grouped]
+    matches = [match for match in matches if match.samples]
     measure = Measure(metric, variation)
     first, *others = sweeps
     shared = _shared(matches, first, others)
@@ -110,31 +111,32 @@ def _shared_metric(sweeps: Sequence[Sequence[Entry]]) -> str | None:
     return metric if metric in shared else None
 
 
-def _match_configs(
-    sweeps: Mapping[str, Sequence[Entry]],
-    keys: Sequence[str],
-    datasets: Mapping[str, str],
-    metric: str,
-) -> list[_Match]:
-    matches: dict[str, _Match] = {}
+def _group_by_config(
+    sweeps: Mapping[str, Sequence[Entry]], keys: Sequence[str], datasets: Mapping[str, str]
+) -> list[tuple[dict[str, Any], dict[str, list[Entry]]]]:
+    """Returns each config with its runs by the sweep's label."""
+    grouped: dict[str, tuple[dict[str, Any], dict[str, list[Entry]]]] = {}
     for label, entries in sweeps.items():
-        # Group the runs of this sweep by config.
-        groups: dict[str, tuple[dict[str, Any], list[Entry]]] = {}
         for entry in entries:
             config = {key: entry.config.get(key) for key in keys}
             if datasets:
                 config[DATA] = datasets[data_key(entry)]
-            groups.setdefault(value_key(config), (config, []))[1].append(entry)
-        # Add each group that has the metric to the match of its config.
-        for point, (config, group) in groups.items():
-            kept = newest(group)
-            values = {replicate_of(entry): numbers(entry).get(metric) for entry in kept}
-            sample = {seed: value for seed, value in values.items() if value is not None}
-            if sample:
-                match = matches.setdefault(point, _Match(config, {}, {}))
-                match.samples[label] = sample
-                match.groups[label] = kept
-    return list(matches.values())
+            _, groups = grouped.setdefault(value_key(config), (config, {}))
+            groups.setdefault(label, []).append(entry)
+    return list(grouped.values())
+
+
+def _match(
+    config: dict[str, Any], groups: Mapping[str, list[Entry]], metric: str, variation: Variation
+) -> _Match:
+    """Returns the match of a config, with the sweeps that have its metric."""
+    match = _Match(config, {}, {})
+    for label, group in groups.items():
+        runs = variation.by_replicate(newest(group, variation))
+        values = {key: numbers(entry).get(metric) for key, entry in runs.items()}
+        if sample := {key: value for key, value in values.items() if value is not None}:
+            match.samples[label], match.runs[label] = sample, runs
+    return match
 
 
 def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> list[_Match]:
@@ -142,7 +144,7 @@ def _shared(matches: Sequence[_Match], first: str, others: Sequence[str]) -> lis
 
     def largest(match: _Match) -> float:
         found = [match.differences(label, first).values() for label in others]
-        return max((abs(math.fsum(values) / len(values)) for values in found if values), default=0)
+        return max((abs(mean_of(values)) for values in found if values), default=0)
 
     shared = [
         match
@@ -213,12 +215,9 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
     configs = count(len(differences), "config")
     common = set.intersection(*(set(by_replicate) for by_replicate in differences))
     if not common:  # the configs have means, but no replicate shows how these vary
-        means = [math.fsum(d.values()) / len(d) for d in differences]
-        mean = math.fsum(means) / len(means)
+        mean = mean_of(mean_of(d.values()) for d in differences)
         return f"{names}: {metric} {mean:+.4f}, mean of {configs} in both, without a common {unit}"
-    means = {
-        key: math.fsum(d[key] for d in differences) / len(differences) for key in sorted(common)
-    }
+    means = {key: mean_of(d[key] for d in differences) for key in sorted(common)}
     are_same = _all_shared(shared, label, first)
     runs = count(len(means), unit if are_same else f"shared {unit}")
     runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
@@ -228,15 +227,19 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
 
 
 def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says how often a sweep is better, and its p; empty for one sample."""
+    """Says how often a sweep is better, with a p; empty for one sample.
+
+    The reason takes the place of a p that cannot be significant.
+    """
     better = measure.improvement(means)
     if better is None or better.n < 2:
         return ""
     low, high = f"{better.low:.2f}", f"{better.high:.2f}"
     test = name_test(measure.variation).partition(",")[0]
+    tested = measure.why_untested(means) or f"p = {measure.p(means):.2g} ({test})"
     return _bootstrap_words(means, measure) + (
         f"\n  probability that [bold]{escape(label)}[/] is better: {better.probability:.2f} "
-        rf"\[{low}, {high}]; p = {measure.p(means):.2g} ({test})"
+        rf"\[{low}, {high}]; {tested}"
     )
 
 

@@ -140,15 +140,21 @@ def detect_difference(folders: Sequence[Path], difference: float, console: Conso
     """Prints how many replicates would show a difference between the configs of a folder.
 
     Raises:
-        ValueError: There are several folders, or no run in it, the difference is not above 0, or
-            the replicates show no spread.
+        ValueError: There are several folders, or no run in it, or several data sets; the
+            difference is not above 0, or the replicates show no spread.
         FileNotFoundError: The folder does not exist.
     """
     if not 0 < difference < math.inf:
         raise ValueError(f"--detect={difference}: must be a number above 0")
     if len(folders) > 1:
         raise ValueError(f"--detect={difference}: expected one folder, got {len(folders)}")
-    found = detection_of(leaderboard(read_folder(folders[0])))
+    board = leaderboard(read_folder(folders[0]))
+    if board.sets > 1:
+        raise ValueError(
+            f"--detect={difference}: expected one data set, got {board.sets} in {folders[0]}; their"
+            " scores have no common scale"
+        )
+    found = detection_of(board)
     if found is None:
         raise ValueError(
             f"--detect={difference}: the runs show no spread; expected a config, or two to compare,"

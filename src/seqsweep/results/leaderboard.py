@@ -1,8 +1,10 @@
 """Ranks the configs of a folder of runs by their mean over replicates.
 
-The validation metric ranks the configs. Then each config is compared with the first one on the test
-metric, replicate by replicate. Runs of the same config on other data have their own row. Scores of
-different data sets are not ranked together: the rows of one data set come before those of the next.
+The validation metric ranks the configs. If the replicates have several splits of the data, only the
+splits that all configs have count: a config with the easy folds alone would come first. Then each
+config is compared with the first one on the test metric, replicate by replicate. Runs of the same
+config on other data have their own row. Scores of different data sets are not ranked together: the
+rows of one data set come before those of the next.
 """
 
 import math
@@ -18,7 +20,7 @@ from seqsweep.results.grouping import group_by
 from seqsweep.results.incomplete_runs import count_lost, count_missing_states
 from seqsweep.results.naming import distinguishing_keys
 from seqsweep.results.replicates import Variation, variation_of
-from seqsweep.results.rows import DATA, Row, compare_rows, make_row, with_data
+from seqsweep.results.rows import DATA, Row, compare_rows, make_row, shared_means, with_data
 from seqsweep.results.run_numbers import newest, numbers
 from seqsweep.results.significance import ranks_by_size
 from seqsweep.runs.ledger import Entry, value_key
@@ -103,8 +105,8 @@ class Leaderboard:
     @property
     def tied(self) -> int:
         """The number of rows with the first row's value of the ranking metric."""
-        means = [row.metrics[self.monitor].mean for row in self.rows if self.monitor in row.metrics]
-        ranks = ranks_by_size(means)
+        means = shared_means(self.rows, self.monitor, self.variation)
+        ranks = ranks_by_size([mean for mean in means if mean is not None])
         return ranks.count(ranks[0]) if ranks else 0
 
 
@@ -129,17 +131,18 @@ def leaderboard(entries: Sequence[Entry], planned: Iterable[Mapping[str, Any]] =
     keys = [key for key in swept if key not in REPLICATE_KEYS]
     datasets = data_names(complete)
     # One row per config and data set; a repeated replicate counts once.
-    groups = [newest(group) for group in group_by(complete, partial(_point, keys)).values()]
-    variation, lost = variation_of(groups), count_lost(entries)
+    repeated = list(group_by(complete, partial(_point, keys)).values())
+    variation, lost = variation_of(repeated), count_lost(entries)
+    groups = [newest(group, variation) for group in repeated]
     rows = [make_row(group, keys, datasets, lost, variation) for group in groups]
     # Rank by the metric that the runs monitored, or by a training metric if no run logged it.
     monitor = monitor_of(entry.config for entry in complete)
     if not any(monitor in row.metrics for row in rows):
         monitor = without_validation(entry.config for entry in complete)
     set_of_run = _sets_of_runs(entries)
-    # Python keeps the order of rows with the same data set.
-    ordered = sorted(_ordered(rows, monitor), key=lambda row: set_of_run.get(_id(row), 0))
-    rows = with_data(ordered)
+    by_set = group_by(rows, lambda row: set_of_run.get(_id(row), 0))
+    ordered = [row for _, of in sorted(by_set.items()) for row in _ordered(of, monitor, variation)]
+    rows = with_data(ordered, variation)
     # Ranking is by validation, so a test score can still be compared without bias.
     compared = compared_metric(monitor, rows[0].metrics if rows else ())
     # A search has ended the pruned runs on purpose, so they are not missing.
@@ -179,11 +182,11 @@ def _sets_of_runs(entries: Sequence[Entry]) -> dict[str, int]:
     }
 
 
-def _ordered(rows: Sequence[Row], monitor: str) -> list[Row]:
-    """Sorts the rows, best first; equal rows are ordered by their configs."""
+def _ordered(rows: Sequence[Row], monitor: str, variation: Variation) -> list[Row]:
+    """Sorts the rows of a data set, best first; the config orders equal ones."""
     sign = 1 if lower_is_better(monitor) else -1
-    means = [row.metrics[monitor].mean if monitor in row.metrics else None for row in rows]
-    ties = [row.metrics[TIE_BREAKER].mean if TIE_BREAKER in row.metrics else 0.0 for row in rows]
+    means = shared_means(rows, monitor, variation)
+    ties = [mean or 0.0 for mean in shared_means(rows, TIE_BREAKER, variation)]
     # Rows without the metric come last.
     first = ranks_by_size([math.inf if mean is None else sign * mean for mean in means])
     second = ranks_by_size(ties)

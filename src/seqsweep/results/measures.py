@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from seqsweep.results.formatting import count
 from seqsweep.results.improvement import Improvement, improvement
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.resampled import (
@@ -10,12 +11,14 @@ from seqsweep.results.resampled import (
     corrected_t_p,
     resampled_differences,
     split_means,
+    why_untested,
 )
 from seqsweep.results.significance import (
     Difference,
     Estimate,
     differences_to_best,
     estimate,
+    seeds_needed,
     signed_rank_p,
 )
 from seqsweep.runs.metric_names import lower_is_better
@@ -61,6 +64,17 @@ class Measure:
         if self.variation.resampled:
             return corrected_t_p(units, self.variation.share(self.metric))
         return signed_rank_p(units)
+
+    def why_untested(self, differences: Differences) -> str:
+        """Says why the test cannot find the differences significant; empty if it can."""
+        units = self.units(differences)
+        if self.variation.resampled:
+            return why_untested(units, self.variation.share(self.metric))
+        needed = seeds_needed(configs=2)
+        if len(units) >= needed:
+            return ""
+        seeds, are = count(len(units), "seed"), "is" if len(units) == 1 else "are"
+        return f"{seeds} {are} too few for a signed-rank test, which needs at least {needed}"
 
     def improvement(self, differences: Differences) -> Improvement | None:
         """The probability that the config is better than the other one."""

@@ -17,6 +17,7 @@ from seqsweep.results.significance import (
     is_rounding,
     one_sided_p,
     ranks_by_size,
+    seeds_needed,
     signed_rank_p,
 )
 
@@ -134,6 +135,18 @@ def sets_needed(methods: int) -> int:
     while smallest / 2**n > _ALPHA / (methods - 1):
         n += 1
     return n
+
+
+def sets_needed_for_p(methods: int) -> int:
+    """The fewest data sets on which `Against.adjusted` of so many methods can be significant.
+
+    It is two-sided and corrected for all pairs, so it needs more data sets than a diagram.
+
+    >>> sets_needed_for_p(2), sets_needed_for_p(4), sets_needed_for_p(12)
+    (6, 8, 12)
+    """
+    # Seeds are compared with the best config alone: one comparison less than configs.
+    return seeds_needed(math.comb(methods, 2) + 1)
 
 
 def _cliques(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from seqsweep.results.datasets import sets_of
+from seqsweep.results.datasets import data_key, sets_of
 from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.runs.ledger import Entry
@@ -29,7 +29,7 @@ class Replicate(NamedTuple):
 
 
 def replicate_of(entry: Entry) -> Replicate:
-    """Returns the replicate that a run is of its config."""
+    """Returns the replicate by a run's config, even if its split has no effect."""
     return replicate_in(entry.config)
 
 
@@ -45,15 +45,22 @@ class Variation:
 
     Args:
         replicates: All replicates.
-        resampled: Whether configs were trained on several splits of the data, whose training sets
-            overlap. Otherwise only the seed varies.
+        resampled_data: The `data_key` of the data that configs were trained on with several splits,
+            whose training sets overlap. On other data only the seed varies.
         shares: The evaluated sequences for each training sequence, by the name of the split.
             Empty if it is unknown, as for a data module of your own.
+        folds: The number of folds of a cross-validation, complete or not; 0 without folds.
     """
 
     replicates: frozenset[Replicate] = frozenset()
-    resampled: bool = False
+    resampled_data: frozenset[str] = frozenset()
     shares: Mapping[str, float] = field(default_factory=dict[str, float])
+    folds: int = 0
+
+    @property
+    def resampled(self) -> bool:
+        """Returns whether configs were trained on several splits of the data."""
+        return bool(self.resampled_data)
 
     @property
     def unit(self) -> str:
@@ -70,6 +77,22 @@ class Variation:
         # A metric of training has no evaluated sequences of its own.
         split = metric.partition("/")[0]
         return self.shares.get(split if split == "val" else "test", self.shares.get("val"))
+
+    def replicate_of(self, entry: Entry) -> Replicate:
+        """Returns the replicate that a run is of its config.
+
+        If no config has several splits of its data, the fold and the split seed have no effect, as
+        on data that come with all their splits. Runs that differ only in them are repetitions of
+        one replicate, not independent samples.
+        """
+        replicate = replicate_of(entry)
+        return (
+            replicate if data_key(entry) in self.resampled_data else Replicate(seed=replicate.seed)
+        )
+
+    def by_replicate(self, entries: Iterable[Entry]) -> dict[Replicate, Entry]:
+        """Returns the run of each replicate of a config, which has one of each."""
+        return {self.replicate_of(entry): entry for entry in entries}
 
     def label(self, replicate: Replicate) -> int | str:
         """Returns the seed, or if splits vary the values that vary: `fold=1 seed=0`."""
@@ -96,12 +119,13 @@ def varied_words(replicates: Iterable[Replicate]) -> str:
     parts = [count(folds, "fold")] if folds > 1 else []
     if split_seeds > 1:
         parts.append(count(split_seeds, "split seed" if parts else "random split"))
-    if seeds > 1 and splits == len(replicates) > 1:
+    # A split with two seeds, or two splits with one, would make this untrue.
+    if splits == folds * split_seeds == seeds == len(replicates) > 1:
         return f"{' x '.join(parts)}, each with its own seed"
     if seeds > 1 or not parts:
         parts.append(count(seeds, "seed"))
     if len(replicates) < folds * split_seeds * seeds:
-        return f"{len(replicates)} runs over {' and '.join(parts)}"
+        return f"{len(replicates)} runs over {', '.join(parts[:-1])} and {parts[-1]}"
     return " x ".join(parts) + (", one seed" if seeds == 1 and splits > 1 else "")
 
 
@@ -111,24 +135,24 @@ def variation_of(groups: Sequence[Sequence[Entry]]) -> Variation:
     Args:
         groups: The complete runs of each config.
     """
-    replicates = frozenset(replicate_of(entry) for group in groups for entry in group)
-    resampled = any(map(_is_resampled, groups))
-    return Variation(replicates, resampled, _shares(groups) if resampled else {})
+    entries = [entry for group in groups for entry in group]
+    resampled = frozenset(data_key(e) for group in groups if _is_resampled(group) for e in group)
+    replicates = Variation(resampled_data=resampled).by_replicate(entries)
+    folds = [number for e in entries if isinstance(number := e.config.get("data.folds"), int)]
+    shares = _shares(entries) if resampled else {}
+    return Variation(frozenset(replicates), resampled, shares, max(folds, default=0))
 
 
 def _is_resampled(group: Sequence[Entry]) -> bool:
-    """Returns whether the runs of a config have several splits of the data.
-
-    A split seed has no effect on data that come with all their splits.
-    """
+    """Returns whether the runs of a config have several splits of the data."""
     by_split = group_by(group, lambda entry: replicate_of(entry).split)
     return len(by_split) > 1 and len({sets_of(entries[0]) for entries in by_split.values()}) > 1
 
 
-def _shares(groups: Sequence[Sequence[Entry]]) -> dict[str, float]:
+def _shares(entries: Iterable[Entry]) -> dict[str, float]:
     """Returns the mean share of each evaluated split, over the runs of all configs."""
     shares: dict[str, list[float]] = {}
-    for entry in (entry for group in groups for entry in group):
+    for entry in entries:
         record = entry.record or {}
         splits: Mapping[str, Any] = record.get("splits") or {}
         for name in ("val", "test"):

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from seqsweep.results.formatting import count
 from seqsweep.results.grouping import group_by
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.significance import (
@@ -20,6 +21,7 @@ from seqsweep.results.significance import (
     estimate,
     holm,
     is_significant,
+    mean_of,
     paired,
 )
 from seqsweep.results.student_t import quantile, two_sided_p
@@ -34,18 +36,20 @@ def split_means(sample: Mapping[Replicate, float]) -> list[float]:
     Runs on one split have the same sequences, so they are not samples of their own.
     """
     groups = group_by(sorted(sample), lambda replicate: replicate.split)
-    return [math.fsum(sample[r] for r in group) / len(group) for group in groups.values()]
+    return [mean_of(sample[replicate] for replicate in group) for group in groups.values()]
 
 
 def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -> Estimate:
-    """The mean and deviation over all replicates, with the corrected interval of the mean.
+    """The mean over the splits with its corrected interval, and the deviation over all replicates.
+
+    A split with more seeds than another one counts as much as that, as in the test.
 
     Args:
         share: The evaluated sequences for each training sequence. Without it there is no interval.
     """
-    values = list(sample.values())
-    plain = replace(estimate(values), low=None, high=None)
     means = split_means(sample)
+    values = list(sample.values())
+    plain = replace(estimate(values), mean=mean_of(means), low=None, high=None)
     if share is None or len(means) < 2 or are_equal(means):
         return plain
     half = quantile(round(1 - LEVEL, 12), len(means) - 1) * corrected_error(means, share)
@@ -55,6 +59,25 @@ def corrected_estimate(sample: Mapping[Replicate, float], share: float | None) -
 def corrected_error(means: Sequence[float], share: float) -> float:
     """Returns the standard error of the mean over splits, corrected for their overlap."""
     return math.sqrt(1 / len(means) + share) * deviation(means)
+
+
+def why_untested(means: Sequence[float], share: float | None) -> str:
+    """Says why the differences of splits have no test; empty if they have one.
+
+    Args:
+        means: The paired difference of each split.
+    """
+    if not means:
+        return "no split has a score of both configs"
+    if share is None:
+        return "the sizes of the splits are unknown, so there is no corrected t-test"
+    if len(means) < SPLITS_NEEDED:
+        splits, are = count(len(means), "shared split"), "is" if len(means) == 1 else "are"
+        return f"{splits} {are} too few: a corrected t-test needs at least {SPLITS_NEEDED} splits"
+    # Differences that are equal, but not zero, have no spread that could be tested.
+    if are_equal(means) and any(means):
+        return "the difference is the same on all splits, so a corrected t-test is not defined"
+    return ""
 
 
 def corrected_t_p(means: Sequence[float], share: float | None) -> float:
@@ -91,14 +114,8 @@ def resampled_differences(
 def _judge(
     pairs: Mapping[Replicate, float], p: float, adjusted: float, share: float | None
 ) -> Difference:
-    if not pairs:
-        return Difference(None, None, None, "undecided")
-    means = split_means(pairs)
-    interval = corrected_estimate(pairs, share)
-    if share is None or len(means) < SPLITS_NEEDED:
-        return Difference(interval, None, None, "undecided")
+    interval = corrected_estimate(pairs, share) if pairs else None
+    if reason := why_untested(split_means(pairs), share):
+        return Difference(interval, None, None, "undecided", untested=reason)
     verdict = "different" if is_significant(adjusted) else "indistinguishable"
-    # Differences that are equal, but not zero, have no spread that could be tested.
-    if are_equal(means) and any(means):
-        verdict = "undecided"
     return Difference(interval, p, adjusted, verdict)

@@ -7,9 +7,10 @@ from typing import Any
 from seqsweep.results.datasets import Sets, data_key, reasons_apart, sets_of
 from seqsweep.results.improvement import Improvement
 from seqsweep.results.measures import Measure
-from seqsweep.results.replicates import Replicate, Variation, replicate_of
+from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.resampled import corrected_estimate
 from seqsweep.results.run_numbers import numbers
+from seqsweep.results.shared_splits import restrict, shared_splits
 from seqsweep.results.significance import Difference, Estimate, estimate, paired
 from seqsweep.runs.ledger import Entry, value_key
 
@@ -69,7 +70,7 @@ def make_row(
     """
     samples: dict[str, dict[Replicate, float]] = {}
     for entry in group:
-        replicate = replicate_of(entry)
+        replicate = variation.replicate_of(entry)
         for name, value in numbers(entry).items():
             samples.setdefault(name, {})[replicate] = value
     # The runs of a group have the same values.
@@ -85,12 +86,12 @@ def make_row(
     return Row(config, group, metrics, samples, lost=lost.get(group[0].folder.run_id, {}))
 
 
-def with_data(rows: Sequence[Row]) -> list[Row]:
+def with_data(rows: Sequence[Row], variation: Variation) -> list[Row]:
     """Adds a text for the sequences of each row.
 
     They are those of a replicate that all rows have.
     """
-    runs = [{replicate_of(entry): entry for entry in row.entries} for row in rows]
+    runs = [variation.by_replicate(row.entries) for row in rows]
     shared = set[Replicate].intersection(*map(set, runs)) if runs else set()
     chosen = [of[min(shared)] if shared else next(iter(of.values())) for of in runs]
     return [
@@ -99,10 +100,23 @@ def with_data(rows: Sequence[Row]) -> list[Row]:
     ]
 
 
+def shared_means(rows: Sequence[Row], metric: str, variation: Variation) -> list[float | None]:
+    """The mean of each row on the splits that all rows have.
+
+    It is None without the metric. If the rows share no split, each has the mean over its own.
+    """
+    if not variation.resampled:
+        return [row.metrics[metric].mean if metric in row.metrics else None for row in rows]
+    splits = shared_splits([variation.by_replicate(row.entries) for row in rows], metric)
+    measure = Measure(metric, variation)
+    samples = [restrict(row.samples.get(metric, {}), splits) for row in rows]
+    return [measure.mean(sample).mean if sample else None for sample in samples]
+
+
 def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list[Row]:
     """Adds the differences to the first row, for configs evaluated on the same sequences."""
-    first = _sets_by_replicate(rows[0]) if rows else {}
-    checked = [_check_sets(row, metric, first, variation.resampled) for row in rows]
+    first = _sets_by_replicate(rows[0], variation) if rows else {}
+    checked = [_check_sets(row, metric, first, variation) for row in rows]
     # Holm's correction counts only the configs that are compared.
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)
@@ -121,19 +135,19 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
 
 
 def _check_sets(
-    row: Row, metric: str, first: Mapping[Replicate, Sets], resampled: bool
+    row: Row, metric: str, first: Mapping[Replicate, Sets], variation: Variation
 ) -> tuple[Row, dict[Replicate, float]]:
     """Returns the row, with a reason if it cannot be compared, and its comparable values.
 
     Args:
         first: The sets of sequences of the first row, by replicate.
     """
-    sets = _sets_by_replicate(row)
-    reasons = reasons_apart(first, sets, resampled)
+    sets = _sets_by_replicate(row, variation)
+    reasons = reasons_apart(first, sets, variation.resampled)
     # Replicates whose sets differ from the first row's do not count.
     sample = {key: v for key, v in row.samples.get(metric, {}).items() if not reasons.get(key)}
     return replace(row, apart=next(iter(reasons.values())) if all(reasons.values()) else ""), sample
 
 
-def _sets_by_replicate(row: Row) -> dict[Replicate, Sets]:
-    return {replicate_of(entry): sets_of(entry) for entry in row.entries}
+def _sets_by_replicate(row: Row, variation: Variation) -> dict[Replicate, Sets]:
+    return {key: sets_of(entry) for key, entry in variation.by_replicate(row.entries).items()}

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from seqsweep.results.grouping import group_by
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.replicates import Variation
 from seqsweep.runs.ledger import Entry
 
 _FROM_RECORD = ("best_epoch", "params", "train_seconds")
@@ -21,21 +21,17 @@ def numbers(entry: Entry) -> dict[str, float]:
     }
 
 
-def seed_of(entry: Entry) -> int:
-    """The seed of a run; 0 if its config has none."""
-    return replicate_of(entry).seed
-
-
-def newest(entries: Sequence[Entry]) -> list[Entry]:
+def newest(entries: Sequence[Entry], variation: Variation) -> list[Entry]:
     """The run of each replicate that ended last, ordered by fold, split seed and seed.
 
     The same config, data and replicate have one run_id as long as they give the same result. A
-    second run_id comes from a version of seqsweep that gave another result.
+    second run_id comes from a version of seqsweep that gave another result, or from a split seed
+    that has no effect.
     """
     return [
         # Most replicates have one run, whose record need not be looked up on disk.
         group[0] if len(group) == 1 else max(group, key=_end_time)
-        for _, group in sorted(group_by(entries, replicate_of).items())
+        for _, group in sorted(group_by(entries, variation.replicate_of).items())
     ]
 
 

@@ -6,7 +6,7 @@ trained on several splits of the data, see `results.resampled`.
 """
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
@@ -52,6 +52,8 @@ class Difference:
         adjusted: p after Holm's correction for all comparisons with the best.
         t_adjusted: The corrected p of the paired t-test. It needs fewer seeds, but it assumes
             normal differences, which few seeds cannot show. No verdict depends on it.
+        untested: The reason why splits of the data are not tested; empty if they are, and for
+            seeds.
     """
 
     interval: Estimate | None
@@ -59,6 +61,7 @@ class Difference:
     adjusted: float | None
     verdict: Verdict
     t_adjusted: float | None = None
+    untested: str = ""
 
     @property
     def n(self) -> int:
@@ -77,13 +80,24 @@ def estimate(values: Sequence[float]) -> Estimate:
     >>> estimate([0.5])
     Estimate(n=1, mean=0.5, std=None, low=None, high=None)
     """
-    n = len(values)
-    mean = math.fsum(values) / n
+    n, mean = len(values), mean_of(values)
     std = deviation(values) if n > 1 else None
     if std is None or are_equal(values):
         return Estimate(n, mean, std)
     half = quantile(_ALPHA, n - 1) * std / math.sqrt(n)
     return Estimate(n, mean, std, mean - half, mean + half)
+
+
+def mean_of(values: Iterable[float]) -> float:
+    """Returns the mean; 0 where positive and negative values differ only by rounding.
+
+    Only the mean of differences can cancel out. Its sign decides between better, equal and worse.
+    """
+    values = list(values)
+    above, below = (
+        math.fsum(max(0.0, sign * value) for value in values) / len(values) for sign in (1, -1)
+    )
+    return 0.0 if is_rounding(above, below) else math.fsum(values) / len(values)
 
 
 def deviation(values: Sequence[float]) -> float:

@@ -1,5 +1,6 @@
 """The words for tests, and for a comparison that has too few replicates."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from seqsweep.results.formatting import count
@@ -15,7 +16,11 @@ def name_test(variation: Variation) -> str:
 
 
 def too_few_words(
-    shared: Sequence[int], seeds: Sequence[int], by_t: int, variation: Variation | None = None
+    shared: Sequence[int],
+    seeds: Sequence[int],
+    by_t: int,
+    untested: Sequence[str] = (),
+    folds: int = 0,
 ) -> str | None:
     """Says why configs are not compared with the first one; None if all are.
 
@@ -23,14 +28,20 @@ def too_few_words(
         shared: The number of replicates that each undecided config shares with the first one.
         seeds: The number of replicates of every config, including the first one.
         by_t: The number of undecided configs that differ from the first one by a paired t-test.
-        variation: What the replicates differ in; None for seeds.
+        untested: The reason of each undecided config whose replicates have several splits.
+        folds: The number of folds of a cross-validation; 0 without folds.
     """
     if not shared:
         return None
-    if variation is not None and variation.resampled:
-        return _too_few_splits_words(len(shared), len(seeds), variation)
+    if any(untested):
+        return _untested_words(untested, len(seeds))
     configs, most = len(seeds), max(shared)
     if all(n == 1 for n in seeds):
+        if folds:
+            return (
+                f"one of {folds} folds per config is complete: no confidence intervals and no"
+                f" tests. A corrected t-test needs at least {SPLITS_NEEDED} folds"
+            )
         return f"one seed per config: no confidence intervals and no tests. {needed_words(configs)}"
     # Some configs have enough seeds, others do not.
     if len(shared) < configs - 1:
@@ -45,13 +56,12 @@ def too_few_words(
     return ". ".join([reason, needed_words(configs), *t_test_words(by_t)])
 
 
-def _too_few_splits_words(undecided: int, configs: int, variation: Variation) -> str:
-    if not variation.shares:
-        return "the sizes of the splits are unknown: no intervals and no corrected t-test"
-    which = f"{undecided} of {configs} configs" if undecided < configs - 1 else "the configs"
-    return (
-        f"{which} share too few splits with the first, or all their differences are equal. A"
-        f" corrected t-test needs at least {SPLITS_NEEDED} splits"
+def _untested_words(untested: Sequence[str], configs: int) -> str:
+    reasons = Counter(untested)
+    if len(reasons) == 1 and len(untested) == configs - 1:
+        return untested[0]
+    return "; ".join(
+        f"{number} of {configs} configs not tested: {reason}" for reason, number in reasons.items()
     )
 
 
@@ -72,6 +82,6 @@ def t_test_words(by_t: int) -> list[str]:
     return [f"By paired t-tests, {by_t} {differ} from the first"]
 
 
-def seeds_override(configs: int) -> str:
-    """The override that trains enough seeds for so many configs, quoted for a shell."""
-    return f"'seed=range({seeds_needed(configs)})'"
+def replicates_override(configs: int, folds: int = 0) -> str:
+    """The override that trains all folds or enough seeds, quoted for a shell."""
+    return f"'data.fold=range({folds})'" if folds else f"'seed=range({seeds_needed(configs)})'"

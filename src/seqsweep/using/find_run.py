@@ -10,8 +10,7 @@ from seqsweep.console import say_error
 from seqsweep.data.files import ENDINGS
 from seqsweep.results.data_sets import data_sets
 from seqsweep.results.formatting import key_names, run_label
-from seqsweep.results.leaderboard import Row, leaderboard
-from seqsweep.results.replicates import replicate_of
+from seqsweep.results.leaderboard import Leaderboard, Row, leaderboard
 from seqsweep.runs.ledger import Entry, read_folder
 from seqsweep.runs.metric_names import lower_is_better
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
@@ -56,8 +55,9 @@ def find_run(path: Path) -> FoundRun:
     """Returns the run of a folder or file.
 
     Of a sweep's folder, it is the best by validation. As on the leaderboard, the config with the
-    best mean over its replicates comes first. Of its runs, the one with the best value is taken.
-    The test split has no part in the choice.
+    best mean over its replicates comes first. Of its runs, the one with the best value is taken; of
+    several splits of the data, only the runs on the first one count. Their validation sets differ,
+    and the best value would be that of the easiest one. The test split has no part in the choice.
 
     Raises:
         FileNotFoundError, ValueError: there is no such folder, or no complete run in it; or its
@@ -75,7 +75,7 @@ def find_run(path: Path) -> FoundRun:
         raise ValueError(f"{path}: has no complete run ({len(entries)}: {', '.join(states)})")
     _refuse_several_sets(path, entries)
     row, monitor = board.rows[0], board.monitor
-    best = _best_of(row, monitor)
+    best = _best_of(board)
     # The seed is always named, folds and splits only where they vary.
     varied = [key for key in REPLICATE_KEYS if key == "seed" or _varies(row, key)]
     values = row.config | {key: best.config.get(key) for key in varied}
@@ -84,6 +84,8 @@ def find_run(path: Path) -> FoundRun:
     score = (best.record or {})["metrics"].get(monitor)
     shown = "" if score is None else f", {monitor} {score:.4f}"
     of = f"best by {monitor} of {runs} complete runs" if runs > 1 else "the only complete run"
+    if board.variation.resampled:
+        of = f"best config by {monitor} of {runs} complete runs, its best run on the first split"
     return FoundRun(best.folder.path, f"{of} ({settings}{shown})")
 
 
@@ -105,7 +107,7 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
     if len(sets) < 2:
         return
     best = [
-        f"{one.name}: {_best_of(board.rows[0], board.monitor).folder.path}"
+        f"{one.name}: {_best_of(board).folder.path}"
         for one in sets[:_MOST_NAMED]
         for board in [leaderboard(one.entries)]
     ]
@@ -116,13 +118,15 @@ def _refuse_several_sets(path: Path, entries: Sequence[Entry]) -> None:
     )
 
 
-def _best_of(row: Row, monitor: str) -> Entry:
-    """Returns the run of a config with the best value, the first of equal ones."""
-    sample = row.samples.get(monitor, {})
-    if not sample:  # no run has logged the metric
-        return row.entries[0]
+def _best_of(board: Leaderboard) -> Entry:
+    """Returns the best run of the first config on its first split."""
+    row, monitor = board.rows[0], board.monitor
+    runs, sample = board.variation.by_replicate(row.entries), row.samples.get(monitor, {})
+    first = min(replicate.split for replicate in sample or runs)
+    runs = {replicate: entry for replicate, entry in runs.items() if replicate.split == first}
     sign = -1 if lower_is_better(monitor) else 1
-    return max(row.entries, key=lambda e: sign * sample.get(replicate_of(e), -sign * math.inf))
+    # Where no run has logged the metric, all are equal.
+    return runs[max(runs, key=lambda key: sign * sample.get(key, -sign * math.inf))]
 
 
 def _varies(row: Row, key: str) -> bool:

@@ -12,7 +12,7 @@ import yaml
 
 from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
 from seqsweep.results.leaderboard import Row
-from seqsweep.results.replicates import replicate_of, variation_of, varied_words
+from seqsweep.results.replicates import variation_of
 from seqsweep.results.significance import Estimate
 from seqsweep.runs.identity import flatten
 from seqsweep.using.load import LoadedRun
@@ -218,7 +218,7 @@ def _metrics(metrics: Mapping[str, float], replicates: Row | None) -> str:
 
 
 def _varied(replicates: Row) -> str:
-    return varied_words(map(replicate_of, replicates.entries))
+    return variation_of([replicates.entries]).words
 
 
 def _row(name: str, value: float, mean: Estimate) -> str:

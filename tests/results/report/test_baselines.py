@@ -15,7 +15,7 @@ SIZE, LAYERS = "model.hidden_size", "model.num_layers"
     ("accuracy", "words"),
     [
         (0.851, "statistically indistinguishable from the best network (0.851) on 2,000,000 test"),
-        (0.849, "statistically indistinguishable from the best network (0.851) with 3 seeds."),
+        (0.849, "statistically indistinguishable from the best network (0.851) over 3 seeds."),
         (0.7, "logistic regression, test accuracy 0.700, 0.151 below the best network (0.851)."),
         (0.99, "logistic regression, test accuracy 0.990, 0.139 above the best network (0.851)."),
     ],
@@ -54,7 +54,7 @@ def test_a_baseline_within_a_wide_interval_is_indistinguishable(tmp_path, traine
     assert "as good as" not in text
     assert (
         "1-nearest neighbour, test accuracy 0.940, statistically indistinguishable from the "
-        "network (0.980) with 2 seeds." in text
+        "network (0.980) over 2 seeds." in text
     )
 
 

@@ -18,7 +18,7 @@ from seqsweep.results.effects import (
 )
 from seqsweep.results.leaderboard import Leaderboard, leaderboard
 from seqsweep.results.naming import distinguishing_keys
-from seqsweep.results.replicates import replicate_of, varied_words
+from seqsweep.results.replicates import varied_words
 from seqsweep.results.report import axes, details, freshness, sentences
 from seqsweep.results.report.config_runs import config_runs
 from seqsweep.results.report.findings import Answer, Baseline, Config, Report, Run
@@ -111,6 +111,7 @@ def analyse(folder: Path) -> Report:
         across=across,
         unit=board.variation.unit,
         varied=board.variation.words if board.variation.resampled else "",
+        folds=board.variation.folds,
         test=name_test(board.variation),
     )
 
@@ -157,7 +158,7 @@ def _configs(
             lost=row.lost_words,
             data=row.data,
             improvement=row.improvement,
-            varied=varied_words(map(replicate_of, row.entries)),
+            varied=varied_words(board.variation.by_replicate(row.entries)),
             all_runs=all_runs,
         )
         for rank, (row, all_runs) in enumerate(zip(board.rows, runs, strict=True), start=1)

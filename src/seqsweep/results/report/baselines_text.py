@@ -103,7 +103,7 @@ def _relation(value: float, best: Config, words: str, score: str, tested: int) -
     if gap <= sampling_error(network.mean, value, score, tested):
         reason = f"on {tested:,} {split_words(score.partition('/')[0])} sequences"
     elif network.low is not None and network.low <= value <= (network.high or 0.0):
-        reason = f"with {best.varied}"
+        reason = f"over {best.varied}"
     if reason:
         return f"statistically indistinguishable from {words} {reason}"
     return f"{short_number(gap)} {'below' if value < network.mean else 'above'} {words}"

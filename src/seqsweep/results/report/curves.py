@@ -1,4 +1,4 @@
-"""Reads learning curves, averages them over seeds and thins them."""
+"""Reads learning curves, averages them over replicates and thins them."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +19,10 @@ Column = Mapping[int, float]
 
 @dataclass(frozen=True)
 class Band:
-    """One metric over the epochs: the mean, smallest and largest value of the seeds.
+    """One metric over the epochs: the mean, smallest and largest value of the runs.
 
     Args:
-        seeds: The number of seeds that have a value at each epoch.
+        seeds: The number of runs that have a value at each epoch.
     """
 
     epochs: list[int]
@@ -33,7 +33,7 @@ class Band:
 
     @property
     def whole(self) -> int:
-        """The number of points before the first seed ends."""
+        """The number of points before the first run ends."""
         most = max(self.seeds)
         return next((i for i, n in enumerate(self.seeds) if n < most), len(self.seeds))
 
@@ -51,7 +51,7 @@ def read_metrics(folder: Path) -> dict[str, dict[int, float]]:
 
 
 def bands(folders: Iterable[Path], names: Sequence[str]) -> dict[str, Band]:
-    """The band of each named column, over runs that differ only in their seed.
+    """The band of each named column, over the replicates of a config.
 
     If runs stop at different epochs, later points are computed from the remaining runs.
     """

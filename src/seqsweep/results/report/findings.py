@@ -206,6 +206,7 @@ class Report:
             there are no effects and no costs, since these would mix scores of different test sets.
         unit: The name of a replicate, `seed` if only seeds vary.
         varied: What the replicates differ in; empty if only seeds vary.
+        folds: The number of folds of a cross-validation; 0 without folds.
         test: The name of the test and of its correction.
     """
 
@@ -243,6 +244,7 @@ class Report:
     across: AcrossSets | None = None
     unit: str = "seed"
     varied: str = ""
+    folds: int = 0
     test: str = ""
 
     @property

@@ -14,7 +14,7 @@ from seqsweep.results.report.findings import Report
 from seqsweep.results.report.plot_parts import Figure
 from seqsweep.results.report.search_view import search_view
 from seqsweep.results.report.sets_section import sets_view
-from seqsweep.results.verdicts import seeds_override
+from seqsweep.results.verdicts import replicates_override
 from seqsweep.runs.replicate_keys import REPLICATE_KEYS
 
 _FOLDED_FROM = 30
@@ -60,11 +60,18 @@ def _board_view(report: Report) -> dict[str, Any]:
         "folded": len(report.configs) > _FOLDED_FROM,
         "tested": bool(verdicts & {"different", "indistinguishable"}),
         "by_t": any(config.differs_by_t for config in report.configs),
-        "seeds": seeds_override(len(report.configs)),
+        "untested": " or ".join(sorted(_untested(report))),
+        "more_replicates": replicates_override(len(report.configs), report.folds),
         "scored": len(means),
         "has_better": any(config.improvement for config in report.configs),
         "has_lost": any(config.lost for config in report.configs),
     }
+
+
+def _untested(report: Report) -> set[str]:
+    """The reasons why splits of the data are not tested."""
+    differences = [config.difference for config in report.configs]
+    return {one.untested for one in differences if one is not None and one.untested}
 
 
 def _effects_view(report: Report) -> dict[str, Any]:

@@ -197,22 +197,27 @@ def _comparison_sentences(configs: Sequence[Config], score: str, variation: Vari
 
 def _too_few_sentence(configs: Sequence[Config], by_t: int, variation: Variation) -> str:
     """Says why none of the other configs is compared with the first."""
-    shared = [config.difference.n for config in configs[1:] if config.difference]
+    differences = [config.difference for config in configs[1:] if config.difference]
     runs = [len(config.runs) for config in configs]
-    return upper_first(too_few_words(shared, runs, by_t, variation) or "")
+    untested = [difference.untested for difference in differences]
+    shared = [difference.n for difference in differences]
+    return upper_first(too_few_words(shared, runs, by_t, untested, variation.folds) or "")
 
 
 def _count_verdicts(verdicts: Sequence[str], variation: Variation) -> str:
     """Counts the other configs by verdict: `5 of 23 others differ, 12 have too few seeds`."""
+    words = _VERDICTS
+    if variation.resampled:
+        # Splits may have no test although they are many, such as splits of unknown sizes.
+        words = words | {"undecided": ("is not tested", "are not tested")}
     if len(verdicts) == 1:
-        words = f"The other config {_VERDICTS[verdicts[0]][0]}"
-        return words.replace("seeds", f"{variation.unit}s")
+        return f"The other config {words[verdicts[0]][0]}"
     parts: list[str] = []
-    for verdict, (one, many) in _VERDICTS.items():
+    for verdict, (one, many) in words.items():
         if number := verdicts.count(verdict):
             of = "" if parts else f" of {len(verdicts)} others"
             parts.append(f"{number}{of} {one if number == 1 else many}")
-    return ", ".join(parts).replace("seeds", f"{variation.unit}s")
+    return ", ".join(parts)
 
 
 def _is_better(config: Config, score: str) -> bool:
