@@ -70,7 +70,6 @@ def search(
     planner = TrialPlanner(compose, fixed, space)
     ends = planner.plan_ends()
     first = next(run for _, run in ends.values())
-    planner = TrialPlanner(compose, fixed, space, first.config["seed"])
     settings = settings_of(_plain(options), first.config)
     check_objectives(settings, first.splits)
     _refuse_options(first, launcher, settings)

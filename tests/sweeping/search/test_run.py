@@ -1,0 +1,73 @@
+"""A search trains what its config asks for, and its exit code tells what has failed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
+from seqsweep.config import CONF_DIR
+from seqsweep.config.compose import MemberComposer
+from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.search.command import search
+
+RUNS = (
+    "data=random", "data.source.num_sequences=40", "data.source.length=5", "data.batch_size=16",
+    "trainer.max_epochs=1", "logger=csv", "diagnostics=false", "sweep.report=false",
+    "model.hidden_size=int(interval(4,12))",
+)  # fmt: skip
+SETTINGS: dict[str, Any] = {
+    "budget": {"trials": 4}, "parallel": 2, "sampler": "random", "confirm": {"top": 0}
+}  # fmt: skip
+Search = Callable[..., int]
+
+
+@pytest.fixture(scope="module")
+def compose() -> MemberComposer:
+    with initialize_config_dir(config_dir=str(CONF_DIR), **VERSION_BASE):
+        loader = GlobalHydra.instance().config_loader()
+    return MemberComposer(loader, loader.load_configuration("train", [], RunMode.MULTIRUN))
+
+
+@pytest.fixture
+def run(compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Search:
+    """Runs a search into the test's folder; returns its exit code."""
+    monkeypatch.setattr("sys.argv", ["seqsweep"])
+
+    def call(*overrides: str, launcher: RunLauncher | None = None, **settings: Any) -> int:
+        structured = OmegaConf.structured(OptunaSweeperConf)
+        options: Any = OmegaConf.to_container(OmegaConf.merge(structured, SETTINGS, settings))
+        local = RunLauncher(None, threads=1)  # type: ignore[arg-type]
+        return search(options, [*RUNS, *overrides], compose, launcher or local, tmp_path)
+
+    return call
+
+
+def found(folder: Path) -> SearchFile:
+    file = SearchFile.read(folder)
+    assert file is not None
+    return file
+
+
+def seed_of(folder: Path, run_id: str) -> int:
+    record = RunFolder(folder / run_id).record()
+    assert record is not None
+    return record["config"]["seed"]
+
+
+def test_the_seeds_of_a_trial_begin_at_the_seed_of_the_config(run: Search, tmp_path: Path) -> None:
+    confirm = {"top": 1, "seeds": 1}
+    assert run("seed=4", budget={"trials": 2}, seeds=2, confirm=confirm) == 0
+    file = found(tmp_path)
+    for trial in file.trials:
+        assert [seed_of(tmp_path, run_id) for run_id in trial.run_ids] == [4, 5]
+    ((confirmed,),) = file.confirmed.values()
+    assert seed_of(tmp_path, confirmed) == 6
