@@ -18,6 +18,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.search.command import search
+from seqsweep.training.engines.native.member import PoolMember
 
 RUNS = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5", "data.batch_size=16",
@@ -71,3 +72,48 @@ def test_the_seeds_of_a_trial_begin_at_the_seed_of_the_config(run: Search, tmp_p
         assert [seed_of(tmp_path, run_id) for run_id in trial.run_ids] == [4, 5]
     ((confirmed,),) = file.confirmed.values()
     assert seed_of(tmp_path, confirmed) == 6
+
+
+@pytest.fixture
+def fail(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`fail(2)` lets the run that starts third fail, and only that one."""
+
+    def call(*numbers: int) -> None:
+        start, started = PoolMember.start, list[PoolMember]()
+
+        def start_or_fail(member: PoolMember) -> None:
+            started.append(member)
+            if len(started) - 1 in numbers:
+                raise ValueError("broken")
+            start(member)
+
+        monkeypatch.setattr(PoolMember, "start", start_or_fail)
+
+    return call
+
+
+def test_a_failure_that_stops_ends_the_search_until_the_next_command(
+    run: Search, fail: Callable[..., None], tmp_path: Path
+) -> None:
+    fail(1)
+    confirm = {"top": 1, "seeds": 1}
+    assert run("sweep.on_error=stop", confirm=confirm) == 1
+    states = [trial.state for trial in found(tmp_path).trials]
+    assert "running" in states
+    assert not found(tmp_path).confirmed
+    assert run("sweep.on_error=stop", confirm=confirm) == 0
+    assert [trial.state for trial in found(tmp_path).trials] == ["complete"] * 4
+    assert found(tmp_path).confirmed
+
+
+def test_a_failure_that_stops_also_ends_the_confirmation(
+    run: Search, fail: Callable[..., None], tmp_path: Path
+) -> None:
+    assert run() == 0
+    fail(0)
+    confirm = {"top": 2, "seeds": 2}
+    assert run("sweep.on_error=stop", confirm=confirm, parallel=2) == 1
+    run_ids = [run_id for runs in found(tmp_path).confirmed.values() for run_id in runs]
+    assert sum(RunFolder(tmp_path / run_id).attempts() for run_id in run_ids) == 1
+    assert run("sweep.on_error=stop", confirm=confirm) == 0
+    assert all(RunFolder(tmp_path / run_id).record() for run_id in run_ids)

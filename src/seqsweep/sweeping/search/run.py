@@ -116,10 +116,11 @@ class SearchRun:
             code = self._train(pending)
             self.window.look()
             # Without any result, another round would end in the same way.
-            if code or len(self.window.results) == known:
+            if code or len(self.window.results) == known or self.window.is_stopped():
                 return code or 1
         self.window.tell_all()
-        return 0
+        # A run that fails just before the last look may also end the search.
+        return int(self.window.is_stopped())
 
     def _train(self, pending: Sequence[SweepMember]) -> int:
         """Trains runs, with workers until the next result is there; returns the exit code."""
@@ -163,7 +164,8 @@ class SearchRun:
         while pending:
             code = self._train(pending)
             left = [member for member in pending if not queued[member.folder.run_id].is_over()]
-            if code or len(left) == len(pending):
+            is_stopped = any(run.ends_sweep() for run in queued.values())
+            if code or len(left) == len(pending) or is_stopped:
                 return code or 1
             pending = left
         return 0
