@@ -1,6 +1,7 @@
 """A search trains what its config asks for, and its exit code tells what has failed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.search.command import search
+from seqsweep.sweeping.workers import Workers
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.outcome import STOP_FILE
 
 RUNS = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5", "data.batch_size=16",
@@ -117,3 +120,30 @@ def test_a_failure_that_stops_also_ends_the_confirmation(
     assert sum(RunFolder(tmp_path / run_id).attempts() for run_id in run_ids) == 1
     assert run("sweep.on_error=stop", confirm=confirm) == 0
     assert all(RunFolder(tmp_path / run_id).record() for run_id in run_ids)
+
+
+@dataclass
+class NoWorkers(Workers):
+    """A cluster whose workers end at once; notes whether they were told to stop."""
+
+    count: int = 1
+    detach: bool = False
+    options: Sequence[str] = ()
+    stopped: list[bool] = field(default_factory=list[bool])
+
+    def start(self, folder: Path, count: int, command: Sequence[str]) -> str:
+        self.stopped.append((folder / STOP_FILE).exists())
+        return "a worker"
+
+    def alive(self, folder: Path) -> int:
+        return 0
+
+
+def test_workers_do_not_stop_for_the_failure_of_an_earlier_command(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqsweep.sweeping.workers._POLL_SECONDS", 0.0)
+    (tmp_path / STOP_FILE).touch()
+    workers = NoWorkers()
+    assert run(launcher=RunLauncher(None, workers=workers)) == 1  # type: ignore[arg-type]
+    assert workers.stopped == [False]

@@ -35,6 +35,7 @@ from seqsweep.sweeping.sweep import (
 )
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
+from seqsweep.training.outcome import STOP_FILE
 
 
 class SearchRun:
@@ -86,6 +87,8 @@ class SearchRun:
         code = 0
         try:
             with sweep_lock(self.folder):
+                # Not removed at the end: workers may still have to see the file of a failure.
+                (self.folder / STOP_FILE).unlink(missing_ok=True)
                 try:
                     code = self._search() or self._confirm()
                 finally:
