@@ -15,8 +15,10 @@ from hydra_plugins.seqsweep_optuna.seqsweep_optuna import OptunaSweeperConf
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.search.command import search
 from seqsweep.sweeping.workers import Workers
@@ -147,3 +149,13 @@ def test_workers_do_not_stop_for_the_failure_of_an_earlier_command(
     workers = NoWorkers()
     assert run(launcher=RunLauncher(None, workers=workers)) == 1  # type: ignore[arg-type]
     assert workers.stopped == [False]
+
+
+def test_workers_that_still_wait_learn_that_the_search_has_ended(
+    run: Search, tmp_path: Path
+) -> None:
+    with RunLock(tmp_path, ".running-elsewhere-1"):
+        assert run() == 0
+        swept = SweepFile.read(tmp_path)
+    assert swept is not None
+    assert not swept.open

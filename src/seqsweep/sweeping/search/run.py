@@ -93,6 +93,7 @@ class SearchRun:
                     code = self._search() or self._confirm()
                 finally:
                     self._save()
+                    self._close()
         finally:
             swept = SweepFile.read(self.folder)
             if swept is not None:
@@ -196,6 +197,12 @@ class SearchRun:
 
     def _save(self) -> None:
         self._file().write(self.folder)
+
+    def _close(self) -> None:
+        """Tells workers that no further run comes: those that wait keep the sweep from ending."""
+        swept = SweepFile.read(self.folder)
+        if swept is not None and swept.open:
+            replace(swept, open=False).write(self.folder)
 
     def _say_start(self) -> None:
         limits = ", ".join(
