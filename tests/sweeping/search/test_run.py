@@ -159,3 +159,14 @@ def test_workers_that_still_wait_learn_that_the_search_has_ended(
         swept = SweepFile.read(tmp_path)
     assert swept is not None
     assert not swept.open
+
+
+def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(
+    run: Search, fail: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run() == 0
+    fail(0)
+    confirm = {"top": 2, "seeds": 2}
+    assert run(confirm=confirm) == 1
+    assert "1 confirmation failed; why:" in capsys.readouterr().out
+    assert run(confirm=confirm) == 0

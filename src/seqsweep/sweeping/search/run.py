@@ -20,6 +20,7 @@ from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember, build_each, not_done
 from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.clock import Clock
 from seqsweep.sweeping.search.ending import best_trials, describe_search
 from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
@@ -76,7 +77,7 @@ class SearchRun:
         self._trained: dict[str, SweepMember] = {}
         self._is_alone = not is_sweep_running(folder)
         self._has_begun = False
-        self._is_confirming = False
+        self._confirming: dict[str, QueuedRun] = {}
 
     def run(self) -> int:
         """Trains until the budget is spent, and prints the result; returns the exit code."""
@@ -134,7 +135,7 @@ class SearchRun:
         # The file also lists the runs of earlier rounds and commands, which are over.
         left = {member.folder.run_id for member in pending}
         done = frozenset(file.configs.keys() - left)
-        file = replace(file, done_before=done, open=not self._is_confirming)
+        file = replace(file, done_before=done, open=not self._confirming)
         # Only the first round may find what a killed search has left.
         begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
         self._has_begun = True
@@ -149,7 +150,6 @@ class SearchRun:
 
     def _confirm(self) -> int:
         """Trains the best trials with fresh seeds; returns the exit code."""
-        self._is_confirming = True
         best = best_trials(self._file())[: self.settings.confirm_top]
         first = self.planner.seed + self.settings.seeds
         seeds = range(first, first + self.settings.confirm_seeds)
@@ -164,7 +164,7 @@ class SearchRun:
                 f"{count(len(best), 'best trial')} again with {count(len(seeds), 'fresh seed')}: "
                 f"{count(len(pending), 'run')} to train"
             )
-        queued = {member.folder.run_id: member.queued() for member in pending}
+        queued = self._confirming = {m.folder.run_id: m.queued() for m in pending}
         while pending:
             code = self._train(pending)
             left = [member for member in pending if not queued[member.folder.run_id].is_over()]
@@ -218,18 +218,24 @@ class SearchRun:
         print_notes([*notes, *self.first.notes], self.console)
 
     def _say_failures(self) -> int:
-        """Prints how many trials have failed, unless they diverged; returns the exit code."""
+        """Prints how many trials and confirmations have failed; returns the exit code.
+
+        A run that diverged is done.
+        """
         failed = [
             trial
             for trial in self.window.trials()
             if trial.state == "failed"
             and not all(RunFolder(self.folder / run_id).record() for run_id in trial.run_ids)
         ]
-        if failed:
+        runs = [run for run in self._confirming.values() if not run.is_done()]
+        counts = {"trial": len(failed), "confirmation": len(runs)}
+        texts = [count(number, name) for name, number in counts.items() if number]
+        if texts:
             quoted = escape(shlex.quote(place(self.folder)))
-            text = f"[red]{count(len(failed), 'trial')} failed[/]; why:\n  seqsweep status {quoted}"
+            text = f"[red]{' and '.join(texts)} failed[/]; why:\n  seqsweep status {quoted}"
             self.console.print(text, soft_wrap=True, highlight=False)
-        return int(bool(failed))
+        return int(bool(texts))
 
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)
