@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
@@ -21,6 +22,7 @@ from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.search.command import search
+from seqsweep.sweeping.search.planning import Planned, TrialPlanner
 from seqsweep.sweeping.workers import Workers
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.outcome import STOP_FILE
@@ -170,3 +172,20 @@ def test_a_run_with_a_fresh_seed_that_fails_is_told_and_tried_again(
     assert run(confirm=confirm) == 1
     assert "1 confirmation failed; why:" in capsys.readouterr().out
     assert run(confirm=confirm) == 0
+
+
+def test_a_combination_that_hydra_refuses_counts_as_a_failed_trial(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = TrialPlanner.plan
+
+    def refuse_all_but_the_ends(
+        self: TrialPlanner, params: dict[str, int], seeds: Sequence[int]
+    ) -> Planned:
+        if params["model.hidden_size"] in (4, 12):
+            return plan(self, params, seeds)
+        raise HydraException("no such combination")
+
+    monkeypatch.setattr(TrialPlanner, "plan", refuse_all_but_the_ends)
+    assert run(budget={"trials": 2}) == 0
+    assert [trial.state for trial in found(tmp_path).trials] == ["failed", "failed"]

@@ -139,7 +139,7 @@ class Window:
         planned, refusal = Planned(), None
         try:
             planned = self.planner.plan(sampled.params, self.seeds)
-        except (ValueError, TypeError) as error:
+        except (HydraException, ValueError, TypeError) as error:
             refusal = " ".join(str(error).split())
             say_error(f"trial {sampled.number} is refused: {refusal}")
         chosen = Chosen(sampled.number, sampled.params, list(planned), sampled.thresholds, refusal)
