@@ -95,7 +95,7 @@ def test_a_worker_notices_a_change_of_sweep_json_while_it_begins(tmp_path, monke
         SweepFile((), 1.0, {}).write(folder)
         return sweep
 
-    queues: list[object] = []
+    queues: list[SweepFile] = []
     monkeypatch.setattr(work.Worker, "_queued", lambda self: queues.append(self.sweep) or [])
     monkeypatch.setattr(work, "read_sweep", read_before_a_change)
     worker = work.Worker(tmp_path, 1, ())
