@@ -252,6 +252,26 @@ def test_checked_is_composed_and_checked(compose: MemberComposer) -> None:
         assert compose.checked(overrides) == check(compose(overrides)), overrides
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "default"),
+    [("trainer.max_steps", 100, -1), ("trainer.reload_dataloaders_every_n_epochs", 1, 0)],
+)
+def test_checked_drops_lightnings_default_after_another_number(
+    compose: MemberComposer, key: str, value: int, default: int
+) -> None:
+    for number in (value, default, value):
+        overrides = [f"{key}={number}"]
+        checked = compose.checked(overrides)
+        assert checked == check(compose(overrides))
+        assert (key.partition(".")[2] in checked["trainer"]) == (number == value)
+
+
+def test_checked_refuses_a_number_of_retries_after_another(compose: MemberComposer) -> None:
+    compose.checked(["sweep.retries=1"])
+    with pytest.raises(ValueError, match=r"sweep.retries=-1: must be at least 0"):
+        compose.checked(["sweep.retries=-1"])
+
+
 def test_members_share_the_sections_in_which_they_do_not_differ(compose: MemberComposer) -> None:
     """A hundred thousand configs would take gigabytes otherwise."""
     one, other = (

@@ -181,7 +181,7 @@ def test_a_killed_search_ends_as_if_it_had_not_been_killed(
 
 
 def test_each_trial_over_seeds_is_judged_by_the_mean(seqsweep: Command, tmp_path: Path) -> None:
-    options = ("hydra.sweeper.budget.trials=3", "hydra.sweeper.seeds=2", NO_CONFIRMATION)
+    options = ("hydra.sweeper.budget.trials=3", "hydra.sweeper.seeds=2", NO_CONFIRMATION, "seed=4")
     done = seqsweep(*SEARCH, *options, "hydra.sweeper.sampler=random", "sweep.name=a")
     assert done.code == 0, done.err
     for trial in search(tmp_path, "a").trials:
@@ -189,7 +189,7 @@ def test_each_trial_over_seeds_is_judged_by_the_mean(seqsweep: Command, tmp_path
             json.loads((tmp_path / "outputs/sweeps/a" / run_id / "record.json").read_text())
             for run_id in trial.run_ids
         ]
-        assert [record["config"]["seed"] for record in records] == [0, 1]
+        assert [record["config"]["seed"] for record in records] == [4, 5]
         scores = [record["metrics"]["val/acc"] for record in records]
         assert trial.values == [sum(scores) / 2]
         assert trial.epochs == 18

@@ -2,6 +2,7 @@
 
 import io
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,24 @@ def test_watch_notices_the_end_of_a_sweep_and_a_new_sweep(sweep, make_sweep, con
         seen.progress.look()
         assert len(seen.progress.runs) == 3
         assert not seen.is_over()
+
+
+def test_watch_waits_for_the_next_runs_of_a_search(sweep, config):
+    found = sweep(config(0))
+    found.start(0)
+    found.finish(0)
+    with sweep_lock(found.folder):
+        replace(found.file(), open=True).write(found.folder)
+        seen = WatchedFolder(found.folder)
+        seen.progress.look()
+        assert not seen.missing()
+        assert not seen.is_over()
+        found.file().write(found.folder)
+        seen.renew()
+        assert seen.is_over()
+    replace(found.file(), open=True).write(found.folder)  # its search was killed
+    seen.renew()
+    assert seen.is_over()
 
 
 def test_watch_notices_a_new_sweep_json_with_the_inode_of_the_old_one(sweep, config):

@@ -86,6 +86,24 @@ def test_jobs_of_another_launcher_start_all_at_once_beside_workers(members):
         assert launched(members, threads=None) == [12]
 
 
+def test_a_worker_notices_a_change_of_sweep_json_while_it_begins(tmp_path, monkeypatch):
+    SweepFile((), 0.0, {}).write(tmp_path)
+    read = work.read_sweep
+
+    def read_before_a_change(folder: Path) -> SweepFile:
+        sweep = read(folder)
+        SweepFile((), 1.0, {}).write(folder)
+        return sweep
+
+    queues: list[SweepFile] = []
+    monkeypatch.setattr(work.Worker, "_queued", lambda self: queues.append(self.sweep) or [])
+    monkeypatch.setattr(work, "read_sweep", read_before_a_change)
+    worker = work.Worker(tmp_path, 1, ())
+    monkeypatch.setattr(work, "read_sweep", read)
+    worker.run(0.0)
+    assert [sweep.started for sweep in queues] == [0.0, 1.0]
+
+
 def test_a_worker_of_very_many_runs_queues_those_that_are_not_done(members, monkeypatch):
     monkeypatch.setattr(work, "LEAST_RUNS", 1)
     folder = members[0].folder.path.parent

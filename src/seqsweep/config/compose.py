@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from seqsweep.config.schema import Config, check
+from seqsweep.config.trainer_arguments import is_lightnings
 from seqsweep.runs.identity import flatten, is_below
 
 _INTEGER = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(0|-?[1-9][0-9]{0,17})")
@@ -109,10 +110,9 @@ class MemberComposer:
                 key, value = override.key_or_group, override.value()
             else:
                 continue
-            # The check compares `threads` with the cores of the machine, and refuses infinite
-            # numbers, so each such value must be checked.
+            # The check refuses infinite numbers, so each of them must be checked.
             is_number = isinstance(value, (int, float)) and math.isfinite(value)
-            if is_number and key != "threads" and (key, type(value)) not in self._bound:
+            if is_number and not _depends_on_value(key) and (key, type(value)) not in self._bound:
                 numbers[text] = key, value
         return numbers
 
@@ -181,6 +181,15 @@ class MemberComposer:
         if key not in self._groups:
             self._groups[key] = bool(self.loader.get_group_options(key))
         return self._groups[key]
+
+
+def _depends_on_value(key: str) -> bool:
+    """Returns whether the check treats some numbers of a key differently from others.
+
+    It compares `threads` with the cores of the machine and some keys of `sweep` with their range,
+    and it drops arguments that equal Lightning's default.
+    """
+    return key == "threads" or key.startswith("sweep.") or is_lightnings(key)
 
 
 def _key(

@@ -122,6 +122,8 @@ class WatchedFolder:
         if self.progress.counts["running"]:
             self._seen_running = time.time()
             return False
+        if self.sweep is not None and self.sweep.open and is_sweep_running(self.folder):
+            return False  # a search will add runs
         return not self.missing() or self.has_ended or self._is_quiet()
 
     def is_only_planned(self) -> bool:

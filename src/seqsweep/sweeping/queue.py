@@ -86,6 +86,10 @@ class QueuedRun:
         """Returns whether the run is done or has failed too often."""
         return self.is_done() or self.failures() >= self.tries
 
+    def ends_sweep(self) -> bool:
+        """Returns whether the run has failed and its failure ends the sweep."""
+        return self.stops and self.failures() > 0
+
 
 def time_of_record(folder: RunFolder) -> int | None:
     """Returns when a run's record was written; None if it has no record."""
@@ -246,7 +250,7 @@ class Queue:
     def _is_over(self, run: QueuedRun) -> bool:
         """Returns whether a run is over; one that has failed may stop the sweep."""
         # Runs that were training already when one failed are completed first.
-        if run.stops and run.failures() > 0:
+        if run.ends_sweep():
             self._is_stopped = True
         return run.is_over()
 

@@ -24,6 +24,7 @@ from seqsweep.console import PlainConsole, place, print_notes, say, say_error
 from seqsweep.importing import without_collections
 from seqsweep.live.sweep_state import duration
 from seqsweep.results.formatting import count
+from seqsweep.runs.files import stat_of
 from seqsweep.runs.ledger import read_folder
 from seqsweep.runs.lock import Locked
 from seqsweep.runs.lock_notes import lock_notes
@@ -134,8 +135,9 @@ class Worker:
         self.folder = folder
         self.threads = threads
         self.allowed = allowed
-        self.sweep = read_sweep(folder)
+        # The version is read first, so that a later change is noticed.
         self._version = self._sweep_version()
+        self.sweep = read_sweep(folder)
         _enter(self.sweep.directory)
 
     def run(self, idle: float) -> None:
@@ -156,7 +158,6 @@ class Worker:
                 # Another command may have extended the sweep meanwhile, and a search may soon.
                 if not (self._is_outdated() or (self.sweep.open and self._wait_for_runs(idle))):
                     return
-                # The version is read first, so that a later change is noticed.
                 self._version = self._sweep_version()
                 self.sweep = read_sweep(self.folder)
 
@@ -243,9 +244,9 @@ class Worker:
             )
         return replace(planned, limits=Limits.from_plain(self.sweep.limits.get(run_id)))
 
-    def _sweep_version(self) -> tuple[int, int]:
-        stat = (self.folder / NAME).stat()
-        return stat.st_ino, stat.st_mtime_ns
+    def _sweep_version(self) -> tuple[int, int] | None:
+        stat = stat_of(str(self.folder / NAME))
+        return None if stat is None else (stat.st_ino, stat.st_mtime_ns)
 
 
 def _nested(flat: Config) -> dict[str, Any]:

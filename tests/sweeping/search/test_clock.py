@@ -1,13 +1,23 @@
 """The minutes of a search add up over its commands, also over killed ones."""
 
 import os
+import subprocess
+import sys
 import time
 
 import pytest
 
+from seqsweep.runs.lock import RunLock
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.search.clock import Clock
+from seqsweep.sweeping.search.clock import LOCK, Clock
+
+_KILLED = """
+import os, pathlib, signal
+from seqsweep.runs.lock import RunLock
+with RunLock(pathlib.Path({folder!r}), {name!r}):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
 
 
 @pytest.fixture
@@ -16,8 +26,10 @@ def killed(tmp_path):
     SearchFile("tpe", "none", {}, (), (), {}, minutes=10.0).write(tmp_path)
     SweepFile((), time.time(), {}).write(tmp_path)
     written = (tmp_path / NAME).stat().st_mtime
-    (tmp_path / ".running-host-1").touch()
-    os.utime(tmp_path / ".running-host-1", (written + 180, written + 180))
+    # The last file is that of the present command; a worker has lived for longer.
+    for name, seconds in ((LOCK, 180), (f"{LOCK}.2", 3600), (".running-host-1", 3000)):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (written + seconds, written + seconds))
     return tmp_path
 
 
@@ -32,3 +44,14 @@ def test_a_killed_command_counts_as_long_as_it_lived(killed):
 def test_a_command_that_has_ended_counts_as_it_was_written(killed):
     SweepFile((), time.time(), {}, ended=time.time()).write(killed)
     assert Clock(killed).minutes == pytest.approx(10, abs=0.1)
+
+
+@pytest.mark.slow
+def test_the_lock_of_a_killed_command_is_kept_beside_that_of_the_next(tmp_path):
+    """This is what the clock relies on."""
+    killed = [sys.executable, "-c", _KILLED.format(folder=str(tmp_path), name=LOCK)]
+    subprocess.run(killed, check=False)
+    before = (tmp_path / LOCK).stat().st_mtime
+    with RunLock(tmp_path, LOCK):
+        assert (tmp_path / LOCK).stat().st_mtime == before
+        assert (tmp_path / f"{LOCK}.2").exists()

@@ -316,6 +316,15 @@ def test_the_folder_of_another_search_is_refused(
     assert found(undisturbed["folder"]) == expected
 
 
+def test_a_large_population_is_asked_about(
+    run: Search, compose: MemberComposer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(compose.master.sweep, "ask_above", 7)
+    with pytest.raises(ValueError, match=r"8 runs to train are more than sweep.ask_above=7"):
+        run(tmp_path / "a")
+    assert not (tmp_path / "a").exists()
+
+
 def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path: Path) -> None:
     for launcher in (
         RunLauncher(None),  # type: ignore[arg-type]

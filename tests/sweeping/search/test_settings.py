@@ -41,6 +41,13 @@ def test_wrong_settings_are_refused(settings, options, words):
         settings(**options)
 
 
+def test_a_budget_below_one_trial_is_refused(settings):
+    settings(budget={"epochs": 18}, seeds=2)
+    words = r"budget.epochs=17: must be at least 18, .*seeds=2, trainer.max_epochs=9"
+    with pytest.raises(ValueError, match=words):
+        settings(budget={"epochs": 17}, seeds=2)
+
+
 def test_an_objective_of_a_missing_split_is_refused(settings):
     check_objectives(settings(), {"train": {}, "val": {}})
     check_objectives(settings(), None)

@@ -8,6 +8,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
+from seqsweep.runs.searchfile import SearchFile
 from seqsweep.sweeping.search.journal import NAME
 from seqsweep.sweeping.search.settings import SAMPLERS
 from seqsweep.sweeping.search.study import STUDY_NAME, SearchStudy
@@ -116,3 +117,18 @@ def test_notes_of_the_dashboard_stay(settings, space, advance, end, tmp_path):
     again = SearchStudy.in_folder(settings(), space, tmp_path)
     assert again.storage.get_study_system_attrs(0) == {"dashboard:note_str:0": "promising"}
     assert len(again.results) == 2
+
+
+@pytest.mark.parametrize("method", ["halving", "tpe"])
+def test_the_search_json_of_a_search_without_a_journal_stays(method, settings, space, tmp_path):
+    SearchFile(method, "none", {}, (), (), {}).write(tmp_path)
+    content = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ValueError, match=f"a search by {method} and no .* give another sweep.name"):
+        SearchStudy.in_folder(settings(), space, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == content
+
+
+def test_a_search_whose_journal_was_emptied_begins_again(settings, space, tmp_path):
+    SearchFile("tpe", "none", {}, (), (), {}).write(tmp_path)
+    (tmp_path / NAME).touch()
+    assert not SearchStudy.in_folder(settings(), space, tmp_path).chosen

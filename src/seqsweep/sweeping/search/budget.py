@@ -36,6 +36,22 @@ class Budget:
                 raise ValueError(f"hydra.sweeper.budget.{unit}={limit}: must be above 0")
         return budget
 
+    def check_trial(self, seeds: int, epochs: int) -> None:
+        """Checks that one trial fits.
+
+        Args:
+            seeds: the number of its runs.
+            epochs: the most epochs of a run.
+
+        Raises:
+            ValueError: it does not fit.
+        """
+        if self.epochs is not None and self.epochs < seeds * epochs:
+            raise ValueError(
+                f"hydra.sweeper.budget.epochs={self.epochs}: must be at least {seeds * epochs}, the"
+                f" epochs of one trial (hydra.sweeper.seeds={seeds}, trainer.max_epochs={epochs})"
+            )
+
     def described(self) -> dict[str, float]:
         """Returns the limits by unit, as search.json has them."""
         limits = {"trials": self.trials, "epochs": self.epochs, "minutes": self.minutes}

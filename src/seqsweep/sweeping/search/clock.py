@@ -1,17 +1,22 @@
 """The time that a search has taken, over all its commands."""
 
+import os
 import time
 from pathlib import Path
 
+from seqsweep.runs.lock_files import file_of, generations
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
+
+LOCK = ".searching"
+"""The lock of the process that chooses the trials of a folder."""
 
 
 class Clock:
     """Counts the minutes of a search, without those between two commands.
 
     Args:
-        folder: the folder of the search.
+        folder: the folder of the search, whose lock this process holds.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,6 +40,8 @@ def _minutes_before(folder: Path) -> float:
         return 0.0
     if sweep is None or sweep.ended is not None:
         return search.minutes
-    alive = [path.stat().st_mtime for path in folder.glob(".running-*")]
+    path = f"{folder}/{LOCK}"
+    # The last file is that of this process. Those before it stay until it releases the lock.
+    alive = [os.stat(file_of(path, number)).st_mtime for number in generations(path)[:-1]]
     written = (folder / NAME).stat().st_mtime
     return search.minutes + max([0.0, *(when - written for when in alive)]) / 60

@@ -21,13 +21,11 @@ from seqsweep.runs.lock import Locked, RunLock, is_locked
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.plan_command import verify_members
+from seqsweep.sweeping.search.clock import LOCK
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.search.settings import Settings, check_objectives, settings_of
 from seqsweep.sweeping.search.space import parse
 from seqsweep.training.planned_run import PlannedRun
-
-LOCK = ".searching"
-"""The lock of the process that chooses the trials of a folder."""
 
 
 @interruptible()
@@ -70,7 +68,6 @@ def search(
     planner = TrialPlanner(compose, fixed, space)
     ends = planner.plan_ends()
     first = next(run for _, run in ends.values())
-    planner = TrialPlanner(compose, fixed, space, first.config["seed"])
     settings = settings_of(_plain(options), first.config)
     check_objectives(settings, first.splits)
     _refuse_options(first, launcher, settings)

@@ -12,9 +12,11 @@ from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
+from seqsweep.config.schema import check_shape
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.live.display import Display
 from seqsweep.results.formatting import count
+from seqsweep.sweeping.confirm import confirm_size
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.members import SweepMember, build_each, plan_members, say_plan
@@ -79,6 +81,8 @@ def search(
     _say_plan(searched, pending, console)
     if command == "plan":
         return 0
+    if not confirm_size(len(pending), check_shape(compose.master).ask_above, console):
+        return 1
     code = 0
     if pending:
         code = _train(searched, pending, checked, console)

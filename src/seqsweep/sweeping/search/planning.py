@@ -1,5 +1,6 @@
 """Plans the runs of trials: their configs, and their checks before the first run."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,13 +39,18 @@ class TrialPlanner:
         compose: composes the config of a run.
         fixed: the overrides that all trials share.
         space: of the search.
-        seed: the first seed of a trial.
     """
 
     compose: MemberComposer
     fixed: Sequence[str]
     space: Space
-    seed: int = 0
+
+    @functools.cached_property
+    def seed(self) -> int:
+        """The first seed of a trial: the seed of the config."""
+        # The overrides of `plan` set a seed, which would hide that of the config.
+        run = self._plan_run([*self.fixed, *self.overrides(self._first_params())])
+        return run.config[_SEED]
 
     def plan(self, params: Mapping[str, Any], seeds: Sequence[int]) -> Planned:
         """Plans the runs of a trial, one for each seed.
@@ -55,12 +61,15 @@ class TrialPlanner:
         planned: Planned = {}
         for seed in seeds:
             job = [*self.fixed, *self.overrides(params), f"{_SEED}={seed}"]
-            try:
-                member = plan(self.compose.checked(job))
-            except (ValueError, TypeError, OSError) as error:
-                raise with_place(error, self.compose.full(job).hydra) from error
+            member = self._plan_run(job)
             planned[member.run_id] = job, member
         return planned
+
+    def _plan_run(self, job: Sequence[str]) -> PlannedRun:
+        try:
+            return plan(self.compose.checked(job))
+        except (ValueError, TypeError, OSError) as error:
+            raise with_place(error, self.compose.full(job).hydra) from error
 
     def overrides(self, params: Mapping[str, Any]) -> list[str]:
         """Returns the params of a trial as overrides."""
@@ -95,7 +104,7 @@ class TrialPlanner:
         for key, reason in _SEARCH_NEEDS_ONE_VALUE.items():
             if key in self.space:
                 raise HydraException(f"{key}: must have one value in a search: {reason}")
-        first = {key: value_at(values, 0.0) for key, values in self.space.items()}
+        first = self._first_params()
         planned = self.plan(first, [self.seed])
         for key, values in self.space.items():
             if isinstance(values, Choice):
@@ -106,6 +115,10 @@ class TrialPlanner:
                 planned |= self.plan({**first, key: value}, [self.seed])
         check_comparable(self.space, planned.values())
         return planned
+
+    def _first_params(self) -> dict[str, Any]:
+        """Returns the first value of every key."""
+        return {key: value_at(values, 0.0) for key, values in self.space.items()}
 
 
 def members_of(

@@ -20,6 +20,7 @@ from seqsweep.sweeping.forming import gpu_available
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember, build_each, not_done
 from seqsweep.sweeping.planned_sweep import begin_sweep, new_sweep_file
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.clock import Clock
 from seqsweep.sweeping.search.ending import best_trials, describe_search
 from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
@@ -35,6 +36,7 @@ from seqsweep.sweeping.sweep import (
 )
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
+from seqsweep.training.outcome import STOP_FILE
 
 
 class SearchRun:
@@ -75,7 +77,7 @@ class SearchRun:
         self._trained: dict[str, SweepMember] = {}
         self._is_alone = not is_sweep_running(folder)
         self._has_begun = False
-        self._is_confirming = False
+        self._confirming: dict[str, QueuedRun] = {}
 
     def run(self) -> int:
         """Trains until the budget is spent, and prints the result; returns the exit code."""
@@ -86,10 +88,13 @@ class SearchRun:
         code = 0
         try:
             with sweep_lock(self.folder):
+                # Not removed at the end: workers may still have to see the file of a failure.
+                (self.folder / STOP_FILE).unlink(missing_ok=True)
                 try:
                     code = self._search() or self._confirm()
                 finally:
                     self._save()
+                    self._close()
         finally:
             swept = SweepFile.read(self.folder)
             if swept is not None:
@@ -116,10 +121,11 @@ class SearchRun:
             code = self._train(pending)
             self.window.look()
             # Without any result, another round would end in the same way.
-            if code or len(self.window.results) == known:
+            if code or len(self.window.results) == known or self.window.is_stopped():
                 return code or 1
         self.window.tell_all()
-        return 0
+        # A run that fails just before the last look may also end the search.
+        return int(self.window.is_stopped())
 
     def _train(self, pending: Sequence[SweepMember]) -> int:
         """Trains runs, with workers until the next result is there; returns the exit code."""
@@ -129,7 +135,7 @@ class SearchRun:
         # The file also lists the runs of earlier rounds and commands, which are over.
         left = {member.folder.run_id for member in pending}
         done = frozenset(file.configs.keys() - left)
-        file = replace(file, done_before=done, open=not self._is_confirming)
+        file = replace(file, done_before=done, open=not self._confirming)
         # Only the first round may find what a killed search has left.
         begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
         self._has_begun = True
@@ -144,7 +150,6 @@ class SearchRun:
 
     def _confirm(self) -> int:
         """Trains the best trials with fresh seeds; returns the exit code."""
-        self._is_confirming = True
         best = best_trials(self._file())[: self.settings.confirm_top]
         first = self.planner.seed + self.settings.seeds
         seeds = range(first, first + self.settings.confirm_seeds)
@@ -159,11 +164,12 @@ class SearchRun:
                 f"{count(len(best), 'best trial')} again with {count(len(seeds), 'fresh seed')}: "
                 f"{count(len(pending), 'run')} to train"
             )
-        queued = {member.folder.run_id: member.queued() for member in pending}
+        queued = self._confirming = {m.folder.run_id: m.queued() for m in pending}
         while pending:
             code = self._train(pending)
             left = [member for member in pending if not queued[member.folder.run_id].is_over()]
-            if code or len(left) == len(pending):
+            is_stopped = any(run.ends_sweep() for run in queued.values())
+            if code or len(left) == len(pending) or is_stopped:
                 return code or 1
             pending = left
         return 0
@@ -192,6 +198,12 @@ class SearchRun:
     def _save(self) -> None:
         self._file().write(self.folder)
 
+    def _close(self) -> None:
+        """Tells workers that no further run comes: those that wait keep the sweep from ending."""
+        swept = SweepFile.read(self.folder)
+        if swept is not None and swept.open:
+            replace(swept, open=False).write(self.folder)
+
     def _say_start(self) -> None:
         limits = ", ".join(
             f"{limit:,g} {unit}" for unit, limit in self.settings.budget.described().items()
@@ -206,18 +218,24 @@ class SearchRun:
         print_notes([*notes, *self.first.notes], self.console)
 
     def _say_failures(self) -> int:
-        """Prints how many trials have failed, unless they diverged; returns the exit code."""
+        """Prints how many trials and confirmations have failed; returns the exit code.
+
+        A run that diverged is done.
+        """
         failed = [
             trial
             for trial in self.window.trials()
             if trial.state == "failed"
             and not all(RunFolder(self.folder / run_id).record() for run_id in trial.run_ids)
         ]
-        if failed:
+        runs = [run for run in self._confirming.values() if not run.is_done()]
+        counts = {"trial": len(failed), "confirmation": len(runs)}
+        texts = [count(number, name) for name, number in counts.items() if number]
+        if texts:
             quoted = escape(shlex.quote(place(self.folder)))
-            text = f"[red]{count(len(failed), 'trial')} failed[/]; why:\n  seqsweep status {quoted}"
+            text = f"[red]{' and '.join(texts)} failed[/]; why:\n  seqsweep status {quoted}"
             self.console.print(text, soft_wrap=True, highlight=False)
-        return int(bool(failed))
+        return int(bool(texts))
 
     def _say(self, text: str) -> None:
         self.console.print(text, soft_wrap=True, highlight=False, markup=False)

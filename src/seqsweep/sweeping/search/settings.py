@@ -107,11 +107,13 @@ def settings_of(options: Mapping[str, Any], config: Config) -> Settings:
         )
     if options["sampler"] == "cmaes" and len(objectives) > 1:
         raise ValueError("hydra.sweeper.sampler=cmaes: takes one objective; tpe takes several")
+    budget = Budget.of(options["budget"])
+    budget.check_trial(options["seeds"], config["trainer"]["max_epochs"])
     return Settings(
         options["sampler"],
         _given_options("sampler", options, SAMPLERS),
         options["seed"],
-        Budget.of(options["budget"]),
+        budget,
         options["parallel"],
         objectives,
         directions,

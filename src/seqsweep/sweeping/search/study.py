@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from seqsweep.console import place
 from seqsweep.runs.files import write_bytes
+from seqsweep.runs.searchfile import SearchFile
 from seqsweep.sweeping.search.journal import ASKED, IDENTITY, NAME, Journal, identity_in, rewind
 from seqsweep.sweeping.search.pruning import Judged, known_values
 from seqsweep.sweeping.search.sampler_classes import PointSampler
@@ -100,6 +101,15 @@ class SearchStudy:
             raise ValueError(
                 f"{place(folder)}: holds a search with another "
                 f"{' and another '.join(differing) or 'version'}; give another sweep.name"
+            )
+        written = SearchFile.read(folder)
+        # Also where a power failure has emptied the journal, the same search continues.
+        if written is not None and (
+            written.method != settings.sampler or not (folder / NAME).exists()
+        ):
+            raise ValueError(
+                f"{place(folder)}: holds a search by {written.method} and no journal of this "
+                "one; give another sweep.name"
             )
         before = rewind(folder / NAME)
         study = cls(settings, space, JournalStorage(Journal(str(folder / NAME))))

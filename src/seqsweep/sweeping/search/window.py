@@ -102,6 +102,11 @@ class Window:
         }
         return self._members(planned)
 
+    def is_stopped(self) -> bool:
+        """Returns whether a run has failed whose failure ends the search."""
+        left = (run_id for chosen in self._running() for run_id in chosen.run_ids)
+        return any(self._queued[run_id].ends_sweep() for run_id in left)
+
     def tell_all(self) -> None:
         """Tells the results of the last trials, of which no further choice depends."""
         while len(self.study.results) in self.results:
@@ -134,7 +139,7 @@ class Window:
         planned, refusal = Planned(), None
         try:
             planned = self.planner.plan(sampled.params, self.seeds)
-        except (ValueError, TypeError) as error:
+        except (HydraException, ValueError, TypeError) as error:
             refusal = " ".join(str(error).split())
             say_error(f"trial {sampled.number} is refused: {refusal}")
         chosen = Chosen(sampled.number, sampled.params, list(planned), sampled.thresholds, refusal)
@@ -180,7 +185,7 @@ class Window:
         """Returns whether a run has a result that may be told."""
         run = self._queued[run_id]
         # With `on_error=stop` the next command tries a failed trial again.
-        return run.is_over() and not (run.stops and run.failures() > 0)
+        return run.is_over() and not run.ends_sweep()
 
     def _result(self, chosen: Chosen) -> Result:
         runs = [
