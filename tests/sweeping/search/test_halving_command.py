@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -28,10 +29,12 @@ from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.search import halving_command
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.halving_command import search
+from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import budget
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
@@ -183,6 +186,35 @@ def test_runs_that_pause_at_rungs_come_to_the_same(
     monkeypatch.setattr(halving_command, "launch_members", lambda *a: launch(*a[:-1]))
     assert run(tmp_path) == 0
     assert found(tmp_path) == expected
+
+
+def test_sweep_json_has_the_limits_from_its_first_write(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that waits for the search reads the file before the first rung is judged."""
+    begun: list[list[int | None]] = []
+    lead, judge = halving_command._lead, Searched.judge
+
+    def look(searched: Searched, launcher: RunLauncher) -> None:
+        sweep = SweepFile.read(tmp_path)
+        assert sweep is not None and sweep.open
+        begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
+        lead(searched, launcher)
+
+    def end_at_a_later_rung(searched: Searched) -> Any:
+        limits = judge(searched)
+        if any(each.until == 2 for each in limits.values()):
+            raise Interrupted(signal.SIGTERM)
+        return limits
+
+    monkeypatch.setattr(halving_command, "_lead", look)
+    with monkeypatch.context() as patched:
+        patched.setattr(Searched, "judge", end_at_a_later_rung)
+        assert run(tmp_path) == 143
+    assert run(tmp_path) == 0
+    first, again = begun
+    assert first == [1] * 8
+    assert sorted(map(str, again)) == ["2"] * 4 + ["None"] * 4
 
 
 @dataclass

@@ -133,8 +133,9 @@ def _train(
 ) -> int:
     """Trains the population rung by rung; returns the exit code as `train_pending`."""
     folder = searched.folder
-    members = [candidate.member for candidate in searched.candidates]
-    left = [candidate.member for candidate in pending]
+    # Workers may read sweep.json at once, so it has the decided limits from the beginning.
+    members = [searched.limited(candidate) for candidate in searched.candidates]
+    left = [searched.limited(candidate) for candidate in pending]
 
     def lead() -> None:
         with stoppable(folder), Display([member.folder for member in left], console):
