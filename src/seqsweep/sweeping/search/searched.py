@@ -114,11 +114,17 @@ class Searched:
         return sum(len(Standing.of(candidate).rows) for candidate in self.candidates)
 
     def _is_pending(self, candidate: Candidate) -> bool:
-        # A run that has failed and lost its place is not tried again.
-        has_lost = self.limits[candidate.run_id].ends_at is not None
-        if has_lost and candidate.member.folder.attempts() > 0:
+        # A run that has lost its place by a failure is not tried again. One that has reached the
+        # rung is launched once more, even if it had failed before, and gets its record.
+        is_lost = self._is_lost(Standing.of(candidate))
+        return not is_lost and not self.queued(candidate).is_over()
+
+    def _is_lost(self, run: Standing) -> bool:
+        """Returns whether a run has failed before the rung that was decided without it."""
+        ends_at = self.limits[run.candidate.run_id].ends_at
+        if ends_at is None or run.record is not None or run.has_reached(ends_at):
             return False
-        return not self.queued(candidate).is_over()
+        return run.candidate.member.folder.attempts() > 0
 
     def _trial(self, run: Standing) -> Trial:
         limits = self.limits[run.candidate.run_id]
@@ -142,9 +148,8 @@ class Searched:
             return "failed"
         if status == "complete" and limits.ends_at is None:
             return "complete"
-        is_lost = run.record is None and run.candidate.member.folder.attempts() > 0
         if limits.ends_at is not None:
-            return "failed" if is_lost and not run.has_reached(limits.ends_at) else "pruned"
+            return "failed" if self._is_lost(run) else "pruned"
         return "failed" if run.candidate.has_failed and run.record is None else "running"
 
 

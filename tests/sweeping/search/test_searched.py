@@ -1,0 +1,73 @@
+"""What a halving has left to train follows from the files of its runs."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from seqsweep.runs.run_folder import RunFolder
+from seqsweep.runs.searchfile import SearchFile
+from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.queue import QueuedRun
+from seqsweep.sweeping.search.halving import Halving
+from seqsweep.sweeping.search.judging import Candidate
+from seqsweep.sweeping.search.searched import Searched
+from seqsweep.training.limits import Limits
+from seqsweep.training.planned_run import PlannedRun
+
+
+def make_search(root: Path, *accuracies: float | None) -> Searched:
+    """A search of runs with these accuracies in their first epoch; None for a run without rows."""
+    candidates: list[Candidate] = []
+    for number, value in enumerate(accuracies):
+        folder = RunFolder(root / f"run{number}")
+        folder.path.mkdir()
+        row = "" if value is None else f"0,0.5,1.0,{value}\n"
+        (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
+        planned = PlannedRun({"monitor": "val/acc"}, folder.run_id, None, limits=Limits())
+        member = SweepMember([], planned, folder, "")
+        candidates.append(Candidate(number, {}, member, QueuedRun(folder)))
+    return Searched(Halving([], {}, len(accuracies), [1, 2], 0, 0, 0), candidates, root)
+
+
+def in_a_later_command(searched: Searched) -> Searched:
+    """The same search, in which earlier failures do not count."""
+    candidates = [
+        replace(each, queued=replace(each.queued, failures_before=each.member.folder.attempts()))
+        for each in searched.candidates
+    ]
+    later = Searched(searched.halving, candidates, searched.folder)
+    later.decide()
+    return later
+
+
+def states(searched: Searched) -> list[str]:
+    searched.write()
+    file = SearchFile.read(searched.folder)
+    assert file is not None
+    return [trial.state for trial in file.trials]
+
+
+def left(searched: Searched) -> list[int]:
+    return [candidate.number for candidate in searched.pending()]
+
+
+def test_a_run_that_was_retried_and_then_lost_gets_its_record(tmp_path: Path) -> None:
+    """Runs that pause at a rung are launched again, to be pruned."""
+    searched = make_search(tmp_path, 0.2, 0.9)
+    searched.candidates[0].member.folder.fail(ValueError("x"))
+    later = in_a_later_command(searched)
+    assert later.limits["run0"] == Limits(ends_at=1)
+    assert left(later) == [0, 1]
+    assert states(later) == ["pruned", "running"]
+
+
+def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) -> None:
+    searched = make_search(tmp_path, None, 0.9, 0.2, 0.8)
+    folder = searched.candidates[0].member.folder
+    folder.fail(ValueError("x"))
+    searched.decide()
+    ends = {"epoch": 1, "value": 0.2, "threshold": None}
+    content = {"status": "pruned", "config": {}, "metrics": {}, "pruned": ends}
+    searched.candidates[2].member.folder.finish(content)
+    later = in_a_later_command(searched)
+    assert left(later) == [1, 3]
+    assert states(later) == ["failed", "running", "pruned", "running"]
