@@ -109,7 +109,12 @@ def run_sweep(
 
 
 def finish_sweep(
-    members: Sequence[SweepMember], folder: Path, console: Console, code: int, started: float
+    members: Sequence[SweepMember],
+    folder: Path,
+    console: Console,
+    code: int,
+    started: float,
+    lost: Collection[str] = (),
 ) -> int:
     """Prints the leaderboard, and writes the report unless the sweep was stopped.
 
@@ -119,6 +124,7 @@ def finish_sweep(
         console: prints the results.
         code: the exit code of the training.
         started: when the command started, on the clock of `time.monotonic`.
+        lost: the run_ids of failed runs that a search has gone on without.
 
     Returns:
         The exit code of the command.
@@ -137,7 +143,7 @@ def finish_sweep(
         m.planned.limits is not None and e.state == "pruned"
         for m, e in zip(members, entries, strict=True)
     ]
-    failed = _conclude(entries, folder, console, seconds, pruned=sum(ended))
+    failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
     return code or int(failed > 0)
 
 
@@ -306,12 +312,18 @@ def summarise(members: Sequence[SweepMember], folder: Path, console: Console) ->
 
 
 def _conclude(
-    entries: Sequence[Entry], folder: Path, console: Console, seconds: float, pruned: int
+    entries: Sequence[Entry],
+    folder: Path,
+    console: Console,
+    seconds: float,
+    pruned: int,
+    lost: Collection[str],
 ) -> int:
     """Prints the result files and the next command. Returns how many members are not done.
 
     Args:
         pruned: the number of pruned runs that count as done.
+        lost: the run_ids of failed runs that the same command does not try again.
     """
     # A run that diverged is done: the same config would diverge again.
     states = Counter(entry.state for entry in entries)
@@ -332,9 +344,11 @@ def _conclude(
         lines += [
             f"[red]{left} {of_all} did not complete ({why})[/]; why:",
             f"  seqsweep status {quoted}",
-            "this trains what is missing:",
-            f"  {escape(shlex.join(command_line()))}",
         ]
+        if lost:
+            lines.append(f"the search has gone on without {count(len(lost), 'failed run')}")
+        if left > len(lost):
+            lines += ["this trains what is missing:", f"  {escape(shlex.join(command_line()))}"]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return left
 

@@ -26,6 +26,7 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
+from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.search import halving_command
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.halving_command import search
@@ -34,6 +35,7 @@ from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import budget
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.limits import Limits
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
@@ -299,10 +301,42 @@ def test_a_run_that_fails_for_good_leaves_the_others(
     states = {trial.run_ids[0]: trial.state for trial in file.trials}
     assert [name for name, state in states.items() if state == "failed"] == broken
     assert sorted(states.values()).count("complete") == 2
+    _refers_to_no_command(run)
     before = found(tmp_path)
     monkeypatch.setattr(PoolMember, "start", start)
     assert run(tmp_path, top=0) == 1  # the rung was decided without the run
     assert found(tmp_path) == before
+    _refers_to_no_command(run)
+
+
+def _refers_to_no_command(run: Search) -> None:
+    """A command that would train nothing is not suggested."""
+    printed = run.printed  # type: ignore[attr-defined]
+    assert "the search has gone on without 1 failed run" in printed
+    assert "this trains what is missing" not in printed
+
+
+def test_nothing_is_confirmed_before_the_search_is_over(
+    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command may end while another process trains the last runs."""
+    launch = halving_command.launch_members
+    elsewhere: list[str] = []
+
+    def leave_a_survivor(members: Sequence[SweepMember], *rest: Any) -> Any:
+        survivors = [m.folder.run_id for m in members if m.planned.limits == Limits()]
+        elsewhere.extend(survivors[: 1 - len(elsewhere)])
+        return launch([m for m in members if m.folder.run_id not in elsewhere], *rest[:-1])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(halving_command, "launch_members", leave_a_survivor)
+        assert run(tmp_path) == 1
+    file = SearchFile.read(tmp_path)
+    assert file is not None and not file.confirmed
+    assert [trial.state for trial in file.trials].count("complete") == 1
+    assert "this trains what is missing" in run.printed  # type: ignore[attr-defined]
+    assert run(tmp_path) == 0
+    assert found(tmp_path) == expected
 
 
 @pytest.mark.parametrize(

@@ -82,13 +82,14 @@ def search(
     code = 0
     if pending:
         code = _train(searched, pending, checked, console)
-    if code == 0:
+    # Other processes may still train the population.
+    if searched.is_over() and code == 0:
         confirming = _confirming(searched, compose)
         members += confirming
         left = [member for member in confirming if not member.is_done()]
         if left:
             code = _confirm(members, left, checked, folder, console)
-    code = finish_sweep(members, folder, console, code, started)
+    code = finish_sweep(members, folder, console, code, started, searched.lost())
     console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
     return code
 

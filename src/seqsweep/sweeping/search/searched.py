@@ -59,6 +59,18 @@ class Searched:
         """Returns the runs that have something left to train, as the limits stand."""
         return [candidate for candidate in self.candidates if self._is_pending(candidate)]
 
+    def lost(self) -> list[str]:
+        """Returns the run_ids of the failed runs that a rung was decided without."""
+        runs = map(Standing.of, self.candidates)
+        return [run.candidate.run_id for run in runs if self._is_lost(run)]
+
+    def is_over(self) -> bool:
+        """Returns whether the files of the runs decide every rung, and nothing is left to train."""
+        self.decide()
+        # A run that has paused at a rung is not pending, though the rung is not decided yet.
+        is_decided = all(limits.until is None for limits in self.limits.values())
+        return is_decided and not self.pending()
+
     def queued(self, candidate: Candidate) -> QueuedRun:
         """Returns a run for a queue, with its present limits."""
         return replace(candidate.queued, limits=self.limits[candidate.run_id])
