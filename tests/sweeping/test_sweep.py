@@ -17,6 +17,7 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping import work
 from seqsweep.sweeping.hydra_jobs import Launched
 from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.planned_run import PlannedRun
 
@@ -37,8 +38,14 @@ class Launcher:
         self.sizes: list[int] = []
 
     def launch(
-        self, jobs: object, members: Sequence[PlannedRun], root: Path, judge: object
+        self,
+        jobs: object,
+        members: Sequence[PlannedRun],
+        root: Path,
+        judge: object,
+        queued: Sequence[QueuedRun],
     ) -> Launched:
+        assert [run.run_id for run in queued] == [member.run_id for member in members]
         self.sizes.append(len(members))
         for member in members:
             run = RunFolder(root / member.run_id)

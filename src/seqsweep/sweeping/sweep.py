@@ -252,7 +252,7 @@ def launch_all(
     members = {member.folder.run_id: member for member in pending}
 
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
-        return launch_members([members[run.run_id] for run in runs], launcher, folder)
+        return launch_members([members[run.run_id] for run in runs], runs, launcher, folder)
 
     shares = not is_alone and launcher.threads is not None
     queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
@@ -278,6 +278,7 @@ def stoppable(folder: Path) -> Generator[None]:
 
 def launch_members(
     members: Sequence[SweepMember],
+    queued: Sequence[QueuedRun],
     launcher: RunLauncher,
     folder: Path,
     judge: Judge | None = None,
@@ -285,13 +286,14 @@ def launch_members(
     """Launches members; returns the run_ids of those that another process trains.
 
     Args:
+        queued: the same runs, as a queue counts their failures.
         judge: decides about the runs of a search at their limits.
     """
     # Hydra composes a job from its own overrides, but the folder is named after the swept keys. So
     # each job gets the folder as an override.
     jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
     planned = [member.planned for member in members]
-    return launcher.launch(jobs, planned, folder, judge=judge).locked
+    return launcher.launch(jobs, planned, folder, judge=judge, queued=queued).locked
 
 
 def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:

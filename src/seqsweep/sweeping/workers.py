@@ -64,7 +64,7 @@ class Workers(Protocol):
 
 
 def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
-    """Starts missing workers, and waits until the runs are done or no worker is left.
+    """Starts missing workers, and waits until the runs are over or no worker is left.
 
     Args:
         workers: the workers of a cluster.
@@ -77,12 +77,13 @@ def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) 
     start_missing(workers, len(runs), folder)
     if workers.detach:
         return
-    unseen, left = 0, [run for run in runs if not run.is_done()]
+    # A run that has failed too often is over: no worker tries it again.
+    unseen, left = 0, [run for run in runs if not run.is_over()]
     # A worker that has just ended may leave runs to one that the cluster starts again.
     while unseen < _PATIENCE and left:
         time.sleep(_POLL_SECONDS)
         unseen = 0 if workers.alive(folder) else unseen + 1
-        left = [run for run in left if not run.is_done()]
+        left = [run for run in left if not run.is_over()]
 
 
 def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:

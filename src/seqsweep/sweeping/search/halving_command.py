@@ -156,7 +156,7 @@ def _lead(searched: Searched, launcher: RunLauncher) -> None:
 
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
         taken = [searched.limited(by_id[run.run_id]) for run in runs]
-        return launch_members(taken, launcher, searched.folder, searched.judge)
+        return launch_members(taken, runs, launcher, searched.folder, searched.judge)
 
     before = None
     while True:
