@@ -60,6 +60,16 @@ def test_a_run_that_was_retried_and_then_lost_gets_its_record(tmp_path: Path) ->
     assert states(later) == ["pruned", "running"]
 
 
+def test_a_run_whose_last_row_has_no_loss_trains_on(tmp_path: Path) -> None:
+    """Rungs and queues agree on which runs have reached a rung."""
+    searched = make_search(tmp_path, 0.2, 0.9)
+    rows = "epoch,train/loss,val/loss,val/acc\n0,nan,nan,0.2\n"
+    (searched.candidates[0].member.folder.path / "metrics.csv").write_text(rows)
+    searched.decide()
+    assert searched.limits["run0"] == searched.limits["run1"] == Limits(until=1)
+    assert left(searched) == [0]
+
+
 def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) -> None:
     searched = make_search(tmp_path, None, 0.9, 0.2, 0.8)
     folder = searched.candidates[0].member.folder
