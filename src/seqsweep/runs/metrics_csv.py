@@ -30,7 +30,7 @@ def read_rows(path: Path) -> list[dict[str, float]]:
 
 
 def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
-    """Returns whether rows show so many epochs, and that the run has not diverged in them."""
+    """Returns whether a run has so many epochs, by its rows, without diverging."""
     # A diverged run may have a row for its last epoch, without a number for the loss.
     return any(row["epoch"] == epochs - 1 and "train/loss" in row for row in rows)
 

@@ -1,5 +1,6 @@
 """A successive halving, interrupted anywhere, comes to the same decisions and bits."""
 
+import contextlib
 import io
 import itertools
 import json
@@ -22,14 +23,16 @@ from rich.console import Console
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.members import SweepMember
-from seqsweep.sweeping.search import halving_command
+from seqsweep.sweeping.search import halving_command, search_lock
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.halving_command import search
+from seqsweep.sweeping.search.search_lock import LOCK
 from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
@@ -387,6 +390,20 @@ def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path:
     ):
         with pytest.raises(HydraException, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
+
+
+def test_a_second_search_waits_for_the_first(
+    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two judges in one folder would overwrite each other's sweep.json."""
+    with contextlib.ExitStack() as first:
+        first.enter_context(RunLock(undisturbed["folder"], LOCK))
+        with pytest.raises(Locked):
+            run(undisturbed["folder"], "when_locked=skip")
+        monkeypatch.setattr(search_lock, "is_locked", lambda *_: first.close())
+        assert run(undisturbed["folder"]) == 0
+    assert "another process searches in" in run.printed  # type: ignore[attr-defined]
+    assert found(undisturbed["folder"]) == expected
 
 
 def test_search_json_and_limits_are_decided_again_by_the_files(

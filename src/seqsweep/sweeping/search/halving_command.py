@@ -22,6 +22,7 @@ from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.search.candidates import check_candidates, plan_candidates
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
+from seqsweep.sweeping.search.search_lock import searching
 from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.sweep import (
     finish_sweep,
@@ -59,6 +60,7 @@ def search(
     Raises:
         ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
             refused; nothing was trained.
+        Locked: another process searches here, and the config says `when_locked=skip`.
     """
     command = subcommand()
     restore_subcommand()
@@ -70,25 +72,44 @@ def search(
     checked = _checked(launcher)
     candidates = plan_candidates(halving, compose, folder)
     check_candidates(halving, candidates, folder)
-    searched = Searched(halving, candidates, folder)
-    searched.decide()
-    pending = searched.pending()
-    members = [candidate.member for candidate in candidates]
+    planned = Searched(halving, candidates, folder)
+    planned.decide()
+    pending = planned.pending()
     if pending:
         build_each([candidate.member for candidate in pending], compose)
-    _say_plan(searched, pending, console)
     if command == "plan":
+        _say_plan(planned, pending, console)
         return 0
+    with searching(folder, candidates[0].member.planned, console):
+        # Another command may have searched here since the first look.
+        check_candidates(halving, candidates, folder)
+        searched = Searched(halving, candidates, folder)
+        return _search(searched, compose, checked, console, started)
+
+
+def _search(
+    searched: Searched,
+    compose: MemberComposer,
+    launcher: RunLauncher,
+    console: Console,
+    started: float,
+) -> int:
+    """Trains what is left of a search, and prints the results; returns the exit code."""
+    folder = searched.folder
+    searched.decide()
+    pending = searched.pending()
+    members = [candidate.member for candidate in searched.candidates]
+    _say_plan(searched, pending, console)
     code = 0
     if pending:
-        code = _train(searched, pending, checked, console)
+        code = _train(searched, pending, launcher, console)
     # Other processes may still train the population.
     if searched.is_over() and code == 0:
         confirming = _confirming(searched, compose)
         members += confirming
         left = [member for member in confirming if not member.is_done()]
         if left:
-            code = _confirm(members, left, checked, folder, console)
+            code = _confirm(members, left, launcher, folder, console)
     code = finish_sweep(members, folder, console, code, started, searched.lost())
     console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
     return code

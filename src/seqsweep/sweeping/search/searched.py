@@ -65,7 +65,7 @@ class Searched:
         return [run.candidate.run_id for run in runs if self._is_lost(run)]
 
     def is_over(self) -> bool:
-        """Returns whether the files of the runs decide every rung, and nothing is left to train."""
+        """Returns whether every rung is decided, and nothing is left to train."""
         self.decide()
         # A run that has paused at a rung is not pending, though the rung is not decided yet.
         is_decided = all(limits.until is None for limits in self.limits.values())
