@@ -171,21 +171,27 @@ def train_pending(
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
-    file = new_sweep_file(members, pending, folder)
-    is_alone = not is_sweep_running(folder)
-    if file is None:
+    # Most often sweep.json stays, and so the folder may be one that cannot be written.
+    if not pending and new_sweep_file(members, pending, folder) is None:
         return 0
-    code = 0
+    code, file = 0, None
     try:
-        with sweep_lock(folder):  # which also makes the folder
-            begin_sweep(replace(file, open=is_open), folder, console, is_alone)
+        with contextlib.ExitStack() as sweep:
+            with SweepFile.changing(folder):
+                file = new_sweep_file(members, pending, folder)
+                if file is None:
+                    return 0
+                is_alone = not is_sweep_running(folder)
+                sweep.enter_context(sweep_lock(folder))
+                begin_sweep(replace(file, open=is_open), folder, console, is_alone)
             if pending:
                 code = train_queue(pending, folder, console, train)
             if is_open:
                 # Workers that still wait keep the sweep from ending, so they are told first.
-                replace(SweepFile.read(folder) or file, open=False).write(folder)
+                with SweepFile.changing(folder):
+                    replace(SweepFile.read(folder) or file, open=False).write(folder)
     finally:
-        if not is_detached or code:
+        if file is not None and (not is_detached or code):
             ended = end_sweep(file, folder, console)
             code = code or ended
     return code

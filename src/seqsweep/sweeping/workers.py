@@ -4,16 +4,15 @@ A worker is the command `seqsweep work FOLDER`. The folder says what is to train
 own scheduler starts, places and restarts the workers.
 """
 
-import contextlib
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from seqsweep.console import PlainConsole
 from seqsweep.results.formatting import count
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import QueuedRun
 
@@ -115,7 +114,7 @@ def start_missing(workers: Workers, left: int, folder: Path) -> None:
     Raises:
         ValueError, OSError: the cluster refuses the workers, or cannot be reached.
     """
-    with _launching(folder):
+    with short_lock(folder, LAUNCHING):
         alive = workers.alive(folder)
         missing = min(workers.count, left) - alive
         if missing > 0:
@@ -144,16 +143,3 @@ def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:
     foreign = sorted(values - own_targets())
     allowed = [word for target in foreign for word in ("--allow", target)]
     return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]
-
-
-@contextlib.contextmanager
-def _launching(folder: Path) -> Generator[None]:
-    """Keeps other commands from starting workers during the block."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(RunLock(folder, LAUNCHING))
-                break
-            except Locked:
-                time.sleep(0.2)
-        yield

@@ -1,10 +1,14 @@
 """What a halving has left to train follows from the files of its runs."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
@@ -68,6 +72,35 @@ def test_a_run_whose_last_row_has_no_loss_trains_on(tmp_path: Path) -> None:
     searched.decide()
     assert searched.limits["run0"] == searched.limits["run1"] == Limits(until=1)
     assert left(searched) == [0]
+
+
+def test_a_sweep_that_joins_while_a_rung_is_judged_stays_in_sweep_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = make_search(tmp_path, 0.2, 0.9)
+    SweepFile((), 0.0, {"run0": {}, "run1": {}}).write(tmp_path)
+    read = SweepFile.read
+
+    def join() -> None:
+        with SweepFile.changing(tmp_path):
+            file = read(tmp_path)
+            assert file is not None
+            replace(file, configs={**file.configs, "other": {}}).write(tmp_path)
+
+    joining = threading.Thread(target=join)
+
+    def read_and_join(folder: Path) -> SweepFile | None:
+        file = read(folder)
+        joining.start()
+        joining.join(0.2)
+        return file
+
+    monkeypatch.setattr(SweepFile, "read", read_and_join)
+    searched.judge()
+    joining.join()
+    file = read(tmp_path)
+    assert file is not None and set(file.configs) == {"run0", "run1", "other"}
+    assert file.limits["run0"]["ends_at"] == 1
 
 
 def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def best_trials(search: SearchFile) -> list[Trial]:
 
 
 def describe_search(search: SearchFile, folder: Path) -> list[str]:
-    """Returns what a search has used of its budget, and its Pareto set, as markup of rich."""
+    """Returns the used budget of a search, and its Pareto set, as markup of rich."""
     used = {
         "trials": len(search.trials),
         "epochs": sum(trial.epochs for trial in search.trials),

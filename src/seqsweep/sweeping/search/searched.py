@@ -47,10 +47,10 @@ class Searched:
     def judge(self) -> Mapping[str, Limits]:
         """Decides the limits, and writes them for workers and for the report."""
         self.decide()
-        sweep = SweepFile.read(self.folder)
-        if sweep is not None:
-            limits = {name: each.plain() for name, each in self.limits.items()}
-            if any(sweep.limits.get(name) != each for name, each in limits.items()):
+        limits = {name: each.plain() for name, each in self.limits.items()}
+        with SweepFile.changing(self.folder):
+            sweep = SweepFile.read(self.folder)
+            if sweep is not None and not limits.items() <= sweep.limits.items():
                 replace(sweep, limits={**sweep.limits, **limits}).write(self.folder)
         self.write()
         return self.limits
