@@ -120,6 +120,27 @@ def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
     assert_undisturbed(runs, tmp_path)
 
 
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
+    members_of: Any, assert_undisturbed: Check, tmp_path: Path, is_killed: bool
+) -> None:
+    """Without it the judge would wait for them, and all others would pause."""
+    early, late = members_of("trainer.max_epochs=2")[0], members_of("trainer.max_epochs=5")[0]
+    seen: list[str] = []
+
+    def judge() -> dict[str, Limits]:
+        seen.append(RunFolder(tmp_path / early.run_id).state())
+        return {late.run_id: Limits()}
+
+    runs = limited([early, late], Limits(), Limits(until=3))
+    if is_killed:  # while one waited, and the other was tested
+        train_pool(runs, tmp_path, 1)
+        (tmp_path / early.run_id / "record.json").unlink()
+    assert statuses(train_pool(runs, tmp_path, 1, judge=judge)) == ["complete"] * 2
+    assert seen == ["complete"]
+    assert_undisturbed([early, late], tmp_path)
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("saves_each_epoch")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
