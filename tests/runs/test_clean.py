@@ -169,6 +169,14 @@ def test_a_run_that_ends_meanwhile_is_not_deleted(tmp_path):
     assert folder.record() is not None
 
 
+def test_a_pruned_run_that_is_completed_meanwhile_is_not_deleted(tmp_path):
+    make(tmp_path, "a", "pruned")
+    (removal,) = chosen(tmp_path, *PRUNED)
+    make(tmp_path, "a")
+    assert delete(removal) == "it has changed meanwhile"
+    assert (tmp_path / "a" / "record.json").exists()
+
+
 def test_files_of_other_programs_stay(tmp_path):
     elsewhere = make(tmp_path / "elsewhere", "linked")
     root = tmp_path / "sweep"

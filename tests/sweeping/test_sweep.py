@@ -2,7 +2,9 @@
 
 import functools
 import io
+import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping import work
 from seqsweep.sweeping.hydra_jobs import Launched
 from seqsweep.sweeping.members import SweepMember, plan_members
+from seqsweep.sweeping.planned_sweep import new_sweep_file
+from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.sweep import launch_all, train_pending
 from seqsweep.training.planned_run import PlannedRun
 
@@ -37,8 +41,14 @@ class Launcher:
         self.sizes: list[int] = []
 
     def launch(
-        self, jobs: object, members: Sequence[PlannedRun], root: Path, judge: object
+        self,
+        jobs: object,
+        members: Sequence[PlannedRun],
+        root: Path,
+        judge: object,
+        queued: Sequence[QueuedRun],
     ) -> Launched:
+        assert [run.run_id for run in queued] == [member.run_id for member in members]
         self.sizes.append(len(members))
         for member in members:
             run = RunFolder(root / member.run_id)
@@ -113,3 +123,30 @@ def test_a_worker_of_very_many_runs_queues_those_that_are_not_done(members, monk
     worker = work.Worker(folder, 1, ())
     assert [run.run_id for run in worker._queued()] == [m.folder.run_id for m in members[2:]]
     assert worker.left() == 10
+
+
+def test_limits_that_a_search_sets_while_a_sweep_begins_stay(
+    members: list[SweepMember], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = members[0].folder.path.parent
+    folder.mkdir()
+    limits = {"searched": {"thresholds": {}, "until": 3, "ends_at": None}}
+    file = SweepFile((), 0.0, {"searched": {}})
+    file.write(folder)
+
+    def judge() -> None:
+        with SweepFile.changing(folder):
+            replace(SweepFile.read(folder) or file, limits=limits).write(folder)
+
+    judging = threading.Thread(target=judge)
+
+    def plan_and_judge(*arguments: Any) -> SweepFile | None:
+        planned = new_sweep_file(*arguments)
+        judging.start()
+        judging.join(0.2)
+        return planned
+
+    monkeypatch.setattr("seqsweep.sweeping.sweep.new_sweep_file", plan_and_judge)
+    assert train_pending(members, members, folder, Console(file=io.StringIO()), judging.join) == 0
+    sweep = SweepFile.read(folder)
+    assert sweep is not None and sweep.limits == limits and len(sweep.configs) == 13

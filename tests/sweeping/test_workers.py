@@ -83,6 +83,26 @@ def test_a_command_ends_when_no_worker_is_left(tmp_path):
     assert not (tmp_path / "b").exists()
 
 
+def test_a_command_does_not_wait_for_a_run_that_has_failed_too_often(tmp_path):
+    """Workers of a search wait for its next runs, and would keep the command for minutes."""
+    folder, stays = RunFolder(tmp_path / "a"), threading.Event()
+
+    class Failing(Threads):
+        def _work(self, runs: Sequence[Path]) -> None:
+            for _ in range(2):
+                folder.path.mkdir(exist_ok=True)
+                folder.fail(ValueError("no"))
+            stays.wait(20.0)
+
+    cluster = Failing(count=1)
+    folder.path.mkdir()
+    folder.fail(ValueError("in an earlier command"))
+    train_by_workers(cluster, [QueuedRun(folder, tries=2, failures_before=1)], tmp_path)
+    assert folder.attempts() == 3
+    assert cluster.alive(tmp_path) == 1
+    stays.set()
+
+
 def test_a_detached_command_does_not_wait(tmp_path):
     cluster = Threads(detach=True, runs=[tmp_path / "a"])
     train_by_workers(cluster, [QueuedRun(RunFolder(tmp_path / "a"))], tmp_path)

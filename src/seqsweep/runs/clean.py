@@ -107,7 +107,7 @@ def delete(removal: Removal) -> str | None:
     try:
         with RunLock(folder.path):
             # Another process may have finished the run since the list was made.
-            if (folder.record() is None) != (removal.entry.record is None):
+            if _status(folder.record()) != _status(removal.entry.record):
                 return "it has changed meanwhile"
             for path in removal.files:
                 path.unlink(missing_ok=True)
@@ -116,6 +116,10 @@ def delete(removal: Removal) -> str | None:
         return str(error)
     # The folder can go only now: until the block ended it held the lock file.
     return _remove_folders(removal) if removal.is_whole else None
+
+
+def _status(record: Mapping[str, Any] | None) -> str | None:
+    return None if record is None else record["status"]
 
 
 def forget_stacks(folder: Path) -> None:

@@ -7,7 +7,7 @@ and have a number for the epoch. A run may be writing now, and a killed run leav
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from seqsweep.runs.files import Damaged, open_regular, read_bytes, say_once, stat_of
@@ -29,18 +29,17 @@ def read_rows(path: Path) -> list[dict[str, float]]:
     ]
 
 
+def has_finished(rows: Sequence[Mapping[str, float]], epochs: int) -> bool:
+    """Returns whether a run has so many epochs, by its rows, without diverging."""
+    # A diverged run may have a row for its last epoch, without a number for the loss.
+    return any(row["epoch"] == epochs - 1 and "train/loss" in row for row in rows)
+
+
 def read_columns(path: Path) -> dict[str, list[float]]:
     """Returns the rows by column; NaN stands for what is not a finite number."""
     header, rows = _read_table(path)
     values = zip(*rows, strict=True) if rows else [[]] * len(header.names)
     return {name: list(column) for name, column in zip(header.names, values, strict=True)}
-
-
-def logged_epochs(folder: Path) -> int:
-    """Returns the number of epochs in the metrics.csv of a run."""
-    tail = MetricsTail(folder / "metrics.csv", ())
-    tail.look()
-    return tail.epochs
 
 
 class MetricsTail:

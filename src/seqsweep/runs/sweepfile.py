@@ -5,6 +5,7 @@ when it began, and by which command. It writes this when it starts and when it e
 for `seqsweep watch`.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,11 @@ from typing import Any, Self
 
 from seqsweep.runs.files import read_json, say_once, write_json
 from seqsweep.runs.identity import is_one_value
+from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweep_lock import is_sweep_running
 
 NAME = "sweep.json"
+_LOCK = ".changing"
 Config = Mapping[str, Any]
 
 
@@ -99,6 +102,14 @@ class SweepFile:
         }
         write_json(folder / NAME, content, sync=False, levels=2)
 
+    @staticmethod
+    def changing(folder: Path) -> contextlib.AbstractContextManager[None]:
+        """Returns a lock to hold while sweep.json is read, changed and written.
+
+        Without it, two processes that change the file at once would lose one of the changes.
+        """
+        return short_lock(folder, _LOCK)
+
     def end(self, folder: Path, when: float) -> None:
         """Marks the folder's sweep.json as ended, unless another sweep still trains there.
 
@@ -106,8 +117,9 @@ class SweepFile:
         nobody else.
         """
         if not is_sweep_running(folder):
-            # The file is that of the sweep that started last.
-            replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
+            with self.changing(folder):
+                # The file is that of the sweep that started last.
+                replace(SweepFile.read(folder) or self, ended=when, open=False).write(folder)
 
     def joined(self, other: Self) -> Self:
         """Adds the members of another sweep that is training in the same folder."""

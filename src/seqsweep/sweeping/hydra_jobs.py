@@ -62,6 +62,7 @@ class RunLauncher:
         root: Path,
         first: int = 0,
         judge: Judge | None = None,
+        queued: Sequence[QueuedRun] = (),
     ) -> Launched:
         """Trains runs. The result of a run is its folder.
 
@@ -71,14 +72,15 @@ class RunLauncher:
             root: the folder of the runs.
             first: the number of the first job.
             judge: decides about the runs of a search at their limits; without it they pause.
+            queued: the same runs, with the failures and tries that count for workers.
 
         Raises:
             ValueError, TypeError, OSError: nothing could be launched.
             Interrupted: a signal came.
         """
         if self.workers is not None:
-            runs = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
-            train_by_workers(self.workers, runs, root)
+            unknown = [QueuedRun(RunFolder(root / m.run_id), limits=m.limits) for m in members]
+            train_by_workers(self.workers, queued or unknown, root)
             return Launched({}, ())
         alone, locked = list(members), set[str]()
         if self.threads is not None:

@@ -52,6 +52,8 @@ def new_sweep_file(
 def begin_sweep(file: SweepFile, folder: Path, console: Console, is_alone: bool) -> None:
     """Writes sweep.json and the names of the runs, and removes what killed sweeps have left.
 
+    The caller holds the lock of sweep.json since it has read the file.
+
     Args:
         is_alone: whether no other process trains in the folder.
     """
@@ -71,13 +73,13 @@ def write_plan(
     members: Sequence[SweepMember], pending: Sequence[SweepMember], folder: Path, console: Console
 ) -> None:
     """Writes sweep.json without training, and prints the command of a worker."""
-    file = new_sweep_file(members, pending, folder)
-    if file is not None:
-        folder.mkdir(parents=True, exist_ok=True)
-        is_alone = not is_sweep_running(folder)
-        if is_alone:
-            (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
-        begin_sweep(file, folder, console, is_alone)
+    with SweepFile.changing(folder):
+        file = new_sweep_file(members, pending, folder)
+        if file is not None:
+            is_alone = not is_sweep_running(folder)
+            if is_alone:
+                (folder / STOP_FILE).unlink(missing_ok=True)  # of an earlier sweep that has failed
+            begin_sweep(file, folder, console, is_alone)
     quoted = escape(shlex.quote(place(folder)))
     lines = ["start any number of workers, on any host that sees the folder:"]
     console.print("\n".join([*lines, f"  seqsweep work {quoted}"]), soft_wrap=True, highlight=False)

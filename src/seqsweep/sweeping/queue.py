@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seqsweep.runs.lock import is_locked
-from seqsweep.runs.metrics_csv import logged_epochs
+from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sweep_lock import running_sweeps, sweep_lock_name
 from seqsweep.training.limits import Limits
@@ -76,7 +76,9 @@ class QueuedRun:
         if record is not None:
             return is_final(record["status"], self.limits)
         until = None if self.limits is None else self.limits.until
-        return until is not None and logged_epochs(self.folder.path) >= until
+        if until is None:
+            return False
+        return has_finished(read_rows(self.folder.path / "metrics.csv"), until)
 
     def failures(self) -> int:
         """Returns how often the run has failed in this sweep."""

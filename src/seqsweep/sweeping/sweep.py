@@ -109,7 +109,12 @@ def run_sweep(
 
 
 def finish_sweep(
-    members: Sequence[SweepMember], folder: Path, console: Console, code: int, started: float
+    members: Sequence[SweepMember],
+    folder: Path,
+    console: Console,
+    code: int,
+    started: float,
+    lost: Collection[str] = (),
 ) -> int:
     """Prints the leaderboard, and writes the report unless the sweep was stopped.
 
@@ -119,6 +124,7 @@ def finish_sweep(
         console: prints the results.
         code: the exit code of the training.
         started: when the command started, on the clock of `time.monotonic`.
+        lost: the run_ids of failed runs that a search has gone on without.
 
     Returns:
         The exit code of the command.
@@ -137,7 +143,7 @@ def finish_sweep(
         m.planned.limits is not None and e.state == "pruned"
         for m, e in zip(members, entries, strict=True)
     ]
-    failed = _conclude(entries, folder, console, seconds, pruned=sum(ended))
+    failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
     return code or int(failed > 0)
 
 
@@ -165,21 +171,27 @@ def train_pending(
     Returns:
         The exit code: 0, 1 after an error, or 128 plus the number of a signal.
     """
-    file = new_sweep_file(members, pending, folder)
-    is_alone = not is_sweep_running(folder)
-    if file is None:
+    # Most often sweep.json stays, and so the folder may be one that cannot be written.
+    if not pending and new_sweep_file(members, pending, folder) is None:
         return 0
-    code = 0
+    code, file = 0, None
     try:
-        with sweep_lock(folder):  # which also makes the folder
-            begin_sweep(replace(file, open=is_open), folder, console, is_alone)
+        with contextlib.ExitStack() as sweep:
+            with SweepFile.changing(folder):
+                file = new_sweep_file(members, pending, folder)
+                if file is None:
+                    return 0
+                is_alone = not is_sweep_running(folder)
+                sweep.enter_context(sweep_lock(folder))
+                begin_sweep(replace(file, open=is_open), folder, console, is_alone)
             if pending:
                 code = train_queue(pending, folder, console, train)
             if is_open:
                 # Workers that still wait keep the sweep from ending, so they are told first.
-                replace(SweepFile.read(folder) or file, open=False).write(folder)
+                with SweepFile.changing(folder):
+                    replace(SweepFile.read(folder) or file, open=False).write(folder)
     finally:
-        if not is_detached or code:
+        if file is not None and (not is_detached or code):
             ended = end_sweep(file, folder, console)
             code = code or ended
     return code
@@ -246,7 +258,7 @@ def launch_all(
     members = {member.folder.run_id: member for member in pending}
 
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
-        return launch_members([members[run.run_id] for run in runs], launcher, folder)
+        return launch_members([members[run.run_id] for run in runs], runs, launcher, folder)
 
     shares = not is_alone and launcher.threads is not None
     queue = Queue([m.queued() for m in pending], folder, launcher.threads or 1, shares)
@@ -272,6 +284,7 @@ def stoppable(folder: Path) -> Generator[None]:
 
 def launch_members(
     members: Sequence[SweepMember],
+    queued: Sequence[QueuedRun],
     launcher: RunLauncher,
     folder: Path,
     judge: Judge | None = None,
@@ -279,13 +292,14 @@ def launch_members(
     """Launches members; returns the run_ids of those that another process trains.
 
     Args:
+        queued: the same runs, as a queue counts their failures.
         judge: decides about the runs of a search at their limits.
     """
     # Hydra composes a job from its own overrides, but the folder is named after the swept keys. So
     # each job gets the folder as an override.
     jobs = [[*member.overrides, f"hydra.sweep.dir='{folder}'"] for member in members]
     planned = [member.planned for member in members]
-    return launcher.launch(jobs, planned, folder, judge=judge).locked
+    return launcher.launch(jobs, planned, folder, judge=judge, queued=queued).locked
 
 
 def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
@@ -306,12 +320,18 @@ def summarise(members: Sequence[SweepMember], folder: Path, console: Console) ->
 
 
 def _conclude(
-    entries: Sequence[Entry], folder: Path, console: Console, seconds: float, pruned: int
+    entries: Sequence[Entry],
+    folder: Path,
+    console: Console,
+    seconds: float,
+    pruned: int,
+    lost: Collection[str],
 ) -> int:
     """Prints the result files and the next command. Returns how many members are not done.
 
     Args:
         pruned: the number of pruned runs that count as done.
+        lost: the run_ids of failed runs that the same command does not try again.
     """
     # A run that diverged is done: the same config would diverge again.
     states = Counter(entry.state for entry in entries)
@@ -332,9 +352,11 @@ def _conclude(
         lines += [
             f"[red]{left} {of_all} did not complete ({why})[/]; why:",
             f"  seqsweep status {quoted}",
-            "this trains what is missing:",
-            f"  {escape(shlex.join(command_line()))}",
         ]
+        if lost:
+            lines.append(f"the search has gone on without {count(len(lost), 'failed run')}")
+        if left > len(lost):
+            lines += ["this trains what is missing:", f"  {escape(shlex.join(command_line()))}"]
     console.print("\n".join(lines), soft_wrap=True, highlight=False)
     return left
 

@@ -4,16 +4,15 @@ A worker is the command `seqsweep work FOLDER`. The folder says what is to train
 own scheduler starts, places and restarts the workers.
 """
 
-import contextlib
 import sys
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from seqsweep.console import PlainConsole
 from seqsweep.results.formatting import count
-from seqsweep.runs.lock import Locked, RunLock
+from seqsweep.runs.short_lock import short_lock
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.queue import QueuedRun
 
@@ -64,7 +63,7 @@ class Workers(Protocol):
 
 
 def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
-    """Starts missing workers, and waits until the runs are done or no worker is left.
+    """Starts missing workers, and waits until the runs are over or no worker is left.
 
     Args:
         workers: the workers of a cluster.
@@ -77,12 +76,13 @@ def train_by_workers(workers: Workers, runs: Sequence[QueuedRun], folder: Path) 
     start_missing(workers, len(runs), folder)
     if workers.detach:
         return
-    unseen, left = 0, [run for run in runs if not run.is_done()]
+    # A run that has failed too often is over: no worker tries it again.
+    unseen, left = 0, [run for run in runs if not run.is_over()]
     # A worker that has just ended may leave runs to one that the cluster starts again.
     while unseen < _PATIENCE and left:
         time.sleep(_POLL_SECONDS)
         unseen = 0 if workers.alive(folder) else unseen + 1
-        left = [run for run in left if not run.is_done()]
+        left = [run for run in left if not run.is_over()]
 
 
 def wait_for_result(workers: Workers, runs: Sequence[QueuedRun], folder: Path) -> None:
@@ -114,7 +114,7 @@ def start_missing(workers: Workers, left: int, folder: Path) -> None:
     Raises:
         ValueError, OSError: the cluster refuses the workers, or cannot be reached.
     """
-    with _launching(folder):
+    with short_lock(folder, LAUNCHING):
         alive = workers.alive(folder)
         missing = min(workers.count, left) - alive
         if missing > 0:
@@ -143,16 +143,3 @@ def worker_command(folder: Path, options: Sequence[str] = ()) -> list[str]:
     foreign = sorted(values - own_targets())
     allowed = [word for target in foreign for word in ("--allow", target)]
     return [sys.executable, "-m", "seqsweep", "work", str(folder.resolve()), *options, *allowed]
-
-
-@contextlib.contextmanager
-def _launching(folder: Path) -> Generator[None]:
-    """Keeps other commands from starting workers during the block."""
-    with contextlib.ExitStack() as stack:
-        while True:
-            try:
-                stack.enter_context(RunLock(folder, LAUNCHING))
-                break
-            except Locked:
-                time.sleep(0.2)
-        yield

@@ -1,8 +1,10 @@
 """A successive halving, interrupted anywhere, comes to the same decisions and bits."""
 
+import contextlib
 import io
 import itertools
 import json
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -21,17 +23,23 @@ from rich.console import Console
 from seqsweep.config import CONF_DIR
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.hydra_version import VERSION_BASE
+from seqsweep.runs.lock import Locked, RunLock
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
 from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.hydra_jobs import RunLauncher
-from seqsweep.sweeping.search import halving_command
+from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.search import halving_command, search_lock
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.halving_command import search
+from seqsweep.sweeping.search.search_lock import LOCK
+from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.work import Worker
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native import budget
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.limits import Limits
+from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import plan
 from seqsweep.training.train import train
 
@@ -185,6 +193,35 @@ def test_runs_that_pause_at_rungs_come_to_the_same(
     assert found(tmp_path) == expected
 
 
+def test_sweep_json_has_the_limits_from_its_first_write(
+    run: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that waits for the search reads the file before the first rung is judged."""
+    begun: list[list[int | None]] = []
+    lead, judge = halving_command._lead, Searched.judge
+
+    def look(searched: Searched, launcher: RunLauncher) -> None:
+        sweep = SweepFile.read(tmp_path)
+        assert sweep is not None and sweep.open
+        begun.append([sweep.limits[run_id]["until"] for run_id in sweep.configs])
+        lead(searched, launcher)
+
+    def end_at_a_later_rung(searched: Searched) -> Any:
+        limits = judge(searched)
+        if any(each.until == 2 for each in limits.values()):
+            raise Interrupted(signal.SIGTERM)
+        return limits
+
+    monkeypatch.setattr(halving_command, "_lead", look)
+    with monkeypatch.context() as patched:
+        patched.setattr(Searched, "judge", end_at_a_later_rung)
+        assert run(tmp_path) == 143
+    assert run(tmp_path) == 0
+    first, again = begun
+    assert first == [1] * 8
+    assert sorted(map(str, again)) == ["2"] * 4 + ["None"] * 4
+
+
 @dataclass
 class Threads:
     """A cluster whose workers are threads of this process."""
@@ -267,10 +304,42 @@ def test_a_run_that_fails_for_good_leaves_the_others(
     states = {trial.run_ids[0]: trial.state for trial in file.trials}
     assert [name for name, state in states.items() if state == "failed"] == broken
     assert sorted(states.values()).count("complete") == 2
+    _refers_to_no_command(run)
     before = found(tmp_path)
     monkeypatch.setattr(PoolMember, "start", start)
     assert run(tmp_path, top=0) == 1  # the rung was decided without the run
     assert found(tmp_path) == before
+    _refers_to_no_command(run)
+
+
+def _refers_to_no_command(run: Search) -> None:
+    """A command that would train nothing is not suggested."""
+    printed = run.printed  # type: ignore[attr-defined]
+    assert "the search has gone on without 1 failed run" in printed
+    assert "this trains what is missing" not in printed
+
+
+def test_nothing_is_confirmed_before_the_search_is_over(
+    run: Search, expected: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command may end while another process trains the last runs."""
+    launch = halving_command.launch_members
+    elsewhere: list[str] = []
+
+    def leave_a_survivor(members: Sequence[SweepMember], *rest: Any) -> Any:
+        survivors = [m.folder.run_id for m in members if m.planned.limits == Limits()]
+        elsewhere.extend(survivors[: 1 - len(elsewhere)])
+        return launch([m for m in members if m.folder.run_id not in elsewhere], *rest[:-1])
+
+    with monkeypatch.context() as patched:
+        patched.setattr(halving_command, "launch_members", leave_a_survivor)
+        assert run(tmp_path) == 1
+    file = SearchFile.read(tmp_path)
+    assert file is not None and not file.confirmed
+    assert [trial.state for trial in file.trials].count("complete") == 1
+    assert "this trains what is missing" in run.printed  # type: ignore[attr-defined]
+    assert run(tmp_path) == 0
+    assert found(tmp_path) == expected
 
 
 @pytest.mark.parametrize(
@@ -332,6 +401,20 @@ def test_launchers_that_cannot_end_runs_early_are_refused(run: Search, tmp_path:
     ):
         with pytest.raises(HydraException, match=r"hydra.launcher"):
             run(tmp_path, launcher=launcher)
+
+
+def test_a_second_search_waits_for_the_first(
+    run: Search, expected: Any, undisturbed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two judges in one folder would overwrite each other's sweep.json."""
+    with contextlib.ExitStack() as first:
+        first.enter_context(RunLock(undisturbed["folder"], LOCK))
+        with pytest.raises(Locked):
+            run(undisturbed["folder"], "when_locked=skip")
+        monkeypatch.setattr(search_lock, "is_locked", lambda *_: first.close())
+        assert run(undisturbed["folder"]) == 0
+    assert "another process searches in" in run.printed  # type: ignore[attr-defined]
+    assert found(undisturbed["folder"]) == expected
 
 
 def test_search_json_and_limits_are_decided_again_by_the_files(

@@ -1,5 +1,7 @@
-"""The trials that a halving trains again are those that the report calls the best."""
+"""What a halving has left to train follows from the files of its runs."""
 
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,112 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from seqsweep.results.search.trials import ranked
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.searchfile import SearchFile
+from seqsweep.runs.sweepfile import SweepFile
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
 from seqsweep.sweeping.search.searched import Searched
+from seqsweep.training.limits import Limits
 from seqsweep.training.planned_run import PlannedRun
+
+
+def make_search(root: Path, *accuracies: float | None) -> Searched:
+    """A search of runs with these accuracies in their first epoch; None for a run without rows."""
+    candidates: list[Candidate] = []
+    for number, value in enumerate(accuracies):
+        folder = RunFolder(root / f"run{number}")
+        folder.path.mkdir()
+        row = "" if value is None else f"0,0.5,1.0,{value}\n"
+        (folder.path / "metrics.csv").write_text(f"epoch,train/loss,val/loss,val/acc\n{row}")
+        planned = PlannedRun({"monitor": "val/acc"}, folder.run_id, None, limits=Limits())
+        member = SweepMember([], planned, folder, "")
+        candidates.append(Candidate(number, {}, member, QueuedRun(folder)))
+    return Searched(Halving([], {}, len(accuracies), [1, 2], 0, 0, 0), candidates, root)
+
+
+def in_a_later_command(searched: Searched) -> Searched:
+    """The same search, in which earlier failures do not count."""
+    candidates = [
+        replace(each, queued=replace(each.queued, failures_before=each.member.folder.attempts()))
+        for each in searched.candidates
+    ]
+    later = Searched(searched.halving, candidates, searched.folder)
+    later.decide()
+    return later
+
+
+def states(searched: Searched) -> list[str]:
+    searched.write()
+    file = SearchFile.read(searched.folder)
+    assert file is not None
+    return [trial.state for trial in file.trials]
+
+
+def left(searched: Searched) -> list[int]:
+    return [candidate.number for candidate in searched.pending()]
+
+
+def test_a_run_that_was_retried_and_then_lost_gets_its_record(tmp_path: Path) -> None:
+    """Runs that pause at a rung are launched again, to be pruned."""
+    searched = make_search(tmp_path, 0.2, 0.9)
+    searched.candidates[0].member.folder.fail(ValueError("x"))
+    later = in_a_later_command(searched)
+    assert later.limits["run0"] == Limits(ends_at=1)
+    assert left(later) == [0, 1]
+    assert states(later) == ["pruned", "running"]
+
+
+def test_a_run_whose_last_row_has_no_loss_trains_on(tmp_path: Path) -> None:
+    """Rungs and queues agree on which runs have reached a rung."""
+    searched = make_search(tmp_path, 0.2, 0.9)
+    rows = "epoch,train/loss,val/loss,val/acc\n0,nan,nan,0.2\n"
+    (searched.candidates[0].member.folder.path / "metrics.csv").write_text(rows)
+    searched.decide()
+    assert searched.limits["run0"] == searched.limits["run1"] == Limits(until=1)
+    assert left(searched) == [0]
+
+
+def test_a_sweep_that_joins_while_a_rung_is_judged_stays_in_sweep_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = make_search(tmp_path, 0.2, 0.9)
+    SweepFile((), 0.0, {"run0": {}, "run1": {}}).write(tmp_path)
+    read = SweepFile.read
+
+    def join() -> None:
+        with SweepFile.changing(tmp_path):
+            file = read(tmp_path)
+            assert file is not None
+            replace(file, configs={**file.configs, "other": {}}).write(tmp_path)
+
+    joining = threading.Thread(target=join)
+
+    def read_and_join(folder: Path) -> SweepFile | None:
+        file = read(folder)
+        joining.start()
+        joining.join(0.2)
+        return file
+
+    monkeypatch.setattr(SweepFile, "read", read_and_join)
+    searched.judge()
+    joining.join()
+    file = read(tmp_path)
+    assert file is not None and set(file.configs) == {"run0", "run1", "other"}
+    assert file.limits["run0"]["ends_at"] == 1
+
+
+def test_a_run_that_failed_before_its_rung_is_not_tried_again(tmp_path: Path) -> None:
+    searched = make_search(tmp_path, None, 0.9, 0.2, 0.8)
+    folder = searched.candidates[0].member.folder
+    folder.fail(ValueError("x"))
+    searched.decide()
+    ends = {"epoch": 1, "value": 0.2, "threshold": None}
+    content = {"status": "pruned", "config": {}, "metrics": {}, "pruned": ends}
+    searched.candidates[2].member.folder.finish(content)
+    later = in_a_later_command(searched)
+    assert left(later) == [1, 3]
+    assert states(later) == ["failed", "running", "pruned", "running"]
 
 
 def complete_run(folder: Path, number: int, accuracy: float, loss: float) -> Candidate:

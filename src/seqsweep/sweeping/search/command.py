@@ -1,28 +1,24 @@
 """Starts, plans or continues the search of `hydra/sweeper=optuna`. Imports no Optuna at the top."""
 
-import contextlib
 import importlib.util
-import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
-from rich.console import Console
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.config.shape.options import refuse_shape
-from seqsweep.console import PlainConsole, place
-from seqsweep.runs.lock import Locked, RunLock, is_locked
+from seqsweep.console import PlainConsole
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
 from seqsweep.sweeping.plan_command import verify_members
-from seqsweep.sweeping.search.clock import LOCK
 from seqsweep.sweeping.search.planning import TrialPlanner
+from seqsweep.sweeping.search.search_lock import searching
 from seqsweep.sweeping.search.settings import Settings, check_objectives, settings_of
 from seqsweep.sweeping.search.space import parse
 from seqsweep.training.planned_run import PlannedRun
@@ -84,7 +80,7 @@ def search(
     if subcommand() == "verify-stack":
         jobs = Expansion.of(first_jobs(settings, planner))
         return verify_members(jobs, compose, folder, console)
-    with _searching(folder, first, console):
+    with searching(folder, first, console):
         return SearchRun(settings, planner, ends, launcher, folder, console).run()
 
 
@@ -113,28 +109,3 @@ def _refuse_options(first: PlannedRun, launcher: RunLauncher, settings: Settings
         )
     if first.config["rerun"]:
         raise ValueError("rerun=true: must be false in a search; give another sweep.name")
-
-
-@contextlib.contextmanager
-def _searching(folder: Path, first: PlannedRun, console: Console) -> Generator[None]:
-    """Holds the lock of the search during the block; waits for another process before.
-
-    Raises:
-        Locked: another process searches here, and the config says `when_locked=skip`.
-    """
-    with contextlib.ExitStack() as stack:
-        is_waiting = False
-        while True:
-            try:
-                stack.enter_context(RunLock(folder, LOCK))
-                break
-            except Locked:
-                if first.config["when_locked"] == "skip":
-                    raise
-            if not is_waiting:
-                text = f"another process searches in {place(folder)}; waiting for it"
-                console.print(text, soft_wrap=True, highlight=False, markup=False)
-                is_waiting = True
-            while is_locked(folder, LOCK):
-                time.sleep(0.5)
-        yield

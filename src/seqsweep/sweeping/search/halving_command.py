@@ -24,6 +24,7 @@ from seqsweep.sweeping.queue import Queue, QueuedRun
 from seqsweep.sweeping.search.candidates import check_candidates, plan_candidates
 from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
+from seqsweep.sweeping.search.search_lock import searching
 from seqsweep.sweeping.search.searched import Searched
 from seqsweep.sweeping.sweep import (
     finish_sweep,
@@ -61,6 +62,7 @@ def search(
     Raises:
         ValueError, TypeError, OSError, HydraException: a config, its data, or the search are
             refused; nothing was trained.
+        Locked: another process searches here, and the config says `when_locked=skip`.
     """
     command = subcommand()
     restore_subcommand()
@@ -72,27 +74,47 @@ def search(
     checked = _checked(launcher)
     candidates = plan_candidates(halving, compose, folder)
     check_candidates(halving, candidates, folder)
-    searched = Searched(halving, candidates, folder)
-    searched.decide()
-    pending = searched.pending()
-    members = [candidate.member for candidate in candidates]
+    planned = Searched(halving, candidates, folder)
+    planned.decide()
+    pending = planned.pending()
     if pending:
         build_each([candidate.member for candidate in pending], compose)
-    _say_plan(searched, pending, console)
     if command == "plan":
+        _say_plan(planned, pending, console)
         return 0
+    with searching(folder, candidates[0].member.planned, console):
+        # Another command may have searched here since the first look.
+        check_candidates(halving, candidates, folder)
+        searched = Searched(halving, candidates, folder)
+        return _search(searched, compose, checked, console, started)
+
+
+def _search(
+    searched: Searched,
+    compose: MemberComposer,
+    launcher: RunLauncher,
+    console: Console,
+    started: float,
+) -> int:
+    """Trains what is left of a search, and prints the results; returns the exit code."""
+    folder = searched.folder
+    searched.decide()
+    pending = searched.pending()
+    members = [candidate.member for candidate in searched.candidates]
+    _say_plan(searched, pending, console)
     if not confirm_size(len(pending), check_shape(compose.master).ask_above, console):
         return 1
     code = 0
     if pending:
-        code = _train(searched, pending, checked, console)
-    if code == 0:
+        code = _train(searched, pending, launcher, console)
+    # Other processes may still train the population.
+    if searched.is_over() and code == 0:
         confirming = _confirming(searched, compose)
         members += confirming
         left = [member for member in confirming if not member.is_done()]
         if left:
-            code = _confirm(members, left, checked, folder, console)
-    code = finish_sweep(members, folder, console, code, started)
+            code = _confirm(members, left, launcher, folder, console)
+    code = finish_sweep(members, folder, console, code, started, searched.lost())
     console.print(_budget(searched), soft_wrap=True, highlight=False, markup=False)
     return code
 
@@ -137,8 +159,9 @@ def _train(
 ) -> int:
     """Trains the population rung by rung; returns the exit code as `train_pending`."""
     folder = searched.folder
-    members = [candidate.member for candidate in searched.candidates]
-    left = [candidate.member for candidate in pending]
+    # Workers may read sweep.json at once, so it has the decided limits from the beginning.
+    members = [searched.limited(candidate) for candidate in searched.candidates]
+    left = [searched.limited(candidate) for candidate in pending]
 
     def lead() -> None:
         with stoppable(folder), Display([member.folder for member in left], console):
@@ -158,7 +181,7 @@ def _lead(searched: Searched, launcher: RunLauncher) -> None:
 
     def launch(runs: Sequence[QueuedRun]) -> Collection[str]:
         taken = [searched.limited(by_id[run.run_id]) for run in runs]
-        return launch_members(taken, launcher, searched.folder, searched.judge)
+        return launch_members(taken, runs, launcher, searched.folder, searched.judge)
 
     before = None
     while True:

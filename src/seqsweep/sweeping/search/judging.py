@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seqsweep.runs.metric_names import epoch_score
-from seqsweep.runs.metrics_csv import read_rows
+from seqsweep.runs.metrics_csv import has_finished, read_rows
 from seqsweep.sweeping.members import SweepMember
 from seqsweep.sweeping.queue import QueuedRun
 from seqsweep.training.limits import Limits
@@ -77,8 +77,7 @@ class Standing:
 
     def has_reached(self, rung: int) -> bool:
         """Returns whether the run has finished so many epochs without diverging."""
-        # A diverged run may have a row for its last epoch, without a number for the loss.
-        return any(row["epoch"] == rung - 1 and "train/loss" in row for row in self.rows)
+        return has_finished(self.rows, rung)
 
     def was_ended_at(self, rung: int) -> bool:
         """Returns whether a rung has pruned the run."""
@@ -138,5 +137,7 @@ def _is_settled(run: Standing, rung: int, was_judged: bool) -> bool:
     """Returns whether nothing changes the place of a run at a rung any more."""
     if run.has_reached(rung) or run.record is not None or run.candidate.has_failed:
         return True
-    # A run that had failed when the rung was judged has lost its place.
-    return was_judged and run.candidate.member.folder.attempts() > 0
+    # A run that had failed when the rung was judged has lost its place, and was not tried again.
+    # One that was killed after that has kept it, and trains to the rung once more.
+    failure = run.candidate.member.folder.failure() or {}
+    return was_judged and failure.get("kind") == "failed"

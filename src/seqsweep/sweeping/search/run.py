@@ -130,14 +130,15 @@ class SearchRun:
     def _train(self, pending: Sequence[SweepMember]) -> int:
         """Trains runs, with workers until the next result is there; returns the exit code."""
         self._trained |= {member.folder.run_id: member for member in pending}
-        file = new_sweep_file(list(self._trained.values()), pending, self.folder)
-        assert file is not None, "there are runs to train"
-        # The file also lists the runs of earlier rounds and commands, which are over.
-        left = {member.folder.run_id for member in pending}
-        done = frozenset(file.configs.keys() - left)
-        file = replace(file, done_before=done, open=not self._confirming)
-        # Only the first round may find what a killed search has left.
-        begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
+        with SweepFile.changing(self.folder):
+            file = new_sweep_file(list(self._trained.values()), pending, self.folder)
+            assert file is not None, "there are runs to train"
+            # The file also lists the runs of earlier rounds and commands, which are over.
+            left = {member.folder.run_id for member in pending}
+            done = frozenset(file.configs.keys() - left)
+            file = replace(file, done_before=done, open=not self._confirming)
+            # Only the first round may find what a killed search has left.
+            begin_sweep(file, self.folder, self.console, self._is_alone and not self._has_begun)
         self._has_begun = True
         if self.launcher.workers is None:
             train = functools.partial(

@@ -48,10 +48,10 @@ class Searched:
     def judge(self) -> Mapping[str, Limits]:
         """Decides the limits, and writes them for workers and for the report."""
         self.decide()
-        sweep = SweepFile.read(self.folder)
-        if sweep is not None:
-            limits = {name: each.plain() for name, each in self.limits.items()}
-            if any(sweep.limits.get(name) != each for name, each in limits.items()):
+        limits = {name: each.plain() for name, each in self.limits.items()}
+        with SweepFile.changing(self.folder):
+            sweep = SweepFile.read(self.folder)
+            if sweep is not None and not limits.items() <= sweep.limits.items():
                 replace(sweep, limits={**sweep.limits, **limits}).write(self.folder)
         self.write()
         return self.limits
@@ -59,6 +59,18 @@ class Searched:
     def pending(self) -> list[Candidate]:
         """Returns the runs that have something left to train, as the limits stand."""
         return [candidate for candidate in self.candidates if self._is_pending(candidate)]
+
+    def lost(self) -> list[str]:
+        """Returns the run_ids of the failed runs that a rung was decided without."""
+        runs = map(Standing.of, self.candidates)
+        return [run.candidate.run_id for run in runs if self._is_lost(run)]
+
+    def is_over(self) -> bool:
+        """Returns whether every rung is decided, and nothing is left to train."""
+        self.decide()
+        # A run that has paused at a rung is not pending, though the rung is not decided yet.
+        is_decided = all(limits.until is None for limits in self.limits.values())
+        return is_decided and not self.pending()
 
     def queued(self, candidate: Candidate) -> QueuedRun:
         """Returns a run for a queue, with its present limits."""
@@ -118,11 +130,17 @@ class Searched:
         return sum(len(Standing.of(candidate).rows) for candidate in self.candidates)
 
     def _is_pending(self, candidate: Candidate) -> bool:
-        # A run that has failed and lost its place is not tried again.
-        has_lost = self.limits[candidate.run_id].ends_at is not None
-        if has_lost and candidate.member.folder.attempts() > 0:
+        # A run that has lost its place by a failure is not tried again. One that has reached the
+        # rung is launched once more, even if it had failed before, and gets its record.
+        is_lost = self._is_lost(Standing.of(candidate))
+        return not is_lost and not self.queued(candidate).is_over()
+
+    def _is_lost(self, run: Standing) -> bool:
+        """Returns whether a run has failed before the rung that was decided without it."""
+        ends_at = self.limits[run.candidate.run_id].ends_at
+        if ends_at is None or run.record is not None or run.has_reached(ends_at):
             return False
-        return not self.queued(candidate).is_over()
+        return run.candidate.member.folder.attempts() > 0
 
     def _trial(self, run: Standing) -> Trial:
         limits = self.limits[run.candidate.run_id]
@@ -146,9 +164,8 @@ class Searched:
             return "failed"
         if status == "complete" and limits.ends_at is None:
             return "complete"
-        is_lost = run.record is None and run.candidate.member.folder.attempts() > 0
         if limits.ends_at is not None:
-            return "failed" if is_lost and not run.has_reached(limits.ends_at) else "pruned"
+            return "failed" if self._is_lost(run) else "pruned"
         return "failed" if run.candidate.has_failed and run.record is None else "running"
 
 

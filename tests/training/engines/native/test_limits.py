@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from seqsweep.runs.metrics_csv import logged_epochs
+from seqsweep.runs.metrics_csv import read_rows
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.limits import Limits
@@ -94,7 +94,7 @@ def test_members_that_pause_at_each_epoch_equal_undisturbed_ones(
             folder = RunFolder(tmp_path / run.run_id)
             if not outcome.record:
                 assert folder.record() is None and folder.failure() is None
-                assert logged_epochs(folder.path) == epoch
+                assert len(read_rows(folder.path / "metrics.csv")) == epoch
                 last = load_sealed(folder.path / "checkpoints" / "last.ckpt")
                 assert last["epoch"] == epoch - 1
     train_pool(limited(mixed_members, Limits()), tmp_path, 1)
@@ -118,6 +118,27 @@ def test_a_member_at_its_last_epoch_is_complete_whatever_its_limits(
     runs = members_of()[:2]  # of 5 epochs
     train_pool(limited(runs, Limits({5: 1.1}, until=5)), tmp_path, 1)
     assert_undisturbed(runs, tmp_path)
+
+
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_members_that_have_ended_have_a_record_before_the_judge_is_asked(
+    members_of: Any, assert_undisturbed: Check, tmp_path: Path, is_killed: bool
+) -> None:
+    """Without it the judge would wait for them, and all others would pause."""
+    early, late = members_of("trainer.max_epochs=2")[0], members_of("trainer.max_epochs=5")[0]
+    seen: list[str] = []
+
+    def judge() -> dict[str, Limits]:
+        seen.append(RunFolder(tmp_path / early.run_id).state())
+        return {late.run_id: Limits()}
+
+    runs = limited([early, late], Limits(), Limits(until=3))
+    if is_killed:  # while one waited, and the other was tested
+        train_pool(runs, tmp_path, 1)
+        (tmp_path / early.run_id / "record.json").unlink()
+    assert statuses(train_pool(runs, tmp_path, 1, judge=judge)) == ["complete"] * 2
+    assert seen == ["complete"]
+    assert_undisturbed([early, late], tmp_path)
 
 
 @pytest.mark.slow

@@ -41,9 +41,10 @@ class PoolModule(L.LightningModule):
 
     def training_step(self, batch: int, batch_idx: int) -> None:
         pool, steps = self.pool, self.pool.steps
-        # Results come in any order, so a round ends when no member is behind.
+        # Results come in any order, so a round ends when no member is behind. If all others wait
+        # for the judge, it ends when the judge has resumed some of them.
         behind = set(pool.training)
-        while behind:
+        while behind or pool.is_judging:
             behind.difference_update(pool.advance(POLL_SECONDS))
             # Members that ended or failed in this round have no further epoch to wait for.
             behind.intersection_update(pool.training)

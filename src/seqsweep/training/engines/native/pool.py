@@ -105,7 +105,7 @@ class Pool:
         self._submit()
         done = self.workers.next(seconds) if self.workers.pending else None
         moved = [] if done is None else self._take(done)
-        self.release()
+        self._release()
         if self._ended and self.ending.is_due(self._recorded):
             self.record(self._take_ended(_MOST_ENDS))
         return moved
@@ -209,7 +209,7 @@ class Pool:
                 del self.training[member]
                 self._untested.append(member)
                 continue
-            if self.budget.is_due(self.files[member].saved, len(self.training)):
+            if self._is_due(member):
                 with self.budget.measuring():
                     self._save(member)
             # A member whose folder could not be written has failed meanwhile.
@@ -218,10 +218,17 @@ class Pool:
         self.row = rows[-1]
         return list(members)
 
-    def release(self) -> None:
-        """Resumes or ends the waiting members, once no other member trains."""
-        if self.judge is None or not self._waiting or self.training:
+    @property
+    def is_judging(self) -> bool:
+        """Tells if members wait for the judge, and no other member trains."""
+        return self.judge is not None and bool(self._waiting) and not self.training
+
+    def _release(self) -> None:
+        """Resumes or ends the waiting members, once no other member trains or is tested."""
+        if self.judge is None or not self.is_judging or self._untested or self.workers.pending:
             return
+        # The judge takes a run that has ended without a record for one that still trains.
+        self.record(self._take_ended())
         waiting, self._waiting = self._waiting, []
         # The judge reads the files of all runs, so that a kill changes no decision.
         for member in waiting:
@@ -281,6 +288,9 @@ class Pool:
         self.outcomes[member.run_id] = record_end(
             member, end, member.native.steps, self.data.splits, synced=not self.is_single
         )
+
+    def _is_due(self, member: PoolMember) -> bool:
+        return self.budget.is_due(self.files[member].saved, len(self.training))
 
     def _save(self, member: PoolMember, sync: bool = True) -> None:
         files = self.files[member]

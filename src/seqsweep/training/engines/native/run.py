@@ -13,7 +13,7 @@ from seqsweep.training.engines.joint.run import JointEngine, start_at_epoch
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.module import PoolModule
-from seqsweep.training.engines.native.pool import Pool
+from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
 from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.engines.protocol import Begun, Ended
 from seqsweep.training.limits import Judge
@@ -83,7 +83,10 @@ class PoolEngine(JointEngine[PoolMember]):
                 raise
 
     def fit(self, group: Sequence[Begun[PoolMember]]) -> None:
-        self.pool.release()  # all members may have been killed while they waited for the judge
+        # All members may have been killed while they waited for the judge.
+        while self.pool.is_judging:
+            self.pool.advance(POLL_SECONDS)
+            self.stop.check()
         rounds = [member.max_epochs - member.epochs for member in self.pool.training]
         if rounds:
             # The Trainer's last epoch is the last round of the member with most epochs left.
