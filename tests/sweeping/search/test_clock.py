@@ -10,7 +10,8 @@ import pytest
 from seqsweep.runs.lock import RunLock
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-from seqsweep.sweeping.search.clock import LOCK, Clock
+from seqsweep.sweeping.search.clock import Clock
+from seqsweep.sweeping.search.search_lock import LOCK
 
 _KILLED = """
 import os, pathlib, signal

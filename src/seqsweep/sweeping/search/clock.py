@@ -7,9 +7,7 @@ from pathlib import Path
 from seqsweep.runs.lock_files import file_of, generations
 from seqsweep.runs.searchfile import NAME, SearchFile
 from seqsweep.runs.sweepfile import SweepFile
-
-LOCK = ".searching"
-"""The lock of the process that chooses the trials of a folder."""
+from seqsweep.sweeping.search.search_lock import LOCK
 
 
 class Clock:
