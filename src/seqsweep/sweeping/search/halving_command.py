@@ -79,9 +79,11 @@ def search(
     pending = planned.pending()
     if pending:
         build_each([candidate.member for candidate in pending], compose)
+    _say_plan(planned, pending, console)
     if command == "plan":
-        _say_plan(planned, pending, console)
         return 0
+    if not confirm_size(len(pending), check_shape(compose.master).ask_above, console):
+        return 1
     with searching(folder, candidates[0].member.planned, console):
         # Another command may have searched here since the first look.
         check_candidates(halving, candidates, folder)
@@ -101,9 +103,6 @@ def _search(
     searched.decide()
     pending = searched.pending()
     members = [candidate.member for candidate in searched.candidates]
-    _say_plan(searched, pending, console)
-    if not confirm_size(len(pending), check_shape(compose.master).ask_above, console):
-        return 1
     code = 0
     if pending:
         code = _train(searched, pending, launcher, console)
