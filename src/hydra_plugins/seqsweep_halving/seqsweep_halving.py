@@ -4,16 +4,11 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
 
 
 @dataclass
@@ -41,7 +36,7 @@ ConfigStore.instance().store(
 )
 
 
-class HalvingSweeper(Sweeper):
+class HalvingSweeper(RunsSweeper):
     """Draws configs at random and trains the better ones for longer.
 
     Args:
@@ -63,41 +58,17 @@ class HalvingSweeper(Sweeper):
         seed: int,
         confirm: Any,
     ) -> None:
-        self.params = params or {}
+        super().__init__(params)
         self.numbers = population, list(rungs), seed, confirm["top"], confirm["seeds"]
-        self.launcher: Launcher | None = None
-        self.hydra_context: HydraContext | None = None
-        self.config: DictConfig | None = None
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.hydra_context = hydra_context
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
 
     def sweep(self, arguments: list[str]) -> None:
-        # Hydra loads the plugins by their names, and loads one again that another has imported.
-        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-
         # Imported here for the reason in the module's docstring.
-        from seqsweep.config.compose import MemberComposer
         from seqsweep.console import PlainConsole
         from seqsweep.sweeping.search.halving import Halving
         from seqsweep.sweeping.search.halving_command import search
 
-        launcher, context, config = self.launcher, self.hydra_context, self.config
-        assert launcher is not None and context is not None and config is not None
-        loader = context.config_loader
-        parser = OverridesParser.create(config_loader=loader)
-        params = [f"{key}={value}" for key, value in self.params.items()]
-        halving = Halving.of([*params, *arguments], parser, *self.numbers)
-        runs = None
-        if isinstance(launcher, RunsLauncher) and launcher.launches_runs:
-            runs = launcher.run_launcher()
-        composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
-        code = search(halving, composer, runs, folder, PlainConsole())
+        halving = Halving.of(self.overrides(arguments), self.parser(), *self.numbers)
+        console = PlainConsole()
+        code = search(halving, self.composer(), self.run_launcher(), self.folder, console)
         if code:
             raise SystemExit(code)

@@ -4,15 +4,11 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
+
+from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
 
 
 @dataclass
@@ -84,7 +80,7 @@ ConfigStore.instance().store(
 )
 
 
-class OptunaSweeper(Sweeper):
+class OptunaSweeper(RunsSweeper):
     """Passes a space and the settings of its search to `seqsweep.sweeping.search`.
 
     Args:
@@ -93,37 +89,14 @@ class OptunaSweeper(Sweeper):
     """
 
     def __init__(self, params: dict[str, Any] | None = None, **options: Any) -> None:
-        self.params = params or {}
+        super().__init__(params)
         self.options = options
-        self.launcher: Launcher | None = None
-        self.hydra_context: HydraContext | None = None
-        self.config: DictConfig | None = None
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.hydra_context = hydra_context
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
 
     def sweep(self, arguments: list[str]) -> None:
-        # Hydra loads the plugins by their names, and loads one again that another has imported.
-        from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
-
         # Imported here for the reason in the module's docstring.
-        from seqsweep.config.compose import MemberComposer
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
         from seqsweep.sweeping.search.command import search
 
-        launcher, context, config = self.launcher, self.hydra_context, self.config
-        assert launcher is not None and context is not None and config is not None
-        runs = RunLauncher(launcher)  # another launcher trains each run as a job of Hydra
-        if isinstance(launcher, RunsLauncher) and launcher.launches_runs:
-            runs = launcher.run_launcher()
-        overrides = [*(f"{key}={value}" for key, value in self.params.items()), *arguments]
-        composer = MemberComposer(context.config_loader, config)
-        code = search(self.options, overrides, composer, runs, Path(config.hydra.sweep.dir))
+        overrides, launcher = self.overrides(arguments), self.run_launcher()
+        code = search(self.options, overrides, self.composer(), launcher, self.folder)
         if code:
             raise SystemExit(code)

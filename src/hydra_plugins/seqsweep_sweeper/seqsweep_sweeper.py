@@ -4,18 +4,11 @@ Every Hydra app of the environment imports this module at its start, so it impor
 """
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
-from hydra.plugins.launcher import Launcher
-from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 
-from hydra_plugins.seqsweep_local.seqsweep_local import RunsLauncher
+from hydra_plugins.seqsweep_sweeper._base import RunsSweeper
 
 
 @dataclass
@@ -33,56 +26,30 @@ ConfigStore.instance().store(
 )
 
 
-class SeqsweepSweeper(Sweeper):
+class SeqsweepSweeper(RunsSweeper):
     """Expands the grid and passes it to `seqsweep.sweeping.sweep.run_sweep`.
 
     Args:
         params: overrides with comma-separated values. Those on the command line take precedence.
     """
 
-    def __init__(self, params: dict[str, Any] | None = None) -> None:
-        self.params = params or {}
-        self.launcher: Launcher | None = None
-        self.hydra_context: HydraContext | None = None
-        self.config: DictConfig | None = None
-
-    def setup(
-        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
-    ) -> None:
-        self.hydra_context = hydra_context
-        self.config = config
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
-
     def sweep(self, arguments: list[str]) -> None:
         # Imported here for the reason in the module's docstring.
         from seqsweep.command import subcommand
-        from seqsweep.config.compose import MemberComposer
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
         from seqsweep.runs.replicate_keys import REPLICATE_KEYS
-        from seqsweep.sweeping.hydra_jobs import RunLauncher
         from seqsweep.sweeping.plan_command import show_plan, verify_members
         from seqsweep.sweeping.sweep import run_sweep
 
-        launcher, context, config = self.launcher, self.hydra_context, self.config
-        assert launcher is not None and context is not None and config is not None
-        loader = context.config_loader
-        parser = OverridesParser.create(config_loader=loader)
-        jobs = expand(self.params, arguments, parser, config, REPLICATE_KEYS)
-        composer, folder = MemberComposer(loader, config), Path(config.hydra.sweep.dir)
+        jobs = expand(self.params, arguments, self.parser(), self.master, REPLICATE_KEYS)
+        composer, console = self.composer(), PlainConsole()
+        code: int | None = None
         if subcommand() == "plan":
-            show_plan(jobs, composer, folder, PlainConsole())
-            return
-        if subcommand() == "verify-stack":
-            if verify_members(jobs, composer, folder, PlainConsole()):
-                raise SystemExit(1)
-            return
-
-        runs = RunLauncher(launcher)  # another launcher trains each run as a job of Hydra
-        if isinstance(launcher, RunsLauncher) and launcher.launches_runs:
-            runs = launcher.run_launcher()
-        code = run_sweep(jobs, composer, runs, folder, PlainConsole())
+            show_plan(jobs, composer, self.folder, console)
+        elif subcommand() == "verify-stack":
+            code = int(bool(verify_members(jobs, composer, self.folder, console)))
+        else:
+            code = run_sweep(jobs, composer, self.run_launcher(), self.folder, console)
         if code:
             raise SystemExit(code)

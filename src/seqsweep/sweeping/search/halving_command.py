@@ -26,13 +26,8 @@ from seqsweep.sweeping.search.halving import Halving
 from seqsweep.sweeping.search.judging import Candidate
 from seqsweep.sweeping.search.search_lock import searching
 from seqsweep.sweeping.search.searched import Searched
-from seqsweep.sweeping.sweep import (
-    finish_sweep,
-    launch_all,
-    launch_members,
-    stoppable,
-    train_pending,
-)
+from seqsweep.sweeping.sweep import launch_all, launch_members, stoppable, train_pending
+from seqsweep.sweeping.sweep_end import finish_sweep
 from seqsweep.training.outcome import STOP_FILE
 
 
@@ -40,7 +35,7 @@ from seqsweep.training.outcome import STOP_FILE
 def search(
     halving: Halving,
     compose: MemberComposer,
-    launcher: RunLauncher | None,
+    launcher: RunLauncher,
     folder: Path,
     console: Console,
 ) -> int:
@@ -52,7 +47,7 @@ def search(
     Args:
         halving: the settings of the search.
         compose: composes the config of a run.
-        launcher: trains the runs; None for a launcher that does not know the runs of seqsweep.
+        launcher: trains the runs.
         folder: the sweep's folder.
         console: prints the plan, the progress and the results.
 
@@ -118,13 +113,13 @@ def _search(
     return code
 
 
-def _checked(launcher: RunLauncher | None) -> RunLauncher:
+def _checked(launcher: RunLauncher) -> RunLauncher:
     """Returns the launcher.
 
     Raises:
         HydraException: it cannot end runs early.
     """
-    if launcher is None or (launcher.threads is None and launcher.workers is None):
+    if launcher.threads is None and launcher.workers is None:
         raise HydraException(
             "hydra/launcher: must be local, slurm or ray for a search, without hydra.callbacks"
         )

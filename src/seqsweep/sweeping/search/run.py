@@ -26,14 +26,8 @@ from seqsweep.sweeping.search.ending import best_trials, describe_search
 from seqsweep.sweeping.search.planning import Planned, TrialPlanner, members_of
 from seqsweep.sweeping.search.settings import Settings
 from seqsweep.sweeping.search.window import Window
-from seqsweep.sweeping.sweep import (
-    end_sweep,
-    launch_all,
-    read_begun,
-    summarise,
-    train_queue,
-    where_to_look,
-)
+from seqsweep.sweeping.sweep import end_sweep, launch_all, train_queue
+from seqsweep.sweeping.sweep_end import read_begun, summarise, where_to_look
 from seqsweep.sweeping.workers import wait_for_result
 from seqsweep.training.engine import missing_library, slower_options
 from seqsweep.training.outcome import STOP_FILE

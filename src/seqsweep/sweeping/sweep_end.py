@@ -1,0 +1,138 @@
+"""The end of a sweep: leaderboard, report, and the next command.
+
+The module imports no torch at the top.
+"""
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+
+from seqsweep.command import command_line
+from seqsweep.console import place
+from seqsweep.live.sweep_state import duration
+from seqsweep.results.folder_tables import print_folder
+from seqsweep.results.formatting import count
+from seqsweep.runs.ledger import Entry, read_folder, read_run
+from seqsweep.signals import ENDING
+from seqsweep.sweeping.interruptible import interruptible
+from seqsweep.sweeping.members import SweepMember
+from seqsweep.sweeping.summary import write_summary
+from seqsweep.training.outcome import Interrupted
+
+
+def finish_sweep(
+    members: Sequence[SweepMember],
+    folder: Path,
+    console: Console,
+    code: int,
+    started: float,
+    lost: Collection[str] = (),
+) -> int:
+    """Prints the leaderboard, and writes the report unless the sweep was stopped.
+
+    Args:
+        members: the runs that the command asks for.
+        folder: the sweep's folder.
+        console: prints the results.
+        code: the exit code of the training.
+        started: when the command started, on the clock of `time.monotonic`.
+        lost: the run_ids of failed runs that a search has gone on without.
+
+    Returns:
+        The exit code of the command.
+    """
+    seconds = time.monotonic() - started
+    begun = {entry.folder.run_id: entry for entry in read_begun(folder)}
+    print_folder(console, folder, list(begun.values()))
+    # The folder may hold runs of other sweeps; the exit code is about the members of this one.
+    entries = [begun.get(member.folder.run_id) or read_run(member.folder) for member in members]
+    reports = members[0].planned.config["sweep"]["report"]
+    # After an error or a signal a report would be incomplete, and the command is to end soon.
+    if reports and code == 0:
+        code = summarise(members, folder, console)
+    # A search counts the runs as done that it has pruned.
+    ended = [
+        m.planned.limits is not None and e.state == "pruned"
+        for m, e in zip(members, entries, strict=True)
+    ]
+    failed = _conclude(entries, folder, console, seconds, sum(ended), lost)
+    return code or int(failed > 0)
+
+
+def read_begun(folder: Path) -> list[Entry]:
+    """Returns the runs of the folder, including those of other commands."""
+    return read_folder(folder) if any(folder.glob("*/config.yaml")) else []
+
+
+def summarise(members: Sequence[SweepMember], folder: Path, console: Console) -> int:
+    """Writes baselines, report and TensorBoard view. Returns the exit code.
+
+    The code is 0, or 1 if a part could not be written, or 128 plus the number of a signal.
+    """
+    try:
+        with interruptible(ENDING):
+            problems = write_summary([member.planned for member in members], folder)
+    except Interrupted as error:
+        words = f"[red]{error}[/]; the same command completes the report"
+        console.print(words, soft_wrap=True, highlight=False)
+        return error.exit_code
+    for problem in problems:
+        console.print(f"[red]{escape(problem)}[/]", soft_wrap=True, highlight=False)
+    return int(bool(problems))
+
+
+def _conclude(
+    entries: Sequence[Entry],
+    folder: Path,
+    console: Console,
+    seconds: float,
+    pruned: int,
+    lost: Collection[str],
+) -> int:
+    """Prints the result files and the next command. Returns how many members are not done.
+
+    Args:
+        pruned: the number of pruned runs that count as done.
+        lost: the run_ids of failed runs that the same command does not try again.
+    """
+    # A run that diverged is done: the same config would diverge again.
+    states = Counter(entry.state for entry in entries)
+    ends = {"pruned": pruned, "diverged": states["diverged"]}
+    others = "".join(f", {number} {state}" for state, number in ends.items() if number)
+    quoted = escape(shlex.quote(place(folder)))
+    of_all = f"of {count(len(entries), 'run')}"
+    lines = [f"{states['complete']} {of_all} complete{others} ({duration(seconds)})"]
+    lines += where_to_look(folder, bool(states["complete"]))
+    left = len(entries) - states["complete"] - sum(ends.values())
+    if left:
+        started = [entry for entry in entries if entry.folder.path.is_dir()]
+        ended = Counter(entry.state for entry in started)
+        # What is left in the counter are the reasons why a run did not complete.
+        ended.subtract({"complete": states["complete"], **ends})
+        ended["not started"] = len(entries) - len(started)
+        why = ", ".join(f"{number} {state}" for state, number in ended.items() if number)
+        lines += [
+            f"[red]{left} {of_all} did not complete ({why})[/]; why:",
+            f"  seqsweep status {quoted}",
+        ]
+        if lost:
+            lines.append(f"the search has gone on without {count(len(lost), 'failed run')}")
+        if left > len(lost):
+            lines += ["this trains what is missing:", f"  {escape(shlex.join(command_line()))}"]
+    console.print("\n".join(lines), soft_wrap=True, highlight=False)
+    return left
+
+
+def where_to_look(folder: Path, has_complete: bool) -> list[str]:
+    """Returns the path of the report and the command for TensorBoard, as markup of rich."""
+    lines: list[str] = []
+    if (folder / "report.html").is_file():
+        lines.append(f"  {escape(place(folder / 'report.html'))}")
+    if has_complete:
+        lines.append(f"  seqsweep tensorboard {escape(shlex.quote(place(folder)))}")
+    return lines
