@@ -3,7 +3,10 @@
 import csv
 import json
 import math
+import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +116,19 @@ def test_every_option_of_the_config_groups_trains(
     result = seqsweep("train", *SHORT, *options)
     assert result.code == 0, result.err
     assert result.err == ""
+    assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
+
+
+@pytest.mark.parametrize("engine", ["autograd", "stacked"])
+def test_an_lstm_trains_in_half_precision_on_a_cpu_without_avx512(
+    tmp_path: Path, engine: str
+) -> None:
+    command = ("-m", "seqsweep", "train", *SHORT, "model.cell=lstm", "data=random")
+    half = ("trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
+    subprocess.run(
+        [sys.executable, *command, *half, f"engine={engine}"],
+        cwd=tmp_path, check=True, env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
+    )  # fmt: skip
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
 
 

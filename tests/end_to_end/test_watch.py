@@ -55,9 +55,10 @@ def on_terminal(folder: Path, *arguments: str) -> Generator[tuple[subprocess.Pop
 
 def read_until(master: int, *texts: str) -> str:
     """Returns what is printed until all texts have appeared, or until the other side closes."""
-    printed = b""
+    printed, deadline = b"", time.monotonic() + 200
     while not texts or not all(text in words(printed.decode(errors="replace")) for text in texts):
         try:
+            assert time.monotonic() < deadline, f"{texts} is not printed: {printed[-4000:]!r}"
             assert select.select([master], [], [], 60)[0], printed
             printed += os.read(master, 65536)
         except OSError:
@@ -146,11 +147,17 @@ def test_watch_shows_the_workers_of_two_hosts(
     planned = seqsweep(*ENDLESS, "seed=0,1", "--plan-only")
     assert planned.code == 0, planned.err
     folder = tmp_path / "outputs/sweeps/mine"
-    command = ("work", str(folder), "--threads", "2")
-    workers = [
-        start_command(*command, environment={"SEQSWEEP_HOST": host}, stdout=subprocess.DEVNULL)
-        for host in ("n1", "n2")
-    ]
+    workers: list[subprocess.Popen[str]] = []
+    for host in ("n1", "n2"):
+        command = ("work", str(folder), "--threads", "2")
+        worker = start_command(
+            *command, environment={"SEQSWEEP_HOST": host}, stdout=subprocess.DEVNULL
+        )
+        workers.append(worker)
+        # Two that begin at the same time may choose the same run, and one would train one alone.
+        while len(list(folder.glob("*/metrics.csv"))) < 2 * len(workers):
+            assert worker.poll() is None
+            time.sleep(0.1)
     with on_terminal(tmp_path, "watch", str(folder)) as (process, master):
         names = [f"n{index} pid {w.pid}" for index, w in enumerate(workers, start=1)]
         printed = read_until(master, *names, "2 workers on 2 hosts   4 running", "epochs/s")

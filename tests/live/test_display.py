@@ -295,7 +295,8 @@ def on_terminal(
     master, slave = pty.openpty()
     here = str(Path(__file__).parent)
     environment = {**os.environ, "COLUMNS": "80", "LINES": "24", "TERM": "xterm"}
-    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, **more}
+    # An empty PYTHONUNBUFFERED is none: a stream has its buffer, as usual.
+    environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": here, "PYTHONUNBUFFERED": "", **more}
     command = [sys.executable, "-c", program, str(folder)]
     with subprocess.Popen(
         command, env=environment, stdin=slave, stdout=slave, stderr=slave

@@ -2,9 +2,11 @@
 
 import contextlib
 import os
+import select
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import IO
 
@@ -114,21 +116,27 @@ class Screen:
 
         Otherwise a full pipe without a reader would block or end those processes.
         """
-        self.restore()
         self._relay.kill()
         self._relay.wait()
         self._write(b"\r\n" + terminal_process.SHOW_CURSOR)
-        os.set_blocking(self._printed, False)
-        try:
-            self._copy()  # What is in the pipe comes before anything that is printed later.
-        except BlockingIOError:
-            os.set_blocking(self._printed, True)
-            threading.Thread(target=self._copy, daemon=True).start()
+        # It copies before the flush: a thread that prints into the full pipe holds the lock of
+        # its stream, and the flush would wait for that thread.
+        threading.Thread(target=self._copy, daemon=True).start()
+        _flush()
+        self._wait_for_empty_pipe()
+        self.restore()
+
+    def _wait_for_empty_pipe(self) -> None:
+        """Waits, at most a second, so that what is in the pipe comes before later output."""
+        for _ in range(100):
+            if not select.select([self._printed], [], [], 0)[0]:
+                break
+            time.sleep(0.01)
 
     def _copy(self) -> None:
+        # The descriptor stays open, because another thread asks whether the pipe is empty.
         while data := os.read(self._printed, 65536):
             self._write(data)
-        os.close(self._printed)
 
     def _write(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # The terminal may have been closed.

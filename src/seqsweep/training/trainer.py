@@ -1,5 +1,6 @@
 """The Lightning Trainer of a run, with settings for small networks."""
 
+import functools
 import logging
 import os
 import warnings
@@ -129,9 +130,10 @@ def quiet() -> None:
 def restored_torch_state(threads: int) -> Generator[None]:
     """Sets torch's threads in the block and restores its global state.
 
-    Restored are the threads, the random generators and the deterministic mode.
+    Restored are the threads, the random generators, the deterministic mode and oneDNN.
     """
     deterministic = torch.are_deterministic_algorithms_enabled()
+    onednn = torch.backends.mkldnn.enabled
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -140,7 +142,29 @@ def restored_torch_state(threads: int) -> Generator[None]:
             yield
     finally:
         torch.use_deterministic_algorithms(deterministic)
+        torch.backends.mkldnn.enabled = onednn
         torch.set_num_threads(before)
+
+
+def avoid_missing_kernels(trainer: L.Trainer) -> None:
+    """Switches oneDNN off if the trainer's precision needs a kernel that it lacks on this CPU.
+
+    Without AVX-512, oneDNN has no LSTM in bfloat16, and PyTorch has one of its own.
+    `restored_torch_state` switches oneDNN on again.
+    """
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    if on_cpu and trainer.precision == "bf16-mixed" and not _onednn_has_half_lstm():
+        torch.backends.mkldnn.enabled = False
+
+
+@functools.cache
+def _onednn_has_half_lstm() -> bool:
+    with torch.autocast("cpu", torch.bfloat16), torch.random.fork_rng(devices=()):
+        try:
+            torch.nn.LSTM(1, 1)(torch.zeros(1, 1, 1))
+        except RuntimeError:
+            return False
+    return True
 
 
 def count_steps(trainer: L.Trainer, steps: int) -> None:

@@ -27,7 +27,7 @@ from seqsweep.training.limits import Paused
 from seqsweep.training.outcome import Outcome
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.run_loggers import LoggersOfRun
-from seqsweep.training.trainer import restored_torch_state
+from seqsweep.training.trainer import avoid_missing_kernels, restored_torch_state
 
 
 class AutogradRun:
@@ -107,6 +107,7 @@ class AutogradEngine(Engine[AutogradRun]):
         trainer, module, data = run.parts
         start = time.perf_counter()
         self.diverged: Diverged | None = None
+        avoid_missing_kernels(trainer)
         try:
             with contextlib.ExitStack() as contexts:
                 self.loggers = contexts.enter_context(LoggersOfRun(trainer))
