@@ -23,12 +23,13 @@ from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
+EPOCHS = 150  # seconds, in which a test can kill something
 SWEEP = (
     "data=digits",
     "data.batch_size=16",
     "model.hidden_size=64",
     "seed=0,1,2,3",
-    "trainer.max_epochs=300",  # seconds, in which a test can kill something
+    f"trainer.max_epochs={EPOCHS}",
     "sweep.report=false",
 )
 
@@ -194,7 +195,7 @@ def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
     assert "training " in ended(start_command("work", str(folder), "--threads", "1"))
     assert "4 of 4 runs complete" in ended(process)
     logs = [(run / "train.log").read_text() for run in runs(tmp_path).values()]
-    expected = [str(epoch) for epoch in range(300)]
+    expected = [str(epoch) for epoch in range(EPOCHS)]
     assert [re.findall(r" INFO epoch (\d+) ", log) for log in logs] == [expected] * 4
     assert_equal(tmp_path, local)
     assert_idle(cluster, tmp_path)

@@ -18,10 +18,10 @@ pytestmark = pytest.mark.slow
 Command = Callable[..., Any]
 Undisturbed = Callable[..., dict[str, bytes]]
 NETWORK = ("data=digits", "model.hidden_size=8", "model.num_layers=2", "model.dropout=0.2")
-RUN = (*NETWORK, "trainer.max_epochs=600")  # seconds, by the native engine
+RUN = (*NETWORK, "trainer.max_epochs=250")  # seconds, by the native engine
 SWEEP = ("-m", *RUN, "seed=0,1", "sweep.name=mine")
 # The engine that has DataLoader workers.
-LOADED = (*NETWORK, "trainer.max_epochs=25", "engine=autograd")
+LOADED = (*NETWORK, "trainer.max_epochs=10", "engine=autograd")
 
 
 @pytest.fixture(scope="module")

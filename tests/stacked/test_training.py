@@ -98,7 +98,7 @@ def test_a_stack_trains_as_its_members_separately(
 
 
 @pytest.mark.slow
-@settings(derandomize=True, deadline=None, max_examples=80)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(stack=stacks())
 def test_many_stacks_train_as_their_members_separately(
     make_pair, make_sequences, weights_of, generators, stack

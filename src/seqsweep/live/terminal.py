@@ -127,7 +127,7 @@ class Screen:
         self.restore()
 
     def _wait_for_empty_pipe(self) -> None:
-        """Waits, at most a second, so that what is in the pipe comes before later output."""
+        """Waits until all in the pipe is printed, but at most a second."""
         for _ in range(100):
             if not select.select([self._printed], [], [], 0)[0]:
                 break

@@ -147,9 +147,9 @@ def restored_torch_state(threads: int) -> Generator[None]:
 
 
 def avoid_missing_kernels(trainer: L.Trainer) -> None:
-    """Switches oneDNN off if the trainer's precision needs a kernel that it lacks on this CPU.
+    """Switches oneDNN off if it lacks a kernel for the trainer's precision.
 
-    Without AVX-512, oneDNN has no LSTM in bfloat16, and PyTorch has one of its own.
+    On a CPU without AVX-512 it has no LSTM in bfloat16; PyTorch has one of its own.
     `restored_torch_state` switches oneDNN on again.
     """
     on_cpu = trainer.strategy.root_device.type == "cpu"
