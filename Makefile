@@ -1,5 +1,8 @@
 # Each target first installs the project into a virtual environment in .venv.
 PYTHON ?= python3
+# Processes that tests start need not compile the source anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 BIN := .venv/bin
 INSTALLED := .venv/installed
 ZIG := .venv/ziglang

@@ -5,10 +5,7 @@ restates it.
 """
 
 import importlib.util
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -92,18 +89,12 @@ def test_the_parity_script_prints_the_losses_of_seeds_beside_the_notebooks(capsy
 
 @pytest.mark.slow
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_parity_script_prints_the_notebooks_lines(variant, tmp_path):
-    """The script prints four lines in the notebook's form, with the losses of metrics.csv."""
-    done = subprocess.run(
-        [sys.executable, "-m", "seqsweep", "train", f"experiment=notebook_{variant}"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
-    )
+def test_an_experiment_prints_the_notebooks_lines(variant, start_command, tmp_path):
+    """It prints four lines in the notebook's form, with the losses of metrics.csv."""
+    process = start_command("train", f"experiment=notebook_{variant}")
+    printed, error = process.communicate(timeout=120)
+    assert process.returncode == 0, error
     (run,) = (tmp_path / "outputs" / "runs" / f"notebook_{variant}").iterdir()
     losses = notebook.logged_losses(run)
-    lines = [line for line in done.stdout.splitlines() if line.startswith("Epoch")]
+    lines = [line for line in printed.splitlines() if line.startswith("Epoch")]
     assert lines == [f"Epoch [{n}/20], Loss: {losses[n - 1]:.4f}" for n in (5, 10, 15, 20)]

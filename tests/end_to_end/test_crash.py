@@ -33,9 +33,9 @@ def test_a_sweep_killed_five_times_equals_an_undisturbed_one(
     killed.mkdir()
     overrides = (
         *crash.OVERRIDES,
-        "trainer.max_epochs=200",  # seconds, by the native engine
+        "trainer.max_epochs=100",  # seconds, by the native engine
         "data.batch_size=64",
-        "callbacks.early_stopping.patience=50",
+        "callbacks.early_stopping.patience=25",
         # On a busy machine three kills may strike a run before its next checkpoint. That counts as
         # a failure, and is tried again.
         "sweep.on_error=retry",

@@ -1,11 +1,9 @@
 """A search is the same however it was interrupted, and spends its budget exactly."""
 
 import json
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import optuna
 import pytest
+from commands import StartCommand
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
@@ -140,7 +139,7 @@ def test_a_larger_budget_continues_the_search(seqsweep: Command, tmp_path: Path)
 
 
 def test_a_killed_search_ends_as_if_it_had_not_been_killed(
-    seqsweep: Command, tmp_path: Path
+    seqsweep: Command, start_command: StartCommand, tmp_path: Path
 ) -> None:
     budget = ("hydra.sweeper.budget.trials=null", "hydra.sweeper.budget.epochs=100")
     common = (*budget, "hydra.sweeper.parallel=3", "hydra.sweeper.pruner=hyperband", "seed=4")
@@ -150,13 +149,7 @@ def test_a_killed_search_ends_as_if_it_had_not_been_killed(
     journal = tmp_path / "outputs/sweeps/killed/optuna-journal.log"
     kills = 0
     for _ in range(3):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "seqsweep", *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        process = start_command(*arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         before = journal.stat().st_size if journal.exists() else 0
         deadline = time.monotonic() + 60
         while process.poll() is None and time.monotonic() < deadline:
