@@ -253,8 +253,7 @@ class Driver:
             write = os.write
             faults.install()
             code = self._train(name)
-            done = {"calls": faults.calls, "modules": sorted(sys.modules)}
-            write(record, json.dumps(done).encode())
+            write(record, json.dumps(faults.calls).encode())
         except BaseException:
             traceback.print_exc()
         finally:
@@ -370,14 +369,12 @@ def drive(root: Path, kind: str, stride: int) -> None:
     """Prints as JSON the number of calls of a run, the number of faults and the problems."""
     root.mkdir()
     driver = Driver(root)
+    # What a run imports late or computes once is done here, once for all the processes.
+    train(driver.member, root / "warm")
+    gc.freeze()  # a collection in a fork would copy every page
     code, printed = driver.train("reference", Faults("none"))
     assert code == FINISHED, printed
-    done = json.loads((root / "reference.json").read_text())
-    calls = [(what, name) for what, name in done["calls"]]
-    # What a run imports late is imported once, here, for all the processes.
-    for module in set(done["modules"]) - set(sys.modules):
-        importlib.import_module(module)
-    gc.freeze()  # a collection in a fork would copy every page
+    calls = [(what, name) for what, name in json.loads((root / "reference.json").read_text())]
     chosen = [at for at, (what, _) in enumerate(calls) if _concerns(kind, what)][::stride]
     found: list[str] = []
     for at in chosen:
