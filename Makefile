@@ -13,7 +13,7 @@ BROWSER := $(shell command -v chromium)
 SLURM := $(CI)$(shell command -v sbatch)
 LEFT_OUT := $(if $(BROWSER),,and not browser) $(if $(SLURM),,and not slurm)
 
-.PHONY: sweep test check types fast-tests bench native native-check wheels wheel-check hydra-check launcher-check clean
+.PHONY: sweep test check style types fast-tests bench native native-check wheels wheel-check hydra-check launcher-check clean
 
 sweep: native  ## the architecture sweep: 24 networks, five seeds each, on Japanese Vowels
 	$(BIN)/seqsweep train -m sweep=architecture
@@ -23,15 +23,17 @@ test: native  ## the whole suite; three processes, because those with clusters w
 	$(if $(SLURM),,@echo "no sbatch in PATH: the Slurm tests are left out")
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 3 --dist worksteal -m "(slow or not slow) $(LEFT_OUT)"
 
-check: native  ## style, types, fast tests
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+check: style  ## style, types, fast tests
 	@$(MAKE) --no-print-directory -j 2 types fast-tests
 
-types:
+style: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: native
 	$(BIN)/pyright
 
-fast-tests:
+fast-tests: native
 	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 bench: native  ## the cost of one run

@@ -1,5 +1,6 @@
 """`hydra/launcher=ray` on a real cluster of two nodes, which tests cut off and kill."""
 
+import json
 import os
 import re
 import signal
@@ -32,6 +33,12 @@ SWEEP = (
     f"trainer.max_epochs={EPOCHS}",
     "sweep.report=false",
 )
+SEARCH = (
+    "train", "-m", "hydra/sweeper=optuna", "data=digits", "trainer.max_epochs=20",
+    "model.hidden_size=int(interval(4,16))", "optimizer.lr=tag(log,interval(0.001,0.1))",
+    "hydra.sweeper.budget.trials=8", "hydra.sweeper.parallel=4", "hydra.sweeper.confirm.top=0",
+    "sweep.report=false",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -199,6 +206,24 @@ def test_a_worker_of_this_machine_beside_ray_trains_each_epoch_once(
     assert [re.findall(r" INFO epoch (\d+) ", log) for log in logs] == [expected] * 4
     assert_equal(tmp_path, local)
     assert_idle(cluster, tmp_path)
+
+
+def test_a_search_by_workers_of_both_nodes_has_the_trials_of_this_machine(
+    start_command: StartCommand, cluster: RayCluster, tmp_path: Path
+) -> None:
+    launcher = ("hydra/launcher=ray", f"hydra.launcher.address={cluster.address}")
+    workers = ("hydra.launcher.count=2", "output_dir=ray")
+    assert "8 of 8 trials" in ended(start_command(*SEARCH, *launcher, *workers))
+    ended(start_command(*SEARCH, "output_dir=local"))
+    found, expected = (
+        [trial for path in (tmp_path / name).rglob("search.json")
+         for trial in json.loads(path.read_text())["trials"]]
+        for name in ("ray", "local")
+    )  # fmt: skip
+    assert [trial["params"] for trial in found] == [trial["params"] for trial in expected]
+    assert_equal(tmp_path / "ray", tmp_path / "local")
+    nodes = [node for nodes in beginnings(tmp_path).values() for node in nodes]
+    assert sorted(nodes) == [cluster.head, cluster.second]
 
 
 @pytest.mark.parametrize("victim", ["command", "actor"])

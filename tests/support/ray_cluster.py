@@ -14,7 +14,12 @@ from pathlib import Path
 
 import psutil
 
-VARIABLES = {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+VARIABLES = {
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's own is 15: beside other tests its workers would hardly run.
+    "RAY_worker_niceness": "0",
+}
 
 
 class RayCluster:
