@@ -31,7 +31,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any, TextIO
 
 import torch
@@ -177,6 +177,17 @@ def print_table(data: str, found: dict[str, list[list[Point]]], seconds: float) 
             print(f"  {way:8} {budget:7.0f} {configs:8.1f} {val:7.4f} {test}")
 
 
+def print_times(found: dict[str, list[list[Point]]]) -> None:
+    """Prints when each way found a config that is always right on the validation split."""
+    for way, repetitions in found.items():
+        firsts = (next((p.cpu for p in points if p.val == 1), None) for points in repetitions)
+        times = sorted(time for time in firsts if time is not None)
+        line = f"  {way:8} val 1 in {len(times)} of {len(repetitions)} repetitions"
+        if times:
+            line += f", after {median(times):.1f} s ({times[0]:.1f} to {times[-1]:.1f})"
+        print(line)
+
+
 def write_csv(path: Path, found: dict[str, dict[str, list[list[Point]]]]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
@@ -235,6 +246,7 @@ def main() -> None:
                 # What was measured is kept if the program is stopped.
                 write_csv(options.output / "search.csv", found)
         print_table(data, ways, options.seconds)
+        print_times(ways)
         plot(options.output, data, ways, options.seconds)
 
 
