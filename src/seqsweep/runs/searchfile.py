@@ -51,7 +51,8 @@ class SearchFile:
         trials: all trials that were begun.
         rungs: the numbers of epochs after which trials were judged; empty without rungs.
         confirmed: the runs of the best trials with fresh seeds, as run_ids by trial number.
-        minutes: the time that all commands of the search have taken, in minutes.
+        minutes: the time that all commands of the search have taken, in minutes; None for halving,
+            which does not count it.
     """
 
     method: str
@@ -63,7 +64,7 @@ class SearchFile:
     trials: Sequence[Trial] = ()
     rungs: Sequence[int] = ()
     confirmed: Mapping[int, Sequence[str]] = field(default_factory=dict[int, Sequence[str]])
-    minutes: float = 0.0
+    minutes: float | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Self | None:
@@ -95,7 +96,7 @@ class SearchFile:
         if len(self.directions) != len(self.objectives) or not known.issuperset(self.directions):
             raise ValueError("each objective needs a direction")
         texts = [self.method, self.pruner, *self.objectives]
-        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes]
+        numbers: list[float] = [*self.budget.values(), *self.rungs, self.minutes or 0]
         lists = [*self.confirmed.values()]
         for values in self.space.values():
             if "choices" in values:

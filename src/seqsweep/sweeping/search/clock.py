@@ -36,10 +36,11 @@ def _minutes_before(folder: Path) -> float:
     search, sweep = SearchFile.read(folder), SweepFile.read(folder)
     if search is None:
         return 0.0
+    before = search.minutes or 0.0
     if sweep is None or sweep.ended is not None:
-        return search.minutes
+        return before
     path = f"{folder}/{LOCK}"
     # The last file is that of this process. Those before it stay until it releases the lock.
     alive = [os.stat(file_of(path, number)).st_mtime for number in generations(path)[:-1]]
     written = (folder / NAME).stat().st_mtime
-    return search.minutes + max([0.0, *(when - written for when in alive)]) / 60
+    return before + max([0.0, *(when - written for when in alive)]) / 60

@@ -34,7 +34,7 @@ def describe_search(search: SearchFile, folder: Path) -> list[str]:
     used = {
         "trials": len(search.trials),
         "epochs": sum(trial.epochs for trial in search.trials),
-        "minutes": search.minutes,
+        "minutes": search.minutes or 0.0,
     }
     parts = [
         f"{used[unit]:,.4g} {unit}" if limit is None else f"{used[unit]:,.4g} of {limit:,g} {unit}"
