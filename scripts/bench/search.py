@@ -213,8 +213,10 @@ def plot(folder: Path, data: str, found: dict[str, list[list[Point]]], seconds: 
     for way, repetitions in found.items():
         means = [fmean(at(points, t).val for points in repetitions) for t in times]
         axes.step(times, means, where="post", label=way)
-    axes.set(xlabel="CPU seconds", ylabel="best validation accuracy", xscale="log", title=data)
-    axes.legend()
+    first = min(p.cpu for each in found.values() for points in each for p in points if p.val)
+    axes.set_xlim(first / 1.1, seconds)
+    axes.set(xlabel="CPU seconds", ylabel="best validation accuracy", title=data)
+    axes.legend(loc="lower right")
     for kind in ("svg", "png"):
         figure.savefig(folder / f"search_{data}.{kind}", dpi=150)
 
