@@ -371,6 +371,8 @@ def drive(root: Path, kind: str, stride: int) -> None:
     driver = Driver(root)
     # What a run imports late or computes once is done here, once for all the processes.
     train(driver.member, root / "warm")
+    for thread in set(threading.enumerate()) - {threading.main_thread()}:
+        thread.join(30)  # one that keeps a lock's time ends a moment after the run
     gc.freeze()  # a collection in a fork would copy every page
     code, printed = driver.train("reference", Faults("none"))
     assert code == FINISHED, printed
