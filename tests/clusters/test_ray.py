@@ -24,7 +24,7 @@ from seqsweep.sweeping.ray_workers import LOGS, RayWorkers
 pytestmark = [pytest.mark.slow, pytest.mark.ray]
 
 
-EPOCHS = 150  # seconds, in which a test can kill something
+EPOCHS = 250  # seconds, in which a test can kill something
 SWEEP = (
     "data=digits",
     "data.batch_size=16",
