@@ -95,7 +95,7 @@ def check_versions(python: Path) -> str:
 def check_sweeps(python: Path, folder: Path) -> None:
     """Exits unless each launcher and sweeper trains a sweep once, without warnings on stderr."""
     ways = {
-        "stacked": (),
+        "pool": (),
         "basic": ("hydra/launcher=basic",),
         "hydra": ("hydra/launcher=basic", "hydra/sweeper=basic"),
     }

@@ -3,7 +3,7 @@
     python scripts/wheel_check.py
 
 No compiler is in PATH. The wheel of this platform must train with the native engine. The wheel
-without a library must train with PyTorch, say so, and name the command that builds the library.
+without a library must train with autograd, say so, and name the command that builds the library.
 """
 
 import json
@@ -29,7 +29,7 @@ def main() -> None:
             sys.exit("the wheel has the native engine and reports that it has none")
         check_sweep(folder)
         install(build_wheel("any", folder), folder, "--force-reinstall", "--no-deps")
-        (note,) = check_engine(folder, "stacked")
+        (note,) = check_engine(folder, "autograd")
         for command in note.rpartition(": ")[2].split(" && "):
             run(command.split(), folder)
         check_engine(folder, "native")

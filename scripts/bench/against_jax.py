@@ -1,11 +1,11 @@
-"""Compares one training step of K networks by our engines with one by JAX.
+"""Compares one training step of K networks by the native engine with one by JAX.
 
     python scripts/bench/against_jax.py [--jax PYTHON] [--cells rnn gru] [--members 1 8 24 96]
         [--layers 2 --bidirectional] [--shapes 6,3,10 32,32,32]
 
 All sides train K copies of one architecture on one thread, on sequences of 8 features, and count
-CPU time. A step is forward, backward, clipping at 1.0 and Adam. Our engines are measured as in
-stack_steps.py. The JAX side is what a good user writes: a `lax.scan` over time for each layer and
+CPU time. A step is forward, backward, clipping at 1.0 and Adam. The native engine is measured as in
+steps.py. The JAX side is what a good user writes: a `lax.scan` over time for each layer and
 direction, with the input product outside the loop, `grad`, optax's `clip_by_global_norm` and
 `adam`, all in one `jit` with donated buffers. It is tried in five ways, and the fastest way counts
 for each shape:
@@ -19,8 +19,8 @@ If 32 steps would take more than a second, a call has fewer steps; its overhead 
 
 Compilation is not counted but printed separately. JAX runs in its own process, with the interpreter
 given by `--jax`. Without that option the program makes a temporary environment and installs jax and
-optax into it. It prints how many times as fast as JAX's best way the native and the stacked engine
-are, for each shape. Above 1, ours is faster.
+optax into it. It prints how many times as fast as JAX's best way the native engine is, for
+each shape. Above 1, ours is faster.
 """
 
 import argparse
@@ -53,21 +53,21 @@ def main() -> None:
     import torch  # not at the top, because the JAX process has no torch
 
     torch.set_num_threads(1)
-    print("each cell: native and stacked over JAX's best way, that way and its compilation")
+    print("each cell: native over JAX's best way, that way and its compilation")
     with tempfile.TemporaryDirectory() as folder:
         python = options.jax or install_jax(Path(folder))
         for cell in options.cells:
-            heads = "".join(f"{k:>33}" for k in options.members)
+            heads = "".join(f"{k:>26}" for k in options.members)
             print(f"\n{cell}: steps, batch, hidden{heads}")
             for shape in options.shapes:
                 job = {"cell": cell, **dict(zip(("steps", "batch", "hidden"), shape, strict=True))}
                 job |= {"layers": options.layers, "bidirectional": options.bidirectional}
                 row = [compare(python, job | {"members": k}) for k in options.members]
-                print(f"{shape!s:>27}" + "".join(f"{text:>33}" for text in row), flush=True)
+                print(f"{shape!s:>27}" + "".join(f"{text:>26}" for text in row), flush=True)
 
 
 def read_arguments() -> argparse.Namespace:
-    parser = make_parser("Compares steps of our engines with steps of JAX.")
+    parser = make_parser("Compares steps of the native engine with steps of JAX.")
     parser.add_argument("--jax", metavar="PYTHON", help="an interpreter with jax and optax")
     parser.add_argument(
         "--shapes", nargs="+", type=read_shape, default=SHAPES, metavar="STEPS,BATCH,HIDDEN"
@@ -91,7 +91,7 @@ def install_jax(folder: Path) -> str:
 
 def compare(python: str, job: Job) -> str:
     """Measures all sides; returns the ratios, JAX's best way and its compile time."""
-    by_native, by_stack = time_our_engines(**job)
+    by_native = time_our_engine(**job)
     environment = os.environ | {"XLA_FLAGS": XLA_FLAGS, "JAX_PLATFORMS": "cpu"}
     process = subprocess.run(
         [python, __file__, "--child", json.dumps(job)],
@@ -100,15 +100,14 @@ def compare(python: str, job: Job) -> str:
     ways = json.loads(process.stdout.splitlines()[-1])
     best = min(ways, key=lambda way: ways[way]["step"])
     step, compiled = ways[best]["step"], ways[best]["compile"]
-    return f"{step / by_native:.2f}x {step / by_stack:.2f}x {best} +{compiled:.1f}s"
+    return f"{step / by_native:.2f}x {best} +{compiled:.1f}s"
 
 
-def time_our_engines(members: int, **architecture: Any) -> tuple[float, float]:
-    """Returns the seconds of one step by the native and by the stacked engine."""
-    from stack_steps import Problem, time_native, time_stacked
+def time_our_engine(members: int, **architecture: Any) -> float:
+    """Returns the seconds of one step by the native engine."""
+    from steps import Problem, time_native
 
-    problem = Problem(**architecture)
-    return time_native(problem, members), time_stacked(problem, members)
+    return time_native(Problem(**architecture), members)
 
 
 def time_jax(job: Job) -> dict[str, dict[str, float]]:
@@ -182,13 +181,13 @@ def make_step(job: Job, steps_a_call: int, unroll: int, in_turn: bool) -> tuple[
 def draw_weights(job: Job, key: Any) -> dict[str, Any]:
     """Draws the initial weights of a member, for all layers and directions."""
     jax: Any = importlib.import_module("jax")
-    hidden, lanes = job["hidden"], 1 + job["bidirectional"]
+    hidden, directions = job["hidden"], 1 + job["bidirectional"]
     width = GATES[job["cell"]] * hidden
-    sizes: dict[str, tuple[int, ...]] = {"w": (lanes * hidden, CLASSES), "b": (CLASSES,)}
+    sizes: dict[str, tuple[int, ...]] = {"w": (directions * hidden, CLASSES), "b": (CLASSES,)}
     for layer in range(job["layers"]):
-        inputs = lanes * hidden if layer else FEATURES
-        for lane in range(lanes):
-            name = f"{layer}{lane}"
+        inputs = directions * hidden if layer else FEATURES
+        for direction in range(directions):
+            name = f"{layer}{direction}"
             sizes |= {f"ih{name}": (inputs, width), f"hh{name}": (hidden, width)}
             sizes |= {f"bih{name}": (width,), f"bhh{name}": (width,)}
     keys = dict(zip(sizes, jax.random.split(key, len(sizes)), strict=True))
@@ -206,17 +205,17 @@ def final_states(job: Job, weights: Any, inputs: Any, unroll: int) -> Any:
     for layer in range(job["layers"]):
         outputs: list[Any] = []
         last = []
-        for lane in range(1 + job["bidirectional"]):
-            forwards = inputs[::-1] if lane else inputs
-            final, states = lane_states(job, weights, f"{layer}{lane}", forwards, unroll)
+        for direction in range(1 + job["bidirectional"]):
+            forwards = inputs[::-1] if direction else inputs
+            final, states = states_of(job, weights, f"{layer}{direction}", forwards, unroll)
             last.append(final)
-            outputs.append(states[::-1] if lane else states)
+            outputs.append(states[::-1] if direction else states)
         inputs = jnp.concatenate(outputs, axis=-1)
     return jnp.concatenate(last, axis=-1)
 
 
-def lane_states(job: Job, weights: Any, name: str, inputs: Any, unroll: int) -> tuple[Any, Any]:
-    """Returns the final state (B, H) and all states (T, B, H) of one lane."""
+def states_of(job: Job, weights: Any, name: str, inputs: Any, unroll: int) -> tuple[Any, Any]:
+    """Returns the final state (B, H) and all states (T, B, H) of one direction."""
     jax: Any = importlib.import_module("jax")
     jnp: Any = importlib.import_module("jax.numpy")
     products = inputs @ weights[f"ih{name}"] + weights[f"bih{name}"]  # (T, B, G * H)

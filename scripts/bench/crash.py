@@ -2,11 +2,10 @@
 
     python scripts/bench/crash.py [--kills 50] [--seed 0] [--epochs 60] [--modes pool ...]
 
-Four modes share the kills:
+Three modes share the kills:
 
 - `pool`: a sweep of twelve short runs with shuffling, dropout, a scheduler, early stopping and best
   checkpoints;
-- `stacked`: the same sweep by stacks;
 - `single`: one such run by autograd;
 - `summary`: a sweep that is killed while it writes its report, baselines and view.
 
@@ -148,8 +147,7 @@ def _stopped_in_write(folder: Path, pid: int) -> bool:
 
 
 def _is_writing(folder: Path) -> bool:
-    stacked = folder.glob("sweeps/*/.stacks/.*.next.ckpt.*.tmp")
-    return any(stacked) or any(folder.glob("*/*/*/checkpoints/.*.ckpt.*.tmp"))
+    return any(folder.glob("*/*/*/checkpoints/.*.ckpt.*.tmp"))
 
 
 def disturb(
@@ -189,7 +187,6 @@ def mismatches(disturbed: Path, alone: Path) -> list[str]:
     for name in one.keys() & other.keys():
         lines += [f"{name}: {what}" for what in differences(one[name], other[name])]
     left = [p for p in disturbed.rglob("*") if p.suffix == ".tmp" or p.name.startswith("lock")]
-    left += disturbed.glob("sweeps/*/.stacks/*")
     return lines + [f"{path} is left" for path in left]
 
 
@@ -348,7 +345,6 @@ def _beside(sweep: Path, folders: Sequence[Path]) -> dict[str, str]:
 
 MODES: dict[str, tuple[Callable[..., list[str]], tuple[str, ...]]] = {
     "pool": (kill_trainings, OVERRIDES),
-    "stacked": (kill_trainings, (*OVERRIDES, "engine=stacked")),
     "single": (kill_trainings, SINGLE),
     "summary": (kill_summaries, SUMMARY),
 }

@@ -1,4 +1,4 @@
-"""The training problems of stack_steps.py and against_jax.py. This module needs no torch."""
+"""The training problems of steps.py and against_jax.py. This module needs no torch."""
 
 import argparse
 

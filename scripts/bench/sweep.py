@@ -1,14 +1,13 @@
-"""Measures the cost of a sweep of small networks in five ways.
+"""Measures the cost of a sweep of small networks in four ways.
 
     python scripts/bench/sweep.py [--cases notebook random] [--ways pool plain] [--share 0.1]
         [--seeds 8] [--epochs 2] [--repeats 3] [--plot FOLDER]
     python scripts/bench/sweep.py --grow [members hidden steps]
 
-Five ways train the same grid of configs, each in separate processes, with the same data, splits,
+Four ways train the same grid of configs, each in separate processes, with the same data, splits,
 initial weights, Adam, clipping and epochs, a validation after each epoch and a test at the end:
 
 - `pool`: `seqsweep train -m` with its defaults, on all cores, with all files that it writes;
-- `stacked`: the same with engine=stacked;
 - `basic`: the same with hydra/launcher=basic;
 - `plain`: the PyTorch loop of single_run.py on one thread, one run after another;
 - `template`: Lightning's defaults as in single_run.py, on one thread, one run after another.
@@ -18,9 +17,9 @@ ours test the one with the lower loss and plain the first one. The template test
 
 CPU is the user and system time of a process and its children. `start` is the cost of one member and
 one epoch of the notebook, nearly all of it imports (for plain, of torch and a step of Adam; for the
-others, of Hydra too). `runs` excludes the start and `whole` includes it. All ways except pool and
-stacked train a regular sample of the seeds of each architecture, and their costs are scaled up. A
-process of less than half a minute is repeated `--repeats` times, and the least CPU time counts. MiB
+others, of Hydra too). `runs` excludes the start and `whole` includes it. All ways except pool train
+a regular sample of the seeds of each architecture, and their costs are scaled up. A process of less
+than half a minute is repeated `--repeats` times, and the least CPU time counts. MiB
 is the peak memory of the largest process. The floor is the time of the matmuls of all training
 steps, forward and backward, at the core's peak of fused multiply-adds and at the speed of torch.mm.
 """
@@ -49,10 +48,8 @@ from timing import ONE_THREAD
 # memory of its parent.
 
 SHORT = 30.0  # seconds
-OURS = {"pool": [], "stacked": ["engine=stacked"], "basic": ["hydra/launcher=basic"]}
+OURS = {"pool": [], "basic": ["hydra/launcher=basic"]}
 WAYS = (*OURS, "plain", "template")
-# The members of a pool or a stack share costs, so a sample of them cannot be scaled up.
-WHOLE = ("pool", "stacked")
 START = ["trainer=cpu", "experiment=notebook_simple", "~logger.print_loss", "trainer.max_epochs=1"]
 PLAIN_START = """import torch
 adam = torch.optim.Adam((rnn := torch.nn.RNN(2, 2)).parameters())
@@ -171,7 +168,7 @@ def records(folder: Path) -> list[dict[str, float]]:
 def cost(way: str, case: Case, options: argparse.Namespace) -> Usage:
     """Returns the usage of a way without its start, and the mean results."""
     sample, start = case.sample(options.share), options.starts[way]
-    seeds = range(case.seeds) if way in WHOLE else sample
+    seeds = range(case.seeds) if way == "pool" else sample
     usage, scale = run_repeatedly(way, case.grid(seeds), options.repeats), case.seeds / len(seeds)
     members = len(seeds) * case.architectures
     assert len(usage.results) == members, f"{way}: {len(usage.results)} of {members} members"
@@ -190,7 +187,7 @@ def compare(name: str, case: Case, options: argparse.Namespace) -> dict[str, Usa
     sampled = len(case.sample(options.share))
     print(f"\n{name}: {architectures * seeds} members, {architectures} architectures", end="")
     print(f" x {seeds} seeds, {case.epochs} epochs", end="")
-    print(f"; all but pool and stacked scaled up from {sampled} seeds" if sampled < seeds else "")
+    print(f"; all but pool scaled up from {sampled} seeds" if sampled < seeds else "")
     print(f"  {'CPU, s':10}{'start':>6}{'runs':>9} ratio{'whole':>9} ratio  wall, s", end="")
     print(f"{'runs':>7} ratio{'whole':>9} ratio{'MiB':>7}{'test acc':>10}{'train loss':>12}")
     costs: dict[str, Usage] = {}
@@ -232,7 +229,7 @@ def grow(what: str, options: argparse.Namespace) -> dict[str, list[tuple[float, 
         size = members if what == "members" else int(override.partition("=")[2])
         for way in options.ways:
             # Separate runs cost the same, so the mean of eight is enough.
-            seeds = members if way in WHOLE else min(8, members)
+            seeds = members if way == "pool" else min(8, members)
             case = Case(("experiment=temporal_order", override), seeds, epochs)
             curves[way].append((size, cost(way, case, options).cpu / seeds))
         row = "".join(f"{curves[way][-1][1] * 1000:10.1f}" for way in options.ways)
@@ -333,7 +330,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--cases", nargs="+", choices=list(CASES), default=list(CASES))
     parser.add_argument("--ways", nargs="+", choices=WAYS, help="the ratios are to the first")
     parser.add_argument(
-        "--share", type=float, default=0.1, help="the part of the seeds to train; not pool, stacked"
+        "--share", type=float, default=0.1, help="the part of the seeds to train; not of pool"
     )
     parser.add_argument("--seeds", type=int, help="the largest number for each architecture")
     parser.add_argument("--epochs", type=int, help="replaces the epochs of the cases")

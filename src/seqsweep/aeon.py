@@ -52,7 +52,7 @@ class SeqsweepClassifier(BaseClassifier):
         missing: Missing = "error",
         val_fraction: float = 0.2,
         random_state: int | np.random.RandomState | None = 0,
-        engine: Literal["auto", "native", "stacked", "autograd"] = "auto",
+        engine: Literal["auto", "native", "autograd"] = "auto",
         threads: int = 1,
         folder: str | Path | None = None,
         overrides: dict[str, Any] | None = None,

@@ -26,7 +26,6 @@ usage: seqsweep COMMAND ...
   work FOLDER               train what a sweep has left, beside other workers on any host
   kubernetes FOLDER         print a Kubernetes Job of workers for a planned sweep
   plan [KEY=A,B ...]        list the runs of a sweep, with estimated time and disk space
-  verify-stack [KEY=A,B ...]  compare the engines: train some runs with autograd as well
   status FOLDER             list the runs of a folder and their states, or the sweeps below it
   watch FOLDER              show a running sweep, also one started elsewhere
   leaderboard FOLDER        list the finished runs of a folder, best first
@@ -151,19 +150,6 @@ def _plan(arguments: list[str]) -> int:
     if not {"-m", "--multirun"} & set(arguments):
         arguments = ["-m", *arguments]
     return run(arguments, "plan")
-
-
-def _verify_stack(arguments: list[str]) -> int:
-    from seqsweep.sweeping.app import run
-
-    text = "Trains members of a sweep by their engine and by autograd, in a scratch folder."
-    parser = grid_parser("verify-stack", "[--members N] ", text)
-    parser.add_argument(
-        "--members", type=whole_number(2), default=4, metavar="N", help="how many (4)"
-    )
-    options, overrides = parser.parse_known_args(arguments)
-    overrides = [argument for argument in overrides if argument not in ("-m", "--multirun")]
-    return run(["-m", *overrides], "verify-stack", members=str(options.members))
 
 
 def _reproduce(arguments: list[str]) -> int:
@@ -361,7 +347,6 @@ _COMMANDS: dict[str, Callable[[list[str]], int | None]] = {
     "train": _train,
     "work": _work,
     "plan": _plan,
-    "verify-stack": _verify_stack,
     "kubernetes": _kubernetes,
     "status": _status,
     "watch": _watch,

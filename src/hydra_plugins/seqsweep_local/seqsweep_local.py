@@ -57,7 +57,7 @@ class RunsLauncher(Launcher):
     def launches_runs(self) -> bool:
         """Tells if the jobs are runs of seqsweep without callbacks.
 
-        Callbacks of Hydra belong to single jobs, so they exclude pools, stacks and workers.
+        Callbacks of Hydra belong to single jobs, so they exclude pools and workers.
         """
         assert self.config is not None
         return self.is_ours and not self.config.hydra.callbacks
@@ -117,7 +117,7 @@ class WorkersLauncher(RunsLauncher):
 
 
 class LocalLauncher(RunsLauncher):
-    """Trains runs of the engines `native` and `stacked` together, as pools and stacks.
+    """Trains runs of the native engine together, as pools.
 
     Hydra's basic launcher trains the other runs, one after another.
 

@@ -39,17 +39,12 @@ class SeqsweepSweeper(RunsSweeper):
         from seqsweep.config.shape.expansion import expand
         from seqsweep.console import PlainConsole
         from seqsweep.runs.replicate_keys import REPLICATE_KEYS
-        from seqsweep.sweeping.plan_command import show_plan, verify_members
+        from seqsweep.sweeping.plan_command import show_plan
         from seqsweep.sweeping.sweep import run_sweep
 
         jobs = expand(self.params, arguments, self.parser(), self.master, REPLICATE_KEYS)
         composer, console = self.composer(), PlainConsole()
-        code: int | None = None
         if subcommand() == "plan":
             show_plan(jobs, composer, self.folder, console)
-        elif subcommand() == "verify-stack":
-            code = int(bool(verify_members(jobs, composer, self.folder, console)))
-        else:
-            code = run_sweep(jobs, composer, self.run_launcher(), self.folder, console)
-        if code:
+        elif code := run_sweep(jobs, composer, self.run_launcher(), self.folder, console):
             raise SystemExit(code)

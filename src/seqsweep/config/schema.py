@@ -65,7 +65,7 @@ class TrainConfig:
     rerun: bool
     when_locked: Literal["wait", "skip"]
     threads: int
-    engine: Literal["auto", "native", "stacked", "autograd"]
+    engine: Literal["auto", "native", "autograd"]
     diagnostics: bool
     loss: LossConfig
     sweep: SweepConfig

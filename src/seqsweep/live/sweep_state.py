@@ -33,8 +33,7 @@ _ENOUGH = 0.03
 class Pace:
     """Estimates the time left from the pace of the training since `begun`.
 
-    Each epoch counts by its cost. The estimate counts down between two changes, because the epochs
-    of a stack end together.
+    Each epoch counts by its cost. The estimate counts down between two changes.
     """
 
     begun: float

@@ -13,12 +13,12 @@ import torch
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
 from seqsweep.data.batch import Batch
 from seqsweep.models.described import described_network
 from seqsweep.models.epochs import ClosesEpochs
-from seqsweep.models.gradients import FlatGradients
 from seqsweep.models.metrics import EpochSums
 from seqsweep.seeding import stream_seed
 
@@ -113,7 +113,6 @@ class SequenceClassifier(L.LightningModule):
         self.monitor = monitor
         self.dropout_seed = stream_seed(seed, "dropout")
         self.description: dict[str, Any] = {}
-        self.gradients: FlatGradients | None = None
         self.val_metrics: dict[str, float] = {}
         self.test_metrics: dict[str, float] = {}
         self.epoch_metrics: dict[str, float] = {}
@@ -132,11 +131,10 @@ class SequenceClassifier(L.LightningModule):
         closes.put_first(self.trainer)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        assert self.gradients is not None
         position = batch_idx % self.accumulate_grad_batches
         self._seed_dropout(position)
         if position == 0:
-            self.gradients.zero()
+            self.network.zero_grad()
         loss = self._loss(batch, "train")
         if self.accumulate_grad_batches > 1:
             loss = loss / self.accumulate_grad_batches
@@ -226,7 +224,6 @@ class SequenceClassifier(L.LightningModule):
     def configure_optimizers(self) -> Any:
         if self.make_optimizer is None:
             raise ValueError("optimizer=None: must be given to train; evaluating needs none")
-        self.gradients = FlatGradients(self.network.parameters())  # they are on the device by now
         optimizer = self.make_optimizer(self.network.parameters())
         if self.make_scheduler is None:
             return optimizer
@@ -251,20 +248,24 @@ class SequenceClassifier(L.LightningModule):
         With a GradScaler (precision=16-mixed) gradients are scaled. The scaler skips a step whose
         gradient is not finite, and lowers its scale.
         """
-        assert self.gradients is not None
         scaler = getattr(self.trainer.precision_plugin, "scaler", None)
         scale = 1.0 if scaler is None else scaler.get_scale()
-        norm = self.gradients.norm(scale)
-        if scaler is None or torch.isfinite(norm):
-            self.sums["train"].add_grad_norm(norm)
-            if self.gradient_clip_val is not None:
-                limit, algorithm = self.gradient_clip_val, self.gradient_clip_algorithm
-                self.gradients.clip(norm, limit, algorithm, scale)
+        norm = get_total_norm(p.grad for p in self.network.parameters() if p.grad is not None)
+        if scaler is not None and not torch.isfinite(norm):
+            return
+        self.sums["train"].add_grad_norm(norm / scale)
+        if self.gradient_clip_val is None:
+            return
+        limit = self.gradient_clip_val * scale
+        if self.gradient_clip_algorithm == "value":
+            clip_grad_value_(self.network.parameters(), limit)
+        else:
+            clip_grads_with_norm_(self.network.parameters(), limit, norm)
 
     def _seed_dropout(self, position: int) -> None:
         """Seeds the dropout masks of a step, a function of (seed, step) alone.
 
-        So a resumed run draws the same masks, and so does a run in a stack.
+        So a resumed run draws the same masks.
 
         Args:
             position: the index of the batch among those of its optimizer step.

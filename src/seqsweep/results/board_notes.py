@@ -21,13 +21,9 @@ def leaderboard_notes(board: Leaderboard, signs: Signs | None = None) -> list[st
     """The lines below the table: its signs, missing runs, comparisons."""
     signs = signs or Signs()
     notes: list[str] = []
-    legend: list[str] = []
     if has_replicates(board):
-        legend.append(f"{signs.deviation} is one standard deviation over the {_varied(board)}")
-    if board.shares_time:
-        legend.append("runs of a stack share its seconds equally")
-    if legend:
-        notes.append(f"[dim]{'; '.join(legend)}[/]")
+        legend = f"{signs.deviation} is one standard deviation over the {_varied(board)}"
+        notes.append(f"[dim]{legend}[/]")
     test = f"(paired by {board.variation.unit}, {name_test(board.variation)}, {1 - LEVEL:.0%})"
     if has_marks(board):
         notes.append(

@@ -12,7 +12,7 @@ from seqsweep.runs.identity import flatten
 from seqsweep.runs.ledger import Entry
 
 _LONGEST_VALUE = 30
-_NO_ENVIRONMENT = ("command", "started", "stack", "data_files")
+_NO_ENVIRONMENT = ("command", "started", "data_files")
 
 
 def environment_of(entries: Sequence[Entry]) -> dict[str, str]:

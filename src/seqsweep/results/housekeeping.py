@@ -20,7 +20,6 @@ from seqsweep.runs.clean import (
     Removal,
     delete_all,
     find_removals,
-    forget_stacks,
     freed,
 )
 from seqsweep.runs.ledger import Entry, read_folder
@@ -153,7 +152,6 @@ def clean(
 def _delete(folder: Path, removals: Sequence[Removal], console: Console) -> None:
     """Deletes the chosen files, and prints the reason for each run that is kept."""
     reasons = delete_all(removals)
-    forget_stacks(folder)
     if any(removal.is_whole for removal in removals):
         _renew_results(folder, console)
     for reason in reasons:

@@ -37,9 +37,6 @@ __all__ = ["DATA", "TIE_BREAKER", "Leaderboard", "Row", "leaderboard"]
 
 TIE_BREAKER = "val/loss"
 
-_MOST_LOOKED_AT = 1000
-"""The most runs that are asked whether they trained in a stack. Each is a file to read."""
-
 Epoch = Literal["best", "last", "own"]
 
 _EPOCHS: dict[Epoch, str] = {
@@ -95,12 +92,6 @@ class Leaderboard:
         The first row is then partly first by luck: differences to it look larger than they are.
         """
         return self.compared.partition("/")[0] == self.monitor.partition("/")[0]
-
-    @property
-    def shares_time(self) -> bool:
-        """Returns whether runs trained in a stack and share its time equally."""
-        first = (row.entries[0].folder for row in self.rows[:_MOST_LOOKED_AT])
-        return any(len(folder.company() or ()) > 1 for folder in first)
 
     @property
     def tied(self) -> int:

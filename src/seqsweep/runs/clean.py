@@ -14,10 +14,9 @@ import yaml
 
 from seqsweep.runs.config_text import from_text
 from seqsweep.runs.eventfiles import event_files, made_files, remove_empty
-from seqsweep.runs.files import read_json
 from seqsweep.runs.ledger import Entry, value_key
-from seqsweep.runs.lock import Locked, RunLock, is_locked, wait_for_doubts
-from seqsweep.runs.removing import TEMPORARY, matching, remove
+from seqsweep.runs.lock import Locked, RunLock, wait_for_doubts
+from seqsweep.runs.removing import TEMPORARY, matching
 from seqsweep.runs.run_folder import State
 from seqsweep.suggest import nearest_or_all
 
@@ -34,7 +33,6 @@ _FILES = (
 _CHECKPOINTS = ("*.ckpt", TEMPORARY)
 _LAST = "last.ckpt"
 _CONFIG = "config.yaml"
-_STACKS = ".stacks"
 _TARGET = "_target_"
 
 
@@ -120,38 +118,6 @@ def delete(removal: Removal) -> str | None:
 
 def _status(record: Mapping[str, Any] | None) -> str | None:
     return None if record is None else record["status"]
-
-
-def forget_stacks(folder: Path) -> None:
-    """Removes the files of stacks that no run can be resumed from.
-
-    A stack that has lost a run is not formed again, so the file with its run_ids is removed too.
-    """
-    for path in matching(folder / _STACKS, "*.json"):
-        runs = _runs_of(path)
-        is_needed = any((run / _CONFIG).exists() and not _is_done(run) for run in runs)
-        if not is_needed and not any(map(is_locked, runs)):
-            # The second pattern is that of temporary files, whose names begin with a dot.
-            remove(path.parent, f"{path.stem}.*", f".{path.stem}.*")
-    for path in matching(folder / _STACKS, "*.company"):
-        runs = _runs_of(path)
-        is_over = all(map(_is_done, runs)) or not all(run.is_dir() for run in runs)
-        # A stack that begins has written this file, and may not have begun its runs yet. With
-        # `rerun=true` they are done until then.
-        if is_over and not any(map(is_locked, runs)):
-            path.unlink(missing_ok=True)
-
-
-def _is_done(run: Path) -> bool:
-    return (run / "record.json").exists()
-
-
-def _runs_of(path: Path) -> list[Path]:
-    """Returns the folders of the runs that a file in .stacks names."""
-    names = read_json(path)
-    if not isinstance(names, (list, dict)):
-        return []
-    return [path.parents[1] / str(name) for name in names]
 
 
 def freed(paths: Iterable[Path]) -> int:

@@ -116,18 +116,6 @@ class RunFolder:
             raise Damaged(f"{path}: must be a mapping")
         return config
 
-    def company(self) -> list[str] | None:
-        """Returns the run_ids of the stack in which the run began, if any."""
-        path = self.path / "provenance.json"
-        stack = read_object(path).get("stack")
-        if stack is None:
-            return None
-        names = stack.get("members") if isinstance(stack, dict) else None
-        if isinstance(names, list) and all(isinstance(name, str) for name in names):
-            return names
-        say_once(f"{path}: its stack is not what a run writes; it counts as missing")
-        return None
-
     def state(self) -> State:
         """Returns the current state of the run."""
         # The lock is read first: a run writes its record before it releases its lock.

@@ -58,7 +58,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
             (N, F, T) and a sequence of a list is (F, T).
         random_state: the run's seed, which decides weights, order and dropout. None draws one from
             NumPy's global generator, and a `RandomState` from itself.
-        engine: `auto`, `native`, `stacked` or `autograd`.
+        engine: `auto`, `native` or `autograd`.
         threads: the threads of torch.
         folder: keeps the runs. A fit that is interrupted resumes, and none is done twice. None
             trains in a temporary folder.
@@ -94,7 +94,7 @@ class RecurrentClassifier(ClassifierMixin, BaseEstimator):
         val_fraction: float = 0.2,
         layout: Layout = "batch_first",
         random_state: int | np.random.RandomState | None = 0,
-        engine: Literal["auto", "native", "stacked", "autograd"] = "auto",
+        engine: Literal["auto", "native", "autograd"] = "auto",
         threads: int = 1,
         folder: str | Path | None = None,
         overrides: dict[str, Any] | None = None,

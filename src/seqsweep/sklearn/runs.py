@@ -101,7 +101,7 @@ def train_one(planned: PlannedRun, root: Path, verbose: bool) -> Outcome:
 
 
 def train_all(runs: Sequence[PlannedRun], root: Path, threads: int) -> None:
-    """Trains the missing runs in pools and stacks.
+    """Trains the missing runs in pools.
 
     Runs that only autograd can train are left.
 

@@ -64,8 +64,7 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
 
     Args:
         arguments: the overrides and options for Hydra.
-        subcommand: `train`; `plan`, which only prints what a sweep would train; or `verify-stack`,
-            which compares the engines on members of the sweep.
+        subcommand: `train`, or `plan`, which only prints what a sweep would train.
         options: the options of the subcommand.
 
     Returns:

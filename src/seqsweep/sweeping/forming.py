@@ -7,33 +7,26 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-from seqsweep.data.sequences import Splits
-from seqsweep.runs.run_folder import RunFolder
-from seqsweep.stacked.grouping import equal_sizes, most_members, padded
 from seqsweep.sweeping.time_estimate import seconds_of
-from seqsweep.training.data_cache import prepared
-from seqsweep.training.engine import Network, engine_of, network_of, pool_key, stack_key
-from seqsweep.training.engines.stacked.company import begun_with
+from seqsweep.training.engine import Network, engine_of, network_of, pool_key
 from seqsweep.training.planned_run import PlannedRun
 
 
 @dataclass(frozen=True, eq=False)
 class Group:
-    """Runs that train together, as a pool or as a stack."""
+    """Runs that train together, as a pool."""
 
     members: tuple[PlannedRun, ...]
-    engine: str
 
     @property
     def seconds(self) -> float:
         """The estimated seconds of all runs of the group on one thread."""
-        return sum(seconds_of(member, self.engine) for member in self.members)
+        return sum(seconds_of(member, "native") for member in self.members)
 
     def text(self) -> str:
         """Describes the group in one line."""
-        # Members of a pool may differ in all of these; those of a stack share them.
+        # Members of a pool may differ in all of these.
         networks = [_network(member) for member in self.members]
         cells = ", ".join(sorted({network.cell for network in networks}))
         layers = sorted({network.num_layers for network in networks})
@@ -52,99 +45,38 @@ class Plan:
     Attributes:
         pools: the groups of the native engine, one for each prepared data set; each begins with its
             longest run.
-        stacks: the groups of the stacked engine, the longest first.
         alone: the runs that autograd trains one by one.
     """
 
     pools: list[Group]
-    stacks: list[Group]
     alone: list[PlannedRun]
 
 
-def form(members: Sequence[PlannedRun], root: Path, takes_gpu: Callable[[str], bool]) -> Plan:
+def form(members: Sequence[PlannedRun], takes_gpu: Callable[[str], bool]) -> Plan:
     """Groups runs by the engine that trains them.
-
-    Runs that began in one stack stay together, also with runs of that stack that are not among the
-    members. So their results are as if they had never been stopped.
 
     Args:
         members: the runs to train.
-        root: the folder of the runs.
         takes_gpu: returns whether an accelerator is a GPU here.
 
     Raises:
         ValueError: a config asks for an engine that cannot train it.
     """
-    # Pools and stacks are keyed differently: members of a pool share the data alone, those of a
-    # stack the network and the batches as well, because one operation computes all of them.
     pools: dict[str, list[PlannedRun]] = {}
-    stacked: dict[str, PlannedRun] = {}
     alone: list[PlannedRun] = []
     for member in members:
-        engine = engine_of(member.config, takes_gpu, member.limits)
-        if engine == "native":
+        if engine_of(member.config, takes_gpu) == "native":
             key = pool_key(member.config, member.data_fingerprint)
             pools.setdefault(key, []).append(member)
-        elif engine == "stacked":
-            stacked[member.run_id] = member
         else:
             alone.append(member)
-    return Plan(
-        [Group(tuple(sorted(pool, key=_by_length)), "native") for pool in pools.values()],
-        sorted(_stacks(stacked, root), key=lambda stack: -stack.seconds),
-        alone,
-    )
+    return Plan([Group(tuple(sorted(pool, key=_by_length))) for pool in pools.values()], alone)
 
 
 def _by_length(member: PlannedRun) -> tuple[float, str]:
     """Returns a sort key that puts long runs first."""
     # The run_id makes the order unique, whatever the order of the arguments.
     return -seconds_of(member, "native"), member.run_id
-
-
-def _stacks(members: dict[str, PlannedRun], root: Path) -> list[Group]:
-    """Returns the stacks that have begun already, and new stacks of the other members."""
-    groups: list[Sequence[PlannedRun]] = [*begun_with(members, root)]
-    taken = {member.run_id for group in groups for member in group}
-    fresh: dict[str, list[PlannedRun]] = {}
-    # Sorted by run_id, because the index in a stack may change the last bit of a result, and the
-    # order of the arguments must not.
-    for name, member in sorted(members.items()):
-        if name in taken:
-            continue
-        # A run that began alone goes on alone; in company its last bits could become others.
-        if not member.config["rerun"] and _began_alone(root / name):
-            groups.append([member])
-        else:
-            key = stack_key(member.config, member.data_fingerprint)
-            fresh.setdefault(key, []).append(member)
-    groups += [part for group in fresh.values() for part in _parts(group)]
-    return [Group(tuple(group), "stacked") for group in groups]
-
-
-def _began_alone(folder: Path) -> bool:
-    """Returns whether a run has begun as the only member of its stack."""
-    return folder.is_dir() and RunFolder(folder).company() == [folder.name]
-
-
-def _parts(members: Sequence[PlannedRun]) -> list[Sequence[PlannedRun]]:
-    """Splits members into as few stacks as fit into the cache, of nearly equal sizes."""
-    first = members[0]
-    network = _network(first)
-    lanes = network.num_layers * (2 if network.bidirectional else 1)
-    # The backward pass needs the states of all steps, so the longest sequence counts.
-    rows = _longest(prepared(first.config)) * first.config["data"]["batch_size"]
-    parts: list[Sequence[PlannedRun]] = []
-    begin = 0
-    for size in equal_sizes(len(members), most_members(lanes * rows * padded(network.hidden_size))):
-        parts.append(members[begin : begin + size])
-        begin += size
-    return parts
-
-
-def _longest(splits: Splits) -> int:
-    """Returns the number of time steps of the longest training sequence."""
-    return int(splits.train.lengths.max())
 
 
 def cores() -> int:

@@ -42,7 +42,7 @@ class Launched(NamedTuple):
 
 @dataclass(frozen=True)
 class RunLauncher:
-    """Trains the runs of any sweeper, with pools, stacks or any launcher of Hydra.
+    """Trains the runs of any sweeper, with pools or any launcher of Hydra.
 
     Attributes:
         hydra: a launcher of Hydra, for the runs that need a job of their own.
@@ -95,7 +95,7 @@ class RunLauncher:
         if any(run.limits is not None for run in alone):
             _train_one_by_one(alone, root)
             return Launched({}, locked)
-        # Runs are matched by their ids, because pools and stacks have taken some of the jobs.
+        # Runs are matched by their ids, because pools have taken some of the jobs.
         names = {member.run_id for member in alone}
         singles = {m.run_id: job for m, job in zip(members, jobs, strict=True) if m.run_id in names}
         if not singles:

@@ -1,11 +1,11 @@
-"""The commands `plan` and `verify-stack`. Imports no torch at the top."""
+"""The command `plan`. Imports no torch."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from seqsweep.command import option, restore_subcommand
+from seqsweep.command import restore_subcommand
 from seqsweep.config.compose import MemberComposer
 from seqsweep.config.shape.expansion import Expansion
 from seqsweep.live.sweep_state import duration
@@ -14,7 +14,6 @@ from seqsweep.runs.run_folder import RunFolder
 from seqsweep.sweeping.forming import Plan, cores, form, gpu_available
 from seqsweep.sweeping.members import (
     SweepMember,
-    build_each,
     not_done,
     plan_members,
     say_expansion,
@@ -50,7 +49,7 @@ def show_plan(jobs: Expansion, compose: MemberComposer, folder: Path, console: C
     say_expansion(jobs, console)
     say_plan(members, pending, jobs.runs, folder, console)
     done = [member.folder for member in members if member.folder.run_id not in to_train]
-    planned = form([member.planned for member in pending], folder, gpu_available)
+    planned = form([member.planned for member in pending], gpu_available)
     for line in _describe_groups(planned):
         console.print(line, soft_wrap=True, highlight=False, markup=False)
     console.print(_estimate(done, planned, len(pending)), soft_wrap=True, highlight=False)
@@ -69,28 +68,10 @@ def _line(member: SweepMember, to_train: Collection[str]) -> str:
     return f"{run_id}  {state:9}  {member.label}"
 
 
-def verify_members(jobs: Expansion, compose: MemberComposer, folder: Path, console: Console) -> int:
-    """Trains some members by their engine and by autograd, in a scratch folder.
-
-    Returns the exit code: 0, or 1 if the engines do not compute the same.
-
-    Raises:
-        ValueError, TypeError, OSError: a member's config or data are refused.
-    """
-    restore_subcommand()
-    members = plan_members(jobs, compose, folder)
-    build_each(members, compose)
-    # Imported here, because planning needs no torch.
-    from seqsweep.sweeping.verify import verify_stack
-
-    return verify_stack([m.planned for m in members], int(option("members", "4")), console)
-
-
 def _describe_groups(planned: Plan) -> list[str]:
     """Describes the groups of `hydra/launcher=local` and the other runs in one line each."""
     threads = f" on {count(cores(), 'thread')}"
     lines = [f"native{threads}: {pool.text()}" for pool in planned.pools]
-    lines += [f"stacked: {stack.text()}" for stack in planned.stacks]
     if planned.alone:
         lines.append(f"autograd: {count(len(planned.alone), 'run')}, one by one")
     return lines
@@ -103,9 +84,8 @@ def _estimate(done: Sequence[RunFolder], planned: Plan, pending: int) -> str:
     """
     if not pending:
         return "nothing to train"
-    # Members of a pool train side by side; stacks come one after another.
+    # Members of a pool train side by side.
     seconds = sum(pool.seconds for pool in planned.pools) / cores()
-    seconds += sum(stack.seconds for stack in planned.stacks)
     alone = [seconds_of(member, "autograd") for member in planned.alone]
     # The cost of a network of the user's own is unknown and counts as zero.
     least = "at least" if 0.0 in alone else "about"

@@ -14,7 +14,6 @@ from rich.markup import escape
 from seqsweep.command import command_line
 from seqsweep.console import place, print_notes
 from seqsweep.results.tensorboard.names_file import name_runs
-from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.lock_notes import lock_notes
 from seqsweep.runs.removing import remove_temporary
 from seqsweep.runs.sweep_lock import is_sweep_running, remove_dead_sweep_locks
@@ -60,7 +59,6 @@ def begin_sweep(file: SweepFile, folder: Path, console: Console, is_alone: bool)
     remove_dead_sweep_locks(folder)
     if is_alone:  # a process on another host may be writing what looks like left behind
         remove_temporary(folder)
-        forget_stacks(folder)
     file.write(folder)
     print_notes(lock_notes(folder), console)
     try:

@@ -15,9 +15,8 @@ from seqsweep.sweeping.differences import (
     metrics_of,
     weight_difference,
 )
-from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.saved_config import saved_member
-from seqsweep.training.train import train, train_stack
+from seqsweep.training.train import train
 
 _SCRATCH = "SEQSWEEP_SCRATCH"
 """The environment variable with the scratch folder of a distributed run.
@@ -25,8 +24,8 @@ _SCRATCH = "SEQSWEEP_SCRATCH"
 All processes of the run read the best checkpoint there.
 """
 
-_ENGINES = ("native", "stacked", "autograd")
-_NOT_THE_MACHINE = ("command", "started", "stack", "data_files")
+_ENGINES = ("native", "autograd")
+_NOT_THE_MACHINE = ("command", "started", "data_files")
 
 
 def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
@@ -67,10 +66,6 @@ def reproduce(folder: Path, allowed: Sequence[str] = ()) -> int:
         difference = _difference(folder, again)
         environment = _environments_differ(folder, again)
         uncompared = _has_lost_last(folder, again)
-    mates = run.company() or []
-    # Alone first: that takes less time, and often gives the same bits.
-    if difference and len(mates) > 1:
-        difference = _difference_in_stack(folder, member, difference, mates, allowed)
     say(
         difference or ("identical, but for last.ckpt, which is gone" if uncompared else "identical")
     )
@@ -85,33 +80,6 @@ def _has_lost_last(folder: Path, again: Path) -> bool:
     """Returns whether last.ckpt was deleted, as `seqsweep clean --checkpoints` does."""
     name = Path("checkpoints", "last.ckpt")
     return (again / name).is_file() and not (folder / name).exists()
-
-
-def _difference_in_stack(
-    folder: Path, member: PlannedRun, alone: str, mates: Sequence[str], allowed: Sequence[str]
-) -> str | None:
-    """Trains the whole stack of a run again and describes how the run differs.
-
-    The last bits of a run may depend on the other runs of its stack.
-
-    Args:
-        folder, member: the run.
-        alone: describes how the run differs if it trains alone.
-        mates: the run_ids of the stack.
-        allowed: the targets outside seqsweep that the configs may build.
-    """
-    beside = folder.resolve().parent  # the run may be called `.`
-    missing = [name for name in mates if not (beside / name / "config.yaml").is_file()]
-    if missing:
-        return (
-            f"alone it {alone}; it was trained in a stack of {len(mates)} runs, and "
-            f"{len(missing)} of them cannot be found in {beside}"
-        )
-    say(f"alone it {alone}; it was trained in a stack of {len(mates)} runs: comparing with it")
-    members = [saved_member(RunFolder(beside / name), allowed) for name in mates]
-    with tempfile.TemporaryDirectory() as scratch:
-        train_stack(members, Path(scratch))
-        return _difference(folder, Path(scratch, member.run_id))
 
 
 def _difference(one: Path, other: Path) -> str | None:

@@ -6,10 +6,10 @@ from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import architecture_of
 from seqsweep.training.planned_run import PlannedRun
 
-_RATES = {"native": 5e10, "stacked": 2e10, "autograd": 5e9}
+_RATES = {"native": 5e10, "autograd": 5e9}
 """The floating-point operations per second on one core, rounded from docs/benchmarks.md."""
 
-_EPOCH_SECONDS = {"native": 2e-4, "stacked": 2e-3, "autograd": 2e-2}
+_EPOCH_SECONDS = {"native": 2e-4, "autograd": 2e-2}
 """The seconds of an epoch apart from its operations: metrics, logs, Lightning."""
 
 

@@ -1,4 +1,4 @@
-"""Trains the groups of a sweep, one pool or stack after another."""
+"""Trains the groups of a sweep, one pool after another."""
 
 import resource
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from seqsweep.training.outcome import (
     request_stop_if_configured,
 )
 from seqsweep.training.planned_run import PlannedRun
-from seqsweep.training.train import train_pool, train_stack
+from seqsweep.training.train import train_pool
 from seqsweep.training.trainer import restored_torch_state, takes_gpu
 
 
@@ -37,7 +37,7 @@ class Trained(NamedTuple):
 def train_groups(
     members: Sequence[PlannedRun], root: Path, threads: int, judge: Judge | None = None
 ) -> Trained:
-    """Trains the pools and stacks of a sweep into the folders of their runs.
+    """Trains the pools of a sweep into the folders of their runs.
 
     Args:
         members: the planned runs; those that are complete are left out.
@@ -54,16 +54,13 @@ def train_groups(
     # A dict by run_id, because another sweeper may give the same job twice.
     pending = {member.run_id: member for member in members if finished(member, root) is None}
     locked: set[str] = set()
-    planned = form(list(pending.values()), root, takes_gpu)
-    for group in (*planned.pools, *planned.stacks):
+    planned = form(list(pending.values()), takes_gpu)
+    for group in planned.pools:
         if (root / STOP_FILE).exists():
             break
         try:
             with restored_torch_state(threads=1):
-                if group.engine == "native":
-                    outcomes = train_pool(group.members, root, threads, judge=judge)
-                else:
-                    outcomes = train_stack(group.members, root)
+                outcomes = train_pool(group.members, root, threads, judge=judge)
         except OSError as error:  # for example a full disk; the next group may still fit
             say_error(str(error))
             continue

@@ -8,7 +8,7 @@ from typing import Any
 from seqsweep.training.build_run import build_data, build_run
 from seqsweep.training.data_cache import prepared
 from seqsweep.training.engine import engine_of
-from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.trainer import build_trainer, takes_gpu
 
@@ -20,14 +20,14 @@ def check_parts(run: PlannedRun, root: Path) -> None:
         ValueError, TypeError, OSError: what a constructor refuses, before anything has started.
     """
     folder = root / run.run_id
-    if engine_of(run.config, takes_gpu, run.limits) == "autograd":
+    if engine_of(run.config, takes_gpu) == "autograd":
         build_run(run.config, folder)
         return
     _check_trainer(json.dumps(run.config["trainer"], sort_keys=True))
     # The seed is left out, because it would make the section of each member another one.
     _check_data(json.dumps(run.config["data"] | {"seed": 0}, sort_keys=True))
     # Building is the check, so that no rule of a constructor stands twice.
-    TrainingMember(run, folder, prepared(run.config), {})
+    PoolMember(run, folder, prepared(run.config), {})
 
 
 @functools.lru_cache(maxsize=64)

@@ -1,6 +1,6 @@
 """The diagnosis of a finished run: its confusion, and diagnostics.json for pictures.
 
-K members, D directions, N = K*D lanes, T steps, R rows, H hidden, L layers, C classes.
+D directions, T steps, R rows, H hidden, L layers, C classes.
 """
 
 import dataclasses
@@ -19,14 +19,9 @@ from seqsweep.config.schema import Config
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.module import SequenceClassifier
 from seqsweep.runs.files import write_text
-from seqsweep.stacked.batches import StackBatch, StackData
-from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.loss import StackedLoss
-from seqsweep.stacked.network import StackedNetwork
-from seqsweep.stacked.trajectories import by_class, gradients_through_time, last_states, principal
 from seqsweep.training.engine import network_of
-from seqsweep.training.stack_shape import stack_shape
-from seqsweep.training.trajectory_paths import Paths
+from seqsweep.training.trace import trace_module
+from seqsweep.training.trajectory_paths import Paths, by_class, principal
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +33,7 @@ _SEQUENCES = 64
 """The most sequences that a diagnosis looks at."""
 
 _NUMBERS = 2**21
-"""The most numbers in the states of the networks that are diagnosed at once."""
+"""The most numbers in the states of the network that is diagnosed."""
 
 
 def splits_tested(config: Config, splits: Splits) -> list[str]:
@@ -65,7 +60,7 @@ def confusion_of(splits: Splits, counts: Mapping[Any, Any]) -> dict[str, Any]:
 
 
 class Chosen:
-    """The sequences of a diagnosis, the same for all members.
+    """The sequences of a diagnosis, the same for all runs of one data set.
 
     Args:
         sequences: sorted by falling length, so that their rows are those of a `PackedSequence`.
@@ -86,8 +81,9 @@ def choose(splits: Splits, units: int) -> Chosen:
         units: the units of a network, over its layers and directions. A large network gets fewer
             sequences if they are long.
     """
-    split = _split(splits)
-    return _chosen(getattr(splits, split), _sequences(units, splits))
+    sequences = getattr(splits, _split(splits))
+    count = min(_SEQUENCES, max(2, _NUMBERS // (units * sequences.max_length)))
+    return _chosen(sequences, count)
 
 
 def diagnosis_of(
@@ -99,7 +95,7 @@ def diagnosis_of(
     is complete without a diagnosis.
 
     Args:
-        norms: (L, D, T) of the gradients, see `stacked.trajectories.gradients_through_time`.
+        norms: (L, D, T) of the gradients, see `native.step.Trace`.
         states: (R, D*H) of the last layer.
     """
     try:
@@ -120,57 +116,8 @@ def diagnosis_of(
     }
 
 
-def members_at_once(shape: StackShape, splits: Splits) -> int:
-    """Returns how many members to diagnose together, to fit the cache."""
-    units = _units(shape)
-    return max(1, _NUMBERS // (_sequences(units, splits) * _states(units, splits)))
-
-
-def diagnose(
-    network: StackedNetwork, loss: StackedLoss, splits: Splits
-) -> list[dict[str, Any] | None]:
-    """Returns the content of diagnostics.json for each member of a network.
-
-    It is None for a member without a diagnosis (see `diagnosis_of`), and for all members if torch
-    cannot compute it, for example if it runs out of memory.
-    """
-    chosen = choose(splits, _units(network.shape))
-    batch = _batch(
-        chosen,
-        network.members,
-        network.shape.bidirectional,
-        network.compute_dtype,
-        network.device,
-    )
-    try:
-        norms = gradients_through_time(network, loss, batch).cpu()  # (L, N, T)
-        states = last_states(network)
-    except RuntimeError as error:
-        log.warning("no diagnosis: %s", error)
-        return [None] * network.members
-    by_member = norms.unflatten(1, (network.members, -1)).numpy()  # (L, K, D, T)
-    return [
-        diagnosis_of(splits, chosen, by_member[:, index], state)
-        for index, state in enumerate(states)
-    ]
-
-
 def _split(splits: Splits) -> str:
     return next(name for name in ("val", "test", "train") if getattr(splits, name) is not None)
-
-
-def _units(shape: StackShape) -> int:
-    return shape.num_layers * shape.directions * shape.hidden
-
-
-def _sequences(units: int, splits: Splits) -> int:
-    """Returns the number of chosen sequences, lower if their states are large."""
-    return min(_SEQUENCES, max(2, _NUMBERS // _states(units, splits)))
-
-
-def _states(units: int, splits: Splits) -> int:
-    """Returns how many numbers the states of one member for one sequence have."""
-    return units * getattr(splits, _split(splits)).max_length
 
 
 def diagnose_run(
@@ -183,15 +130,14 @@ def diagnose_run(
     kind = network_of(config["model"])
     if kind is None:
         return None
-    # The stacked network computes the states, so that autograd and the stacked engine share code.
-    shape = stack_shape(kind, kind.hidden_size, splits.input_size, splits.num_classes)
-    network = StackedNetwork(shape, [kind.hidden_size], [0.0])
-    weights = [parameter.detach().cpu().flatten() for parameter in module.network.parameters()]
-    network.load(0, torch.cat(weights))
-    by_label = None if module.class_weights is None else module.class_weights.cpu()
-    loss = StackedLoss([by_label], [module.label_smoothing], splits.num_classes)
-    (content,) = diagnose(network, loss, splits)
-    return content
+    directions = 2 if kind.bidirectional else 1
+    chosen = choose(splits, kind.num_layers * directions * kind.hidden_size)
+    try:
+        norms, states = trace_module(module, chosen.sequences)
+    except RuntimeError as error:  # for example out of memory
+        log.warning("no diagnosis: %s", error)
+        return None
+    return diagnosis_of(splits, chosen, norms, states)
 
 
 def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
@@ -213,26 +159,6 @@ def _chosen(sequences: Sequences, count: int) -> Chosen:
     # A step that no chosen sequence has would have no gradient.
     longest = int(chosen.lengths[0])
     return Chosen(dataclasses.replace(chosen, x=chosen.x[:, :longest]))
-
-
-@functools.lru_cache(maxsize=16)
-def _batch(
-    chosen: Chosen, members: int, bidirectional: bool, dtype: torch.dtype, device: torch.device
-) -> StackBatch:
-    """Returns the chosen sequences as a batch of each member."""
-    sequences = chosen.sequences
-    data = StackData(
-        torch.from_numpy(sequences.x),
-        torch.from_numpy(sequences.lengths),
-        torch.from_numpy(sequences.labels),
-        bidirectional,
-        dtype,
-        device,
-    )
-    rows = torch.arange(len(sequences)).expand(members, 1, -1)
-    ordered, steps = data.order(rows)
-    ends = None if data.equal else (data.lengths[ordered[:, 0]] - 1).to(device)
-    return data.batch(ordered[:, 0].to(device), steps[0], ends)
 
 
 def _curves(norms: npt.NDArray[Any]) -> dict[str, list[float | None]]:

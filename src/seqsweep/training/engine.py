@@ -1,8 +1,7 @@
-"""The choice of a run's engine and company. Imports no torch.
+"""The choice of a run's engine. Imports no torch.
 
-`native` is the C++ step of seqsweep/native: networks of ours in float32 on the CPU. `stacked` is
-the PyTorch program of seqsweep/stacked: networks of ours where `native` is not available, and on a
-GPU where it is asked for. `autograd` is any network under Lightning and autograd.
+`native` is the C++ step of seqsweep/native: networks of ours in float32 on the CPU. `autograd` is
+any network under Lightning and autograd, on a CPU or a GPU.
 """
 
 import json
@@ -13,7 +12,6 @@ from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
 from seqsweep.training.data_cache import DATA_MODULE, why_on_disk
-from seqsweep.training.limits import Limits
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
@@ -26,7 +24,7 @@ _LOGGERS = ("RunTensorBoardLogger", "EpochCSVLogger", "PrintLoss")
 _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "devices": (1, "auto"),
     "strategy": ("auto",),
-    "precision": ("32", "bf16-mixed"),
+    "precision": ("32",),
     "limit_train_batches": (None,),
     "limit_val_batches": (None,),
     "limit_test_batches": (None,),
@@ -37,16 +35,19 @@ _PLAIN_TRAINER: dict[str, tuple[Any, ...]] = {
     "accumulate_grad_batches": (1,),
     "gradient_clip_algorithm": ("norm",),
 }
-_OF_A_MEMBER = ("gradient_clip_val", "progress_bar")
-_OF_A_STACK = ("_target_", "accelerator", "max_epochs", "check_val_every_n_epoch", "deterministic")
+_FREE_TRAINER = (
+    "_target_",
+    "accelerator",
+    "max_epochs",
+    "check_val_every_n_epoch",
+    "deterministic",
+    "gradient_clip_val",
+    "progress_bar",
+)
+"""The arguments that native takes with any value; a GPU is asked for apart."""
+
 _OF_ONE_RUN = ("seed", "num_workers", "batch_size")
 """The arguments of the data module that members of a pool may differ in."""
-
-_LSTM_WIDTH = 32
-"""The widest lstm that the stacked engine trains faster than autograd (docs/benchmarks.md).
-
-Autograd runs the fused lstm of oneDNN.
-"""
 
 
 class Network(NamedTuple):
@@ -93,8 +94,14 @@ def option_of_autograd(model: Config) -> str | None:
     return None
 
 
-def why_not_ours(config: Config) -> str | None:
-    """Returns the part of a config that only autograd can train, or None."""
+def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
+    """Returns the part of a config that only autograd can train, or None.
+
+    Args:
+        config: checked.
+        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it is called
+            last.
+    """
     if architecture_of(config["model"]) is None:
         return f"model={config['model']['_target_']}, which is a network of your own"
     if option := option_of_autograd(config["model"]):
@@ -111,14 +118,17 @@ def why_not_ours(config: Config) -> str | None:
         if value not in allowed:
             return f"trainer.{name}={value}"
     for name, value in config["trainer"].items():
-        if name not in (*_PLAIN_TRAINER, *_OF_A_MEMBER, *_OF_A_STACK):
+        if name not in (*_PLAIN_TRAINER, *_FREE_TRAINER):
             return f"trainer.{name}={value}"
-    return _why_not_called_back(config)
+    if reason := _why_not_called_back(config):
+        return reason
+    accelerator = config["trainer"]["accelerator"]
+    return f"trainer.accelerator={accelerator}, a GPU" if takes_gpu(accelerator) else None
 
 
 def _why_not_called_back(config: Config) -> str | None:
     callbacks = [node["_target_"] for node in (config["callbacks"] or {}).values() if node]
-    # The joint engines write checkpoints themselves, with the best epoch of this callback.
+    # A pool writes checkpoints itself, with the best epoch of this callback.
     if callbacks.count(_CHECKPOINT) != 1:
         return "callbacks without one BestAndLast"
     for target in callbacks:
@@ -136,73 +146,31 @@ def _ours(module: str, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(f"seqsweep.{module}.{name}" for name in names)
 
 
-def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | None:
-    """Returns the part of a config that `native` cannot train, or None.
-
-    Args:
-        config: checked.
-        takes_gpu: returns whether an accelerator is a GPU here. It needs torch, so it is called
-            last.
-    """
-    trainer = config["trainer"]
-    if reason := why_not_ours(config):
-        return reason
-    if trainer["precision"] != "32":
-        return f"trainer.precision={trainer['precision']}"
-    if takes_gpu(trainer["accelerator"]):
-        return f"trainer.accelerator={trainer['accelerator']}, a GPU"
-    return None
-
-
-def engine_of(
-    config: Config, takes_gpu: Callable[[str], bool], limits: Limits | None = None
-) -> str:
+def engine_of(config: Config, takes_gpu: Callable[[str], bool]) -> str:
     """Returns the engine that trains a config on this machine.
 
-    It is `native`, `stacked` or `autograd`, and never depends on other runs.
+    It is `native` or `autograd`, and never depends on other runs.
 
     Args:
         config: checked.
         takes_gpu: as for `why_not_native`.
-        limits: the limits of a search, if any.
 
     Raises:
         ValueError: the config asks for an engine that cannot train it, or that is not installed.
     """
     wanted = config["engine"]
+    if wanted == "autograd":
+        return wanted
+    reason = why_not_native(config, takes_gpu)
     if wanted == "auto":
-        choice = _choice(config, takes_gpu)
-        # The last bits of a run in a stack depend on the others, and they would leave at limits.
-        return "autograd" if choice == "stacked" and limits is not None else choice
-    if wanted == "stacked" and limits is not None:
-        raise ValueError(
-            "engine=stacked: cannot end runs early, as a search does; give engine=auto, which"
-            " chooses an engine that can"
-        )
-    reason = None
-    if wanted == "native":
-        reason = why_not_native(config, takes_gpu)
-    elif wanted == "stacked":
-        reason = why_not_ours(config)
+        return "autograd" if reason is not None or library() is None else "native"
     if reason is not None:
         raise ValueError(
-            f"engine={wanted}: cannot train {reason}; give engine=auto, which chooses by itself"
+            f"engine=native: cannot train {reason}; give engine=auto, which chooses by itself"
         )
-    if wanted == "native" and library() is None:
+    if library() is None:
         raise ValueError(f"engine=native: must be auto on this machine; {why_missing()}")
     return wanted
-
-
-def _choice(config: Config, takes_gpu: Callable[[str], bool]) -> str:
-    """Returns the engine that `engine=auto` takes."""
-    if why_not_native(config, takes_gpu) is not None:
-        return "autograd"
-    if library() is not None:
-        return "native"
-    network = network_of(config["model"])
-    assert network is not None
-    is_wide = network.cell == "lstm" and network.hidden_size > _LSTM_WIDTH
-    return "autograd" if is_wide else "stacked"
 
 
 def missing_library(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) -> list[str]:
@@ -227,7 +195,7 @@ def slower_options(configs: Iterable[Config], takes_gpu: Callable[[str], bool]) 
             counts[option] = counts.get(option, 0) + 1
     return [
         f"{option}: autograd trains {count} run{'s' if count > 1 else ''}, one at a time, because"
-        " the engines native and stacked do not know this option"
+        " the native engine does not know this option"
         for option, count in counts.items()
     ]
 
@@ -237,24 +205,3 @@ def pool_key(config: Config, data_fingerprint: str | None) -> str:
     data = {key: v for key, v in config["data"].items() if key not in _OF_ONE_RUN}
     data["transform"] = shaping_options(data.get("transform"))  # each member augments for itself
     return json.dumps((data_fingerprint, data), sort_keys=True)
-
-
-def stack_key(config: Config, data_fingerprint: str | None) -> str:
-    """Returns the key that configs of one stack share.
-
-    They have equal data, network, batches and epochs. They may differ in seed, dropout, values of
-    the optimizer, scheduler, clipping, loss, early stopping and monitor.
-    """
-    network = network_of(config["model"])
-    assert network is not None
-    trainer = {key: v for key, v in config["trainer"].items() if key not in _OF_A_MEMBER}
-    data = {key: v for key, v in config["data"].items() if key not in ("seed", "num_workers")}
-    shared = (
-        data_fingerprint,
-        network._replace(dropout=0.0),
-        data,
-        trainer,
-        config["optimizer"]["_target_"],
-        config["threads"],
-    )
-    return json.dumps(shared, sort_keys=True)

@@ -11,15 +11,12 @@ from pathlib import Path
 
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.runs.clean import forget_stacks
 from seqsweep.runs.lock import LockLost, RunLock
 from seqsweep.training.callbacks import StopOnSignal
 from seqsweep.training.engine import engine_of
 from seqsweep.training.engines.autograd import AutogradEngine
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.engines.protocol import Begun, Engine, M
-from seqsweep.training.engines.stacked.company import begun_with
-from seqsweep.training.engines.stacked.run import StackEngine
 from seqsweep.training.limits import Judge
 from seqsweep.training.locking import MOST_KILLED, count_killed, lock_all
 from seqsweep.training.outcome import Interrupted, Outcome
@@ -57,16 +54,10 @@ def train(
         RunFailed: training failed; failure.json holds the traceback.
     """
     config = run.config if engine is None else run.config | {"engine": engine}
-    kind = engine_of(config, takes_gpu, run.limits)
-    if kind == "autograd":
-        (outcome,) = train_together(AutogradEngine([run], root, progress))
-    elif kind == "native":
+    if engine_of(config, takes_gpu) == "native":
         (outcome,) = train_pool([run], root, 1, progress)
     else:
-        # A run that began in a stack, as part of a sweep, resumes with that stack.
-        company, *_ = [*begun_with({run.run_id: run}, root), [run]]
-        outcomes = train_stack(company, root, progress)
-        outcome = outcomes[[other.run_id for other in company].index(run.run_id)]
+        (outcome,) = train_together(AutogradEngine([run], root, progress))
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
@@ -104,24 +95,6 @@ def train_pool(
     return outcomes
 
 
-def train_stack(
-    runs: Sequence[PlannedRun], root: Path, progress: Callback | None = None
-) -> Outcomes:
-    """Trains runs with the same `engine.stack_key` with the stacked engine.
-
-    A run has the same results as alone, within rounding. A failure, early stop or divergence of
-    another run does not change them. `train_together` describes the outcomes.
-
-    Args:
-        runs: checked configs.
-        root: the folder of the runs.
-        progress: a progress bar, for a single run.
-    """
-    outcomes = train_together(StackEngine(runs, root, progress))
-    forget_stacks(root)
-    return outcomes
-
-
 def train_together(engine: Engine[M]) -> Outcomes:
     """Trains the runs of an engine, each from its config to its record.
 
@@ -151,11 +124,13 @@ def train_together(engine: Engine[M]) -> Outcomes:
             contexts.enter_context(engine.stop.listening())
             if engine.is_single:
                 contexts.enter_context(log_file(locked[0].folder.path / "train.log"))
-            for group in engine.groups(_begin(engine, locked, locks, alone)):
-                alone += _fit_test_record(engine, group)
-    # The locks have been released by now, and training a run alone takes its lock again.
+            begun = _begin(engine, locked, locks, alone)
+            if begun:
+                alone += _fit_test_record(engine, begun)
+    # Only a pool has more than one run. Its locks have been released by now, and training a run
+    # alone takes its lock again.
     for run in alone:
-        (engine.outcomes[run.run_id],) = train_together(engine.alone(run))
+        (engine.outcomes[run.run_id],) = train_together(PoolEngine([run], engine.root, 1, None))
     # Signals are not handled from here on. One may have come after the last record.
     return [_with_signal(engine.outcomes[run.run_id], engine.stop) for run in engine.runs]
 
@@ -177,7 +152,7 @@ def _begin(
             engine.fail(member, error)
             continue
         # With the others, a run that kills its process would make all of them fail in the end.
-        if killed == MOST_KILLED - 1 and engine.is_equal_alone and not engine.is_single:
+        if killed == MOST_KILLED - 1 and not engine.is_single:
             alone.append(member.planned)
             member.log.write_lines()
             continue
@@ -192,11 +167,11 @@ def _begin(
     return begun
 
 
-def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[PlannedRun]:
+def _fit_test_record(engine: Engine[M], begun: Sequence[Begun[M]]) -> list[PlannedRun]:
     """Trains members to their records; returns runs to try again alone."""
     try:
-        with engine.running(group):
-            engine.fit(group)
+        with engine.running(begun):
+            engine.fit(begun)
             ended = engine.test()
             engine.record(ended)
     except (Interrupted, SystemExit) as error:
@@ -204,23 +179,23 @@ def _fit_test_record(engine: Engine[M], group: Sequence[Begun[M]]) -> list[Plann
         # A SystemExit without a signal comes from the user's code, and ends the program.
         if engine.stop.received is None:
             raise
-        _interrupt(engine, group, error)
+        _interrupt(engine, begun, error)
     except LockLost as error:
-        return _end_lost(engine, group, error)
+        return _end_lost(engine, begun, error)
     except Exception as error:
         if engine.stop.has_caused(error):
-            _interrupt(engine, group, error)
+            _interrupt(engine, begun, error)
         else:
-            return _fail(engine, group, error)
+            return _fail(engine, begun, error)
     return []
 
 
-def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseException) -> None:
+def _interrupt(engine: Engine[M], begun: Sequence[Begun[M]], error: BaseException) -> None:
     """Writes that a signal has interrupted the members that have not ended."""
     assert engine.stop.received is not None
     reason = Interrupted(engine.stop.received)
     reason.__cause__ = error
-    for member in _left(engine, group):
+    for member in _left(engine, begun):
         with contextlib.suppress(OSError, LockLost):
             member.log.flush()
             member.folder.interrupt(reason)
@@ -229,19 +204,19 @@ def _interrupt(engine: Engine[M], group: Sequence[Begun[M]], error: BaseExceptio
         engine.outcomes[member.run_id] = reason
 
 
-def _end_lost(engine: Engine[M], group: Sequence[Begun[M]], lost: LockLost) -> list[PlannedRun]:
+def _end_lost(engine: Engine[M], begun: Sequence[Begun[M]], lost: LockLost) -> list[PlannedRun]:
     """Leaves runs to the processes that have taken them over; returns the others."""
-    for member in _left(engine, group):
+    for member in _left(engine, begun):
         try:
             member.folder.check_held()
         except (LockLost, OSError) as error:
             engine.outcomes[member.run_id] = error
-    return _fail(engine, group, lost)
+    return _fail(engine, begun, lost)
 
 
-def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
+def _fail(engine: Engine[M], begun: Sequence[Begun[M]], error: Exception) -> list[PlannedRun]:
     """Writes that a run has failed, or returns runs to try alone."""
-    left = _left(engine, group)
+    left = _left(engine, begun)
     if engine.is_single:
         for member in left:
             engine.fail(member, error)
@@ -254,9 +229,9 @@ def _fail(engine: Engine[M], group: Sequence[Begun[M]], error: Exception) -> lis
     return [member.planned for member in left]
 
 
-def _left(engine: Engine[M], group: Sequence[Begun[M]]) -> list[M]:
-    """Returns the members of a group without an outcome."""
-    return [member for member, _ in group if member.run_id not in engine.outcomes]
+def _left(engine: Engine[M], begun: Sequence[Begun[M]]) -> list[M]:
+    """Returns the members without an outcome."""
+    return [member for member, _ in begun if member.run_id not in engine.outcomes]
 
 
 def _with_signal(outcome: Outcome | BaseException, stop: StopOnSignal) -> Outcome | BaseException:

@@ -1,13 +1,17 @@
 """The paths in diagnostics.json: how the states of a network move along sequences.
 
-S sequences, T steps, R rows: the steps of all sequences as `PackedSequence` holds them.
+S sequences, T steps, D directions, H hidden, R rows: the steps of all sequences as `PackedSequence`
+holds them.
 """
 
 import itertools
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 _CLASSES_DRAWN, _EACH_DRAWN, _POINTS = 10, 2, 40
 
@@ -56,6 +60,49 @@ class Paths:
             mean, *sequences = [list(itertools.islice(left, length)) for length in lengths]
             classes[label] = {"mean": mean, "sequences": sequences}
         return classes
+
+
+class Trajectories(NamedTuple):
+    """The states of a network's last layer, projected on their first two principal components.
+
+    Attributes:
+        points: (R, 2).
+        explained: the share of the states' variance along each of the two components.
+    """
+
+    points: Points
+    explained: list[float]
+
+
+def principal(states: npt.NDArray[Any]) -> Trajectories | None:
+    """Projects states (R, D*H) on two principal components; None if they are not finite.
+
+    The sign of a component is chosen so that its largest weight is positive.
+    """
+    if not np.isfinite(states).all():
+        return None
+    centred = states.astype(np.float64)
+    centred -= centred.mean(0)
+    # torch keeps to the number of threads that it was given; numpy does not.
+    rows = torch.from_numpy(centred)
+    ascending, vectors = (result.numpy() for result in torch.linalg.eigh(rows.T @ rows))
+    values, vectors = ascending[:-3:-1].clip(min=0), vectors[:, :-3:-1]
+    largest = np.take_along_axis(vectors, np.abs(vectors).argmax(0, keepdims=True), 0)
+    points = (rows @ torch.from_numpy(vectors * np.sign(largest))).numpy()
+    if len(values) == 1:
+        # A network of a single unit has only one component: the second is zero.
+        points, values = np.pad(points, ((0, 0), (0, 1))), np.pad(values, (0, 1))
+    total = ascending.clip(min=0).sum()
+    return Trajectories(points, (values / total if total > 0 else values).tolist())
+
+
+def by_class(labels: Tensor, at_most: int) -> Sequence[int]:
+    """Chooses `at_most` sequences from labels (S,), of all classes in turn; returns indices."""
+    order = torch.sort(labels, stable=True)
+    starts = torch.searchsorted(order.values, order.values)  # the first of the same class
+    within = torch.arange(len(labels)) - starts
+    chosen = torch.sort(within, stable=True).indices[:at_most]
+    return sorted(order.indices[chosen].tolist())
 
 
 def _thin(path: Numbers) -> Numbers:

@@ -106,7 +106,6 @@ def analyse(folder: Path) -> Report:
         splits={} if across else splits_of(counted),
         overlaps=overlap_words(counted),
         tied=board.tied,
-        shares_time=board.shares_time,
         search=find_search(folder, entries),
         across=across,
         unit=board.variation.unit,

@@ -200,7 +200,6 @@ class Report:
             with several data sets.
         overlaps: A sentence for each split that shares sequences with training.
         tied: The number of configs that equal the best in the monitor.
-        shares_time: Whether runs trained in a stack and have equal parts of its time.
         search: What the search of the folder has found; None without a search.json.
         across: The table of configs by data sets; None if there is one data set. With several,
             there are no effects and no costs, since these would mix scores of different test sets.
@@ -239,7 +238,6 @@ class Report:
     splits: Mapping[str, Mapping[str, Any]]
     overlaps: list[str]
     tied: int = 1
-    shares_time: bool = False
     search: Search | None = None
     across: AcrossSets | None = None
     unit: str = "seed"

@@ -46,7 +46,7 @@ def figures(report: Report) -> dict[str, Figure]:
         result[f"curves-{kind}"] = curves_figure(report.curves, kind)
     # A front over several data sets would compare scores of different test sets.
     if len(report.scored) > 1 and report.across is None:
-        for cost in ("params", "train_seconds")[: 1 if report.shares_time else 2]:
+        for cost in ("params", "train_seconds"):
             result[f"pareto-{cost}"] = pareto_figure(report.scored, cost, report)
     if report.confusion:
         result["confusion"] = confusion_figure(report.confusion)

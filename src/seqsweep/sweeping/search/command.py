@@ -11,12 +11,10 @@ from omegaconf import OmegaConf
 
 from seqsweep.command import option, restore_subcommand, subcommand
 from seqsweep.config.compose import MemberComposer
-from seqsweep.config.shape.expansion import Expansion
 from seqsweep.config.shape.options import refuse_shape
 from seqsweep.console import PlainConsole
 from seqsweep.sweeping.hydra_jobs import RunLauncher
 from seqsweep.sweeping.interruptible import interruptible
-from seqsweep.sweeping.plan_command import verify_members
 from seqsweep.sweeping.search.planning import TrialPlanner
 from seqsweep.sweeping.search.search_lock import searching
 from seqsweep.sweeping.search.settings import Settings, check_objectives, settings_of
@@ -69,7 +67,7 @@ def search(
     _refuse_options(first, launcher, settings)
     # Imported here, because another sweeper does not need Optuna.
     from seqsweep.sweeping.search.run import SearchRun
-    from seqsweep.sweeping.search.search_plan import first_jobs, show_search_plan
+    from seqsweep.sweeping.search.search_plan import show_search_plan
     from seqsweep.sweeping.search.study import SearchStudy
 
     SearchStudy.in_memory(settings, space).sample()  # refuses wrong options of the sampler
@@ -77,9 +75,6 @@ def search(
     if subcommand() == "plan":
         show_search_plan(settings, planner, first, folder, console)
         return 0
-    if subcommand() == "verify-stack":
-        jobs = Expansion.of(first_jobs(settings, planner))
-        return verify_members(jobs, compose, folder, console)
     with searching(folder, first, console):
         return SearchRun(settings, planner, ends, launcher, folder, console).run()
 

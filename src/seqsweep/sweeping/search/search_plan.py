@@ -27,12 +27,6 @@ def first_trials(settings: Settings, planner: TrialPlanner) -> list[Chosen]:
     return study.chosen
 
 
-def first_jobs(settings: Settings, planner: TrialPlanner) -> list[list[str]]:
-    """Returns the overrides of the first trials."""
-    trials = first_trials(settings, planner)
-    return [[*planner.fixed, *planner.overrides(trial.params)] for trial in trials]
-
-
 def show_search_plan(
     settings: Settings, planner: TrialPlanner, first: PlannedRun, folder: Path, console: Console
 ) -> None:

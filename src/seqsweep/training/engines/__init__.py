@@ -1,1 +1,1 @@
-"""The engines that train runs: autograd, native code, and stacks."""
+"""The engines that train runs: native code and autograd."""

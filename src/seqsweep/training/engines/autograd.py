@@ -98,12 +98,12 @@ class AutogradEngine(Engine[AutogradRun]):
         return numerics(self.run.parts.trainer, "autograd")
 
     @contextlib.contextmanager
-    def running(self, group: Sequence[Begun[AutogradRun]]) -> Generator[None]:
+    def running(self, begun: Sequence[Begun[AutogradRun]]) -> Generator[None]:
         with _ending_its_workers():
             yield
 
-    def fit(self, group: Sequence[Begun[AutogradRun]]) -> None:
-        ((run, checkpoint),) = group
+    def fit(self, begun: Sequence[Begun[AutogradRun]]) -> None:
+        ((run, checkpoint),) = begun
         trainer, module, data = run.parts
         start = time.perf_counter()
         self.diverged: Diverged | None = None
@@ -143,9 +143,6 @@ class AutogradEngine(Engine[AutogradRun]):
         ((run, end),) = ended
         steps = run.parts.trainer.global_step
         self.outcomes[run.run_id] = record_end(run, end, steps, self._splits, synced=False)
-
-    def alone(self, run: PlannedRun) -> "AutogradEngine":
-        return AutogradEngine([run], self.root, self.progress)
 
     def _evaluate(self) -> dict[str, float]:
         """Tests the weights of the best epoch; returns the test metrics.

@@ -44,8 +44,6 @@ class Engine(ABC, Generic[M]):
     """
 
     torch_threads = 1
-    is_equal_alone = False
-    """The answer to whether a run has the same bits alone as with others."""
 
     def __init__(self, runs: Sequence[PlannedRun], root: Path, progress: Callback | None) -> None:
         self.runs = runs
@@ -79,17 +77,16 @@ class Engine(ABC, Generic[M]):
     def prepare(self, members: Sequence[M]) -> dict[str, Any]:
         """Returns the settings that decide the last bits of the results, for provenance.json."""
 
-    def groups(self, begun: Sequence[Begun[M]]) -> list[Sequence[Begun[M]]]:
-        """Splits members into groups; the members of a group train together."""
-        return [begun] if begun else []
-
     @contextmanager
-    def running(self, group: Sequence[Begun[M]]) -> Generator[None]:
-        """Holds the engine's resources while a group is fitted, tested and recorded."""
+    def running(self, begun: Sequence[Begun[M]]) -> Generator[None]:
+        """Holds the engine's resources while members are fitted, tested and recorded.
+
+        A member whose checkpoint cannot be restored gets its outcome here.
+        """
         yield
 
     @abstractmethod
-    def fit(self, group: Sequence[Begun[M]]) -> None:
+    def fit(self, begun: Sequence[Begun[M]]) -> None:
         """Trains members from their checkpoints until none of them has an epoch left."""
 
     @abstractmethod
@@ -99,10 +96,6 @@ class Engine(ABC, Generic[M]):
     @abstractmethod
     def record(self, ended: Sequence[Ended[M]]) -> None:
         """Writes the records of members, each the last file of its run."""
-
-    @abstractmethod
-    def alone(self, run: PlannedRun) -> "Engine[M]":
-        """Returns an engine that trains only this run."""
 
     def fail(self, member: M, error: Exception) -> None:
         """Writes that a member has failed."""

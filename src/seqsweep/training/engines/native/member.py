@@ -3,61 +3,120 @@
 P parameters of the network, S training sequences.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from seqsweep.config.instantiate import build
 from seqsweep.data.sequences import Splits
+from seqsweep.data.transforms.augment import augmentation_of
+from seqsweep.models.module import check_loss
 from seqsweep.native.flops import flops
 from seqsweep.native.step import Network, Shape, Work
+from seqsweep.runs.run_folder import RunFolder
 from seqsweep.seeding import stream_seed
-from seqsweep.training.engines.joint.member import Checkpoint, TrainingMember, checkpoints
-from seqsweep.training.engines.joint.schedule import Schedule
+from seqsweep.training.best_epoch import BestEpoch
+from seqsweep.training.build_run import build_loggers, class_weights
+from seqsweep.training.callbacks import EarlyStop
+from seqsweep.training.checkpoints import BestAndLast
+from seqsweep.training.description import description
+from seqsweep.training.engine import network_of
+from seqsweep.training.engines.member_log import MemberLog
+from seqsweep.training.engines.native.schedule import Schedule, shared_schedule
+from seqsweep.training.engines.native.template import template_of
+from seqsweep.training.limits import Paused, Pruned
+from seqsweep.training.monitors import check_monitors
 from seqsweep.training.planned_run import PlannedRun
+
+Checkpoint = dict[str, Any]
 
 _ORDERS_HELD = 2**20
 """The most numbers in the orders that are kept for members of equal seeds."""
 
 
-class PoolMember(TrainingMember):
+class PoolMember:
     """A run that trains in a pool, at its own pace.
 
+    Building it writes nothing. `start` gives it its network.
+
     Args:
-        member, folder, splits, schedules: see `TrainingMember`.
+        member: a checked config.
+        folder: the folder of the run.
+        splits: the data, shared with the other members.
+        schedules: the schedules made so far, by their configs, for members that can share one.
 
     Attributes:
         native: its network and its optimizer's state after `epochs` epochs, unless it trains.
         best_weights: (P,) the weights of its best epoch so far.
         flops: the floating-point operations of an epoch.
+
+    Raises:
+        ValueError, TypeError, OSError: a part of the config is refused.
     """
 
     def __init__(
         self, member: PlannedRun, folder: Path, splits: Splits, schedules: dict[str, Schedule]
     ) -> None:
-        super().__init__(member, folder, splits, schedules)
-        data, trainer = member.config["data"], member.config["trainer"]
+        config = member.config
+        data, trainer, loss = config["data"], config["trainer"], config["loss"]
+        network = network_of(config["model"])
+        assert network is not None, "only networks of ours come here"
+        check_monitors(config, splits)
+        check_loss(loss["label_smoothing"], trainer.get("gradient_clip_val"))
+        self.planned = member
+        self.config = config
+        self.folder = RunFolder(folder)
+        sizes = splits.input_size, splits.num_classes
+        self.template = template_of(config["model"], *sizes)
+        self.shape = Shape(input_size=sizes[0], num_classes=sizes[1], **network._asdict())
+        self.flops = flops(self.shape, splits.train.num_steps)
+        self.schedule = shared_schedule(config, schedules)
+        self.class_weights = class_weights(
+            loss["class_weights"], splits.train.labels, splits.num_classes
+        )
+        self.label_smoothing: float = loss["label_smoothing"]
+        self.clip: float | None = trainer.get("gradient_clip_val")
+        # An open seed of the data is the run's seed.
+        seed = data.get("seed")
+        self.shuffle_seed: int = config["seed"] if seed is None else seed
+        self.dropout_seed = stream_seed(config["seed"], "dropout")
+        shaping = splits.scaling and splits.scaling.shaping
+        self.augmentation = augmentation_of(data.get("transform"), shaping)
         self.batch_size: int = data["batch_size"]
         self.size = len(splits.train)
         self.shuffles: bool = data.get("shuffle", True)
         self.max_epochs: int = trainer["max_epochs"]
         self.has_val = splits.val is not None
         self.val_every: int = trainer.get("check_val_every_n_epoch", 1)
-        self.shape = Shape(
-            input_size=splits.input_size,
-            num_classes=splits.num_classes,
-            **self.network._asdict(),
-        )
-        self.flops = flops(self.shape, splits.train.num_steps)
+        self.early_stop: EarlyStop | None = None
+        for name, section in (config["callbacks"] or {}).items():
+            if section is not None:
+                callback = build(section, f"callbacks.{name}")
+                if isinstance(callback, EarlyStop):
+                    self.early_stop = callback
+                elif isinstance(callback, BestAndLast):
+                    self.best: BestEpoch = callback.best
+        self.description = description(config, splits)
+        self.log = MemberLog(folder, build_loggers(config, folder))
         self.epochs = 0
+
+    @property
+    def run_id(self) -> str:
+        return self.planned.run_id
+
+    @property
+    def params(self) -> int:
+        return self.template.params
 
     def start(self) -> None:
         """Builds the network with its first weights."""
         self.native = Network(
             self.shape,
             self.config["optimizer"]["_target_"].rpartition(".")[2],
-            self.initial_vector(),
+            self.template.first_weights(self.config["seed"]),
             self.class_weights,
             self.label_smoothing,
             self.clip,
@@ -73,18 +132,30 @@ class PoolMember(TrainingMember):
         Raises:
             KeyError, RuntimeError, TypeError, ValueError: it is not a checkpoint of this run.
         """
-        self.native.weights.copy_(self.vector(last["state_dict"]))
+        self.native.weights.copy_(self.template.vector(last["state_dict"]))
         for name, moment in self.native.state.items():
             moment.copy_(last["optimizer"][name])
         self.native.steps = last["global_step"]
-        self.best_weights.copy_(self.vector(best["state_dict"]))
+        self.best_weights.copy_(self.template.vector(best["state_dict"]))
         self.epochs = last["epoch"] + 1
-        self.load_state_dict(last)
+        self.best.load_state_dict(last["callbacks"]["BestAndLast"])
+        if self.early_stop is not None:
+            stop = last["callbacks"]["EarlyStop"]
+            self.early_stop.load_state_dict(stop | {"best_score": torch.tensor(stop["best_score"])})
+        self.schedule.load_state_dict(last["schedule"])
+        self.log.restore(last["files"], last["pending"])
 
     @property
     def is_at_end(self) -> bool:
         """Returns whether the member was killed between its last epoch and its record."""
-        return self.epochs >= self.max_epochs or self.had_stopped()
+        stop = self.early_stop
+        had_stopped = stop is not None and 0 < stop.wait_count >= stop.patience
+        return self.epochs >= self.max_epochs or had_stopped
+
+    def at_limit(self) -> Pruned | Paused | None:
+        """Returns why the run ends early or pauses after its last finished epoch, or None."""
+        limits = self.planned.limits
+        return None if limits is None else limits.judge(self.best)
 
     def work(self) -> Work:
         """Returns the work of its next epoch, which `undo` can revert."""
@@ -131,20 +202,52 @@ class PoolMember(TrainingMember):
         self.log.add(row)
         # Early stopping counts epochs with validation, as Lightning does.
         is_validated = self.val_every == 1 or "val/loss" in row
-        stops = is_validated and self.should_stop(row)
+        stops = is_validated and self._should_stop(row)
         return not stops and self.epochs < self.max_epochs
 
     def checkpoints(self) -> tuple[Checkpoint, Checkpoint]:
-        """Returns its last checkpoint and its best one, after its last finished epoch."""
+        """Returns its last checkpoint and its best one, after its last finished epoch.
+
+        Both hold the weights by the names of the network's parameters, and the run's description,
+        as every checkpoint of a run does. The best one holds no optimizer, since a run resumes from
+        its last checkpoint.
+        """
         weights, *moments = self.native.memory.clone()
-        head = {
+        callbacks: dict[str, Any] = {"BestAndLast": self.best.state_dict()}
+        if self.early_stop is not None:
+            # A tensor would not be a plain value.
+            stop = self.early_stop.state_dict()
+            callbacks["EarlyStop"] = stop | {"best_score": float(stop["best_score"])}
+        last = {
             "engine": "native",
-            **self.state_dict(),
+            "callbacks": callbacks,
+            "files": self.log.files,
+            "pending": self.log.pending,
+            "schedule": self.schedule.state_dict(),
             "epoch": self.epochs - 1,
             "global_step": self.native.steps,
+            "state_dict": self.template.named(weights),
+            "optimizer": dict(zip(self.native.state, moments, strict=True)),
+            **self.description,
         }
-        state = dict(zip(self.native.state, moments, strict=True))
-        return checkpoints(self, head, weights, state, self.best_weights)
+        best = {
+            "engine": "native",
+            "callbacks": callbacks,
+            "epoch": callbacks["BestAndLast"]["best_epoch"],
+            "state_dict": self.template.named(self.best_weights),
+            **self.description,
+        }
+        return last, best
+
+    def _should_stop(self, metrics: Mapping[str, float]) -> bool:
+        """Returns whether early stopping ends the run after an epoch with these metrics."""
+        if self.early_stop is None:
+            return False
+        # The public hooks of EarlyStopping need a Trainer, whose metrics would be those of one
+        # member.
+        current = torch.tensor(metrics[self.early_stop.monitor])
+        stop, _ = self.early_stop._evaluate_stopping_criteria(current)  # pyright: ignore[reportPrivateUsage]
+        return stop
 
 
 class _Orders:

@@ -16,8 +16,8 @@ from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.native.step import Data, Network, Result, Stop, Sums, Work, evaluate, run, trace
 from seqsweep.training.diagnosis import Chosen, choose, confusion_of, diagnosis_of, splits_tested
 from seqsweep.training.engines.ending import Findings
-from seqsweep.training.engines.joint.scores import scores
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.scores import scores
 
 Evaluated = tuple[dict[str, Sums], dict[str, Any] | None]
 """The sums of a member on each evaluated split, and its diagnosis."""

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from seqsweep.native.step import Result
-from seqsweep.training.engines.joint.scores import scores
 from seqsweep.training.engines.native.member import PoolMember
+from seqsweep.training.engines.native.scores import scores
 
 
 def rows_of(members: Sequence[PoolMember], results: Sequence[Result]) -> list[dict[str, Any]]:

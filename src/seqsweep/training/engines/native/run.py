@@ -8,31 +8,31 @@ from typing import Any
 import lightning as L
 from lightning.pytorch.callbacks import Callback
 
-from seqsweep.training.build_run import numerics
-from seqsweep.training.engines.joint.run import JointEngine, start_at_epoch
+from seqsweep.training.build_run import build_data, numerics
+from seqsweep.training.checkpoints import load_sealed
 from seqsweep.training.engines.native.budget import Budget
 from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.module import PoolModule
 from seqsweep.training.engines.native.pool import POLL_SECONDS, Pool
 from seqsweep.training.engines.native.pool_data import PoolData
-from seqsweep.training.engines.protocol import Begun, Ended
+from seqsweep.training.engines.native.schedule import Schedule
+from seqsweep.training.engines.protocol import Begun, Ended, Engine
 from seqsweep.training.limits import Judge
+from seqsweep.training.loggers import PrintLoss
 from seqsweep.training.outcome import Interrupted
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.progress_bar import RunProgressBar
+from seqsweep.training.trainer import build_trainer
 
 
-class PoolEngine(JointEngine[PoolMember]):
-    """Trains members side by side, each at its own pace.
+class PoolEngine(Engine[PoolMember]):
+    """Trains members of one data set side by side, each at its own pace.
 
     Args:
         runs, root, progress: see `Engine`.
         threads: the number of threads that train members, at least 1. torch itself uses one.
         judge: see `Pool`.
     """
-
-    kind = PoolMember
-    is_equal_alone = True
 
     def __init__(
         self,
@@ -46,28 +46,30 @@ class PoolEngine(JointEngine[PoolMember]):
         self.threads = threads
         self.judge = judge
 
-    def make_trainer(self, **options: Any) -> L.Trainer:
-        epochs = max(run.config["trainer"]["max_epochs"] for run in self.runs)
-        return super().make_trainer(max_epochs=epochs, accelerator="cpu", **options)
+    def build(self) -> list[PoolMember]:
+        self.data = build_data(self.runs[0].config)
+        self.trainer = self._trainer()
+        schedules: dict[str, Schedule] = {}
+        members: list[PoolMember] = []
+        for run in self.runs:
+            folder = self.root / run.run_id
+            try:
+                member = PoolMember(run, folder, self.data.splits, schedules)
+            except (ValueError, TypeError, OSError) as error:
+                self.outcomes[run.run_id] = error
+                continue
+            if not self.is_single:  # many at once would print into each other
+                loggers = member.log.loggers
+                loggers[:] = [logger for logger in loggers if not isinstance(logger, PrintLoss)]
+            members.append(member)
+        return members
 
     def prepare(self, members: Sequence[PoolMember]) -> dict[str, Any]:
         return numerics(self.trainer, "native")
 
-    def groups(self, begun: Sequence[Begun[PoolMember]]) -> list[Sequence[Begun[PoolMember]]]:
-        """Gives each member its network; one whose checkpoint cannot be restored fails."""
-        for member, saved in self.load(begun):
-            try:
-                member.start()
-                if saved is not None:
-                    member.restore(saved.last, saved.best)
-            except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
-                self.fail(member, error)
-        started = [each for each in begun if each.member.run_id not in self.outcomes]
-        return [started] if started else []
-
     @contextlib.contextmanager
-    def running(self, group: Sequence[Begun[PoolMember]]) -> Generator[None]:
-        members = [begun.member for begun in group]
+    def running(self, begun: Sequence[Begun[PoolMember]]) -> Generator[None]:
+        members = [each.member for each in begun if self._start(*each)]
         data = PoolData(self.data.splits)
         self.pool = Pool(
             members, data, self.threads, self.is_single, Budget(), self.outcomes, self.judge
@@ -82,7 +84,7 @@ class PoolEngine(JointEngine[PoolMember]):
                     self.pool.settle()
                 raise
 
-    def fit(self, group: Sequence[Begun[PoolMember]]) -> None:
+    def fit(self, begun: Sequence[Begun[PoolMember]]) -> None:
         # All members may have been killed while they waited for the judge.
         while self.pool.is_judging:
             self.pool.advance(POLL_SECONDS)
@@ -90,7 +92,7 @@ class PoolEngine(JointEngine[PoolMember]):
         rounds = [member.max_epochs - member.epochs for member in self.pool.training]
         if rounds:
             # The Trainer's last epoch is the last round of the member with most epochs left.
-            start_at_epoch(self.trainer, (self.trainer.max_epochs or 0) - max(rounds))
+            _start_at_epoch(self.trainer, (self.trainer.max_epochs or 0) - max(rounds))
             bar = self.progress if isinstance(self.progress, RunProgressBar) else None
             self.trainer.fit(PoolModule(self.pool, self.stop, bar))
 
@@ -100,5 +102,45 @@ class PoolEngine(JointEngine[PoolMember]):
     def record(self, ended: Sequence[Ended[PoolMember]]) -> None:
         self.pool.record(ended)
 
-    def alone(self, run: PlannedRun) -> "PoolEngine":
-        return PoolEngine([run], self.root, self.threads, None)
+    def _trainer(self) -> L.Trainer:
+        """Builds the Trainer that counts the rounds of the pool."""
+        config = self.runs[0].config["trainer"]
+        section = {name: value for name, value in config.items() if name != "_target_"}
+        # The pool validates and computes by itself, not through the Trainer.
+        section |= {
+            "limit_val_batches": 0,
+            "accelerator": "cpu",
+            "max_epochs": max(run.config["trainer"]["max_epochs"] for run in self.runs),
+        }
+        callbacks: list[Callback] = [self.stop]
+        if self.progress is not None:
+            callbacks.append(self.progress)
+        return build_trainer(
+            **section,
+            folder=self.root / self.runs[0].run_id if self.is_single else self.root,
+            logger=[],
+            callbacks=callbacks,
+        )
+
+    def _start(self, member: PoolMember, checkpoint: Path | None) -> bool:
+        """Gives a member its network, from its checkpoint if it has one.
+
+        A member whose checkpoint cannot be restored fails alone; then this returns False.
+        """
+        try:
+            member.start()
+            if checkpoint is not None:
+                best = load_sealed(checkpoint.with_name("best.ckpt"))
+                member.restore(load_sealed(checkpoint), best)
+        except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+            self.fail(member, error)
+            return False
+        return True
+
+
+def _start_at_epoch(trainer: L.Trainer, epoch: int) -> None:
+    """Makes a Trainer count its epochs from this one."""
+    progress = trainer.fit_loop.epoch_progress.current
+    # Lightning derives `current_epoch` from `processed`, and the others must agree with it.
+    for stage in ("ready", "started", "processed", "completed"):
+        setattr(progress, stage, epoch)

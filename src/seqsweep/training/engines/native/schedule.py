@@ -10,16 +10,17 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
-from seqsweep.stacked.optimizers import FlatOptimizer, flat_optimizer_for, hyperparameters
 from seqsweep.training.build_run import plateau_monitor
 
 Options = dict[str, float]
+
+_NAMES = ("lr", "eps", "weight_decay", "momentum", "nesterov", "alpha")
 
 
 class Schedule:
     """Computes an optimizer's options in each epoch with a scheduler of torch.
 
-    The scheduler acts on an optimizer of one unused number, and an engine reads the options from
+    The scheduler acts on an optimizer of one unused number, and a member reads the options from
     there. Options that follow no metric are a function of the epoch, so members of equal configs
     share such a schedule, whatever epoch each of them has reached.
     """
@@ -32,9 +33,6 @@ class Schedule:
         self.scheduler: Any = None if make is None else make(self.optimizer)
         self.follows_metric = isinstance(self.scheduler, ReduceLROnPlateau)
         self.monitor = plateau_monitor(config)
-        kind = flat_optimizer_for(self.optimizer)
-        assert kind is not None, "only optimizers of ours come here"
-        self.kind: type[FlatOptimizer] = kind
         self._by_epoch = [hyperparameters(self.optimizer)]
 
     def options(self, epoch: int) -> Options:
@@ -80,3 +78,12 @@ def shared_schedule(config: Config, schedules: dict[str, Schedule]) -> Schedule:
         # It depends on the member's own metrics, so members cannot share it.
         return Schedule(config)
     return schedules[key]
+
+
+def hyperparameters(optimizer: Optimizer) -> Options:
+    """Returns the current options of an optimizer that the native library reads."""
+    options = optimizer.param_groups[0]
+    result = {name: float(options[name]) for name in _NAMES if name in options}
+    if "betas" in options:
+        result["beta1"], result["beta2"] = options["betas"]
+    return result

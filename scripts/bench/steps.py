@@ -1,15 +1,14 @@
-"""Compares one step of K networks by our engines with a plain loop.
+"""Compares one step of K networks by the native engine with a plain loop.
 
-    python scripts/bench/stack_steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
+    python scripts/bench/steps.py [--cells rnn gru lstm] [--members 1 8 24 96]
         [--layers 2 --bidirectional]
 
 A step is forward, backward, clipping at 1.0 and Adam, on sequences of 8 features. CPU time on one
 thread is counted. The plain loop trains `RNNClassifier` (an `nn.RNN`, `GRU` or `LSTM`) with
-`torch.optim.Adam` and `clip_grad_norm_`, one network after another. The stacked engine trains all K
-networks as one PyTorch program. The native engine trains them one after another, with a call for
-each epoch. The program prints how many times as fast as the plain loop each engine is, and for the
-native engine its multiple of the floor: the time of the step's products at the core's peak of fused
-multiply-adds (see core_peak.py).
+`torch.optim.Adam` and `clip_grad_norm_`, one network after another. So does the native engine,
+with a call for each epoch. The program prints how many times as fast as the plain loop the native
+engine is, and its multiple of the floor: the time of the step's products at the core's peak of
+fused multiply-adds (see core_peak.py).
 """
 
 from typing import NamedTuple
@@ -23,13 +22,7 @@ from torch import nn
 from seqsweep.models.classifier import Cell, RNNClassifier
 from seqsweep.native.flops import flops
 from seqsweep.native.step import Data, Network, Shape, Work, run
-from seqsweep.stacked.batches import StackData, Steps
-from seqsweep.stacked.grouping import padded
-from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.loss import StackedLoss
-from seqsweep.stacked.network import StackedNetwork
-from seqsweep.stacked.optimizers import Adam, hyperparameters
-from seqsweep.stacked.step import train_step
+from seqsweep.training.engines.native.schedule import hyperparameters
 
 
 class Problem(NamedTuple):
@@ -75,30 +68,6 @@ def time_plain(problem: Problem) -> float:
     return cpu_seconds(step, 40)
 
 
-def time_stacked(problem: Problem, members: int) -> float:
-    """Returns the seconds of one step of a stack."""
-    cell, steps, batch, hidden, layers, both = problem
-    x, labels = problem.sequences()
-    shape = StackShape(
-        FEATURES, padded(hidden), CLASSES, cell, num_layers=layers, bidirectional=both
-    )
-    network = StackedNetwork(shape, [hidden] * members, [0.0] * members)
-    for member in range(members):
-        network.load(member, weights_of(problem))
-    loss = StackedLoss([None] * members, [0.0] * members, CLASSES)
-    options = [adam_options(problem)] * members
-    adam = Adam(network.rows(network.flat), network.rows(network.gradient), options)
-    lengths = torch.full((SEQUENCES,), steps)
-    data = StackData(x, lengths, labels, both, torch.float32, network.device)
-    clip = torch.ones(members)
-
-    def step() -> None:
-        rows = torch.randint(0, SEQUENCES, (members, batch))
-        train_step(network, loss, adam, data.batch(rows, Steps([batch] * steps)), clip)
-
-    return cpu_seconds(step, max(3, 40 // members))
-
-
 def time_native(problem: Problem, members: int) -> float:
     """Returns the seconds of one step of all members, from whole epochs."""
     cell, steps, batch, hidden, layers, both = problem
@@ -136,27 +105,27 @@ def floor_seconds(problem: Problem, peak: float) -> float:
 
 
 def compare(problem: Problem, members: int, alone: float, peak: float | None) -> str:
-    """Returns one cell of the table: stacked, native, and native over the floor."""
-    by_stack, by_native = time_stacked(problem, members), time_native(problem, members)
-    text = f"{alone * members / by_stack:.1f}x {alone * members / by_native:.1f}x"
+    """Returns one cell of the table: the ratio to the loop, and the multiple of the floor."""
+    by_native = time_native(problem, members)
+    text = f"{alone * members / by_native:.1f}x"
     if peak is None:
         return text
     return f"{text} {by_native / members / floor_seconds(problem, peak):.1f}f"
 
 
 def main() -> None:
-    options = make_parser("Compares steps of our engines with a plain loop's.").parse_args()
+    options = make_parser("Compares steps of the native engine with a plain loop's.").parse_args()
     torch.set_num_threads(1)
     peak = core_speed()
     print("peak:", "unknown" if peak is None else f"{peak / 1e9:.0f} Gflop/s")
-    print("each cell: stacked and native over the plain loop, native's multiple of the floor (f)")
+    print("each cell: native over the plain loop, and its multiple of the floor (f)")
     for cell in options.cells:
-        print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:>20}" for k in options.members))
+        print(f"\n{cell}: steps, batch, hidden" + "".join(f"{k:>14}" for k in options.members))
         for shape in SHAPES:
             problem = Problem(cell, *shape, options.layers, options.bidirectional)
             alone = time_plain(problem)
             cells = [compare(problem, k, alone, peak) for k in options.members]
-            print(f"{shape!s:>27}" + "".join(f"{text:>20}" for text in cells), flush=True)
+            print(f"{shape!s:>27}" + "".join(f"{text:>14}" for text in cells), flush=True)
 
 
 if __name__ == "__main__":

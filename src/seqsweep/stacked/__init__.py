@@ -1,1 +1,0 @@
-"""Trains many small networks as one PyTorch program, without configs, folders and Lightning."""

@@ -1,1 +1,0 @@
-"""The recurrent cells of a stack."""

@@ -1,1 +1,0 @@
-"""The stacked engine: trains runs together as one PyTorch program."""
