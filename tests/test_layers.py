@@ -32,11 +32,10 @@ LEAVES = {
 KNOWS = {
     "data": {"data"},
     "models": {"models", "data.batch"},
-    "stacked": {"stacked"},
     "native": {"native"},
     "runs": {"runs"},
     "config": {"config", "runs"},
-    "training": {"training", "models", "stacked", "native", "data", "runs", "config"},
+    "training": {"training", "models", "native", "data", "runs", "config"},
     "results": {"results", "runs"},
     "live": {"live", "results", "runs"},
     "sweeping": {
@@ -44,7 +43,6 @@ KNOWS = {
         "live",
         "training",
         "results",
-        "stacked",
         "native",
         "data",
         "runs",
@@ -68,7 +66,6 @@ TORCH = (
     "data.datamodule",
     "data.batch",
     "models",
-    "stacked",
     "native.step",
     "native.masks",
     "native.networks",

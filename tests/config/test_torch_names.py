@@ -8,7 +8,7 @@ import torch
 from seqsweep.config.torch_names import _CLASSES
 from seqsweep.runs.identity import run_id
 from seqsweep.training import optimizers
-from seqsweep.training.engine import why_not_ours
+from seqsweep.training.engine import why_not_native
 
 
 @pytest.mark.parametrize("name", _CLASSES)
@@ -32,7 +32,7 @@ def test_a_torch_optimizer_is_the_same_run_as_ours(name, checked):
             f"optimizer={name.lower()}", "optimizer.lr=0.02", f"optimizer._target_={target}"
         )
         assert run_id(named, "data") == run_id(ours, "data")
-        assert why_not_ours(named) is None
+        assert why_not_native(named, lambda _: False) is None
 
 
 def test_a_file_of_the_users_own_needs_neither_partial_nor_lr(checked):
@@ -54,7 +54,7 @@ def test_an_argument_that_ours_lacks_keeps_the_torch_class(overrides, checked):
     config = checked(*overrides)
     assert config["optimizer"]["_target_"].startswith("torch.optim.")
     assert config["optimizer"]["_partial_"]
-    assert "is your own" in str(why_not_ours(config))
+    assert "is your own" in str(why_not_native(config, lambda _: False))
 
 
 @pytest.mark.parametrize(

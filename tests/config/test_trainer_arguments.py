@@ -10,7 +10,7 @@ import pytest
 from seqsweep.config.signatures import signature_of
 from seqsweep.config.trainer_arguments import _REFUSED, _TRAINER, BUILD_TRAINER
 from seqsweep.runs.identity import run_id
-from seqsweep.training.engine import engine_of, why_not_ours
+from seqsweep.training.engine import engine_of, why_not_native
 
 OTHERS: dict[str, Any] = {
     "min_epochs": 2, "max_steps": 7, "min_steps": 3, "max_time": "00:01:00:00",
@@ -45,7 +45,9 @@ def test_every_argument_of_lightnings_is_taken_or_refused(checked):
 def test_one_that_is_given_makes_another_run_by_autograd(override, checked, default):
     config = checked(override)
     assert run_id(config, "data") != run_id(default, "data")
-    assert why_not_ours(config) == override.replace("\\", "").replace("true", "True")
+    assert why_not_native(config, lambda _: False) == override.replace("\\", "").replace(
+        "true", "True"
+    )
     assert engine_of(config, lambda _: False) == "autograd"
 
 

@@ -1,4 +1,4 @@
-"""The engines are planned, trained and verified, and their bits depend only on the config."""
+"""The engines are planned and trained, and the bits of native depend only on the config."""
 
 import json
 import shutil
@@ -35,24 +35,20 @@ def test_plan_prints_the_pool_that_train_trains(seqsweep: Command, tmp_path: Pat
     assert result.code == 0, result.err
     origins = _origins(tmp_path).values()
     assert [origin["engine"] for origin in origins] == ["native"] * 6
-    assert not any("stack" in origin for origin in origins)
-    assert not list(tmp_path.rglob(".stacks"))
 
 
-def test_without_the_native_library_stacks_are_planned_and_trained(
+def test_without_the_native_library_autograd_is_planned_and_trains(
     seqsweep: Command, tmp_path: Path
 ) -> None:
     planned = seqsweep("plan", *GRID, SEQSWEEP_NATIVE="off")
-    stacks = [line for line in planned.out.splitlines() if line.startswith("stacked: 2 runs: rnn")]
-    assert len(stacks) == 3
+    assert "autograd: 6 runs, one by one" in planned.out
     result = seqsweep("train", "-m", *GRID, SEQSWEEP_NATIVE="off")
     assert result.code == 0, result.err
-    companies = [tuple(origin["stack"]["members"]) for origin in _origins(tmp_path).values()]
-    assert sorted(map(companies.count, companies)) == [2] * 6
-    assert not list(tmp_path.rglob(".stacks/*"))
+    origins = _origins(tmp_path).values()
+    assert [origin["engine"] for origin in origins] == ["autograd"] * 6
 
 
-def test_a_users_network_trains_beside_pools_and_stacks(seqsweep: Command, tmp_path: Path) -> None:
+def test_a_users_network_trains_beside_a_pool(seqsweep: Command, tmp_path: Path) -> None:
     (tmp_path / "mine_net.py").write_text(
         "from seqsweep.models.classifier import RNNClassifier\n"
         "class Net(RNNClassifier):\n"
@@ -67,19 +63,8 @@ def test_a_users_network_trains_beside_pools_and_stacks(seqsweep: Command, tmp_p
     result = seqsweep("train", "-m", "--config-dir", "conf", *grid)
     assert result.code == 0, result.err
     engines = sorted(origin["engine"] for origin in _origins(tmp_path).values())
-    ours = "stacked" if library() is None else "native"
+    ours = "autograd" if library() is None else "native"
     assert engines == ["autograd", "autograd", ours, ours]
-
-
-def test_verify_stack_prints_the_differences_between_the_engines(
-    seqsweep: Command, tmp_path: Path
-) -> None:
-    result = seqsweep("verify-stack", "--members", "3", *GRID)
-    assert result.code == 0, result.err
-    assert "3 of 6 members" in result.out
-    assert "the losses differ from those in float64 by at most" in result.out
-    assert "the difference is rounding" in result.out
-    assert not (tmp_path / "outputs").exists()
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_the_quotes_of_a_filter_are_those_of_a_shell(
 
 
 def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep: Command, tmp_path: Path) -> None:
-    """A mistake in the file is reported with its line, and verify-stack expands it as well."""
+    """A mistake in the file is reported with its line."""
     file = tmp_path / "conf/sweep/mine.yaml"
     file.parent.mkdir(parents=True)
     text = (
@@ -128,8 +128,6 @@ def test_the_shape_in_a_file_is_that_of_the_command_line(seqsweep: Command, tmp_
     assert plan.code == 0, plan.err
     assert "grid of 9 runs: 3 hidden_size with lr x 3 cell" in plan.out
     assert _counts(plan.out)[1] == 3
-    verified = seqsweep("verify-stack", "--members", "2", *given)
-    assert "2 of 3 members, by their engine and by autograd" in verified.out, verified.err
     single = seqsweep("train", *given)
     assert single.err.startswith("seqsweep: sweep=mine: is a sweep; add -m: ")
     file.write_text(text.replace("!= 'rnn'", "> 3"))

@@ -79,7 +79,6 @@ _CHECKPOINTS = "seqsweep.training.checkpoints:"
         ("native", RUN, "os:fsync", 8),
         ("native", RUN, "seqsweep.runs.run_folder:write_sealed", 1),  # the record
         ("native", SWEEP, f"{_CHECKPOINTS}save_sealed", 5),
-        ("stacked", SWEEP, f"{_CHECKPOINTS}seal", 3),
     ],
 )  # fmt: skip
 def test_a_frozen_process_that_wakes_writes_nothing(

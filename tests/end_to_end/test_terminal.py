@@ -37,7 +37,6 @@ def test_the_command_prints_help_and_version(seqsweep: Command) -> None:
         (["-V"], ["seqsweep 0."]),
         (["help", "leaderboard"], ["usage: seqsweep leaderboard", "--top N"]),
         (["plan", "--help"], ["usage: seqsweep plan [GROUP=OPTION", "Trains nothing"]),
-        (["verify-stack", "--help"], ["usage: seqsweep verify-stack", "--members N"]),
         (["reproduce", "--help"], ["usage: seqsweep reproduce", "a run's folder"]),
         (["tensorboard", "--help"], ["--port N"]),
     ],

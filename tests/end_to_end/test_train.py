@@ -119,14 +119,11 @@ def test_every_option_of_the_config_groups_trains(
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"
 
 
-@pytest.mark.parametrize("engine", ["autograd", "stacked"])
-def test_an_lstm_trains_in_half_precision_on_a_cpu_without_avx512(
-    tmp_path: Path, engine: str
-) -> None:
+def test_an_lstm_trains_in_half_precision_on_a_cpu_without_avx512(tmp_path: Path) -> None:
     command = ("-m", "seqsweep", "train", *SHORT, "model.cell=lstm", "data=random")
     half = ("trainer.precision=bf16-mixed", "trainer.accelerator=cpu")
     subprocess.run(
-        [sys.executable, *command, *half, f"engine={engine}"],
+        [sys.executable, *command, *half],
         cwd=tmp_path, check=True, env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},
     )  # fmt: skip
     assert json.loads((_only_run(tmp_path) / "record.json").read_text())["status"] == "complete"

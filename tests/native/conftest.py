@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.native.step import Data, Network, Shape, Work
-from seqsweep.stacked.optimizers import hyperparameters
+from seqsweep.training.engines.native.schedule import hyperparameters
 
 OPTIMIZERS: Mapping[str, Any] = {
     "adam": torch.optim.Adam,

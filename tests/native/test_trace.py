@@ -1,40 +1,28 @@
-"""The library traces gradients and states as the stacked engine does."""
+"""The library traces gradients and states as torch's cells have them in float64."""
 
 import numpy as np
 import pytest
 import torch
+from cell_by_cell import trace_by_cells
 
 from seqsweep.native.step import Shape, run, trace
-from seqsweep.stacked.batches import StackData
-from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.loss import StackedLoss
-from seqsweep.stacked.network import StackedNetwork
-from seqsweep.stacked.trajectories import gradients_through_time
 
 CELLS = [("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh")]
 
 
-@pytest.mark.parametrize("pooling", ["last", "max"])
+@pytest.mark.parametrize("pooling", ["last", "mean", "max"])
 @pytest.mark.parametrize("lengths", [[4, 2, 4, 1, 3], [3, 3, 3]])
 @pytest.mark.parametrize(("cell", "nonlinearity"), CELLS)
-def test_traced_gradients_and_states_are_those_of_the_stacked_engine(
+def test_traced_gradients_and_states_are_those_of_torchs_cells(
     make_case, cell, nonlinearity, lengths, pooling
 ):
     shape = Shape(3, 5, 4, cell, nonlinearity, 2, True, pooling, 0.3)
     case = make_case(shape, lengths, class_weights=[0.5, 1.0, 2.0, 1.5], label_smoothing=0.1)
     traced = trace(case.network(), case.data)
-
-    double = torch.float64
-    stack = StackShape(3, 8, 4, cell, nonlinearity, 2, True, pooling)
-    network = StackedNetwork(stack, [5], [0.3], double)
-    network.load(0, case.initial_weights())
-    loss = StackedLoss([case.weights], [0.1], 4, double)
-    data = StackData(case.x, case.ends, case.labels, True, double, network.device)
-    rows, steps = data.order(torch.arange(len(lengths))[None, None])
-    ends = None if data.equal else case.ends[rows[:, 0]] - 1
-    expected = gradients_through_time(network, loss, data.batch(rows[:, 0], steps[0], ends))
-    np.testing.assert_allclose(traced.gradients, expected.numpy(), atol=2e-6)
-    states = network.states[:, :, :5].transpose(0, 1).flatten(1)  # (R, D*H)
+    gradients, states = trace_by_cells(
+        case.classifier(), case.x.double(), case.ends, case.labels, case.weights.double(), 0.1
+    )
+    np.testing.assert_allclose(traced.gradients, gradients.numpy(), atol=2e-6)
     np.testing.assert_allclose(traced.states, states.numpy(), atol=1e-6)
 
 

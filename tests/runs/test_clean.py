@@ -1,6 +1,5 @@
 """Only what is asked for is deleted, only files of ours, and no run that somebody trains."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,6 @@ from seqsweep.runs.clean import (
     delete,
     delete_all,
     find_removals,
-    forget_stacks,
     freed,
 )
 from seqsweep.runs.eventfiles import MADE, PREFIX
@@ -201,34 +199,6 @@ def test_a_file_with_another_name_gives_nothing_back(tmp_path):
     other.hardlink_to(one)
     assert freed([one]) == freed([tmp_path / "missing"]) == 0
     assert freed([one, other]) == alone
-
-
-def test_the_state_of_a_stack_goes_with_its_last_run(tmp_path):
-    make(tmp_path, "a", "incomplete")
-    make(tmp_path, "b", "incomplete")
-    (tmp_path / ".stacks").mkdir()
-    for name in ("x.json", "x.ckpt", "x.previous.ckpt"):
-        (tmp_path / ".stacks" / name).write_text(json.dumps(["a", "b"]))
-    first, second = chosen(tmp_path, *INCOMPLETE)
-    delete(first)
-    forget_stacks(tmp_path)
-    assert len(list((tmp_path / ".stacks").iterdir())) == 3
-    delete(second)
-    forget_stacks(tmp_path)
-    assert list((tmp_path / ".stacks").iterdir()) == []
-
-
-def test_a_stack_that_is_about_to_begin_keeps_its_file(tmp_path):
-    """With `rerun=true` its runs are done until they begin, and a new run has no folder."""
-    make(tmp_path, "one")
-    path = tmp_path / ".stacks" / "ab.company"
-    path.parent.mkdir()
-    path.write_text('{"one": {}, "two": {}}')
-    with RunLock(tmp_path / "one"):
-        forget_stacks(tmp_path)
-        assert path.exists()
-    forget_stacks(tmp_path)
-    assert not path.exists()
 
 
 def test_runs_of_a_dead_host_are_deleted_after_a_doubt(tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def padded(x):
 
 
 @pytest.mark.sampled(1)
-@pytest.mark.parametrize("engine", ["native", "stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_fit_is_the_run_of_the_command_to_the_bit(tmp_path, engine):
     x, y = waves(channels=2)
     array, lengths = padded(x)

@@ -61,7 +61,7 @@ def test_each_argument_sets_its_key():
         "hidden_size": 7, "cell": "lstm", "num_layers": 2, "bidirectional": True, "dropout": 0.5,
         "pooling": "max", "max_epochs": 3, "batch_size": 5, "lr": 0.5, "weight_decay": 0.25,
         "class_weight": "balanced", "standardize": False, "missing": "zero", "val_fraction": 0.5,
-        "random_state": 9, "engine": "stacked",
+        "random_state": 9, "engine": "autograd",
     }  # fmt: skip
     assert KEYS.keys() - changed.keys() == {"threads", "nonlinearity"}
     before = dict(flatten(config_of(RecurrentClassifier().get_params(), Y, "a", "b")))

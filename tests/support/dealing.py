@@ -21,7 +21,6 @@ SECONDS = {
     "end_to_end/test_pages.py": 30,
     "end_to_end/test_tensorboard.py": 30,
     "test_archive.py": 25,
-    "stacked/test_training.py": 20,
     "end_to_end/test_takeover.py": 20,
     "runs/lock/test_takeover.py": 15,
     "end_to_end/test_sharing.py": 10,

@@ -1,7 +1,6 @@
-"""A pool has runs with equal data, and a stack has runs with equal networks."""
+"""A pool has runs with equal data; autograd trains the other runs alone."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -16,20 +15,20 @@ BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=1")
 
 
 @pytest.fixture
-def formed(checked: Checked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Formed:
+def formed(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> Formed:
     """Returns the groups of members on a machine with the native library."""
     monkeypatch.setattr(engine, "library", object)
 
     def call(*members: tuple[str, ...], common: tuple[str, ...] = BASE) -> Plan:
         chosen = [{text.partition("=")[0]: text for text in (*common, *own)} for own in members]
         planned = [plan(checked(*texts.values())) for texts in chosen]
-        return form(planned, tmp_path, lambda accelerator: accelerator == "gpu")
+        return form(planned, lambda accelerator: accelerator == "gpu")
 
     return call
 
 
 def sizes(found: Plan) -> list[int]:
-    return sorted(len(group.members) for group in (*found.pools, *found.stacks))
+    return sorted(len(group.members) for group in found.pools)
 
 
 FREE = [
@@ -38,51 +37,39 @@ FREE = [
     "loss.class_weights=balanced", "scheduler=cosine", "callbacks=early_stopping",
     "monitor=val/loss", "model.dropout=0.2", "logger=csv", "data.num_workers=1",
     "trainer.progress_bar=false", "name=other",
-]  # fmt: skip
-OF_A_STACK = [
     "model.hidden_size=20", "model.num_layers=2", "model.bidirectional=true", "model.cell=gru",
     "model.pooling=mean", "model.nonlinearity=relu", "data.batch_size=16", "trainer.max_epochs=2",
-    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2"
+    "optimizer=adamw", "threads=2", "trainer.check_val_every_n_epoch=2",
 ]  # fmt: skip
 OF_THE_DATA = ["data.split_seed=1", "data.standardize=false", "data=japanese_vowels",
                "data.eval_batch_size=16", "data.folds=5"]  # fmt: skip
 
 
 @pytest.mark.parametrize("override", FREE)
-def test_members_of_one_stack_may_differ_in_these_keys(formed: Formed, override: str) -> None:
-    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [2]
-
-
-@pytest.mark.parametrize("override", OF_A_STACK)
 def test_members_of_one_pool_may_differ_in_these_keys(formed: Formed, override: str) -> None:
-    assert sizes(formed((), (override,))) == [2]
-    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
+    assert sizes(formed((), ("seed=9", override))) == [2]
 
 
 @pytest.mark.parametrize("override", OF_THE_DATA)
 def test_a_pool_has_one_prepared_data_set(formed: Formed, override: str) -> None:
     assert sizes(formed((), (override,))) == [1, 1]
-    assert sizes(formed(("engine=stacked",), ("engine=stacked", "seed=9", override))) == [1, 1]
 
 
 def test_each_fold_has_its_own_pool(formed: Formed) -> None:
     folds = [("data.folds=3", f"data.fold={fold}", f"seed={fold}") for fold in (0, 1)]
     folds.append(("data.folds=3", "data.fold=0", "seed=2"))
     assert sizes(formed(*folds)) == [1, 2]
-    assert sizes(formed(*(("engine=stacked", *own) for own in folds))) == [1, 2]
 
 
 def test_members_of_a_pool_may_differ_in_what_training_does_to_sequences(formed: Formed) -> None:
     augmented = ("data.transform.jitter=0.1", "data.transform.time_mask=2")
     assert sizes(formed((), augmented)) == [2]
     assert sizes(formed((), ("data.transform.frame=2",))) == [1, 1]
-    assert sizes(formed(("engine=stacked",), ("engine=stacked", *augmented))) == [1, 1]
 
 
 def test_each_engine_gets_the_members_that_it_trains(formed: Formed) -> None:
-    found = formed((), ("engine=stacked",), ("engine=autograd",), ("seed=1",))
+    found = formed((), ("engine=autograd",), ("seed=1",))
     assert [len(pool.members) for pool in found.pools] == [2]
-    assert [len(stack.members) for stack in found.stacks] == [1]
     assert len(found.alone) == 1
 
 
@@ -104,23 +91,15 @@ def test_a_pool_begins_with_its_most_expensive_member(formed: Formed) -> None:
 
 def test_groups_do_not_depend_on_the_order_of_the_arguments(formed: Formed) -> None:
     seeds = [(f"seed={seed}",) for seed in range(3)]
-    for own in ((), ("engine=stacked",)):
-        groups = []
-        for members in (seeds, seeds[::-1]):
-            found = formed(*((*member, *own) for member in members))
-            groups += [[m.run_id for m in g.members] for g in (*found.pools, *found.stacks)]
-        assert groups[0] == groups[1]
-
-
-def test_a_stack_is_split_to_fit_into_the_cache(formed: Formed) -> None:
-    members = [(f"seed={seed}", "engine=stacked", "data.batch_size=512") for seed in range(20)]
-    found = formed(*members)
-    assert len(found.stacks) > 1
-    assert sum(sizes(found)) == 20 and max(sizes(found)) - min(sizes(found)) <= 1
+    groups = [
+        [[member.run_id for member in group.members] for group in formed(*members).pools]
+        for members in (seeds, seeds[::-1])
+    ]
+    assert groups[0] == groups[1]
 
 
 def test_the_text_of_a_group_describes_its_networks(formed: Formed) -> None:
     (pool,) = formed((), ("model.hidden_size=10", "model.bidirectional=true")).pools
     assert pool.text() == "2 runs: rnn, 1 layer, one and both directions, hidden 10, 32"
-    (stack,) = formed(("engine=stacked", "model.cell=gru", "model.num_layers=2")).stacks
-    assert stack.text() == "1 run: gru, 2 layers, hidden 32"
+    (pool,) = formed(("model.cell=gru", "model.num_layers=2")).pools
+    assert pool.text() == "1 run: gru, 2 layers, hidden 32"

@@ -210,22 +210,6 @@ def test_reproduce_reports_a_changed_result_in_the_record(
     assert "test/acc" in capsys.readouterr().out
 
 
-def test_reproduce_finds_the_stack_of_a_run_from_inside_its_folder(
-    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The report of a run names the run `.`, a path whose parent has no name."""
-    provenance = read_json(run / "provenance.json")
-    assert provenance is not None
-    stack = {"members": [run.name, "gone"]}
-    write_json(run / "provenance.json", provenance | {"stack": stack})
-    edit_config(run, "seed", value=1)
-    monkeypatch.chdir(run)
-    assert reproduce(Path(".")) == 1
-    out = capsys.readouterr().out
-    assert f"and 1 of them cannot be found in {run.parent}" in out
-    assert "comparing" not in out  # with what is not there
-
-
 def test_reproduce_reports_another_seed_from_the_first_epoch(
     run: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,7 +11,7 @@ from seqsweep.training.planned_run import plan
 BASE = ("data=digits", "trainer=cpu", "trainer.max_epochs=3")
 
 
-@pytest.mark.parametrize("engine", ["native", "stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 @pytest.mark.parametrize(
     "more",
     ["model.hidden_size=33", "model.num_layers=2", "model.cell=gru", "model.bidirectional=true"],

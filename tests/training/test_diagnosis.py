@@ -41,7 +41,7 @@ def record(folder: RunFolder) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_the_confusion_is_that_of_the_recorded_metrics(run: Run, engine: str) -> None:
     found = record(run(f"engine={engine}"))
     assert found["classes"] == ["0", "1", "2"]
@@ -57,12 +57,12 @@ def test_both_engines_diagnose_alike(run: Run, model: str) -> None:
     overrides = (f"model.{model}", "model.bidirectional=true", "optimizer.lr=1e-4")
     found = [
         diagnosis(run(*overrides, f"engine={engine}", root=engine))
-        for engine in ("stacked", "autograd")
+        for engine in ("native", "autograd")
     ]
-    stacked, autograd = (each["gradient"] for each in found)
+    native, autograd = (each["gradient"] for each in found)
     layers = 2 if "layers" in model else 1
-    assert len(stacked) == 2 * layers and all(len(norms) == 6 for norms in stacked.values())
-    for name, norms in stacked.items():
+    assert len(native) == 2 * layers and all(len(norms) == 6 for norms in native.values())
+    for name, norms in native.items():
         assert norms == pytest.approx(autograd[name], rel=2e-3)
     paths = [each["trajectories"]["classes"] for each in found]
     assert paths[0].keys() == paths[1].keys() == {"0", "1", "2"}
@@ -86,7 +86,7 @@ def test_a_diagnosis_without_other_splits_uses_the_training_data(run: Run) -> No
     assert "confusion" not in record(folder)
 
 
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_states_that_are_not_finite_end_no_run(run: Run, engine: str) -> None:
     """The run has diverged, which is its end; a picture that failed would be tried for ever."""
     diverging = ("model.nonlinearity=relu", "optimizer=sgd", "optimizer.lr=1000")
@@ -101,7 +101,7 @@ def test_states_that_are_not_finite_end_no_run(run: Run, engine: str) -> None:
     assert folder.failure() is None
 
 
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_without_diagnostics_no_confusion_is_that_of_another_epoch(run: Run, engine: str) -> None:
     found = record(run("diagnostics=false", f"engine={engine}", "optimizer.lr=0.1"))
     counts = {split: np.array(table) for split, table in found["confusion"].items()}
@@ -110,9 +110,11 @@ def test_without_diagnostics_no_confusion_is_that_of_another_epoch(run: Run, eng
     assert counts.keys() == {"test"}
 
 
-def test_members_are_diagnosed_alike_in_parts(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_large_network_is_diagnosed_on_fewer_sequences(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = diagnosis(run("model.num_layers=2", root="whole"))
-    monkeypatch.setattr(module, "_NUMBERS", 2 * 2 * 6 * 5)  # two sequences of one member
+    monkeypatch.setattr(module, "_NUMBERS", 2 * 2 * 6 * 5)  # two sequences
     few = diagnosis(run("model.num_layers=2", root="few"))
     assert (whole["sequences"], few["sequences"]) == (12, 2)
     assert few["gradient"].keys() == whole["gradient"].keys()

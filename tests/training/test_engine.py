@@ -11,7 +11,7 @@ from seqsweep.training.engine import (
     missing_library,
     network_of,
     slower_options,
-    why_not_ours,
+    why_not_native,
 )
 
 Checked = Callable[..., Config]
@@ -51,7 +51,7 @@ def test_networks_of_ours_are_native_on_a_cpu(
     checked: Checked, has_library: bool, model: str, cell: str
 ) -> None:
     own = ("model.cell=gru",) if cell == "gru" and model == "rnn" else ()
-    expected = "native" if has_library else "stacked"
+    expected = "native" if has_library else "autograd"
     assert engine_of(checked(*BASE, f"model={model}", *own), on_cpu) == expected
 
 
@@ -68,7 +68,7 @@ def test_first_weights_do_not_decide_the_engine(
     checked: Checked, has_library: bool, own: tuple[str, ...]
 ) -> None:
     config = checked(*BASE, *own)
-    assert engine_of(config, on_cpu) == ("native" if has_library else "stacked")
+    assert engine_of(config, on_cpu) == ("native" if has_library else "autograd")
     assert slower_options([config], on_cpu) == []
 
 
@@ -96,38 +96,23 @@ def test_a_config_that_only_autograd_trains_goes_to_autograd(
 ) -> None:
     config = checked(*BASE, *own)
     assert engine_of(config, on_cpu) == "autograd"
-    assert why_not_ours(config) is not None
-    for wanted in ("native", "stacked"):
-        with pytest.raises(ValueError, match=rf"^engine={wanted}: cannot train .*engine=auto"):
-            engine_of(config | {"engine": wanted}, on_cpu)
+    assert why_not_native(config, on_cpu) is not None
+    with pytest.raises(ValueError, match=r"^engine=native: cannot train .*engine=auto"):
+        engine_of(config | {"engine": "native"}, on_cpu)
 
 
 def test_half_precision_is_not_native(checked: Checked, has_library: bool) -> None:
     config = checked(*BASE, "trainer.precision=bf16-mixed")
     assert engine_of(config, on_cpu) == "autograd"
-    assert engine_of(config | {"engine": "stacked"}, on_cpu) == "stacked"
     with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.precision=bf16"):
         engine_of(config | {"engine": "native"}, on_cpu)
 
 
-def test_a_gpu_is_autograds_unless_asked(checked: Checked, has_library: bool) -> None:
+def test_a_gpu_is_autograds(checked: Checked, has_library: bool) -> None:
     config = checked("data=digits")
     assert engine_of(config, has_gpu) == "autograd"
-    assert engine_of(config | {"engine": "stacked"}, has_gpu) == "stacked"
     with pytest.raises(ValueError, match=r"^engine=native: cannot train trainer\.accel.*a GPU"):
         engine_of(config | {"engine": "native"}, has_gpu)
-
-
-def test_without_the_library_a_wide_lstm_is_autograds(
-    checked: Checked, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    narrow, wide = (
-        checked(*BASE, "model.cell=lstm", f"model.hidden_size={size}") for size in (32, 33)
-    )
-    set_library(monkeypatch, False)
-    assert [engine_of(config, on_cpu) for config in (narrow, wide)] == ["stacked", "autograd"]
-    set_library(monkeypatch, True)
-    assert [engine_of(config, on_cpu) for config in (narrow, wide)] == ["native", "native"]
 
 
 def test_native_without_the_library_says_what_is_missing(
@@ -143,7 +128,7 @@ def test_a_missing_library_is_named_where_it_would_train(
     checked: Checked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ours, asked, wide = (
-        checked(*BASE, *own) for own in ((), ("engine=stacked",), ("trainer.devices=2",))
+        checked(*BASE, *own) for own in ((), ("engine=autograd",), ("trainer.devices=2",))
     )
     set_library(monkeypatch, False)
     monkeypatch.setattr(engine, "is_switched_off", lambda: False)
@@ -157,7 +142,7 @@ def test_a_missing_library_is_named_where_it_would_train(
 
 
 def test_an_engine_that_was_asked_for_is_taken(checked: Checked, has_library: bool) -> None:
-    wanted = ["stacked", "autograd", *(["native"] if has_library else [])]
+    wanted = ["autograd", *(["native"] if has_library else [])]
     for name in wanted:
         assert engine_of(checked(*BASE, f"engine={name}"), on_cpu) == name
 
@@ -168,5 +153,5 @@ def test_a_gpu_is_not_looked_for_where_the_config_decides(checked: Checked) -> N
     def never(_: str) -> bool:
         raise AssertionError("a GPU was looked for")
 
-    for own in ("engine=autograd", "engine=stacked", "trainer.devices=2"):
+    for own in ("engine=autograd", "trainer.devices=2"):
         engine_of(checked("data=digits", own), never)

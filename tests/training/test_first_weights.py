@@ -5,7 +5,7 @@ import torch
 
 from seqsweep.training.build_run import build_data, build_module
 from seqsweep.training.data_cache import prepared
-from seqsweep.training.engines.joint.member import TrainingMember
+from seqsweep.training.engines.native.template import template_of
 from seqsweep.training.planned_run import plan
 
 
@@ -20,10 +20,11 @@ from seqsweep.training.planned_run import plan
     ids=" ".join,
 )
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_member_begins_as_the_module_of_autograd(checked, tmp_path, own, seed):
+def test_a_member_begins_as_the_module_of_autograd(checked, own, seed):
     run = plan(checked("data=digits", "model.hidden_size=6", f"seed={seed}", *own))
-    member = TrainingMember(run, tmp_path, prepared(run.config), {})
+    splits = prepared(run.config)
+    template = template_of(run.config["model"], splits.input_size, splits.num_classes)
     module = build_module(run.config, build_data(run.config))
     expected = torch.cat([p.detach().flatten() for p in module.network.parameters()])
-    assert torch.equal(member.initial_vector(), expected)
-    assert torch.equal(member.initial_vector(), expected)  # also for the next member of its model
+    assert torch.equal(template.first_weights(seed), expected)
+    assert torch.equal(template.first_weights(seed), expected)

@@ -12,7 +12,7 @@ from seqsweep.data.contents import contents
 from seqsweep.training import data_cache
 from seqsweep.training.data_cache import prepared, translate_memory_errors
 from seqsweep.training.planned_run import forget_data, plan
-from seqsweep.training.train import train, train_stack
+from seqsweep.training.train import train, train_pool
 
 DATA = (
     "data=random", "data.source.num_sequences=40", "data.source.length=5",
@@ -21,7 +21,7 @@ DATA = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_record_says_what_each_split_holds(
     checked: Callable[..., Config], tmp_path: Path, engine: str
 ) -> None:
@@ -35,12 +35,12 @@ def test_a_record_says_what_each_split_holds(
     assert record["splits"] == expected
 
 
-def test_members_of_a_stack_share_their_splits(
+def test_members_of_a_pool_share_their_splits(
     checked: Callable[..., Config], tmp_path: Path
 ) -> None:
     members = [plan(checked(*DATA, f"seed={seed}")) for seed in (0, 1)]
     assert members[0].splits is members[1].splits  # planning pays for them once
-    records = [outcome.record for outcome in train_stack(members, tmp_path)]  # pyright: ignore[reportAttributeAccessIssue]
+    records = [outcome.record for outcome in train_pool(members, tmp_path, 1)]  # pyright: ignore[reportAttributeAccessIssue]
     assert [record["splits"] for record in records] == [members[0].splits] * 2
 
 

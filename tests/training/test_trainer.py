@@ -63,7 +63,7 @@ def test_a_run_is_one_process_whatever_a_cluster_says(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_a_task_of_slurm_trains_and_logs_its_run(engine: str, tmp_path: Path) -> None:
     """Task 3 of 4: Lightning alone would refuse it, or leave its logs to task 0."""
     arguments = [*BASE, f"engine={engine}", "trainer.max_epochs=2"]
@@ -138,7 +138,7 @@ def test_what_could_not_act_is_refused(
         check_parts(planned(*override.split(), f"engine={engine}"), tmp_path)
 
 
-@pytest.mark.parametrize("engine", ["stacked", "autograd"])
+@pytest.mark.parametrize("engine", ["native", "autograd"])
 def test_plateau_counts_validations(engine: str, planned: Plan, tmp_path: Path) -> None:
     """Without a validation in an epoch there is nothing new for it to see."""
     member = planned(

@@ -15,7 +15,7 @@ from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.training.description import KEYS
 
 OPTIONS = ["trainer.max_epochs=3", "logger=csv", "diagnostics=false", "trainer.accelerator=cpu"]
-ENGINES = ["native", "stacked", "autograd"]
+ENGINES = ["native", "autograd"]
 
 
 class Tiny(nn.Module):

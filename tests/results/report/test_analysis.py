@@ -10,9 +10,7 @@ import pytest
 from seqsweep.results.formatting import key_names, run_label, value_text
 from seqsweep.results.report.analysis import analyse
 from seqsweep.results.report.findings import Report
-from seqsweep.results.report.plots import figures
 from seqsweep.results.report.write import as_html
-from seqsweep.runs.files import write_json
 from seqsweep.runs.run_folder import RunFolder
 from seqsweep.runs.sealed import write_sealed
 
@@ -170,21 +168,6 @@ def test_what_decided_between_equal_configs_is_in_the_table(tmp_path):
     assert report.tied == 2
     header = as_html(report, {}).partition("</thead>")[0]
     assert "validation loss" in header
-
-
-@pytest.mark.parametrize("size", [1, 2])
-def test_the_time_of_a_stack_is_not_drawn_as_that_of_a_run(size, tmp_path):
-    """Hidden sizes of 8 and 16 both took 0.44 s, as they had equal parts of the stack's time."""
-    runs = [{"h": h, "val/acc": h / 9} for h in (1, 2)]
-    found(tmp_path, *runs)
-    for folder in tmp_path.glob("0*"):
-        content = json.loads((folder / "record.json").read_text())
-        seconds = {"train_seconds": 1.0 + content["config"]["h"]}
-        RunFolder(folder).finish(content | seconds, synced=True)
-        write_json(folder / "provenance.json", {"stack": {"members": ["a", "b"][:size]}})
-    report = analyse(tmp_path)
-    assert report.shares_time == (size > 1)
-    assert ("pareto-train_seconds" in figures(report)) == (size == 1)
 
 
 def test_a_baseline_of_other_data_is_not_compared(tmp_path):

@@ -352,7 +352,6 @@ def test_nothing_is_confirmed_before_the_search_is_over(
         (["monitor=val/acc,val/loss"], {}, "monitor=val/acc,val/loss: must be one metric"),
         (["seed=0,1"], {}, "seed: must have one value in a search"),
         (["data.source.seed=0,1"], {}, "data.source.seed=.: other data than data.source"),
-        (["engine=stacked"], {}, "engine=stacked: cannot end runs early"),
     ],
 )
 def test_runs_that_cannot_be_judged_are_refused(

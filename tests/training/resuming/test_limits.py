@@ -95,12 +95,6 @@ def test_early_stopping_before_a_limit_stays_as_it_is(planned: Any, tmp_path: Pa
     assert (record["status"], record["epochs"]) == ("complete", alone["epochs"])
 
 
-def test_a_stack_cannot_end_runs_early(planned: Any, tmp_path: Path) -> None:
-    run = replace(planned("engine=stacked"), limits=Limits(until=1))
-    with pytest.raises(ValueError, match=r"engine=stacked: cannot end runs early"):
-        train(run, tmp_path)
-
-
 def test_a_run_without_checkpoints_cannot_be_limited(planned: Any, tmp_path: Path) -> None:
     run = replace(planned("callbacks.checkpoint=null"), limits=Limits(until=1))
     with pytest.raises(ValueError, match=r"callbacks: must contain a BestAndLast"):

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from seqsweep.runs.run_folder import RunFolder
+from seqsweep.training.engines.native.member import PoolMember
 from seqsweep.training.engines.native.run import PoolEngine
 from seqsweep.training.locking import KilledTooOften
 from seqsweep.training.outcome import Outcome, RunFailed
@@ -81,13 +82,13 @@ def test_a_pool_that_was_killed_twice_trains_its_runs_alone(
     leave_locks(tmp_path, runs, 101)
     killed_by(lambda: train_pool(runs, tmp_path, 1, at("on_fit_start", 1)))
     leave_locks(tmp_path, runs[:2], 102)
-    original = PoolEngine.alone
+    original = PoolEngine.build
 
-    def counted(engine: PoolEngine, run: PlannedRun) -> PoolEngine:
-        alone.append(run.run_id)
-        return original(engine, run)
+    def counted(engine: PoolEngine) -> list[PoolMember]:
+        alone.extend(run.run_id for run in engine.runs if engine.is_single)
+        return original(engine)
 
-    monkeypatch.setattr(PoolEngine, "alone", counted)
+    monkeypatch.setattr(PoolEngine, "build", counted)
     outcomes = train_pool(runs, tmp_path, 1)
     assert all(isinstance(outcome, Outcome) for outcome in outcomes)
     assert alone == [run.run_id for run in runs[:2]]

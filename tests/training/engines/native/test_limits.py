@@ -72,7 +72,7 @@ def test_pruned_members_that_are_resumed_equal_undisturbed_ones(
     assert_undisturbed(mixed_members, tmp_path)
 
 
-def test_a_pruned_member_has_the_same_files_in_any_company(
+def test_a_pruned_member_has_the_same_files_beside_any_others(
     mixed_members: list[PlannedRun], result_of: Any, tmp_path: Path
 ) -> None:
     runs = pruned_after(mixed_members[:4], 2)

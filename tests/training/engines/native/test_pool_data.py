@@ -1,4 +1,4 @@
-"""A member of a pool is diagnosed as the stacked engine diagnoses its weights."""
+"""A member of a pool is diagnosed as autograd diagnoses its weights."""
 
 import json
 from pathlib import Path
@@ -10,11 +10,9 @@ import torch
 
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.models.classifier import RNNClassifier
+from seqsweep.models.module import SequenceClassifier
 from seqsweep.native.step import Network, Shape
-from seqsweep.stacked.layout import StackShape
-from seqsweep.stacked.loss import StackedLoss
-from seqsweep.stacked.network import StackedNetwork
-from seqsweep.training.diagnosis import diagnose
+from seqsweep.training.diagnosis import diagnose_run
 from seqsweep.training.engines.native.pool_data import PoolData
 from seqsweep.training.planned_run import PlannedRun
 from seqsweep.training.train import train_pool
@@ -34,11 +32,14 @@ def splits_of(lengths: list[int], longest: int) -> Splits:
     return Splits(sequences, val=sequences)
 
 
-def weights_of(shape: Shape) -> torch.Tensor:
+def network_of(shape: Shape) -> RNNClassifier:
     torch.manual_seed(1)
     arguments: Any = shape._asdict()
-    parameters = RNNClassifier(**arguments).parameters()
-    return torch.nn.utils.parameters_to_vector(parameters).detach()
+    return RNNClassifier(**arguments)
+
+
+def weights_of(shape: Shape) -> torch.Tensor:
+    return torch.nn.utils.parameters_to_vector(network_of(shape).parameters()).detach()
 
 
 @pytest.mark.sampled(16)
@@ -57,9 +58,9 @@ def test_both_engines_diagnose_alike(
     kind = (cell, nonlinearity, layers, bidirectional, pooling)
     shape = Shape(2, hidden, 3, *kind)
     weights, by_label = weights_of(shape), torch.tensor([0.5, 1.0, 2.0])
-    stack = StackedNetwork(StackShape(2, hidden, 3, *kind), [hidden], [0.0])
-    stack.load(0, weights)
-    (expected,) = diagnose(stack, StackedLoss([by_label], [0.1], 3), splits)
+    module = SequenceClassifier(network_of(shape), 3, None, None, by_label, 0.1)
+    model = {"_target_": "seqsweep.models.classifier.RNNClassifier", **shape._asdict()}
+    expected = diagnose_run({"model": model}, module, splits)
     network = Network(shape, "adam", torch.zeros_like(weights), by_label, 0.1)
     found = PoolData(splits).diagnose(network, weights)
 
@@ -91,7 +92,7 @@ def test_states_that_are_not_finite_have_no_diagnosis() -> None:
     )
 
 
-def test_a_member_is_diagnosed_alike_alone_and_in_company(
+def test_a_member_is_diagnosed_alike_alone_and_among_others(
     mixed_members: list[PlannedRun], tmp_path: Path
 ) -> None:
     members = mixed_members[:-1]  # the last one diverges

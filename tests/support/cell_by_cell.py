@@ -1,0 +1,92 @@
+"""The states of a network and their gradients, sequence by sequence and cell by cell of torch.
+
+T time steps, F features, H hidden, L layers, D directions, R rows: the steps of all sequences as
+`PackedSequence` holds them.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from seqsweep.models.classifier import RNNClassifier
+
+CELLS = {"rnn": nn.RNNCell, "gru": nn.GRUCell, "lstm": nn.LSTMCell}
+
+
+def trace_by_cells(
+    network: RNNClassifier,
+    x: Tensor,
+    lengths: Tensor,
+    labels: Tensor,
+    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Returns the mean norms of dL/dh_t (L, D, T), and the states of the last layer (R, D*H).
+
+    Index 0 of the norms is the last step of each sequence. The loss is that of one sequence.
+    """
+    assert isinstance(network.rnn, nn.RNNBase)
+    directions, steps = 1 + network.rnn.bidirectional, int(lengths.max())
+    norms = torch.zeros(network.rnn.num_layers, directions, steps, dtype=x.dtype)
+    sizes = torch.ones(len(labels)) if class_weights is None else class_weights[labels]
+    last: list[list[Tensor]] = []
+    for index, length in enumerate(lengths.tolist()):
+        layers = states_of(network, x[index, :length])
+        logits = network.fc(pooled(layers[-1], network.pooling))
+        options = {"weight": class_weights, "label_smoothing": label_smoothing}
+        loss = cross_entropy(logits, labels[None, index], reduction="sum", **options)
+        (loss * len(labels) / sizes.sum()).backward()
+        for layer, read in enumerate(layers):
+            for direction, states in enumerate(read):
+                for left, state in enumerate(reversed(states)):
+                    assert state.grad is not None
+                    norms[layer, direction, left] += state.grad.norm()
+        last.append([torch.cat(step, 1).detach() for step in zip(*layers[-1], strict=True)])
+    order = torch.sort(lengths, descending=True, stable=True).indices.tolist()
+    rows = [last[index][time] for time in range(steps) for index in order if time < lengths[index]]
+    counts = (lengths[:, None] > torch.arange(steps)).sum(0)
+    return norms / counts, torch.cat(rows)
+
+
+def states_of(network: RNNClassifier, x: Tensor) -> list[list[list[Tensor]]]:
+    """Returns the states h_t (1, H) by layer and direction, in the order of reading x (T, F)."""
+    read, layers = [step[None] for step in x], []
+    assert isinstance(network.rnn, nn.RNNBase)
+    for layer in range(network.rnn.num_layers):
+        directions = []
+        for reverse in (False, True)[: 1 + network.rnn.bidirectional]:
+            cell, state, states = cell_of(network.rnn, layer, reverse), None, []
+            for step in reversed(read) if reverse else read:
+                state = cell(step, state)
+                hidden = state[0] if isinstance(state, tuple) else state
+                hidden.retain_grad()
+                states.append(hidden)
+            directions.append(states)
+        layers.append(directions)
+        reverse = [states[::-1] for states in directions[1:]]
+        read = [torch.cat(step, 1) for step in zip(directions[0], *reverse, strict=True)]
+    return layers
+
+
+def cell_of(rnn: nn.RNNBase, layer: int, reverse: bool) -> nn.Module:
+    """Returns a cell of torch with the weights of one layer and direction."""
+    suffix = f"_l{layer}" + ("_reverse" if reverse else "")
+    options: dict[str, Any] = {}
+    if isinstance(rnn, nn.RNN):
+        options["nonlinearity"] = rnn.nonlinearity
+    weight = getattr(rnn, "weight_ih" + suffix)
+    cell = CELLS[rnn.mode.split("_")[0].lower()](weight.shape[1], rnn.hidden_size, **options)
+    cell.to(weight)
+    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
+        getattr(cell, name).data.copy_(getattr(rnn, name + suffix))
+    return cell
+
+
+def pooled(directions: list[list[Tensor]], pooling: str) -> Tensor:
+    if pooling == "last":
+        return torch.cat([states[-1] for states in directions], 1)
+    each = [torch.stack(states) for states in directions]
+    # max and not amax, which shares the gradient of equal ones, as relu's zeros, out among them
+    return torch.cat([s.mean(0) if pooling == "mean" else s.max(0).values for s in each], 1)
