@@ -20,5 +20,5 @@ def flops(shape: Shape, steps_of_sequences: int) -> float:
     first = outputs * (2 * shape.input_size + 3 * shape.hidden_size)
     inputs = shape.directions * shape.hidden_size
     later = outputs * 3 * (inputs + shape.hidden_size)
-    lanes = first + (shape.num_layers - 1) * later
-    return 2.0 * shape.directions * lanes * steps_of_sequences
+    layers = first + (shape.num_layers - 1) * later
+    return 2.0 * shape.directions * layers * steps_of_sequences

@@ -156,7 +156,7 @@ def _missing(reason: str) -> str:
         # The command `pip` may belong to another Python.
         commands.insert(0, f"{python} -m pip install ziglang")
     return (
-        f"no native engine: {reason}; the PyTorch engine is 3 to 30 times slower; to build it: "
+        f"no native engine: {reason}; autograd trains 4 to 100 times slower; to build it: "
         f"{' && '.join(commands)}"
     )
 

@@ -68,7 +68,7 @@ def test_a_checkpoint_transforms_raw_values_as_the_test_split_to_the_bit(
     assert steps.tolist() == splits.test.lengths.tolist()
     assert values.tobytes() == splits.test.x[:, : steps.max()].tobytes()
     assert values.shape[2] == splits.input_size == len(splits.train.channel_names)
-    # In other company, and with other padding, a sequence stays what it is.
+    # In other batches, and with other padding, a sequence stays what it is.
     alone, (length,) = scaling.apply(np.pad(x[3:4], ((0, 0), (0, 5), (0, 0))), lengths[3:4])
     assert alone[0, :length].tobytes() == splits.test.x[3, :length].tobytes()
 
