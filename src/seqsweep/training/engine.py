@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.training.data_cache import DATA_MODULE, why_on_disk
+from seqsweep.training.data_cache import DATA_MODULE
 from seqsweep.training.limits import Limits
 
 _MODELS = "seqsweep.models.classifier."
@@ -102,8 +102,6 @@ def why_not_ours(config: Config) -> str | None:
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
-    if reason := why_on_disk(config["data"]):
-        return reason
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
         return f"optimizer={config['optimizer']['_target_']}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():
