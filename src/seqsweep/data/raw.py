@@ -25,6 +25,9 @@ from seqsweep.data.lists import is_list_of_sequences, pad_list
 from seqsweep.data.memory import check_memory
 from seqsweep.data.sequences import Sequences, Splits
 
+_FURTHER_BYTES = 12
+"""The bytes that a run needs for each value of a file, for the split and the scaled copy."""
+
 
 class RawPart(NamedTuple):
     """One split as read from a file, before `make_sequences` checks it.
@@ -136,6 +139,8 @@ def make_splits(
     layout: Layout = "batch_first",
 ) -> Splits:
     """Checks the splits and gives them common class indices; keys are train, val, test."""
+    further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
+    check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:
         names = [label_names(labels[split], where=part.where) for split, part in parts.items()]

@@ -22,13 +22,7 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
     Args:
         scaling: what has been fitted so far; the result has it with mean and deviation.
     """
-    train = splits.train
-    # Padding is left out, because its zeros would pull the means to 0.
-    values = _valid_steps(train)
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
-    constant = values.min(axis=0) == values.max(axis=0)
-    mean[constant], deviation[constant] = values[0, constant], 1.0
+    mean, deviation, constant = _fit(splits.train)
     if scaling.shaping is not None:
         # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
         masks = scaling.shaping.is_mask
@@ -44,8 +38,19 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
                 f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
             )
         scaled[name] = replace(part, x=x)
-    notes = (*splits.notes, *_note_on_constant(train, constant))
+    notes = (*splits.notes, *_note_on_constant(splits.train, constant))
     return replace(splits, **scaled, notes=notes, scaling=scaling)
+
+
+def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
+    """Returns mean and deviation of each channel, and which ones are constant: (F,) each."""
+    # Padding is left out, because its zeros would pull the means to 0.
+    values = _valid_steps(train)
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
+    constant = values.min(axis=0) == values.max(axis=0)
+    mean[constant], deviation[constant] = values[0, constant], 1.0
+    return mean, deviation, constant
 
 
 def rounded(splits: Splits, scaling: Scaling, where: str) -> Splits:
