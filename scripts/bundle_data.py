@@ -57,11 +57,11 @@ def japanese_vowels(folder: Path) -> Arrays:
 def joined(part: Sequences, split: str) -> Arrays:
     """Returns X (S, F) without padding, lengths (N,) and y (N,).
 
-    S is the sum of the lengths.
+    S is the sum of the lengths. The numbers have few digits, so float32 keeps them.
     """
     labels = np.array([int(name) for name in part.class_names], dtype=np.uint8)[part.labels]
     return {
-        f"X_{split}": part.x[part.valid],
+        f"X_{split}": part.x[part.valid].astype(np.float32),
         f"lengths_{split}": part.lengths.astype(np.uint8),
         f"y_{split}": labels,
     }

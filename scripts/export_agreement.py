@@ -106,7 +106,7 @@ def made_run(**options: Any) -> LoadedRun:
         network=network.eval(),
         class_names=tuple(map(str, range(CLASSES))),
         channel_names=tuple(map(str, range(CHANNELS))),
-        scaling=Scaling("forward", None, mean.astype(np.float32), mean, deviation),
+        scaling=Scaling("forward", "float32", mean.astype(np.float32), mean, deviation),
         epoch=0,
     )
 

@@ -19,7 +19,6 @@ OPTIONS = sorted(
 )
 FILE = "data.source.path=a.file"
 NEEDED = {
-    "data=folder": FILE,
     "data=npz": FILE,
     "data=ts": FILE,
     "data=csv": FILE,

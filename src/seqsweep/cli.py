@@ -40,7 +40,6 @@ usage: seqsweep COMMAND ...
   bundle RUN OUT.zip        write one file to pass on: weights, config, model card
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
-  data convert SOURCE OUT   write a folder that a run reads in bounded memory
   doctor                    check the installation, and say how to mend it
 
   train --help              list all config groups and values

@@ -13,7 +13,7 @@ from seqsweep.data.sequences import Splits
 from seqsweep.data.tasks import random_sequences
 
 N = 40
-X = np.random.default_rng(0).normal(size=(N, 5, 2))
+X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32).astype(np.float64)
 Y = np.arange(N) % 4
 
 

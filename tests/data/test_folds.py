@@ -1,7 +1,6 @@
 """Folds are disjoint, complete, stratified and whole in groups; they depend on the seed alone."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,10 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from seqsweep.data.contents import contents
-from seqsweep.data.convert import convert
 from seqsweep.data.folds import folds_of
-from seqsweep.data.mapped import folder
-from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.prepare import prepare
 from seqsweep.data.raw import make_sequences
 from seqsweep.data.sequences import Sequences, Splits
@@ -133,20 +129,6 @@ def test_sequences_of_a_task_are_divided_too():
     source = parity(num_train=60, num_val=0, num_test=0, length=6, min_length=None, seed=0)
     tested = [ready(source, fold=fold).test for fold in range(4)]
     assert sum(len(part) for part in tested if part is not None) == 60
-
-
-def test_sequences_on_disk_have_the_folds_of_those_in_memory(tmp_path: Path):
-    x = np.random.default_rng(0).normal(size=(40, 5, 2)).astype(np.float32)
-    in_memory = Splits(make_sequences(x, LABELS))
-    convert(in_memory, tmp_path / "mapped")
-    on_disk = folder(str(tmp_path / "mapped"), in_memory_mb=0)
-    assert isinstance(on_disk.train, MappedSequences)
-    for fold in range(4):
-        one, other = (ready(s, fold=fold, standardize=True) for s in (in_memory, on_disk))
-        assert contents(one) == contents(other)
-        assert one.scaling is not None and other.scaling is not None
-        assert one.scaling.mean is not None and other.scaling.mean is not None
-        assert np.array_equal(one.scaling.mean, other.scaling.mean)
 
 
 FEW = made([0] * 9 + [1] * 3, names=["a", "b"])

@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 
 from seqsweep.data.bundled import japanese_vowels
-from seqsweep.data.convert import convert
 from seqsweep.data.info import describe
-from seqsweep.data.mapped import mapped
 from seqsweep.data.raw import RawPart, make_sequences, make_splits
 from seqsweep.data.sequences import Splits
 
@@ -70,7 +68,7 @@ def test_a_channel_without_a_value_has_no_range():
     assert sum(empty.values) == 0 and not empty.is_constant
 
 
-def test_channels_in_units_are_described_by_their_values():
+def test_channels_that_float32_cannot_hold_are_described_in_full():
     x = np.random.default_rng(0).normal(1.7e9, 1, size=(20, 6, 1))
     (channel,) = describe(Splits(make_sequences(x, np.arange(20) % 2))).channels
     assert channel.mean == pytest.approx(x.mean(), abs=1e-5)
@@ -83,8 +81,5 @@ def test_classes_are_counted_by_split():
     assert info.classes[0].sequences == {"train": 30, "test": 31}
 
 
-def test_a_folder_is_described_as_its_source(tmp_path):
-    convert(made(), tmp_path / "a")
-    one, other = describe(made()).plain(), describe(mapped(str(tmp_path / "a"))).plain()
-    assert one == other
-    json.dumps(one, allow_nan=False)
+def test_a_description_is_plain_values():
+    assert json.loads(json.dumps(describe(made()).plain(), allow_nan=False))

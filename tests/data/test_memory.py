@@ -1,26 +1,58 @@
-"""Data that cannot fit into memory are refused with the size that they need."""
+"""Data that cannot fit into memory are refused with what they need, what is free, and a way out."""
 
-import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from seqsweep.data import memory
+from seqsweep.data.memory import check_memory, free_memory
+from seqsweep.data.raw import RawPart, make_splits
+
+WAY_OUT = (
+    r" GiB of memory, and [\d,.]+ GiB are free; train on a part of the data, or on all of it by a"
+    r" DataModule of your own over a memory map \(docs/data.md, Data larger than memory\)$"
+)
+MEMINFO = "MemTotal: 8000 kB\nMemFree: 1000 kB\nMemAvailable:   4000 kB\n"
+STATISTICS = "anon 900000\nactive_file 300000\ninactive_file 200000\n"
 
 
 def test_what_fits_passes_and_what_does_not_is_refused():
-    machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    memory.check_memory(1, "my.csv", "its rows")
-    with pytest.raises(ValueError, match=r"^my.csv: its rows need [\d,.]+ GB in memory, but this"):
-        memory.check_memory(machine + 1, "my.csv", "its rows")
+    check_memory(1, "my.csv", "its rows")
+    with pytest.raises(ValueError, match="^my.csv: its rows need 4,096.0" + WAY_OUT):
+        check_memory(1 << 42, "my.csv", "its rows")
 
 
-@pytest.mark.parametrize(("limit", "refused"), [("1000\n", True), ("max\n", False), (None, False)])
-def test_the_limit_of_a_container_counts(tmp_path, monkeypatch, limit, refused):
-    monkeypatch.setattr(memory, "_CONTAINER", tmp_path / "memory.max")
-    if limit is not None:
-        (tmp_path / "memory.max").write_text(limit)
-    if not refused:
-        memory.check_memory(1001, "my.csv", "its rows")
-        return
-    with pytest.raises(ValueError, match="its rows need"):
-        memory.check_memory(1001, "my.csv", "its rows")
+def test_the_copies_that_training_needs_count_too():
+    x = np.broadcast_to(0.0, (1 << 20, 1 << 16))  # takes no memory itself
+    parts = {"train": RawPart(x, np.arange(1 << 20) % 2, None, "my.npz")}
+    with pytest.raises(
+        ValueError, match="^my.npz: the data, split and scaled, need 768.0" + WAY_OUT
+    ):
+        make_splits(parts)
+
+
+@pytest.mark.parametrize(
+    ("folder", "limit", "used", "free"),
+    [
+        (None, "", "", 4_096_000),
+        ("", "memory.max", "memory.current", 2_000_000 - 1_400_000 + 500_000),
+        ("memory", "memory.limit_in_bytes", "memory.usage_in_bytes", 1_100_000),
+    ],
+)
+def test_memory_is_free_if_machine_and_container_have_it(tmp_path: Path, folder, limit, used, free):
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/meminfo").write_text(MEMINFO)
+    if folder is not None:
+        cgroup = tmp_path / "sys/fs/cgroup" / folder
+        cgroup.mkdir(parents=True)
+        (cgroup / limit).write_text("2000000\n")
+        (cgroup / used).write_text("1400000\n")
+        (cgroup / "memory.stat").write_text(STATISTICS)
+    assert free_memory(tmp_path) == free
+    if folder is not None:
+        (tmp_path / "sys/fs/cgroup" / folder / limit).write_text("max\n")
+        assert free_memory(tmp_path) == 4_096_000
+
+
+def test_all_memory_counts_as_free_where_the_system_does_not_say(tmp_path: Path):
+    assert free_memory(tmp_path) > 1 << 20

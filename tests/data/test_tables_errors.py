@@ -271,11 +271,11 @@ def test_a_parquet_file_cut_off_anywhere_is_refused(tmp_path):
 
 
 def test_a_small_file_that_stands_for_a_large_table_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("seqsweep.data.memory._physical_memory", lambda: 1 << 20)
+    monkeypatch.setattr("seqsweep.data.memory.free_memory", lambda: 1 << 20)
     zeros = pa.table({"x": pa.repeat(0.0, 1 << 20), "label": pa.repeat(0, 1 << 20)})
     parquet.write_table(zeros, tmp_path / "my.parquet")
     assert (tmp_path / "my.parquet").stat().st_size < 1 << 16
-    with pytest.raises(ValueError, match=r"its 1,048,576 rows of 2 columns need 0.0 GB in memory"):
+    with pytest.raises(ValueError, match=r"its 1,048,576 rows of 2 columns need 0.0 GiB of memory"):
         table(str(tmp_path / "my.parquet"))
     (tmp_path / "my.csv.gz").write_bytes(gzip.compress(b"x,label\n" + b"0,0\n" * (1 << 19)))
     with pytest.raises(ValueError, match="its decompressed bytes need"):
@@ -285,8 +285,8 @@ def test_a_small_file_that_stands_for_a_large_table_is_refused(tmp_path, monkeyp
 def test_padding_to_one_long_sequence_is_refused_if_it_cannot_fit(write, monkeypatch):
     rows = "".join(f"id{i},{i}\n" for i in range(1000)) + "long,1\n" * 1000
     path = write("id,x\n" + rows)
-    monkeypatch.setattr("seqsweep.data.memory._physical_memory", lambda: 1_000_000)
-    with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GB"):
+    monkeypatch.setattr("seqsweep.data.memory.free_memory", lambda: 1_000_000)
+    with pytest.raises(ValueError, match=r"1,001 sequences, padded to 1,000 steps, need 0.0 GiB"):
         table(path, form="long")
 
 

@@ -70,9 +70,7 @@ def test_missing_values_of_a_ts_file_are_nan(write):
 def test_time_stamps_are_left_out_and_signs_kept(write):
     stamped = "(0,-1.5),(2,?),(7,-3e-1):(0,4),(2004-10-01 00:00:10,-5),(9,6):left\n"
     x = ts(write("@timeStamps true\n" + HEADER + stamped)).train.x[0]
-    assert np.array_equal(
-        x, np.array([[-1.5, 4], [np.nan, -5], [-0.3, 6]], np.float32), equal_nan=True
-    )
+    assert np.array_equal(x, np.array([[-1.5, 4], [np.nan, -5], [-0.3, 6]]), equal_nan=True)
 
 
 def test_labels_keep_their_case_and_sort_as_numbers(write):

@@ -1,5 +1,6 @@
-"""The examples of the docs on texts and on your own folder run as they are written."""
+"""The examples of the docs on texts, large data and your own folder run as they are written."""
 
+import importlib
 import json
 import re
 import shlex
@@ -9,7 +10,11 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+
+from seqsweep import load_run
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +41,35 @@ def commands(text: str) -> list[list[str]]:
 
 def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(path.read_text()) for path in folder.rglob("record.json")]
+
+
+def test_the_example_of_data_larger_than_memory_trains_on_a_memory_map(
+    seqsweep: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    text = section("data.md", "Data larger than memory")
+    make, module = blocks(text, "python")
+    exec(compile(make, "data.md", "exec"), {})
+    (option,) = blocks(text, "yaml")
+    Path("big.py").write_text(module)
+    Path("conf/data").mkdir(parents=True)
+    Path("conf/data/mapped.yaml").write_text(option)
+    (arguments,) = commands(text)
+
+    trained = seqsweep(*arguments, PYTHONPATH=".")
+    assert trained.code == 0, trained.err
+    (record,) = records(tmp_path)
+    assert record["metrics"]["test/acc"] > 0.9
+    data: Any = importlib.import_module("big").Mapped(".")
+    assert isinstance(data.splits.train.x, np.memmap) and len(data.splits.train) == 1_600
+    # The checkpoint scales raw values as the DataModule does.
+    (folder,) = tmp_path.glob("outputs/runs/*/*")
+    run, rows = load_run(folder), range(100)
+    batch = data.test_dataloader().dataset.__getitems__(list(rows))
+    assert torch.equal(run.prepare(data.splits.test.x[rows]).x, batch.x)
+    accuracy = run.evaluate(data.splits.test.x, data.splits.test.labels, resamples=0).metrics
+    assert accuracy["accuracy"].value == pytest.approx(record["metrics"]["test/acc"])
 
 
 def test_the_example_of_texts_trains_sweeps_and_reads_new_texts(

@@ -25,7 +25,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ..
     rng = np.random.default_rng(0)
     lengths = rng.integers(2, 9, COUNT)
     labels = np.array(["left", "right", "up"])[np.arange(COUNT) % 3]
-    x = rng.normal(size=(COUNT, 8, 2)) * [1, 1e3] + [0, 1.7e9]  # the second one needs units
+    x = rng.normal(size=(COUNT, 8, 2)) * [1, 1e3] + [0, 1.7e9]  # float32 would round the second one
     x[rng.random(x.shape) < 0.05] = np.nan
     np.savez(folder / "my.npz", X=x, y=labels, lengths=lengths)
     sequences = [row[:length] for row, length in zip(x, lengths, strict=True)]

@@ -1,6 +1,5 @@
-"""The sequences of a file come in batches, of which only one is in memory."""
+"""The sequences of a file come in batches."""
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -13,17 +12,15 @@ from seqsweep.using.input_data import InputData, open_data, reading_options
 
 LENGTHS = np.array([4, 1, 3, 2, 4])
 X = np.arange(1.0, 41.0).reshape(5, 4, 2) * (np.arange(4) < LENGTHS[:, None])[:, :, None]
-JOINED = np.concatenate([row[:length] for row, length in zip(X, LENGTHS, strict=True)])
 
 
 def data_of(x, lengths):
     return InputData("mine", RawPart(x, None, lengths, "mine"), None, ())
 
 
-@pytest.mark.parametrize("x", [X, JOINED])
 @pytest.mark.parametrize("size", [1, 2, 5, 9])
-def test_batches_hold_all_sequences_in_order(x, size):
-    data = data_of(x, LENGTHS)
+def test_batches_hold_all_sequences_in_order(size):
+    data = data_of(X, LENGTHS)
     assert len(data) == 5 and data.ids == [0, 1, 2, 3, 4]
     rows: list[list[list[float]]] = []
     for batch, lengths in data.batches(size):
@@ -36,19 +33,6 @@ def test_batches_hold_all_sequences_in_order(x, size):
 def test_batches_without_lengths_are_whole():
     (batch, lengths), *others = data_of(X, None).batches(3)
     assert np.array_equal(batch, X[:3]) and lengths is None and len(others) == 1
-
-
-@pytest.mark.parametrize("is_joined", [True, False])
-def test_a_mapped_file_is_read_batch_by_batch(tmp_path, is_joined):
-    shape = (200_000, 8) if is_joined else (20_000, 10, 8)
-    x = np.memmap(tmp_path / "x.bin", np.float64, "w+", shape=shape)  # 12 MB
-    lengths = np.full(20_000, 10)
-    tracemalloc.start()
-    for batch, _ in data_of(x, lengths).batches(100):
-        batch.sum()
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 2e6
 
 
 def test_options_have_the_types_of_the_reader(tmp_path):

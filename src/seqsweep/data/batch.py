@@ -7,12 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from seqsweep.data.mapped_sequences import MappedSequences
 from seqsweep.data.sequences import Sequences
 from seqsweep.data.transforms.augment import Augmentation
 from seqsweep.seeding import stream, stream_seed
@@ -58,37 +56,6 @@ class SequenceDataset(Dataset[Batch]):
         return Batch(x, lengths, self.labels[rows])
 
 
-class MappedDataset(Dataset[Batch]):
-    """Sequences in a file, which are read for each batch.
-
-    The batches are equal to those of the same sequences in memory.
-    """
-
-    def __init__(self, sequences: MappedSequences) -> None:
-        self.sequences = sequences
-        self.lengths = torch.from_numpy(sequences.lengths)
-        self.labels = torch.from_numpy(sequences.labels)
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> Batch:
-        x = self.sequences.batch(np.array([index]), self.sequences.max_length)
-        return Batch(torch.from_numpy(x[0]), self.lengths[index], self.labels[index])
-
-    def __getitems__(self, indices: list[int]) -> Batch:
-        """Returns the batch of these rows, cut to its longest sequence."""
-        rows = torch.tensor(indices)
-        x = torch.from_numpy(self.sequences.batch(rows.numpy()))
-        return Batch(x, self.lengths[rows], self.labels[rows])
-
-
-def dataset_of(sequences: Sequences) -> SequenceDataset | MappedDataset:
-    """Returns the batches of sequences, in memory or in a file."""
-    is_mapped = isinstance(sequences, MappedSequences)
-    return MappedDataset(sequences) if is_mapped else SequenceDataset(sequences)
-
-
 class AugmentedDataset(Dataset[Batch]):
     """The training sequences, changed anew in each epoch.
 
@@ -100,7 +67,7 @@ class AugmentedDataset(Dataset[Batch]):
     """
 
     def __init__(self, sequences: Sequences, augmentation: Augmentation, seed: int) -> None:
-        self.plain = dataset_of(sequences)
+        self.plain = SequenceDataset(sequences)
         self.augmentation = augmentation
         self.seed = seed
 
@@ -117,9 +84,6 @@ class AugmentedDataset(Dataset[Batch]):
         seed = augment_seed(self.seed, epoch)
         x = self.augmentation.apply(batch.x.numpy(), batch.lengths.numpy(), rows, seed)
         return batch._replace(x=torch.from_numpy(x))
-
-
-BatchDataset = SequenceDataset | MappedDataset | AugmentedDataset
 
 
 def augment_seed(seed: int, epoch: int) -> int:

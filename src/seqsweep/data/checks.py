@@ -13,6 +13,12 @@ import numpy.typing as npt
 from seqsweep.suggest import did_you_mean, listed
 
 Array = npt.NDArray[Any]
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.floating[Any]]
+"""Values as a file has them: float32 or float64."""
+Mask = npt.NDArray[np.bool_]
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 Layout = Literal["batch_first", "time_first", "channels_first"]
@@ -123,13 +129,21 @@ def _roughness(x: npt.NDArray[np.float64], axis: int) -> float:
     return float(np.square(present).mean()) if len(present) else float("nan")
 
 
-def finite_float32(x: Array, valid: npt.NDArray[np.bool_], where: str) -> npt.NDArray[np.float32]:
-    """Returns a float32 copy of x with zeros at its padding; refuses infinite values."""
-    with np.errstate(over="ignore"):  # what overflows is infinite, and reported below
-        values = np.array(x, dtype=np.float32, order="C")
+def float_values(x: Array, valid: Mask, where: str) -> Floats:
+    """Returns a copy of x in the float type that holds it, with zeros at its padding.
+
+    That is float32 for float32, booleans and whole numbers of at most 16 bits, and float64 for all
+    others.
+
+    Raises:
+        ValueError: a value is infinite, or too large for float32, which networks read.
+    """
+    values = np.array(x, dtype=float_type(x.dtype), order="C")
     values[~valid] = 0
-    infinite = np.isinf(values)
-    if infinite.any():
+    # The ends alone are rounded, because a rounded copy of all values could be large.
+    ends = np.array([np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)])
+    if _exceeds_float32(ends).any():
+        infinite = _exceeds_float32(values)
         n, t, f = np.argwhere(infinite)[0]
         position = f"sequence {n}, step {t}, channel {f}"
         raise ValueError(
@@ -137,6 +151,16 @@ def finite_float32(x: Array, valid: npt.NDArray[np.bool_], where: str) -> npt.ND
             " must be a number within float32, or NaN for a missing value"
         )
     return values
+
+
+def float_type(dtype: np.dtype[Any]) -> np.dtype[np.floating[Any]]:
+    """Returns the float type in which values of another type are kept."""
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)
+
+
+def _exceeds_float32(values: Floats) -> Mask:
+    with np.errstate(over="ignore"):  # what overflows becomes infinite
+        return np.isinf(values.astype(np.float32))
 
 
 def label_array(labels: npt.ArrayLike, where: str) -> Array:

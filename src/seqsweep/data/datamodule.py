@@ -11,10 +11,9 @@ from torch.utils.data import DataLoader
 from seqsweep.data.batch import (
     AugmentedDataset,
     Batch,
-    BatchDataset,
     EpochBatches,
+    SequenceDataset,
     as_is,
-    dataset_of,
 )
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
@@ -104,7 +103,7 @@ class SequenceDataModule(L.LightningDataModule):
     def train_dataloader(self) -> DataLoader[Batch]:
         train = self.splits.train
         if self.augmentation is None:
-            return self._loader(dataset_of(train), self.batch_size, self.shuffle_seed)
+            return self._loader(SequenceDataset(train), self.batch_size, self.shuffle_seed)
         augmented = AugmentedDataset(train, self.augmentation, self.seed)
         return self._loader(augmented, self.batch_size, self.shuffle_seed, counts_epochs=True)
 
@@ -130,10 +129,14 @@ class SequenceDataModule(L.LightningDataModule):
         # Lightning takes an empty list for a stage without data.
         if split is None:
             return []
-        return self._loader(dataset_of(split), self.eval_batch_size, None, fills_up=False)
+        return self._loader(SequenceDataset(split), self.eval_batch_size, None, fills_up=False)
 
     def _loader(
-        self, data: BatchDataset, batch_size: int, seed: int | None, **options: bool
+        self,
+        data: SequenceDataset | AugmentedDataset,
+        batch_size: int,
+        seed: int | None,
+        **options: bool,
     ) -> DataLoader[Batch]:
         trainer = self.trainer
         rank, world_size = (trainer.global_rank, trainer.world_size) if trainer else (0, 1)

@@ -24,7 +24,6 @@ _READERS = {
 
 ENDINGS = tuple(_READERS)
 
-_FOLDERS = "mapped"
 _ARCHIVE = "aeon:"
 """Begins the name of a set of the archive, which is read with the aeon package."""
 
@@ -34,7 +33,7 @@ class Stored(NamedTuple):
 
     Attributes:
         parts: its splits by name; the only one of a file without splits is `train`. Each x is
-            (N, T, F), or (S, F) with the sequences one after the other.
+            padded: (N, T, F).
         class_names: in the order that the file declares; None where it declares none.
         channel_names: None where the file names no channels.
         notes: a line each for the user of the data.
@@ -49,10 +48,10 @@ class Stored(NamedTuple):
 def read_file(
     path: str | Path, layout: Layout = "batch_first", labelled: bool = True, **options: Any
 ) -> Stored:
-    """Reads a file, whose ending decides the format, or a folder of `seqsweep data convert`.
+    """Reads a file, whose ending decides the format.
 
     Args:
-        path: the file or folder, or `aeon:NAME`; `~` is the home folder.
+        path: the file, or `aeon:NAME`; `~` is the home folder.
         layout: of a padded X in an .npz file, see `npz`.
         labelled: False accepts sequences without labels.
         options: further arguments of the format's reader, such as column names.
@@ -80,7 +79,7 @@ def read_file(
 
 
 def reader_of(path: str | Path) -> str:
-    """Returns the dotted name of the function that reads a file or folder.
+    """Returns the dotted name of the function that reads a file.
 
     Raises:
         FileNotFoundError, ValueError: there is no such file, or its ending is not known.
@@ -88,14 +87,12 @@ def reader_of(path: str | Path) -> str:
     name = os.path.expanduser(path)
     if name.startswith(_ARCHIVE):
         return _function("aeon_sets")
-    if os.path.isdir(name):
-        return _function(_FOLDERS)
     lowered = name.lower()
     for ending, module in _READERS.items():
         if lowered.endswith(ending):
             return _function(module)
     existing_file(name)  # a file that is not there is the nearer mistake
-    raise ValueError(f"{name}: unknown ending; expected {listed(list(_READERS))}, or a folder")
+    raise ValueError(f"{name}: unknown ending; expected {listed(list(_READERS))}")
 
 
 def check_options(options: Iterable[str], parameters: Sequence[str], name: str) -> None:

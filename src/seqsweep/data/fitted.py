@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from seqsweep.data.checks import Array, finite_float32
-from seqsweep.data.precision import Float32, Float64, Mask, Units, converted, in_units
+from seqsweep.data.checks import Array, Float32, Float64, Floats, Mask, float_values
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.transforms.steps import Lengths
 
@@ -18,7 +17,7 @@ Missing = Literal["error", "zero", "mean", "forward"]
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """The scaling of a run's data: units, missing values and standardisation, in this order.
+    """The scaling of a run's data: missing values and standardisation, in this order.
 
     The steps of `data.transform` lie between them, see `Shaping`.
 
@@ -27,16 +26,16 @@ class Scaling:
 
     Args:
         missing: what becomes of NaN, see `prepare`.
-        units: of the source; None where it keeps the values themselves.
+        dtype: the type of the training split before it was scaled, which new values take too.
         fill: (F,) takes the place of a missing value; None where `missing` is `error`.
-        mean, deviation: (F,) of the training split in its units, after the transform; None where
-            nothing is standardised.
+        mean, deviation: (F,) of the training split after the transform; None where nothing is
+            standardised.
         shaping: the steps of `data.transform`; None where they change nothing.
     """
 
     missing: Missing
-    units: Units | None = None
-    fill: Float32 | None = None
+    dtype: Literal["float32", "float64"]
+    fill: Floats | None = None
     mean: Float64 | None = None
     deviation: Float64 | None = None
     shaping: Shaping | None = None
@@ -52,34 +51,19 @@ class Scaling:
                 a sequence is too short to be cropped.
         """
         valid = np.arange(x.shape[1]) < lengths[:, None]
-        rounded = finite_float32(x, valid, where)
-        values = rounded if self.units is None else in_units(x, rounded, valid, self.units)
-        result, lengths = self.apply_in_units(values, lengths, where)
-        if not np.isfinite(result).all():
-            raise ValueError(f"{where}: has values too far from those of the training split")
-        return result, lengths
-
-    def apply_in_units(
-        self, values: Float32, lengths: Lengths, where: str = "x"
-    ) -> tuple[Float32, Lengths]:
-        """Returns what `apply` returns, for values (N, T, F) in the units of the source.
-
-        Raises:
-            ValueError: a value is missing where `missing` is `error`.
-        """
-        # Without standardisation the network takes the values themselves, not those in units.
-        if self.mean is None and self.units is not None:
-            valid = np.arange(values.shape[1]) < lengths[:, None]
-            values = converted(values, valid, self.units, None)
+        values = float_values(x, valid, where).astype(self.dtype, copy=False)
         if self.shaping is not None:
             values, lengths = self.shaping.crop(values, lengths, where)
         if self.fill is None:
             _refuse_missing(values, where)
         values, lengths = self._reshaped(values, lengths)
         valid = np.arange(values.shape[1]) < lengths[:, None]
-        return self.standardize(values, valid), lengths
+        result = self.standardize(values, valid)
+        if not np.isfinite(result).all():
+            raise ValueError(f"{where}: has values too far from those of the training split")
+        return result, lengths
 
-    def _reshaped(self, values: Float32, lengths: Lengths) -> tuple[Float32, Lengths]:
+    def _reshaped(self, values: Floats, lengths: Lengths) -> tuple[Floats, Lengths]:
         """Fills in missing values, between the steps of the transform."""
         if self.shaping is not None:
             values, lengths = self.shaping.shorten(values, lengths)
@@ -92,24 +76,27 @@ class Scaling:
             else self.shaping.widen(values, missing, lengths)
         )
 
-    def standardize(self, x: Float32, valid: Mask) -> Float32:
-        """Returns each channel of x less its mean, by its deviation; padding is 0."""
-        if self.mean is None or self.deviation is None:
-            return x
-        result = np.zeros_like(x)
+    def standardize(self, x: Floats, valid: Mask) -> Float32:
+        """Returns each channel of x less its mean, by its deviation, as float32; padding is 0.
+
+        Without a mean, the values themselves are rounded.
+        """
         with np.errstate(over="ignore"):  # the caller reports what overflows
+            if self.mean is None or self.deviation is None:
+                return x.astype(np.float32, copy=False)
+            result = np.zeros(x.shape, dtype=np.float32)
             result[valid] = (x[valid] - self.mean) / self.deviation
         return result
 
 
-def _refuse_missing(values: Float32, where: str) -> None:
+def _refuse_missing(values: Floats, where: str) -> None:
     number = int(np.isnan(values).sum())
     if number:
         subject = "1 value is" if number == 1 else f"{number} values are"
         raise ValueError(f"{where}: {subject} missing (NaN), which data.missing=error refuses")
 
 
-def filled(x: Float32, fill: Float32, forward: bool) -> Float32:
+def filled(x: Floats, fill: Floats, forward: bool) -> Floats:
     """Returns x (N, T, F) with `fill` (F,) for NaN, or the last value before it in the sequence."""
     if forward:
         steps = np.arange(x.shape[1], dtype=np.int64)  # (T,)

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.checks import Float64
 from seqsweep.data.contents import digests_in
-from seqsweep.data.convert import blocks_of
-from seqsweep.data.precision import Float64
 from seqsweep.data.sequences import Sequences, Splits
 
 BINS = 16
@@ -134,10 +133,7 @@ def _contradictions(splits: Splits) -> int:
 def _values(splits: Splits, *names: str) -> Iterator[Float64]:
     """Yields the steps (s, F) of some splits in float64, some at a time."""
     for name in names:
-        units = splits.parts[name].units
-        for block in blocks_of(splits.parts[name]):
-            values = block.values.astype(np.float64)
-            yield values if units is None else units.zero + units.one * values
+        yield from splits.parts[name].blocks()
 
 
 def _channels(splits: Splits) -> list[ChannelInfo]:

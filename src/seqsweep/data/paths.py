@@ -22,8 +22,7 @@ def existing_file(path: str) -> Path:
     if file.is_dir():
         files = sorted(entry.name for entry in file.iterdir() if entry.is_file())
         listed = ", ".join(files[:8]) + (", ..." if len(files) > 8 else "")
-        what = "give the path of one file" if "meta.json" not in files else "data=folder reads it"
-        raise ValueError(f"{file} is a folder; {what} (in it: {listed})")
+        raise ValueError(f"{file} is a folder; give the path of one file (in it: {listed})")
     if not file.exists():
         here = f"no file {file} (current folder: {Path.cwd()})"
         if not file.parent.is_dir():

@@ -9,24 +9,17 @@ from typing import get_args
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.checks import Floats
 from seqsweep.data.fitted import Missing, Scaling, filled
 from seqsweep.data.folds import check_fold, hold_out
 from seqsweep.data.grouped_cut import grouped
-from seqsweep.data.mapped_fit import fit_by_parts, missing_in
-from seqsweep.data.mapped_sequences import MappedSequences
-from seqsweep.data.scaling import (
-    as_given,
-    in_common_units,
-    mean_values,
-    standardized,
-    zero_in_units,
-)
+from seqsweep.data.scaling import rounded, standardized
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.symbols import in_fitted_symbols, refuse_numeric_steps
 from seqsweep.data.transforms import of_splits
 from seqsweep.data.transforms.options import Transform, TransformOptions
 from seqsweep.data.transforms.shaping import Shaping
-from seqsweep.suggest import did_you_mean
+from seqsweep.suggest import did_you_mean, listed
 
 _MISSING: tuple[str, ...] = get_args(Missing)
 
@@ -84,12 +77,6 @@ def prepare(
     wanted, shaping = of_splits.checked(transform, splits, missing, where)
     if splits.vocabulary is not None:
         refuse_numeric_steps(standardize, wanted != Transform(), where)
-    if wanted.reshapes and isinstance(splits.train, MappedSequences):
-        raise ValueError(
-            f"{where}.transform: crop, downsample, impute and frame must be null for values that"
-            f" stay on disk; raise {where}.source.in_memory_mb, or transform the data before"
-            " converting them"
-        )
     splits = of_splits.crop(splits, shaping, where) if wanted.reshapes else splits
     if missing == "error":
         # Before a cut, because the message counts sequences as the source does.
@@ -101,9 +88,6 @@ def prepare(
         splits, test_fraction = hold_out(splits, folds, fold, split_seed, where), 0.0
     cut = _cut(splits, val_fraction, test_fraction, split_seed, where)
     _check_classes(cut, where)
-    if isinstance(cut.train, MappedSequences):
-        of_splits.check_augmentation(wanted, cut.train, where)
-        return fit_by_parts(cut, standardize, missing, where)
     return _fitted(cut, standardize, missing, wanted, shaping, where)
 
 
@@ -116,23 +100,20 @@ def _fitted(
     where: str,
 ) -> Splits:
     """Fits vocabulary, mask channels, fill values and scaling on train, and applies them."""
-    # All splits get the units of train, so that what is fitted on train holds for them too.
-    cut = in_common_units(cut)
     if cut.vocabulary is not None:
         cut = in_fitted_symbols(cut, cut.vocabulary)
-    units = cut.train.units
-    cut = cut if standardize else as_given(cut, where)
     if wanted.reshapes:
         cut = of_splits.shorten(cut, shaping, where)
         shaping, lines = of_splits.with_masks(shaping, wanted, cut)
         cut = replace(cut, notes=(*cut.notes, *lines))
-    scaling = Scaling(missing, units, _fill_value(cut, missing, where))
+    dtype = "float32" if cut.train.x.dtype == np.float32 else "float64"
+    scaling = Scaling(missing, dtype, _fill_value(cut, missing, where))
     whole = _without_missing(cut, scaling)
     if wanted.reshapes:
         scaling = replace(scaling, shaping=shaping)
         whole = of_splits.widen(cut, whole, shaping, where)
     of_splits.check_augmentation(wanted, whole.train, where)
-    return standardized(whole, scaling, where) if standardize else replace(whole, scaling=scaling)
+    return (standardized if standardize else rounded)(whole, scaling, where)
 
 
 def check_batch_size(batch_size: int, splits: Splits, where: str = "data") -> None:
@@ -243,12 +224,12 @@ def _check_classes(splits: Splits, where: str) -> None:
         )
 
 
-def _fill_value(splits: Splits, missing: Missing, where: str) -> npt.NDArray[np.float32] | None:
+def _fill_value(splits: Splits, missing: Missing, where: str) -> Floats | None:
     """Returns the values (F,) that replace missing ones; None if missing values are refused."""
     if missing == "error":
         return None
     if missing == "zero":
-        return zero_in_units(splits.train)
+        return np.zeros(splits.input_size, dtype=splits.train.x.dtype)
     return _present_means(splits.train, where)
 
 
@@ -262,13 +243,20 @@ def _without_missing(splits: Splits, scaling: Scaling) -> Splits:
     return replace(splits, **parts)
 
 
-def _present_means(train: Sequences, where: str) -> npt.NDArray[np.float32]:
+def _present_means(train: Sequences, where: str) -> Floats:
     """Returns the mean of each channel over its present values in train, (F,)."""
     values = train.x[train.valid]  # (S, F)
     present = ~np.isnan(values)
     # The sums are in float64, because float32 loses digits over millions of steps.
     sums = values.sum(axis=0, dtype=np.float64, where=present)
-    return mean_values(sums, present.sum(axis=0), train, where)
+    counts = present.sum(axis=0)
+    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
+    if empty:
+        raise ValueError(
+            f"{where}: channel {listed(empty)} has no value in train, so it has no mean; leave it"
+            f" out, or set {where}.missing=zero"
+        )
+    return (sums / counts).astype(train.x.dtype)
 
 
 def _refuse_missing(splits: Splits, first: int, where: str) -> None:
@@ -277,13 +265,13 @@ def _refuse_missing(splits: Splits, first: int, where: str) -> None:
     Args:
         first: the step of the source at which the splits begin.
     """
-    holes = {name: missing_in(part) for name, part in splits.parts.items()}
-    total = sum(hole.total for hole in holes.values())
+    holes = {name: np.isnan(part.x) for name, part in splits.parts.items()}
+    total = sum(int(hole.sum()) for hole in holes.values())
     if total == 0:
         return
-    name, hole = next((name, hole) for name, hole in holes.items() if hole.total)
-    n, t, f = hole.first
-    ends = " or give lengths, if the ends are padding" if hole.reaches_end else ""
+    name, hole = next((name, hole) for name, hole in holes.items() if hole.any())
+    n, t, f = np.unravel_index(hole.argmax(), hole.shape)
+    ends = " or give lengths, if the ends are padding" if hole[n, -1].all() else ""
     raise ValueError(
         f"{where}: {total} missing values (NaN); the first is in {name}, sequence {n}, step"
         f" {first + t}, channel {splits.train.channel_names[f]!r};"

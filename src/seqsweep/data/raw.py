@@ -17,14 +17,16 @@ from seqsweep.data.checks import (
     check_lengths,
     check_names,
     class_indices,
-    finite_float32,
+    float_values,
     label_array,
     label_names,
 )
 from seqsweep.data.lists import is_list_of_sequences, pad_list
 from seqsweep.data.memory import check_memory
-from seqsweep.data.precision import Units, in_units, units_for
 from seqsweep.data.sequences import Sequences, Splits
+
+_FURTHER_BYTES = 12
+"""The bytes that a run needs for each value of a file, for the split and the scaled copy."""
 
 
 class RawPart(NamedTuple):
@@ -62,14 +64,14 @@ def make_sequences(
     class_names: Sequence[str] | None = None,
     channel_names: Sequence[str] | None = None,
     layout: Layout = "batch_first",
-    units: Units | None = None,
     groups: npt.ArrayLike | None = None,
     where: str = "the arrays",
 ) -> Sequences:
     """Checks raw arrays and turns them into `Sequences`.
 
     Args:
-        x: (N, T, F), or (N, T) for one channel; any real type. NaN marks a missing value. Or a list
+        x: (N, T, F), or (N, T) for one channel; any real type. float32 and
+            float64 stay what they are (see `float_values`). NaN marks a missing value. Or a list
             of N sequences (T, F) or (T,) that differ in T, whose lengths are not given.
         labels: (N,) whole numbers, strings, bytes or booleans. Whole numbers are positions in
             `class_names` where these are given and none of them is a number itself.
@@ -78,8 +80,6 @@ def make_sequences(
             labels that occur (see `label_names`).
         layout: `time_first` where x is (T, N, F) or (T, N), `channels_first` where it is (N, F, T),
             or each sequence of a list (F, T).
-        units: those of the train split, for another split of the same data; without them they are
-            chosen so that float32 keeps every channel.
         groups: (N,) names or numbers; where a split is cut, sequences of one group stay together.
         where: begins every error message; for instance the name of the file.
 
@@ -112,17 +112,12 @@ def make_sequences(
     check_names("channel_names", named, where)
     if len(named) != channels:
         raise ValueError(f"{where}: {len(named)} channel_names for {channels} channels of x")
-    # The rounded values show which channels float32 cannot hold; only these get units.
-    valid = np.arange(values.shape[1]) < steps[:, None]
-    rounded = finite_float32(values, valid, where)
-    units = units_for(values, rounded, valid) if units is None else units
     return Sequences(
-        x=rounded if units is None else in_units(values, rounded, valid, units),
+        x=float_values(values, np.arange(values.shape[1]) < steps[:, None], where),
         lengths=steps,
         labels=class_indices(targets, classes, where),
         class_names=classes,
         channel_names=named,
-        units=units,
         groups=None if groups is None else _group_indices(groups, len(targets), where),
     )
 
@@ -144,12 +139,13 @@ def make_splits(
     layout: Layout = "batch_first",
 ) -> Splits:
     """Checks the splits and gives them common class indices; keys are train, val, test."""
+    further = _FURTHER_BYTES * sum(part.x.size for part in parts.values())
+    check_memory(further, parts["train"].where, "the data, split and scaled,")
     labels = {split: part.needed_labels() for split, part in parts.items()}
     if class_names is None:
         names = [label_names(labels[split], where=part.where) for split, part in parts.items()]
         # The labels of all splits count, because a class may be missing in one of them.
         class_names = label_names(*names)
-    # The parts begin with train, whose units the other splits take.
     made: dict[str, Sequences] = {}
     for split, part in parts.items():
         made[split] = make_sequences(
@@ -159,7 +155,6 @@ def make_splits(
             class_names=class_names,
             channel_names=channel_names,
             layout=layout,
-            units=made["train"].units if split != "train" else None,
             groups=part.groups,
             where=part.where,
         )

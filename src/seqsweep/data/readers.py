@@ -6,7 +6,7 @@ N sequences, T steps, F features, S the sum of all lengths.
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -40,10 +40,6 @@ _KEYS = (
 _LENGTHS = re.compile(r"^len|len(s|gths?)?(_|$)|mask|duration|^(n|num)_?(time_?)?(steps|frames)$")
 """Other names that lengths may have: ignoring such a key would silently cost accuracy."""
 _EXPECTED = "X and y, or X_train, y_train, X_test and y_test"
-
-
-Load = Callable[[Path, "np.lib.npyio.NpzFile", str], Array]
-"""Reads an array of an open file by its path and key."""
 
 
 class _Content(NamedTuple):
@@ -95,38 +91,24 @@ def npz(
         FileNotFoundError: with the nearest names in that folder.
         ValueError, TypeError: what is wrong with which key of which file.
     """
-    stored = read_raw(path, test_path)
-    parts = stored.parts
-    splits = make_splits(
-        {split: _unjoined(part, layout) for split, part in parts.items()},
-        class_names=stored.class_names,
-        channel_names=stored.channel_names,
-        layout=layout,
-    )
-    notes = stored.notes
-    if layout == "batch_first" and parts["train"].x.ndim == 3:
-        notes = (*notes, *channels_first_note(parts["train"].x, path))
-    return replace(splits, notes=notes)
-
-
-def read_raw(path: str, test_path: str | None = None, load: Load | None = None) -> Stored:
-    """Returns the arrays of .npz files, not padded and in their own layout.
-
-    Args:
-        path, test_path: see `npz`.
-        load: reads an array of an open file; None reads it into memory.
-    """
-    content = _read(path, load=load)
+    content = _read(path)
     parts = {split or "train": part for split, part in _parts(content).items()}
     if "train" not in parts:
         raise ValueError(f"{content.file}: found keys {content.found}; expected {_EXPECTED}")
     notes = content.notes
     if test_path is not None:
-        test = _read(test_path, load=load)
+        test = _read(test_path)
         parts["test"] = _test_part(test, content, parts)
         notes = [*notes, *test.notes]
-    class_names, channel_names = (_names(content, f"{key}_names") for key in ("class", "channel"))
-    return Stored(parts, class_names, channel_names, tuple(notes))
+    splits = make_splits(
+        {split: _unjoined(part, layout) for split, part in parts.items()},
+        class_names=_names(content, "class_names"),
+        channel_names=_names(content, "channel_names"),
+        layout=layout,
+    )
+    if layout == "batch_first" and parts["train"].x.ndim == 3:
+        notes = [*notes, *channels_first_note(parts["train"].x, path)]
+    return replace(splits, notes=tuple(notes))
 
 
 def read(path: str, layout: Layout = "batch_first", labelled: bool = True) -> Stored:
@@ -158,7 +140,7 @@ def _turned(part: RawPart, layout: str) -> RawPart:
     return part._replace(x=x, lengths=check_lengths(part.lengths, len(x), x.shape[1], part.where))
 
 
-def _read(path: str, with_ids: bool = False, load: Load | None = None) -> _Content:
+def _read(path: str, with_ids: bool = False) -> _Content:
     """Reads the known arrays of an .npz file.
 
     Only predictions need the ids. A run must not fail on ids that cannot be read.
@@ -173,20 +155,20 @@ def _read(path: str, with_ids: bool = False, load: Load | None = None) -> _Conte
             stored = np.load(opened, allow_pickle=False)
         except (zipfile.BadZipFile, ValueError, RuntimeError, EOFError):
             raise ValueError(f"{file} is cut off or damaged; make or copy it again") from None
-        # Compressed zeros take a thousandth of their space. Other loaders need no memory.
-        if stored.zip is not None and load is None:
+        # Compressed zeros take a thousandth of their space.
+        if stored.zip is not None:
             size = sum(entry.file_size for entry in stored.zip.infolist())
             check_memory(size, str(file), "its arrays")
         known = _known_keys(file, stored.files)
         for small, key in known.items():
             if small.startswith("ids") and not with_ids:
                 continue
-            arrays[small] = (load or read_array)(file, stored, key)
+            arrays[small] = _read_array(file, stored, key)
         unused = [key for key in stored.files if key not in known.values()]
         return _Content(file, arrays, ", ".join(map(printable, stored.files)) or "none", unused)
 
 
-def read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
+def _read_array(file: Path, stored: "np.lib.npyio.NpzFile", key: str) -> Array:
     """Returns an array of an open .npz file.
 
     Raises:

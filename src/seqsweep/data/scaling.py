@@ -1,37 +1,19 @@
-"""Scales splits. The computation is in float64, the result in float32.
+"""Scales splits. The computation is in float64, the result is rounded once, to float32.
 
 S valid steps of all sequences together, F features (channels).
 """
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from seqsweep.data.checks import Float64, Mask
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Float32, Units, converted
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.suggest import listed
 
 COARSE = 1e-3
 """A channel is refused where float32 rounds it by more than this part of its standard deviation."""
-
-
-def in_common_units(splits: Splits) -> Splits:
-    """Returns the splits in the units of train.
-
-    A custom source may give each split its own units.
-    """
-    units = splits.train.units
-    others = {name: p for name, p in splits.parts.items() if not have_same_units(p, splits.train)}
-    return replace(
-        splits,
-        **{
-            name: replace(part, x=converted(part.x, part.valid, part.units, units), units=units)
-            for name, part in others.items()
-        },
-    )
 
 
 def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
@@ -40,13 +22,7 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
     Args:
         scaling: what has been fitted so far; the result has it with mean and deviation.
     """
-    train = splits.train
-    # Padding is left out, because its zeros would pull the means to 0.
-    values = train.x[train.valid].astype(np.float64)  # (S, F)
-    mean, deviation = values.mean(axis=0), values.std(axis=0)
-    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
-    constant = values.min(axis=0) == values.max(axis=0)
-    mean[constant], deviation[constant] = values[0, constant], 1.0
+    mean, deviation, constant = _fit(splits.train)
     if scaling.shaping is not None:
         # A mask keeps its 0 and 1, and whether it is constant says nothing about the data.
         masks = scaling.shaping.is_mask
@@ -57,87 +33,70 @@ def standardized(splits: Splits, scaling: Scaling, where: str) -> Splits:
         x = scaling.standardize(part.x, part.valid)
         if not np.isfinite(x).all():
             f = int(np.argwhere(~np.isfinite(x))[0, 2])
-            raise too_far(part, f, name, scaling, where)
-        scaled[name] = replace(part, x=x, units=None)
-    notes = (*splits.notes, *note_on_constant(train, constant))
+            raise ValueError(
+                f"{where}: channel {part.channel_names[f]!r} of {name} is too far from train's for"
+                f" float32 (mean {mean[f]:.3g}, deviation {deviation[f]:.3g}); check its unit"
+            )
+        scaled[name] = replace(part, x=x)
+    notes = (*splits.notes, *_note_on_constant(splits.train, constant))
     return replace(splits, **scaled, notes=notes, scaling=scaling)
 
 
-def as_given(splits: Splits, where: str) -> Splits:
-    """Returns the values themselves, for networks that take them unscaled.
+def _fit(train: Sequences) -> tuple[Float64, Float64, Mask]:
+    """Returns mean and deviation of each channel, and which ones are constant: (F,) each."""
+    # Padding is left out, because its zeros would pull the means to 0.
+    values = _valid_steps(train)
+    mean, deviation = values.mean(axis=0), values.std(axis=0)
+    # The deviation of a constant channel need not be exactly 0: it is a rounded sum.
+    constant = values.min(axis=0) == values.max(axis=0)
+    mean[constant], deviation[constant] = values[0, constant], 1.0
+    return mean, deviation, constant
+
+
+def rounded(splits: Splits, scaling: Scaling, where: str) -> Splits:
+    """Rounds the values to float32, for networks that take them unscaled.
+
+    Args:
+        scaling: what has been fitted; the result has it as it is.
 
     Raises:
         ValueError: float32 cannot represent the differences within a channel.
     """
-    units = splits.train.units
-    if units is None:
-        return splits
     parts: dict[str, Sequences] = {}
     for name, part in splits.parts.items():
-        x = converted(part.x, part.valid, units, None)
-        # Converting there and back shows what float32 loses.
-        back = converted(x, part.valid, None, units)
-        for f in units.changed:
-            rounding = np.abs(back[:, :, f].astype(np.float64) - part.x[:, :, f])
-            deviation = np.nanstd(splits.train.x[:, :, f][splits.train.valid], dtype=np.float64)
-            if (rounding > COARSE * deviation).any():  # a missing value compares as False
-                raise too_coarse(part, f, units, float(deviation), where)
-        parts[name] = replace(part, x=x, units=None)
-    return replace(splits, **parts)
+        if part.x.dtype == np.float32:
+            continue
+        x = scaling.standardize(part.x, part.valid)
+        _check_rounding(np.abs(x - part.x).max(axis=(0, 1)), splits.train, where)
+        parts[name] = replace(part, x=x)
+    return replace(splits, **parts, scaling=scaling)
 
 
-def zero_in_units(train: Sequences) -> Float32:
-    """Returns the value 0 in the channels' units, (F,)."""
-    units, zeros = train.units, np.zeros(train.input_size)
-    return (zeros if units is None else -units.zero / units.one).astype(np.float32)
-
-
-def mean_values(
-    sums: npt.NDArray[Any], counts: npt.NDArray[Any], train: Sequences, where: str
-) -> Float32:
-    """Returns the mean of each channel, (F,).
+def _check_rounding(rounding: Float64, train: Sequences, where: str) -> None:
+    """Refuses a channel that loses its differences as float32.
 
     Args:
-        sums, counts: (F,) of the present values.
+        rounding: (F,) the largest difference that float32 makes in each channel.
     """
-    empty = [train.channel_names[f] for f in np.flatnonzero(counts == 0)]
-    if empty:
+    values = _valid_steps(train)
+    deviation = values.std(axis=0)
+    is_constant = values.min(axis=0) == values.max(axis=0)  # it has no differences to lose
+    coarse = np.flatnonzero((rounding > COARSE * deviation) & ~is_constant)
+    if len(coarse):
+        f = int(coarse[0])
         raise ValueError(
-            f"{where}: channel {listed(empty)} has no value in train, so it has no mean; leave it"
-            f" out, or set {where}.missing=zero"
+            f"{where}.standardize=false: channel {train.channel_names[f]!r} has values near"
+            f" {np.median(values[:, f]):.10g} with a deviation of {deviation[f]:.3g},"
+            " which float32 cannot hold; set it to true, or subtract a constant"
         )
-    return (sums / counts).astype(np.float32)
 
 
-def too_far(part: Sequences, f: int, split: str, scaling: Scaling, where: str) -> ValueError:
-    """Returns the error for a channel whose standardised values exceed float32."""
-    assert scaling.mean is not None and scaling.deviation is not None
-    units = scaling.units
-    zero, one = (0.0, 1.0) if units is None else (u[f] for u in units)
-    mean, deviation = zero + one * scaling.mean[f], one * scaling.deviation[f]
-    return ValueError(
-        f"{where}: channel {part.channel_names[f]!r} of {split} is too far from train's for"
-        f" float32 (mean {mean:.3g}, deviation {deviation:.3g}); check its unit"
-    )
+def _valid_steps(train: Sequences) -> Float64:
+    """Returns the steps (S, F) of all sequences."""
+    return train.x[train.valid].astype(np.float64, copy=False)
 
 
-def too_coarse(part: Sequences, f: int, units: Units, deviation: float, where: str) -> ValueError:
-    """Returns the error for a channel whose values float32 rounds too much."""
-    return ValueError(
-        f"{where}.standardize=false: channel {part.channel_names[f]!r} has values near"
-        f" {units.zero[f]:.10g} with a deviation of {units.one[f] * deviation:.3g},"
-        " which float32 cannot hold; set it to true, or subtract a constant"
-    )
-
-
-def have_same_units(one: Sequences, other: Sequences) -> bool:
-    """Returns whether the values of two splits are in the same units."""
-    if one.units is None or other.units is None:
-        return one.units is other.units
-    return all(np.array_equal(a, b) for a, b in zip(one.units, other.units, strict=True))
-
-
-def note_on_constant(train: Sequences, constant: npt.NDArray[np.bool_]) -> list[str]:
+def _note_on_constant(train: Sequences, constant: Mask) -> list[str]:
     names = [repr(train.channel_names[f]) for f in np.flatnonzero(constant)]
     if not names:
         return []

@@ -6,16 +6,19 @@ N sequences, T steps of the longest, F features (channels), C classes.
 import functools
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from seqsweep.data.checks import Float64, Floats
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Units
 from seqsweep.data.vocabulary import Vocabulary
+
+_AT_ONCE = 1 << 20
+"""The most values, with padding, that one block of sequences has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,31 +26,30 @@ class Sequences:
     """N labelled sequences, padded with zeros to the same number of steps.
 
     Args:
-        x: (N, T, F) float32. The constructor sets the steps after a sequence's length to zero.
+        x: (N, T, F) float32 or float64, as the source has them; float32 once they are prepared. The
+            constructor sets the steps after a sequence's length to zero.
         lengths: (N,) int64, each in 1..T.
         labels: (N,) int64, each a position in `class_names`.
         class_names: C names, which all splits of a data set share.
         channel_names: F names.
-        units: zero point and unit of each channel, where plain float32 would lose differences; None
-            where x holds the values themselves.
         digests: (N,) a hash of each sequence as its source gave it; None computes them. Filling in
             and scaling keep them.
         groups: (N,) int64; sequences of one group never straddle a split. They are numbered by
             first appearance: their names decide nothing. None where every sequence stands alone.
     """
 
-    x: npt.NDArray[np.float32]
+    x: Floats
     lengths: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     class_names: tuple[str, ...]
     channel_names: tuple[str, ...]
-    units: Units | None = None
     digests: npt.NDArray[np.uint64] | None = None
     groups: npt.NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         count, longest, channels = self.x.shape
-        assert self.x.dtype == np.float32 and count > 0 and channels == len(self.channel_names)
+        assert self.x.dtype in (np.float32, np.float64)
+        assert count > 0 and channels == len(self.channel_names)
         assert self.lengths.dtype == np.int64 and self.labels.dtype == np.int64
         assert self.lengths.shape == self.labels.shape == (count,)
         assert self.groups is None or self.groups.shape == (count,)
@@ -106,26 +108,29 @@ class Sequences:
             groups=None if self.groups is None else self.groups[rows],
         )
 
-    def in_memory(self) -> "Sequences":
-        """Returns the sequences with all values in memory."""
-        return self
+    def blocks(self) -> Iterator[Float64]:
+        """Yields the valid steps (s, F) in float64, those of some sequences at a time."""
+        count = max(1, _AT_ONCE // (self.max_length * self.input_size))
+        for start in range(0, len(self), count):
+            rows = slice(start, start + count)
+            valid = np.arange(self.max_length) < self.lengths[rows, None]
+            yield self.x[rows][valid].astype(np.float64)
 
     def fingerprint(self) -> str:
-        """Returns the sha256 (hex) of the values, lengths, labels and names, without padding."""
-        digest = hashlib.sha256(self.fingerprint_head())
-        digest.update(self.x[self.valid].astype("<f4").tobytes())
-        return digest.hexdigest()
+        """Returns the sha256 (hex) of the values, lengths, labels and names, without padding.
 
-    def fingerprint_head(self) -> bytes:
-        """Returns what a fingerprint hashes before the values."""
-        head: list[Any] = [len(self), self.input_size, "<f4", self.class_names, self.channel_names]
-        if self.units is not None:
-            head += [self.units.zero.tolist(), self.units.one.tolist()]
+        The values are hashed as float64, so equal numbers have one fingerprint in any type.
+        """
+        head: list[Any] = [len(self), self.input_size, self.class_names, self.channel_names]
         if self.groups is not None:
             head.append(self.groups.tolist())
+        digest = hashlib.sha256(json.dumps(head).encode())
         # The byte order is fixed, so that a fingerprint is the same on every machine.
-        lengths, labels = self.lengths.astype("<i8"), self.labels.astype("<i8")
-        return json.dumps(head).encode() + lengths.tobytes() + labels.tobytes()
+        digest.update(self.lengths.astype("<i8").tobytes())
+        digest.update(self.labels.astype("<i8").tobytes())
+        for values in self.blocks():
+            digest.update(values.astype("<f8", copy=False).tobytes())
+        return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,15 +191,14 @@ def _width(sequences: Sequences) -> str:
     return f"{channels} channel{'s' * (channels > 1)}, {sequences.num_classes} classes"
 
 
-def _digests(x: npt.NDArray[np.float32], lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    rows = zip(np.ascontiguousarray(x), lengths.tolist(), strict=True)
-    return digests_of(row[:length] for row, length in rows)
-
-
-def digests_of(sequences: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.uint64]:
-    """Returns the first eight bytes of the hash of each sequence (t, F), (N,).
+def _digests(x: Floats, lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
+    """Returns the first eight bytes of the hash of each sequence, as float64: (N,).
 
     Among a million sequences, two agree by chance once in 4e7 data sets.
     """
-    digests = (hashlib.blake2b(values.data, digest_size=8).digest() for values in sequences)
-    return np.array([int.from_bytes(digest, "little") for digest in digests], dtype=np.uint64)
+    digests = np.empty(len(x), dtype=np.uint64)
+    for index, (values, length) in enumerate(zip(x, lengths.tolist(), strict=True)):
+        content = values[:length].astype("<f8").tobytes()
+        digest = hashlib.blake2b(content, digest_size=8).digest()
+        digests[index] = int.from_bytes(digest, "little")
+    return digests

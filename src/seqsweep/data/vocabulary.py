@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.fitted import Float32
+from seqsweep.data.checks import Float32, Floats
 
 Tokens = Literal["characters", "words"]
 
@@ -90,7 +90,7 @@ class Vocabulary:
             row[: len(values), 0] = values
         return x, lengths
 
-    def fitted(self, indices: Float32) -> tuple[Self, npt.NDArray[np.float32]]:
+    def fitted(self, indices: Floats) -> tuple[Self, npt.NDArray[np.float32]]:
         """Keeps the symbols of the training split, the most frequent ones first.
 
         Args:

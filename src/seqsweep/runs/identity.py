@@ -43,7 +43,6 @@ WITHOUT_INFLUENCE = (
     "diagnostics",
     "logger",
     "data.num_workers",
-    "data.source.in_memory_mb",
     "trainer.progress_bar",
     "trainer.profiler",
 )

@@ -9,15 +9,12 @@ from pathlib import Path
 
 from seqsweep.config.instantiate import build
 from seqsweep.config.schema import Config
-from seqsweep.data.folder_files import files_at
-from seqsweep.data.mapped import is_on_disk, padded_size
 from seqsweep.data.prepare import check_batch_size, prepare
 from seqsweep.data.sequences import Sequences, Splits
 from seqsweep.data.transforms.of_splits import check_augmentation
 from seqsweep.data.transforms.options import shaping_options, transform_of
 
 DATA_MODULE = "seqsweep.data.datamodule.SequenceDataModule"
-FOLDER = "seqsweep.data.mapped.folder"
 _PREPARATION = (
     "val_fraction",
     "test_fraction",
@@ -70,7 +67,8 @@ def prepared(config: Config) -> Splits:
     # Runs that differ only in what training does to the sequences share the prepared splits.
     options["transform"] = shaping_options(data.get("transform"))
     source = load_source(data["source"])
-    cached = _prepared_of_small if padded_size(source) <= _SMALL else _prepared
+    size = sum(part.x.nbytes for part in source.parts.values())
+    cached = _prepared_of_small if size <= _SMALL else _prepared
     splits = cached(source, json.dumps(options, sort_keys=True))
     check_augmentation(transform_of(data.get("transform")), splits.train)
     return splits
@@ -87,18 +85,6 @@ def fingerprint_of(source: Splits) -> str:
     return source.fingerprint()
 
 
-def why_on_disk(data: Config) -> str | None:
-    """Returns the name and size of data whose values stay in a file, or None."""
-    source = data.get("source")
-    if not isinstance(source, dict) or source.get("_target_") != FOLDER:
-        return None
-    splits = load_source(source)
-    if not is_on_disk(splits):
-        return None
-    size = f"{padded_size(splits) / 2**20:,.1f} MiB"
-    return f"data.source.path={source['path']}, whose values stay on disk ({size})"
-
-
 def forget_sources() -> None:
     """Frees the data of all sources."""
     for cached in (_load_source, fingerprint_of, _prepared, _prepared_of_small):
@@ -110,13 +96,12 @@ def _state_of_files(source: Config) -> tuple[tuple[str, int, int], ...]:
 
     They are part of a cache's key, so that a changed file is read again.
     """
-    paths = [path for name in _files(source).values() for path in files_at(Path(name))]
-    files = [(str(path), os.stat(path)) for path in paths]
+    files = [(path, os.stat(path)) for path in _files(source).values()]
     return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
 def data_files(data: Config) -> dict[str, str]:
-    """Returns the absolute paths of a source's files and folders of sequences, by its keys."""
+    """Returns the absolute paths of a source's files, by its keys."""
     source = data.get("source")
     return _files(source) if isinstance(source, dict) else {}
 
@@ -125,7 +110,7 @@ def _files(source: Config) -> dict[str, str]:
     # Any text that is the path of a file counts: a user's own source may name its arguments freely.
     texts = {k: v for k, v in source.items() if isinstance(v, str) and k != "_target_"}
     paths = {key: Path(text).expanduser() for key, text in texts.items()}
-    return {key: str(path.absolute()) for key, path in paths.items() if files_at(path)}
+    return {key: str(path.absolute()) for key, path in paths.items() if path.is_file()}
 
 
 @functools.lru_cache(maxsize=8)

@@ -10,7 +10,6 @@ import torch
 
 from seqsweep.config.schema import Config
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Units
 from seqsweep.data.sequences import Splits
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
@@ -40,11 +39,9 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     if state is None:
         return None
     arrays = {name: value.numpy() for name, value in state.items() if torch.is_tensor(value)}
-    # Data without units have no such arrays; the two occur together.
-    units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
     shaping = Shaping.from_state(state["shaping"]) if "shaping" in state else None
-    return Scaling(state["missing"], units, **fitted, shaping=shaping)
+    return Scaling(state["missing"], state["dtype"], **fitted, shaping=shaping)
 
 
 def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
@@ -55,15 +52,9 @@ def vocabulary_of(checkpoint: Mapping[str, Any]) -> Vocabulary | None:
 
 def _plain(scaling: Scaling) -> dict[str, Any]:
     """Returns a scaling as plain values, and one tensor for each fitted array."""
-    units = {} if scaling.units is None else scaling.units._asdict()
-    arrays = {
-        **units,
-        "fill": scaling.fill,
-        "mean": scaling.mean,
-        "deviation": scaling.deviation,
-    }
+    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
     # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
     # Checkpoints without a transform stay as older versions read and wrote them.
     shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
-    return {"missing": scaling.missing, **tensors, **shaping}
+    return {"missing": scaling.missing, "dtype": scaling.dtype, **tensors, **shaping}

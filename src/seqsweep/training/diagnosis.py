@@ -153,7 +153,7 @@ def write_diagnosis(folder: Path, content: dict[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _chosen(sequences: Sequences, count: int) -> Chosen:
-    chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count)).in_memory()
+    chosen = sequences.select(by_class(torch.from_numpy(sequences.labels), count))
     # Sequences of equal length keep their order, so the choice is the same on every machine.
     chosen = chosen.select(np.argsort(-chosen.lengths, kind="stable"))
     # A step that no chosen sequence has would have no gradient.

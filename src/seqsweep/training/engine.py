@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 from seqsweep.config.schema import Config
 from seqsweep.data.transforms.options import shaping_options
 from seqsweep.native.library import is_switched_off, library, why_missing
-from seqsweep.training.data_cache import DATA_MODULE, why_on_disk
+from seqsweep.training.data_cache import DATA_MODULE
 
 _MODELS = "seqsweep.models.classifier."
 _TRAINER = "seqsweep.training.trainer.build_trainer"
@@ -109,8 +109,6 @@ def why_not_native(config: Config, takes_gpu: Callable[[str], bool]) -> str | No
     for section, target in (("data", DATA_MODULE), ("trainer", _TRAINER)):
         if config[section]["_target_"] != target:
             return f"{section}={config[section]['_target_']}, which is your own"
-    if reason := why_on_disk(config["data"]):
-        return reason
     if config["optimizer"]["_target_"] not in _ours("training.optimizers", _OPTIMIZERS):
         return f"optimizer={config['optimizer']['_target_']}, which is your own"
     for name, allowed in _PLAIN_TRAINER.items():

@@ -13,7 +13,6 @@ from omegaconf import OmegaConf
 
 from seqsweep.config import CONF_DIR
 from seqsweep.config.schema import check
-from seqsweep.data.folder_files import files_at
 from seqsweep.runs.files import read_object
 from seqsweep.runs.identity import WITHOUT_INFLUENCE, flatten, is_below
 from seqsweep.runs.run_folder import RunFolder
@@ -83,7 +82,7 @@ def _find_files(config: dict[str, Any], run: RunFolder) -> None:
     for key, path in recorded.items():
         # A path that leads to a file from here is the user's choice and stays.
         given = source.get(key)
-        if isinstance(given, str) and not files_at(Path(given).expanduser()):
+        if isinstance(given, str) and not Path(given).expanduser().is_file():
             source[key] = path
 
 

@@ -54,7 +54,7 @@ def choose(source: str, options: Sequence[str]) -> Chosen:
     """Finds a data set.
 
     Args:
-        source: a file, a folder of converted sequences, the name of bundled data, or `aeon:NAME`.
+        source: a file, the name of bundled data, or `aeon:NAME`.
         options: KEY=VALUE, a key of the source or of `data`.
 
     Raises:
@@ -74,17 +74,14 @@ def overrides_for(source: str) -> list[str]:
     if source.startswith(_ARCHIVE):
         return ["data=aeon", f"data.source.name={_quoted(source.removeprefix(_ARCHIVE))}"]
     path = Path(source).expanduser()
-    if path.is_dir():
-        return ["data=folder", f"data.source.path={_quoted(source)}"]
     if not path.exists() and source in _bundled():
         return [f"data={source}"]
     for ending, group in _GROUPS.items():
         if source.lower().endswith(ending):
             existing_file(source)
             return [f"data={group}", f"data.source.path={_quoted(source)}"]
-    if path.exists():
-        endings = listed(list(_GROUPS))
-        raise ValueError(f"{source}: unknown ending; expected {endings}, or a folder")
+    if path.is_file():
+        raise ValueError(f"{source}: unknown ending; expected {listed(list(_GROUPS))}")
     hint = did_you_mean(source, _bundled())
     if hint and not path.suffix:
         raise ValueError(f"{source}: is neither a file nor the name of bundled data{hint}")
@@ -100,7 +97,7 @@ def train_command(overrides: Sequence[str]) -> str:
 def _bundled() -> list[str]:
     """Returns the options of `data` that need no file."""
     names = (path.stem for path in (CONF_DIR / "data").glob("[!_]*.yaml"))
-    return sorted(set(names) - {*_GROUPS.values(), "folder", "aeon"})
+    return sorted(set(names) - {*_GROUPS.values(), "aeon"})
 
 
 def _override(option: str) -> str:

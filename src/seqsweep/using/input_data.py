@@ -1,6 +1,6 @@
 """Reads the sequences that a command predicts or evaluates.
 
-N sequences, T steps, F features (channels), S the sum of all lengths.
+N sequences, T steps, F features (channels).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from seqsweep.config.reword import reworded
 from seqsweep.config.signatures import signature_of
 from seqsweep.data.checks import Array, class_indices, label_array, label_texts
 from seqsweep.data.files import Stored, check_options, read_file, reader_of
-from seqsweep.data.raw import RawPart, join_padded
+from seqsweep.data.raw import RawPart
 from seqsweep.data.text import read as read_text
 from seqsweep.data.text_files import read_texts
 from seqsweep.results.formatting import count
@@ -30,7 +30,7 @@ class InputData:
 
     Attributes:
         name: the file, and the split where it has several.
-        part: x (N, T, F), or (S, F) with the sequences one after the other.
+        part: x (N, T, F), and more of each sequence.
         labels: the class name of each sequence; None where the file has no labels.
         notes: a line each for the user of the data.
     """
@@ -41,8 +41,7 @@ class InputData:
     notes: tuple[str, ...]
 
     def __len__(self) -> int:
-        lengths = self.part.lengths
-        return len(self.part.x if lengths is None else lengths)
+        return len(self.part.x)
 
     @property
     def ids(self) -> list[Any]:
@@ -58,17 +57,12 @@ class InputData:
     def batches(self, size: int) -> Iterator[tuple[Array, Array | None]]:
         """Yields the sequences in order: x (B, T, F), and lengths (B,) if the file has any."""
         x, lengths = self.part.x, self.part.lengths
-        # Only the rows of one batch are copied, so x may be a file that is mapped into memory.
         for start in range(0, len(self), size):
             rows = slice(start, start + size)
             if lengths is None:
-                yield np.asarray(x[rows]), None
-            elif x.ndim == 2:
-                first = int(lengths[:start].sum())
-                last = first + int(lengths[rows].sum())
-                yield join_padded(np.asarray(x[first:last]), lengths[rows]), lengths[rows]
+                yield x[rows], None
             else:
-                yield np.asarray(x[rows, : lengths[rows].max()]), lengths[rows]
+                yield x[rows, : lengths[rows].max()], lengths[rows]
 
 
 def open_data(

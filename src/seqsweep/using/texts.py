@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from seqsweep.data.fitted import Float32
+from seqsweep.data.checks import Float32
 from seqsweep.data.padding import padded
 from seqsweep.data.vocabulary import Lengths, Vocabulary
 

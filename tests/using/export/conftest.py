@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Units
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.vocabulary import Vocabulary
 from seqsweep.models.classifier import RNNClassifier
@@ -28,23 +27,18 @@ FILL = np.array([5.5, -190.0, 0.0], dtype=np.float32)
 
 SCALINGS: dict[str, Any] = {
     "none": None,
-    "as given": Scaling("error"),
-    "zero, as given": Scaling("zero", fill=np.zeros(3, dtype=np.float32)),
-    "forward, as given": Scaling("forward", fill=np.array([0.5, 1, -1], dtype=np.float32)),
-    "standard": Scaling("error", mean=MEAN, deviation=DEVIATION),
-    "mean": Scaling("mean", fill=FILL, mean=MEAN, deviation=DEVIATION),
-    "forward": Scaling("forward", fill=FILL, mean=MEAN, deviation=DEVIATION),
-    "units": Scaling(
+    "as given": Scaling("error", "float32"),
+    "zero, as given": Scaling("zero", "float32", np.zeros(3, dtype=np.float32)),
+    "forward, as given": Scaling("forward", "float64", np.array([0.1, 1, -1])),
+    "standard": Scaling("error", "float32", None, MEAN, DEVIATION),
+    "mean": Scaling("mean", "float32", FILL, MEAN, DEVIATION),
+    "forward": Scaling("forward", "float64", FILL.astype(np.float64), MEAN, DEVIATION),
+    "time stamps": Scaling(
         "mean",
-        Units(np.array([1.7e9, 0.0, 0.0]), np.array([64.0, 1.0, 2.0**-160])),
-        np.array([0.1, -190.0, 0.0], dtype=np.float32),
-        np.array([0.25, -200.0, 0.01]),
-        np.array([0.5, 70.0, 1e-3]),
-    ),
-    "units, as given": Scaling(
-        "forward",
-        Units(np.array([0.1, 0.0, 0.0]), np.array([2.0, 1.0, 1.0])),
-        np.array([0.1, 1.0, 0.0], dtype=np.float32),
+        "float64",
+        np.array([1.7e9 + 6.4, -190.0, 0.0]),
+        np.array([1.7e9 + 16, -200.0, 1e-50]),
+        np.array([32.0, 70.0, 1e-51]),
     ),
 }
 """Every kind of scaling that a run may have, without a transform."""
@@ -71,7 +65,7 @@ def shaped(scaling: Scaling, shaping: Shaping) -> Scaling:
 
 
 def _shaped_scalings() -> dict[str, Scaling]:
-    pairs = itertools.product(("standard", "forward", "units"), SHAPINGS)
+    pairs = itertools.product(("standard", "forward", "time stamps"), SHAPINGS)
     return {f"{a}, {b}": shaped(SCALINGS[a], SHAPINGS[b]) for a, b in pairs}
 
 
@@ -126,7 +120,9 @@ def symbols_run(request: pytest.FixtureRequest) -> LoadedRun:
     options = {"input_size": 1, "embedding_dim": 4, "num_embeddings": 5, "bidirectional": True}
     network = network_of(cell="gru", num_layers=2, pooling="attention", **options)
     vocabulary = Vocabulary().of(["abc"]) if request.param == "with a vocabulary" else None
-    return run_of(network, Scaling("error"), channel_names=("symbol",), vocabulary=vocabulary)
+    return run_of(
+        network, Scaling("error", "float32"), channel_names=("symbol",), vocabulary=vocabulary
+    )
 
 
 @pytest.fixture(params=list(SCALINGS))

@@ -123,8 +123,8 @@ class Transformed(Scaling):
 @pytest.mark.parametrize("writer", [onnx_file, pt2_file])
 def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run, writer):
     run = made_run()
-    writer.recurrent_network(replace(run, scaling=Transformed("error")), ".onnx")
-    run = replace(run, scaling=Transformed("error", smoothing=0.5))
+    writer.recurrent_network(replace(run, scaling=Transformed("error", "float32")), ".onnx")
+    run = replace(run, scaling=Transformed("error", "float32", smoothing=0.5))
     with pytest.raises(ValueError, match=r"cannot write the smoothing of the data as \."):
         writer.write(run)
 

@@ -205,7 +205,7 @@ def test_a_missing_value_that_is_refused_does_not_vanish_in_a_mean(made_run):
 
 def test_time_stamps_keep_their_digits(made_run):
     """A second among 1.7e9 is lost in float32, so the input of such a file is float64."""
-    run = made_run("units", cell="gru")
+    run = made_run("time stamps", cell="gru")
     x, lengths = raw_sequences(run, 5, 6, np.random.default_rng(4))
     x[:, :, 0] = 1.7e9 + np.arange(30).reshape(5, 6)
     x[:, :, 2] = 1e-48

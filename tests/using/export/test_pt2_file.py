@@ -91,7 +91,7 @@ def test_a_file_reads_the_indices_of_symbols(symbols_run):
         ("rnn", "tanh", "last", "mean"),
         ("rnn", "relu", "mean", "forward"),
         ("gru", "tanh", "attention", "standard"),
-        ("gru", "tanh", "max", "units"),
+        ("gru", "tanh", "max", "time stamps"),
         ("lstm", "tanh", "last", "none"),
         ("rnn", "tanh", "mean", "forward, all"),
         ("rnn", "tanh", "last", "standard, crop"),

@@ -156,7 +156,7 @@ def test_the_program_in_a_browser_prints_the_same(vowels, node, browser, expecte
 NETWORKS = [
     ("mean", {"cell": "gru", "num_layers": 2, "bidirectional": True, "pooling": "mean"}),
     ("forward", {"cell": "lstm", "bidirectional": True, "pooling": "max"}),
-    ("units", {"nonlinearity": "relu", "num_layers": 3}),
+    ("time stamps", {"nonlinearity": "relu", "num_layers": 3}),
     ("standard", {"cell": "rnn", "num_layers": 2, "bidirectional": True}),
 ]
 

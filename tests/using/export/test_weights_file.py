@@ -10,7 +10,6 @@ from safetensors import safe_open
 from torch import nn
 
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Units
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.models.classifier import RNNClassifier
 from seqsweep.using.export import weights_file
@@ -56,10 +55,9 @@ def test_the_metadata_give_config_names_and_scaling(made_run, tmp_path, scaling)
     # The scaling built again from the file gives the same bits.
     arrays = {name: np.array(stored[name]) for name in ("mean", "deviation") if name in stored}
     if "fill" in stored:
-        arrays["fill"] = np.array(stored["fill"], dtype=np.float32)
-    units = Units(np.array(stored["zero"]), np.array(stored["one"])) if "zero" in stored else None
+        arrays["fill"] = np.array(stored["fill"], dtype=stored["dtype"])
     shaping = Shaping.from_state(stored["shaping"]) if "shaping" in stored else None
-    again = Scaling(stored["missing"], units, **arrays, shaping=shaping)
+    again = Scaling(stored["missing"], stored["dtype"], **arrays, shaping=shaping)
     x, lengths = raw_sequences(run, 4, 5, np.random.default_rng(1))
     results, expected = again.apply(x, lengths), run.scaling.apply(x, lengths)
     assert all(np.array_equal(*pair) for pair in zip(results, expected, strict=True))

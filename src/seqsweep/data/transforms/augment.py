@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seqsweep.data.precision import Float32, Float64, Mask
+from seqsweep.data.checks import Float32, Float64, Mask
 from seqsweep.data.transforms.options import TransformOptions, transform_of
 from seqsweep.data.transforms.shaping import Shaping
 from seqsweep.data.transforms.steps import Lengths

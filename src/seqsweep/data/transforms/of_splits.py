@@ -89,8 +89,7 @@ def widen(holed: Splits, whole: Splits, shaping: Shaping, where: str) -> Splits:
     for name, part in whole.parts.items():
         missing = np.isnan(holed.parts[name].x)
         x, lengths = shaping.widen(part.x, missing, part.lengths)
-        units, names = shaping.units(part.units), shaping.names
-        parts[name] = replace(part, x=x, lengths=lengths, channel_names=names, units=units)
+        parts[name] = replace(part, x=x, lengths=lengths, channel_names=shaping.names)
     return replace(whole, **parts)
 
 

@@ -8,9 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from seqsweep.data.precision import Float32, Units
+from seqsweep.data.checks import Floats, Mask
 from seqsweep.data.transforms.steps import Lengths, cropped, downsampled, framed
 
 
@@ -34,7 +33,7 @@ class Shaping:
     masked: tuple[int, ...] = ()
     frame: int = 1
 
-    def crop(self, x: Float32, lengths: Lengths, where: str) -> tuple[Float32, Lengths]:
+    def crop(self, x: Floats, lengths: Lengths, where: str) -> tuple[Floats, Lengths]:
         """Crops sequences.
 
         Raises:
@@ -51,20 +50,18 @@ class Shaping:
             return x, lengths
         return cropped(x, lengths, self.first, self.last)
 
-    def shorten(self, x: Float32, lengths: Lengths) -> tuple[Float32, Lengths]:
+    def shorten(self, x: Floats, lengths: Lengths) -> tuple[Floats, Lengths]:
         """Downsamples cropped sequences."""
         return (x, lengths) if self.downsample == 1 else downsampled(x, lengths, self.downsample)
 
-    def widen(
-        self, x: Float32, missing: npt.NDArray[np.bool_], lengths: Lengths
-    ) -> tuple[Float32, Lengths]:
+    def widen(self, x: Floats, missing: Mask, lengths: Lengths) -> tuple[Floats, Lengths]:
         """Appends mask channels to filled sequences, and frames them.
 
         Args:
             missing: (N, T, F) True where a value has been filled in.
         """
         if self.masked:
-            masks = missing[:, :, list(self.masked)].astype(np.float32)
+            masks = missing[:, :, list(self.masked)].astype(x.dtype)
             x = np.concatenate([x, masks], axis=2)
         return (x, lengths) if self.frame == 1 else framed(x, lengths, self.frame)
 
@@ -78,19 +75,10 @@ class Shaping:
         return tuple(f"{name}@{step}" for step in range(self.frame) for name in names)
 
     @property
-    def is_mask(self) -> npt.NDArray[np.bool_]:
+    def is_mask(self) -> Mask:
         """The resulting channels that are masks, as truth values; masks keep their 0 and 1."""
         one_step = [False] * len(self.channel_names) + [True] * len(self.masked)
         return np.array(one_step * self.frame)
-
-    def units(self, units: Units | None) -> Units | None:
-        """Returns the units of the resulting channels from those of the source."""
-        if units is None:
-            return None
-        masks = len(self.masked)
-        zero = np.concatenate([units.zero, np.zeros(masks)])
-        one = np.concatenate([units.one, np.ones(masks)])
-        return Units(np.tile(zero, self.frame), np.tile(one, self.frame))
 
     def state(self) -> dict[str, Any]:
         """Returns plain values for a checkpoint."""

@@ -1,19 +1,19 @@
 """Crops, downsamples and frames padded sequences, as functions of arrays.
 
 N sequences, T steps, F features (channels). Every function takes and returns x (N, T, F), which is
-0 at its padding, and lengths (N,). No result depends on the amount of padding or on the other
-sequences.
+0 at its padding, and lengths (N,). The type of x stays: float32 or float64. No result depends on
+the amount of padding or on the other sequences.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from seqsweep.data.precision import Float32, Mask
+from seqsweep.data.checks import Floats, Mask
 
 Lengths = npt.NDArray[np.int64]
 
 
-def cropped(x: Float32, lengths: Lengths, first: int, last: int | None) -> tuple[Float32, Lengths]:
+def cropped(x: Floats, lengths: Lengths, first: int, last: int | None) -> tuple[Floats, Lengths]:
     """Keeps the steps from `first` up to `last`, which is not kept.
 
     Every sequence must have a step there.
@@ -24,7 +24,7 @@ def cropped(x: Float32, lengths: Lengths, first: int, last: int | None) -> tuple
     return x[:, first : first + kept.max()], kept
 
 
-def downsampled(x: Float32, lengths: Lengths, size: int) -> tuple[Float32, Lengths]:
+def downsampled(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths]:
     """Replaces each `size` steps by their mean; the last mean may be of fewer steps.
 
     A missing value (NaN) has no weight. The result is missing where all steps are.
@@ -42,11 +42,11 @@ def downsampled(x: Float32, lengths: Lengths, size: int) -> tuple[Float32, Lengt
         weights[:, : len(steps)] += present
     shorter = -(-lengths // size)
     with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, as it should be
-        result = (total / weights).astype(np.float32)
+        result = (total / weights).astype(x.dtype)
     return _zeroed(result, shorter), shorter
 
 
-def framed(x: Float32, lengths: Lengths, size: int) -> tuple[Float32, Lengths]:
+def framed(x: Floats, lengths: Lengths, size: int) -> tuple[Floats, Lengths]:
     """Makes each `size` steps one step of `size * F` channels, in the order of the steps.
 
     Where the last steps of a sequence do not fill a frame, its last step is repeated.
@@ -60,7 +60,7 @@ def framed(x: Float32, lengths: Lengths, size: int) -> tuple[Float32, Lengths]:
     return _zeroed(steps.reshape(count, frames, size * features), fewer), fewer
 
 
-def _zeroed(x: Float32, lengths: Lengths) -> Float32:
+def _zeroed(x: Floats, lengths: Lengths) -> Floats:
     """Returns x with zeros at its padding."""
     valid: Mask = np.arange(x.shape[1]) < lengths[:, None]
     return x if valid.all() else np.where(valid[:, :, None], x, np.float32(0))

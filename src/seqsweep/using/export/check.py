@@ -114,11 +114,8 @@ def raw_sequences(
     symbols = count_symbols(run)
     x = rng.normal(size=shape) if symbols is None else rng.integers(symbols, size=shape) * 1.0
     x = x if scale is None else scale[0] + scale[1] * x
-    if scaling is not None:
-        if scaling.units is not None:
-            x = scaling.units.zero + scaling.units.one * x
-        if scaling.fill is not None:
-            x[rng.random(x.shape) < 0.1] = np.nan
+    if scaling is not None and scaling.fill is not None:
+        x[rng.random(x.shape) < 0.1] = np.nan
     is_padding = np.arange(steps) >= lengths[:, None]
     x[is_padding] = rng.choice([1e6, np.nan, np.inf], size=x.shape)[is_padding]
     return x.astype(input_type(run)), lengths

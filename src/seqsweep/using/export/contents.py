@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from seqsweep.data.checks import Float64
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Float64
 from seqsweep.runs.provenance import version
 from seqsweep.using.load import LoadedRun
 
@@ -41,12 +41,12 @@ def channels_beyond_float32(run: LoadedRun) -> list[str]:
     scaling = scaling_inside(run)
     # Without standardisation the network itself takes the values as float32.
     scale = source_scale(run)
-    if scaling is None or scaling.units is None or scale is None:
+    if scaling is None or scaling.dtype == "float32" or scale is None:
         return []
-    zero, one = scaling.units
-    rounding = np.spacing((np.abs(zero) + one).astype(np.float32)).astype(np.float64) / 2
-    is_coarse = rounding > _COARSE * one * scale[1]
-    return [run.source_channels[f] for f in scaling.units.changed if is_coarse[f]]
+    mean, deviation = scale
+    rounding = np.spacing((np.abs(mean) + deviation).astype(np.float32)).astype(np.float64) / 2
+    is_coarse = rounding > _COARSE * deviation
+    return [run.source_channels[f] for f in np.flatnonzero(is_coarse)]
 
 
 def metadata(run: LoadedRun) -> dict[str, str]:

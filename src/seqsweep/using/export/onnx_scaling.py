@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from onnx import GraphProto
 
+from seqsweep.data.checks import Float64, Floats
 from seqsweep.data.fitted import Scaling
-from seqsweep.data.precision import Float64
 from seqsweep.using.export.onnx_nodes import Graph, array_info
 from seqsweep.using.export.onnx_shaping import add_crop, add_frames, add_masks, add_means, add_valid
 
@@ -55,39 +55,27 @@ def add_usable(graph: Graph, prepared: Prepared, symbols: int | None) -> str:
 
 
 def _scaled(graph: Graph, scaling: Scaling, x: str, lengths: str) -> tuple[str, str]:
-    """Adds units, transform, missing values and standardisation, as `Scaling.apply` has them."""
-    values, shaping = _in_units(graph, scaling, x), scaling.shaping
+    """Adds transform, missing values and standardisation, as `Scaling.apply` has them."""
+    kind, shaping = np.dtype(scaling.dtype).type, scaling.shaping
+    values = graph.cast(x, kind)
     if shaping is not None:
         values, lengths = add_crop(graph, shaping, values, lengths)
         may_lack = scaling.fill is not None
-        values, lengths = add_means(graph, shaping.downsample, values, lengths, may_lack)
+        values, lengths = add_means(graph, shaping.downsample, values, lengths, may_lack, kind)
     whole = _filled(graph, scaling, values)
     if shaping is not None:
         is_missing = graph.node("IsNaN", values)
-        whole = add_masks(graph, shaping.masked, whole, is_missing)
+        whole = add_masks(graph, shaping.masked, whole, is_missing, kind)
         channels = len(shaping.channel_names) + len(shaping.masked)
         whole, lengths = add_frames(graph, shaping.frame, whole, lengths, channels)
     if scaling.mean is None or scaling.deviation is None:
-        return whole, lengths
-    return _shifted(graph, whole, scaling.mean, scaling.deviation, "standard"), lengths
+        return graph.cast(whole, np.float32), lengths
+    return _standardized(graph, whole, scaling.mean, scaling.deviation), lengths
 
 
-def _in_units(graph: Graph, scaling: Scaling, x: str) -> str:
-    if scaling.units is None:
-        return x
-    values = _shifted(graph, x, scaling.units.zero, scaling.units.one, "unit")
-    # Without standardisation the network takes the values themselves, not those in units.
-    if scaling.mean is not None:
-        return values
-    one = graph.constant("unit_one", scaling.units.one)
-    zero = graph.constant("unit_zero", scaling.units.zero)
-    back = graph.node("Mul", graph.cast(values, np.float64), one)
-    return graph.cast(graph.node("Add", back, zero), np.float32)
-
-
-def _shifted(graph: Graph, x: str, zero: Float64, one: Float64, name: str) -> str:
-    """Adds (x - zero) / one in float64, rounded to float32."""
-    constants = graph.constant(f"{name}_zero", zero), graph.constant(f"{name}_one", one)
+def _standardized(graph: Graph, x: str, mean: Float64, deviation: Float64) -> str:
+    """Adds (x - mean) / deviation in float64, rounded to float32."""
+    constants = graph.constant("mean", mean), graph.constant("deviation", deviation)
     difference = graph.node("Sub", graph.cast(x, np.float64), constants[0])
     return graph.cast(graph.node("Div", difference, constants[1]), np.float32)
 
@@ -104,17 +92,18 @@ def _filled(graph: Graph, scaling: Scaling, x: str) -> str:
     first = graph.node("Expand", fill, graph.node("Concat", batch, channels, axis=0))
     outputs = ("last_value", "without_missing")
     along_time = {"scan_input_axes": [1], "scan_output_axes": [1], "num_scan_inputs": 1}
-    return graph.nodes("Scan", (first, x), outputs, body=_step(len(scaling.fill)), **along_time)[1]
+    return graph.nodes("Scan", (first, x), outputs, body=_step(scaling.fill), **along_time)[1]
 
 
-def _step(channels: int) -> GraphProto:
+def _step(fill: Floats) -> GraphProto:
     """Returns one time step of filling forward: a missing value becomes the last one."""
     body = Graph()
     body.node("IsNaN", "now", output="is_missing")
     body.node("Where", "is_missing", "before", "now", output="after")
     body.node("Identity", "after", output="filled")
     names = ("before", "now"), ("after", "filled")
-    inputs, outputs = ([array_info(n, np.float32, ("batch", channels)) for n in g] for g in names)
+    kind, shape = fill.dtype.type, ("batch", len(fill))
+    inputs, outputs = ([array_info(name, kind, shape) for name in group] for group in names)
     return body.finish("fill_forward", inputs, outputs)
 
 

@@ -24,22 +24,25 @@ def add_crop(graph: Graph, shaping: Shaping, x: str, lengths: str) -> tuple[str,
     return x, graph.node("Max", kept, graph.axes(0))
 
 
-def add_means(graph: Graph, size: int, x: str, lengths: str, may_lack: bool) -> tuple[str, str]:
+def add_means(
+    graph: Graph, size: int, x: str, lengths: str, may_lack: bool, kind: type[np.generic]
+) -> tuple[str, str]:
     """Adds the mean of each `size` steps.
 
     Args:
         may_lack: a missing value has no weight; else the result is missing too.
+        kind: the type of x, and of the result.
     """
     if size == 1:
         return x, lengths
     present = add_valid(graph, x, lengths)
     if may_lack:
         present = graph.node("And", present, graph.node("Not", graph.node("IsNaN", x)))
-    zero = graph.constant("zero", np.zeros(1, dtype=np.float32))
+    zero = graph.constant("missing", np.zeros(1, dtype=kind))
     total = _sum(graph, size, x, graph.node("Where", present, x, zero))
     ones = graph.node("Expand", graph.cast(present, np.float32), graph.node("Shape", x))
     mean = graph.node("Div", total, _sum(graph, size, x, ones))
-    return graph.cast(mean, np.float32), _blocks(graph, lengths, size)
+    return graph.cast(mean, kind), _blocks(graph, lengths, size)
 
 
 def add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) -> tuple[str, str]:
@@ -58,12 +61,18 @@ def add_frames(graph: Graph, size: int, x: str, lengths: str, channels: int) -> 
     return frames, _blocks(graph, lengths, size)
 
 
-def add_masks(graph: Graph, masked: tuple[int, ...], x: str, is_missing: str) -> str:
-    """Adds a channel for each one that is `masked`: 1 where its value was missing."""
+def add_masks(
+    graph: Graph, masked: tuple[int, ...], x: str, is_missing: str, kind: type[np.generic]
+) -> str:
+    """Adds a channel for each one that is `masked`: 1 where its value was missing.
+
+    Args:
+        kind: the type of x.
+    """
     if not masked:
         return x
     masks = graph.node("Gather", is_missing, graph.axes(*masked), axis=2)
-    return graph.node("Concat", x, graph.cast(masks, np.float32), axis=2)
+    return graph.node("Concat", x, graph.cast(masks, kind), axis=2)
 
 
 def add_valid(graph: Graph, x: str, lengths: str) -> str:

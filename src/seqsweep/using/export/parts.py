@@ -14,7 +14,7 @@ _KINDS = (RNNClassifier, SimpleRNN, MultiLayerRNN, BiDirectionalRNN)
 _PARTS = {"embedding", "rnn", "attention", "fc"}
 _LAYERS = (nn.RNN, nn.GRU, nn.LSTM)
 _POOLINGS = ("last", "mean", "max", "attention")
-_STEPS = ("missing", "units", "fill", "mean", "deviation", "shaping")
+_STEPS = ("missing", "dtype", "fill", "mean", "deviation", "shaping")
 
 
 class Layer(NamedTuple):

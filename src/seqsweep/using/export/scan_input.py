@@ -14,14 +14,12 @@ from seqsweep.data.fitted import Scaling
 
 
 class RawInput(nn.Module):
-    """The bits of `Scaling.apply`: units, transform, missing values and standardisation.
+    """The bits of `Scaling.apply`: transform, missing values and standardisation.
 
     Shape: x (B, T, F), lengths (B,) -> (B, T, F) float32, 0 at padding, and lengths (B,). With a
     transform, T and F of the result differ.
     """
 
-    zero: Tensor | None
-    one: Tensor | None
     fill: Tensor | None
     mean: Tensor | None
     deviation: Tensor | None
@@ -30,29 +28,20 @@ class RawInput(nn.Module):
         super().__init__()
         self.shaping = None if scaling is None else scaling.shaping
         self.forward_fill = scaling is not None and scaling.missing == "forward"
-        units = None if scaling is None else scaling.units
-        self._keep("zero", None if units is None else units.zero)
-        self._keep("one", None if units is None else units.one)
+        self.kind = torch.float32 if scaling is None else getattr(torch, scaling.dtype)
         for name in ("fill", "mean", "deviation"):
             self._keep(name, None if scaling is None else getattr(scaling, name))
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        x, lengths = self._shortened(self._in_units(x), lengths)
+        x, lengths = self._shortened(x.to(self.kind), lengths)
         is_missing = x.isnan()
         if self.fill is not None:
             x = _filled_forward(x) if self.forward_fill else x
             x = torch.where(x.isnan(), self.fill, x)
         x, lengths = self._widened(x, is_missing, lengths)
         if self.mean is not None and self.deviation is not None:
-            x = ((x.double() - self.mean) / self.deviation).float()
-        return torch.where(is_step(x, lengths).unsqueeze(2), x, 0.0), lengths
-
-    def _in_units(self, x: Tensor) -> Tensor:
-        if self.zero is None or self.one is None:
-            return x
-        x = ((x.double() - self.zero) / self.one).float()
-        # Without standardisation the network takes the values themselves, not those in units.
-        return x if self.mean is not None else (x.double() * self.one + self.zero).float()
+            x = (x.double() - self.mean) / self.deviation
+        return torch.where(is_step(x, lengths).unsqueeze(2), x.float(), 0.0), lengths
 
     def _shortened(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Crops and downsamples."""
@@ -84,7 +73,7 @@ class RawInput(nn.Module):
         present = present & ~x.isnan() if self.fill is not None else present.expand_as(x)
         shape = (x.shape[0], -1, size, x.shape[2])
         total = torch.where(present, x, 0.0).double().reshape(shape).sum(dim=2)
-        return (total / present.double().reshape(shape).sum(dim=2)).float()
+        return (total / present.double().reshape(shape).sum(dim=2)).to(x.dtype)
 
     def _widened(self, x: Tensor, is_missing: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Appends mask channels and makes frames."""

@@ -48,15 +48,10 @@ def _plain_scaling(run: LoadedRun) -> dict[str, Any] | None:
     scaling = run.scaling
     if scaling is None:
         return None
-    arrays = {
-        "fill": scaling.fill,
-        "mean": scaling.mean,
-        "deviation": scaling.deviation,
-        **({} if scaling.units is None else scaling.units._asdict()),
-    }
+    arrays = {"fill": scaling.fill, "mean": scaling.mean, "deviation": scaling.deviation}
     lists = {name: array.tolist() for name, array in arrays.items() if array is not None}
     shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
-    return {"missing": scaling.missing, **lists, **shaping}
+    return {"missing": scaling.missing, "dtype": scaling.dtype, **lists, **shaping}
 
 
 def _without_sharing(weights: dict[str, Tensor]) -> dict[str, Tensor]:
