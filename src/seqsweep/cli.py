@@ -294,18 +294,11 @@ def _report(arguments: list[str]) -> int:
 def _compare(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
-    from seqsweep.results.detect import detect_difference
 
     parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    detect = "of one sweep: how many seeds or splits would show this difference"
-    parser.add_argument("--detect", type=float, metavar="DIFFERENCE", help=detect)
-    options = parser.parse(arguments, intermixed=True)
-    if options.detect is not None:
-        detect_difference(options.folders, options.detect, PlainConsole())
-    else:
-        compare(options.folders, PlainConsole())
+    compare(parser.parse(arguments).folders, PlainConsole())
 
 
 def _tensorboard(arguments: list[str]) -> int:
