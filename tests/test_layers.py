@@ -232,7 +232,6 @@ def test_the_imports_have_no_cycle():
             ("using.export.onnx_nodes", "using.export.onnx_file", "using.export.onnx_scaling"),
         ),
         ("onnxruntime", ("using.export.onnx_file",)),
-        ("safetensors", ("using.bundle_file", "using.export.weights_file")),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

@@ -34,11 +34,11 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
-  export RUN --to FILE      write a network for other programs: .onnx, .pt2, .safetensors
+  export RUN --to FILE      write a network for other programs (.onnx)
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
-  bundle RUN OUT.zip        write one file to pass on: weights, config, model card
+  bundle RUN OUT.zip        write one file to pass on: weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
   data convert SOURCE OUT   write a folder that a run reads in bounded memory
