@@ -87,7 +87,7 @@ ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "mapped", "mapped_sequences", "mapped_fit", "values_file",
     "moments", "folder_files", "folder_meta", "convert", "convert_stream", "streams", "info",
-    "files", "memory", "lists", "grouped_cut", "tables", "table_names",
+    "files", "memory", "lists", "grouped_cut", "tables", "table_roles",
     "vocabulary", "symbols", "text",
     "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",
