@@ -11,8 +11,7 @@ from seqsweep.data.convert import convert
 from seqsweep.data.convert_stream import convert_stream
 from seqsweep.data.mapped import mapped
 from seqsweep.data.readers import npz
-from seqsweep.data.streams import npz_stream, ts_stream
-from seqsweep.data.ts import ts
+from seqsweep.data.streams import npz_stream
 
 N = 40
 LENGTHS = np.random.default_rng(1).integers(2, 13, N)
@@ -108,18 +107,6 @@ TS = """@problemName toy
 4,5:1e9,7:b
 1000000001.5,2:0,0:b
 """
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_a_ts_file_is_converted_as_in_memory(end, tmp_path):
-    path, other = tmp_path / "a_TRAIN.ts", tmp_path / "a_TEST.ts"
-    for file in (path, other):
-        file.write_bytes(b"\xef\xbb\xbf" + TS.replace("\n", end).encode())
-    (tmp_path / "scratch").mkdir()
-    source = ts(str(path), str(other))
-    stream = ts_stream(tmp_path / "scratch", str(path), str(other))
-    as_folder(source, stream, tmp_path)
-    assert source.train.lengths.tolist() == [3, 2, 2]
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,11 @@ BAD_CSV = {
         {},
         r"my.csv:6: the step \(column 'time'\) 'late' is not a number or a date",
     ),
-    "steps of two kinds": (swap("run_1,1", "run_1,2020-01-01"), {}, "my.csv:6: the step .* '2020-01-01' is not a number or a date, as"),
+    "steps of two kinds": (
+        swap("run_1,1", "run_1,2020-01-01"),
+        {},
+        "my.csv:6: the step .* '2020-01-01' is not a number or a date, as the others are",
+    ),
     "id missing": (
         swap("run_1,1", ",1"),
         {},

@@ -6,7 +6,7 @@ N sequences, B of them in a block, S steps together, F features (channels).
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,10 +22,8 @@ from seqsweep.data.checks import (
     channels_first_note,
     check_lengths,
     label_array,
-    label_names,
 )
 from seqsweep.data.raw import RawPart
-from seqsweep.data.ts import open_cases
 
 _AT_ONCE = 1 << 20
 """The most values, with padding, that are read at once."""
@@ -150,49 +148,7 @@ def _ranges(lengths: npt.NDArray[np.int64], channels: int) -> Iterator[tuple[int
     yield start, len(lengths)
 
 
-def ts_stream(scratch: Path, path: str, test_path: str | None = None) -> Stream:
-    """Reads .ts files line by line, into a file of numbers in the folder `scratch`.
-
-    Raises:
-        FileNotFoundError, ValueError: see `ts`.
-    """
-    splits: dict[str, RawSplit] = {}
-    declared: list[list[str]] = []
-    for name, file in (("train", path), ("test", test_path)):
-        if file is None:
-            continue
-        opened = open_cases(file)
-        declared.append(opened.classes)
-        splits[name] = _spooled(opened.cases, scratch / f"{name}.bin", str(opened.file))
-    return Stream(splits, label_names(*declared), None)
-
-
-def _spooled(
-    cases: Iterable[tuple[npt.NDArray[np.float64], str]], spool: Path, where: str
-) -> RawSplit:
-    """Writes cases into a file, from which they can be read more than once."""
-    lengths: list[int] = []
-    labels: list[str] = []
-    channels = 1
-    with spool.open("wb") as file:
-        for values, label in cases:
-            file.write(np.ascontiguousarray(values).data)
-            lengths.append(len(values))
-            labels.append(label)
-            channels = values.shape[1]
-    steps = np.array(lengths, dtype=np.int64)
-
-    def blocks() -> Iterator[Array]:
-        with spool.open("rb") as file:
-            for start, stop in _ranges(steps, channels):
-                count = int(steps[start:stop].sum()) * channels
-                yield np.fromfile(file, np.float64, count).reshape(-1, channels)
-
-    return RawSplit(blocks, steps, np.array(labels), where, np.dtype(np.float64))
-
-
 STREAMS: Mapping[str, Callable[..., Stream]] = {
     "seqsweep.data.readers.npz": npz_stream,
-    "seqsweep.data.ts.ts": ts_stream,
 }
 """The readers of large files, by the source function that reads the file into memory."""

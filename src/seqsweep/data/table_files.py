@@ -77,20 +77,18 @@ def open_table(path: str, delimiter: str | None = None) -> Table:
 def _parquet_table(file: Path) -> Table:
     where = str(file)
     with _damage_named(where):
-        metadata, schema = parquet.read_metadata(file), parquet.read_schema(file)
+        opened = parquet.ParquetFile(file)
 
     def read(numbers: Sequence[str], others: Sequence[str]) -> Columns:
         columns = [*numbers, *others]
         # A run-length encoded file may hold any number of rows in a few bytes.
-        _check_size(where, metadata.num_rows, len(columns))
-        with _damage_named(where), parquet.ParquetFile(file) as opened:
-            table = opened.read(columns=columns)
+        _check_size(where, opened.metadata.num_rows, len(columns))
+        with _damage_named(where), opened:
+            table = opened.read(columns=columns).select(columns)
             table.validate(full=True)  # finds texts that are not UTF-8, too
-            if len(table) != metadata.num_rows or set(table.column_names) != set(columns):
-                raise OSError("the metadata are not those of the rows and columns")
         return table
 
-    return Table(where, schema.names, read)
+    return Table(where, opened.schema_arrow.names, read)
 
 
 @contextmanager
@@ -98,13 +96,11 @@ def _damage_named(where: str) -> Generator[None]:
     """Names a file that pyarrow cannot read."""
     try:
         yield
-    except MemoryError:
-        raise
-    except pa.ArrowNotImplementedError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{where}: pyarrow cannot read it: {reason}") from None
-    except (pa.ArrowException, OSError, KeyError):
-        raise ValueError(f"{where} is cut off or damaged; make or copy it again") from None
+    except (pa.ArrowInvalid, OSError, KeyError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{where} is cut off or damaged; make or copy it again (pyarrow: {reason})"
+        ) from None
 
 
 class CsvTable(Table):

@@ -89,10 +89,8 @@ def assemble_wide(rows: Rows, shape: tuple[int, int] | None) -> Assembled:
     x = rows.features()
     x = x.reshape(len(rows), *(shape or (x.shape[1], 1)))
     lengths = _lengths(rows, x.shape[1]) if rows.has("length") else None
-    index, ids = np.arange(len(rows), dtype=np.int64), None
-    if rows.has("id"):
-        codes, values = rows.codes("id")
-        ids = values[codes]
+    index = np.arange(len(rows), dtype=np.int64)
+    ids = rows.codes("id").texts() if rows.has("id") else None
     return Assembled(x, lengths, index, index, ids)
 
 

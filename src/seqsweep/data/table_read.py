@@ -55,9 +55,8 @@ def read_files(
     read = _read(open_table(path, delimiter), options, labelled)
     if test_path is not None:
         if "test" in read.parts:
-            raise ValueError(
-                f"data.source.test_path={test_path}, but {path} has a test split; give only one"
-            )
+            given = f"data.source.test_path={test_path}"
+            raise ValueError(f"{given}, but {path} has a test split; give only one")
         second = open_table(test_path, delimiter)
         test = _read(second, {**options, **_as_in(read, second)}, labelled)
         read.parts["test"] = test.parts["train"]
@@ -109,10 +108,8 @@ def _read(table: Table, options: Mapping[str, Any], labelled: bool) -> _Read:
         raise ValueError(f"{table.where}: data.source.frame and reshape are for form=wide")
     made = assemble_long(rows) if form == "long" else assemble_wide(rows, shape)
     notes = [f"{table.where}: {form} form, {roles.words()}"] if roles.guessed else []
-    labels, groups = _labels(rows, made, labelled, notes), None
-    if rows.has("group"):
-        codes, values = per_sequence(rows, "group", made)
-        groups = values[codes]
+    labels = _labels(rows, made, labelled, notes)
+    groups = per_sequence(rows, "group", made).texts() if rows.has("group") else None
     whole = RawPart(made.x, labels, made.lengths, table.where, made.ids, groups)
     parts = _divided(whole, rows, made) if rows.has("split") else {"train": whole}
     return _Read(parts, roles, form, notes)
@@ -140,19 +137,18 @@ def _steps_and_channels(
 
 def _labels(rows: Rows, made: Assembled, labelled: bool, notes: list[str]) -> Array | None:
     """Returns the label of each sequence; None where they may lack and one does."""
-    where = rows.table.where
-    if not rows.has("label") and labelled:
-        columns = listed(rows.table.names)
+    where, columns = rows.table.where, listed(rows.table.names)
+    if rows.has("label"):
+        codes, values = per_sequence(rows, "label", made, may_lack=not labelled)
+        missing = int((codes < 0).sum())
+        if not missing:
+            return rows.class_names(values)[codes]
+        notes.append(f"{where}: {missing} labels are missing; none is used")
+    elif labelled:
         raise ValueError(
             f"{where}: data.source.label=COLUMN names the label column; columns: {columns}"
         )
-    if not rows.has("label"):
-        return None
-    codes, values = per_sequence(rows, "label", made, may_lack=not labelled)
-    if missing := int((codes < 0).sum()):
-        notes.append(f"{where}: {missing} labels are missing; none is used")
-        return None
-    return rows.class_names(values)[codes]
+    return None
 
 
 def _divided(whole: RawPart, rows: Rows, made: Assembled) -> dict[str, RawPart]:

@@ -1,6 +1,7 @@
 """Decides the role of each column of a table by given names, else by unambiguous ones."""
 
 import fnmatch
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -91,13 +92,8 @@ def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) ->
 
 
 def _repeated(names: Sequence[str]) -> str | None:
-    """Returns the first name that is there a second time."""
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+    """Returns a name that is there more than once."""
+    return next((name for name, number in Counter(names).items() if number > 1), None)
 
 
 def _find_column(where: str, names: Sequence[str], argument: str, name: str) -> str:

@@ -42,6 +42,10 @@ class Codes(NamedTuple):
     codes: Int64
     values: Array
 
+    def texts(self) -> Array:
+        """Returns the values of a column without missing ones."""
+        return self.values[self.codes]
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -80,10 +84,10 @@ class Rows:
                 f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
                 " data.source.features=[...] chooses the feature columns"
             )
-        is_float32 = types.is_floating(kind) and kind.bit_width <= 32
-        target = pa.float32() if is_float32 else pa.float64()
+        # Whole numbers of 16 bits fit into float32, too.
+        fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
         # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
-        values = column.cast(target, safe=False).to_numpy()
+        values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
         with np.errstate(over="ignore"):
             too_large = np.isinf(values.astype(np.float32))
         if too_large.any():
@@ -122,8 +126,8 @@ class Rows:
             column = column.cast(pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
             raise TypeError(
-                f"{self.table.where}: column {self.roles.columns[role]!r} holds {column.type}, which"
-                " is not readable as text (UTF-8); expected texts or numbers"
+                f"{self.table.where}: column {self.roles.columns[role]!r} holds {column.type},"
+                " which is not readable as text (UTF-8); expected texts or numbers"
             ) from None
         column = pc.utf8_trim_whitespace(column) if self.table.has_text_cells else column
         absent = pc.is_in(column, pa.array(_ABSENT, pa.large_string()))
