@@ -1,6 +1,6 @@
-"""Prints how exactly exported files compute what networks do, by cell and pooling.
+"""Prints how exactly ONNX files compute what networks do, by cell and pooling.
 
-    python scripts/export_agreement.py [--format pt2] [--each]
+    python scripts/export_agreement.py [--each]
 
 Networks of 1 to 3 layers in one and in both directions, with weights as after a training, are
 written and read again, and compared on batches of 1 to 64 sequences of mixed lengths of 1 to 200
@@ -22,7 +22,7 @@ import torch
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.using.export import Format, onnx_file, pt2_file
+from seqsweep.using.export import onnx_file
 from seqsweep.using.export.check import difference, network_outputs, raw_sequences
 from seqsweep.using.load import LoadedRun
 
@@ -30,7 +30,6 @@ CHANNELS, HIDDEN, CLASSES = 12, 32, 9
 SHAPES = ((1, 1), (1, 29), (7, 1), (4, 6), (2, 200), (33, 8), (64, 29))
 CELLS = (("rnn", "tanh"), ("rnn", "relu"), ("gru", "tanh"), ("lstm", "tanh"))
 POOLINGS = ("last", "mean", "max")
-FORMATS: dict[str, Format] = {"onnx": onnx_file, "pt2": pt2_file}
 
 
 class Written(NamedTuple):
@@ -44,18 +43,16 @@ class Written(NamedTuple):
 def main() -> None:
     """Prints the table in Markdown."""
     parser = argparse.ArgumentParser(description="Compares exported files with their networks.")
-    parser.add_argument("--format", choices=FORMATS, default="onnx")
     parser.add_argument("--each", action="store_true", help="a row for each network")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    written_by = FORMATS[options.format]
     # What a first file imports and sets up does not count.
-    written_by.write(made_run(cell="rnn"))
+    onnx_file.write(made_run(cell="rnn"))
     print("| cell | pooling | layers | directions | difference | bytes | written in |")
     print("|---|---|---|---|---|---|---|")
     for (cell, nonlinearity), pooling in itertools.product(CELLS, POOLINGS):
         name = cell if cell != "rnn" else f"rnn, {nonlinearity}"
-        made = dict(networks(written_by, cell, nonlinearity, pooling))
+        made = dict(networks(cell, nonlinearity, pooling))
         if options.each:
             for (layers, directions), one in made.items():
                 print_row([one], name, pooling, layers, directions)
@@ -64,7 +61,7 @@ def main() -> None:
 
 
 def networks(
-    writer: Format, cell: str, nonlinearity: str, pooling: str
+    cell: str, nonlinearity: str, pooling: str
 ) -> Iterator[tuple[tuple[int, int], Written]]:
     """Writes and reads each network of a cell and pooling, by layers and directions."""
     for layers, directions in itertools.product((1, 2, 3), (1, 2)):
@@ -75,15 +72,15 @@ def networks(
             bidirectional=directions == 2,
             pooling=pooling,
         )
-        yield (layers, directions), written(writer, run)
+        yield (layers, directions), written(run)
 
 
-def written(writer: Format, run: LoadedRun) -> Written:
+def written(run: LoadedRun) -> Written:
     """Writes a file, reads it and compares it."""
     start = time.perf_counter()
-    content = writer.write(run)
+    content = onnx_file.write(run)
     seconds = time.perf_counter() - start
-    answer = writer.read(content, run)
+    answer = onnx_file.read(content)
     rng = np.random.default_rng(0)
     differences = list[float]()
     for batch, steps in SHAPES:

@@ -112,7 +112,6 @@ SEEDS: dict[str, list[bytes]] = {
     "csv": [LONG, WIDE, gzip.compress(LONG), b'x,"label"\n"1","a\nb"\n2,c\n'],
     "parquet": [
         _parquet_file(id=["p", "p", "q"], step=[0, 1, 0], x=[1.0, None, 3], label=["a", "a", "b"]),
-        _parquet_file(x=[[1, 2], [3]], y=[[1.0, 2.0], [3.0]], label=[True, False]),
         _parquet_file(id=pa.array(["p", "q"]).dictionary_encode(), x=[1, 2], label=[0.0, 1.0]),
     ],
 }

@@ -83,7 +83,7 @@ HYDRA_APP = (
 ARRAYS_ONLY = (
     "sequences", "raw", "tasks", "task_draws", "task_parts", "readers", "ts", "bundled", "prepare",
     "checks", "fitted", "padding", "info", "files", "memory", "lists", "grouped_cut",
-    "tables", "table_names", "vocabulary", "symbols", "text",
+    "tables", "table_roles", "vocabulary", "symbols", "text",
     "transforms.options", "transforms.steps", "transforms.shaping", "transforms.of_splits",
     "transforms.augment",
 )  # fmt: skip
@@ -227,7 +227,6 @@ def test_the_imports_have_no_cycle():
             ("using.export.onnx_nodes", "using.export.onnx_file", "using.export.onnx_scaling"),
         ),
         ("onnxruntime", ("using.export.onnx_file",)),
-        ("safetensors", ("using.bundle_file", "using.export.weights_file")),
     ],
 )
 def test_a_dependency_is_imported_only_where_it_belongs(package, allowed):

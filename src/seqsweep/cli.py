@@ -33,11 +33,11 @@ usage: seqsweep COMMAND ...
   compare FOLDER FOLDER     compare configs and results of runs or sweeps
   tensorboard FOLDER        start TensorBoard on a folder, with readable names
   reproduce RUN_FOLDER      train a run again and compare every loss and weight
-  export RUN --to FILE      write a network for other programs: .onnx, .pt2, .safetensors
+  export RUN --to FILE      write a network for other programs (.onnx)
   explain [KEY=VALUE ...]   show a network's tensors layer by layer, in the terminal or as a page
   predict RUN DATA          classify sequences: --out FILE.csv|.parquet|.jsonl
   evaluate RUN [DATA]       score a run on labelled sequences, with intervals
-  bundle RUN OUT.zip        write one file to pass on: weights, config, model card
+  bundle RUN OUT.zip        write one file to pass on: weights, config, scaling, ONNX
   clean FOLDER [KEY=VALUE ...]  list what could be deleted, with sizes; --yes deletes it
   data info SOURCE          describe data: sizes, channels, classes, duplicates
   doctor                    check the installation, and say how to mend it
@@ -279,18 +279,11 @@ def _report(arguments: list[str]) -> int:
 def _compare(arguments: list[str]) -> None:
     from seqsweep.console import PlainConsole
     from seqsweep.results.compare import compare
-    from seqsweep.results.detect import detect_difference
 
     parser = Parser("compare", "Compares runs or sweeps: their configs and their results.")
     words = "folders of runs or of sweeps"
     parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER", help=words)
-    detect = "of one sweep: how many seeds or splits would show this difference"
-    parser.add_argument("--detect", type=float, metavar="DIFFERENCE", help=detect)
-    options = parser.parse(arguments, intermixed=True)
-    if options.detect is not None:
-        detect_difference(options.folders, options.detect, PlainConsole())
-    else:
-        compare(options.folders, PlainConsole())
+    compare(parser.parse(arguments).folders, PlainConsole())
 
 
 def _tensorboard(arguments: list[str]) -> int:

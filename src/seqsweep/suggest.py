@@ -33,3 +33,9 @@ def printable(name: str) -> str:
     'a\\\\nb'
     """
     return name if name.isprintable() else name.encode("unicode_escape").decode("ascii")
+
+
+def short(value: object) -> str:
+    """Returns the start of a value, quoted, for messages."""
+    text = str(value)
+    return repr(text if len(text) <= 40 else text[:37] + "...")

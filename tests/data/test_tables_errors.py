@@ -56,13 +56,13 @@ BAD_CSV = {
     "missing label": (
         swap("-0.5,run", "-0.5,").replace("-0.4,run", "-0.4,"),
         {},
-        r"my.csv:5: the label \(column 'class'\) is missing, of sequence 'run_1'$",
+        r"my.csv:5: the label \(column 'class'\) is missing \(2 such rows\)$",
     ),
     "label nan": ("x,label\n1,a\n2,b\n3,nan\n", {}, r"my.csv:4: the label .* is missing"),
     "label missing in a step": (
         swap("-0.4,run", "-0.4,"),
         {},
-        r"my.csv:6: sequence 'run_1' has label missing \(column 'class'\), but 'run' at .*:5;",
+        r"my.csv:6: the label \(column 'class'\) is missing$",
     ),
     "label that changes": (
         swap("-0.4,run", "-0.4,walk"),
@@ -79,9 +79,13 @@ BAD_CSV = {
     "step no number": (
         swap("run_1,1", "run_1,late"),
         {},
-        r"my.csv:6: the step \(column 'time'\) 'late' is neither a number nor a date",
+        r"my.csv:6: the step \(column 'time'\) 'late' is not a number or a date",
     ),
-    "steps of two kinds": (swap("run_1,1", "run_1,2020-01-01"), {}, "mixture of numbers and dates"),
+    "steps of two kinds": (
+        swap("run_1,1", "run_1,2020-01-01"),
+        {},
+        "my.csv:6: the step .* '2020-01-01' is not a number or a date, as the others are",
+    ),
     "id missing": (
         swap("run_1,1", ",1"),
         {},
@@ -114,7 +118,7 @@ BAD_CSV = {
     "no label": (
         "id,x\na,1\nb,2\n",
         {},
-        "data.source.label=COLUMN names the label column; columns: id, x; data.source.labels_path=",
+        "data.source.label=COLUMN names the label column; columns: id, x$",
     ),
     "steps without ids": (
         "t,x,label\n0,1,a\n1,2,b\n",
@@ -122,10 +126,10 @@ BAD_CSV = {
         "step=t means a row for each step, but no column names the sequence; set data.source.id",
     ),
     "long without ids": ("x,label\n0,a\n1,b\n", {"form": "long"}, "form=long means a row for each"),
-    "no names": ("2,1,0.5,7\n1,2,3,4\n", {}, r"the first line has only numbers \(2,1,0.5,7\); exp"),
+    "no names": ("2,1,0.5\n1,2,3\n", {}, "names the label column; columns: 2, 1, 0.5$"),
     "a name too long": ("x" * 140_000 + ",label\n1,a\n", {}, "the first line: field larger"),
-    "no rows": ("x,label\n", {}, "has no row below the names of its columns"),
-    "no rows, no line end": ("x,label", {}, "has no row below the names of its columns"),
+    "no rows": ("x,label\n", {}, "has no rows"),
+    "no rows, no line end": ("x,label", {}, "has no rows"),
     "length a text": ("a,b,lengths,label\n1,2,x,y\n", {}, "'lengths'. is 'x'; must be a whole"),
     "empty": ("", {}, "my.csv: is empty"),
     "blank": ("\n \n\n", {}, "my.csv"),
@@ -140,19 +144,18 @@ BAD_CSV = {
     "binary": (b"x,label\n\0\0\1,2\n", {}, "is not a text; expected csv or parquet"),
     "gzip cut off": (gzip.compress(LONG.encode())[:-20], {}, "is cut off or damaged"),
     "gzip damaged": (b"\x1f\x8b" + b"a" * 30, {}, "is cut off or damaged"),
-    "zstd damaged": (b"\x28\xb5\x2f\xfd" + b"a" * 30, {}, "is cut off or damaged"),
     "parquet cut off": (b"PAR1" + b"a" * 30, {}, "is cut off or damaged"),
     "delimiter": (LONG, {"delimiter": "::"}, "delimiter='::': must be one character"),
-    "frame": ("a,b,c,label\n1,2,3,x\n", {"frame": 2}, r"frame=2: must divide .* 3 feature columns"),
+    "frame": ("a,b,c,label\n1,2,3,x\n", {"frame": 2}, r"frame=2: must divide .* has 3 \(a,b,c"),
     "frame 0": ("a,b,c,label\n1,2,3,x\n", {"frame": 0}, "frame=0: must divide"),
     "reshape": (
         "a,b,c,label\n1,2,3,x\n",
         {"reshape": [2, 2]},
-        r"reshape=\[2, 2\]: expected 4 columns; .* has 3 feature columns",
+        r"reshape=\[2, 2\]: must be .* the number of feature columns; .* has 3 \(a,b,c",
     ),
     "reshape of three": ("a,label\n1,x\n", {"reshape": [1, 1, 1]}, r"must be \[steps, channels\]"),
     "frame and reshape": ("a,label\n1,x\n", {"reshape": [1, 1], "frame": 1}, "give only one"),
-    "frame of a long table": (LONG, {"form": "long", "frame": 2}, "source.frame is for form=wide"),
+    "frame of a long table": (LONG, {"form": "long", "frame": 2}, "frame and reshape are for form"),
     "length": (
         "a,b,lengths,label\n1,2,3,x\n",
         {},
@@ -161,7 +164,7 @@ BAD_CSV = {
     "split": (
         "a,split,label\n1,train,x\n2,tset,y\n",
         {},
-        r"csv:3: split 'tset' \(column 'split'\): must be train, val or test; did you mean 'test'",
+        r"csv:3: the split \(column 'split'\) is 'tset'; must be train, val or test; did you mean",
     ),
     "split missing": ("a,split,label\n1,train,x\n2,,y\n", {}, r"my.csv:3: the split .* is missing"),
     "no train": ("a,split,label\n1,test,x\n2,val,y\n", {}, "no sequence is in train; found val"),
@@ -176,9 +179,6 @@ BAD_CSV = {
         {},
         "group 'p' is in train and in test; a group must be in one split; data.source.group=none",
     ),
-    "labels_id alone": (LONG, {"labels_id": "x"}, "labels_id=x: needs data.source.labels_path"),
-    "a long id": ("id,x,label\n" + "x" * 1001 + ",1,a\nb,1,b\n", {}, "'id' has a text of 1,001"),
-    "a long label": ("a,label\n1," + "x" * 1001 + "\n2,y\n", {}, "has a text of 1,001 characters"),
 }  # fmt: skip
 
 
@@ -200,24 +200,20 @@ BAD_PARQUET = {
     "label missing": (
         {"label": [0, 0, None]},
         {},
-        r"my.parquet: row 2: the label \(column 'label'\) is missing, of sequence 'b'",
+        r"my.parquet: row 2: the label \(column 'label'\) is missing$",
     ),
     "label NaN": ({"label": [0, 0, float("nan")]}, {}, "row 2: the label .* is missing"),
     "label a fraction": ({"label": [0.5, 0.5, 1]}, {}, "sequence 0 has label 0.5: .*regression"),
-    "label of lists": ({"label": [[0], [0], [1]]}, {}, "'label' holds list<.*; expected texts"),
+    "label of lists": ({"label": [[0], [0], [1]]}, {}, "'label' holds list<.*expected texts"),
     "label of bytes": ({"label": [b"\xff", b"\xff", b"a"]}, {}, "not readable as text"),
     "label changes": ({"label": [0, 1, 1]}, {}, "row 1: sequence 'a' has label '1' .* but '0' at"),
     "step twice": ({"step": [1, 1, 0]}, {}, "row 1: sequence 'a' has step 1 a second .*row 0"),
     "step missing": ({"step": [1, None, 0]}, {}, "row 1: the step .* is missing"),
     "step NaN": ({"step": [1, float("nan"), 0]}, {}, "row 1: the step .* is missing"),
-    "step of booleans": ({"step": [True, False, True]}, {}, "row 0: the step .* is neither"),
+    "step of booleans": ({"step": [True, False, True]}, {}, "row 0: the step .* is not a number"),
     "id missing": ({"id": ["a", None, "b"]}, {}, r"row 1: the id \(column 'id'\) is missing"),
     "all ids missing": ({"id": [None] * 3}, {}, r"row 0: the id .* \(3 such rows\)"),
-    "lists beside numbers": (
-        {"y": [[1], [2], [3]]},
-        {},
-        "column 'y' holds lists, column 'x' does not",
-    ),
+    "a feature of lists": ({"y": [[1], [2], [3]]}, {}, "column 'y' holds list<.*; expected num"),
     "texts that are not UTF-8": (
         {"label": pa.array([b"\xff", b"\xff", b"a"]).view(pa.string())},
         {},
@@ -225,7 +221,7 @@ BAD_PARQUET = {
     ),
     "length of lists": ({"lengths": [[1], [1], [1]]}, {"form": "wide"}, "'lengths' holds list"),
     "length a fraction": ({"n": [1.5, 1, 1]}, {"length": "n"}, "the length .* is 1.5; must be"),
-    "length missing": ({"n": [None, 1, 1]}, {"length": "n"}, "the length .* is None; must be"),
+    "length missing": ({"n": [None, 1, 1]}, {"length": "n"}, "the length .* is missing"),
     "delimiter": ({}, {"delimiter": ";"}, "delimiter=';': .* is a parquet file"),
 }  # fmt: skip
 
@@ -236,29 +232,6 @@ def test_a_bad_parquet_file_is_refused_with_its_row(tmp_path, columns, options, 
     with pytest.raises((ValueError, TypeError), match=message) as error:
         table(str(tmp_path / "my.parquet"), **options)
     assert "\n" not in str(error.value)
-
-
-BAD_LISTS = {
-    "unequal": ({"x": [[1, 2], [3]], "y": [[1, 2], [3, 4]]}, "row 1: column 'y' has 2 steps, but"),
-    "empty": ({"x": [[1, 2], []]}, "row 1: column 'x' has no steps"),
-    "null": ({"x": [[1, 2], None]}, "row 1: column 'x' has no steps"),
-    "infinite": ({"x": [[1, 2], [float("inf"), 1]]}, "row 1: column 'x' is inf"),
-    "texts": ({"x": [["a"], ["b"]]}, "column 'x' holds string; expected numbers"),
-    "lists of lists": ({"x": [[[1]], [[2]]]}, "column 'x' holds list<.*; expected numbers"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize(("columns", "message"), BAD_LISTS.values(), ids=BAD_LISTS)
-def test_bad_lists_are_refused_with_their_row(tmp_path, columns, message):
-    parquet.write_table(pa.table(columns | {"label": [0, 1]}), tmp_path / "my.parquet")
-    with pytest.raises((ValueError, TypeError), match=message):
-        table(str(tmp_path / "my.parquet"))
-
-
-def test_lists_have_no_other_form(tmp_path):
-    parquet.write_table(pa.table({"x": [[1], [2]], "label": [0, 1]}), tmp_path / "my.parquet")
-    with pytest.raises(ValueError, match="form=wide: its features are lists"):
-        table(str(tmp_path / "my.parquet"), form="wide")
 
 
 def test_a_parquet_file_cut_off_anywhere_is_refused(tmp_path):

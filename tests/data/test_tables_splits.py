@@ -7,9 +7,6 @@ import pytest
 from seqsweep.data.prepare import prepare
 from seqsweep.data.tables import from_frame, read, table
 
-ROWS = "id,step,x\na,0,1\na,1,2\nb,0,3\nc,0,4\nd,0,5\nd,1,6\n"
-LABELS = "case,class,split,subject\nd,up,test,s1\nc,up,val,s2\nb,down,train,s3\na,up,train,s4\n"
-
 
 @pytest.fixture
 def write(tmp_path):
@@ -59,73 +56,6 @@ def test_a_long_test_file_with_one_row_for_each_sequence_is_long(write):
     test = write("id,x,y,label\na,1,2,p\nb,3,4,q\n", "test.csv")
     splits = table(main, test_path=test)
     assert splits.test is not None and splits.test.x.shape == (2, 1, 2)
-
-
-def test_labels_splits_and_groups_of_a_second_table_are_joined_by_id(write):
-    path, labels = write(ROWS), write(LABELS, "labels.csv")
-    splits = table(path, labels_path=labels)
-    assert splits.val is not None and splits.test is not None
-    assert values(splits.train) == [[1, 2], [3]] and values(splits.test) == [[5, 6]]
-    assert [splits.class_names[label] for label in splits.train.labels] == ["up", "down"]
-    assert splits.train.groups is not None and splits.train.groups.tolist() == [0, 1]
-    assert splits.notes == (
-        f"{path}: long form, id=id, step=step, features=x",
-        f"{labels}: id=case, label=class, split=split, group=subject",
-    )
-
-
-def test_a_label_column_of_the_second_table_wins_and_may_be_named(write):
-    path = write(
-        ROWS.replace("x\n", "x,label\n", 1).replace("\n", ",z\n").replace("label,z", "label")
-    )
-    labels = write(LABELS + "e,up,train,s9\n", "labels.csv")
-    splits = table(path, label="class", split="none", labels_path=labels, labels_id="case")
-    assert splits.class_names == ("down", "up") and len(splits.train) == 4
-    assert splits.train.channel_names == ("x",)
-    assert splits.notes[1] == f"{path}: column 'label' is not used: {labels} has the label"
-    assert splits.notes[-1] == f"{labels}: 1 id is not used"
-
-
-def test_ids_are_joined_as_texts(write):
-    path = write("id,x\n1,5\n1,6\n2,7\n")
-    assert table(path, labels_path=write("id,y\n2,a\n1,b\n", "l.csv")).train.labels.tolist() == [
-        1,
-        0,
-    ]
-
-
-def test_ids_are_joined_whatever_their_type(tmp_path, write):
-    frame = pd.DataFrame({"id": [1.0, 1.0, 2.0], "x": [5, 6, 7]})
-    frame.to_parquet(tmp_path / "my.parquet")
-    labels = write("id,y\n2,a\n1,b\n", "l.csv")
-    assert table(str(tmp_path / "my.parquet"), labels_path=labels).train.labels.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (LABELS.replace("a,up,train,s4\n", ""), "labels.csv: has no row for sequence 'a'$"),
-        (
-            LABELS.replace("a,up", "a,"),
-            r"labels.csv:5: the label \(column 'class'\) is missing, of",
-        ),
-        (LABELS + "a,down,train,s4\n", "labels.csv:6: id 'a' a second time; the first is at .*:5"),
-        (LABELS.replace("case", "nr"), "labels.csv: data.source.labels_id=COLUMN names the id"),
-        (
-            LABELS.replace("class", "kind"),
-            "my.csv: data.source.label=COLUMN names the label column",
-        ),
-        (LABELS.replace("s4", "s1"), "group 's1' is in train and in test"),
-    ],
-)
-def test_a_bad_second_table_is_refused(write, labels, message):
-    with pytest.raises(ValueError, match=message):
-        table(write(ROWS), labels_path=write(labels, "labels.csv"))
-
-
-def test_a_table_without_ids_cannot_be_joined(write):
-    with pytest.raises(ValueError, match=r"data.source.id=COLUMN names the id column, by which"):
-        table(write("x\n1\n2\n"), labels_path=write(LABELS, "labels.csv"))
 
 
 def grouped_frame() -> pd.DataFrame:

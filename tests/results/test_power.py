@@ -1,12 +1,20 @@
 """The number of replicates has the power that simulations find."""
 
+import re
+import statistics
+from pathlib import Path
+
 import numpy as np
 import pytest
+from replicate_runs import crossed, ranked
 from scipy import stats
 
-from seqsweep.results.power import power_of_t_test, replicates_for, smallest_difference
+from seqsweep.results.power import needed_replicates_words, power_of_t_test, replicates_for
+from seqsweep.results.replicates import Replicate
 from seqsweep.results.resampled import corrected_t_p
-from seqsweep.results.significance import paired_t_p
+from seqsweep.results.significance import paired_t_p, signed_rank_p
+
+NOISE = np.random.default_rng(0).normal(0, 0.02, size=(3, 30)).tolist()
 
 
 @pytest.mark.parametrize("noncentrality", [0.0, 1.0, 2.5, 4.0])
@@ -52,19 +60,48 @@ def test_simulated_splits_find_the_difference_with_probability_0_8():
 def test_no_number_of_splits_overcomes_their_overlap():
     """The error of the mean stays above spread * sqrt(share)."""
     assert replicates_for(0.01, 0.03, 0.05, 0.25) is None
-    limit = smallest_difference(10**6, 0.03, 0.05, 0.25)
-    assert limit == pytest.approx((stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.015, rel=1e-3)
+    limit = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8)) * 0.015
     assert replicates_for(limit * 0.999, 0.03, 0.05, 0.25) is None
     assert replicates_for(limit * 1.1, 0.03, 0.05, 0.25) is not None
-
-
-def test_the_smallest_difference_is_the_inverse_of_the_number():
-    for n in (4, 7, 30):
-        smallest = smallest_difference(n, 0.03, 0.0125)
-        assert replicates_for(smallest * 1.0001, 0.03, 0.0125) == n
-        assert replicates_for(smallest * 0.9999, 0.03, 0.0125) == n + 1
 
 
 def test_a_stricter_level_takes_more():
     numbers = [replicates_for(0.02, 0.03, 0.05 / comparisons) or 0 for comparisons in (1, 3, 20)]
     assert numbers == sorted(numbers) and len(set(numbers)) == 3
+
+
+def by_seed(folder: Path, configs: int, seeds: int):
+    runs = [(h, Replicate(seed=s)) for h in range(configs) for s in range(seeds)]
+    return ranked(folder, runs, lambda h, r: 0.7 - h / 10 + NOISE[h][r.seed])
+
+
+def test_so_many_seeds_find_the_difference_with_the_signed_rank_test(tmp_path):
+    words = needed_replicates_words(by_seed(tmp_path, 2, 10), 0.025)
+    found = re.search("To find a difference of 0.025 in .* about (.*) seeds are needed", str(words))
+    assert found is not None
+    spread = statistics.stdev(NOISE[1][s] - NOISE[0][s] for s in range(10))
+    draws = np.random.default_rng(0).normal(0.025, spread, size=(1000, int(found[1])))
+    power = np.mean([signed_rank_p(row) < 0.05 for row in draws.tolist()])
+    assert power == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_large_difference_takes_as_many_seeds_as_the_test_needs(tmp_path):
+    words = needed_replicates_words(by_seed(tmp_path, 2, 5), 10.0)
+    assert words is not None and "about 6 seeds are needed" in words
+
+
+def test_a_tiny_difference_takes_very_many_seeds(tmp_path):
+    words = needed_replicates_words(by_seed(tmp_path, 2, 8), 1e-7)
+    assert words is not None and "takes more than 1,000,000 seeds" in words
+
+
+def test_splits_that_overlap_may_never_be_enough(tmp_path):
+    board = ranked(tmp_path, crossed((0, 1), folds=5), lambda h, r: 0.7 - h / 9 + NOISE[h][r.fold])
+    words = needed_replicates_words(board, 0.001)
+    assert words is not None
+    assert "No number of splits is enough" in words and "n_test / n_train = 0.25" in words
+    assert "splits are needed" in str(needed_replicates_words(board, 0.5))
+
+
+def test_runs_without_a_spread_have_no_number(tmp_path):
+    assert needed_replicates_words(by_seed(tmp_path, 2, 1), 0.1) is None

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from seqsweep.results.improvement import improvement
 from seqsweep.results.replicates import Replicate
 from seqsweep.results.resampled import (
     corrected_estimate,
@@ -97,8 +96,6 @@ def test_seeds_that_cancel_out_leave_no_difference_on_their_split():
     sample = {Replicate(f, 0, s): score for f in range(3) for s, score in enumerate((0.9, 0.7))}
     differences = paired(sample, dict.fromkeys(sample, 0.8))
     assert split_means(differences) == [0.0, 0.0, 0.0]
-    better = improvement(split_means(differences))
-    assert better is not None and better.probability == 0.5
 
 
 def test_the_interval_and_the_test_have_one_centre():

@@ -13,7 +13,6 @@ SECONDS = {
     "end_to_end/test_crash.py": 45,
     "sklearn/test_classifier.py": 45,
     "end_to_end/test_signals.py": 40,
-    "using/export/test_pt2_file.py": 40,
     "end_to_end/test_search.py": 35,
     "end_to_end/test_watch.py": 30,
     "end_to_end/test_work.py": 30,

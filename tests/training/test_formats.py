@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from seqsweep.training.planned_run import plan
@@ -40,17 +39,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ..
         }
     )
     long.to_csv(folder / "my.csv", index=False)
-    with pa.CompressedOutputStream(str(folder / "my.csv.zst"), "zstd") as stream:
-        stream.write((folder / "my.csv").read_bytes())
-    long.drop(columns="class").rename(columns={"case": "nr"}).to_csv(
-        folder / "values.csv.gz", index=False
-    )
-    pd.DataFrame({"case": [f"c{n}" for n in range(COUNT)], "class": labels}).to_csv(
-        folder / "labels.csv", index=False
-    )
+    long.rename(columns={"case": "nr"}).to_csv(folder / "packed.csv.gz", index=False)
     long.to_parquet(folder / "my.parquet")
-    lists = {f"channel_{f}": [row[:, f] for row in sequences] for f in (0, 1)}
-    pd.DataFrame(lists | {"class": labels}).to_parquet(folder / "lists.parquet")
     wide = pd.DataFrame(x.reshape(COUNT, 16)).assign(n=lengths, label=labels)
     wide.to_csv(folder / "wide.csv", index=False)
     wide.rename(columns=str).to_parquet(folder / "wide.parquet")
@@ -60,13 +50,8 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, ..
         "npz": ("data=npz", f"{path}/my.npz"),
         "ts": ("data=ts", f"{path}/my.ts"),
         "csv": ("data=csv", f"{path}/my.csv"),
-        "zst": ("data=csv", f"{path}/my.csv.zst"),
-        "labels": (
-            "data=csv", f"{path}/values.csv.gz", "data.source.id=nr",
-            f"data.source.labels_path={folder}/labels.csv",
-        ),
+        "gz": ("data=csv", f"{path}/packed.csv.gz", "data.source.id=nr"),
         "parquet": ("data=parquet", f"{path}/my.parquet"),
-        "lists": ("data=parquet", f"{path}/lists.parquet"),
         "wide csv": ("data=csv", f"{path}/wide.csv", *framed),
         "wide parquet": ("data=parquet", f"{path}/wide.parquet", *framed),
     }  # fmt: skip
@@ -99,7 +84,7 @@ def test_columns_that_make_other_data_make_another_run(written, checked):
 @pytest.mark.slow
 def test_all_formats_train_the_same_run_to_the_bit(written, checked, result_of, tmp_path):
     results: dict[str, dict[str, Any]] = {}
-    for name in ("npz", "ts", "csv", "parquet", "lists", "wide csv"):
+    for name in ("npz", "ts", "csv", "parquet", "wide csv"):
         planned = plan(checked(*written[name], *TRAIN, f"output_dir={tmp_path / name}"))
         train(planned, tmp_path / name)
         results[name] = result_of(Path(tmp_path / name / planned.run_id))

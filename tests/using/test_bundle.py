@@ -3,14 +3,11 @@
 import hashlib
 import io
 import json
-import re
 import zipfile
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -22,10 +19,9 @@ from seqsweep.runs.sealed import sealed
 from seqsweep.training.checkpoints import load_sealed, save_sealed
 from seqsweep.using.bundle_file import encode, read_bundle, write_bundle
 from seqsweep.using.load import read_content
-from seqsweep.using.model_card import Origin, model_card
 
 FIXTURES = [HealthCheck.function_scoped_fixture]  # the one file is written anew by each example
-NEEDED = ["config.json", "labels.json", "scaling.json", "model.safetensors"]
+NEEDED = ["config.json", "labels.json", "scaling.json", "weights.npz"]
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +37,12 @@ def bundle(trained, tmp_path_factory):
 def files_of(path):
     with zipfile.ZipFile(path) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
+
+
+def npz(save, array):
+    buffer = io.BytesIO()
+    save(buffer, weight=array)
+    return buffer.getvalue()
 
 
 def chosen_run(trained, command, new_data):
@@ -64,9 +66,9 @@ def test_a_bundle_predicts_what_its_run_predicts(command, trained, bundle, new_d
 
 def test_a_bundle_holds_tensors_and_text(bundle, trained):
     files = files_of(bundle)
-    assert set(files) - {"model.onnx"} == {*NEEDED, "README.md", "provenance.json"}
+    assert set(files) - {"model.onnx"} == {*NEEDED, "README.txt", "provenance.json"}
     for name, data in files.items():
-        if name.endswith((".json", ".md")):
+        if name.endswith((".json", ".txt")):
             data.decode()
     assert json.loads(files["labels.json"])["class_names"] == list(trained.classes)
     scaling = json.loads(files["scaling.json"])["scaling"]
@@ -95,65 +97,41 @@ def test_the_provenance_names_no_path_of_the_machine(bundle, trained):
     assert content["training"]["engine"] == "native"
 
 
-def test_the_model_card_has_a_head_and_intervals_over_seeds(command, trained, bundle, new_data):
-    card = files_of(bundle)["README.md"].decode()
-    _, head, text = card.split("---\n", 2)
-    values = yaml.safe_load(head)
-    assert values["library_name"] == "seqsweep"
-    assert {"pipeline_tag", "tags", "metrics"} <= values.keys()
+def test_the_readme_has_the_facts_and_intervals_over_seeds(command, trained, bundle, new_data):
+    text = files_of(bundle)["README.txt"].decode()
     run = chosen_run(trained, command, new_data)
-    record = RunFolder(run).record()
-    assert record is not None
-    accuracy = record["metrics"]["test/acc"]
-    (result,) = values["model-index"][0]["results"]
-    assert result["metrics"][0] == {"type": "accuracy", "value": round(accuracy, 4)}
     siblings = [
         RunFolder(other).record() or {}
         for other in trained.runs
         if (RunFolder(other).config() or {})["model"] == (RunFolder(run).config() or {})["model"]
     ]
     assert len(siblings) == 2
+    record = RunFolder(run).record()
+    assert record is not None
+    accuracy = record["metrics"]["test/acc"]
     mean = np.mean([sibling["metrics"]["test/acc"] for sibling in siblings])
-    row = next(line for line in text.splitlines() if line.startswith("| test/acc"))
-    assert f"| {accuracy:.4f} | {mean:.4f} |" in row
+    line = next(line for line in text.splitlines() if line.startswith("test/acc: "))
+    assert line.startswith(f"test/acc: {accuracy:.4f}, mean of 2 seeds {mean:.4f}")
     assert "best by val/acc of 4 complete runs" in text
-    assert "- sequences: 48 train, 12 val, 45 test" in text
-    assert "- classes: `fall`, `rise`, `still`" in text
-    assert "- source: `seqsweep.data.readers.npz`, `path=train.npz`" in text
-    assert str(trained.folder) not in card
+    assert "sequences: 48 train, 12 val, 45 test\n" in text
+    assert "classes: fall, rise, still\n" in text
+    assert "data: seqsweep.data.readers.npz path=train.npz" in text
+    assert "seqsweep predict bundle.zip new.npz --out predictions.csv\n" in text
+    assert str(trained.folder) not in text
 
 
-def test_the_example_of_a_model_card_runs(bundle, tmp_path, monkeypatch, capsys):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "bundle.zip").write_bytes(bundle.read_bytes())
-    card = files_of(bundle)["README.md"].decode()
-    code = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
-    assert len(code) == 1
-    exec(code[0], {})
-    assert re.search("fall|rise|still", capsys.readouterr().out)
-
-
-def test_a_single_run_has_no_interval_over_seeds(command, trained, tmp_path):
+def test_a_copied_checkpoint_has_no_scores(command, trained, tmp_path):
     (tmp_path / "mine.ckpt").write_bytes((trained.run / "checkpoints" / "best.ckpt").read_bytes())
     assert command("bundle", "mine.ckpt", "mine.zip").code == 0
-    card = files_of(tmp_path / "mine.zip")["README.md"].decode()
-    assert "There is no record of the metrics of these weights." in card
-
-
-def test_a_model_card_names_the_set_of_an_archive(trained):
-    run = seqsweep.load_run(trained.run)
-    source = {"_target_": "seqsweep.data.aeon_sets.archive", "name": "GunPoint", "folder": None}
-    config = run.config | {"data": run.config["data"] | {"source": source}}
-    card = model_card(replace(run, config=config), Origin(), has_onnx=False)
-    assert "\n# RNNClassifier (rnn) on GunPoint\n" in card
+    text = files_of(tmp_path / "mine.zip")["README.txt"].decode()
+    assert "there is no record of the metrics of these weights" in text
 
 
 def test_last_weights_do_not_get_the_metrics_of_the_best(command, trained, tmp_path):
     for run in trained.runs:
         record = RunFolder(run).record() or {}
         command("bundle", run, "last.zip", "--checkpoint", "last")
-        card = files_of(tmp_path / "last.zip")["README.md"].decode()
-        has_metrics = "| test/acc |" in card
+        has_metrics = "test/acc: " in files_of(tmp_path / "last.zip")["README.txt"].decode()
         assert has_metrics == (record["best_epoch"] == seqsweep.load_run("last.zip").epoch)
 
 
@@ -195,6 +173,14 @@ def test_a_network_of_the_users_own_is_bundled(command, trained, new_data, tmp_p
     assert done.out == command("predict", folder, new_data, "--allow", target).out
 
 
+def test_a_network_in_bfloat16_keeps_its_values(trained, tmp_path):
+    _, content = read_content(trained.run)
+    weights = {name: w.to(torch.bfloat16) for name, w in content["state_dict"].items()}
+    write_bundle(tmp_path / "a.zip", encode(content | {"state_dict": weights}))
+    found = read_bundle(tmp_path / "a.zip")["state_dict"]
+    assert all(torch.equal(found[n.removeprefix("network.")], w) for n, w in weights.items())
+
+
 def changed(path, target, name, data):
     write_bundle(target, files_of(path) | {name: data})
     return target
@@ -233,18 +219,18 @@ def test_a_name_that_is_there_twice_is_refused(bundle, tmp_path):
 
 
 def test_a_zip_that_grows_too_large_is_refused(bundle, tmp_path):
-    files = files_of(bundle) | {"README.md": b" " * 10_000_000}
+    files = files_of(bundle) | {"README.txt": b" " * 10_000_000}
     with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in files.items():
             archive.writestr(name, data)
-    with pytest.raises(ValueError, match=r"README.md has 10,000,000 bytes, too many"):
+    with pytest.raises(ValueError, match=r"README.txt has 10,000,000 bytes, too many"):
         seqsweep.load_run(tmp_path / "bomb.zip")
 
 
 def test_a_bundle_that_was_zipped_again_is_read(bundle, tmp_path, new_data, command):
     with zipfile.ZipFile(tmp_path / "again.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in reversed(files_of(bundle).items()):
-            archive.writestr(name, b"# mine" if name == "README.md" else data)
+            archive.writestr(name, b"# mine" if name == "README.txt" else data)
     assert command("predict", "again.zip", new_data).out == command("predict", bundle, new_data).out
 
 
@@ -293,8 +279,10 @@ def test_a_config_that_is_none_is_refused(bundle, tmp_path, name, content):
         ("scaling.json", b'{"scaling": {"dtype": "load", "shape": [1], "values": [1]}}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [2], "values": [1]}}'),
         ("scaling.json", b'{"scaling": {"dtype": "float32", "shape": [1], "values": ["a"]}}'),
-        ("model.safetensors", b""),
-        ("model.safetensors", b"\xff" * 100),
+        ("weights.npz", b""),
+        ("weights.npz", b"\xff" * 100),
+        ("weights.npz", npz(np.savez, np.array([object()]))),
+        ("weights.npz", npz(np.savez_compressed, np.zeros(1 << 20))),
     ],
 )
 def test_content_with_a_right_digest_is_still_checked(bundle, tmp_path, name, content):

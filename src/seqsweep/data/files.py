@@ -17,7 +17,6 @@ _READERS = {
     ".ts": "ts",
     ".csv": "tables",
     ".csv.gz": "tables",
-    ".csv.zst": "tables",
     ".parquet": "tables",
 }
 """The module of this package whose `read` reads files with this ending."""

@@ -1,52 +1,60 @@
 """Opens csv and parquet files as tables that know the place of a row.
 
-Columns are read only if they have a purpose. S rows.
+pyarrow parses the files. Columns are read only if they have a purpose.
 """
 
-from collections.abc import Sequence
+import codecs
+import csv
+import io
+import re
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn
 
 import pyarrow as pa
+from pyarrow import csv as arrow_csv
 from pyarrow import parquet
 
 from seqsweep.data.memory import check_memory
 from seqsweep.data.paths import existing_file
+from seqsweep.suggest import short
 
 Columns = Any
 """A `pyarrow.Table`; pyarrow has no types for a type checker."""
 
-Column = Any
-"""A `pyarrow.ChunkedArray`."""
+Read = Callable[[Sequence[str], Sequence[str]], Columns]
 
-DataType = Any
-"""A `pyarrow.DataType`."""
+_DELIMITERS = ",\t;|"
+_MISSING = ("", "?", "NA", "N/A", "n/a", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "#N/A")
+"""Texts that mean a missing number. A label may be any of them except the empty one."""
+
+# pyarrow compares whole cells, and files with a space after each comma are common.
+_CELLS_MISSING = [f"{a}{text}{b}" for text in _MISSING for a in ("", " ") for b in ("", " ")]
+
+_GZIP = b"\x1f\x8b"
+_CHUNK = 1 << 20
 
 
-class Table(Protocol):
-    """A table that is opened but not read.
+class Table:
+    """A table of typed columns, such as a parquet file or a DataFrame.
 
     Attributes:
         where: the file's name, for messages.
         names: all columns.
-        has_text_cells: True if every cell is a text, as in a csv file.
+        read: returns two lists of columns, the features and others.
     """
 
-    where: str
-    names: list[str]
-    has_text_cells: bool
+    has_text_cells = False
 
-    def read(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
-        """Reads these columns; `numbers` are features."""
-        ...
-
-    def is_list(self, name: str) -> bool:
-        """Returns whether the cells of a column are lists."""
-        ...
+    def __init__(self, where: str, names: Sequence[str], read: Read) -> None:
+        self.where = where
+        self.names = list(map(str, names))
+        self.read = read
 
     def place(self, row: int) -> str:
         """Returns the place of a row, counted from 0, for messages."""
-        ...
+        return f"{self.where}: row {row}"
 
 
 def open_table(path: str, delimiter: str | None = None) -> Table:
@@ -59,91 +67,158 @@ def open_table(path: str, delimiter: str | None = None) -> Table:
     file = existing_file(path)
     with file.open("rb") as opened:
         start = opened.read(4)
-    if start == b"PAR1":
-        if delimiter is not None:
-            raise ValueError(f"data.source.delimiter={delimiter!r}: {file} is a parquet file")
-        return ParquetTable(file)
-    from seqsweep.data.table_csv import CsvTable
-
-    return CsvTable(file, delimiter)
+    if start != b"PAR1":
+        return CsvTable(file, delimiter)
+    if delimiter is not None:
+        raise ValueError(f"data.source.delimiter={delimiter!r}: {file} is a parquet file")
+    return _parquet_table(file)
 
 
-class ArrowTable:
-    """A table of typed columns in memory, such as a DataFrame."""
+def _parquet_table(file: Path) -> Table:
+    where = str(file)
+    with _damage_named(where):
+        opened = parquet.ParquetFile(file)
 
-    has_text_cells = False
-
-    def __init__(self, where: str, table: Columns) -> None:
-        self.where = where
-        self.names = list(map(str, table.column_names))
-        self._table = table
-
-    def read(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
-        return self._table.select([*numbers, *others])
-
-    def is_list(self, name: str) -> bool:
-        return _is_list(self._table.schema.field(name).type)
-
-    def place(self, row: int) -> str:
-        return f"{self.where}: row {row}"
-
-
-class ParquetTable:
-    """A parquet file; rows are counted from 0 over all row groups."""
-
-    has_text_cells = False
-
-    def __init__(self, file: Path) -> None:
-        self.where = str(file)
-        self._file = file
-        opened = self._call(self._open)
-        self._schema = opened.schema_arrow
-        self.names = list(map(str, self._schema.names))
-        self._rows = int(opened.metadata.num_rows)
-        opened.close()
-
-    def read(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
+    def read(numbers: Sequence[str], others: Sequence[str]) -> Columns:
         columns = [*numbers, *others]
         # A run-length encoded file may hold any number of rows in a few bytes.
-        needed = 8 * self._rows * len(columns)
-        check_memory(needed, self.where, f"its {self._rows:,} rows of {len(columns)} columns")
-
-        def read() -> Any:
-            with self._open() as opened:
-                whole = opened.read(columns=columns)
-                whole.validate(full=True)  # finds texts that are not UTF-8, too
-                return whole
-
-        table = self._call(read)
-        if len(table) != self._rows or set(table.column_names) != set(columns):
-            raise self._damaged()
+        _check_size(where, opened.metadata.num_rows, len(columns))
+        with _damage_named(where), opened:
+            table = opened.read(columns=columns).select(columns)
+            table.validate(full=True)  # finds texts that are not UTF-8, too
         return table
 
-    def is_list(self, name: str) -> bool:
-        return _is_list(self._schema.field(name).type)
+    return Table(where, opened.schema_arrow.names, read)
+
+
+@contextmanager
+def _damage_named(where: str) -> Generator[None]:
+    """Names a file that pyarrow cannot read."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError, KeyError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(
+            f"{where} is cut off or damaged; make or copy it again (pyarrow: {reason})"
+        ) from None
+
+
+class CsvTable(Table):
+    """A csv file in memory, as text; its first line names the columns."""
+
+    has_text_cells = True
+
+    def __init__(self, file: Path, delimiter: str | None) -> None:
+        self.where = str(file)
+        self._content = _content(file)
+        header = re.search(rb"[^\r\n]+", self._content)  # the first line that is not empty
+        if header is None:
+            raise ValueError(f"{file}: is empty; expected a line with the names of the columns")
+        self._end = header.end()
+        text = header[0].decode("utf-8", "backslashreplace")
+        self._delimiter = delimiter or max(_DELIMITERS, key=text.count)
+        if len(self._delimiter) != 1 or self._delimiter in '"\r\n':
+            message = f"data.source.delimiter={delimiter!r}: must be one character, such as ';'"
+            raise ValueError(message)
+        if text.encode() != header[0]:
+            place = self.place(-1)
+            raise ValueError(f"{place}: {short(text)} is not UTF-8; save the file as UTF-8")
+        try:
+            cells = next(csv.reader([text], delimiter=self._delimiter))
+        except csv.Error as error:  # a name of more than 131,072 characters
+            raise ValueError(f"{file}: the first line: {error}") from None
+        super().__init__(self.where, [cell.strip() for cell in cells], self._parse)
+
+    def _parse(self, numbers: Sequence[str], others: Sequence[str]) -> Columns:
+        """Reads these columns: `numbers` as float64, the others as text."""
+        columns = [*numbers, *others]
+        lines = max(self._content.count(end, self._end) for end in (b"\n", b"\r"))
+        _check_size(self.where, lines, len(columns))
+        # A position in the file is the name of its column, because names may be there twice.
+        position = {name: str(index) for index, name in enumerate(self.names)}
+        kinds = {position[name]: pa.float64() for name in numbers}
+        kinds |= {position[name]: pa.string() for name in others}
+        try:
+            table = arrow_csv.read_csv(
+                pa.BufferReader(pa.py_buffer(self._content).slice(self._end)),
+                read_options=arrow_csv.ReadOptions(
+                    use_threads=False,  # errors have no row number otherwise
+                    block_size=min(max(1 << 23, 64 * self._end), (1 << 31) - 1),
+                    column_names=[str(index) for index in range(len(self.names))],
+                ),
+                parse_options=arrow_csv.ParseOptions(
+                    delimiter=self._delimiter, newlines_in_values=True, ignore_empty_lines=True
+                ),
+                convert_options=arrow_csv.ConvertOptions(
+                    column_types=kinds, include_columns=list(kinds), null_values=_CELLS_MISSING
+                ),
+            )
+        except pa.ArrowInvalid as error:
+            self._raise_with_line(str(error))
+        return table.rename_columns(columns)
 
     def place(self, row: int) -> str:
+        """Returns the line on which a row begins, counted from 1."""
+        text = io.TextIOWrapper(io.BytesIO(self._content), "utf-8", errors="replace", newline="")
+        reader = csv.reader(text, delimiter=self._delimiter)
+        begins, index = 1, -1  # the header is the row before the first
+        try:
+            for cells in reader:
+                if cells and index == row:
+                    return f"{self.where}:{begins}"
+                index += bool(cells)  # an empty line is not a row
+                begins = reader.line_num + 1
+        except csv.Error:  # a cell of more than 131,072 characters
+            pass
         return f"{self.where}: row {row}"
 
-    def _open(self) -> Any:
-        return parquet.ParquetFile(self._file)
+    def _raise_with_line(self, message: str) -> NoReturn:
+        """Raises what pyarrow has found in terms of the file."""
+        if message == "Empty CSV file":
+            raise ValueError(f"{self.where}: has no rows")
+        row, column = re.search(r"Row #(\d+)", message), re.search(r"column #(\d+)", message)
+        place = self.place(int(row[1]) - 1) if row else self.where
+        name = self.names[int(column[1])] if column else ""
+        if cells := re.search(r"Expected (\d+) columns, got (\d+)", message):
+            raise ValueError(f"{place}: {cells[2]} cells; expected {cells[1]}, as in the header")
+        if "invalid UTF8" in message:
+            raise ValueError(f"{place}: column {name!r} is not UTF-8; save the file as UTF-8")
+        if value := re.search(r"invalid value '(.*)'", message, re.DOTALL):
+            is_comma = re.fullmatch(r"[+-]?\d+,\d+", value[1].strip())
+            hint = " (decimal comma: write a point)" if is_comma else ""
+            raise ValueError(
+                f"{place}: column {name!r}: {short(value[1])} is not a number{hint};"
+                " data.source.features=[...] chooses the feature columns"
+            )
+        raise ValueError(f"{place}: {message.splitlines()[0]}")
 
-    def _call(self, function: Any) -> Any:
-        """Calls a function of pyarrow, whose errors mean a damaged file."""
-        try:
-            return function()
-        except pa.ArrowMemoryError as error:
-            raise MemoryError(f"{self.where}: {error}") from None
-        except pa.ArrowNotImplementedError as error:
-            reason = str(error).splitlines()[0]
-            raise ValueError(f"{self.where}: pyarrow cannot read it: {reason}") from None
-        except (pa.ArrowException, OSError, ValueError, KeyError):
-            raise self._damaged() from None
 
-    def _damaged(self) -> ValueError:
-        return ValueError(f"{self.where} is cut off or damaged; make or copy it again")
+def _content(file: Path) -> bytes:
+    """Returns the text of a file, decompressed, without a byte order mark."""
+    check_memory(file.stat().st_size, str(file), "its bytes")
+    content = file.read_bytes()
+    if content.startswith(_GZIP):
+        content = _decompressed(content, str(file))
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise ValueError(f"{file}: is UTF-16; save the file as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if b"\0" in content[:_CHUNK]:
+        raise ValueError(f"{file}: is not a text; expected csv or parquet")
+    if content.count(b'"') % 2:
+        raise ValueError(f"{file}: a quoted cell does not end: the file has an odd number of '\"'")
+    return content
 
 
-def _is_list(kind: DataType) -> bool:
-    types = pa.types
-    return types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+def _decompressed(content: bytes, where: str) -> bytes:
+    parts: list[bytes] = []
+    total = 0
+    with _damage_named(where), pa.input_stream(pa.py_buffer(content), compression="gzip") as stream:
+        while part := stream.read(_CHUNK):
+            parts.append(part)
+            total += len(part)
+            check_memory(2 * total, where, "its decompressed bytes")
+    return b"".join(parts)
+
+
+def _check_size(where: str, rows: int, columns: int) -> None:
+    check_memory(8 * rows * columns, where, f"its {rows:,} rows of {columns} columns")

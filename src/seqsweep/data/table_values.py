@@ -1,8 +1,10 @@
-"""Turns columns of a table into arrays; an error names the line or row.
+"""Turns columns of a table into arrays; an error names the place and the column.
 
-S rows of a table.
+S rows of a table, F features (channels).
 """
 
+import re
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,207 +13,196 @@ import pyarrow as pa
 import pyarrow.compute
 
 from seqsweep.data.checks import Array
-from seqsweep.data.memory import check_memory
-from seqsweep.data.table_csv import short
-from seqsweep.data.table_files import Column, DataType, Table
+from seqsweep.data.table_files import Columns, Table
+from seqsweep.data.table_roles import Roles
+from seqsweep.suggest import short
 
 pc: Any = pyarrow.compute  # its functions are made when it is imported
-_LONGEST_TEXT = 1000
-"""Labels and ids are short: an array of texts takes the space of the longest for each."""
+
+Column = Any
+"""A `pyarrow.ChunkedArray`."""
+
+Int64 = npt.NDArray[np.int64]
 
 _ABSENT = ("", "nan", "NaN")
 """Texts that are never a label or an id: pandas writes the latter two for missing ones."""
 
-Int64 = npt.NDArray[np.int64]
+_STEPS = (pa.int64(), pa.float64(), pa.timestamp("ns"), pa.timestamp("ns", "UTC"))
+"""What texts that order rows are read as. Float64 takes neighbouring nanoseconds for one."""
 
 
 class Codes(NamedTuple):
     """A column as numbers: `values[codes]`, in the order of first appearance.
 
     Attributes:
-        codes: (S,), -1 where the value is missing.
+        codes: one for each row or sequence; -1 where the value is missing.
         values: the distinct values.
     """
 
     codes: Int64
     values: Array
 
-
-def numbers(table: Table, name: str, column: Column) -> Array:
-    """Returns a feature column (S,) as float32 or float64; NaN where it is missing."""
-    kind = column.type
-    if pa.types.is_null(kind):
-        return np.full(len(column), np.nan, dtype=np.float32)
-    if pa.types.is_dictionary(kind):
-        return numbers(table, name, column.cast(kind.value_type))
-    if pa.types.is_decimal(kind):
-        return numbers(table, name, column.cast(pa.float64()))
-    if not (_is_number(kind) or pa.types.is_boolean(kind)):
-        raise TypeError(
-            f"{table.where}: column {name!r} holds {kind}; expected numbers;"
-            " data.source.features=[...] chooses the feature columns"
-        )
-    float32 = pa.types.is_floating(kind) and kind.bit_width <= 32
-    float32 = float32 or pa.types.is_boolean(kind) or kind.bit_width <= 16
-    values = column.cast(pa.int8()) if pa.types.is_boolean(kind) else column
-    # Unlike a safe cast of whole numbers, NumPy's rounds those above 2**53, as X in an .npz is.
-    present = values.fill_null(0).to_numpy().astype(np.float32 if float32 else np.float64)
-    if column.null_count:
-        present[column.is_null().to_numpy()] = np.nan
-    with np.errstate(over="ignore"):
-        too_large = np.isinf(present.astype(np.float32))
-    if too_large.any():
-        row = int(too_large.argmax())
-        raise ValueError(
-            f"{table.place(row)}: column {name!r} is {present[row]}; must be a number within"
-            " float32, or empty where it is missing"
-        )
-    return present
+    def texts(self) -> Array:
+        """Returns the values of a column without missing ones."""
+        return self.values[self.codes]
 
 
-def texts(table: Table, name: str, column: Column) -> Column:
-    """Returns a column of labels or ids as strings, booleans or numbers; null where missing."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        return texts(table, name, column.cast(kind.value_type))
-    if _is_number(kind):
-        if pa.types.is_floating(kind):  # NaN is what pandas writes for a missing label
-            return pc.if_else(pc.is_nan(column), pa.scalar(None, kind), column)
-        return column
-    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
-        return column
-    if pa.types.is_nested(kind):
-        raise TypeError(f"{table.where}: column {name!r} holds {kind}; expected texts or numbers")
-    try:
-        values = column.cast(pa.large_string())
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise TypeError(
-            f"{table.where}: column {name!r} holds {kind}, which is not readable as text (UTF-8)"
-        ) from None
-    if table.has_text_cells:
-        values = pc.utf8_trim_whitespace(values)
-    missing = pc.is_in(values, pa.array(_ABSENT, pa.large_string()))
-    return pc.if_else(missing, pa.scalar(None, pa.large_string()), values)
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a table, with its columns that have a role."""
 
+    table: Table
+    roles: Roles
+    columns: Columns
 
-def encoded(column: Column) -> Codes:
-    """Returns the codes of a column that `texts` has made."""
-    joined = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-    if pa.types.is_null(joined.type):
-        return Codes(np.full(len(joined), -1, dtype=np.int64), np.array([], dtype=np.str_))
-    dictionary: Any = joined.dictionary_encode()
-    codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return Codes(codes, dictionary.dictionary.to_numpy(zero_copy_only=False))
+    def __len__(self) -> int:
+        return len(self.columns)
 
+    def has(self, role: str) -> bool:
+        """Returns whether the table has a column of a role."""
+        return role in self.roles.columns
 
-def without_missing(table: Table, role: str, name: str, codes: Int64) -> None:
-    """Refuses a column in which a value is missing."""
-    missing = codes < 0
-    if missing.any():
-        row = int(missing.argmax())
-        raise ValueError(
-            f"{table.place(row)}: the {role} (column {name!r}) is missing"
-            f"{_count(int(missing.sum()))}"
+    def error(self, row: int, role: str, text: str) -> ValueError:
+        """Returns an error about the cell of a row."""
+        return ValueError(
+            f"{self.table.place(row)}: the {role} (column {self.roles.columns[role]!r}) {text}"
         )
 
+    def cell(self, row: int, role: str) -> Any:
+        """Returns a value as Python has it."""
+        return self.columns.column(self.roles.columns[role])[row].as_py()
 
-def labels(table: Table, name: str, values: Array) -> Array:
-    """Returns distinct labels in a type that `make_sequences` takes.
+    def features(self) -> Array:
+        """Returns the feature columns (S, F); NaN where a value is missing."""
+        return np.stack([self._numbers(name) for name in self.roles.features], axis=1)
 
-    A csv file holds texts alone. Those of booleans and of whole numbers with a point, `1.0`, get
-    the names that the same values have in other files.
-    """
-    if values.dtype.kind != "O":
+    def _numbers(self, name: str) -> Array:
+        column, types = _decoded(self.columns.column(name)), pa.types
+        kind = column.type
+        if not (_is_number(kind) or types.is_decimal(kind) or types.is_null(kind)):
+            raise TypeError(
+                f"{self.table.where}: column {name!r} holds {kind}; expected numbers;"
+                " data.source.features=[...] chooses the feature columns"
+            )
+        # Whole numbers of 16 bits fit into float32, too.
+        fits = types.is_null(kind) or kind.bit_width <= (32 if types.is_floating(kind) else 16)
+        # A safe cast would refuse whole numbers above 2**53 instead of rounding them.
+        values = column.cast(pa.float32() if fits else pa.float64(), safe=False).to_numpy()
+        with np.errstate(over="ignore"):
+            too_large = np.isinf(values.astype(np.float32))
+        if too_large.any():
+            row = int(too_large.argmax())
+            raise ValueError(
+                f"{self.table.place(row)}: column {name!r} is {values[row]}; must be a number"
+                " within float32, or empty where it is missing"
+            )
         return values
-    known = names(table, name, values).tolist()
-    if table.has_text_cells and known:
-        folded = [text.lower() for text in known]
-        if set(folded) <= {"true", "false"}:
-            known = [text.capitalize() for text in folded]
-        elif all(_is_whole_float(text) for text in known):
-            known = [text.partition(".")[0] for text in known]
-    return np.array(known, dtype=np.str_)
 
+    def codes(self, role: str, may_lack: bool = False) -> Codes:
+        """Returns a column (S,) of labels, ids, groups, splits or lengths.
 
-def names(table: Table, name: str, values: Array) -> npt.NDArray[np.str_]:
-    """Returns distinct ids, groups or labels as texts; whole numbers have no point."""
-    known = [str(value).removesuffix(".0") for value in values.tolist()]
-    if values.dtype.kind == "O":
-        known = [str(value) for value in values]
-    longest = max(map(len, known), default=0)
-    if longest > _LONGEST_TEXT:
-        raise ValueError(
-            f"{table.where}: column {name!r} has a text of {longest:,} characters"
-            f" ({short(max(known, key=len))}); expected at most {_LONGEST_TEXT:,}"
-        )
-    check_memory(4 * longest * len(known), table.where, f"the texts of column {name!r}")
-    return np.array(known, dtype=np.str_)
+        Args:
+            may_lack: accepts missing values.
+        """
+        column = self._column(role)
+        if not _is_number(column.type):
+            column = self._as_texts(role, column)
+        elif pa.types.is_floating(column.type):  # pandas writes NaN for a missing label
+            column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+        dictionary: Any = column.combine_chunks().dictionary_encode()
+        codes = dictionary.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        if not may_lack:
+            self._check_present(role, codes < 0)
+        values = dictionary.dictionary.to_numpy(zero_copy_only=False)
+        if values.dtype.kind == "O":
+            return Codes(codes, np.array([str(value) for value in values], dtype=np.str_))
+        if role == "label":  # its type decides the order of the classes
+            return Codes(codes, values)
+        names = [str(value).removesuffix(".0") for value in values.tolist()]
+        return Codes(codes, np.array(names, dtype=np.str_))
 
-
-def steps(table: Table, name: str, column: Column) -> Array:
-    """Returns values (S,) that order the rows: numbers, or times in nanoseconds.
-
-    Raises:
-        ValueError: a value is missing, or is neither a number nor a date.
-    """
-    kind = column.type
-    missing = column.is_null()
-    if pa.types.is_floating(kind):
-        missing = pc.or_(missing, pc.is_nan(column.fill_null(0)))
-    if pa.types.is_dictionary(kind):
-        return steps(table, name, column.cast(kind.value_type))
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        column = pc.utf8_trim_whitespace(column)
-        missing = pc.or_(missing, pc.equal(column, "").fill_null(True))
-    rows = missing.to_numpy()
-    if rows.any():
-        row = int(rows.argmax())
-        raise ValueError(f"{table.place(row)}: the step (column {name!r}) is missing")
-    for target in _step_types(kind):
+    def _as_texts(self, role: str, column: Column) -> Column:
         try:
-            return column.cast(target).to_numpy()
+            column = column.cast(pa.large_string())
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            continue
-    raise ValueError(f"{_wrong_step(table, name, column)} is neither a number nor a date")
+            raise TypeError(
+                f"{self.table.where}: column {self.roles.columns[role]!r} holds {column.type},"
+                " which is not readable as text (UTF-8); expected texts or numbers"
+            ) from None
+        column = pc.utf8_trim_whitespace(column) if self.table.has_text_cells else column
+        absent = pc.is_in(column, pa.array(_ABSENT, pa.large_string()))
+        return pc.if_else(absent, pa.scalar(None, pa.large_string()), column)
+
+    def class_names(self, labels: Array) -> Array:
+        """Returns distinct labels as other files have them: `true` is True, `1.0` is 1.
+
+        A csv file holds texts alone.
+        """
+        if not self.table.has_text_cells or not len(labels):
+            return labels
+        texts: list[str] = labels.tolist()
+        if {text.lower() for text in texts} <= {"true", "false"}:
+            texts = [text.capitalize() for text in texts]
+        elif all(re.fullmatch(r"-?\d+\.0+", text) for text in texts):
+            texts = [text.partition(".")[0] for text in texts]
+        return np.array(texts, dtype=np.str_)
+
+    def steps(self) -> Array:
+        """Returns numbers (S,) that order the rows as the step column does."""
+        column = self._column("step")
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        missing = column.is_null(nan_is_null=True)
+        if is_text:
+            column = pc.utf8_trim_whitespace(column)
+            missing = pc.or_(missing, pc.equal(column, "").fill_null(True))
+        self._check_present("step", missing.to_numpy())
+        if is_text:
+            return self._parsed_steps(column)
+        if pa.types.is_temporal(column.type):
+            return pc.rank(column, tiebreaker="dense").to_numpy()
+        if pa.types.is_boolean(column.type) or not _is_number(column.type):
+            raise self._wrong_step(0)
+        return column.to_numpy()
+
+    def _parsed_steps(self, column: Column) -> Array:
+        for kind in _STEPS:
+            if (values := _cast(column, kind)) is not None:
+                return values.to_numpy()
+        kinds = list(_STEPS)
+        for row in range(len(column)):
+            cell = column.slice(row, 1)
+            kinds = [kind for kind in kinds if _cast(cell, kind) is not None]
+            if not kinds:
+                raise self._wrong_step(row)
+        raise AssertionError("each cell has the kind of the others, but not the column")
+
+    def _wrong_step(self, row: int) -> ValueError:
+        value = short(self.cell(row, "step"))
+        return self.error(row, "step", f"{value} is not a number or a date, as the others are")
+
+    def _check_present(self, role: str, missing: npt.NDArray[np.bool_]) -> None:
+        """Refuses missing values (S,)."""
+        if missing.any():
+            others = f" ({missing.sum()} such rows)" if missing.sum() > 1 else ""
+            raise self.error(int(missing.argmax()), role, f"is missing{others}")
+
+    def _column(self, role: str) -> Column:
+        return _decoded(self.columns.column(self.roles.columns[role]))
 
 
-def _step_types(kind: DataType) -> list[DataType]:
-    if _is_number(kind):
-        return [kind]
-    if pa.types.is_boolean(kind):
-        return []
-    nanoseconds = pa.timestamp("ns")
-    with_zone = pa.timestamp("ns", "UTC")
-    # Whole numbers first: float64 would take neighbouring nanoseconds for one.
-    return [pa.int64(), pa.float64(), nanoseconds, with_zone, pa.time64("ns"), pa.duration("ns")]
-
-
-def _wrong_step(table: Table, name: str, column: Column) -> str:
-    """Returns the first value that no type accepts which accepts the one before it."""
+def _decoded(column: Column) -> Column:
+    """Returns a column, also one with a dictionary, as its values."""
     kind = column.type
-    for row in range(len(column)):
-        one = column.slice(row, 1)
-        if not any(_castable(one, target) for target in _step_types(kind)):
-            return f"{table.place(row)}: the step (column {name!r}) {short(one[0].as_py())}"
-    return f"{table.where}: column {name!r}: a mixture of numbers and dates"
+    return column.cast(kind.value_type) if pa.types.is_dictionary(kind) else column
 
 
-def _castable(column: Column, target: DataType) -> bool:
+def _is_number(kind: Any) -> bool:
+    types = pa.types
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+
+
+def _cast(column: Column, kind: Any) -> Column | None:
     try:
-        column.cast(target)
+        return column.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return False
-    return True
-
-
-def _is_number(kind: DataType) -> bool:
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
-
-
-def _is_whole_float(text: str) -> bool:
-    whole, point, rest = text.partition(".")
-    return bool(point) and whole.lstrip("-").isdecimal() and set(rest) == {"0"}
-
-
-def _count(missing: int) -> str:
-    return f" ({missing} such rows)" if missing > 1 else ""
+        return None

@@ -10,8 +10,9 @@ from typing import Any, Literal
 from seqsweep.data.files import Stored
 from seqsweep.data.raw import make_splits
 from seqsweep.data.sequences import Splits
-from seqsweep.data.table_names import Wanted
 from seqsweep.suggest import listed
+
+Form = Literal["long", "wide"]
 
 
 def table(
@@ -23,19 +24,16 @@ def table(
     split: str | None = None,
     group: str | None = None,
     length: str | None = None,
-    form: Literal["long", "wide", "lists"] | None = None,
+    form: Form | None = None,
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
     test_path: str | None = None,
-    labels_path: str | None = None,
-    labels_id: str | None = None,
 ) -> Splits:
-    """Reads a csv or parquet file; a csv file may be compressed (.gz, .zst).
+    """Reads a csv or parquet file; a csv file may be compressed (.gz).
 
-    In long form each row is a step, in wide form each row is a sequence, and in the form `lists`
-    each row is a sequence whose feature columns hold lists. A column that is not named is found by
-    its name where only one has a usual one; `none` means that there is no such column.
+    In long form each row is a step, in wide form each row is a sequence. A column that is not named
+    is found by its name where only one has a usual one; `none` means that there is no such column.
 
     Args:
         path: the file; `~` is the home folder.
@@ -48,25 +46,20 @@ def table(
         split: a column of train, val and test.
         group: a column; sequences of one group never straddle a split, also where splits are cut.
         length: in wide form, a column with the number of valid steps of each row.
-        form: by default `long` where there is a step column or an id repeats, else `wide`.
+        form: by default `wide` where `frame`, `reshape` or a length column is given, `long` where
+            there is a step column or an id repeats, else `wide`.
         frame: in wide form, so many columns in a row are the channels of one step.
         reshape: in wide form, [T, F]: the columns are T steps of F channels each.
         delimiter: of a csv file; by default the most frequent of `,` tab `;` and `|`.
         test_path: a second file with the same columns, which is the test split.
-        labels_path: a file with a row for each sequence, found by its id, that has the label, and
-            perhaps split and group.
-        labels_id: the id column of that file, where its name differs.
 
     Raises:
         FileNotFoundError: with the nearest names in that folder.
         ModuleNotFoundError: pyarrow is not installed.
         ValueError, TypeError: what is wrong, in which line of a csv file or row of another one.
     """
-    stored = read(
-        path, id, step, label, features, split, group, length, form, frame, reshape, delimiter,
-        test_path, labels_path, labels_id,
-    )  # fmt: skip
-    return _checked(stored)
+    columns = (id, step, label, features, split, group, length)
+    return _checked(read(path, *columns, form, frame, reshape, delimiter, test_path))
 
 
 def read(
@@ -78,13 +71,11 @@ def read(
     split: str | None = None,
     group: str | None = None,
     length: str | None = None,
-    form: Literal["long", "wide", "lists"] | None = None,
+    form: Form | None = None,
     frame: int | None = None,
     reshape: list[int] | None = None,
     delimiter: str | None = None,
     test_path: str | None = None,
-    labels_path: str | None = None,
-    labels_id: str | None = None,
     *,
     labelled: bool = True,
 ) -> Stored:
@@ -94,18 +85,12 @@ def read(
         labelled: False accepts a file without labels; a part then has none where any is missing.
     """
     _require_pyarrow(path)
-    from seqsweep.data.table_read import Shape, read_files
+    from seqsweep.data.table_read import read_files
 
-    return read_files(
-        path,
-        Wanted(id, step, label, features, split, group, length),
-        Shape(form, frame, reshape),
-        delimiter,
-        test_path,
-        labels_path,
-        labels_id,
-        labelled,
-    )
+    options = {"id": id, "step": step, "label": label, "features": features, "split": split}
+    options |= {"group": group, "length": length}
+    options |= {"form": form, "frame": frame, "reshape": reshape}
+    return read_files(path, options, delimiter, test_path, labelled)
 
 
 def from_frame(
@@ -117,7 +102,7 @@ def from_frame(
     split: str | None = None,
     group: str | None = None,
     length: str | None = None,
-    form: Literal["long", "wide", "lists"] | None = None,
+    form: Form | None = None,
     frame: int | None = None,
     reshape: list[int] | None = None,
 ) -> Splits:
@@ -127,11 +112,13 @@ def from_frame(
     a split column all sequences are in `train`.
     """
     _require_pyarrow("from_frame")
-    from seqsweep.data.table_read import Shape, read_frame
+    from seqsweep.data.table_read import read_frame
 
-    wanted = Wanted(id, step, label, features, split, group, length)
+    options = {"id": id, "step": step, "label": label, "features": features, "split": split}
+    options |= {"group": group, "length": length}
+    options |= {"form": form, "frame": frame, "reshape": reshape}
     try:
-        return _checked(read_frame(dataframe, wanted, Shape(form, frame, reshape)))
+        return _checked(read_frame(dataframe, options))
     except (ValueError, TypeError) as error:
         # In Python the arguments have no config before their names.
         raise type(error)(str(error).replace("data.source.", "")) from None

@@ -33,7 +33,7 @@ def text(
     `prepare` fits the vocabulary on the training split, after it has cut the other splits from it.
 
     Args:
-        path: a .csv (also .csv.gz, .csv.zst) or .parquet file with a column of texts and one of
+        path: a .csv (also .csv.gz) or .parquet file with a column of texts and one of
             labels; or a .txt or .tsv file without a header, each line LABEL<TAB>TEXT. UTF-8.
         text_column, label_column: of a csv or parquet file; None takes `text` and `label`.
         tokens: `characters`; or `words`: words, numbers and single signs, without white space.

@@ -19,7 +19,7 @@ from seqsweep.data.checks import Array
 from seqsweep.data.paths import existing_file
 from seqsweep.suggest import did_you_mean, listed
 
-_ENDINGS = (".csv", ".csv.gz", ".csv.zst", ".parquet", ".tsv", ".txt")
+_ENDINGS = (".csv", ".csv.gz", ".parquet", ".tsv", ".txt")
 
 
 class Texts(NamedTuple):
@@ -165,7 +165,9 @@ def _opened(file: Path, newline: str | None) -> Generator[IO[str]]:
     Raises:
         ValueError: in the block, for bytes that are not UTF-8 or cannot be unpacked.
     """
-    packed = _binary(file)  # what the system refuses here is not damage
+    # What the system refuses here is not damage.
+    opened = gzip.open if file.suffix.lower() == ".gz" else open
+    packed = cast("IO[bytes]", opened(file, "rb"))
     try:
         with io.TextIOWrapper(packed, encoding="utf-8-sig", newline=newline) as stream:
             yield stream
@@ -173,19 +175,6 @@ def _opened(file: Path, newline: str | None) -> Generator[IO[str]]:
         raise ValueError(f"{file}: is not UTF-8: {error.reason} (byte {error.start})") from None
     except (EOFError, OSError, zlib.error):
         raise ValueError(f"{file}: is cut off or damaged; make or copy it again") from None
-
-
-def _binary(file: Path) -> IO[bytes]:
-    ending = file.suffix.lower()
-    if ending == ".gz":
-        return cast("IO[bytes]", gzip.open(file))
-    if ending == ".zst":
-        try:
-            import pyarrow as pa
-        except ImportError:
-            raise ValueError(f"{file}: needs pyarrow: pip install 'seqsweep[data]'") from None
-        return pa.input_stream(str(file), compression="zstd")
-    return file.open("rb")
 
 
 @contextmanager

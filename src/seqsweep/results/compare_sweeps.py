@@ -9,7 +9,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from seqsweep.results.bootstrap import FEW, RESAMPLES, bootstrap_interval
 from seqsweep.results.datasets import data_key, data_names, reasons_apart, sets_of
 from seqsweep.results.formatting import count, key_names, number, run_label, value_text
 from seqsweep.results.leaderboard import DATA
@@ -223,35 +222,19 @@ def _overall(shared: Sequence[_Match], label: str, first: str, measure: Measure)
     runs += f" ({varied_words(means)})" if measure.variation.resampled else ""
     mean = _text(measure.mean(means))
     line = f"{names}: {metric} {mean}, mean of {configs} in both, over {runs}"
-    return line + _tested_words(label, means, measure)
+    return line + _tested_words(means, measure)
 
 
-def _tested_words(label: str, means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Says how often a sweep is better, with a p; empty for one sample.
+def _tested_words(means: Mapping[Replicate, float], measure: Measure) -> str:
+    """Says whether the difference is significant; empty for one sample.
 
     The reason takes the place of a p that cannot be significant.
     """
-    better = measure.improvement(means)
-    if better is None or better.n < 2:
+    if len(measure.units(means)) < 2:
         return ""
-    low, high = f"{better.low:.2f}", f"{better.high:.2f}"
-    test = name_test(measure.variation).partition(",")[0]
-    tested = measure.why_untested(means) or f"p = {measure.p(means):.2g} ({test})"
-    return _bootstrap_words(means, measure) + (
-        f"\n  probability that [bold]{escape(label)}[/] is better: {better.probability:.2f} "
-        rf"\[{low}, {high}]; {tested}"
-    )
-
-
-def _bootstrap_words(means: Mapping[Replicate, float], measure: Measure) -> str:
-    """Returns the bootstrap interval over few seeds in words; empty for splits."""
-    if measure.variation.resampled or len(means) > FEW:
-        return ""
-    if (interval := bootstrap_interval(list(means.values()))) is None:
-        return ""
-    low, high = interval
-    words = f"\n  bootstrap interval (BCa, {RESAMPLES:,} resamples): "
-    return words + rf"\[{low:+.4f}, {high:+.4f}]"
+    if reason := measure.why_untested(means):
+        return f"; {reason}"
+    return f"; p = {measure.p(means):.2g} ({name_test(measure.variation).partition(',')[0]})"
 
 
 def _apart_words(matches: Sequence[_Match], label: str, first: str, measure: Measure) -> str:

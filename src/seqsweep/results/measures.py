@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seqsweep.results.formatting import count
-from seqsweep.results.improvement import Improvement, improvement
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.resampled import (
     corrected_estimate,
@@ -21,7 +20,6 @@ from seqsweep.results.significance import (
     seeds_needed,
     signed_rank_p,
 )
-from seqsweep.runs.metric_names import lower_is_better
 
 Differences = Mapping[Replicate, float]
 """A config's score minus that of another one, by replicate."""
@@ -75,7 +73,3 @@ class Measure:
             return ""
         seeds, are = count(len(units), "seed"), "is" if len(units) == 1 else "are"
         return f"{seeds} {are} too few for a signed-rank test, which needs at least {needed}"
-
-    def improvement(self, differences: Differences) -> Improvement | None:
-        """The probability that the config is better than the other one."""
-        return improvement(self.units(differences), lower_is_better(self.metric))

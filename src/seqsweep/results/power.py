@@ -1,9 +1,13 @@
-"""The number of replicates that would show a difference of a given size."""
+"""The number of replicates that would show a difference, from the spread of the runs so far."""
 
 import math
-from functools import cache
+from collections.abc import Sequence
 from statistics import NormalDist
 
+from seqsweep.results.formatting import count, metric_words
+from seqsweep.results.leaderboard import Leaderboard
+from seqsweep.results.measures import Measure
+from seqsweep.results.significance import LEVEL, are_equal, deviation, paired, seeds_needed
 from seqsweep.results.student_t import quantile
 
 POWER = 0.8
@@ -20,6 +24,54 @@ _STEPS = 200
 
 MOST = 10**6
 """The largest number of replicates that is computed."""
+
+
+def needed_replicates_words(board: Leaderboard, difference: float) -> str | None:
+    """Says how many seeds or splits show a difference with probability `POWER`.
+
+    Args:
+        difference: the true mean difference of two configs in the compared metric, above 0.
+
+    Returns:
+        None if the runs show no spread: fewer than two replicates, equal scores, or splits of
+        unknown size.
+    """
+    share = board.variation.share(board.compared) if board.variation.resampled else 0.0
+    spread = _spread(board)
+    if spread is None or share is None:
+        return None
+    configs = sum(row.difference is not None for row in board.rows)
+    # The first p must be below this level, by Holm's correction.
+    n = replicates_for(difference, spread, (1 - LEVEL) / (configs - 1), share)
+    text = f"{difference:g} in {metric_words(board.compared)}"
+    if n is None and share:
+        return (
+            f"No number of splits is enough to find a difference of {text} with probability"
+            f" {POWER}: their training sets overlap (n_test / n_train = {share:.2f})."
+        )
+    if n is None:
+        return f"A difference of {text} takes more than {MOST:,} seeds."
+    if not share:
+        # The signed-rank test has a smallest p, and needs some more seeds than the t-test.
+        n = max(math.ceil(n / SIGNED_RANK_EFFICIENCY), seeds_needed(configs))
+    runs = count(n, "split" if share else "seed")
+    return f"To find a difference of {text} with probability {POWER}, about {runs} are needed."
+
+
+def _spread(board: Leaderboard) -> float | None:
+    """Returns the standard deviation of the paired differences to the first config."""
+    measure = Measure(board.compared, board.variation)
+    rows = [row for row in board.rows if row.difference is not None]
+    samples = [row.samples.get(board.compared, {}) for row in rows]
+    pairs = [measure.units(paired(sample, samples[0])) for sample in samples[1:]]
+    groups = [units for units in pairs if len(units) > 1 and not are_equal(units)]
+    return _pooled(groups) if groups else None
+
+
+def _pooled(groups: Sequence[Sequence[float]]) -> float:
+    """Returns the standard deviation within groups, weighted by their degrees of freedom."""
+    squares = math.fsum((len(group) - 1) * deviation(group) ** 2 for group in groups)
+    return math.sqrt(squares / sum(len(group) - 1 for group in groups))
 
 
 def power_of_t_test(noncentrality: float, freedom: int, alpha: float) -> float:
@@ -79,27 +131,6 @@ def replicates_for(
         middle = (enough + too_few) // 2
         enough, too_few = (middle, too_few) if suffices(middle) else (enough, middle)
     return enough
-
-
-def smallest_difference(n: int, spread: float, alpha: float, share: float = 0.0) -> float:
-    """Returns the smallest difference that n replicates, at least 3, find with `POWER`.
-
-    The other arguments are those of `replicates_for`.
-    """
-    return _noncentrality(n - 1, alpha) * spread * math.sqrt(1 / n + share)
-
-
-@cache
-def _noncentrality(freedom: int, alpha: float) -> float:
-    """Returns the true mean, in standard errors, that is found with `POWER`."""
-    low, high = 0.0, 1.0
-    while power_of_t_test(high, freedom, alpha) < POWER:
-        low, high = high, 2 * high
-    while high - low > 1e-6 * high:
-        middle = (low + high) / 2
-        found = power_of_t_test(middle, freedom, alpha) >= POWER
-        low, high = (low, middle) if found else (middle, high)
-    return high
 
 
 def _density_of_ratio(ratio: float, freedom: int) -> float:

@@ -5,13 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from seqsweep.results.datasets import Sets, data_key, reasons_apart, sets_of
-from seqsweep.results.improvement import Improvement
 from seqsweep.results.measures import Measure
 from seqsweep.results.replicates import Replicate, Variation
 from seqsweep.results.resampled import corrected_estimate
 from seqsweep.results.run_numbers import numbers
 from seqsweep.results.shared_splits import restrict, shared_splits
-from seqsweep.results.significance import Difference, Estimate, estimate, paired
+from seqsweep.results.significance import Difference, Estimate, estimate
 from seqsweep.runs.ledger import Entry, value_key
 
 DATA = "data"
@@ -28,8 +27,6 @@ class Row:
         difference: The difference to the first row in the compared metric. None if the two rows
             were evaluated on different sequences, because their scores are then not paired.
         apart: The reason for a missing difference, such as `other test set`.
-        improvement: The probability that the row is better than the first in the compared metric.
-            None if they are not compared, or share fewer than two replicates.
         lost: The number of further replicates that diverged or failed, by state.
         data: A text that is equal for rows evaluated on the same sequences.
     """
@@ -42,7 +39,6 @@ class Row:
     apart: str = ""
     lost: Mapping[str, int] = field(default_factory=dict[str, int])
     data: str = ""
-    improvement: Improvement | None = None
 
     @property
     def n(self) -> int:
@@ -120,17 +116,13 @@ def compare_rows(rows: Sequence[Row], metric: str, variation: Variation) -> list
     # Holm's correction counts only the configs that are compared.
     samples = [sample for row, sample in checked if not row.apart]
     measure = Measure(metric, variation)
-    judged = zip(measure.differences(samples), samples, strict=True)
+    judged = iter(measure.differences(samples))
     compared: list[Row] = []
     for row, _ in checked:
         if row.apart:
             compared.append(row)
             continue
-        difference, sample = next(judged)
-        pairs = paired(sample, samples[0])
-        better = measure.improvement(pairs) if difference.verdict != "best" else None
-        shown = better if better and better.n > 1 else None
-        compared.append(replace(row, difference=difference, improvement=shown))
+        compared.append(replace(row, difference=next(judged)))
     return compared
 
 

@@ -12,10 +12,17 @@ from seqsweep.console import place, say, say_error
 from seqsweep.runs.files import read_object
 from seqsweep.runs.provenance import version
 from seqsweep.runs.run_folder import RunFolder
-from seqsweep.using.bundle_file import CARD, ONNX, PROVENANCE, encode, is_bundle, write_bundle
+from seqsweep.using.bundle_file import (
+    ONNX,
+    PROVENANCE,
+    README,
+    encode,
+    is_bundle,
+    write_bundle,
+)
+from seqsweep.using.bundle_readme import readme
 from seqsweep.using.find_run import open_run, replicates_of
 from seqsweep.using.load import LoadedRun, read_content
-from seqsweep.using.model_card import Origin, model_card
 from seqsweep.using.prediction_files import check_output
 
 _OF_RECORD = (
@@ -25,7 +32,7 @@ _OF_RECORD = (
 
 
 def bundle(arguments: Sequence[str]) -> int:
-    """Writes a run with its model card into a zip file. Returns the exit code."""
+    """Writes a run into a zip file. Returns the exit code."""
     options = _parser().parse(arguments)
     check_output(options.out)
     if options.out.suffix.lower() != ".zip":
@@ -55,13 +62,12 @@ def bundled_files(
     record = None if folder is None else RunFolder(folder).record()
     replicates = None if folder is None else replicates_of(folder)
     onnx, note = _onnx(run)
-    card = model_card(run, Origin(record, replicates, choice), has_onnx=bool(onnx))
-    files = encode(content) | {CARD: card.encode(), PROVENANCE: _provenance(run, record)}
-    return files | onnx, note
+    text = readme(run, record, replicates, choice).encode()
+    return encode(content) | {README: text, PROVENANCE: _provenance(run, record)} | onnx, note
 
 
 def _parser() -> Parser:
-    text = "Writes one file to pass on: weights, config, class names, scaling and a model card."
+    text = "Writes one file to pass on: weights, config, class names, scaling, ONNX."
     parser = Parser("bundle", text)
     words = "a run's folder, a sweep's (its best run by validation), or a checkpoint"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)

@@ -9,10 +9,11 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,16 +22,16 @@ from seqsweep.runs.provenance import version
 from seqsweep.runs.sealed import DIGEST, sealed
 from seqsweep.training.description import KEYS
 
-FORMAT = 1
-CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "model.safetensors"
-CARD, PROVENANCE, ONNX = "README.md", "provenance.json", "model.onnx"
+FORMAT = 2
+CONFIG, LABELS, SCALING, WEIGHTS = "config.json", "labels.json", "scaling.json", "weights.npz"
+README, PROVENANCE, ONNX = "README.txt", "provenance.json", "model.onnx"
 NAMES = ("class_names", "channel_names")
 
 _OF_SOME = ("vocabulary",)
 """The keys that only the checkpoints of some runs have."""
 
 _PREFIX = "network."
-_FILES = {CONFIG, LABELS, SCALING, WEIGHTS, CARD, PROVENANCE, ONNX}
+_FILES = {CONFIG, LABELS, SCALING, WEIGHTS, README, PROVENANCE, ONNX}
 _NEEDED = (CONFIG, LABELS, SCALING, WEIGHTS)
 _LARGEST = {WEIGHTS: 1 << 32, ONNX: 1 << 32}
 _LARGEST_TEXT = 1 << 26
@@ -52,19 +53,11 @@ def is_bundle(path: Path) -> bool:
 
 
 def encode(content: Mapping[str, Any]) -> dict[str, bytes]:
-    """Returns the files that hold the content of a checkpoint, see `read_content`.
-
-    Raises:
-        ValueError: the package safetensors is missing.
-    """
+    """Returns the files that hold the content of a checkpoint, see `read_content`."""
     files = {
         LABELS: _json({key: content[key] for key in NAMES}),
         SCALING: _json(_plain({key: content[key] for key in _scaling_keys(content)})),
-        WEIGHTS: _safetensors("save")(
-            # Tensors that share memory are refused, so each one is copied.
-            {n.removeprefix(_PREFIX): w.clone() for n, w in content["state_dict"].items()},
-            {"format": "pt"},
-        ),
+        WEIGHTS: _npz({n.removeprefix(_PREFIX): w for n, w in content["state_dict"].items()}),
     }
     config = {
         "format": FORMAT,
@@ -166,23 +159,27 @@ def _description(files: Mapping[str, bytes], path: Path) -> dict[str, Any]:
         raise Damaged(f"{path}: {LABELS} and {SCALING} do not describe a run: {error}") from None
 
 
+def _npz(weights: Mapping[str, Tensor]) -> bytes:
+    """Returns tensors as an .npz file."""
+    buffer = io.BytesIO()
+    # NumPy has no bfloat16; float32 holds its values.
+    arrays: dict[str, Any] = {
+        name: (w.float() if w.dtype == torch.bfloat16 else w).numpy() for name, w in weights.items()
+    }
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
 def _weights(data: bytes, path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError
-
     try:
-        return _safetensors("load")(data)
-    except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            # Compressed, a few bytes could stand for any number of them.
+            if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                raise ValueError("its arrays must not be compressed")
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
+    except (ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile) as error:
         raise Damaged(f"{path}: {WEIGHTS} cannot be read: {error}") from None
-
-
-def _safetensors(name: str) -> Callable[..., Any]:
-    try:
-        import safetensors.torch
-    except ImportError:
-        raise ValueError(
-            "a bundle needs the package safetensors: pip install 'seqsweep[export]'"
-        ) from None
-    return getattr(safetensors.torch, name)
 
 
 def _scaling_keys(content: Mapping[str, Any]) -> list[str]:

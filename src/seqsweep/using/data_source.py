@@ -19,7 +19,6 @@ _GROUPS = {
     ".ts": "ts",
     ".csv": "csv",
     ".csv.gz": "csv",
-    ".csv.zst": "csv",
     ".parquet": "parquet",
 }
 """The option of `data` that reads files with this ending."""

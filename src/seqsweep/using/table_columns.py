@@ -33,8 +33,7 @@ def columns_of_run(run: LoadedRun, path: str, given: Mapping[str, Any]) -> dict[
     channels = list(run.source_channels)
     if set(channels) <= set(table.names):
         # Only a wide table has other names for its channels than for its columns.
-        form = "lists" if table.is_list(channels[0]) else "long"
-        options = {"form": form, **options, "features": channels}
+        options = {"form": "long", **options, "features": channels}
     elif source.get("features") is not None:
         options["features"] = source["features"]
     return {**options, **given}

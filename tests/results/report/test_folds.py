@@ -43,13 +43,6 @@ def test_the_page_names_replicates_and_the_test(tmp_path, report):
     assert "Variance between replicates" in html
 
 
-def test_each_config_has_its_probability_of_improvement(tmp_path, report):
-    better = report.configs[1].improvement
-    assert report.configs[0].improvement is None
-    assert better is not None and better.n == 5  # the folds, not the runs
-    assert "better than the best" in write_report(tmp_path)[0].read_text()
-
-
 def test_a_baseline_is_the_mean_over_the_folds(tmp_path):
     ranked(tmp_path, crossed((0,), folds=3))
     rows = [

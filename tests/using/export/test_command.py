@@ -57,12 +57,11 @@ def exported(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("ending", ["onnx", "pt2", "safetensors"])
-def test_a_run_is_written_and_its_difference_printed(folder, exported, tmp_path, ending):
-    code, out, err = exported(folder, "--to", f"mine.{ending}")
+def test_a_run_is_written_and_its_difference_printed(folder, exported, tmp_path):
+    code, out, err = exported(folder, "--to", "mine.onnx")
     assert (code, err, len(out)) == (0, [], 1)
-    size = (tmp_path / f"mine.{ending}").stat().st_size
-    start = f"mine.{ending}: BiDirectionalRNN, 2 channels, 3 classes, {size:,} bytes; differs from "
+    size = (tmp_path / "mine.onnx").stat().st_size
+    start = f"mine.onnx: BiDirectionalRNN, 2 channels, 3 classes, {size:,} bytes; differs from "
     assert out[0].startswith(f"{start}the network by at most ")
     assert float(out[0].split()[-1]) < 1e-6
 
@@ -101,10 +100,8 @@ def test_a_copied_checkpoint_can_be_written_without_its_run(folder, exported, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["run", "--to", "mine.onx"], "--to=mine.onx: must end with .onnx, .pt2, .safetensors; did"
-         " you mean '.onnx'?"),
-        (["run", "--to", "mine.safetensor"], "; did you mean '.safetensors'?"),
-        (["run", "--to", "mine"], "--to=mine: must end with .onnx, .pt2, .safetensors"),
+        (["run", "--to", "mine.onx"], "must end with .onnx; did you mean '.onnx'?"),
+        (["run", "--to", "mine"], "--to=mine: must end with .onnx"),
         (["run", "--to", "mine.ONNX"], "; did you mean '.onnx'?"),
         (["run", "--to", "folder.onnx"], "--to=folder.onnx: is a folder; expected a file such as"),
         (["run", "--to", "."], "--to=.: is a folder; expected a file such as model.onnx"),

@@ -14,7 +14,7 @@ from torch import nn
 
 from seqsweep.data.fitted import Scaling
 from seqsweep.models.classifier import RNNClassifier
-from seqsweep.using.export import check, export, onnx_file, pt2_file
+from seqsweep.using.export import check, export, onnx_file
 from seqsweep.using.export.check import BOUND, difference
 
 
@@ -48,11 +48,8 @@ def with_pooling(name):
     return network
 
 
-@pytest.mark.parametrize(
-    "ending", ["onnx", "safetensors", pytest.param("pt2", marks=pytest.mark.slow)]
-)
-def test_a_file_replaces_an_older_one_and_its_difference_is_returned(made_run, tmp_path, ending):
-    path = tmp_path / f"mine.{ending}"
+def test_a_file_replaces_an_older_one_and_its_difference_is_returned(made_run, tmp_path):
+    path = tmp_path / "mine.onnx"
     path.write_bytes(b"older")
     assert 0 <= export(made_run(cell="lstm"), path) < 1e-6
     assert len(path.read_bytes()) > 1000
@@ -92,7 +89,6 @@ def test_the_difference_is_absolute_and_relative_for_large_values():
         difference(small[:1], small)
 
 
-@pytest.mark.parametrize("writer", [onnx_file, pt2_file])
 @pytest.mark.parametrize(
     ("network", "part"),
     [
@@ -104,37 +100,31 @@ def test_the_difference_is_absolute_and_relative_for_large_values():
         (with_pooling("median"), "pooling='median'"),
     ],
 )
-def test_what_a_writer_does_not_know_is_named(made_run, writer, network, part):
-    run = made_run(network=network)
-    ending = writer.__name__.rpartition(".")[2].removesuffix("_file")
-    expected = f"best.ckpt: cannot write {part} as .{ending}; .safetensors holds the weights"
+def test_what_cannot_be_written_is_named(made_run, network, part):
     with pytest.raises(ValueError, match="cannot write") as raised:
-        writer.write(run)
-    assert str(raised.value).replace("tests.using.export.", "").endswith(expected)
+        onnx_file.write(made_run(network=network))
+    message = str(raised.value).replace("tests.using.export.", "")
+    assert message.endswith(f"best.ckpt: cannot write {part} as .onnx")
 
 
 @dataclass(frozen=True, eq=False)
 class Transformed(Scaling):
-    """A scaling with a step that no writer knows."""
+    """A scaling with a step that no file holds."""
 
     smoothing: float | None = None
 
 
-@pytest.mark.parametrize("writer", [onnx_file, pt2_file])
-def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run, writer):
+def test_a_step_of_the_data_that_the_file_would_lack_is_refused(made_run):
     run = made_run()
-    writer.recurrent_network(replace(run, scaling=Transformed("error", "float32")), ".onnx")
+    onnx_file.recurrent_network(replace(run, scaling=Transformed("error", "float32")))
     run = replace(run, scaling=Transformed("error", "float32", smoothing=0.5))
     with pytest.raises(ValueError, match=r"cannot write the smoothing of the data as \."):
-        writer.write(run)
+        onnx_file.write(run)
 
 
-@pytest.mark.parametrize(
-    ("ending", "package"),
-    [("onnx", "onnx"), ("onnx", "onnxruntime"), ("safetensors", "safetensors")],
-)
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
 def test_a_missing_package_is_named_with_the_line_that_installs_it(
-    made_run, tmp_path, monkeypatch, ending, package
+    made_run, tmp_path, monkeypatch, package
 ):
     for name in list(sys.modules):
         if name.split(".")[0] == package or name.startswith("seqsweep.using.export."):
@@ -147,11 +137,11 @@ def test_a_missing_package_is_named_with_the_line_that_installs_it(
         return real(name, *rest, **options)
 
     module = importlib.import_module("seqsweep.using.export")
-    for name in ("onnx_file", "weights_file", "onnx_nodes"):
+    for name in ("onnx_file", "onnx_nodes"):
         monkeypatch.delattr(module, name, raising=False)
     monkeypatch.setattr(builtins, "__import__", without)
-    path = tmp_path / f"mine.{ending}"
-    line = rf"mine\.{ending} needs the package {package}: pip install 'seqsweep\[export\]'"
+    path = tmp_path / "mine.onnx"
+    line = rf"mine\.onnx needs the package {package}: pip install 'seqsweep\[export\]'"
     with pytest.raises(ImportError, match=line):
         export(made_run(), path)
     assert not path.exists()
@@ -163,7 +153,7 @@ def test_an_infinite_logit_is_not_taken_for_an_equal_one(made_run):
     with torch.no_grad():
         run.network.fc.bias[0] = torch.inf
     with pytest.raises(ValueError, match="differ from the network's by nan"):
-        check.checked(run, onnx_file.read(onnx_file.write(run), run), "mine.onnx")
+        check.checked(run, onnx_file.read(onnx_file.write(run)), "mine.onnx")
 
 
 def test_a_full_disk_leaves_the_older_file(made_run, tmp_path, monkeypatch):

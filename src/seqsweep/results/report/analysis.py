@@ -156,7 +156,6 @@ def _configs(
             apart=row.apart,
             lost=row.lost_words,
             data=row.data,
-            improvement=row.improvement,
             varied=varied_words(board.variation.by_replicate(row.entries)),
             all_runs=all_runs,
         )

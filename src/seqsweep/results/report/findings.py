@@ -9,7 +9,6 @@ from typing import Any
 
 from seqsweep.results.across_sets import AcrossSets
 from seqsweep.results.effects import Effect, Grid, Interaction
-from seqsweep.results.improvement import Improvement
 from seqsweep.results.report.curves import Band
 from seqsweep.results.report.panels import Axis
 from seqsweep.results.search.findings import Search
@@ -62,8 +61,6 @@ class Config:
         runs: The run_ids that the numbers are computed from.
         scores: The pairs [replicate, value] of the compared metric. A replicate is a seed, or a
             text such as `fold=1 seed=0` if the splits vary.
-        improvement: The probability that the config is better than the best, in the compared
-            metric.
         varied: What the runs differ in: `5 folds x 3 seeds`.
         difference: The difference to the best; None if there is nothing to compare with.
         apart: The reason if the config was not evaluated on the sequences of the best, and so is
@@ -85,7 +82,6 @@ class Config:
     lost: str = ""
     data: str = ""
     varied: str = ""
-    improvement: Improvement | None = None
     all_runs: list[Run] = field(default_factory=list[Run])
 
     @property

@@ -63,7 +63,6 @@ def _board_view(report: Report) -> dict[str, Any]:
         "untested": " or ".join(sorted(_untested(report))),
         "more_replicates": replicates_override(len(report.configs), report.folds),
         "scored": len(means),
-        "has_better": any(config.improvement for config in report.configs),
         "has_lost": any(config.lost for config in report.configs),
     }
 

@@ -4,7 +4,6 @@ import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from seqsweep.results.detect import detection_of, detection_words
 from seqsweep.results.effects import Interaction
 from seqsweep.results.formatting import (
     NBSP,
@@ -20,6 +19,7 @@ from seqsweep.results.formatting import (
     value_text,
 )
 from seqsweep.results.leaderboard import TIE_BREAKER, Leaderboard
+from seqsweep.results.power import needed_replicates_words
 from seqsweep.results.replicates import Variation
 from seqsweep.results.report.baselines_text import baseline_words, test_set_words
 from seqsweep.results.report.findings import Answer, Baseline, Config
@@ -76,8 +76,9 @@ def answer(
 
 def _power_words(board: Leaderboard) -> str | None:
     """Says how many replicates a small difference takes; None without a spread."""
-    found = detection_of(board) if is_bounded(board.compared) else None
-    return found and detection_words(found, _SMALL_DIFFERENCE)
+    if not is_bounded(board.compared):
+        return None
+    return needed_replicates_words(board, _SMALL_DIFFERENCE)
 
 
 def no_answer(states: Mapping[str, int], waiting: int) -> Answer:

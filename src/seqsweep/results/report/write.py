@@ -86,21 +86,18 @@ def as_csv(report: Report) -> str:
     metrics = [name for name in metrics if name.startswith(("val/", "test/"))] or [report.score]
     statistics = [f"{name}{part}" for name in metrics for part in ("", " std", " low", " high")]
     difference = [f"{report.score} - best", "low", "high", "p", "adjusted p", "adjusted p of t"]
-    better = [f"better than best{part}" for part in ("", " low", " high")]
     costs = ("params", "seconds", "epoch")
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, *better, "verdict"]
+        ["rank", *report.names, "n", "lost", *statistics, *costs, *difference, "verdict"]
     )
     for config in report.configs:
         keys = [formatting.plain_text(config.keys[key]) for key in report.names]
         values = [value for name in metrics for value in _four(config.metrics.get(name))]
         spent = [_four(config.metrics.get(name))[0] for name in _COSTS]
         row = [config.rank, *keys, len(config.runs), config.lost, *values, *spent]
-        found = config.improvement
-        share = [found.probability, found.low, found.high] if found else [None] * 3
-        writer.writerow([*row, *_six(config.difference), *share, config.verdict])
+        writer.writerow([*row, *_six(config.difference), config.verdict])
     return text.getvalue()
 
 

@@ -75,15 +75,10 @@ def difference(result: Array, expected: Array) -> float:
     return float(distance / max(1.0, np.abs(expected[differs]).max()))
 
 
-def network_outputs(
-    run: LoadedRun,
-    x: Array,
-    lengths: npt.NDArray[np.int64],
-    network: torch.nn.Module | None = None,
-) -> Outputs:
-    """Returns the outputs of the run's network, or of another one, for raw sequences."""
+def network_outputs(run: LoadedRun, x: Array, lengths: npt.NDArray[np.int64]) -> Outputs:
+    """Returns the outputs of the run's network for raw sequences."""
     with torch.inference_mode():
-        logits = (network or run.network)(*prepared(run, x, lengths))
+        logits = run.network(*prepared(run, x, lengths))
     return Outputs(logits.numpy(), logits.softmax(dim=1).numpy())
 
 

@@ -7,7 +7,7 @@ from seqsweep.arguments import Parser, add_allow
 from seqsweep.console import place, say
 from seqsweep.results.formatting import count
 from seqsweep.suggest import listed
-from seqsweep.using.export import ENDINGS, check_path, export
+from seqsweep.using.export import check_path, export
 
 
 def export_command(arguments: Sequence[str]) -> int:
@@ -27,17 +27,16 @@ def export_command(arguments: Sequence[str]) -> int:
         f"{len(run.class_names)} classes, {path.stat().st_size:,} bytes; differs from the network "
         f"by at most {difference:.1e}"
     )
-    precise = channels_beyond_float32(run)
-    if precise and path.suffix != ".safetensors":
+    if precise := channels_beyond_float32(run):
         say(f"x must be given as float64: float32 would round {listed(precise)}")
     return 0
 
 
 def _parser() -> Parser:
-    parser = Parser("export", "Writes a trained network as a file for other programs.")
+    parser = Parser("export", "Writes a trained network as an ONNX file, for other programs.")
     words = "a run's folder, a sweep's (its best run by validation), a checkpoint or a bundle"
     parser.add_argument("run", type=Path, metavar="RUN", help=words)
-    words = f"the file; its ending decides the format: {', '.join(ENDINGS)}"
+    words = "the file, which ends with .onnx"
     parser.add_argument("--to", type=Path, required=True, metavar="FILE", help=words)
     words = "best or last: which weights of the run (best)"
     parser.add_argument("--checkpoint", metavar="NAME", help=words)

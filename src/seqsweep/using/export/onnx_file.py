@@ -43,7 +43,7 @@ def write(run: LoadedRun) -> bytes:
     Raises:
         ValueError: the network has a part that the graph cannot express, or is too large.
     """
-    network = recurrent_network(run, ".onnx")
+    network = recurrent_network(run)
     graph = Graph()
     _add_network(graph, network, run)
     classes = network.fc.out_features
@@ -65,7 +65,7 @@ def write(run: LoadedRun) -> bytes:
     return model.SerializeToString()
 
 
-def read(content: bytes, run: LoadedRun) -> Answer:
+def read(content: bytes) -> Answer:
     """Returns what ONNX Runtime computes from a file's content."""
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
 

@@ -1,4 +1,4 @@
-"""The parts of a network that the writers know; they refuse all others."""
+"""The parts of a network that are written as ONNX; all others are refused."""
 
 from dataclasses import fields
 from typing import NamedTuple
@@ -45,23 +45,21 @@ def count_symbols(run: LoadedRun) -> int | None:
     return embedding.num_embeddings if isinstance(embedding, nn.Embedding) else None
 
 
-def recurrent_network(run: LoadedRun, ending: str) -> RNNClassifier:
-    """Returns the run's network, if the writers know all of its parts.
+def recurrent_network(run: LoadedRun) -> RNNClassifier:
+    """Returns the run's network, if all of its parts can be written.
 
     Raises:
-        ValueError: names the first part that they do not know.
+        ValueError: names the first part that cannot.
     """
     unknown = _unknown(run)
     if unknown is not None:
-        raise ValueError(
-            f"{run.checkpoint}: cannot write {unknown} as {ending}; .safetensors holds the weights"
-        )
+        raise ValueError(f"{run.checkpoint}: cannot write {unknown} as .onnx")
     assert isinstance(run.network, RNNClassifier)
     return run.network
 
 
 def _unknown(run: LoadedRun) -> str | None:
-    """Returns the first part of a run that no writer knows, in words."""
+    """Returns the first part of a run that cannot be written, in words."""
     network = run.network
     # A subclass of the user's own may compute anything in its `forward`.
     if type(network) not in _KINDS:
@@ -82,7 +80,7 @@ def _unknown(run: LoadedRun) -> str | None:
 
 
 def _unknown_steps(scaling: Scaling | None) -> list[str]:
-    """Returns the steps of a scaling that no writer knows, such as a transform."""
+    """Returns the steps of a scaling that cannot be written."""
     if scaling is None:
         return []
     names = [field.name for field in fields(scaling) if field.name not in _STEPS]

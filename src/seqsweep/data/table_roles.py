@@ -1,0 +1,144 @@
+"""Decides the role of each column of a table by given names, else by unambiguous ones."""
+
+import fnmatch
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from seqsweep.suggest import did_you_mean, listed, printable
+
+NONE = "none"
+"""The value of an argument that stands for: the table has no such column, do not guess one."""
+
+_GUESSES: dict[str, tuple[tuple[str, ...], ...]] = {
+    "id": (
+        ("id", "case", "case_id", "sequence", "sequence_id", "seq", "seq_id", "series"),
+        ("series_id", "sample_id", "recording", "recording_id", "trial", "trial_id"),
+    ),
+    "step": (("step", "time", "timestep", "time_step", "timestamp", "date", "datetime"), ("t",)),
+    "label": (("label", "labels", "class", "class_label", "target", "category"), ("y",)),
+    "split": (("split", "subset"),),
+    "group": (("group", "group_id", "subject", "subject_id", "patient", "patient_id"),),
+    "length": (("lengths", "seq_len"),),
+}
+"""Names by role; those of a later tuple count only where a table has none of an earlier one."""
+
+
+class Roles(NamedTuple):
+    """The columns of a table that have a purpose.
+
+    Attributes:
+        columns: by role; without those that the table lacks.
+        features: in the order of the channels.
+        guessed: whether the user left any of them open.
+    """
+
+    columns: dict[str, str]
+    features: tuple[str, ...]
+    guessed: bool
+
+    def words(self) -> str:
+        """Returns how the columns were understood."""
+        words = [f"{role}={printable(name)}" for role, name in self.columns.items()]
+        return ", ".join([*words, f"features={_shortened(self.features)}"])
+
+
+def _shortened(names: Sequence[str]) -> str:
+    """Returns the names separated by commas; of many, the first two and the last."""
+    if len(names) <= 6:
+        return ",".join(map(printable, names))
+    first, second, last = map(printable, (names[0], names[1], names[-1]))
+    return f"{first},{second},...,{last} ({len(names)} columns)"
+
+
+def choose_roles(where: str, names: Sequence[str], wanted: Mapping[str, Any]) -> Roles:
+    """Returns the role of each column.
+
+    Args:
+        wanted: the names that the user gave, by role, and `features`; see `tables.table`.
+
+    Raises:
+        ValueError: a given column does not exist, or a guess is ambiguous.
+    """
+    real = [name for name in names if not _is_unnamed(name)]
+    if (twice := _repeated(real)) is not None:
+        raise ValueError(f"{where}: has two columns {twice!r}; give them different names")
+    given = {role: wanted.get(role) for role in _GUESSES}
+    chosen = {
+        role: _find_column(where, real, role, name)
+        for role, name in given.items()
+        if name not in (None, NONE)
+    }
+    features = _given_features(where, real, wanted.get("features"))
+    used = [*chosen.values(), *(features or ())]
+    if (twice := _repeated(used)) is not None:
+        raise ValueError(f"{where}: column {twice!r} is given for two purposes; give each once")
+    taken, guessed = set(used), features is None
+    for role, name in given.items():
+        if name is None:
+            found = _guess(where, [name for name in real if name not in taken], role)
+            if found is not None:
+                guessed, chosen[role] = True, found
+                taken.add(found)
+    if features is None:
+        features = tuple(name for name in real if name not in taken)
+        if not features:
+            raise ValueError(
+                f"{where}: has no feature column beside {listed(sorted(taken))};"
+                " data.source.features=[...] names them"
+            )
+    columns = {role: chosen[role] for role in _GUESSES if role in chosen}
+    return Roles(columns, features, guessed)
+
+
+def _repeated(names: Sequence[str]) -> str | None:
+    """Returns a name that is there more than once."""
+    return next((name for name, number in Counter(names).items() if number > 1), None)
+
+
+def _find_column(where: str, names: Sequence[str], argument: str, name: str) -> str:
+    """Returns a given name; without such a column, the error has those that exist."""
+    if name in names:
+        return name
+    if "," in name and set(name.split(",")) <= set(names):
+        raise ValueError(f"{where}: data.source.{argument}={name}: write several as [{name}]")
+    raise ValueError(
+        f"{where}: data.source.{argument}={name}: has no such column; columns:"
+        f" {listed(names)}{did_you_mean(name, names)}"
+    )
+
+
+def _is_unnamed(name: str) -> bool:
+    """Returns whether a column is pandas' index, or has an empty name."""
+    return not name or name.startswith(("Unnamed: ", "__index_level_"))
+
+
+def _given_features(
+    where: str, names: Sequence[str], given: str | Sequence[str] | None
+) -> tuple[str, ...] | None:
+    """Returns the feature columns by their names or patterns, such as `x*`."""
+    if given is None:
+        return None
+    features: list[str] = []
+    known = set(names)
+    for pattern in [given] if isinstance(given, str) else given:
+        matching = [pattern] if pattern in known else []
+        if "*" in pattern and not matching:
+            matching = fnmatch.filter(names, pattern)
+        features += matching or [_find_column(where, names, "features", pattern)]
+    if not features:
+        raise ValueError(f"{where}: data.source.features=[]: must name at least one column")
+    return tuple(dict.fromkeys(features))
+
+
+def _guess(where: str, names: Sequence[str], role: str) -> str | None:
+    for known in _GUESSES[role]:
+        matching = [name for name in names if name.strip().lower() in known]
+        if len(matching) > 1:
+            raise ValueError(
+                f"{where}: {' and '.join(map(repr, matching))} may each be the {role} column;"
+                f" data.source.{role}={matching[0]} chooses one, {role}={NONE} neither"
+            )
+        if matching:
+            return matching[0]
+    return None

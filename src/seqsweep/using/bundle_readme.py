@@ -1,0 +1,104 @@
+"""Writes README.txt of a bundle: what the network is, its data, its scores and how to use it."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seqsweep.results.formatting import bounded_interval, count, key_names, plain_text, run_label
+from seqsweep.results.leaderboard import Row
+from seqsweep.results.replicates import variation_of
+from seqsweep.results.significance import LEVEL
+from seqsweep.runs.identity import flatten
+from seqsweep.using.load import LoadedRun
+
+_SETTINGS = (
+    *("optimizer._target_", "optimizer.lr", "data.batch_size", "trainer.max_epochs"),
+    *("data.split_seed", "data.standardize", "data.missing", "seed"),
+)
+_PATHS = ("path", "test_path")
+
+
+def readme(
+    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None, choice: str | None
+) -> str:
+    """Returns the text.
+
+    Args:
+        record: of the run; None where only its checkpoint is there.
+        replicates: the runs that differ in their seed, fold or split seed alone, with this run.
+        choice: how it was chosen among the runs of a sweep.
+    """
+    config = dict(flatten(run.config))
+    facts = [*_network(run, config), *_data(run, config, record or {})]
+    settings = [key for key in _SETTINGS if key in config]
+    facts.append(("settings", f"{run_label(config, key_names(settings))}; all: config.json"))
+    if choice is not None:
+        facts.append(("choice", choice))
+    facts.append(("weights", f"of epoch {run.epoch}, counted from 0"))
+    facts += _scores(run, record, replicates)
+    lines = [f"{name}: {value}" for name, value in facts]
+    return "\n".join([*lines, "", *_use(run)]) + "\n"
+
+
+def _network(run: LoadedRun, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    parameters = sum(weights.numel() for weights in run.network.parameters())
+    yield "network", f"{config['model._target_']}, {parameters:,} parameters"
+    yield "classes", ", ".join(run.class_names)
+    if run.vocabulary is None:
+        yield "channels", ", ".join(run.source_channels)
+    else:
+        yield "symbols", f"{len(run.vocabulary)} {run.vocabulary.tokens}"
+
+
+def _data(
+    run: LoadedRun, config: Mapping[str, Any], record: Mapping[str, Any]
+) -> Iterator[tuple[str, str]]:
+    words = [str(config.get("data.source._target_", config.get("data._target_")))]
+    for key, value in config.items():
+        name = key.removeprefix("data.source.")
+        if name not in (key, "_target_") and value is not None:
+            # A path of the machine of training would tell nothing elsewhere.
+            words.append(f"{name}={Path(str(value)).name if name in _PATHS else plain_text(value)}")
+    yield "data", " ".join(words)
+    splits = record.get("splits") or {}
+    if sizes := [f"{part['sequences']:,} {name}" for name, part in splits.items() if part]:
+        yield "sequences", ", ".join(sizes)
+
+
+def _scores(
+    run: LoadedRun, record: Mapping[str, Any] | None, replicates: Row | None
+) -> Iterator[tuple[str, str]]:
+    """Yields the metrics, if they are those of these weights."""
+    if record is None or record.get("best_epoch") != run.epoch:
+        yield "scores", "there is no record of the metrics of these weights"
+        return
+    for name, value in record["metrics"].items():
+        if not name.startswith(("val/", "test/")):
+            continue
+        words = f"{value:.4f}"
+        if replicates is not None and replicates.n > 1:
+            mean = replicates.metrics[name]
+            words += f", mean of {variation_of([replicates.entries]).words} {mean.mean:.4f}"
+            if mean.low is not None and mean.high is not None:
+                low, high = bounded_interval(name, mean.low, mean.high)
+                words += f" ({LEVEL:.0%} interval {low:.4f} to {high:.4f})"
+        yield name, words
+
+
+def _use(run: LoadedRun) -> list[str]:
+    """Returns the lines that show how to use the bundle."""
+    target = str(run.config["model"]["_target_"])
+    is_ours = target.startswith("seqsweep.")
+    allow, option = ("", "") if is_ours else (f', allow=["{target}"]', f" --allow {target}")
+    new, x = "npz", f"a list of arrays (steps, {count(len(run.source_channels), 'channel')})"
+    if run.vocabulary is not None:
+        new, x = "csv", "a list of texts"
+    return [
+        "Use it with the package seqsweep. Data are given raw:",
+        "",
+        f"    seqsweep predict bundle.zip new.{new} --out predictions.csv{option}",
+        f"    seqsweep evaluate bundle.zip labelled.{new}{option}",
+        "",
+        f'    run = seqsweep.load_run("bundle.zip"{allow})',
+        f"    run.predict(x), run.predict_proba(x)  # x: {x}",
+    ]
