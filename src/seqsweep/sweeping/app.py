@@ -85,7 +85,8 @@ def run(arguments: list[str], subcommand: str = "train", **options: str) -> int:
         if _errors:
             raise _errors[0]
         for folder in launched:  # our own sweepers print their tables themselves
-            print_folder(PlainConsole(), folder, read_folder(folder))
+            runs = read_folder(folder, of_all_versions=True)
+            print_folder(PlainConsole(), folder, runs)
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(error.code is not None)
     except Interrupted as error:

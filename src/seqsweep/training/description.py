@@ -43,7 +43,8 @@ def scaling_of(checkpoint: Mapping[str, Any]) -> Scaling | None:
     # Data without units have no such arrays; the two occur together.
     units = Units(arrays["zero"], arrays["one"]) if "zero" in arrays else None
     fitted = {name: arrays.get(name) for name in ("fill", "mean", "deviation")}
-    shaping = Shaping.from_state(state["shaping"]) if "shaping" in state else None
+    shaped = state["shaping"]
+    shaping = None if shaped is None else Shaping.from_state(shaped)
     return Scaling(state["missing"], units, **fitted, shaping=shaping)
 
 
@@ -64,6 +65,5 @@ def _plain(scaling: Scaling) -> dict[str, Any]:
     }
     # `torch.load` with weights_only reads tensors, but no arrays of numpy.
     tensors = {name: torch.from_numpy(a) for name, a in arrays.items() if a is not None}
-    # Checkpoints without a transform stay as older versions read and wrote them.
-    shaping = {} if scaling.shaping is None else {"shaping": scaling.shaping.state()}
-    return {"missing": scaling.missing, **tensors, **shaping}
+    shaping = None if scaling.shaping is None else scaling.shaping.state()
+    return {"missing": scaling.missing, **tensors, "shaping": shaping}
