@@ -97,7 +97,7 @@ def test_a_single_run_is_not_planned_for_workers(capsys):
         (["nowhere"], "nowhere: no such folder"),
         (
             ["."],
-            ".: no sweep.json of this version in it; `seqsweep train -m ... --plan-only` plans"
+            ".: no sweep.json of this version in it; `seqsweep train -m ... --plan-only` plans",
         ),
         (
             [".", "--stop-after", "soon"],
